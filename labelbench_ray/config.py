@@ -1,0 +1,83 @@
+"""Experiments: a `Trial` is one square of a grid, everything that decides the numbers and nothing that does not.
+
+Where data lies, which hardware there is and how it is shared are environment (the command line's), not part of a trial.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pydantic import JsonValue, NonNegativeInt, PositiveInt, ValidationError
+
+from labelbench_ray.errors import ConfigError, unknown
+from labelbench_ray.plugins import Frozen, Part, explain
+
+Axis = Iterable[Any]
+
+TINY_ROUNDS: Final = 2
+TINY_BUDGET: Final = 25
+TINY_ROWS: Final = 300
+
+
+class Trial(Frozen):
+    """One strategy, seed and budget on one embedded data set: a fold over rounds.
+
+    The parts are given by name, or as a `Part` with settings. `budget` is the number of labels bought in each round,
+    the first included. `first_batch` is the strategy that chooses round 0, the same for all trials of one seed, so
+    that comparisons are paired.
+    """
+
+    dataset: Part
+    encoder: Part
+    strategy: Part
+    seed: NonNegativeInt
+    rounds: PositiveInt
+    budget: PositiveInt
+    proxy: Part = Part(name="linear")
+    trainer: Part = Part(name="supervised")
+    corrupter: Part = Part(name="clean")
+    first_batch: Part = Part(name="random")
+
+
+def grid(base: Trial, **axes: Axis) -> list[Trial]:
+    """Every combination of the axes' values over `base`; an axis is any field of a trial.
+
+    Example: `grid(base, strategy=["random", "margin"], seed=range(5))`.
+
+    Raises:
+        ConfigError: an axis that is no field, or a value that the field refuses.
+    """
+    for axis in axes:
+        if axis not in Trial.model_fields:
+            raise ConfigError(unknown("axis", axis, Trial.model_fields))
+    return [vary(base, **dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
+
+
+def vary(trial: Trial, **fields: Any) -> Trial:  # noqa: ANN401
+    """The trial with some fields replaced, validated anew."""
+    try:
+        return Trial.model_validate({name: getattr(trial, name) for name in Trial.model_fields} | fields)
+    except ValidationError as error:
+        raise ConfigError(f"trial: {explain(error)}") from error
+
+
+def tiny(trials: Iterable[Trial]) -> list[Trial]:
+    """The same experiment shrunk to two short rounds on a few hundred rows, for a smoke test."""
+    shrunk = (
+        vary(
+            trial,
+            rounds=min(trial.rounds, TINY_ROUNDS),
+            budget=min(trial.budget, TINY_BUDGET),
+            dataset=Part(name=trial.dataset.name, settings=trial.dataset.settings | {"max_rows": TINY_ROWS}),
+        )
+        for trial in trials
+    )
+    return list({trial.model_dump_json(): trial for trial in shrunk}.values())
+
+
+def digest(recipe: JsonValue) -> str:
+    """A short stable hash of JSON data: 16 hexadecimal digits of SHA-256 over its canonical form."""
+    canonical = json.dumps(recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

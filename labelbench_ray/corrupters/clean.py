@@ -1,0 +1,13 @@
+"""No noise: annotators answer the truth."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.corrupters import Corrupter
+
+
+class Clean(Corrupter):
+    """The labels as they are."""
+
+    def corrupt(self, labels_N: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
+        return labels_N

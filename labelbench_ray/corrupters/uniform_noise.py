@@ -1,0 +1,23 @@
+"""Uniform label noise (handbook C6): a fixed share of the pool answers a uniformly random other class."""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from labelbench_ray.corrupters import Corrupter
+
+
+class UniformNoise(Corrupter):
+    """Exactly int(fraction * N) rows, drawn without replacement; the flips are the same for all seeds and strategies."""
+
+    fraction: Annotated[float, Field(ge=0, le=1)] = 0.1
+    seed: int = 321
+
+    def corrupt(self, labels_N: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng(self.seed)
+        flipped_F = rng.choice(len(labels_N), int(self.fraction * len(labels_N)), replace=False)
+        noisy_N = labels_N.copy()
+        noisy_N[flipped_F] = (labels_N[flipped_F] + rng.integers(1, num_classes, len(flipped_F))) % num_classes
+        return noisy_N

@@ -1,0 +1,121 @@
+"""Data sets: one file each. A data set opens into splits of rows with a stable `row_id`, a payload and a label.
+
+The payload is encoded image bytes or text; only `datasets/` and `encoders/` know which. A split is a table and the rows
+of it that belong to the split, so that halves, samples and shards are index arithmetic and nothing is read before it is
+needed. Tables travel to Ray tasks: they hold paths and numbers, not data.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+
+from labelbench_ray import plugins
+from labelbench_ray.errors import DataError
+
+PACKAGE = __name__
+SPLITS = ("pool", "validation", "test")
+SPLIT_SEED = 42
+
+Payload = bytes | str
+Rows = NDArray[np.int64] | range
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Records:
+    """Rows as read: stable ids (the source's own key), payloads, labels (B,) int64 in 0 .. K-1."""
+
+    row_ids: list[str]
+    payloads: Sequence[Payload]
+    labels_B: NDArray[np.int64]
+
+
+class Table(Protocol):
+    """Rows that can be read by number, anywhere. Picklable."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: Rows) -> Records:
+        """The rows of these numbers, in this order; `DataError` names the file and what is wrong with it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """The rows of a table that belong to one split."""
+
+    table: Table
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, start: int, stop: int) -> Records:
+        """Rows start .. stop-1 of the split."""
+        return self.table.read(self.rows[start:stop])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """An opened data set: class names, the splits `pool`, `validation` and `test`, and a hash of what was found."""
+
+    classes: tuple[str, ...]
+    splits: dict[str, Split]
+    signature: str
+
+
+class Dataset(plugins.Plugin, ABC):
+    """A data set; its fields are its settings, `root` (where data lies) is not among them."""
+
+    max_rows: PositiveInt | None = None
+    """Keep at most this many rows of each split, a sample with a fixed seed."""
+
+    def open(self, root: Path) -> Source:
+        """Find the data below `root` and describe it, reading no payload.
+
+        Raises:
+            NotProvidedError: there is no such data below `root`.
+            DataError: it is not what it says: a missing column, fewer than two classes, an empty split.
+        """
+        source = self._open(root)
+        if len(source.classes) < 2:
+            raise DataError(f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); at least 2 are needed")
+        splits = {name: self._sample(source.splits[name]) for name in SPLITS}
+        for name, split in splits.items():
+            if not len(split):
+                raise DataError(f"{self}: the split {name!r} is empty; every split needs at least one row")
+        return replace(source, splits=splits)
+
+    @abstractmethod
+    def _open(self, root: Path) -> Source:
+        """`open` without the checks and the sampling that all data sets share."""
+
+    def _sample(self, split: Split) -> Split:
+        if self.max_rows is None or len(split) <= self.max_rows:
+            return split
+        kept = np.sort(np.random.default_rng(SPLIT_SEED).choice(len(split), self.max_rows, replace=False))
+        return replace(split, rows=np.asarray(split.rows)[kept])
+
+
+def halves(num_rows: int, first: float = 0.5) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """An official test set cut into validation and test, as LabelBench does: RandomState(42) (handbook C8).
+
+    The row numbers of each part are ascending, so that they are read in the order in which they are stored.
+    """
+    order_N = np.random.RandomState(SPLIT_SEED).permutation(num_rows)  # noqa: NPY002  the published splits use it
+    cut = int(num_rows * first)
+    return np.sort(order_N[:cut]), np.sort(order_N[cut:])
+
+
+def signature(facts: Iterable[Any]) -> str:
+    """A hash of what identifies a source's content: names, sizes, counts."""
+    digest = hashlib.sha256()
+    for fact in facts:
+        digest.update(repr(fact).encode() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,63 @@
+"""Encoders: one file each. A frozen pretrained network that turns a payload into an embedding.
+
+The work is cut where it runs: `decode` is a plain function of one payload (CPU tasks), `load` makes the network once in
+each embedding actor. What an encoder holds is settings only, so it travels to workers as a small value.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray import plugins
+from labelbench_ray.datasets import Payload
+
+PACKAGE = __name__
+
+Decoded = NDArray[np.uint8] | str
+Device = Literal["cpu", "cuda"]
+
+
+class Network(Protocol):
+    """A loaded encoder on one device."""
+
+    @property
+    def compute(self) -> str:
+        """The compute path that made the numbers, as recorded: engine, dtype, device."""
+        ...
+
+    def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
+        """(B, D) float32 embeddings of decoded payloads, in their order."""
+        ...
+
+
+class Encoder(plugins.Plugin, ABC):
+    """An encoder; its fields are its settings."""
+
+    payload: ClassVar[Literal["image", "text"]]
+
+    @abstractmethod
+    def weights(self) -> str:
+        """SHA-256 of the weights, read without loading the network; a constant for encoders that have none.
+
+        Raises:
+            NotProvidedError: the weights are not on this machine.
+        """
+
+    @abstractmethod
+    def preprocessing(self) -> str:
+        """What `decode` and the network do to a payload before the first layer, in words, for the manifest."""
+
+    @abstractmethod
+    def decode(self, payload: Payload) -> Decoded:
+        """One payload as the network takes it: uint8 (H, W, 3) or text.
+
+        Raises:
+            ValueError, OSError: the payload cannot be decoded; the text says why.
+        """
+
+    @abstractmethod
+    def load(self, device: Device) -> Network:
+        """The network, ready to embed, on a single thread of a CPU or on a GPU."""

@@ -1,0 +1,44 @@
+"""No network: the gray pixels themselves. For digits and other images whose pixels say enough."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+
+from labelbench_ray.datasets import Payload
+from labelbench_ray.encoders import Decoded, Device, Encoder
+from labelbench_ray.encoders._images import open_image
+
+
+class Pixels(Encoder):
+    """Gray values in [0, 1] of the image resized to `size` x `size`: D = size**2."""
+
+    payload: ClassVar[Literal["image", "text"]] = "image"
+    size: PositiveInt = 8
+
+    def weights(self) -> str:
+        return "none"
+
+    def preprocessing(self) -> str:
+        return f"gray, bilinear to {self.size} x {self.size}, divided by 255"
+
+    def decode(self, payload: Payload) -> Decoded:
+        image = open_image(payload).convert("L")
+        return np.asarray(image.resize((self.size, self.size)) if image.size != (self.size, self.size) else image)
+
+    def load(self, device: Device) -> "PixelNetwork":
+        return PixelNetwork()
+
+
+@dataclass(frozen=True, slots=True)
+class PixelNetwork:
+    """Flattens and scales."""
+
+    compute: str = "numpy float32 cpu"
+
+    def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
+        images_BHW = np.stack([image for image in decoded if not isinstance(image, str)])
+        return images_BHW.reshape(len(images_BHW), -1).astype(np.float32) / np.float32(255)

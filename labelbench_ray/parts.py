@@ -1,0 +1,72 @@
+"""A trial's plug-ins, built; and the fingerprints that name its results.
+
+A fingerprint hashes the recipe: names, declared versions and all settings, defaults included. It needs no data to be
+there. `rounds` is left out, since more rounds continue the same fold.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from labelbench_ray import corrupters, datasets, encoders, plugins, proxies, strategies, trainers
+from labelbench_ray.config import Trial, digest
+from labelbench_ray.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Every plug-in of one trial."""
+
+    trial: Trial
+    dataset: datasets.Dataset
+    encoder: encoders.Encoder
+    strategy: strategies.Strategy
+    first_batch: strategies.Strategy
+    proxy: proxies.Proxy
+    trainer: trainers.Trainer
+    corrupter: corrupters.Corrupter
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the trial's results: 16 hexadecimal digits."""
+        trial = self.trial
+        return digest({
+            "seed": trial.seed,
+            "budget": trial.budget,
+            "strategy": plugins.recipe(trial.strategy.name, self.strategy),
+            "first_batch": plugins.recipe(trial.first_batch.name, self.first_batch),
+            "proxy": plugins.recipe(trial.proxy.name, self.proxy),
+            "trainer": plugins.recipe(trial.trainer.name, self.trainer),
+            "corrupter": plugins.recipe(trial.corrupter.name, self.corrupter),
+            "embedding": self.embedding,
+        })
+
+    @cached_property
+    def embedding(self) -> str:
+        """Names the embedding store that the trial reads."""
+        return digest({
+            "dataset": plugins.recipe(self.trial.dataset.name, self.dataset),
+            "encoder": plugins.recipe(self.trial.encoder.name, self.encoder),
+        })
+
+
+def build(trial: Trial) -> Parts:
+    """Make every part of a trial.
+
+    Raises:
+        ConfigError: an unknown name or setting, or parts that do not go together.
+    """
+    parts = Parts(
+        trial=trial,
+        dataset=plugins.build(datasets.Dataset, datasets.PACKAGE, trial.dataset),
+        encoder=plugins.build(encoders.Encoder, encoders.PACKAGE, trial.encoder),
+        strategy=plugins.build(strategies.Strategy, strategies.PACKAGE, trial.strategy),
+        first_batch=plugins.build(strategies.Strategy, strategies.PACKAGE, trial.first_batch),
+        proxy=plugins.build(proxies.Proxy, proxies.PACKAGE, trial.proxy),
+        trainer=plugins.build(trainers.Trainer, trainers.PACKAGE, trial.trainer),
+        corrupter=plugins.build(corrupters.Corrupter, corrupters.PACKAGE, trial.corrupter),
+    )
+    if not parts.first_batch.cold_start:
+        raise ConfigError(f"first_batch: {trial.first_batch} needs labels or a trained proxy, and the first batch has "
+                          "neither; use 'random' or another strategy that says `cold_start`")
+    parts.trainer.check(parts.proxy)
+    return parts

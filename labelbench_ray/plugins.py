@@ -1,0 +1,127 @@
+"""Plug-ins: a file's name is the plug-in's name, and the module path is the registry.
+
+A plug-in is a frozen pydantic model, its fields are its settings. `Part` names one with settings. Nothing is
+registered by importing, so a name means the same in the driver and in every Ray worker.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import sys
+from typing import Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from labelbench_ray.errors import ConfigError, unknown
+
+
+class Frozen(BaseModel):
+    """Base of every configuration value: unknown keys fail with the nearest name, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, given: Any) -> Any:  # noqa: ANN401
+        for key in given if isinstance(given, dict) else ():
+            if key not in cls.model_fields:
+                raise ValueError(unknown(f"setting of {cls.__name__}", str(key), cls.model_fields))
+        return given
+
+
+class Plugin(Frozen):
+    """Base of every plug-in. Raise `version` when a change of the code changes its numbers."""
+
+    version: ClassVar[int] = 1
+
+
+class Part(Frozen):
+    """A plug-in by name (a file of ours, or the full module path of yours) with its settings."""
+
+    name: str = Field(min_length=1)
+    settings: dict[str, JsonValue] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, given: Any) -> Any:  # noqa: ANN401
+        return {"name": given} if isinstance(given, str) else given
+
+    @classmethod
+    def of(cls, name: str, **settings: JsonValue) -> Self:
+        """Shorthand: `Part.of("supervised", epochs=30)`."""
+        return cls(name=name, settings=settings)
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+        return f"{self.name}({settings})" if settings else self.name
+
+
+Kind = TypeVar("Kind", bound=Plugin)
+
+
+def names(package: str) -> list[str]:
+    """The plug-ins that ship in a package, sorted."""
+    path = importlib.import_module(package).__path__
+    return sorted(module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_"))
+
+
+def load(base: type[Kind], package: str, name: str) -> type[Kind]:
+    """The one subclass of `base` that is defined in the module `name` of `package`, or at the full path `name`.
+
+    Raises:
+        ConfigError: there is no such module, or it does not define exactly one such class.
+    """
+    kind = base.__name__.lower()
+    if "." not in name and name not in names(package):
+        raise ConfigError(unknown(kind, name, names(package)))
+    path = name if "." in name else f"{package}.{name}"
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (path == error.name or path.startswith(error.name + ".")):
+            raise ConfigError(f"no module {path!r} for a {kind}: give the full path of a file that can be imported, "
+                              f"or one of: {', '.join(names(package))}") from error
+        raise ConfigError(f"the {kind} {name!r} needs the package {error.name!r}: "
+                          "pip install 'labelbench-ray[offline]', or install that package itself") from error
+    found = [
+        member for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, base) and member.__module__ == module.__name__ and not inspect.isabstract(member)
+    ]
+    if len(found) != 1:
+        raise ConfigError(f"{path} defines {len(found)} classes that refine {base.__name__}; a plug-in's file defines one")
+    return found[0]
+
+
+def build(base: type[Kind], package: str, part: Part) -> Kind:
+    """Make the plug-in that a part names.
+
+    Raises:
+        ConfigError: unknown name, unknown setting, or a setting of the wrong type or out of range.
+    """
+    plugin = load(base, package, part.name)
+    try:
+        return plugin(**part.settings)
+    except ValidationError as error:
+        raise ConfigError(f"{base.__name__.lower()} {part.name!r}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """A pydantic error in one line: where, what it must be, what it was."""
+    lines = []
+    for item in error.errors(include_url=False):
+        where = ".".join(str(step) for step in item["loc"])
+        text = item["msg"].removeprefix("Value error, ")
+        was = "" if item["type"] in ("value_error", "missing") else f" (was {item['input']!r})"
+        lines.append(f"{where}: {text}{was}" if where else f"{text}{was}")
+    return "; ".join(lines)
+
+
+def recipe(name: str, plugin: Plugin) -> dict[str, JsonValue]:
+    """What identifies a plug-in in a fingerprint: its name, declared version and all settings, defaults included."""
+    return {"name": name, "version": plugin.version, "settings": plugin.model_dump(mode="json")}
+
+
+def importable(path: str) -> None:
+    """Let plug-ins named by module path be found in `path`, here and in the workers that inherit `sys.path`."""
+    if path not in sys.path:
+        sys.path.insert(0, path)

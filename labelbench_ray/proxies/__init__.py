@@ -1,0 +1,117 @@
+"""Proxies: the light models that stand in for the full one in every round, on frozen embeddings. One file each.
+
+A proxy is a stack of affine layers with ReLU between, on standardized embeddings (handbook C2). Trainers fit the
+layers as a torch module; what they return is a `Classifier`: plain arrays, so that it scores anywhere, travels to Ray
+actors and lies on disk as safetensors.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from labelbench_ray import plugins, probabilities
+
+PACKAGE = __name__
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standardization:
+    """Per-dimension shift and scale of the pool's embeddings, (D,) float32 each; a constant dimension has scale 1."""
+
+    mean_D: Floats
+    scale_D: Floats
+
+    def apply(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, D) float32: (raw - mean) / scale."""
+        return (raw_BD.astype(np.float32) - self.mean_D) / self.scale_D
+
+
+class Proxy(plugins.Plugin, ABC):
+    """The shape of a light model; its fields are its settings."""
+
+    @abstractmethod
+    def widths(self, dimensions: int, classes: int) -> tuple[int, ...]:
+        """The widths of the layers from D to K: (D, K) for a linear proxy."""
+
+    def module(self, dimensions: int, classes: int, seed: int) -> torch.nn.Sequential:
+        """Fresh layers, initialized as torch does (Kaiming uniform) from a stream of their own."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            layers: list[torch.nn.Module] = []
+            for width_in, width_out in pairwise(self.widths(dimensions, classes)):
+                layers += [torch.nn.Linear(width_in, width_out), torch.nn.ReLU()]
+        return torch.nn.Sequential(*layers[:-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained proxy with its standardization: raw embeddings in, probabilities and features out (a `types.Model`)."""
+
+    standardization: Standardization
+    layers: tuple[tuple[Floats, Floats], ...]
+    """(weight (in, out), bias (out,)) of each affine layer, for standardized inputs."""
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.layers[-1][1])
+
+    @cached_property
+    def _first_layer(self) -> tuple[Floats, Floats]:
+        # Standardizing is affine, so it folds into the first layer: the pool is never standardized row by row.
+        weight, bias = (array.astype(np.float64) for array in self.layers[0])
+        weight = weight / self.standardization.scale_D[:, None]
+        return weight.astype(np.float32), (bias - self.standardization.mean_D @ weight).astype(np.float32)
+
+    def features(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, H) float32: the standardized embedding for a linear proxy, else the last hidden layer after its ReLU."""
+        return self.standardization.apply(raw_BD) if len(self.layers) == 1 else self._hidden(raw_BD)
+
+    def logits(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, K) float32."""
+        weight, bias = self._first_layer if len(self.layers) == 1 else self.layers[-1]
+        logits_BK: Floats = self._hidden(raw_BD) @ weight
+        logits_BK += bias
+        return logits_BK
+
+    def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, K) float32, rows sum to 1."""
+        return probabilities.softmax(self.logits(raw_BD))
+
+    def _hidden(self, raw_BD: NDArray[Any]) -> Floats:
+        hidden: Floats = raw_BD.astype(np.float32)
+        for weight, bias in (self._first_layer, *self.layers[1:])[:len(self.layers) - 1]:
+            hidden = np.maximum(hidden @ weight + bias, 0)
+        return hidden
+
+    @classmethod
+    def of_module(cls, module: torch.nn.Sequential, standardization: Standardization) -> Self:
+        """The arrays of a trained module; it stays as it is."""
+        linear = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
+        return cls(standardization, tuple(
+            (layer.weight.detach().T.contiguous().float().cpu().numpy(), layer.bias.detach().float().cpu().numpy())
+            for layer in linear
+        ))
+
+    def tensors(self) -> dict[str, Floats]:
+        """Everything by name, for a safetensors file."""
+        named = {"mean": self.standardization.mean_D, "scale": self.standardization.scale_D}
+        for number, (weight, bias) in enumerate(self.layers):
+            named |= {f"{number}.weight": weight, f"{number}.bias": bias}
+        return named
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Floats]) -> Self:
+        """The inverse of `tensors`."""
+        depth = sum(name.endswith(".weight") for name in tensors)
+        return cls(Standardization(tensors["mean"], tensors["scale"]),
+                   tuple((tensors[f"{number}.weight"], tensors[f"{number}.bias"]) for number in range(depth)))

@@ -1,0 +1,10 @@
+"""A linear probe: one affine layer on the standardized embeddings."""
+
+from labelbench_ray.proxies import Proxy
+
+
+class Linear(Proxy):
+    """D -> K; strategies see the standardized embedding."""
+
+    def widths(self, dimensions: int, classes: int) -> tuple[int, ...]:
+        return (dimensions, classes)

@@ -1,0 +1,14 @@
+"""One hidden layer: D -> D -> ReLU -> K (LabelBench's `num_hidden=2`, handbook C2)."""
+
+from pydantic import PositiveInt
+
+from labelbench_ray.proxies import Proxy
+
+
+class Shallow(Proxy):
+    """Strategies see the hidden layer after its ReLU. `hidden` is its width; None means D."""
+
+    hidden: PositiveInt | None = None
+
+    def widths(self, dimensions: int, classes: int) -> tuple[int, ...]:
+        return (dimensions, self.hidden or dimensions, classes)

@@ -1,0 +1,125 @@
+"""Query strategies: (view, budget, rng) -> pool ids. One file each; the file's name is the strategy's name.
+
+Every strategy returns exactly `budget` distinct unlabeled ids, the same for the same inputs, whatever the order of the
+pool's rows and the number of its shards. Ties are broken by a hash of (a key drawn once from `rng`, the pool id), never
+by position: pools that are stored class by class would otherwise give class-biased ties.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray import plugins
+from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
+
+PACKAGE = __name__
+
+
+class Strategy(plugins.Plugin, ABC):
+    """A query strategy; its fields are its settings."""
+
+    cold_start: ClassVar[bool] = False
+    """Can choose the first batch: needs neither labels nor a trained proxy."""
+
+    def select(self, view: PoolView, budget: int, rng: np.random.Generator, ask: Ask | None = None) -> Ids:
+        """Choose the rows to label next.
+
+        Args:
+            view: the pool and the labels paid for so far.
+            budget: how many rows to choose.
+            rng: the stream of this round; one 64-bit key is drawn from it.
+            ask: pool ids -> labels, for strategies that need answers inside a batch; others ignore it.
+
+        Returns:
+            (budget,) int64: distinct unlabeled pool ids, in order of selection.
+
+        Raises:
+            ValueError: the budget is negative or larger than what is unlabeled, or the scores hold NaN.
+        """
+        if budget < 0 or budget > view.num_unlabeled:
+            raise ValueError(f"budget: {budget} rows asked for, {view.num_unlabeled} of the pool's {view.num_rows} are "
+                             "unlabeled; ask for that many at most")
+        key = int(rng.integers(2**64, dtype=np.uint64))
+        if budget == 0:
+            return np.empty(0, np.int64)
+        return self._choose(view, budget, key, ask)
+
+    @abstractmethod
+    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        """`select` with 1 <= budget <= unlabeled and the key drawn."""
+
+
+class RowStrategy(Strategy):
+    """A strategy that scores each row by itself and takes the best: a subclass writes only `score`."""
+
+    @abstractmethod
+    def score(self, block: Block) -> NDArray[np.floating]:
+        """(B,) floats; larger is more worth labeling. Must be finite."""
+
+    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        return best(view.map(partial(_best_of_shard, strategy=self, budget=budget, key=key)), budget).ids_C
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Rows that may be chosen: pool ids, scores, and the hashes that break their ties; best first."""
+
+    ids_C: Ids
+    scores_C: NDArray[np.float64]
+    hashes_C: NDArray[np.uint64]
+
+
+def best(parts: list[Candidates], budget: int) -> Candidates:
+    """The `budget` best of all candidates, best first."""
+    ids_C = np.concatenate([part.ids_C for part in parts])
+    scores_C = np.concatenate([part.scores_C for part in parts])
+    hashes_C = np.concatenate([part.hashes_C for part in parts])
+    order_C = np.lexsort((hashes_C, -scores_C))[:budget]
+    return Candidates(ids_C[order_C], scores_C[order_C], hashes_C[order_C])
+
+
+def _best_of_shard(shard: Shard, strategy: RowStrategy, budget: int, key: int) -> Candidates:
+    scores_S = np.concatenate([_scores(strategy, block) for block in shard.blocks()] or [np.empty(0)])
+    unlabeled_U = np.flatnonzero(~shard.labeled_S)
+    scores_U = scores_S[unlabeled_U]
+    if budget < len(scores_U):
+        # Everything that ties with the last of the best stays in, for the hashes to decide.
+        unlabeled_U = unlabeled_U[scores_U >= np.partition(scores_U, -budget)[-budget]]
+    ids_C = shard.ids_S[unlabeled_U]
+    return best([Candidates(ids_C, scores_S[unlabeled_U], tie_hash(key, ids_C))], budget)
+
+
+def _scores(strategy: RowStrategy, block: Block) -> NDArray[np.float64]:
+    scores_B = np.asarray(strategy.score(block), np.float64)
+    wrong_B = ~np.isfinite(scores_B) & ~block.labeled_B
+    if wrong_B.any():
+        raise ValueError(f"{type(strategy).__name__.lower()}: the score of row {block.ids_B[wrong_B][0]} is "
+                         f"{scores_B[wrong_B][0]}; scores must be finite (did the proxy's training diverge?)")
+    return scores_B
+
+
+def tie_hash(key: int, ids: Ids) -> NDArray[np.uint64]:
+    """A 64-bit hash of (key, id) for each id: SplitMix64's finalizer (Steele et al. 2014), which is a bijection."""
+    with np.errstate(over="ignore"):
+        return _mix(_mix(ids.astype(np.uint64)) + np.uint64(key))
+
+
+def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    bits = bits + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def create(name: str, /, **settings: object) -> Strategy:
+    """The strategy of that name with these settings; `ConfigError` (a `ValueError`) names what is unknown."""
+    return plugins.build(Strategy, PACKAGE, plugins.Part.model_validate({"name": name, "settings": settings}))
+
+
+def names() -> list[str]:
+    """The strategies that ship here, sorted."""
+    return plugins.names(PACKAGE)

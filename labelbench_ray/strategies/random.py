@@ -1,0 +1,18 @@
+"""Uniformly random rows: all scores tie, so the keyed hash of the id decides (handbook A1)."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.strategies import RowStrategy
+from labelbench_ray.types import Block
+
+
+class Random(RowStrategy):
+    """Uniform without replacement, the same for any sharding; the baseline, and the usual first batch."""
+
+    cold_start: ClassVar[bool] = True
+
+    def score(self, block: Block) -> NDArray[np.float64]:
+        return np.zeros(len(block.ids_B))

@@ -1,0 +1,50 @@
+"""Trainers: how a proxy is fitted to the labels. One training method a file."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray import plugins
+from labelbench_ray.proxies import Classifier, Proxy, Standardization
+
+PACKAGE = __name__
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """Labeled rows: embeddings (B, D) float32, standardized; labels (B,) int64."""
+
+    embeddings_BD: NDArray[np.float32]
+    labels_B: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingData:
+    """What a trainer may learn from. Validation rows steer early stopping only, and are reported beside the budget."""
+
+    labeled: Examples
+    validation: Examples
+    num_classes: int
+    standardization: Standardization
+
+
+class Trainer(plugins.Plugin, ABC):
+    """A training method; its fields are its settings."""
+
+    def check(self, proxy: Proxy) -> None:  # noqa: B027  most trainers fit any proxy
+        """Raise `ConfigError` when this trainer cannot fit such a proxy; called when a plan is made."""
+
+    @abstractmethod
+    def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
+        """Fit a fresh proxy: a pure function of its arguments.
+
+        Args:
+            proxy: the shape of the model.
+            data: at least one labeled row; classes may be missing among them.
+            seed: of every random choice in the fit: initial weights, batches, mixing.
+
+        Raises:
+            FloatingPointError: the loss is no longer finite; the text names the epoch and the learning rate.
+        """
