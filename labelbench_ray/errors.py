@@ -36,5 +36,5 @@ def unknown(kind: str, name: str, have: Iterable[str]) -> str:
     """Say that `name` is no `kind`, which known name is nearest, and which there are."""
     known = sorted(have)
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ";"
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     return f"no {kind} called {name!r}{hint} (have: {', '.join(known) or 'none'})"

@@ -245,6 +245,14 @@ class PoolView:
                    labeled_L, labels_L)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """Labeled rows: embeddings (B, D) float32, standardized; labels (B,) int64."""
+
+    embeddings_BD: Floats
+    labels_B: Ids
+
+
 def cuts(num_rows: int, shards: int) -> list[slice]:
     """At most `shards` stretches of nearly equal length, cut at multiples of `BLOCK_ROWS`.
 

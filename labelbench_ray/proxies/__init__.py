@@ -17,22 +17,10 @@ import torch
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins, probabilities
+from labelbench_ray.standardization import Standardization
+from labelbench_ray.types import Floats
 
 PACKAGE = __name__
-
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Standardization:
-    """Per-dimension shift and scale of the pool's embeddings, (D,) float32 each; a constant dimension has scale 1."""
-
-    mean_D: Floats
-    scale_D: Floats
-
-    def apply(self, raw_BD: NDArray[Any]) -> Floats:
-        """(B, D) float32: (raw - mean) / scale."""
-        return (raw_BD.astype(np.float32) - self.mean_D) / self.scale_D
 
 
 class Proxy(plugins.Plugin, ABC):

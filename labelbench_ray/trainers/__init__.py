@@ -3,21 +3,12 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from labelbench_ray import plugins
-from labelbench_ray.proxies import Classifier, Proxy, Standardization
+from labelbench_ray.proxies import Classifier, Proxy
+from labelbench_ray.standardization import Standardization
+from labelbench_ray.types import Examples
 
 PACKAGE = __name__
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Examples:
-    """Labeled rows: embeddings (B, D) float32, standardized; labels (B,) int64."""
-
-    embeddings_BD: NDArray[np.float32]
-    labels_B: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

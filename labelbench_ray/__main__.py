@@ -1,0 +1,5 @@
+"""`python -m labelbench_ray`: the command line."""
+
+from labelbench_ray.cli import main
+
+main()

@@ -1,0 +1,32 @@
+"""Connecting to Ray: a cluster by address, or a local one for as long as the command runs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+# Every process computes on one thread, and parallelism comes from processes: the same sums in the same order on any
+# machine, and no two actors fight for a core.
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+}
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Join the cluster at `address` (or the one that runs this job), else start a local one; leave it at the end."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=False,
+             runtime_env={"env_vars": WORKER_ENVIRONMENT}, logging_level="warning")
+    try:
+        yield
+    finally:
+        ray.shutdown()

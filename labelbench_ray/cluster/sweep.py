@@ -1,0 +1,152 @@
+"""A sweep: Ray Tune schedules the trials that are not finished. It is a scheduler here, not a memory: the ledger is.
+
+Actors are reused from trial to trial, the embeddings are memory-mapped once on each node, and a trial that raises is recorded
+and reported while the others go on.
+"""
+
+import shutil
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from ray import tune
+from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
+from ray.util import get_current_placement_group
+
+from labelbench_ray import parts
+from labelbench_ray.cluster.scorers import Scorers
+from labelbench_ray.config import Trial
+from labelbench_ray.environment import Environment
+from labelbench_ray.ledger import Failure, Header, Ledger
+from labelbench_ray.loop import Loop, OpenView, in_process
+from labelbench_ray.store import Embedded, EmbeddingStore
+from labelbench_ray.versions import versions
+
+WORKER_DEATHS = 3
+"""How often a trial whose worker dies (killed, out of memory, lost node) is taken up again within one sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One trial to run, as it travels to a worker."""
+
+    trial: Trial
+    directory: Path
+    store: Path
+    scorers: int
+
+
+class Listener(Protocol):
+    """Told in the driver what happens in the workers."""
+
+    def on_round(self, job: Job, rounds: int) -> None:
+        """A round was recorded; `rounds` are done in all."""
+
+    def on_done(self, job: Job) -> None:
+        """The trial is finished."""
+
+    def on_failed(self, job: Job, error: str) -> None:
+        """The trial ended with an error; the others go on."""
+
+
+def job(built: parts.Parts, folder: Path, environment: Environment, pool_rows: int) -> Job:
+    """The job of a trial; scorers are used when its pool is large."""
+    scorers = environment.scorers if pool_rows >= environment.scorer_rows else 0
+    return Job(built.trial, (folder / built.fingerprint).resolve(), (environment.store / built.embedding).resolve(), scorers)
+
+
+def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener: Listener) -> None:
+    """Run the jobs on the connected cluster and tell the listener about each."""
+    scratch = folder / ".tune"
+    shutil.rmtree(scratch, ignore_errors=True)
+    bundles: list[dict[str, int | float]] = [{"CPU": environment.cpus_per_trial, "GPU": environment.gpus_per_trial}]
+    bundles += [{"CPU": 1}] * max(job.scorers for job in jobs)
+    tuner = Tuner(
+        tune.with_resources(run_job, PlacementGroupFactory(bundles)),
+        param_space={"job": tune.grid_search(list(jobs))},
+        tune_config=TuneConfig(reuse_actors=True),
+        run_config=RunConfig(name="sweep", storage_path=str(scratch.resolve()), verbose=0, callbacks=[_Relay(listener)],
+                             failure_config=FailureConfig(max_failures=WORKER_DEATHS)),
+    )
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def run_job(config: dict[str, Any]) -> None:
+    """What a worker does: fold the trial's missing rounds, and report every one."""
+    job: Job = config["job"]
+    try:
+        for rounds in _rounds(job):
+            tune.report({"rounds": rounds})
+        tune.report({"finished": True})
+    except Exception as error:
+        # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
+        tune.report({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
+
+
+def _rounds(job: Job) -> Iterator[int]:
+    embedded = _embedded(job.store)
+    built = parts.build(job.trial)
+    manifest = EmbeddingStore.open(job.store).manifest
+    header = Header(fingerprint=built.fingerprint, trial=job.trial, store=manifest.content, compute=manifest.compute,
+                    versions=versions())
+    with Ledger.open(job.directory, header) as ledger, _recorded(ledger), _view(job, embedded) as open_view:
+        for record in Loop(built, embedded, ledger, open_view).rounds():
+            yield record.round + 1
+
+
+@contextmanager
+def _recorded(ledger: Ledger) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        ledger.fail(Failure(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc()))
+        raise
+
+
+@contextmanager
+def _view(job: Job, embedded: Embedded) -> Iterator[OpenView]:
+    if not job.scorers:
+        yield in_process(embedded)
+        return
+    scorers = Scorers(EmbeddingStore.open(job.store), job.scorers, get_current_placement_group())
+    try:
+        yield scorers
+    finally:
+        scorers.close()
+
+
+@cache
+def _embedded(store: Path) -> Embedded:
+    return EmbeddingStore.open(store).arrays()
+
+
+class _Relay(Callback):
+    """Passes what Tune tells on to our listener."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore that we never do, and a listener holds a terminal."""
+        return {}
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any],  # noqa: ANN401
+                        **info: object) -> None:
+        job = trial.config["job"]
+        if "error" in result:
+            self._listener.on_failed(job, result["error"])
+        elif "finished" in result:
+            self._listener.on_done(job)
+        elif "rounds" in result:
+            self._listener.on_round(job, result["rounds"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
+        self._listener.on_failed(trial.config["job"], f"its worker died {WORKER_DEATHS + 1} times (killed, out of memory, or "
+                                 "its node was lost)")

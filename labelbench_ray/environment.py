@@ -1,0 +1,23 @@
+"""Where data lies and what hardware there is: everything that a run needs and that no number depends on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The command line's options; see `labelbench run --help`."""
+
+    runs: Path
+    store: Path
+    data_root: Path
+    tracking_uri: str
+    address: str | None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float = 0.0
+    scorers: int = 0
+    """Scorer actors of each trial whose pool is large."""
+    scorer_rows: int = 2_000_000
+    """Pools with at least this many rows are large."""
+    max_reject_fraction: float = 0.01
+    """An embedding job stops when more than this share of the rows cannot be decoded."""

@@ -1,0 +1,268 @@
+"""The ledger: a trial's directory, the truth about what was chosen and measured.
+
+    <experiment folder>/experiment.json           the trials of the grid as last run
+    <experiment folder>/<fingerprint>/trial.json  what the trial is, and which store it reads
+                                     /rounds/000.json, 000.safetensors  one record a round, and the proxy fitted in it
+                                     /failure.json  why the last attempt ended, if it failed
+                                     /lock          held by the process that writes
+
+A trial is done when its records say so. Records are published by rename, carry a checksum, and are refused by name when
+they are cut short, repeated, over budget or of another trial; nothing is ever mixed in.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import FiniteFloat, JsonValue, NonNegativeInt, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from labelbench_ray.atomic import locked, publish
+from labelbench_ray.config import Trial, digest
+from labelbench_ray.errors import LedgerError
+from labelbench_ray.plugins import Frozen, explain
+
+FORMAT = 1
+
+Value = TypeVar("Value", bound=Frozen)
+
+
+class Header(Frozen):
+    """`trial.json`: what a trial is, and what its numbers were computed from."""
+
+    format: int = FORMAT
+    fingerprint: str
+    trial: Trial
+    store: str
+    """Content hash of the embedding store."""
+    compute: str
+    """Compute path of the embeddings: engine, dtype, device."""
+    versions: dict[str, str]
+
+
+class RoundRecord(Frozen):
+    """One finished round. `chosen` and `labels` are aligned; metrics are finite or absent; durations only in `seconds`."""
+
+    fingerprint: str
+    round: NonNegativeInt
+    chosen: tuple[NonNegativeInt, ...]
+    labels: tuple[NonNegativeInt, ...]
+    num_labeled: NonNegativeInt
+    metrics: dict[str, FiniteFloat]
+    seconds: dict[str, FiniteFloat]
+    """Wall seconds by stage."""
+    cpu_seconds: FiniteFloat
+    proxy: str
+    """SHA-256 of the round's safetensors file."""
+
+
+class Failure(Frozen):
+    """Why an attempt ended."""
+
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that a ledger holds about one trial."""
+
+    header: Header
+    records: tuple[RoundRecord, ...]
+    failure: Failure | None
+
+    @property
+    def done(self) -> bool:
+        """Every round that the trial asks for is recorded."""
+        return len(self.records) >= self.header.trial.rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A trial's directory, opened for writing by the one process that holds its lock."""
+
+    directory: Path
+    header: Header
+
+    @classmethod
+    @contextmanager
+    def open(cls, directory: Path, header: Header) -> Iterator["Ledger"]:
+        """Lock the directory, waiting for a dying predecessor, and write or check its `trial.json`.
+
+        Raises:
+            LedgerError: the directory belongs to another trial, or its rounds were made from another store.
+        """
+        (directory / "rounds").mkdir(parents=True, exist_ok=True)
+        with locked(directory / "lock"):
+            path = directory / "trial.json"
+            if path.exists():
+                _check_same(path, read_header(path), header)
+            publish(path, _pretty(header.model_dump(mode="json")))
+            (directory / "failure.json").unlink(missing_ok=True)
+            yield cls(directory, header)
+
+    def records(self) -> list[RoundRecord]:
+        """The finished rounds, checked."""
+        return read_records(self.directory, self.header)
+
+    def proxy(self, record: RoundRecord) -> dict[str, NDArray[Any]]:
+        """The tensors of the proxy that was fitted in this round, checked."""
+        path = _proxy_path(self.directory, record.round)
+        try:
+            data = path.read_bytes()
+            if sha256(data).hexdigest() != record.proxy:
+                raise LedgerError(f"{path}: does not have the hash that its record states; delete this round's files and "
+                                  "those after it to run them again")
+            tensors: dict[str, NDArray[Any]] = load_tensors(data)
+        except (FileNotFoundError, SafetensorError) as error:
+            raise LedgerError(f"{path}: {error}; delete this round's files and those after it to run them again") from error
+        return tensors
+
+    def publish(self, number: int, chosen: NDArray[np.int64], labels: NDArray[np.int64], num_labeled: int,
+                metrics: Mapping[str, float], seconds: Mapping[str, float], cpu_seconds: float,
+                tensors: dict[str, NDArray[Any]]) -> RoundRecord:
+        """Write a round: the proxy first, then the record, which makes the round count."""
+        data = save_tensors(tensors)
+        record = RoundRecord(
+            fingerprint=self.header.fingerprint, round=number, chosen=tuple(chosen.tolist()),
+            labels=tuple(labels.tolist()), num_labeled=num_labeled, metrics=dict(metrics), seconds=dict(seconds),
+            cpu_seconds=cpu_seconds, proxy=sha256(data).hexdigest(),
+        )
+        publish(_proxy_path(self.directory, number), data)
+        content = record.model_dump(mode="json")
+        publish(_record_path(self.directory, number), json.dumps(content | {"checksum": digest(content)}).encode())
+        return record
+
+    def fail(self, failure: Failure) -> None:
+        """Record why this attempt ended."""
+        publish(self.directory / "failure.json", _pretty(failure.model_dump(mode="json")))
+
+
+def read_header(path: Path) -> Header:
+    """A checked `trial.json`; `LedgerError` names the file and what is wrong."""
+    return _parse(Header, path, _json(path))
+
+
+def read_history(directory: Path) -> History:
+    """Everything about one trial, checked."""
+    header = read_header(directory / "trial.json")
+    path = directory / "failure.json"
+    failure = _parse(Failure, path, _json(path)) if path.exists() else None
+    return History(header, tuple(read_records(directory, header)), failure)
+
+
+def read_records(directory: Path, header: Header) -> list[RoundRecord]:
+    """A trial's rounds 0, 1, ..., checked one by one and against each other.
+
+    Raises:
+        LedgerError: a record is cut short, altered, missing between others, of another trial, of the wrong size, or
+            chooses a row again.
+    """
+    numbers = sorted(int(path.stem) for path in (directory / "rounds").glob("*.json") if re.fullmatch(r"\d{3,}", path.stem))
+    records: list[RoundRecord] = []
+    chosen: set[int] = set()
+    for expected, number in enumerate(numbers):
+        path = _record_path(directory, number)
+        if number != expected:
+            raise LedgerError(f"{path}: round {expected} is missing before it; delete the rounds after the gap")
+        record = _read_record(path)
+        _check_record(path, record, number, chosen, header)
+        chosen.update(record.chosen)
+        records.append(record)
+    return records
+
+
+def _read_record(path: Path) -> RoundRecord:
+    content = _json(path)
+    checksum = content.pop("checksum", None)
+    if checksum != digest(content):
+        raise LedgerError(f"{path}: its checksum does not match its content; delete it and the rounds after it to run "
+                          "them again")
+    return _parse(RoundRecord, path, content)
+
+
+def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int], header: Header) -> None:
+    budget = header.trial.budget
+    if record.fingerprint != header.fingerprint:
+        raise LedgerError(f"{path}: belongs to trial {record.fingerprint}, not to {header.fingerprint}; move it back")
+    if record.round != number:
+        raise LedgerError(f"{path}: holds round {record.round}, its name says {number}; rename or delete it")
+    if len(record.chosen) != budget or len(record.labels) != budget or record.num_labeled != budget * (number + 1):
+        raise LedgerError(f"{path}: {len(record.chosen)} rows, {len(record.labels)} labels, {record.num_labeled} in all; "
+                          f"the budget is {budget} a round; delete it and the rounds after it")
+    if len(set(record.chosen)) != budget or not chosen.isdisjoint(record.chosen):
+        raise LedgerError(f"{path}: chooses a row twice; delete it and the rounds after it")
+
+
+def _check_same(path: Path, found: Header, asked: Header) -> None:
+    for name in ("format", "fingerprint", "store", "compute"):
+        there, here = getattr(found, name), getattr(asked, name)
+        if there != here:
+            raise LedgerError(f"{path}: {name} is {there!r}, this run's is {here!r}; rounds of both would mix. "
+                              "Use another --runs directory, or delete this trial's folder to start it again")
+
+
+def _parse(kind: type[Value], path: Path, content: dict[str, JsonValue]) -> Value:
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise LedgerError(f"{path}: {explain(error)}") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise LedgerError(f"{path}: there is no such file; is this a trial's folder?") from error
+    except ValueError as error:
+        raise LedgerError(f"{path}: is no JSON ({error}); it was cut short or altered; delete it and the rounds after it "
+                          "to run them again") from error
+    if not isinstance(content, dict):
+        raise LedgerError(f"{path}: holds a {type(content).__name__}, not an object; delete it to run the round again")
+    return content
+
+
+def _record_path(directory: Path, number: int) -> Path:
+    return directory / "rounds" / f"{number:03d}.json"
+
+
+def _proxy_path(directory: Path, number: int) -> Path:
+    return directory / "rounds" / f"{number:03d}.safetensors"
+
+
+def _pretty(content: dict[str, JsonValue]) -> bytes:
+    return json.dumps(content, indent=1).encode() + b"\n"
+
+
+class Entry(Frozen):
+    """A trial of a grid and the name of its folder."""
+
+    fingerprint: str
+    trial: Trial
+
+
+class Grid(Frozen):
+    """`experiment.json`: the trials of an experiment as last run."""
+
+    experiment: str
+    entries: tuple[Entry, ...]
+
+
+def write_grid(folder: Path, grid: Grid) -> None:
+    """Note which trials belong to the experiment now; those of earlier grids stay on disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    publish(folder / "experiment.json", _pretty(grid.model_dump(mode="json")))
+
+
+def read_grid(folder: Path) -> Grid:
+    """A checked `experiment.json`."""
+    return _parse(Grid, folder / "experiment.json", _json(folder / "experiment.json"))

@@ -1,0 +1,163 @@
+"""The loop: one trial as a fold over rounds.
+
+Round 0 asks for the first batch; every later round lets the strategy choose with the proxy of the round before. Then the
+oracle answers, the proxy is fitted anew on all labels, and everything is measured and recorded. A trial that is taken up
+again starts from the recorded rounds and the last recorded proxy, and goes on as if it had never stopped.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial, reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray import metrics
+from labelbench_ray.ledger import Ledger, RoundRecord
+from labelbench_ray.metrics import Tally, tally
+from labelbench_ray.oracle import Oracle
+from labelbench_ray.parts import Parts
+from labelbench_ray.proxies import Classifier
+from labelbench_ray.standardization import Standardization
+from labelbench_ray.store import Embedded, SplitArrays
+from labelbench_ray.streams import integer, stream
+from labelbench_ray.trainers import TrainingData
+from labelbench_ray.types import BLOCK_ROWS, Examples, Floats, Ids, Model, PoolView, Shard
+
+OpenView = Callable[[Model, Ids, Ids], PoolView]
+"""(model, labeled, labels) -> a view of the pool: in process, or over scorers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Untrained:
+    """The model before the first round: every class is as likely, the features are the standardized embeddings."""
+
+    num_classes: int
+    standardization: Standardization
+
+    def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, K) float32, all 1 / K."""
+        return np.full((len(raw_BD), self.num_classes), 1 / self.num_classes, np.float32)
+
+    def features(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, D) float32."""
+        return self.standardization.apply(raw_BD)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopwatch:
+    """Wall seconds by stage, and the process's CPU seconds since it was started."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    cpu_start: float = field(default_factory=time.process_time)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time inside to a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds of this process since the start."""
+        return time.process_time() - self.cpu_start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    """What every round of a trial uses."""
+
+    parts: Parts
+    embedded: Embedded
+    ledger: Ledger
+    open_view: OpenView
+
+    def rounds(self) -> Iterator[RoundRecord]:
+        """Run the rounds that are not recorded yet, one at a step; each is on disk when it is yielded."""
+        records = self.ledger.records()
+        rounds = range(len(records), self.parts.trial.rounds)
+        if not rounds:
+            return
+        model: Model = Untrained(len(self.embedded.classes), self.embedded.standardization)
+        if records:
+            model = Classifier.of_tensors(self.ledger.proxy(records[-1]))
+        answers_N = self.parts.corrupter.corrupt(self.embedded.pool.labels_N, len(self.embedded.classes))
+        view = self.open_view(model, bought_ids(records), bought_labels(records))
+        for number in rounds:
+            view, record = self._round(number, view, answers_N)
+            yield record
+
+    def _round(self, number: int, view: PoolView, answers_N: Ids) -> tuple[PoolView, RoundRecord]:
+        watch = Stopwatch()
+        trial = self.parts.trial
+        with watch.stage("select"):
+            oracle = Oracle(answers_N, trial.budget, view.labeled_L)
+            strategy = self.parts.strategy if number else self.parts.first_batch
+            chosen = strategy.select(view, trial.budget, stream(trial.seed, number, "select"), ask=oracle.ask)
+            answers = oracle.ask(chosen)
+        labeled_L, labels_L = np.concatenate([view.labeled_L, chosen]), np.concatenate([view.labels_L, answers])
+        with watch.stage("fit"):
+            classifier = self._fit(number, labeled_L, labels_L)
+        with watch.stage("evaluate"):
+            view = self.open_view(classifier, labeled_L, labels_L)
+            measured = self._measure(view, classifier)
+        record = self.ledger.publish(number, chosen, answers, len(labeled_L), measured, watch.seconds, watch.cpu_seconds,
+                                     classifier.tensors())
+        return view, record
+
+    def _fit(self, number: int, labeled_L: Ids, labels_L: Ids) -> Classifier:
+        embedded, trial = self.embedded, self.parts.trial
+        data = TrainingData(
+            labeled=Examples(embedded.standardization.apply(embedded.pool.embeddings_ND[labeled_L]), labels_L),
+            validation=embedded.validation_examples,
+            num_classes=len(embedded.classes),
+            standardization=embedded.standardization,
+        )
+        return self.parts.trainer.fit(self.parts.proxy, data, integer(trial.seed, number, "fit"))
+
+    def _measure(self, view: PoolView, classifier: Classifier) -> dict[str, float]:
+        truth_N = self.embedded.pool.labels_N
+        pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N)))
+        predicted_L = classifier.logits(self.embedded.pool.embeddings_ND[view.labeled_L]).argmax(axis=1)
+        true_L = truth_N[view.labeled_L]
+        return {
+            **metrics.of_split("Pool", pool),
+            **metrics.of_split("Validation", tally_split(classifier, self.embedded.validation)),
+            **metrics.of_split("Test", tally_split(classifier, self.embedded.test)),
+            **metrics.of_labeled(true_L, view.num_classes),
+            "Labeling Accuracy": metrics.labeling_accuracy(pool, predicted_L, view.labels_L, true_L),
+            "Num Validation Labels": len(self.embedded.validation.labels_N),
+        }
+
+
+def in_process(embedded: Embedded, shards: int = 1) -> OpenView:
+    """Views that this process computes itself."""
+    return partial(PoolView.from_model, embedded.pool.embeddings_ND, shards=shards)
+
+
+def tally_shard(shard: Shard, labels_N: Ids) -> Tally:
+    """The tally of a shard of the pool; `labels_N` are the true labels by pool id."""
+    return reduce(add, (tally(block.probabilities_BK, labels_N[block.ids_B]) for block in shard.blocks()))
+
+
+def tally_split(model: Model, split: SplitArrays) -> Tally:
+    """The tally of the validation or test rows."""
+    return reduce(add, (
+        tally(model.probabilities(split.embeddings_ND[start:start + BLOCK_ROWS]), split.labels_N[start:start + BLOCK_ROWS])
+        for start in range(0, len(split.labels_N), BLOCK_ROWS)
+    ))
+
+
+def bought_ids(records: Sequence[RoundRecord]) -> Ids:
+    """Pool ids in the order in which they were bought."""
+    return np.array([chosen for record in records for chosen in record.chosen], np.int64)
+
+
+def bought_labels(records: Sequence[RoundRecord]) -> Ids:
+    """What the oracle returned for them."""
+    return np.array([label for record in records for label in record.labels], np.int64)

@@ -1,0 +1,100 @@
+"""Metrics from counts: LabelBench's, under its names (handbook C5), and calibration and labeling accuracy.
+
+Everything about a split comes from one `Tally`: class counts, a loss sum and calibration bins. Tallies of parts add up to the
+tally of the whole, so that a pool in shards is evaluated shard by shard.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.types import Floats, Ids
+
+CALIBRATION_BINS = 15
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """Counts over rows: per class (K,) support, predicted and correct; the summed loss; calibration bins."""
+
+    support_K: Counts
+    predicted_K: Counts
+    correct_K: Counts
+    loss: float
+    bin_rows: Counts
+    bin_confidence: NDArray[np.float64]
+    bin_correct: Counts
+
+    def __add__(self, other: Self) -> "Tally":
+        return Tally(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+
+def tally(probabilities_BK: Floats, labels_B: Ids) -> Tally:
+    """The tally of rows: probabilities (B, K) float32 and true labels (B,) int64."""
+    num_classes = probabilities_BK.shape[1]
+    predicted_B = probabilities_BK.argmax(axis=1)
+    correct_B = predicted_B == labels_B
+    confidence_B = probabilities_BK.max(axis=1).astype(np.float64)
+    # The smallest normal number bounds the loss of a row that was given no probability at all.
+    likelihood_B = np.maximum(probabilities_BK[np.arange(len(labels_B)), labels_B], np.finfo(np.float32).tiny)
+    bins_B = np.minimum((confidence_B * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    return Tally(
+        support_K=np.bincount(labels_B, minlength=num_classes),
+        predicted_K=np.bincount(predicted_B, minlength=num_classes),
+        correct_K=np.bincount(labels_B[correct_B], minlength=num_classes),
+        loss=float(-np.log(likelihood_B.astype(np.float64)).sum()),
+        bin_rows=np.bincount(bins_B, minlength=CALIBRATION_BINS),
+        bin_confidence=np.bincount(bins_B, weights=confidence_B, minlength=CALIBRATION_BINS),
+        bin_correct=np.bincount(bins_B[correct_B], minlength=CALIBRATION_BINS),
+    )
+
+
+def of_split(split: str, counts: Tally) -> dict[str, float]:
+    """The metrics of one split; `split` is "Pool", "Validation" or "Test".
+
+    A class with no row counts as accuracy 0 in the balanced and per-class figures, as LabelBench has it; "Present
+    Classes" leaves such classes out. Macro F1 averages over the classes that occur in truth or prediction, as
+    scikit-learn does.
+    """
+    short = {"Validation": "Val"}.get(split, split)
+    balanced = {"Pool": "Training"}.get(split, split)
+    rows = int(counts.support_K.sum())
+    accuracy_K = counts.correct_K / np.maximum(counts.support_K, 1)
+    occurring_K = counts.support_K + counts.predicted_K > 0
+    f1_K = 2 * counts.correct_K / np.maximum(counts.support_K + counts.predicted_K, 1)
+    gaps = np.abs(counts.bin_confidence - counts.bin_correct)
+    return {
+        f"{split} Accuracy": counts.correct_K.sum() / rows,
+        f"Balanced {balanced} Accuracy": accuracy_K.mean(),
+        f"Min Class {short} Accuracy": accuracy_K.min(),
+        f"Max Class {short} Accuracy": accuracy_K.max(),
+        f"STD {short} Accuracy": accuracy_K.std(),
+        f"{split} Accuracy Present Classes": accuracy_K[counts.support_K > 0].mean(),
+        f"{split} Macro F1": f1_K[occurring_K].mean(),
+        f"{split} Loss": counts.loss / rows,
+        f"{split} Expected Calibration Error": gaps.sum() / rows,
+    }
+
+
+def of_labeled(true_L: Ids, num_classes: int) -> dict[str, float]:
+    """How many rows were labeled and how evenly over the classes, counted with the true labels."""
+    count_K = np.bincount(true_L, minlength=num_classes)
+    share_K = count_K[count_K > 0] / len(true_L)
+    return {
+        "Num Labeled": len(true_L),
+        "Total Number of Positive": int(count_K.sum()),
+        "Min Class Number of Positive": int(count_K.min()),
+        "Max Class Number of Positive": int(count_K.max()),
+        "Labeled Class Imbalance": count_K.max() / max(1, count_K.min()),
+        "Labeled Class Entropy": float(-(share_K * np.log(share_K)).sum()),
+    }
+
+
+def labeling_accuracy(pool: Tally, predicted_L: Ids, bought_L: Ids, true_L: Ids) -> float:
+    """The share of the pool that ends up rightly labeled: by annotators where bought, by the proxy elsewhere."""
+    unlabeled_correct = int(pool.correct_K.sum()) - int((predicted_L == true_L).sum())
+    return (unlabeled_correct + int((bought_L == true_L).sum())) / int(pool.support_K.sum())

@@ -1,0 +1,146 @@
+"""A plan: every part of every trial built, every budget checked, and what is already done, before anything runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelbench_ray import parts
+from labelbench_ray.config import Trial
+from labelbench_ray.datasets import Source
+from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError
+from labelbench_ray.experiment import Experiment
+from labelbench_ray.ledger import read_history
+from labelbench_ray.parts import Parts
+from labelbench_ray.store import EmbeddingStore
+
+BYTES_PER_VALUE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrial:
+    """A trial with its parts built, and what its folder holds."""
+
+    parts: Parts
+    rounds_done: int
+    note: str
+    """Why the last attempt failed, or what is wrong with the folder; "" when nothing is."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to run."""
+        return self.rounds_done >= self.parts.trial.rounds
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStore:
+    """An embedding store that trials need."""
+
+    key: str
+    example: Parts
+    """Any trial that reads it."""
+    rows: Mapping[str, int]
+    """By split; empty when the data are to be provided."""
+    done: bool
+    to_be_provided: tuple[str, ...]
+    """What must be put on this machine first: data, weights."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its embeddings: float16, once in shards and once as arrays; 0 when the rows are not known yet."""
+        return 2 * sum(self.rows.values()) * self.example.encoder.dimensions() * BYTES_PER_VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an experiment would do."""
+
+    experiment: Experiment
+    folder: Path
+    trials: tuple[PlannedTrial, ...]
+    stores: tuple[PlannedStore, ...]
+
+    @property
+    def missing(self) -> tuple[PlannedTrial, ...]:
+        """The trials that are not done."""
+        return tuple(trial for trial in self.trials if not trial.done)
+
+
+def plan(experiment: Experiment, environment: Environment) -> Plan:
+    """Check an experiment and look up what is done; reads no payload and starts nothing.
+
+    Raises:
+        ConfigError: an unknown name or setting, a budget beyond the pool, the same trial twice.
+        DataError: data that are there but are not what they say.
+    """
+    built = [parts.build(trial) for trial in experiment.trials]
+    _check_distinct(built)
+    folder = environment.runs / experiment.name
+    examples = {each.embedding: each for each in reversed(built)}
+    stores = {key: _planned_store(key, example, environment) for key, example in reversed(examples.items())}
+    for each in built:
+        _check_budget(each.trial, stores[each.embedding])
+    return Plan(experiment, folder, tuple(_planned_trial(each, folder) for each in built), tuple(stores.values()))
+
+
+def _planned_trial(built: Parts, folder: Path) -> PlannedTrial:
+    directory = folder / built.fingerprint
+    if not (directory / "trial.json").exists():
+        return PlannedTrial(built, 0, "")
+    try:
+        history = read_history(directory)
+    except LedgerError as error:
+        return PlannedTrial(built, 0, str(error))
+    return PlannedTrial(built, len(history.records), history.failure.error if history.failure else "")
+
+
+def _planned_store(key: str, example: Parts, environment: Environment) -> PlannedStore:
+    missing: list[str] = []
+    rows: dict[str, int] = {}
+    try:
+        source: Source = example.dataset.open(environment.data_root)
+        rows = {name: len(split) for name, split in source.splits.items()}
+    except NotProvidedError as error:
+        missing.append(str(error))
+    try:
+        example.encoder.weights()
+    except NotProvidedError as error:
+        missing.append(str(error))
+    done = (environment.store / key / "manifest.json").exists()
+    if done:
+        manifest = EmbeddingStore.open(environment.store / key).manifest
+        rows = {name: manifest.count(name) for name in ("pool", "validation", "test")}
+    return PlannedStore(key, example, rows, done, tuple(missing))
+
+
+def _check_budget(trial: Trial, store: PlannedStore) -> None:
+    rows = store.rows.get("pool")
+    wanted = trial.rounds * trial.budget
+    if rows is not None and wanted > rows:
+        raise ConfigError(f"trial {trial.strategy} seed {trial.seed}: {trial.rounds} rounds of {trial.budget} labels are "
+                          f"{wanted}, the pool has {rows} rows; lower `rounds` or `budget`")
+
+
+def _check_distinct(built: list[Parts]) -> None:
+    seen: dict[str, Trial] = {}
+    for each in built:
+        if each.fingerprint in seen:
+            raise ConfigError(f"the trial {each.trial.strategy} seed {each.trial.seed} is in the grid twice (`rounds` does "
+                              "not tell trials apart: more rounds continue the same trial); remove one")
+        seen[each.fingerprint] = each.trial
+
+
+def describe(planned: Plan) -> list[str]:
+    """The plan's sums in plain words, one line each."""
+    done = len(planned.trials) - len(planned.missing)
+    labels = sum(trial.parts.trial.rounds * trial.parts.trial.budget for trial in planned.missing)
+    lines = [f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {len(planned.missing)} to run, which buy "
+             f"{labels:,} labels in all"]
+    for store in planned.stores:
+        trial = store.example.trial
+        rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"
+        state = "embedded" if store.done else "to be embedded"
+        lines.append(f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} dimensions, "
+                     f"{store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node")
+        lines += [f"  to be provided: {text}" for text in store.to_be_provided]
+    return lines

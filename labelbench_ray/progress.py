@@ -1,0 +1,56 @@
+"""What people see while a command works: done, running, failed, and the time left."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+QUIET_SECONDS = 10.0
+"""Where output is no terminal (a log, a CI job), a line is printed this often."""
+
+
+@dataclass
+class Meter:
+    """One bar on a terminal, or a line every few seconds elsewhere."""
+
+    console: Console
+    bar: Progress
+    task: Any
+    start: float = field(default_factory=time.monotonic)
+    printed: float = field(default_factory=time.monotonic)
+
+    def show(self, done: float, total: float, words: str) -> None:
+        """Bring the display up to date."""
+        self.bar.update(self.task, completed=done, total=total, description=words)
+        if not self.console.is_terminal and time.monotonic() - self.printed >= QUIET_SECONDS:
+            self.printed = time.monotonic()
+            left = (self.printed - self.start) / done * (total - done) if done else 0.0
+            self.console.print(f"{words}: {done:g} of {total:g}, {duration(left)} left")
+
+
+@contextmanager
+def meter(console: Console, words: str) -> Iterator[Meter]:
+    """Show progress while inside."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:g}/{task.total:g}"),
+               TimeElapsedColumn(), TextColumn("elapsed,"), TimeRemainingColumn(), TextColumn("left"))
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        yield Meter(console, bar, bar.add_task(words, total=None))
+
+
+def rows_shown(shown: Meter) -> Callable[[int, int], None]:
+    """A callback (rows done, rows in all) for an embedding job."""
+    return lambda done, total: shown.show(done, total, "embedding, rows")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 8 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

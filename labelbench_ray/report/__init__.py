@@ -1,0 +1,21 @@
+"""The answer: which strategy to use and what it saves, from an experiment's ledgers alone.
+
+    report = build(Path("runs/quickstart.grid"))
+    console.print(render(report))
+    write(report, Path("runs/quickstart.grid/report.html"))
+"""
+
+from pathlib import Path
+
+from labelbench_ray.atomic import publish
+from labelbench_ray.report.page import page
+from labelbench_ray.report.sections import Report, build
+from labelbench_ray.report.summary import curves_csv, render, summarize
+
+__all__ = ["Report", "build", "curves_csv", "page", "render", "summarize", "write"]
+
+
+def write(report: Report, path: Path) -> None:
+    """Write the report as one self-contained HTML page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    publish(path, page(report).encode())

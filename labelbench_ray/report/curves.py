@@ -1,0 +1,153 @@
+"""What an experiment's folder holds, as frozen values: settings, their trials, and the curves of each strategy.
+
+A setting is all that two trials must share to be compared: everything but strategy, seed and number of rounds. Nothing
+is dropped: a trial that is missing, unfinished, failed or damaged is kept, with the reason.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from labelbench_ray.config import Trial
+from labelbench_ray.errors import LedgerError
+from labelbench_ray.ledger import Entry, History, RoundRecord, read_grid, read_history
+
+RANDOM: Final = "random"
+RECIPE: Final = ("dataset", "encoder", "proxy", "trainer", "corrupter", "first_batch", "budget")
+"""The fields that make a setting, in the order in which people tell them."""
+
+
+class State(StrEnum):
+    """How far a trial has come."""
+
+    FINISHED = "finished"
+    UNFINISHED = "unfinished"
+    FAILED = "failed"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One trial as its ledger has it. `note` says in one line what keeps it from being finished."""
+
+    trial: Trial
+    fingerprint: str
+    state: State
+    note: str = ""
+    records: tuple[RoundRecord, ...] = ()
+    store: str = ""
+    compute: str = ""
+
+    @property
+    def strategy(self) -> str:
+        """The label under which people know the strategy: its name and settings."""
+        return str(self.trial.strategy)
+
+    def curve(self, metric: str) -> dict[int, float]:
+        """Number of labels -> the metric, for the rounds that have it."""
+        return {record.num_labeled: record.metrics[metric] for record in self.records if metric in record.metrics}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The trials that may be compared with each other, and the recipe that they share."""
+
+    recipe: dict[str, str]
+    runs: tuple[Run, ...]
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Every strategy of the grid: random first, then by name."""
+        return tuple(sorted({run.strategy for run in self.runs}, key=lambda name: (name != RANDOM, name)))
+
+    @property
+    def compared(self) -> tuple[Run, ...]:
+        """The finished trials; while there is none, those that have at least one round."""
+        finished = tuple(run for run in self.runs if run.state is State.FINISHED)
+        return finished or tuple(run for run in self.runs if run.records)
+
+    @property
+    def preliminary(self) -> bool:
+        """No trial is finished yet, so what is compared may still change."""
+        return not any(run.state is State.FINISHED for run in self.runs)
+
+    def of(self, strategy: str) -> tuple[Run, ...]:
+        """The trials of one strategy, by seed."""
+        return tuple(run for run in self.runs if run.strategy == strategy)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """All settings of an experiment."""
+
+    name: str
+    settings: tuple[Setting, ...]
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Every strategy of any setting: random first, then by name."""
+        every = {name for setting in self.settings for name in setting.strategies}
+        return tuple(sorted(every, key=lambda name: (name != RANDOM, name)))
+
+
+def read(folder: Path) -> Experiment:
+    """The experiment in a folder.
+
+    Raises:
+        LedgerError: `experiment.json` is absent or damaged. (A damaged trial is told in its `Run`.)
+    """
+    grid = read_grid(folder)
+    runs = sorted((_run(folder, entry) for entry in _longest(grid.entries)), key=_order)
+    settings = (Setting(dict(recipe), tuple(members)) for recipe, members in groupby(runs, key=_recipe))
+    return Experiment(grid.experiment, tuple(settings))
+
+
+def differing(settings: Iterable[Setting]) -> tuple[str, ...]:
+    """The fields of the recipe in which the settings are not all alike."""
+    recipes = [setting.recipe for setting in settings]
+    return tuple(field for field in RECIPE if len({recipe[field] for recipe in recipes}) > 1)
+
+
+def _longest(entries: Iterable[Entry]) -> list[Entry]:
+    """One entry a folder: the same recipe with fewer rounds is the beginning of the one with more."""
+    by_rounds = sorted(entries, key=lambda entry: entry.trial.rounds)
+    return list({entry.fingerprint: entry for entry in by_rounds}.values())
+
+
+def _recipe(run: Run) -> tuple[tuple[str, str], ...]:
+    return tuple((field, str(getattr(run.trial, field))) for field in RECIPE)
+
+
+def _order(run: Run) -> tuple[list[str], int, bool, str, int, str]:
+    parts = [value for field, value in _recipe(run) if field != "budget"]
+    return parts, run.trial.budget, run.strategy != RANDOM, run.strategy, run.trial.seed, run.fingerprint
+
+
+def _run(folder: Path, entry: Entry) -> Run:
+    directory = folder / entry.fingerprint
+    if not (directory / "trial.json").exists():
+        return Run(entry.trial, entry.fingerprint, State.MISSING, "not started")
+    try:
+        history = read_history(directory)
+    except LedgerError as error:
+        return Run(entry.trial, entry.fingerprint, State.DAMAGED, _one_line(str(error)))
+    state, note = _judge(entry.trial, history)
+    header = history.header
+    return Run(entry.trial, entry.fingerprint, state, note, history.records, header.store, header.compute)
+
+
+def _judge(trial: Trial, history: History) -> tuple[State, str]:
+    done = len(history.records)
+    if done >= trial.rounds:
+        return State.FINISHED, ""
+    if history.failure is not None:
+        return State.FAILED, f"in round {done}: {_one_line(history.failure.error)}"
+    return State.UNFINISHED, f"{done} of {trial.rounds} rounds done"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()) or "no reason recorded"

@@ -1,0 +1,93 @@
+"""Statistics over paired seeds: pure functions, everything on Student's t because seeds are few.
+
+Seeds are the sample: trials of one seed share their first batch, so strategies are compared seed by seed. An interval
+that cannot be told (one seed) is the whole line, (-inf, inf). Letters: S seeds, T checkpoints, M comparisons.
+"""
+
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import integrate, stats
+
+LEVEL: Final = 0.95
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over seeds with its confidence interval, and the two-sided p-value of 'the mean is 0'."""
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+    spread: float
+    """Standard deviation over the seeds (ddof 1); 0 for one seed."""
+    seeds: int
+
+    @property
+    def told(self) -> bool:
+        """There is an interval."""
+        return isfinite(self.low) and isfinite(self.high)
+
+    @property
+    def excludes_zero(self) -> bool:
+        """The interval lies on one side of 0."""
+        return self.low > 0 or self.high < 0
+
+
+def estimate(values_S: Floats) -> Estimate:
+    """Mean of a sample with its t-interval. One value: no interval. No spread at all: the interval is the point.
+
+    Raises:
+        ValueError: there is no value.
+    """
+    count = values_S.size
+    if count == 0:
+        raise ValueError("0 seeds: a mean needs at least one; run a trial first")
+    mean = float(values_S.mean())
+    if count == 1:
+        return Estimate(mean, -inf, inf, 1.0, 0.0, 1)
+    spread = float(values_S.std(ddof=1))
+    if spread <= 1e-12 * max(1.0, abs(mean)):
+        return Estimate(mean, mean, mean, float(abs(mean) <= 1e-12), 0.0, count)
+    error = spread / sqrt(count)
+    reach = critical(count) * error
+    p_value = float(2 * stats.t.sf(abs(mean) / error, df=count - 1))
+    return Estimate(mean, mean - reach, mean + reach, p_value, spread, count)
+
+
+def critical(seeds: int) -> float:
+    """Student's two-sided critical value for so many seeds (infinite for one)."""
+    return float(stats.t.ppf((1 + LEVEL) / 2, df=seeds - 1)) if seeds > 1 else inf
+
+
+def bands(values_ST: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean, lower and upper end of the t-interval at every checkpoint; without an interval, the mean thrice."""
+    mean_T = values_ST.mean(axis=0)
+    if len(values_ST) < 2:
+        return mean_T, mean_T, mean_T
+    reach_T = critical(len(values_ST)) * values_ST.std(axis=0, ddof=1) / sqrt(len(values_ST))
+    return mean_T, mean_T - reach_T, mean_T + reach_T
+
+
+def area_under_curve(labels_T: Floats, values_ST: Floats) -> Floats:
+    """Mean height of each seed's curve over the labels: trapezoid, divided by n_T - n_1. One checkpoint: its height."""
+    if labels_T.size == 1:
+        only_S: Floats = values_ST[:, 0]
+        return only_S
+    area_S: Floats = integrate.trapezoid(values_ST, labels_T, axis=1) / (labels_T[-1] - labels_T[0])
+    return area_S
+
+
+def holm(p_values_M: Floats) -> Floats:
+    """Holm's adjusted p-values, in the order given: max over j <= i of min(1, (m - j + 1) p_(j))."""
+    order_M = np.argsort(p_values_M, kind="stable")
+    steps_M = p_values_M.size - np.arange(p_values_M.size)
+    adjusted_M = np.empty_like(p_values_M, dtype=np.float64)
+    adjusted_M[order_M] = np.minimum(1.0, np.maximum.accumulate(steps_M * p_values_M[order_M]))
+    return adjusted_M

@@ -1,0 +1,138 @@
+"""The report for the terminal, for JSON, and its curves as CSV."""
+
+import csv
+import io
+from math import isfinite
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from labelbench_ray.report import words
+from labelbench_ray.report.comparison import Comparison, Difference, Row
+from labelbench_ray.report.savings import Saving
+from labelbench_ray.report.sections import METRICS, Report, Section
+from labelbench_ray.report.statistics import Estimate
+from labelbench_ray.report.tables import Cell, Table, strategy_table, trouble_table
+from labelbench_ray.report.verdict import standing
+
+CSV_HEAD = ("setting", "strategy", "seed", "state", "round", "num_labeled", "metric", "value")
+
+
+def render(report: Report) -> RenderableType:
+    """The answer, the table and the cautions of each setting, for a rich console."""
+    parts: list[RenderableType] = [part for section in report.sections for part in _section(section)]
+    if report.troubles:
+        parts.append(_table(trouble_table(report), "Trials that are not finished"))
+    return Group(*parts) if parts else Text(f"{report.experiment}: the grid has no trial.")
+
+
+def summarize(report: Report) -> dict[str, Any]:
+    """The numbers of the report as plain JSON data: fractions, label counts; absent ends of intervals are null."""
+    return {
+        "experiment": report.experiment,
+        "embedding_seconds": report.embedding_seconds,
+        "settings": [
+            {
+                "title": section.title,
+                "recipe": section.setting.recipe,
+                "preliminary": section.setting.preliminary,
+                "headline": section.verdict.headline,
+                "detail": section.verdict.detail,
+                "choice": section.verdict.choice,
+                "cautions": [{"title": caution.title, "text": caution.text} for caution in section.cautions],
+                "metrics": {each.metric: _comparison(each) for each in section.comparisons},
+                "seconds": {cost.strategy: cost.stages | {"cpu": cost.cpu} for cost in section.costs},
+            }
+            for section in report.sections
+        ],
+        "unfinished": [
+            {"fingerprint": run.fingerprint, "strategy": run.strategy, "seed": run.trial.seed, "state": run.state.value,
+             "rounds": len(run.records), "of": run.trial.rounds, "reason": run.note}
+            for run in report.troubles
+        ],
+    }
+
+
+def curves_csv(report: Report) -> str:
+    """Every recorded point of the shown metrics, one a line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_HEAD)
+    for section in report.sections:
+        for run in section.setting.runs:
+            writer.writerows(
+                (section.title, run.strategy, run.trial.seed, run.state.value, record.round, record.num_labeled, metric,
+                 record.metrics[metric])
+                for record in run.records for metric in METRICS if metric in record.metrics
+            )
+    return text.getvalue()
+
+
+def _section(section: Section) -> list[RenderableType]:
+    answer = Text.assemble((section.title, "bold"), "  ", (section.verdict.headline, "bold green"), "\n",
+                           section.verdict.detail)
+    notes = [Padding(Text.assemble((f"{caution.title}. ", "bold yellow"), caution.text), (0, 0, 0, 2))
+             for caution in section.cautions]
+    if section.main is None:
+        return [answer, *notes]
+    return [answer, _table(strategy_table(section.main), _caption(section.main)), *notes, Text()]
+
+
+def _caption(comparison: Comparison) -> str:
+    return (f"{comparison.metric}, {words.count(comparison.labels[0])} to {words.count(comparison.labels[-1])} labels; "
+            "95 % intervals over seeds; differences in points, paired by seed; p after Holm")
+
+
+def _table(table: Table, caption: str) -> RichTable:
+    rich = RichTable(caption=caption, caption_justify="left", box=None, header_style="bold", pad_edge=False,
+                     padding=(0, 2, 0, 0))
+    for place, name in enumerate(table.head):
+        rich.add_column(name, justify="left" if place == 0 else "right", vertical="top",
+                        no_wrap=place == 0, overflow="fold")
+    for row in table.rows:
+        rich.add_row(*(_cell(cell) for cell in row))
+    return rich
+
+
+def _cell(cell: Cell) -> Text:
+    return Text.assemble(cell.text, "\n", (cell.note, "dim")) if cell.note else Text(cell.text)
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {"labels": list(comparison.labels), "strategies": {row.strategy: _row(row) for row in comparison.rows}}
+
+
+def _row(row: Row) -> dict[str, Any]:
+    facts = {"seeds": list(row.curves.seeds), "final": _estimate(row.final), "area": _estimate(row.area),
+             "standing": standing(row).value}
+    return facts | _difference(row.difference) if row.difference else facts
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        "paired_seeds": list(difference.seeds),
+        "final_difference": _estimate(difference.final) | {"adjusted_p": difference.final_adjusted},
+        "area_difference": _estimate(difference.area) | {"adjusted_p": difference.area_adjusted},
+        "saving": _saving(difference.saving),
+    }
+
+
+def _saving(saving: Saving) -> dict[str, Any]:
+    ends = (saving.part(saving.high_labels), saving.part(saving.low_labels)) if saving.told else (-1e999, -1e999)
+    return {
+        "target": saving.target, "random_labels": saving.random_labels, "labels": _finite(saving.labels),
+        "fraction": _finite(saving.fraction), "low": _finite(ends[0]), "high": _finite(ends[1]),
+        "reached": saving.reached, "at_least": saving.at_least, "text": words.saved_fully(saving),
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {"mean": estimate.value, "low": _finite(estimate.low), "high": _finite(estimate.high),
+            "spread": estimate.spread, "seeds": estimate.seeds, "p": estimate.p_value}
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,94 @@
+"""The report's tables as text, the same for the page and the terminal."""
+
+from dataclasses import dataclass
+
+from labelbench_ray.report import words
+from labelbench_ray.report.comparison import Comparison, Difference, Row
+from labelbench_ray.report.costs import stages
+from labelbench_ray.report.sections import Report, Section
+from labelbench_ray.report.statistics import Estimate
+from labelbench_ray.report.verdict import standing
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text with a smaller one below it, such as its interval."""
+
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A head and rows of cells; the first cell of a row names the strategy or trial."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def short_table(section: Section) -> Table:
+    """What the answer rests on: labels needed and saved, and the gain at the end."""
+    if section.main is None:
+        return Table((), ())
+    final = words.count(section.main.labels[-1])
+    head = ("strategy", "labels saved", "labels needed", f"points gained at {final} labels", "against random")
+    return Table(head, tuple(
+        (Cell(row.strategy), Cell(words.saved(row.difference.saving), words.saved_interval(row.difference.saving)),
+         Cell(words.needed(row.difference.saving), f"random: {words.count(row.difference.saving.random_labels)}"),
+         _gain(row.difference.final), Cell(standing(row).value))
+        for row in section.main.rows if row.difference is not None
+    ))
+
+
+def strategy_table(comparison: Comparison) -> Table:
+    """Per strategy: final value, mean over the curve, the differences to random, and the labels saved."""
+    head = ("strategy", "seeds", f"final {comparison.metric.lower()}", "less random's", "mean over the curve",
+            "less random's", "labels saved")
+    return Table(head, tuple(
+        (Cell(row.strategy), _seeds(row), Cell(words.accuracy(row.final)), *_final(row.difference),
+         Cell(words.accuracy(row.area)), *_area(row.difference))
+        for row in comparison.rows
+    ))
+
+
+def cost_table(section: Section) -> Table:
+    """Mean seconds a trial, by stage."""
+    names = stages(section.costs)
+    head = ("strategy", "trials", *names, "all stages", "CPU time")
+    return Table(head, tuple(
+        (Cell(line.strategy), Cell(str(line.trials)),
+         *(Cell(words.seconds(spent)) for spent in (*(line.stages.get(name, 0.0) for name in names), line.wall, line.cpu)))
+        for line in section.costs
+    ))
+
+
+def trouble_table(report: Report) -> Table:
+    """The trials that are not finished, each with its reason."""
+    head = ("strategy", "seed", "setting", "state", "rounds", "reason", "folder")
+    return Table(head, tuple(
+        (Cell(run.strategy), Cell(str(run.trial.seed)), Cell(section.title), Cell(run.state.value),
+         Cell(f"{len(run.records)} of {run.trial.rounds}"), Cell(run.note), Cell(run.fingerprint))
+        for section in report.sections for run in section.setting.runs if run in report.troubles
+    ))
+
+
+def _seeds(row: Row) -> Cell:
+    paired = len(row.difference.seeds) if row.difference else len(row.curves.seeds)
+    return Cell(str(len(row.curves.seeds)), f"{paired} paired" if paired != len(row.curves.seeds) else "")
+
+
+def _final(difference: Difference | None) -> tuple[Cell]:
+    return (_gain(difference.final, difference.final_adjusted) if difference else Cell(words.NONE),)
+
+
+def _area(difference: Difference | None) -> tuple[Cell, Cell]:
+    if difference is None:
+        return Cell(words.NONE), Cell(words.NONE)
+    saving = Cell(words.saved(difference.saving), words.saved_interval(difference.saving))
+    return _gain(difference.area, difference.area_adjusted), saving
+
+
+def _gain(estimate: Estimate, adjusted: float | None = None) -> Cell:
+    tested = adjusted is not None and estimate.told
+    note = [words.points_interval(estimate), words.p_value(adjusted) if tested and adjusted is not None else ""]
+    return Cell(words.signed(100 * estimate.value, words.digits(estimate)), ", ".join(filter(None, note)))

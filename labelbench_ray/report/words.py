@@ -1,0 +1,122 @@
+"""Numbers as people read them: `90.3 % ± 0.4`, `+1.2 points`, `p < 0.001`, `48 % (40 to 55 %)`."""
+
+from math import isfinite
+
+from labelbench_ray.report.savings import Saving
+from labelbench_ray.report.statistics import Estimate
+
+NO_BREAK = "\u00a0"
+MINUS = "\u2212"
+NONE = "\u2013"
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """A fraction in per cent."""
+    return f"{signed(100 * value, decimals, plus='')}{NO_BREAK}%"
+
+
+def signed(value: float, decimals: int, plus: str = "+") -> str:
+    """A number with a real minus sign, and `plus` before those above 0; what rounds to 0 has no sign."""
+    text = f"{abs(value):.{decimals}f}"
+    if float(text) == 0:
+        return text
+    return (MINUS if value < 0 else plus) + text
+
+
+def accuracy(estimate: Estimate) -> str:
+    """`90.3 % ± 0.4`; without an interval, the mean alone."""
+    if not estimate.told:
+        return percent(estimate.value)
+    reach = 100 * (estimate.high - estimate.low) / 2
+    return f"{percent(estimate.value, digits(estimate))} ± {reach:.{digits(estimate)}f}"
+
+
+def points(estimate: Estimate) -> str:
+    """`+1.2 (+0.8 to +1.6)`, in percentage points."""
+    value, interval = signed(100 * estimate.value, digits(estimate)), points_interval(estimate)
+    return f"{value} ({interval})" if interval else value
+
+
+def points_interval(estimate: Estimate) -> str:
+    """`+0.8 to +1.6`, in percentage points; empty without an interval."""
+    if not estimate.told:
+        return ""
+    return " to ".join(signed(100 * end, digits(estimate)) for end in (estimate.low, estimate.high))
+
+
+def digits(estimate: Estimate) -> int:
+    """Decimals of a percentage: one, or two where the interval is narrower than one shows."""
+    return 1 if not estimate.told or 100 * (estimate.high - estimate.low) / 2 >= 0.05 else 2
+
+
+def p_value(value: float) -> str:
+    """`p < 0.001`, `p = 0.03`."""
+    if value < 0.001:
+        return "p < 0.001"
+    return f"p = {value:.3f}" if value < 0.01 else f"p = {value:.2f}"
+
+
+def saved(saving: Saving) -> str:
+    """`48 %`, `at least 80 %`, `not reached`; below zero: `-5 %`."""
+    if not saving.reached:
+        return "not reached"
+    return _bound(saving) + percent(saving.fraction, 0)
+
+
+def saved_interval(saving: Saving) -> str:
+    """`40 to 55 %`, `not reached to 55 %`, `40 to at least 80 %`; empty without an interval."""
+    if not saving.told:
+        return ""
+    worst, best = saving.part(saving.high_labels), saving.part(saving.low_labels)
+    if not isfinite(best):
+        return "not reached"
+    above = "at least " if saving.low_labels <= saving.first_labels else ""
+    if not isfinite(worst):
+        return f"not reached to {above}{percent(best, 0)}"
+    if saving.high_labels <= saving.first_labels:
+        return f"at least {percent(worst, 0)}"
+    return f"{signed(100 * worst, 0, plus='')} to {above}{percent(best, 0)}"
+
+
+def saved_fully(saving: Saving) -> str:
+    """The saving with its interval in brackets, where there is one that says more."""
+    interval = saved_interval(saving)
+    return f"{saved(saving)} ({interval})" if interval and interval != saved(saving) else saved(saving)
+
+
+def needed(saving: Saving) -> str:
+    """`1,560`, `at most 200`, `more than 3,000`."""
+    if not saving.reached:
+        return f"more than {count(saving.last_labels)}"
+    return f"at most {count(saving.labels)}" if saving.at_least else count(saving.labels)
+
+
+def count(number: float) -> str:
+    """`1,500`."""
+    return f"{number:,.0f}"
+
+
+def seconds(value: float) -> str:
+    """`0.42 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if value < 10:
+        return f"{value:.2f}{NO_BREAK}s"
+    if value < 60:
+        return f"{value:.0f}{NO_BREAK}s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes}{NO_BREAK}min {rest}{NO_BREAK}s"
+    return f"{minutes // 60}{NO_BREAK}h {minutes % 60}{NO_BREAK}min"
+
+
+def listed(names: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def several(number: int, noun: str) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _bound(saving: Saving) -> str:
+    return "at least " if saving.at_least else ""

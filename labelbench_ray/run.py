@@ -1,0 +1,135 @@
+"""`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from labelbench_ray import report
+from labelbench_ray.cluster.embed import embed
+from labelbench_ray.cluster.session import connected
+from labelbench_ray.cluster.sweep import Job, job, sweep
+from labelbench_ray.environment import Environment
+from labelbench_ray.errors import NotProvidedError
+from labelbench_ray.ledger import Entry, Grid, write_grid
+from labelbench_ray.plan import Plan
+from labelbench_ray.progress import Meter, meter
+from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.tracking import Mirror
+
+MIRROR_SECONDS = 120.0
+"""How long to wait for MLflow once all trials are done."""
+
+
+@dataclass
+class Follower:
+    """Counts what the sweep tells, shows it, and hands finished trials to the mirror (a `sweep.Listener`)."""
+
+    shown: Meter
+    mirror: Mirror
+    rounds: dict[Path, int]
+    """Rounds that each trial asks for."""
+    rounds_done: dict[Path, int]
+    ended: set[Path] = field(default_factory=set)
+    failed: set[Path] = field(default_factory=set)
+
+    def on_round(self, job: Job, rounds: int) -> None:
+        """A round was recorded."""
+        self.rounds_done[job.directory] = rounds
+        self._show()
+
+    def on_done(self, job: Job) -> None:
+        """The trial is finished."""
+        self._end(job)
+
+    def on_failed(self, job: Job, error: str) -> None:
+        """The trial failed; said at once, for a sweep may go on for days."""
+        self.failed.add(job.directory)
+        self.shown.console.print(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {error}", style="red", markup=False)
+        self._end(job)
+
+    def _end(self, job: Job) -> None:
+        self.ended.add(job.directory)
+        self.mirror.submit(job.directory)
+        self._show()
+
+    def _show(self) -> None:
+        running = sum(directory not in self.ended for directory in self.rounds_done)
+        done = sum(self.rounds_done.values()) + sum(
+            self.rounds[directory] - self.rounds_done.get(directory, 0) for directory in self.failed)
+        self.shown.show(done, sum(self.rounds.values()),
+                        f"{len(self.ended) - len(self.failed)} of {len(self.rounds)} trials done, {running} running, "
+                        f"{len(self.failed)} failed; rounds")
+
+
+def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[str, EmbeddingStore]:
+    """Embed every store of the plan that is not whole; by key. Ray is connected.
+
+    Raises:
+        NotProvidedError: data or weights are to be provided first.
+    """
+    missing = [text for store in plan.stores for text in store.to_be_provided]
+    if missing:
+        raise NotProvidedError("; ".join(missing))
+    made: dict[str, EmbeddingStore] = {}
+    for store in plan.stores:
+        trial = store.example.trial
+        with meter(console, "embedding, rows") as shown:
+            made[store.key] = embed(store.example, environment,
+                                    lambda done, total, shown=shown: shown.show(done, total, "embedding, rows"))
+        manifest = made[store.key].manifest
+        console.print(f"embedded {trial.dataset} with {trial.encoder}: {manifest.count('pool')} rows of {manifest.dimensions} "
+                      f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
+                      + (f"; {manifest.rejects} rejected, see {made[store.key].directory / 'rejects.parquet'}"
+                         if manifest.rejects else ""), highlight=False, soft_wrap=True)
+    return made
+
+
+def run(plan: Plan, environment: Environment, console: Console) -> int:
+    """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish."""
+    write_grid(plan.folder, Grid(experiment=plan.experiment.name, entries=tuple(
+        Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials)))
+    mirror = Mirror(environment.tracking_uri, plan.experiment.name, environment.runs / "mlartifacts")
+    for trial in plan.trials:
+        if trial.done:
+            mirror.submit(plan.folder / trial.parts.fingerprint)
+    if plan.missing or not all(store.done for store in plan.stores):
+        failed = _run_missing(plan, environment, console, mirror)
+    else:
+        console.print(f"all {len(plan.trials)} trials are done; nothing to run")
+        failed = 0
+    page = write_report(plan.folder, plan.folder / "report.html", console)
+    mirror.submit(page)
+    if problem := mirror.finish(MIRROR_SECONDS):
+        console.print(f"{problem}. Nothing is lost: the next `labelbench run` writes what is missing there", style="yellow",
+                      markup=False)
+    return 1 if failed else 0
+
+
+def _run_missing(plan: Plan, environment: Environment, console: Console, mirror: Mirror) -> int:
+    with connected(environment.address):
+        stores = make_stores(plan, environment, console)
+        jobs = [job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
+                for trial in plan.missing]
+        if not jobs:
+            return 0
+        for store in stores.values():
+            store.arrays()
+        with meter(console, "starting workers") as shown:
+            follower = Follower(shown, mirror, {each.directory: each.trial.rounds for each in jobs},
+                                {each.directory: trial.rounds_done
+                                 for each, trial in zip(jobs, plan.missing, strict=True) if trial.rounds_done})
+            sweep(jobs, plan.folder, environment, follower)
+    unfinished = len(jobs) - len(follower.ended)
+    console.print(f"{len(follower.ended) - len(follower.failed)} trials done, {len(follower.failed)} failed, {unfinished} not "
+                  f"finished; {len(plan.trials) - len(jobs)} were done before")
+    return len(follower.failed) + unfinished
+
+
+def write_report(folder: Path, page: Path, console: Console) -> Path:
+    """Write an experiment's page and print its table."""
+    built = report.build(folder)
+    report.write(built, page)
+    console.print(report.render(built))
+    console.print(f"report: {page}", soft_wrap=True, highlight=False)
+    return page

@@ -1,0 +1,88 @@
+"""A shard of an embedding store: one parquet file that is whole or absent, and that says what made it.
+
+Columns: row_id (string), label (int64), embedding (fixed-size list of float16), sorted by row_id. The schema's metadata
+holds the recipe, the rejected rows with their reasons, and a hash of all of it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from labelbench_ray.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardRows:
+    """A shard's rows, sorted by row_id: embeddings (B, D) float16, labels (B,) int64; and the rejected ones."""
+
+    row_ids: list[str]
+    labels_B: NDArray[np.int64]
+    embeddings_BD: NDArray[np.float16]
+    rejects: Mapping[str, str]
+
+    def sha256(self) -> str:
+        """Of everything in it."""
+        hashed = sha256("\0".join(self.row_ids).encode())
+        for part in (self.labels_B.astype("<i8"), self.embeddings_BD.astype("<f2")):
+            hashed.update(np.ascontiguousarray(part).data)
+        hashed.update(json.dumps(dict(self.rejects), sort_keys=True).encode())
+        return hashed.hexdigest()
+
+
+def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
+    """The shard as a parquet file; `recipe` and `compute` state what made it, so that a continued embed knows its own."""
+    dimensions = shard.embeddings_BD.shape[1]
+    table = pa.table({
+        "row_id": pa.array(shard.row_ids, pa.string()),
+        "label": pa.array(shard.labels_B, pa.int64()),
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(shard.embeddings_BD.reshape(-1), pa.float16()), dimensions),
+    }).replace_schema_metadata({
+        "recipe": recipe, "compute": compute, "rejects": json.dumps(dict(shard.rejects)), "sha256": shard.sha256(),
+    })
+    sink = pa.BufferOutputStream()
+    # Embeddings are noise to a compressor, and a dictionary of them is larger than they are.
+    pq.write_table(table, sink, compression="none", use_dictionary=False)
+    return bytes(sink.getvalue())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedShard:
+    """A shard as read, and the recipe and compute path that it states."""
+
+    rows: ShardRows
+    recipe: str
+    compute: str
+
+
+def load_shard(path: Path) -> LoadedShard:
+    """Read a shard and check its hash; `StoreError` for a file that is missing or damaged."""
+    try:
+        table = pq.read_table(path)
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        dimensions = table.schema.field("embedding").type.list_size
+        flat = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        rows = ShardRows(table.column("row_id").to_pylist(), table.column("label").to_numpy(),
+                         flat.reshape(-1, dimensions), json.loads(metadata["rejects"]))
+        stated, shard = metadata["sha256"], LoadedShard(rows, metadata["recipe"], metadata["compute"])
+    except (OSError, pa.ArrowException, KeyError, ValueError, AttributeError) as error:
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again") from error
+    if rows.sha256() != stated:
+        raise StoreError(f"{path}: its content does not have the hash that it states; delete it to embed it again")
+    return shard
+
+
+def rejects_bytes(rejects: Iterable[tuple[str, str, str]]) -> bytes:
+    """`rejects.parquet`: (row_id, split, reason) of every row that could not be decoded."""
+    rows = list(rejects)
+    columns = {name: pa.array([row[place] for row in rows], pa.string())
+               for place, name in enumerate(("row_id", "split", "reason"))}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return bytes(sink.getvalue())

@@ -1,0 +1,189 @@
+"""The embedding store: parquet shards and a manifest, written once, named by what made them.
+
+    <store>/<key>/shards/pool-00000.parquet    row_id, label, embedding (float16), sorted by row_id
+    <store>/<key>/rejects.parquet              rows that could not be decoded: row_id, split, reason
+    <store>/<key>/manifest.json                written last: without it there is no store
+    <store>/<key>/arrays/<content>/            the same as memory-mapped arrays, made once on each machine
+
+The key hashes the data set's and the encoder's recipe; the content hash covers every id, label and embedding. Labels lie
+here for the oracle and the evaluation; a strategy's view is made from embeddings alone.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue, NonNegativeInt, PositiveInt, ValidationError
+
+from labelbench_ray.atomic import locked
+from labelbench_ray.config import digest
+from labelbench_ray.datasets import SPLITS
+from labelbench_ray.errors import StoreError
+from labelbench_ray.plugins import Frozen, explain
+from labelbench_ray.shards import ShardRows, load_shard
+from labelbench_ray.standardization import Standardization, standardize
+from labelbench_ray.types import Examples
+
+FORMAT = 1
+
+
+def shard_file(split: str, number: int) -> str:
+    """A shard's name below the store."""
+    return f"shards/{split}-{number:05d}.parquet"
+
+
+class ShardEntry(Frozen):
+    """A shard's file, rows and content."""
+
+    split: str
+    number: NonNegativeInt
+    rows: NonNegativeInt
+    sha256: str
+    """Of row ids, labels and embeddings."""
+
+    @property
+    def file(self) -> str:
+        """The shard's name below the store."""
+        return shard_file(self.split, self.number)
+
+
+class Manifest(Frozen):
+    """What a store holds and what made it."""
+
+    format: int = FORMAT
+    key: str
+    dataset: dict[str, JsonValue]
+    encoder: dict[str, JsonValue]
+    signature: str
+    """Hash of the data set's files as they were found."""
+    weights: str
+    preprocessing: str
+    compute: str
+    classes: tuple[str, ...]
+    dimensions: PositiveInt
+    rejects: NonNegativeInt
+    seconds: float
+    """Wall seconds of the embedding, for the cost table."""
+    shards: tuple[ShardEntry, ...]
+
+    @property
+    def content(self) -> str:
+        """Hash of everything that a trial's numbers depend on."""
+        return digest([list(self.classes), self.compute, [[shard.split, shard.sha256] for shard in self.shards]])
+
+    def count(self, split: str) -> int:
+        """Embedded rows of a split."""
+        return sum(shard.rows for shard in self.shards if shard.split == split)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitArrays:
+    """One split in the order of its pool ids: embeddings (N, D) float16, memory-mapped; true labels (N,) int64."""
+
+    embeddings_ND: NDArray[np.float16]
+    labels_N: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """An embedded data set as read-only arrays that all processes of a machine share."""
+
+    pool: SplitArrays
+    validation: SplitArrays
+    test: SplitArrays
+    standardization: Standardization
+    classes: tuple[str, ...]
+
+    @cached_property
+    def validation_examples(self) -> Examples:
+        """The validation rows as trainers take them, standardized once a process."""
+        return Examples(self.standardization.apply(self.validation.embeddings_ND), self.validation.labels_N)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingStore:
+    """A finished store."""
+
+    directory: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, directory: Path) -> "EmbeddingStore":
+        """Read and check the manifest.
+
+        Raises:
+            StoreError: there is none, or it is damaged.
+        """
+        path = directory / "manifest.json"
+        try:
+            manifest = Manifest.model_validate_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise StoreError(f"{path}: there is no such file; `labelbench embed` makes or finishes the store") from error
+        except ValidationError as error:
+            raise StoreError(f"{path}: {explain(error)}; delete {directory} to embed again") from error
+        if manifest.format != FORMAT or manifest.key != directory.name:
+            raise StoreError(f"{path}: format {manifest.format} of store {manifest.key!r}, expected {FORMAT} of "
+                             f"{directory.name!r}; it belongs elsewhere; delete {directory} to embed again")
+        return cls(directory, manifest)
+
+    def row_ids(self, split: str = "pool") -> list[str]:
+        """The data set's own key of every pool id."""
+        return [row_id for entry in self._entries(split) for row_id in read_shard(self.directory, entry).row_ids]
+
+    def arrays(self) -> Embedded:
+        """The store as memory-mapped arrays; made once on each machine, then shared by all its processes."""
+        folder = self.directory / "arrays" / self.manifest.content
+        if not folder.is_dir():
+            folder.parent.mkdir(exist_ok=True)
+            with locked(folder.parent / "lock"):
+                if not folder.is_dir():
+                    self._make_arrays(folder)
+        splits = {
+            split: SplitArrays(np.load(folder / f"{split}.npy", mmap_mode="r"), np.load(folder / f"{split}-labels.npy"))
+            for split in SPLITS
+        }
+        standardization = Standardization(np.load(folder / "mean.npy"), np.load(folder / "scale.npy"))
+        return Embedded(**splits, standardization=standardization, classes=self.manifest.classes)
+
+    def _entries(self, split: str) -> list[ShardEntry]:
+        return [entry for entry in self.manifest.shards if entry.split == split]
+
+    def _make_arrays(self, folder: Path) -> None:
+        draft = folder.with_name(f".{folder.name}.{os.getpid()}.draft")
+        draft.mkdir()
+        try:
+            for split in SPLITS:
+                self._fill(draft, split)
+            standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
+            np.save(draft / "mean.npy", standardization.mean_D)
+            np.save(draft / "scale.npy", standardization.scale_D)
+            draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _fill(self, draft: Path, split: str) -> None:
+        rows = self.manifest.count(split)
+        embeddings_ND = np.lib.format.open_memmap(draft / f"{split}.npy", mode="w+", dtype=np.float16,
+                                                  shape=(rows, self.manifest.dimensions))
+        labels_N = np.empty(rows, np.int64)
+        start = 0
+        for entry in self._entries(split):
+            shard = read_shard(self.directory, entry)
+            embeddings_ND[start:start + entry.rows] = shard.embeddings_BD
+            labels_N[start:start + entry.rows] = shard.labels_B
+            start += entry.rows
+        embeddings_ND.flush()
+        np.save(draft / f"{split}-labels.npy", labels_N)
+
+
+def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
+    """A shard as the manifest states it; `StoreError` names a file that is missing, damaged or not that one."""
+    path = directory / entry.file
+    shard = load_shard(path).rows
+    if shard.sha256() != entry.sha256:
+        raise StoreError(f"{path}: its content is not what the manifest states; delete {directory} to embed again")
+    return shard

@@ -1,0 +1,194 @@
+"""MLflow as a mirror of the ledger: one parent run an experiment, one child run a trial.
+
+The mirror is written by one thread of the driver, from what the ledger says. It can be down, slow or deleted: trials do not
+notice, and the next `labelbench run` writes what it lacks. A metric's step is the number of labels and its timestamp is the
+record's, so writing one twice changes nothing.
+"""
+
+import csv
+import io
+import itertools
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before MLflow is imported: its own retries would wait for minutes, and it would report usage over the network.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracking import MlflowClient
+
+from labelbench_ray.atomic import locked
+from labelbench_ray.config import Trial
+from labelbench_ray.ledger import History, read_history
+
+FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
+BATCH = 1000
+"""MLflow takes this many metrics a call."""
+SQLITE = "sqlite:///"
+
+
+class Mirror:
+    """Takes finished trials from any thread and writes them to MLflow from its own."""
+
+    def __init__(self, tracking_uri: str, experiment: str, artifacts: Path) -> None:
+        """`artifacts`: where a local sqlite store keeps its artifacts; a server has a place of its own."""
+        self._uri, self._experiment, self._artifacts = tracking_uri, experiment, artifacts
+        self._waiting: queue.Queue[Path | None] = queue.Queue()
+        self._problems: dict[Path, str] = {}
+        self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
+        self._thread.start()
+
+    def submit(self, path: Path) -> None:
+        """Have a trial's directory, or the report's page, written when its turn comes."""
+        self._waiting.put(path)
+
+    def finish(self, seconds: float) -> str:
+        """Wait until all is written, at most so long; returns what is wrong in one line, "" when nothing is."""
+        self._waiting.put(None)
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            return f"MLflow at {self._uri} is slow: {self._waiting.qsize()} entries still wait"
+        if self._problems:
+            return (f"MLflow at {self._uri} did not take {len(self._problems)} entries; the first: "
+                    f"{next(iter(self._problems.values()))}")
+        return ""
+
+    def _work(self) -> None:
+        book: Book | None = None
+        while (path := self._waiting.get()) is not None:
+            try:
+                book = book or open_book(self._uri, self._experiment, self._artifacts)
+                book.write(path)
+            except Exception as error:
+                # Whatever goes wrong here must not reach the trials; `finish` reports it.
+                self._problems[path] = f"{type(error).__name__}: {error}"
+        if book:
+            book.close()
+
+
+class Book:
+    """The runs of one experiment in an MLflow store that answers."""
+
+    def __init__(self, client: MlflowClient, experiment: Experiment) -> None:
+        self._client = client
+        self._experiment = experiment
+        runs = list(_runs(client, experiment.experiment_id))
+        self._children = {run.data.tags[FINGERPRINT]: run for run in runs if FINGERPRINT in run.data.tags}
+        parents = [run for run in runs if EXPERIMENT in run.data.tags]
+        self._parent = parents[0] if parents else client.create_run(
+            experiment.experiment_id, run_name=experiment.name, tags={EXPERIMENT: experiment.name})
+        client.update_run(self._parent.info.run_id, status="RUNNING")
+
+    def write(self, path: Path) -> None:
+        """A trial's directory becomes a child run; a file becomes an artifact of the parent."""
+        if path.is_dir():
+            self._write_trial(read_history(path), path)
+        else:
+            self._client.log_artifact(self._parent.info.run_id, str(path))
+
+    def close(self) -> None:
+        """Mark the parent as finished."""
+        self._client.set_terminated(self._parent.info.run_id)
+
+    def _write_trial(self, history: History, directory: Path) -> None:
+        fingerprint = history.header.fingerprint
+        run = self._children.get(fingerprint) or self._create(history.header.trial, fingerprint)
+        self._children[fingerprint] = run
+        run_id, written = run.info.run_id, int(run.data.tags.get(ROUNDS, 0))
+        if written < len(history.records):
+            metrics = list(_metrics(history, directory, written))
+            for start in range(0, len(metrics), BATCH):
+                self._client.log_batch(run_id, metrics=metrics[start:start + BATCH])
+            self._client.log_text(run_id, chosen_table(history), "chosen.csv")
+            self._client.log_batch(run_id, tags=[RunTag(ROUNDS, str(len(history.records)))])
+        if history.failure:
+            self._client.log_text(run_id, history.failure.traceback, "traceback.txt")
+        status = "FINISHED" if history.done else "FAILED" if history.failure else "RUNNING"
+        if status != run.info.status:
+            self._client.update_run(run_id, status=status)
+
+    def _create(self, trial: Trial, fingerprint: str) -> Run:
+        tags = {"mlflow.parentRunId": self._parent.info.run_id, FINGERPRINT: fingerprint}
+        run = self._client.create_run(self._experiment.experiment_id, run_name=f"{trial.strategy} seed {trial.seed}", tags=tags)
+        self._client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in parameters(trial).items()])
+        return run
+
+
+def parameters(trial: Trial) -> dict[str, str]:
+    """A trial as flat MLflow parameters: every field, and every setting as `part.setting`."""
+    flat: dict[str, str] = {}
+    for name, value in trial.model_dump(mode="json").items():
+        flat[name] = str(value["name"] if isinstance(value, dict) else value)
+        if isinstance(value, dict):
+            flat |= {f"{name}.{setting}": str(given) for setting, given in value["settings"].items()}
+    return flat
+
+
+def chosen_table(history: History) -> str:
+    """CSV of what was bought: round, order within it, pool id, the label that was returned."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["round", "order", "pool_id", "label"])
+    for record in history.records:
+        rows.writerows([record.round, order, *pair] for order, pair in
+                       enumerate(zip(record.chosen, record.labels, strict=True)))
+    return text.getvalue()
+
+
+def open_book(uri: str, experiment: str, artifacts: Path) -> Book:
+    """Connect, create what is missing, and read what is there."""
+    if uri.startswith(SQLITE):
+        prepare_sqlite(Path(uri.removeprefix(SQLITE)))
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        location = artifacts.resolve().as_uri() if uri.startswith(SQLITE) else None
+        found = client.get_experiment(client.create_experiment(experiment, artifact_location=location))
+    return Book(client, found)
+
+
+def prepare_sqlite(path: Path) -> None:
+    """Have a whole schema at `path`: made aside and renamed in; a file that a kill left broken is set aside."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_name(f".{path.name}.lock")):
+        if path.exists() and not _has_schema(path):
+            path.rename(path.with_name(f"{path.name}.broken-{time.time_ns()}"))
+        if not path.exists():
+            draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+            draft.unlink(missing_ok=True)
+            SqlAlchemyStore(f"{SQLITE}{draft}", str(path.parent)).engine.dispose()
+            draft.replace(path)
+
+
+def _has_schema(path: Path) -> bool:
+    try:
+        with sqlite3.connect(path) as connection:
+            return bool(connection.execute("SELECT version_num FROM alembic_version").fetchall())
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+    token = None
+    for _ in itertools.count():
+        page = client.search_runs([experiment_id], max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _metrics(history: History, directory: Path, written: int) -> Iterator[Metric]:
+    for record in history.records[written:]:
+        recorded = int((directory / "rounds" / f"{record.round:03d}.json").stat().st_mtime * 1000)
+        seconds = {f"Seconds {stage}": value for stage, value in record.seconds.items()}
+        for name, value in {**record.metrics, **seconds}.items():
+            yield Metric(name, value, recorded, record.num_labeled)

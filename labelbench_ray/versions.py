@@ -1,0 +1,21 @@
+"""Which code made a number: recorded beside it, never part of its identity."""
+
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGES = ("labelbench-ray", "ray", "torch", "numpy", "scikit-learn", "pyarrow", "open_clip_torch", "mlflow")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on, and our commit when run from a checkout."""
+    found = {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+    checkout = Path(__file__).parent.parent
+    if (checkout / ".git").exists():
+        described = subprocess.run(["git", "-C", str(checkout), "describe", "--always", "--dirty"], capture_output=True,
+                                   text=True, check=False)
+        found["commit"] = described.stdout.strip() or "unknown"
+    return found
