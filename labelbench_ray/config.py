@@ -14,6 +14,8 @@ from pydantic import JsonValue, NonNegativeInt, PositiveInt, ValidationError
 from labelbench_ray.errors import ConfigError, unknown
 from labelbench_ray.plugins import Frozen, Part, explain
 
+__all__ = ["Part", "Trial", "digest", "grid", "tiny", "vary"]
+
 Axis = Iterable[Any]
 
 TINY_ROUNDS: Final = 2

@@ -131,7 +131,7 @@ class Loop:
             **metrics.of_split("Test", tally_split(classifier, self.embedded.test)),
             **metrics.of_labeled(true_L, view.num_classes),
             "Labeling Accuracy": metrics.labeling_accuracy(pool, predicted_L, view.labels_L, true_L),
-            "Num Validation Labels": len(self.embedded.validation.labels_N),
+            "Num Validation Labels": len(self.embedded.validation.labels_N) * self.parts.trainer.uses_validation,
         }
 
 

@@ -48,7 +48,7 @@ def tally(probabilities_BK: Floats, labels_B: Ids) -> Tally:
         correct_K=np.bincount(labels_B[correct_B], minlength=num_classes),
         loss=float(-np.log(likelihood_B.astype(np.float64)).sum()),
         bin_rows=np.bincount(bins_B, minlength=CALIBRATION_BINS),
-        bin_confidence=np.bincount(bins_B, weights=confidence_B, minlength=CALIBRATION_BINS),
+        bin_confidence=np.bincount(bins_B, weights=confidence_B, minlength=CALIBRATION_BINS).astype(np.float64),
         bin_correct=np.bincount(bins_B[correct_B], minlength=CALIBRATION_BINS),
     )
 

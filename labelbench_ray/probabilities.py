@@ -73,4 +73,5 @@ def entropy(probabilities_BK: NDArray[np.float32]) -> NDArray[np.float64]:
     rest_BK /= total_B[:, None].astype(np.float32)
     rest_B = rest_B / total_B
     logs_BK = np.log(rest_BK, where=rest_BK > 0, out=np.zeros_like(rest_BK))
-    return -np.einsum("bk,bk->b", rest_BK, logs_BK).astype(np.float64) - (1 - rest_B) * np.log1p(-rest_B)
+    entropy_B: NDArray[np.float64] = -np.einsum("bk,bk->b", rest_BK, logs_BK) - (1 - rest_B) * np.log1p(-rest_B)
+    return entropy_B

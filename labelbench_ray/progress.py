@@ -1,7 +1,7 @@
 """What people see while a command works: done, running, failed, and the time left."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,9 +41,6 @@ def meter(console: Console, words: str) -> Iterator[Meter]:
         yield Meter(console, bar, bar.add_task(words, total=None))
 
 
-def rows_shown(shown: Meter) -> Callable[[int, int], None]:
-    """A callback (rows done, rows in all) for an embedding job."""
-    return lambda done, total: shown.show(done, total, "embedding, rows")
 
 
 def duration(seconds: float) -> str:

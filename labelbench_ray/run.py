@@ -1,6 +1,7 @@
 """`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -75,8 +76,7 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
     for store in plan.stores:
         trial = store.example.trial
         with meter(console, "embedding, rows") as shown:
-            made[store.key] = embed(store.example, environment,
-                                    lambda done, total, shown=shown: shown.show(done, total, "embedding, rows"))
+            made[store.key] = embed(store.example, environment, partial(shown.show, words="embedding, rows"))
         manifest = made[store.key].manifest
         console.print(f"embedded {trial.dataset} with {trial.encoder}: {manifest.count('pool')} rows of {manifest.dimensions} "
                       f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"

@@ -8,6 +8,7 @@ record's, so writing one twice changes nothing.
 import csv
 import io
 import itertools
+import logging
 import os
 import queue
 import sqlite3
@@ -30,6 +31,8 @@ from labelbench_ray.config import Trial
 from labelbench_ray.ledger import History, read_history
 
 FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+
 BATCH = 1000
 """MLflow takes this many metrics a call."""
 SQLITE = "sqlite:///"
@@ -164,7 +167,7 @@ def prepare_sqlite(path: Path) -> None:
         if not path.exists():
             draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
             draft.unlink(missing_ok=True)
-            SqlAlchemyStore(f"{SQLITE}{draft}", str(path.parent)).engine.dispose()
+            SqlAlchemyStore(f"{SQLITE}{draft}", str(path.parent)).engine.dispose()  # type: ignore[no-untyped-call]
             draft.replace(path)
 
 

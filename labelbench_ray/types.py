@@ -98,7 +98,8 @@ class ArrayShard(Shard):
 
     def probabilities(self, rows: slice) -> Floats:
         given_BK = self.probabilities_SK[rows]
-        return given_BK / given_BK.sum(axis=1, keepdims=True)
+        normalized_BK: Floats = given_BK / given_BK.sum(axis=1, keepdims=True)
+        return normalized_BK
 
     def features(self, rows: slice) -> Floats:
         return self.raw_SD[rows].astype(np.float32, copy=False)

@@ -1,8 +1,15 @@
 """Connecting to Ray: a cluster by address, or a local one for as long as the command runs."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# Read when Ray is imported. Tune's own display is off: the driver shows trials, failures and the time left itself.
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 
@@ -12,8 +19,8 @@ WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
+CHATTY = ("ray.data", "ray.tune", "ray._private.authentication")
 
 
 @contextmanager
@@ -22,10 +29,10 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=False,
-             runtime_env={"env_vars": WORKER_ENVIRONMENT}, logging_level="warning")
+             runtime_env={"env_vars": WORKER_ENVIRONMENT}, logging_level=logging.ERROR)
     try:
         yield
     finally:

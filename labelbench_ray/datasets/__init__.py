@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ SPLITS = ("pool", "validation", "test")
 SPLIT_SEED = 42
 
 Payload = bytes | str
+Modality = Literal["image", "text"]
 Rows = NDArray[np.int64] | range
 
 
@@ -85,12 +86,17 @@ class Dataset(plugins.Plugin, ABC):
         """
         source = self._open(root)
         if len(source.classes) < 2:
-            raise DataError(f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); at least 2 are needed")
+            raise DataError(f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); "
+                            "at least 2 are needed")
         splits = {name: self._sample(source.splits[name]) for name in SPLITS}
         for name, split in splits.items():
             if not len(split):
                 raise DataError(f"{self}: the split {name!r} is empty; every split needs at least one row")
         return replace(source, splits=splits)
+
+    def modality(self) -> Modality:
+        """What the payloads are; an encoder's `payload` must be the same."""
+        return "image"
 
     @abstractmethod
     def _open(self, root: Path) -> Source:
@@ -108,7 +114,7 @@ def halves(num_rows: int, first: float = 0.5) -> tuple[NDArray[np.int64], NDArra
 
     The row numbers of each part are ascending, so that they are read in the order in which they are stored.
     """
-    order_N = np.random.RandomState(SPLIT_SEED).permutation(num_rows)  # noqa: NPY002  the published splits use it
+    order_N = np.random.RandomState(SPLIT_SEED).permutation(num_rows)  # the published splits use it
     cut = int(num_rows * first)
     return np.sort(order_N[:cut]), np.sort(order_N[cut:])
 

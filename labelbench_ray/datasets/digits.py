@@ -19,7 +19,8 @@ class Digits(Dataset):
 
     def _open(self, root: Path) -> Source:
         _, labels_N = _digits()
-        pool, rest = train_test_split(np.arange(len(labels_N)), train_size=0.7, random_state=SPLIT_SEED, stratify=labels_N)
+        pool, rest = train_test_split(np.arange(len(labels_N)), train_size=0.7, random_state=SPLIT_SEED,
+                                      stratify=labels_N)
         validation, test = train_test_split(rest, train_size=1 / 3, random_state=SPLIT_SEED, stratify=labels_N[rest])
         rows = {"pool": pool, "validation": validation, "test": test}
         table = DigitsTable()

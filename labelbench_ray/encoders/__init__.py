@@ -47,6 +47,17 @@ class Encoder(plugins.Plugin, ABC):
         """
 
     @abstractmethod
+    def dimensions(self) -> int:
+        """D, told without loading the network, so that a plan can add up bytes; 0 while the weights are not here."""
+
+    def provide(self) -> None:
+        """Fetch the weights to this machine if a hub has them and the network allows it; nothing for those here.
+
+        Raises:
+            NotProvidedError: they cannot be had; the text says how to bring them.
+        """
+
+    @abstractmethod
     def preprocessing(self) -> str:
         """What `decode` and the network do to a payload before the first layer, in words, for the manifest."""
 

@@ -22,6 +22,9 @@ class Pixels(Encoder):
     def weights(self) -> str:
         return "none"
 
+    def dimensions(self) -> int:
+        return self.size**2
+
     def preprocessing(self) -> str:
         return f"gray, bilinear to {self.size} x {self.size}, divided by 255"
 

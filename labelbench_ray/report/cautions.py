@@ -30,7 +30,8 @@ def cautions(setting: Setting, comparison: Comparison | None) -> tuple[Caution, 
     found: list[Caution] = [*_unfinished(setting), *_mixed(setting)]
     if comparison is not None:
         found += [*_shortened(setting, comparison), *_few_seeds(comparison), *_unpaired(comparison),
-                  *_unclear(comparison), *_not_better(comparison), *_wide(comparison), *_saturated(comparison)]
+                  *_unclear(comparison), *_unsure_savings(comparison), *_not_better(comparison), *_wide(comparison),
+                  *_saturated(comparison)]
     return (*found, *_validation(setting))
 
 
@@ -103,6 +104,16 @@ def _unclear(comparison: Comparison) -> Iterator[Caution]:
                       f"at this number of seeds. {more_seeds(best)}")
 
 
+def _unsure_savings(comparison: Comparison) -> Iterator[Caution]:
+    better = [(row.strategy, row.difference.saving) for row in comparison.rows
+              if row.difference is not None and standing(row) is Standing.BETTER]
+    unsure = [f"{name} ({words.saved_interval(saving)})" for name, saving in better
+              if not saving.moot and saving.part(saving.high_labels) <= 0]
+    if unsure:
+        yield Caution("Savings may be none", "The learning curve is above random's on the whole, but at random's final "
+                      f"accuracy the interval of the labels saved includes none: {words.listed(unsure)}.")
+
+
 def _not_better(comparison: Comparison) -> Iterator[Caution]:
     worse = [row for row in comparison.rows if standing(row) is Standing.WORSE]
     behind = [row for row in comparison.rows if standing(row) is Standing.UNCLEAR and _behind(row)]
@@ -146,7 +157,7 @@ def _validation(setting: Setting) -> Iterator[Caution]:
     most = max((record.metrics.get(VALIDATION, 0) for run in setting.runs for record in run.records), default=0)
     if most > 0:
         yield Caution("Validation labels are paid for too", f"Training is steered by {words.count(most)} validation "
-                      "labels (early stopping). They come on top of the number of labels shown, for every strategy alike.")
+                      "labels (early stopping). They come on top of the labels shown, for every strategy alike.")
 
 
 def _names(rows: list[Row]) -> str:

@@ -135,8 +135,10 @@ def _run(folder: Path, entry: Entry) -> Run:
         history = read_history(directory)
     except LedgerError as error:
         return Run(entry.trial, entry.fingerprint, State.DAMAGED, _one_line(str(error)))
-    state, note = _judge(entry.trial, history)
     header = history.header
+    if header.fingerprint != entry.fingerprint:
+        return Run(entry.trial, entry.fingerprint, State.DAMAGED, f"the folder holds trial {header.fingerprint}")
+    state, note = _judge(entry.trial, history)
     return Run(entry.trial, entry.fingerprint, state, note, history.records, header.store, header.compute)
 
 

@@ -1,7 +1,7 @@
 """The report's drawings: learning curves, paired differences to random, and label savings."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,8 @@ from labelbench_ray.report.verdict import ENOUGH_PAIRS
 
 WIDTH: Final = 5.0
 MARKERS: Final = "osD^vPX*"
+LONGEST: Final = 26
+"""Letters of a strategy's name beside a figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def styles(strategies: tuple[str, ...]) -> dict[str, Style]:
 
 def learning_curves(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
     """Mean curves of all strategies with their intervals."""
-    figure, axes = _blank(f"{comparison.metric}, %", 3.1)
+    figure, axes = _curve_axes()
     for row in comparison.rows:
         _curve(axes, row.curves.labels_T, 100 * row.curves.values_ST, looks[row.strategy])
     _fit(axes, [100 * row.curves.values_ST for row in comparison.rows])
@@ -57,7 +59,7 @@ def differences(comparison: Comparison, looks: dict[str, Style], name: str) -> s
     reference = comparison.row(RANDOM_STRATEGY)
     if not rows or reference is None:
         return ""
-    figure, axes = _blank("points above random, same seeds", 3.1)
+    figure, axes = _curve_axes()
     axes.axhline(0, color=RANDOM, linestyle="--", linewidth=1.6, zorder=2)
     gains = [(row, 100 * _gain(row, reference.curves)) for row in rows]
     for row, gain_ST in gains:
@@ -69,27 +71,37 @@ def differences(comparison: Comparison, looks: dict[str, Style], name: str) -> s
 
 def savings(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
     """Labels saved at random's final accuracy, one line a strategy with its interval; empty without any."""
-    rows = sorted((row for row in comparison.rows if row.difference is not None), key=_saving_order)
+    told = (row for row in comparison.rows if row.difference is not None and not row.difference.saving.moot)
+    rows = sorted(told, key=_saving_order)
     if not rows:
         return ""
-    figure, axes = _blank("", 0.9 + 0.34 * len(rows))
+    figure, axes = _blank(0.9 + 0.34 * len(rows))
     worst = min([0.0, *(end for row in rows for end in _ends(row) if isfinite(end))])
-    left = max(-100.0, worst) - 12
+    left = max(-100.0, worst) - (24 if any(not isfinite(_ends(row)[1]) for row in rows) else 12)
     axes.set_xlim(left, 104)
+    axes.set_xticks(range(20 * ceil(max(-100.0, worst) / 20), 101, 20))
     axes.axvline(0, color=RANDOM, linestyle="--", linewidth=1.4)
     for height, row in enumerate(rows):
         _forest_line(axes, row, height, left, looks[row.strategy])
-    axes.set_yticks(range(len(rows)), [row.strategy for row in rows])
+    axes.set_yticks(range(len(rows)), [_short(row.strategy) for row in rows], parse_math=False)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("labels saved, % of random's", color=MUTED)
     axes.xaxis.set_major_formatter(_number(0))
-    told = "; ".join(f"{row.strategy}: {words.saved_fully(row.difference.saving)}" for row in reversed(rows)
+    texts = "; ".join(f"{row.strategy}: {words.saved_fully(row.difference.saving)}" for row in reversed(rows)
                      if row.difference)
-    return inline(figure, name, f"Labels saved at random's final accuracy. {told}.")
+    return inline(figure, name, f"Labels saved at random's final accuracy. {texts}.")
 
 
-def _blank(label: str, height: float) -> tuple[Figure, Axes]:
+def _curve_axes() -> tuple[Figure, Axes]:
+    figure, axes = _blank(3.0)
+    axes.set_xlabel("number of labels", color=MUTED)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.count(value)))
+    return figure, axes
+
+
+def _blank(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(color=GRID, linewidth=0.7)
@@ -99,11 +111,6 @@ def _blank(label: str, height: float) -> tuple[Figure, Axes]:
     axes.spines["bottom"].set_color(MUTED)
     axes.tick_params(colors=MUTED, labelcolor=INK, length=3, width=0.7)
     axes.tick_params(axis="y", length=0)
-    axes.set_title(label, loc="left", fontsize=9, color=MUTED)
-    if label:
-        axes.set_xlabel("number of labels", color=MUTED)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.count(value)))
     return figure, axes
 
 
@@ -114,7 +121,7 @@ def _curve(axes: Axes, labels_T: Floats, values_ST: Floats, look: Style) -> None
     else:
         axes.plot(labels_T, values_ST.T, color=look.color, linewidth=0.6, alpha=0.6)
     axes.plot(labels_T, mean_T, color=look.color, linestyle=look.line, linewidth=1.8, marker=look.marker or None,
-              markersize=4, markeredgewidth=0)
+              markersize=4, markeredgewidth=0, zorder=2 if look.place else 3)
 
 
 def _fit(axes: Axes, curves: list[Floats]) -> None:
@@ -128,6 +135,10 @@ def _fit(axes: Axes, curves: list[Floats]) -> None:
     pad = 0.05 * (high - low) + 0.05
     axes.set_ylim(low - pad, high + pad)
     axes.yaxis.set_major_formatter(_number(0 if high - low > 4 else 1))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 3] + "..."
 
 
 def _number(decimals: int) -> FuncFormatter:
@@ -160,11 +171,11 @@ def _forest_line(axes: Axes, row: Row, height: int, left: float, look: Style) ->
     if isfinite(best):
         axes.plot([max(worst, left), best], [height, height], color=look.color, linewidth=2, solid_capstyle="butt")
         if worst < left:
-            axes.plot(left + 1.5, height, marker="<", color=look.color, markersize=6, clip_on=False)
+            axes.plot(left + 1.5, height, marker="<", color=look.color, markersize=5, clip_on=False)
         if saving.low_labels <= saving.first_labels:
-            axes.plot(best, height, marker=">", color=look.color, markersize=6)
+            axes.plot(best, height, marker=">", color=look.color, markersize=5)
     if isfinite(middle):
-        axes.plot(max(middle, left), height, marker=look.marker or "o", color=look.color, markersize=7)
+        axes.plot(max(middle, left), height, marker=look.marker or "o", color=look.color, markersize=5.5)
     else:
         beside, above = (5, 5) if isfinite(best) else (1, -3)
         axes.annotate("not reached", (left + beside, height), xytext=(0, above), textcoords="offset points",

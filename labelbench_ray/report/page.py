@@ -14,6 +14,8 @@ from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.tables import Table, cost_table, short_table, strategy_table, trouble_table
 
 TEMPLATE: Final = "page.html.jinja"
+SHOWN: Final = 2
+"""The pictures of so many metrics are open; the others' are folded away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Picture:
     """An inline drawing and what stands above it."""
 
     title: str
+    unit: str
     drawing: Markup
 
 
@@ -32,6 +35,7 @@ class Chapter:
     section: Section
     short: Table
     pictures: tuple[Picture, ...]
+    more: tuple[Picture, ...]
     tables: tuple[tuple[str, Table], ...]
     savings: Markup
     costs: Table
@@ -42,7 +46,7 @@ def page(report: Report) -> str:
     """The whole page; the same report gives the same text."""
     looks = figures.styles(report.strategies)
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template(TEMPLATE).render(
         report=report, words=words, recipe_fields=RECIPE, troubles=trouble_table(report),
         finished=sum(run.state is State.FINISHED for run in report.runs),
@@ -54,19 +58,22 @@ def _chapter(number: int, section: Section, looks: dict[str, Style]) -> Chapter:
     main = section.main
     shown = {row.strategy for row in main.rows} if main else set()
     return Chapter(
-        number=number, section=section, short=short_table(section), pictures=_pictures(number, section, looks),
+        number=number, section=section, short=short_table(section),
+        pictures=_pictures(number, section, looks, range(SHOWN)),
+        more=_pictures(number, section, looks, range(SHOWN, len(section.comparisons))),
         tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),
         savings=Markup(figures.savings(main, looks, f"savings-{number}") if main else ""),
         costs=cost_table(section), legend=tuple((name, look) for name, look in looks.items() if name in shown),
     )
 
 
-def _pictures(number: int, section: Section, looks: dict[str, Style]) -> tuple[Picture, ...]:
+def _pictures(number: int, section: Section, looks: dict[str, Style], places: range) -> tuple[Picture, ...]:
     pictures: list[Picture] = []
-    for place, comparison in enumerate(section.comparisons):
+    for place in places[: len(section.comparisons)]:
+        comparison = section.comparisons[place]
         title, name = comparison.metric, f"curves-{number}-{place}"
-        pictures.append(Picture(title, Markup(figures.learning_curves(comparison, looks, name))))
+        pictures.append(Picture(title, "in %", Markup(figures.learning_curves(comparison, looks, name))))
         gain = figures.differences(comparison, looks, f"gain-{number}-{place}")
         if gain:
-            pictures.append(Picture(f"{title}: gain over random", Markup(gain)))
+            pictures.append(Picture(f"{title}: gain over random", "in points, paired by seed", Markup(gain)))
     return tuple(pictures)

@@ -7,8 +7,8 @@ The interval inverts the paired t-test: a number of labels n is inside unless a 
 (strategy at n less random at `random_labels`) tells them apart. That is Fieller's idea: it needs no symmetry and no
 large sample, needs no random numbers, and says 'not reached' by itself when no n up to the last is surely above the
 target. It runs from the first n that could reach the target to the last that could still lie below it. In simulations
-with five seeds (tests/report/test_coverage.py) it covers the true saving in COVER % of the cases; the percentile bootstrap
-over all resamples of five seeds covers 85 %. (Letters: S seeds, T checkpoints.)
+with five seeds (tests/report/test_report_coverage.py) it covers the true saving in 95 to 98 % of the cases; the
+percentile bootstrap over all resamples of five seeds covers 85 %. (Letters: S seeds, T checkpoints.)
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,6 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.report.statistics import Floats, critical
-
 
 STEPS: Final = 64
 """Steps between two checkpoints at which the interval is sought."""
@@ -52,6 +51,11 @@ class Saving:
     def at_least(self) -> bool:
         """Reached at the first checkpoint already, so that the saving is a lower bound."""
         return self.labels <= self.first_labels
+
+    @property
+    def moot(self) -> bool:
+        """Random is at its highest with its first batch already: there is nothing to save."""
+        return self.random_labels <= self.first_labels
 
     @property
     def told(self) -> bool:
@@ -116,6 +120,6 @@ def _interval(labels_T: Floats, difference_ST: Floats) -> tuple[float, float]:
 
 
 def _refine(labels_T: Floats) -> Floats:
-    """Steps between the checkpoints too (F): the seeds' interpolated curves spread less there than at the checkpoints."""
+    """The checkpoints and steps between them (F), where the seeds' interpolated curves spread less."""
     parts = [np.linspace(start, end, STEPS, endpoint=False) for start, end in pairwise(labels_T)]
     return np.concatenate([*parts, labels_T[-1:]])

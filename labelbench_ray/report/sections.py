@@ -1,6 +1,6 @@
 """The whole report as a value: one section a setting, each with its answer, cautions, comparisons and costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -67,11 +67,13 @@ def _section(title: str, setting: Setting) -> Section:
     found = (compare(setting, metric) for metric in METRICS)
     comparisons = tuple(comparison for comparison in found if comparison is not None)
     main = comparisons[0] if comparisons else None
-    return Section(title, setting, comparisons, judge(main) if main else _nothing(setting), cautions(setting, main),
-                   costs(setting))
+    return Section(title, setting, comparisons, _verdict(setting, main), cautions(setting, main), costs(setting))
 
 
-def _nothing(setting: Setting) -> Verdict:
+def _verdict(setting: Setting, main: Comparison | None) -> Verdict:
+    if main is not None:
+        verdict = judge(main)
+        return replace(verdict, headline=f"So far: {verdict.headline}") if setting.preliminary else verdict
     return Verdict("Nothing to compare yet.", f"None of {len(setting.runs)} trials has a finished round.")
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -25,7 +25,7 @@ def render(report: Report) -> RenderableType:
     """The answer, the table and the cautions of each setting, for a rich console."""
     parts: list[RenderableType] = [part for section in report.sections for part in _section(section)]
     if report.troubles:
-        parts.append(_table(trouble_table(report), "Trials that are not finished"))
+        parts.append(_table(trouble_table(report), "Trials that are not finished", "left"))
     return Group(*parts) if parts else Text(f"{report.experiment}: the grid has no trial.")
 
 
@@ -78,7 +78,7 @@ def _section(section: Section) -> list[RenderableType]:
              for caution in section.cautions]
     if section.main is None:
         return [answer, *notes]
-    return [answer, _table(strategy_table(section.main), _caption(section.main)), *notes, Text()]
+    return [answer, _table(strategy_table(section.main), _caption(section.main), "right"), *notes, Text()]
 
 
 def _caption(comparison: Comparison) -> str:
@@ -86,11 +86,11 @@ def _caption(comparison: Comparison) -> str:
             "95 % intervals over seeds; differences in points, paired by seed; p after Holm")
 
 
-def _table(table: Table, caption: str) -> RichTable:
+def _table(table: Table, caption: str, justify: Literal["left", "right"]) -> RichTable:
     rich = RichTable(caption=caption, caption_justify="left", box=None, header_style="bold", pad_edge=False,
-                     padding=(0, 2, 0, 0))
+                     padding=(0, 1, 0, 0))
     for place, name in enumerate(table.head):
-        rich.add_column(name, justify="left" if place == 0 else "right", vertical="top",
+        rich.add_column(name, justify=justify if place else "left", vertical="top",
                         no_wrap=place == 0, overflow="fold")
     for row in table.rows:
         rich.add_row(*(_cell(cell) for cell in row))
@@ -98,7 +98,7 @@ def _table(table: Table, caption: str) -> RichTable:
 
 
 def _cell(cell: Cell) -> Text:
-    return Text.assemble(cell.text, "\n", (cell.note, "dim")) if cell.note else Text(cell.text)
+    return Text.assemble(cell.text, "\n", (cell.note.replace(", p", "\np"), "dim")) if cell.note else Text(cell.text)
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:

@@ -31,21 +31,23 @@ def short_table(section: Section) -> Table:
     if section.main is None:
         return Table((), ())
     final = words.count(section.main.labels[-1])
-    head = ("strategy", "labels saved", "labels needed", f"points gained at {final} labels", "against random")
+    rows = [(row, row.difference) for row in section.main.rows if row.difference is not None]
+    needs = sorted({difference.saving.random_labels for _, difference in rows})
+    instead = words.listed([words.count(labels) for labels in needs])
+    head = ("strategy", "labels saved", f"labels needed instead of {instead}", f"points gained at {final} labels")
     return Table(head, tuple(
-        (Cell(row.strategy), Cell(words.saved(row.difference.saving), words.saved_interval(row.difference.saving)),
-         Cell(words.needed(row.difference.saving), f"random: {words.count(row.difference.saving.random_labels)}"),
-         _gain(row.difference.final), Cell(standing(row).value))
-        for row in section.main.rows if row.difference is not None
+        (Cell(row.strategy, standing(row).value), _saved(difference), Cell(words.needed(difference.saving)),
+         _gain(difference.final))
+        for row, difference in rows
     ))
 
 
 def strategy_table(comparison: Comparison) -> Table:
     """Per strategy: final value, mean over the curve, the differences to random, and the labels saved."""
-    head = ("strategy", "seeds", f"final {comparison.metric.lower()}", "less random's", "mean over the curve",
-            "less random's", "labels saved")
+    head = ("strategy", f"final {comparison.metric.lower()}", "difference to random", "mean over the curve",
+            "difference to random", "labels saved")
     return Table(head, tuple(
-        (Cell(row.strategy), _seeds(row), Cell(words.accuracy(row.final)), *_final(row.difference),
+        (Cell(row.strategy, _seeds(row)), Cell(words.accuracy(row.final)), *_final(row.difference),
          Cell(words.accuracy(row.area)), *_area(row.difference))
         for row in comparison.rows
     ))
@@ -57,7 +59,8 @@ def cost_table(section: Section) -> Table:
     head = ("strategy", "trials", *names, "all stages", "CPU time")
     return Table(head, tuple(
         (Cell(line.strategy), Cell(str(line.trials)),
-         *(Cell(words.seconds(spent)) for spent in (*(line.stages.get(name, 0.0) for name in names), line.wall, line.cpu)))
+         *(Cell(words.seconds(line.stages.get(name, 0.0))) for name in names),
+         Cell(words.seconds(line.wall)), Cell(words.seconds(line.cpu)))
         for line in section.costs
     ))
 
@@ -72,9 +75,10 @@ def trouble_table(report: Report) -> Table:
     ))
 
 
-def _seeds(row: Row) -> Cell:
-    paired = len(row.difference.seeds) if row.difference else len(row.curves.seeds)
-    return Cell(str(len(row.curves.seeds)), f"{paired} paired" if paired != len(row.curves.seeds) else "")
+def _seeds(row: Row) -> str:
+    have = len(row.curves.seeds)
+    paired = len(row.difference.seeds) if row.difference else have
+    return words.several(have, "seed") + (f", {paired} paired" if paired != have else "")
 
 
 def _final(difference: Difference | None) -> tuple[Cell]:
@@ -84,8 +88,12 @@ def _final(difference: Difference | None) -> tuple[Cell]:
 def _area(difference: Difference | None) -> tuple[Cell, Cell]:
     if difference is None:
         return Cell(words.NONE), Cell(words.NONE)
-    saving = Cell(words.saved(difference.saving), words.saved_interval(difference.saving))
-    return _gain(difference.area, difference.area_adjusted), saving
+    return _gain(difference.area, difference.area_adjusted), _saved(difference)
+
+
+def _saved(difference: Difference) -> Cell:
+    text, interval = words.saved(difference.saving), words.saved_interval(difference.saving)
+    return Cell(text, interval if interval != text else "")
 
 
 def _gain(estimate: Estimate, adjusted: float | None = None) -> Cell:

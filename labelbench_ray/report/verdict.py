@@ -18,8 +18,8 @@ class Standing(StrEnum):
     """How a strategy stands to random, by the area under the curve, adjusted for the number of strategies."""
 
     REFERENCE = "reference"
-    BETTER = "better"
-    WORSE = "worse"
+    BETTER = "better than random"
+    WORSE = "worse than random"
     UNCLEAR = "no clear difference"
     FEW = "too few seeds"
     UNPAIRED = "not compared"
@@ -98,6 +98,8 @@ def _winner(comparison: Comparison, row: Row, difference: Difference) -> str:
 def _saves(difference: Difference) -> str:
     saving = difference.saving
     target = words.percent(saving.target)
+    if saving.moot:
+        return "Random is at its highest with its first labels already, so there are none to save."
     if not saving.reached:
         return f"Its learning curve is higher on the whole, yet it does not reach random's final accuracy ({target})."
     if saving.at_least:
@@ -115,9 +117,10 @@ def _fewer(fraction: float) -> str:
 
 
 def _ends(row: Row, difference: Difference) -> str:
-    labels = words.count(row.curves.labels_T[-1])
-    return (f"With {labels} labels it is at {words.percent(row.final.value)}, "
-            f"{words.points(difference.final)} points against random.")
+    labels, gain = words.count(row.curves.labels_T[-1]), difference.final.value
+    way = "above" if gain >= 0 else "below"
+    return (f"With {labels} labels it is at {words.percent(row.final.value)}, {abs(100 * gain):.1f} points {way} "
+            f"random (95 % interval: {words.points_interval(difference.final)}).")
 
 
 def _peers(comparison: Comparison, best: Row) -> str:
@@ -125,7 +128,7 @@ def _peers(comparison: Comparison, best: Row) -> str:
              and _alike(best, row)]
     if not peers:
         return ""
-    return f"{words.listed(peers).capitalize()} cannot be told apart from it over these seeds."
+    return f"Not to be told apart from it over these seeds: {words.listed(peers)}."
 
 
 def _alike(first: Row, second: Row) -> bool:

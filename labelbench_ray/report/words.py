@@ -57,7 +57,9 @@ def p_value(value: float) -> str:
 
 
 def saved(saving: Saving) -> str:
-    """`48 %`, `at least 80 %`, `not reached`; below zero: `-5 %`."""
+    """`48 %`, `at least 80 %`, `not reached`, `nothing to save`; below zero: `-5 %`."""
+    if saving.moot:
+        return "nothing to save"
     if not saving.reached:
         return "not reached"
     return _bound(saving) + percent(saving.fraction, 0)
@@ -65,7 +67,7 @@ def saved(saving: Saving) -> str:
 
 def saved_interval(saving: Saving) -> str:
     """`40 to 55 %`, `not reached to 55 %`, `40 to at least 80 %`; empty without an interval."""
-    if not saving.told:
+    if not saving.told or saving.moot:
         return ""
     worst, best = saving.part(saving.high_labels), saving.part(saving.low_labels)
     if not isfinite(best):
@@ -79,7 +81,7 @@ def saved_interval(saving: Saving) -> str:
 
 
 def saved_fully(saving: Saving) -> str:
-    """The saving with its interval in brackets, where there is one that says more."""
+    """The saving with its interval in brackets, where that says more."""
     interval = saved_interval(saving)
     return f"{saved(saving)} ({interval})" if interval and interval != saved(saving) else saved(saving)
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from labelbench_ray import plugins
 from labelbench_ray.proxies import Classifier, Proxy
@@ -23,6 +24,9 @@ class TrainingData:
 
 class Trainer(plugins.Plugin, ABC):
     """A training method; its fields are its settings."""
+
+    uses_validation: ClassVar[bool] = True
+    """Looks at validation labels, which are then reported beside the budget."""
 
     def check(self, proxy: Proxy) -> None:  # noqa: B027  most trainers fit any proxy
         """Raise `ConfigError` when this trainer cannot fit such a proxy; called when a plan is made."""

@@ -1,5 +1,7 @@
 """Multinomial logistic regression: full batch, deterministic, L-BFGS (scikit-learn's solver)."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
@@ -14,8 +16,9 @@ ABSENT_BIAS = -100.0
 
 
 class Logistic(Trainer):
-    """Minimizes mean cross-entropy + l2 / 2 * ||weights||^2; the bias is free. Uses no validation label."""
+    """Minimizes mean cross-entropy + l2 / 2 * ||weights||^2; the bias is free."""
 
+    uses_validation: ClassVar[bool] = False
     l2: PositiveFloat = 1e-3
     max_iterations: PositiveInt = 1000
 

@@ -1,0 +1,35 @@
+# Everything a newcomer needs is `make quickstart` and `make test`. Both reuse a .venv that is already right.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: setup quickstart test lint type test-fast test-ray bench
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[offline,dev]'
+	touch $@
+
+quickstart: setup
+	$(BIN)/labelbench run experiments/quickstart.py
+
+test: lint type
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup
+	$(BIN)/mypy
+
+test-fast: setup
+	$(BIN)/python -m pytest -m 'not ray'
+
+test-ray: setup
+	$(BIN)/python -m pytest -m ray
+
+bench: setup
+	$(BIN)/python benchmarks/all.py

@@ -1,0 +1,73 @@
+"""Where data lies: a path below the root, or a URI that pyarrow's file systems know (`s3://`, `gs://`, `file://`)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from labelbench_ray.errors import DataError, NotProvidedError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A file or folder on some file system. Picklable, so that it can travel to Ray tasks."""
+
+    filesystem: Any
+    path: str
+
+    def __truediv__(self, name: str) -> "Place":
+        return Place(self.filesystem, f"{self.path.rstrip('/')}/{name}")
+
+    def __str__(self) -> str:
+        return self.path
+
+    def info(self) -> Any:  # noqa: ANN401  pyarrow's FileInfo, which has no type information
+        """What lies here: `type`, `size`."""
+        try:
+            return self.filesystem.get_file_info(self.path)
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{self}: {error}; check the address and the permissions") from error
+
+    def exists(self) -> bool:
+        return bool(self.info().type != fs.FileType.NotFound)
+
+    def is_folder(self) -> bool:
+        return bool(self.info().type == fs.FileType.Directory)
+
+    def listing(self, *, recursive: bool = False) -> list[Any]:
+        """What lies in this folder, sorted by path."""
+        try:
+            found = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=recursive))
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{self}: {error}; check the address and the permissions") from error
+        return sorted(found, key=lambda info: info.path)
+
+    def read(self) -> bytes:
+        """The content of this file."""
+        try:
+            with self.filesystem.open_input_file(self.path) as file:
+                return bytes(file.read())
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{self}: {error}; the file was there when the data set was opened") from error
+
+
+def locate(root: Path, path: str) -> Place:
+    """The place that a `path` setting means: a URI as it stands, anything else below `root`.
+
+    Raises:
+        DataError: a URI that no file system of pyarrow takes.
+    """
+    if "://" not in path:
+        return Place(fs.LocalFileSystem(), str((root / path).absolute()))
+    try:
+        filesystem, inner = fs.FileSystem.from_uri(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: {error}; give a path below the root, or a URI s3://, gs:// or file://") from error
+    return Place(filesystem, inner)
+
+
+def missing(place: Place, wanted: str) -> NotProvidedError:
+    """The error for data that is not there: the path that was looked at and what to put there."""
+    return NotProvidedError(f"{place} is not there; put {wanted} there, or say with --data-root where the data lies")

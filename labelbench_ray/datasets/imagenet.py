@@ -1,0 +1,38 @@
+"""ImageNet (ILSVRC 2012) as image folders: `train/<synset>/*` and `val/<synset>/*`."""
+
+from pathlib import Path
+
+from labelbench_ray.datasets import SPLIT_SEED, Dataset, Rows, Source, Split, signature
+from labelbench_ray.datasets._folders import class_folders, open_folder
+from labelbench_ray.datasets._places import locate
+from labelbench_ray.datasets._splits import whole
+
+WANTED = "ImageNet as train/<synset>/*.JPEG and val/<synset>/*.JPEG"
+
+
+class Imagenet(Dataset):
+    """The official validation set cut into 1/4 validation and 3/4 test (handbook C8: 12,500 and 37,500)."""
+
+    path: str = "imagenet"
+    """Below the data root, or a URI."""
+
+    def _open(self, root: Path) -> Source:
+        top = locate(root, self.path)
+        classes = class_folders(top / "train", WANTED)
+        train, official = (open_folder(top / part, classes, WANTED) for part in ("train", "val"))
+        validation, test = quarters(len(official))
+        return Source(
+            classes=classes,
+            splits={"pool": whole(train), "validation": Split(official, validation), "test": Split(official, test)},
+            signature=signature(["imagenet", train.content, official.content]),
+        )
+
+
+def quarters(num_rows: int) -> tuple[Rows, Rows]:
+    """The rows of `torch.utils.data.random_split` into 1/4 and 3/4 with a generator of seed 42, each ascending."""
+    # Imported here: only data sets with this split pay for torch, and only when their data is there.
+    import torch
+
+    order_N = torch.randperm(num_rows, generator=torch.Generator().manual_seed(SPLIT_SEED))
+    cut = num_rows // 4
+    return order_N[:cut].sort().values.numpy(), order_N[cut:].sort().values.numpy()

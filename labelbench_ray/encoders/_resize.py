@@ -1,0 +1,39 @@
+"""Resizing as open_clip's own transforms do it, in Pillow alone, so that the tasks that decode do without torch."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from labelbench_ray.encoders._open_clip_models import Preprocessing
+
+FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+def resized(image: Image.Image, to: Preprocessing) -> NDArray[np.uint8]:
+    """The image at the model's size, uint8 (H, W, 3)."""
+    return np.asarray(_placed(image.resize(_size(image, to), FILTERS[to.interpolation]), to))
+
+
+def _size(image: Image.Image, to: Preprocessing) -> tuple[int, int]:
+    width, height = image.size
+    if to.resize_mode == "squash":
+        return to.width, to.height
+    ratios = width / to.width, height / to.height
+    if to.resize_mode == "shortest" and to.width == to.height:
+        # The longer side is cut to whole pixels here and rounded below, as in the library.
+        short = min(width, height)
+        return int(to.width * width / short), int(to.height * height / short)
+    ratio = max(ratios) if to.resize_mode == "longest" else min(ratios)
+    return max(1, round(width / ratio)), max(1, round(height / ratio))
+
+
+def _placed(image: Image.Image, to: Preprocessing) -> Image.Image:
+    """The middle of the image, or the image in the middle of a border where it is too small."""
+    if image.size == (to.width, to.height):
+        return image
+    if image.width < to.width or image.height < to.height:
+        canvas = Image.new("RGB", (max(image.width, to.width), max(image.height, to.height)), (to.fill,) * 3)
+        canvas.paste(image, (max(0, to.width - image.width) // 2, max(0, to.height - image.height) // 2))
+        image = canvas
+    left, top = round((image.width - to.width) / 2), round((image.height - to.height) / 2)
+    return image.crop((left, top, left + to.width, top + to.height))

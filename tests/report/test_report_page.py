@@ -1,0 +1,114 @@
+"""The page: well formed, self-contained, the same each time, sensible for every grid."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from labelbench_ray.report import build, page, write
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+RISING = [0.5, 0.6, 0.7, 0.75, 0.8]
+
+
+class Checker(HTMLParser):
+    """Tags that close in order, ids that occur once, references that exist."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.references, self.texts = [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+        self._note(attributes)
+
+    def handle_startendtag(self, tag, attributes):
+        self._note(attributes)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data.strip())
+
+    def _note(self, attributes):
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            elif name.endswith("href"):
+                self.references.append(value)
+            elif value and "url(" in value:
+                self.references += re.findall(r"url\((.*?)\)", value)
+
+
+def check(text):
+    checker = Checker()
+    checker.feed(text)
+    assert not checker.open
+    assert len(checker.ids) == len(set(checker.ids))
+    assert all(reference.startswith("#") and reference[1:] in checker.ids for reference in checker.references)
+    assert "http" not in text
+    assert "//" not in re.sub(r"\s", "", text)
+    assert "nan" not in {word.lower() for word in re.findall(r"\w+", " ".join(checker.texts))}
+    assert "inf" not in re.findall(r"\w+", " ".join(checker.texts))
+    return checker
+
+
+def test_a_full_grid(planted, tmp_path):
+    report = build(planted(), embedding_seconds=214)
+    write(report, tmp_path / "new" / "report.html")
+    text = (tmp_path / "new" / "report.html").read_text()
+    texts = check(text).texts
+    assert {"Use margin.", "margin", "50\u00a0%", "not reached"} <= set(texts)
+    assert "3\u00a0min 34\u00a0s" in text
+    assert text.count('<svg role="img" aria-label="') == 5
+
+
+def test_the_same_ledger_gives_the_same_page(planted):
+    folder = planted()
+    assert page(build(folder)) == page(build(folder))
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("strategies", [("random",), ("margin",), ("margin", "entropy"), ("random", "margin")])
+def test_small_grids(planted, strategies, seeds):
+    check(page(build(planted(strategies=strategies, seeds=seeds))))
+
+
+def test_an_empty_grid(experiment):
+    assert "The grid has no trial." in check(page(build(experiment.write()))).texts
+
+
+def test_nothing_finished(experiment):
+    experiment.plan("random", 0)
+    experiment.add("margin", 0, [], error="ValueError: no")
+    texts = check(page(build(experiment.write()))).texts
+    assert {"Nothing to compare yet.", "not started", "in round 0: ValueError: no"} <= set(texts)
+
+
+def test_one_round(experiment):
+    for seed in range(3):
+        for strategy in ("random", "margin"):
+            experiment.add(strategy, seed, [0.5], rounds=1)
+    check(page(build(experiment.write())))
+
+
+def test_two_settings(experiment):
+    for budget in (10, 20):
+        for seed in range(3):
+            experiment.add("random", seed, RISING, budget=budget)
+            experiment.add("margin", seed, [value + 0.1 * (place > 0) for place, value in enumerate(RISING)],
+                           budget=budget)
+    texts = check(page(build(experiment.write()))).texts
+    assert texts.count("budget 10") == 2  # in the overview and above its section
+
+
+def test_many_strategies_and_wicked_names(experiment):
+    for number in range(20):
+        part = {"name": "badge", "settings": {"note": f"<script>$\\x{number}$</script> & a long name"}}
+        experiment.add(part if number else "random", 0, RISING)
+    text = page(build(experiment.write()))
+    check(text)
+    assert "<script>" not in text
