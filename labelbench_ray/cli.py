@@ -2,8 +2,8 @@
 
 The command line takes an experiment, and where and how to run it; never a setting that changes the numbers.
 
-Exit status: 0 when everything asked for is done, 1 when a trial failed (the others ran and are kept), 2 when the request is
-wrong and nothing was started.
+Exit status: 0 when everything asked for is done, 1 when a trial failed (the others ran and are kept), 2 when the
+request is wrong and nothing was started.
 """
 
 import functools
@@ -36,12 +36,24 @@ ENVIRONMENT = (
     click.option("--tracking-uri", help="MLflow's; default: sqlite in RUNS/mlflow.db."),
     click.option("--address", envvar="RAY_ADDRESS", help="A Ray cluster; default: a local one while the command runs."),
     click.option("--cpus-per-trial", type=click.FloatRange(0, min_open=True), default=1.0),
-    click.option("--gpus-per-trial", type=click.FloatRange(0), default=0.0, help="Fractions pack several trials on a GPU."),
-    click.option("--scorers", type=click.IntRange(0), default=0,
-                 help="Scorer actors of each trial whose pool is large; each takes a CPU."),
-    click.option("--scorer-rows", type=click.IntRange(1), default=2_000_000, help="Rows from which on a pool is large."),
-    click.option("--max-reject-fraction", type=click.FloatRange(0, 1), default=0.01,
-                 help="Share of the rows that may be undecodable."),
+    click.option(
+        "--gpus-per-trial", type=click.FloatRange(0), default=0.0, help="Fractions pack several trials on a GPU."
+    ),
+    click.option(
+        "--scorers",
+        type=click.IntRange(0),
+        default=0,
+        help="Scorer actors of each trial whose pool is large; each takes a CPU.",
+    ),
+    click.option(
+        "--scorer-rows", type=click.IntRange(1), default=2_000_000, help="Rows from which on a pool is large."
+    ),
+    click.option(
+        "--max-reject-fraction",
+        type=click.FloatRange(0, 1),
+        default=0.01,
+        help="Share of the rows that may be undecodable.",
+    ),
 )
 
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -63,12 +75,16 @@ def environment_options(command: Callable[..., int]) -> Callable[..., int]:
 
 def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command an experiment and `--tiny`."""
-    shrink = click.option("--tiny", is_flag=True, help="Shrink to two short rounds on a few hundred rows: a smoke test.")
+    shrink = click.option(
+        "--tiny", is_flag=True, help="Shrink to two short rounds on a few hundred rows: a smoke test."
+    )
     return click.argument("name", metavar="EXPERIMENT")(shrink(command))
 
 
-@click.group(help=__doc__, context_settings={"auto_envvar_prefix": "LABELBENCH", "show_default": True,
-                                             "help_option_names": ["-h", "--help"]})
+@click.group(
+    help=__doc__,
+    context_settings={"auto_envvar_prefix": "LABELBENCH", "show_default": True, "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="labelbench-ray")
 def app() -> None:
     """The group; its help is the module's docstring."""
@@ -83,8 +99,13 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
     trials = Table("trial", "strategy", "seed", "rounds done", "note", box=None, pad_edge=False)
     for each in planned.trials:
         trial = each.parts.trial
-        trials.add_row(each.parts.fingerprint, str(trial.strategy), str(trial.seed), f"{each.rounds_done} of {trial.rounds}",
-                       each.note)
+        trials.add_row(
+            each.parts.fingerprint,
+            str(trial.strategy),
+            str(trial.seed),
+            f"{each.rounds_done} of {trial.rounds}",
+            each.note,
+        )
     console.print(trials)
     for line in plan.describe(planned):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -116,24 +137,33 @@ def run(name: str, tiny: bool, environment: Environment) -> int:
     planned = plan.plan(experiment.load(name, tiny), environment)
     status = job.run(planned, environment, console)
     if environment.tracking_uri.startswith("sqlite:"):
-        console.print(f"MLflow: mlflow ui --backend-store-uri {environment.tracking_uri}", soft_wrap=True, highlight=False)
+        console.print(
+            f"MLflow: mlflow ui --backend-store-uri {environment.tracking_uri}", soft_wrap=True, highlight=False
+        )
     return status
 
 
 @app.command()
 @click.argument("folder", metavar="RUNS_DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."
+)
 def report(folder: Path, out: Path | None) -> int:
     """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table."""
     from labelbench_ray.run import write_report
 
-    folders = [folder] if (folder / "experiment.json").exists() else sorted(
-        path.parent for path in folder.glob("*/experiment.json"))
+    folders = (
+        [folder]
+        if (folder / "experiment.json").exists()
+        else sorted(path.parent for path in folder.glob("*/experiment.json"))
+    )
     if not folders:
         raise click.UsageError(f"{folder} holds no experiment: no experiment.json in it or one level below")
     if out and len(folders) > 1:
-        raise click.UsageError(f"--out names one file, {folder} holds {len(folders)} experiments; name one of: "
-                               + ", ".join(map(str, folders)))
+        raise click.UsageError(
+            f"--out names one file, {folder} holds {len(folders)} experiments; name one of: "
+            + ", ".join(map(str, folders))
+        )
     for each in folders:
         write_report(each, out or each / "report.html", console)
     return 0
@@ -168,6 +198,7 @@ def main() -> None:
 
 
 def _refused(error: ValueError) -> int:
-    Console(stderr=True, width=None if sys.stderr.isatty() else 120).print(f"error: {error}", style="red", markup=False,
-                                                                          soft_wrap=True, highlight=False)
+    Console(stderr=True, width=None if sys.stderr.isatty() else 120).print(
+        f"error: {error}", style="red", markup=False, soft_wrap=True, highlight=False
+    )
     return 2

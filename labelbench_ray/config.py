@@ -1,6 +1,7 @@
 """Experiments: a `Trial` is one square of a grid, everything that decides the numbers and nothing that does not.
 
-Where data lies, which hardware there is and how it is shared are environment (the command line's), not part of a trial.
+Where data lies, which hardware there is and how it is shared are environment (the command line's), not part of a
+trial.
 """
 
 import hashlib

@@ -36,9 +36,13 @@ def load(text: str, shrink: bool = False) -> Experiment:
     name = wanted or next(iter(functions), "")
     if name not in functions or (len(functions) > 1 and not wanted):
         choices = ", ".join(f"{file}:{function}" for function in functions)
-        raise ConfigError(unknown(f"experiment in {file}", wanted, functions) if wanted else
-                          f"{file} defines {len(functions)} experiments; name one of: {choices}" if functions else
-                          f"{file} defines no experiment: a public function annotated `-> list[Trial]`")
+        raise ConfigError(
+            unknown(f"experiment in {file}", wanted, functions)
+            if wanted
+            else f"{file} defines {len(functions)} experiments; name one of: {choices}"
+            if functions
+            else f"{file} defines no experiment: a public function annotated `-> list[Trial]`"
+        )
     trials = functions[name]()
     if not trials or not all(isinstance(trial, Trial) for trial in trials):
         raise ConfigError(f"{file}:{name} must return a list of at least one Trial")
@@ -59,8 +63,12 @@ def _module(path: Path) -> ModuleType:
 
 def _experiments(module: ModuleType) -> dict[str, Callable[[], list[Trial]]]:
     return {
-        name: function for name, function in inspect.getmembers(module, inspect.isfunction)
-        if not name.startswith("_") and function.__module__ == module.__name__
+        name: function
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if not name.startswith("_")
+        and function.__module__ == module.__name__
         and typing.get_type_hints(function).get("return") == list[Trial]
-        and all(parameter.default is not parameter.empty for parameter in inspect.signature(function).parameters.values())
+        and all(
+            parameter.default is not parameter.empty for parameter in inspect.signature(function).parameters.values()
+        )
     }

@@ -6,8 +6,8 @@
                                      /failure.json  why the last attempt ended, if it failed
                                      /lock          held by the process that writes
 
-A trial is done when its records say so. Records are published by rename, carry a checksum, and are refused by name when
-they are cut short, repeated, over budget or of another trial; nothing is ever mixed in.
+A trial is done when its records say so. Records are published by rename, carry a checksum, and are refused by name
+when they are cut short, repeated, over budget or of another trial; nothing is ever mixed in.
 """
 
 import json
@@ -50,7 +50,7 @@ class Header(Frozen):
 
 
 class RoundRecord(Frozen):
-    """One finished round. `chosen` and `labels` are aligned; metrics are finite or absent; durations only in `seconds`."""
+    """One finished round: `chosen` and `labels` are aligned, metrics are finite or absent."""
 
     fingerprint: str
     round: NonNegativeInt
@@ -120,22 +120,40 @@ class Ledger:
         try:
             data = path.read_bytes()
             if sha256(data).hexdigest() != record.proxy:
-                raise LedgerError(f"{path}: does not have the hash that its record states; delete this round's files and "
-                                  "those after it to run them again")
+                raise LedgerError(
+                    f"{path}: does not have the hash that its record states; delete this round's files and "
+                    "those after it to run them again"
+                )
             tensors: dict[str, NDArray[Any]] = load_tensors(data)
         except (FileNotFoundError, SafetensorError) as error:
-            raise LedgerError(f"{path}: {error}; delete this round's files and those after it to run them again") from error
+            raise LedgerError(
+                f"{path}: {error}; delete this round's files and those after it to run them again"
+            ) from error
         return tensors
 
-    def publish(self, number: int, chosen: NDArray[np.int64], labels: NDArray[np.int64], num_labeled: int,
-                metrics: Mapping[str, float], seconds: Mapping[str, float], cpu_seconds: float,
-                tensors: dict[str, NDArray[Any]]) -> RoundRecord:
+    def publish(
+        self,
+        number: int,
+        chosen: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        num_labeled: int,
+        metrics: Mapping[str, float],
+        seconds: Mapping[str, float],
+        cpu_seconds: float,
+        tensors: dict[str, NDArray[Any]],
+    ) -> RoundRecord:
         """Write a round: the proxy first, then the record, which makes the round count."""
         data = save_tensors(tensors)
         record = RoundRecord(
-            fingerprint=self.header.fingerprint, round=number, chosen=tuple(chosen.tolist()),
-            labels=tuple(labels.tolist()), num_labeled=num_labeled, metrics=dict(metrics), seconds=dict(seconds),
-            cpu_seconds=cpu_seconds, proxy=sha256(data).hexdigest(),
+            fingerprint=self.header.fingerprint,
+            round=number,
+            chosen=tuple(chosen.tolist()),
+            labels=tuple(labels.tolist()),
+            num_labeled=num_labeled,
+            metrics=dict(metrics),
+            seconds=dict(seconds),
+            cpu_seconds=cpu_seconds,
+            proxy=sha256(data).hexdigest(),
         )
         publish(_proxy_path(self.directory, number), data)
         content = record.model_dump(mode="json")
@@ -167,7 +185,9 @@ def read_records(directory: Path, header: Header) -> list[RoundRecord]:
         LedgerError: a record is cut short, altered, missing between others, of another trial, of the wrong size, or
             chooses a row again.
     """
-    numbers = sorted(int(path.stem) for path in (directory / "rounds").glob("*.json") if re.fullmatch(r"\d{3,}", path.stem))
+    numbers = sorted(
+        int(path.stem) for path in (directory / "rounds").glob("*.json") if re.fullmatch(r"\d{3,}", path.stem)
+    )
     records: list[RoundRecord] = []
     chosen: set[int] = set()
     for expected, number in enumerate(numbers):
@@ -185,8 +205,9 @@ def _read_record(path: Path) -> RoundRecord:
     content = _json(path)
     checksum = content.pop("checksum", None)
     if checksum != digest(content):
-        raise LedgerError(f"{path}: its checksum does not match its content; delete it and the rounds after it to run "
-                          "them again")
+        raise LedgerError(
+            f"{path}: its checksum does not match its content; delete it and the rounds after it to run them again"
+        )
     return _parse(RoundRecord, path, content)
 
 
@@ -197,8 +218,10 @@ def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int]
     if record.round != number:
         raise LedgerError(f"{path}: holds round {record.round}, its name says {number}; rename or delete it")
     if len(record.chosen) != budget or len(record.labels) != budget or record.num_labeled != budget * (number + 1):
-        raise LedgerError(f"{path}: {len(record.chosen)} rows, {len(record.labels)} labels, {record.num_labeled} in all; "
-                          f"the budget is {budget} a round; delete it and the rounds after it")
+        raise LedgerError(
+            f"{path}: {len(record.chosen)} rows, {len(record.labels)} labels, {record.num_labeled} in all; "
+            f"the budget is {budget} a round; delete it and the rounds after it"
+        )
     if len(set(record.chosen)) != budget or not chosen.isdisjoint(record.chosen):
         raise LedgerError(f"{path}: chooses a row twice; delete it and the rounds after it")
 
@@ -207,8 +230,10 @@ def _check_same(path: Path, found: Header, asked: Header) -> None:
     for name in ("format", "fingerprint", "store", "compute"):
         there, here = getattr(found, name), getattr(asked, name)
         if there != here:
-            raise LedgerError(f"{path}: {name} is {there!r}, this run's is {here!r}; rounds of both would mix. "
-                              "Use another --runs directory, or delete this trial's folder to start it again")
+            raise LedgerError(
+                f"{path}: {name} is {there!r}, this run's is {here!r}; rounds of both would mix. "
+                "Use another --runs directory, or delete this trial's folder to start it again"
+            )
 
 
 def _parse(kind: type[Value], path: Path, content: dict[str, JsonValue]) -> Value:
@@ -224,8 +249,10 @@ def _json(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise LedgerError(f"{path}: there is no such file; is this a trial's folder?") from error
     except ValueError as error:
-        raise LedgerError(f"{path}: is no JSON ({error}); it was cut short or altered; delete it and the rounds after it "
-                          "to run them again") from error
+        raise LedgerError(
+            f"{path}: is no JSON ({error}); it was cut short or altered; delete it and the rounds after it "
+            "to run them again"
+        ) from error
     if not isinstance(content, dict):
         raise LedgerError(f"{path}: holds a {type(content).__name__}, not an object; delete it to run the round again")
     return content

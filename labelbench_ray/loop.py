@@ -1,8 +1,9 @@
 """The loop: one trial as a fold over rounds.
 
-Round 0 asks for the first batch; every later round lets the strategy choose with the proxy of the round before. Then the
-oracle answers, the proxy is fitted anew on all labels, and everything is measured and recorded. A trial that is taken up
-again starts from the recorded rounds and the last recorded proxy, and goes on as if it had never stopped.
+Round 0 asks for the first batch; every later round lets the strategy choose with the proxy of the round before.
+Then the oracle answers, the proxy is fitted anew on all labels, and everything is measured and recorded. A trial
+that is taken up again starts from the recorded rounds and the last recorded proxy, and goes on as if it had never
+stopped.
 """
 
 import time
@@ -106,8 +107,9 @@ class Loop:
         with watch.stage("evaluate"):
             view = self.open_view(classifier, labeled_L, labels_L)
             measured = self._measure(view, classifier)
-        record = self.ledger.publish(number, chosen, answers, len(labeled_L), measured, watch.seconds, watch.cpu_seconds,
-                                     classifier.tensors())
+        record = self.ledger.publish(
+            number, chosen, answers, len(labeled_L), measured, watch.seconds, watch.cpu_seconds, classifier.tensors()
+        )
         return view, record
 
     def _fit(self, number: int, labeled_L: Ids, labels_L: Ids) -> Classifier:
@@ -147,10 +149,16 @@ def tally_shard(shard: Shard, labels_N: Ids) -> Tally:
 
 def tally_split(model: Model, split: SplitArrays) -> Tally:
     """The tally of the validation or test rows."""
-    return reduce(add, (
-        tally(model.probabilities(split.embeddings_ND[start:start + BLOCK_ROWS]), split.labels_N[start:start + BLOCK_ROWS])
-        for start in range(0, len(split.labels_N), BLOCK_ROWS)
-    ))
+    return reduce(
+        add,
+        (
+            tally(
+                model.probabilities(split.embeddings_ND[start : start + BLOCK_ROWS]),
+                split.labels_N[start : start + BLOCK_ROWS],
+            )
+            for start in range(0, len(split.labels_N), BLOCK_ROWS)
+        ),
+    )
 
 
 def bought_ids(records: Sequence[RoundRecord]) -> Ids:

@@ -1,7 +1,7 @@
 """Metrics from counts: LabelBench's, under its names (handbook C5), and calibration and labeling accuracy.
 
-Everything about a split comes from one `Tally`: class counts, a loss sum and calibration bins. Tallies of parts add up to the
-tally of the whole, so that a pool in shards is evaluated shard by shard.
+Everything about a split comes from one `Tally`: class counts, a loss sum and calibration bins. Tallies of parts add
+up to the tally of the whole, so that a pool in shards is evaluated shard by shard.
 """
 
 from dataclasses import dataclass, fields

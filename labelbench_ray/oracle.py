@@ -1,7 +1,5 @@
 """The oracle: hidden labels, the annotators' noise and the label budget. `ask` is the only way to a label."""
 
-import numpy as np
-
 from labelbench_ray.errors import BudgetError
 from labelbench_ray.types import Ids
 
@@ -26,8 +24,10 @@ class Oracle:
             raise ValueError(f"ids: {ids.min()} .. {ids.max()} must lie in 0 .. {len(self._answers_N) - 1}")
         after = self._bought.union(ids.tolist())
         if len(after) > self._limit:
-            raise BudgetError(f"{len(after)} labels asked for in all, {self._limit} are paid for; a strategy may ask only "
-                              "for rows that it will choose, and choose no more than its budget")
+            raise BudgetError(
+                f"{len(after)} labels asked for in all, {self._limit} are paid for; a strategy may ask only "
+                "for rows that it will choose, and choose no more than its budget"
+            )
         self._bought = after
         return self._answers_N[ids]
 

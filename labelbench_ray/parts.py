@@ -1,7 +1,7 @@
 """A trial's plug-ins, built; and the fingerprints that name its results.
 
-A fingerprint hashes the recipe: names, declared versions and all settings, defaults included. It needs no data to be
-there. `rounds` is left out, since more rounds continue the same fold.
+A fingerprint hashes the recipe: names, declared versions and all settings, defaults included. It needs no data to
+be there. `rounds` is left out, since more rounds continue the same fold.
 """
 
 from dataclasses import dataclass
@@ -29,24 +29,28 @@ class Parts:
     def fingerprint(self) -> str:
         """Names the trial's results: 16 hexadecimal digits."""
         trial = self.trial
-        return digest({
-            "seed": trial.seed,
-            "budget": trial.budget,
-            "strategy": plugins.recipe(trial.strategy.name, self.strategy),
-            "first_batch": plugins.recipe(trial.first_batch.name, self.first_batch),
-            "proxy": plugins.recipe(trial.proxy.name, self.proxy),
-            "trainer": plugins.recipe(trial.trainer.name, self.trainer),
-            "corrupter": plugins.recipe(trial.corrupter.name, self.corrupter),
-            "embedding": self.embedding,
-        })
+        return digest(
+            {
+                "seed": trial.seed,
+                "budget": trial.budget,
+                "strategy": plugins.recipe(trial.strategy.name, self.strategy),
+                "first_batch": plugins.recipe(trial.first_batch.name, self.first_batch),
+                "proxy": plugins.recipe(trial.proxy.name, self.proxy),
+                "trainer": plugins.recipe(trial.trainer.name, self.trainer),
+                "corrupter": plugins.recipe(trial.corrupter.name, self.corrupter),
+                "embedding": self.embedding,
+            }
+        )
 
     @cached_property
     def embedding(self) -> str:
         """Names the embedding store that the trial reads."""
-        return digest({
-            "dataset": plugins.recipe(self.trial.dataset.name, self.dataset),
-            "encoder": plugins.recipe(self.trial.encoder.name, self.encoder),
-        })
+        return digest(
+            {
+                "dataset": plugins.recipe(self.trial.dataset.name, self.dataset),
+                "encoder": plugins.recipe(self.trial.encoder.name, self.encoder),
+            }
+        )
 
 
 def build(trial: Trial) -> Parts:
@@ -66,7 +70,9 @@ def build(trial: Trial) -> Parts:
         corrupter=plugins.build(corrupters.Corrupter, corrupters.PACKAGE, trial.corrupter),
     )
     if not parts.first_batch.cold_start:
-        raise ConfigError(f"first_batch: {trial.first_batch} needs labels or a trained proxy, and the first batch has "
-                          "neither; use 'random' or another strategy that says `cold_start`")
+        raise ConfigError(
+            f"first_batch: {trial.first_batch} needs labels or a trained proxy, and the first batch has "
+            "neither; use 'random' or another strategy that says `cold_start`"
+        )
     parts.trainer.check(parts.proxy)
     return parts

@@ -117,16 +117,20 @@ def _check_budget(trial: Trial, store: PlannedStore) -> None:
     rows = store.rows.get("pool")
     wanted = trial.rounds * trial.budget
     if rows is not None and wanted > rows:
-        raise ConfigError(f"trial {trial.strategy} seed {trial.seed}: {trial.rounds} rounds of {trial.budget} labels are "
-                          f"{wanted}, the pool has {rows} rows; lower `rounds` or `budget`")
+        raise ConfigError(
+            f"trial {trial.strategy} seed {trial.seed}: {trial.rounds} rounds of {trial.budget} labels are "
+            f"{wanted}, the pool has {rows} rows; lower `rounds` or `budget`"
+        )
 
 
 def _check_distinct(built: list[Parts]) -> None:
     seen: dict[str, Trial] = {}
     for each in built:
         if each.fingerprint in seen:
-            raise ConfigError(f"the trial {each.trial.strategy} seed {each.trial.seed} is in the grid twice (`rounds` does "
-                              "not tell trials apart: more rounds continue the same trial); remove one")
+            raise ConfigError(
+                f"the trial {each.trial.strategy} seed {each.trial.seed} is in the grid twice (`rounds` does "
+                "not tell trials apart: more rounds continue the same trial); remove one"
+            )
         seen[each.fingerprint] = each.trial
 
 
@@ -134,13 +138,17 @@ def describe(planned: Plan) -> list[str]:
     """The plan's sums in plain words, one line each."""
     done = len(planned.trials) - len(planned.missing)
     labels = sum(trial.parts.trial.rounds * trial.parts.trial.budget for trial in planned.missing)
-    lines = [f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {len(planned.missing)} to run, which buy "
-             f"{labels:,} labels in all"]
+    lines = [
+        f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {len(planned.missing)} to run, which "
+        f"buy {labels:,} labels in all"
+    ]
     for store in planned.stores:
         trial = store.example.trial
         rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"
         state = "embedded" if store.done else "to be embedded"
-        lines.append(f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} dimensions, "
-                     f"{store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node")
+        lines.append(
+            f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} "
+            f"dimensions, {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
+        )
         lines += [f"  to be provided: {text}" for text in store.to_be_provided]
     return lines

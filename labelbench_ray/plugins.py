@@ -79,16 +79,23 @@ def load(base: type[Kind], package: str, name: str) -> type[Kind]:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name is not None and (path == error.name or path.startswith(error.name + ".")):
-            raise ConfigError(f"no module {path!r} for a {kind}: give the full path of a file that can be imported, "
-                              f"or one of: {', '.join(names(package))}") from error
-        raise ConfigError(f"the {kind} {name!r} needs the package {error.name!r}: "
-                          "pip install 'labelbench-ray[offline]', or install that package itself") from error
+            raise ConfigError(
+                f"no module {path!r} for a {kind}: give the full path of a file that can be imported, "
+                f"or one of: {', '.join(names(package))}"
+            ) from error
+        raise ConfigError(
+            f"the {kind} {name!r} needs the package {error.name!r}: "
+            "pip install 'labelbench-ray[offline]', or install that package itself"
+        ) from error
     found = [
-        member for _, member in inspect.getmembers(module, inspect.isclass)
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
         if issubclass(member, base) and member.__module__ == module.__name__ and not inspect.isabstract(member)
     ]
     if len(found) != 1:
-        raise ConfigError(f"{path} defines {len(found)} classes that refine {base.__name__}; a plug-in's file defines one")
+        raise ConfigError(
+            f"{path} defines {len(found)} classes that refine {base.__name__}; a plug-in's file defines one"
+        )
     return found[0]
 
 

@@ -31,13 +31,17 @@ def check(probabilities_BK: NDArray[np.float32], first_row: int = 0) -> None:
         raise ValueError(f"probabilities: row {first_row + row} holds NaN or infinity; every entry must be finite")
     if probabilities_BK.size and probabilities_BK.min() < 0:
         row = int(np.flatnonzero((probabilities_BK < 0).any(axis=1))[0])
-        raise ValueError(f"probabilities: row {first_row + row} holds {probabilities_BK[row].min()}; entries must not be negative")
+        raise ValueError(
+            f"probabilities: row {first_row + row} holds {probabilities_BK[row].min()}; entries must not be negative"
+        )
     sums_B = probabilities_BK.sum(axis=1, dtype=np.float64)
     wrong_W = np.flatnonzero(np.abs(sums_B - 1) > SUM_TOLERANCE)
     if wrong_W.size:
         row = int(wrong_W[0])
-        raise ValueError(f"probabilities: row {first_row + row} sums to {sums_B[row]:.6g}; rows must sum to 1 within {SUM_TOLERANCE} "
-                         "(logits need a softmax; a single sigmoid column needs its complement beside it)")
+        raise ValueError(
+            f"probabilities: row {first_row + row} sums to {sums_B[row]:.6g}; rows must sum to 1 within "
+            f"{SUM_TOLERANCE} (logits need a softmax; a single sigmoid column needs its complement beside it)"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +70,7 @@ def summarize(probabilities_BK: NDArray[np.float32]) -> Summary:
 
 
 def entropy(probabilities_BK: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(B,) Shannon entropy in nats; the likeliest class enters as log1p(-others), so confident rows keep their order."""
+    """(B,) entropy in nats; the likeliest class enters as log1p(-others), so that confident rows keep their order."""
     rest_BK = others(probabilities_BK)
     rest_B = rest_BK.sum(axis=1, dtype=np.float64)
     total_B = rest_B + probabilities_BK.max(axis=1)

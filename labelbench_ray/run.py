@@ -46,7 +46,9 @@ class Follower:
     def on_failed(self, job: Job, error: str) -> None:
         """The trial failed; said at once, for a sweep may go on for days."""
         self.failed.add(job.directory)
-        self.shown.console.print(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {error}", style="red", markup=False)
+        self.shown.console.print(
+            f"failed: {job.trial.strategy}, seed {job.trial.seed}: {error}", style="red", markup=False
+        )
         self._end(job)
 
     def _end(self, job: Job) -> None:
@@ -57,10 +59,14 @@ class Follower:
     def _show(self) -> None:
         running = sum(directory not in self.ended for directory in self.rounds_done)
         done = sum(self.rounds_done.values()) + sum(
-            self.rounds[directory] - self.rounds_done.get(directory, 0) for directory in self.failed)
-        self.shown.show(done, sum(self.rounds.values()),
-                        f"{len(self.ended) - len(self.failed)} of {len(self.rounds)} trials done, {running} running, "
-                        f"{len(self.failed)} failed; rounds")
+            self.rounds[directory] - self.rounds_done.get(directory, 0) for directory in self.failed
+        )
+        self.shown.show(
+            done,
+            sum(self.rounds.values()),
+            f"{len(self.ended) - len(self.failed)} of {len(self.rounds)} trials done, {running} running, "
+            f"{len(self.failed)} failed; rounds",
+        )
 
 
 def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[str, EmbeddingStore]:
@@ -78,17 +84,29 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
         with meter(console, "embedding, rows") as shown:
             made[store.key] = embed(store.example, environment, partial(shown.show, words="embedding, rows"))
         manifest = made[store.key].manifest
-        console.print(f"embedded {trial.dataset} with {trial.encoder}: {manifest.count('pool')} rows of {manifest.dimensions} "
-                      f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
-                      + (f"; {manifest.rejects} rejected, see {made[store.key].directory / 'rejects.parquet'}"
-                         if manifest.rejects else ""), highlight=False, soft_wrap=True)
+        console.print(
+            f"embedded {trial.dataset} with {trial.encoder}: {manifest.count('pool')} rows of {manifest.dimensions} "
+            f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
+            + (
+                f"; {manifest.rejects} rejected, see {made[store.key].directory / 'rejects.parquet'}"
+                if manifest.rejects
+                else ""
+            ),
+            highlight=False,
+            soft_wrap=True,
+        )
     return made
 
 
 def run(plan: Plan, environment: Environment, console: Console) -> int:
     """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish."""
-    write_grid(plan.folder, Grid(experiment=plan.experiment.name, entries=tuple(
-        Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials)))
+    write_grid(
+        plan.folder,
+        Grid(
+            experiment=plan.experiment.name,
+            entries=tuple(Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials),
+        ),
+    )
     mirror = Mirror(environment.tracking_uri, plan.experiment.name, environment.runs / "mlartifacts")
     for trial in plan.trials:
         if trial.done:
@@ -101,28 +119,42 @@ def run(plan: Plan, environment: Environment, console: Console) -> int:
     page = write_report(plan.folder, plan.folder / "report.html", console)
     mirror.submit(page)
     if problem := mirror.finish(MIRROR_SECONDS):
-        console.print(f"{problem}. Nothing is lost: the next `labelbench run` writes what is missing there", style="yellow",
-                      markup=False)
+        console.print(
+            f"{problem}. Nothing is lost: the next `labelbench run` writes what is missing there",
+            style="yellow",
+            markup=False,
+        )
     return 1 if failed else 0
 
 
 def _run_missing(plan: Plan, environment: Environment, console: Console, mirror: Mirror) -> int:
     with connected(environment.address):
         stores = make_stores(plan, environment, console)
-        jobs = [job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
-                for trial in plan.missing]
+        jobs = [
+            job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
+            for trial in plan.missing
+        ]
         if not jobs:
             return 0
         for store in stores.values():
             store.arrays()
         with meter(console, "starting workers") as shown:
-            follower = Follower(shown, mirror, {each.directory: each.trial.rounds for each in jobs},
-                                {each.directory: trial.rounds_done
-                                 for each, trial in zip(jobs, plan.missing, strict=True) if trial.rounds_done})
+            follower = Follower(
+                shown,
+                mirror,
+                {each.directory: each.trial.rounds for each in jobs},
+                {
+                    each.directory: trial.rounds_done
+                    for each, trial in zip(jobs, plan.missing, strict=True)
+                    if trial.rounds_done
+                },
+            )
             sweep(jobs, plan.folder, environment, follower)
     unfinished = len(jobs) - len(follower.ended)
-    console.print(f"{len(follower.ended) - len(follower.failed)} trials done, {len(follower.failed)} failed, {unfinished} not "
-                  f"finished; {len(plan.trials) - len(jobs)} were done before")
+    console.print(
+        f"{len(follower.ended) - len(follower.failed)} trials done, {len(follower.failed)} failed, {unfinished} not "
+        f"finished; {len(plan.trials) - len(jobs)} were done before"
+    )
     return len(follower.failed) + unfinished
 
 

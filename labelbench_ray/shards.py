@@ -1,7 +1,7 @@
 """A shard of an embedding store: one parquet file that is whole or absent, and that says what made it.
 
-Columns: row_id (string), label (int64), embedding (fixed-size list of float16), sorted by row_id. The schema's metadata
-holds the recipe, the rejected rows with their reasons, and a hash of all of it.
+Columns: row_id (string), label (int64), embedding (fixed-size list of float16), sorted by row_id. The schema's
+metadata holds the recipe, the rejected rows with their reasons, and a hash of all of it.
 """
 
 import json
@@ -37,15 +37,24 @@ class ShardRows:
 
 
 def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
-    """The shard as a parquet file; `recipe` and `compute` state what made it, so that a continued embed knows its own."""
+    """The shard as a parquet file that states what made it, so that a continued embed knows its own."""
     dimensions = shard.embeddings_BD.shape[1]
-    table = pa.table({
-        "row_id": pa.array(shard.row_ids, pa.string()),
-        "label": pa.array(shard.labels_B, pa.int64()),
-        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(shard.embeddings_BD.reshape(-1), pa.float16()), dimensions),
-    }).replace_schema_metadata({
-        "recipe": recipe, "compute": compute, "rejects": json.dumps(dict(shard.rejects)), "sha256": shard.sha256(),
-    })
+    table = pa.table(
+        {
+            "row_id": pa.array(shard.row_ids, pa.string()),
+            "label": pa.array(shard.labels_B, pa.int64()),
+            "embedding": pa.FixedSizeListArray.from_arrays(
+                pa.array(shard.embeddings_BD.reshape(-1), pa.float16()), dimensions
+            ),
+        }
+    ).replace_schema_metadata(
+        {
+            "recipe": recipe,
+            "compute": compute,
+            "rejects": json.dumps(dict(shard.rejects)),
+            "sha256": shard.sha256(),
+        }
+    )
     sink = pa.BufferOutputStream()
     # Embeddings are noise to a compressor, and a dictionary of them is larger than they are.
     pq.write_table(table, sink, compression="none", use_dictionary=False)
@@ -68,11 +77,17 @@ def load_shard(path: Path) -> LoadedShard:
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         dimensions = table.schema.field("embedding").type.list_size
         flat = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        rows = ShardRows(table.column("row_id").to_pylist(), table.column("label").to_numpy(),
-                         flat.reshape(-1, dimensions), json.loads(metadata["rejects"]))
+        rows = ShardRows(
+            table.column("row_id").to_pylist(),
+            table.column("label").to_numpy(),
+            flat.reshape(-1, dimensions),
+            json.loads(metadata["rejects"]),
+        )
         stated, shard = metadata["sha256"], LoadedShard(rows, metadata["recipe"], metadata["compute"])
     except (OSError, pa.ArrowException, KeyError, ValueError, AttributeError) as error:
-        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again") from error
+        raise StoreError(
+            f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again"
+        ) from error
     if rows.sha256() != stated:
         raise StoreError(f"{path}: its content does not have the hash that it states; delete it to embed it again")
     return shard
@@ -81,8 +96,10 @@ def load_shard(path: Path) -> LoadedShard:
 def rejects_bytes(rejects: Iterable[tuple[str, str, str]]) -> bytes:
     """`rejects.parquet`: (row_id, split, reason) of every row that could not be decoded."""
     rows = list(rejects)
-    columns = {name: pa.array([row[place] for row in rows], pa.string())
-               for place, name in enumerate(("row_id", "split", "reason"))}
+    columns = {
+        name: pa.array([row[place] for row in rows], pa.string())
+        for place, name in enumerate(("row_id", "split", "reason"))
+    }
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
     return bytes(sink.getvalue())

@@ -27,7 +27,7 @@ def standardize(embeddings_ND: NDArray[Any]) -> Standardization:
     squares_D = np.zeros(embeddings_ND.shape[1])
     shift_D = embeddings_ND[0].astype(np.float64)  # keeps the squares small, so that the variance does not cancel
     for start in range(0, len(embeddings_ND), BLOCK_ROWS):
-        block_BD = embeddings_ND[start:start + BLOCK_ROWS].astype(np.float64) - shift_D
+        block_BD = embeddings_ND[start : start + BLOCK_ROWS].astype(np.float64) - shift_D
         sums_D += block_BD.sum(axis=0)
         squares_D += np.einsum("bd,bd->d", block_BD, block_BD)
     mean_D = sums_D / len(embeddings_ND)

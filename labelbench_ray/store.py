@@ -5,8 +5,8 @@
     <store>/<key>/manifest.json                written last: without it there is no store
     <store>/<key>/arrays/<content>/            the same as memory-mapped arrays, made once on each machine
 
-The key hashes the data set's and the encoder's recipe; the content hash covers every id, label and embedding. Labels lie
-here for the oracle and the evaluation; a strategy's view is made from embeddings alone.
+The key hashes the data set's and the encoder's recipe; the content hash covers every id, label and embedding.
+Labels lie here for the oracle and the evaluation; a strategy's view is made from embeddings alone.
 """
 
 import os
@@ -122,12 +122,16 @@ class EmbeddingStore:
         try:
             manifest = Manifest.model_validate_json(path.read_bytes())
         except FileNotFoundError as error:
-            raise StoreError(f"{path}: there is no such file; `labelbench embed` makes or finishes the store") from error
+            raise StoreError(
+                f"{path}: there is no such file; `labelbench embed` makes or finishes the store"
+            ) from error
         except ValidationError as error:
             raise StoreError(f"{path}: {explain(error)}; delete {directory} to embed again") from error
         if manifest.format != FORMAT or manifest.key != directory.name:
-            raise StoreError(f"{path}: format {manifest.format} of store {manifest.key!r}, expected {FORMAT} of "
-                             f"{directory.name!r}; it belongs elsewhere; delete {directory} to embed again")
+            raise StoreError(
+                f"{path}: format {manifest.format} of store {manifest.key!r}, expected {FORMAT} of "
+                f"{directory.name!r}; it belongs elsewhere; delete {directory} to embed again"
+            )
         return cls(directory, manifest)
 
     def row_ids(self, split: str = "pool") -> list[str]:
@@ -167,14 +171,15 @@ class EmbeddingStore:
 
     def _fill(self, draft: Path, split: str) -> None:
         rows = self.manifest.count(split)
-        embeddings_ND = np.lib.format.open_memmap(draft / f"{split}.npy", mode="w+", dtype=np.float16,
-                                                  shape=(rows, self.manifest.dimensions))
+        embeddings_ND = np.lib.format.open_memmap(
+            draft / f"{split}.npy", mode="w+", dtype=np.float16, shape=(rows, self.manifest.dimensions)
+        )
         labels_N = np.empty(rows, np.int64)
         start = 0
         for entry in self._entries(split):
             shard = read_shard(self.directory, entry)
-            embeddings_ND[start:start + entry.rows] = shard.embeddings_BD
-            labels_N[start:start + entry.rows] = shard.labels_B
+            embeddings_ND[start : start + entry.rows] = shard.embeddings_BD
+            labels_N[start : start + entry.rows] = shard.labels_B
             start += entry.rows
         embeddings_ND.flush()
         np.save(draft / f"{split}-labels.npy", labels_N)

@@ -1,8 +1,8 @@
 """MLflow as a mirror of the ledger: one parent run an experiment, one child run a trial.
 
-The mirror is written by one thread of the driver, from what the ledger says. It can be down, slow or deleted: trials do not
-notice, and the next `labelbench run` writes what it lacks. A metric's step is the number of labels and its timestamp is the
-record's, so writing one twice changes nothing.
+The mirror is written by one thread of the driver, from what the ledger says. It can be down, slow or deleted:
+trials do not notice, and the next `labelbench run` writes what it lacks. A metric's step is the number of labels
+and its timestamp is the record's, so writing one twice changes nothing.
 """
 
 import csv
@@ -60,8 +60,10 @@ class Mirror:
         if self._thread.is_alive():
             return f"MLflow at {self._uri} is slow: {self._waiting.qsize()} entries still wait"
         if self._problems:
-            return (f"MLflow at {self._uri} did not take {len(self._problems)} entries; the first: "
-                    f"{next(iter(self._problems.values()))}")
+            return (
+                f"MLflow at {self._uri} did not take {len(self._problems)} entries; the first: "
+                f"{next(iter(self._problems.values()))}"
+            )
         return ""
 
     def _work(self) -> None:
@@ -86,8 +88,13 @@ class Book:
         runs = list(_runs(client, experiment.experiment_id))
         self._children = {run.data.tags[FINGERPRINT]: run for run in runs if FINGERPRINT in run.data.tags}
         parents = [run for run in runs if EXPERIMENT in run.data.tags]
-        self._parent = parents[0] if parents else client.create_run(
-            experiment.experiment_id, run_name=experiment.name, tags={EXPERIMENT: experiment.name})
+        self._parent = (
+            parents[0]
+            if parents
+            else client.create_run(
+                experiment.experiment_id, run_name=experiment.name, tags={EXPERIMENT: experiment.name}
+            )
+        )
         client.update_run(self._parent.info.run_id, status="RUNNING")
 
     def write(self, path: Path) -> None:
@@ -109,7 +116,7 @@ class Book:
         if written < len(history.records):
             metrics = list(_metrics(history, directory, written))
             for start in range(0, len(metrics), BATCH):
-                self._client.log_batch(run_id, metrics=metrics[start:start + BATCH])
+                self._client.log_batch(run_id, metrics=metrics[start : start + BATCH])
             self._client.log_text(run_id, chosen_table(history), "chosen.csv")
             self._client.log_batch(run_id, tags=[RunTag(ROUNDS, str(len(history.records)))])
         if history.failure:
@@ -120,8 +127,12 @@ class Book:
 
     def _create(self, trial: Trial, fingerprint: str) -> Run:
         tags = {"mlflow.parentRunId": self._parent.info.run_id, FINGERPRINT: fingerprint}
-        run = self._client.create_run(self._experiment.experiment_id, run_name=f"{trial.strategy} seed {trial.seed}", tags=tags)
-        self._client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in parameters(trial).items()])
+        run = self._client.create_run(
+            self._experiment.experiment_id, run_name=f"{trial.strategy} seed {trial.seed}", tags=tags
+        )
+        self._client.log_batch(
+            run.info.run_id, params=[Param(name, value) for name, value in parameters(trial).items()]
+        )
         return run
 
 
@@ -141,8 +152,9 @@ def chosen_table(history: History) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["round", "order", "pool_id", "label"])
     for record in history.records:
-        rows.writerows([record.round, order, *pair] for order, pair in
-                       enumerate(zip(record.chosen, record.labels, strict=True)))
+        rows.writerows(
+            [record.round, order, *pair] for order, pair in enumerate(zip(record.chosen, record.labels, strict=True))
+        )
     return text.getvalue()
 
 

@@ -4,10 +4,11 @@
     L labeled rows         U unlabeled rows       K classes             V validation rows
 
 A *pool id* (int64) is a row's place in the store's list of embedded rows, 0 .. N-1; ids are used everywhere, never
-positions in a subset. Numeric passes run over blocks of `BLOCK_ROWS` consecutive rows by pool id, and shards are cut
-at multiples of a block, so that the same rows give the same bits on any number of shards, actors and nodes.
+positions in a subset. Numeric passes run over blocks of `BLOCK_ROWS` consecutive rows by pool id, and shards are
+cut at multiples of a block, so that the same rows give the same bits on any number of shards, actors and nodes.
 """
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelbench_ray import probabilities
+from labelbench_ray import checks, probabilities
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -48,8 +49,13 @@ class Model(Protocol):
 class Block:
     """Consecutive rows of a pool by pool id: the unit of every numeric pass. What is not read is not computed."""
 
-    def __init__(self, ids_B: Ids, labeled_B: NDArray[np.bool_], probabilities_of: Callable[[], Floats],
-                 features_of: Callable[[], Floats]) -> None:
+    def __init__(
+        self,
+        ids_B: Ids,
+        labeled_B: NDArray[np.bool_],
+        probabilities_of: Callable[[], Floats],
+        features_of: Callable[[], Floats],
+    ) -> None:
         self.ids_B = ids_B
         self.labeled_B = labeled_B
         self._probabilities_of = probabilities_of
@@ -86,8 +92,9 @@ class Shard(ABC):
         """The shard's rows in blocks of `BLOCK_ROWS`, by ascending pool id."""
         for start in range(0, len(self.ids_S), BLOCK_ROWS):
             rows = slice(start, min(start + BLOCK_ROWS, len(self.ids_S)))
-            yield Block(self.ids_S[rows], self.labeled_S[rows], partial(self.probabilities, rows),
-                        partial(self.features, rows))
+            yield Block(
+                self.ids_S[rows], self.labeled_S[rows], partial(self.probabilities, rows), partial(self.features, rows)
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,8 +167,15 @@ class PoolView:
         return [function(shard) for shard in self.shards]
 
     @classmethod
-    def from_arrays(cls, embeddings: ArrayLike, probabilities: ArrayLike, labeled: ArrayLike, labels: ArrayLike,
-                    shards: int = 1, ids: ArrayLike | None = None) -> Self:
+    def from_arrays(
+        cls,
+        embeddings: ArrayLike,
+        probabilities: ArrayLike,
+        labeled: ArrayLike,
+        labels: ArrayLike,
+        shards: int = 1,
+        ids: ArrayLike | None = None,
+    ) -> Self:
         """A view of arrays in memory.
 
         Args:
@@ -175,16 +189,9 @@ class PoolView:
         Raises:
             ValueError: a shape, dtype, id or label out of range, NaN, or rows that are no distribution.
         """
-        embeddings_ND = _embeddings(embeddings)
-        probabilities_NK = np.asarray(probabilities)
-        if probabilities_NK.ndim != 2 or len(probabilities_NK) != len(embeddings_ND):
-            raise ValueError(f"probabilities: shape {probabilities_NK.shape} must be ({len(embeddings_ND)}, K), "
-                             "a row for each embedding")
-        if probabilities_NK.dtype.kind != "f":
-            raise ValueError(f"probabilities: dtype {probabilities_NK.dtype} must be float32")
-        _check_probabilities(probabilities_NK)
-        ids_N, order_N = _ascending(ids, len(embeddings_ND))
-        probabilities_NK = probabilities_NK.astype(np.float32, copy=False)[order_N]
+        embeddings_ND = checks.embeddings(embeddings)
+        ids_N, order_N = checks.ascending(ids, len(embeddings_ND))
+        probabilities_NK = checks.distributions(probabilities, len(embeddings_ND))[order_N]
         raw_ND = embeddings_ND[order_N]
 
         def cut(rows: slice, labeled_S: NDArray[np.bool_]) -> Shard:
@@ -193,9 +200,16 @@ class PoolView:
         return cls._assemble(ids_N, probabilities_NK.shape[1], labeled, labels, shards, cut)
 
     @classmethod
-    def from_linear(cls, embeddings: ArrayLike, weight_DK: ArrayLike, bias_K: ArrayLike, labeled: ArrayLike,
-                    labels: ArrayLike, shards: int = 1) -> Self:
-        """The same for a linear proxy: softmax(embeddings @ weight + bias), computed block by block, never stored whole.
+    def from_linear(
+        cls,
+        embeddings: ArrayLike,
+        weight_DK: ArrayLike,
+        bias_K: ArrayLike,
+        labeled: ArrayLike,
+        labels: ArrayLike,
+        shards: int = 1,
+    ) -> Self:
+        """The same for a linear proxy: softmax(embeddings @ weight + bias), block by block, never stored whole.
 
         Args:
             embeddings: (N, D) float32 or float16.
@@ -208,18 +222,20 @@ class PoolView:
         Raises:
             ValueError: as `from_arrays`.
         """
-        embeddings_ND = _embeddings(embeddings)
+        embeddings_ND = checks.embeddings(embeddings)
         weight, bias = np.asarray(weight_DK, np.float32), np.asarray(bias_K, np.float32)
         if weight.ndim != 2 or weight.shape[0] != embeddings_ND.shape[1] or bias.shape != (weight.shape[1],):
-            raise ValueError(f"weight_DK, bias_K: shapes {weight.shape}, {bias.shape} must be "
-                             f"({embeddings_ND.shape[1]}, K), (K,)")
+            raise ValueError(
+                f"weight_DK, bias_K: shapes {weight.shape}, {bias.shape} must be ({embeddings_ND.shape[1]}, K), (K,)"
+            )
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise ValueError("weight_DK, bias_K: hold NaN or infinity; every entry must be finite")
         return cls.from_model(embeddings_ND, LinearModel(weight, bias), labeled, labels, shards)
 
     @classmethod
-    def from_model(cls, embeddings_ND: NDArray[Any], model: Model, labeled: ArrayLike, labels: ArrayLike,
-                   shards: int = 1) -> Self:
+    def from_model(
+        cls, embeddings_ND: NDArray[Any], model: Model, labeled: ArrayLike, labels: ArrayLike, shards: int = 1
+    ) -> Self:
         """The same for any model of raw embeddings that were checked when they were stored."""
         ids_N = np.arange(len(embeddings_ND))
 
@@ -229,21 +245,34 @@ class PoolView:
         return cls._assemble(ids_N, model.num_classes, labeled, labels, shards, cut)
 
     @classmethod
-    def _assemble(cls, ids_N: Ids, num_classes: int, labeled: ArrayLike, labels: ArrayLike, shards: int,
-                  cut: Callable[[slice, NDArray[np.bool_]], Shard]) -> Self:
-        labeled_L, labels_L = _labels(labeled, labels, num_classes)
+    def _assemble(
+        cls,
+        ids_N: Ids,
+        num_classes: int,
+        labeled: ArrayLike,
+        labels: ArrayLike,
+        shards: int,
+        cut: Callable[[slice, NDArray[np.bool_]], Shard],
+    ) -> Self:
+        labeled_L, labels_L = checks.labels(labeled, labels, num_classes)
         places_L = np.searchsorted(ids_N, labeled_L)
         known_L = places_L < len(ids_N)
         known_L[known_L] = ids_N[places_L[known_L]] == labeled_L[known_L]
         if not known_L.all():
-            raise ValueError(f"labeled: id {labeled_L[~known_L][0]} is out of range; it must be one of the pool's "
-                             f"{len(ids_N)} ids")
+            raise ValueError(
+                f"labeled: id {labeled_L[~known_L][0]} is out of range; it must be one of the pool's {len(ids_N)} ids"
+            )
         labeled_N = np.zeros(len(ids_N), np.bool_)
         labeled_N[places_L] = True
         if labeled_N.sum() != len(labeled_L):
             raise ValueError("labeled: an id is repeated; each row is labeled once")
-        return cls(tuple(cut(rows, labeled_N[rows]) for rows in cuts(len(ids_N), shards)), len(ids_N), num_classes,
-                   labeled_L, labels_L)
+        return cls(
+            tuple(cut(rows, labeled_N[rows]) for rows in cuts(len(ids_N), shards)),
+            len(ids_N),
+            num_classes,
+            labeled_L,
+            labels_L,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,59 +294,4 @@ def cuts(num_rows: int, shards: int) -> list[slice]:
     blocks = -(-num_rows // BLOCK_ROWS)
     parts = max(1, min(shards, blocks))
     edges = [min(num_rows, part * blocks // parts * BLOCK_ROWS) for part in range(parts + 1)]
-    return [slice(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
-
-
-def _embeddings(given: ArrayLike) -> NDArray[Any]:
-    embeddings_ND = np.asarray(given)
-    if embeddings_ND.ndim != 2:
-        raise ValueError(f"embeddings: shape {embeddings_ND.shape} must be (N, D)")
-    if embeddings_ND.dtype.kind != "f":
-        raise ValueError(f"embeddings: dtype {embeddings_ND.dtype} must be float32 or float16")
-    for start in range(0, len(embeddings_ND), BLOCK_ROWS):
-        finite_B = np.isfinite(embeddings_ND[start:start + BLOCK_ROWS]).all(axis=1)
-        if not finite_B.all():
-            raise ValueError(f"embeddings: row {start + int(np.flatnonzero(~finite_B)[0])} holds NaN or infinity; "
-                             "every entry must be finite")
-    return embeddings_ND
-
-
-def _check_probabilities(probabilities_NK: NDArray[Any]) -> None:
-    if probabilities_NK.shape[1] < 2:
-        raise ValueError(f"probabilities: {probabilities_NK.shape[1]} columns; at least 2 classes are needed "
-                         "(a single sigmoid column needs its complement beside it)")
-    for start in range(0, len(probabilities_NK), BLOCK_ROWS):
-        probabilities.check(probabilities_NK[start:start + BLOCK_ROWS], first_row=start)
-
-
-def _ascending(ids: ArrayLike | None, num_rows: int) -> tuple[Ids, Any]:
-    if ids is None:
-        return np.arange(num_rows), slice(None)
-    ids_N = _int64("ids", ids)
-    if ids_N.shape != (num_rows,):
-        raise ValueError(f"ids: shape {ids_N.shape} must be ({num_rows},), an id for each row")
-    order_N = np.argsort(ids_N, kind="stable")
-    ascending_N = ids_N[order_N]
-    if num_rows and ascending_N[0] < 0:
-        raise ValueError(f"ids: {ascending_N[0]} is out of range; pool ids are 0 or larger")
-    if (ascending_N[1:] == ascending_N[:-1]).any():
-        raise ValueError("ids: an id is repeated; pool ids are distinct")
-    return ascending_N, order_N
-
-
-def _labels(labeled: ArrayLike, labels: ArrayLike, num_classes: int) -> tuple[Ids, Ids]:
-    labeled_L, labels_L = _int64("labeled", labeled), _int64("labels", labels)
-    if labeled_L.shape != labels_L.shape:
-        raise ValueError(f"labeled, labels: shapes {labeled_L.shape}, {labels_L.shape} must be equal")
-    if len(labels_L) and not (labels_L.min() >= 0 and labels_L.max() < num_classes):
-        raise ValueError(f"labels: {labels_L.min()} .. {labels_L.max()} must lie in 0 .. {num_classes - 1}")
-    return labeled_L, labels_L
-
-
-def _int64(name: str, given: ArrayLike) -> Ids:
-    array = np.asarray(given)
-    if array.ndim != 1:
-        raise ValueError(f"{name}: shape {array.shape} must have one axis")
-    if array.size and array.dtype.kind not in "iu":
-        raise ValueError(f"{name}: dtype {array.dtype} must be int64")
-    return array.astype(np.int64)
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]

@@ -15,7 +15,8 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
     checkout = Path(__file__).parent.parent
     if (checkout / ".git").exists():
-        described = subprocess.run(["git", "-C", str(checkout), "describe", "--always", "--dirty"], capture_output=True,
-                                   text=True, check=False)
+        described = subprocess.run(
+            ["git", "-C", str(checkout), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+        )
         found["commit"] = described.stdout.strip() or "unknown"
     return found

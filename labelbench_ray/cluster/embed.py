@@ -1,8 +1,8 @@
 """Embedding a data set with Ray Data: read and decode in CPU tasks, embed in a pool of actors, one shard at a time.
 
-A shard is `SHARD_ROWS` consecutive rows of a split. It travels as one row of a Ray data set and is written, by rename, by
-the actor that embeds it; the driver handles one line for each shard. A killed job goes on with the shards that are missing.
-Ray Data keeps no order, but a shard knows its number.
+A shard is `SHARD_ROWS` consecutive rows of a split. It travels as one row of a Ray data set and is written, by
+rename, by the actor that embeds it; the driver handles one line for each shard. A killed job goes on with the
+shards that are missing. Ray Data keeps no order, but a shard knows its number.
 """
 
 import json
@@ -81,16 +81,21 @@ def embed(parts: Parts, environment: Environment, progress: Progress) -> Embeddi
 
 def check_store(store: EmbeddingStore, source: Source, weights: str) -> EmbeddingStore:
     """Refuse a store that was made from other data or weights than are here now."""
-    for what, stated, found in (("data", store.manifest.signature, source.signature),
-                                ("weights", store.manifest.weights, weights)):
+    for what, stated, found in (
+        ("data", store.manifest.signature, source.signature),
+        ("weights", store.manifest.weights, weights),
+    ):
         if stated != found:
-            raise StoreError(f"{store.directory}: was made from other {what} (hash {stated[:12]}, here {found[:12]}); use "
-                             "another --store, or delete that directory to embed again")
+            raise StoreError(
+                f"{store.directory}: was made from other {what} (hash {stated[:12]}, here {found[:12]}); use "
+                "another --store, or delete that directory to embed again"
+            )
     return store
 
 
-def _make_store(parts: Parts, source: Source, weights: str, environment: Environment, directory: Path,
-                progress: Progress) -> None:
+def _make_store(
+    parts: Parts, source: Source, weights: str, environment: Environment, directory: Path, progress: Progress
+) -> None:
     start = time.monotonic()
     device: Device = "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
     recipe = digest([parts.embedding, source.signature, weights, device, SHARD_ROWS])
@@ -131,18 +136,25 @@ def _embed_shards(job: Job, source: Source, pending: list[Work]) -> Iterator[Mad
     resources = ray.cluster_resources()
     actors = int(resources["GPU"]) if job.device == "cuda" else max(1, int(resources.get("CPU", 1)))
     DataContext.get_current().enable_progress_bars = False
-    rows = ray.data.from_items([{"split": split, "number": number} for split, number in pending],
-                               override_num_blocks=len(pending))
+    rows = ray.data.from_items(
+        [{"split": split, "number": number} for split, number in pending], override_num_blocks=len(pending)
+    )
     # The opened source may list millions of files: workers fetch it once a node instead of once a task.
     read = rows.map(partial(_read_and_decode, job=job, source=ray.put(source)), num_cpus=CPUS_PER_READER)
     embedded = read.map(
-        _actor_class(job), compute=ActorPoolStrategy(size=min(actors, len(pending))),
-        num_cpus=0 if job.device == "cuda" else CPUS_PER_ACTOR, num_gpus=1 if job.device == "cuda" else 0,
+        _actor_class(job),
+        compute=ActorPoolStrategy(size=min(actors, len(pending))),
+        num_cpus=0 if job.device == "cuda" else CPUS_PER_ACTOR,
+        num_gpus=1 if job.device == "cuda" else 0,
     )
     try:
         for row in embedded.iter_rows():
-            yield Made(ShardEntry.model_validate_json(row["entry"]), row["dimensions"], row["compute"],
-                       json.loads(row["rejects"]))
+            yield Made(
+                ShardEntry.model_validate_json(row["entry"]),
+                row["dimensions"],
+                row["compute"],
+                json.loads(row["rejects"]),
+            )
     except RayTaskError as error:
         raise (error.cause if isinstance(error.cause, ValueError) else error) from None
 
@@ -189,12 +201,16 @@ class EmbedActor:
         path = self.job.directory / shard_file(*item)
         publish(path, shard_bytes(shard, self.job.recipe, self._network.compute))
         made = _made(item, LoadedShard(shard, self.job.recipe, self._network.compute))
-        return {"entry": made.entry.model_dump_json(), "dimensions": made.dimensions, "compute": made.compute,
-                "rejects": row["rejects"]}
+        return {
+            "entry": made.entry.model_dump_json(),
+            "dimensions": made.dimensions,
+            "compute": made.compute,
+            "rejects": row["rejects"],
+        }
 
 
 def _actor_class(job: Job) -> Any:  # noqa: ANN401  Ray Data takes a class here, its types say a function
-    """The class for one job: constructor arguments would lie in the object store and be lost to an actor that restarts."""
+    """The class for one job; constructor arguments would lie in the object store, lost to an actor that restarts."""
     return type("JobActor", (EmbedActor,), {"job": job})
 
 
@@ -202,32 +218,49 @@ def _check_finite(half_BD: np.ndarray, row_ids: list[str], encoder: Encoder) -> 
     finite_B = np.isfinite(half_BD).all(axis=1)
     if not finite_B.all():
         wrong = row_ids[int(np.flatnonzero(~finite_B)[0])]
-        raise StoreError(f"row {wrong!r}: its embedding by {encoder!r} holds NaN or is beyond float16's 65,504; embeddings "
-                         "must be finite; mend or remove that row, or use other weights")
+        raise StoreError(
+            f"row {wrong!r}: its embedding by {encoder!r} holds NaN or is beyond float16's 65,504; embeddings "
+            "must be finite; mend or remove that row, or use other weights"
+        )
 
 
 def _check_rejects(made: dict[Work, Made], rejected: int, total: int, limit: float) -> None:
     if rejected > limit * total:
         row_id, reason = next(item for shard in made.values() for item in shard.rejects.items())
-        raise DataError(f"{rejected} of {total} rows cannot be decoded, more than --max-reject-fraction {limit} allows; the "
-                        f"first: {row_id!r}: {reason}")
+        raise DataError(
+            f"{rejected} of {total} rows cannot be decoded, more than --max-reject-fraction {limit} allows; the "
+            f"first: {row_id!r}: {reason}"
+        )
 
 
 def _publish(parts: Parts, source: Source, weights: str, directory: Path, made: list[Made], seconds: float) -> None:
     _check_splits(directory, made)
     compute = {shard.compute for shard in made if shard.entry.rows}
     if len(compute) != 1:
-        raise StoreError(f"{directory}: parts were embedded by different compute paths ({', '.join(sorted(compute))}); delete "
-                         "that directory to embed again")
-    publish(directory / "rejects.parquet", rejects_bytes(
-        (row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()))
+        raise StoreError(
+            f"{directory}: parts were embedded by different compute paths ({', '.join(sorted(compute))}); delete "
+            "that directory to embed again"
+        )
+    publish(
+        directory / "rejects.parquet",
+        rejects_bytes(
+            (row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()
+        ),
+    )
     trial = parts.trial
     manifest = Manifest(
-        key=parts.embedding, dataset=plugins.recipe(trial.dataset.name, parts.dataset),
-        encoder=plugins.recipe(trial.encoder.name, parts.encoder), signature=source.signature, weights=weights,
-        preprocessing=parts.encoder.preprocessing(), compute=compute.pop(), classes=source.classes,
+        key=parts.embedding,
+        dataset=plugins.recipe(trial.dataset.name, parts.dataset),
+        encoder=plugins.recipe(trial.encoder.name, parts.encoder),
+        signature=source.signature,
+        weights=weights,
+        preprocessing=parts.encoder.preprocessing(),
+        compute=compute.pop(),
+        classes=source.classes,
         dimensions=next(shard.dimensions for shard in made if shard.entry.rows),
-        rejects=sum(len(shard.rejects) for shard in made), seconds=seconds, shards=tuple(shard.entry for shard in made),
+        rejects=sum(len(shard.rejects) for shard in made),
+        seconds=seconds,
+        shards=tuple(shard.entry for shard in made),
     )
     publish(directory / "manifest.json", manifest.model_dump_json(indent=1).encode())
     for draft in (directory / "shards").glob(".*.draft"):
@@ -237,4 +270,6 @@ def _publish(parts: Parts, source: Source, weights: str, directory: Path, made: 
 def _check_splits(directory: Path, made: list[Made]) -> None:
     for split in SPLITS:
         if not any(shard.entry.rows for shard in made if shard.entry.split == split):
-            raise DataError(f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one")
+            raise DataError(
+                f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
+            )

@@ -1,7 +1,8 @@
 """Scorers: Ray actors that own stretches of a large pool and compute on them where they are.
 
-A view over scorers differs from one in process only in `map`. Every call carries what it needs (references to the proxy, the
-labeled ids and the function), so a scorer that dies is restarted by Ray and its work repeated, with the same result.
+A view over scorers differs from one in process only in `map`. Every call carries what it needs (references to the
+proxy, the labeled ids and the function), so a scorer that dies is restarted by Ray and its work repeated, with the
+same result.
 """
 
 from collections.abc import Callable
@@ -48,8 +49,9 @@ class ScorerView(PoolView):
     def map(self, function: Callable[[Shard], Result]) -> list[Result]:
         """`function` of every shard, all at once, in the order of the shards."""
         sent = ray.put(function)
-        results: list[Result] = ray.get([actor.apply.remote(self.number, self.model, self.labeled, sent)
-                                         for actor in self.actors])
+        results: list[Result] = ray.get(
+            [actor.apply.remote(self.number, self.model, self.labeled, sent) for actor in self.actors]
+        )
         return results
 
 
@@ -62,14 +64,24 @@ class Scorers:
         self._views = 0
         self._actors = tuple(
             Scorer.options(num_cpus=1, scheduling_strategy=_strategy(group, number)).remote(  # type: ignore[attr-defined]
-                store.directory, rows.start, rows.stop)
+                store.directory, rows.start, rows.stop
+            )
             for number, rows in enumerate(cuts(self._num_rows, actors))
         )
 
     def __call__(self, model: Model, labeled: Ids, labels: Ids) -> PoolView:
         self._views += 1
-        return ScorerView((), self._num_rows, model.num_classes, labeled, labels, self._actors, self._views, ray.put(model),
-                          ray.put(labeled))
+        return ScorerView(
+            (),
+            self._num_rows,
+            model.num_classes,
+            labeled,
+            labels,
+            self._actors,
+            self._views,
+            ray.put(model),
+            ray.put(labeled),
+        )
 
     def close(self) -> None:
         """End the actors."""

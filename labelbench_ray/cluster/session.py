@@ -31,8 +31,13 @@ def connected(address: str | None) -> Iterator[None]:
         return
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
-    ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=False,
-             runtime_env={"env_vars": WORKER_ENVIRONMENT}, logging_level=logging.ERROR)
+    ray.init(
+        address=address,
+        include_dashboard=False if address is None else None,
+        log_to_driver=False,
+        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        logging_level=logging.ERROR,
+    )
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """A sweep: Ray Tune schedules the trials that are not finished. It is a scheduler here, not a memory: the ledger is.
 
-Actors are reused from trial to trial, the embeddings are memory-mapped once on each node, and a trial that raises is recorded
-and reported while the others go on.
+Actors are reused from trial to trial, the embeddings are memory-mapped once on each node, and a trial that raises
+is recorded and reported while the others go on.
 """
 
 import shutil
@@ -56,7 +56,9 @@ class Listener(Protocol):
 def job(built: parts.Parts, folder: Path, environment: Environment, pool_rows: int) -> Job:
     """The job of a trial; scorers are used when its pool is large."""
     scorers = environment.scorers if pool_rows >= environment.scorer_rows else 0
-    return Job(built.trial, (folder / built.fingerprint).resolve(), (environment.store / built.embedding).resolve(), scorers)
+    return Job(
+        built.trial, (folder / built.fingerprint).resolve(), (environment.store / built.embedding).resolve(), scorers
+    )
 
 
 def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener: Listener) -> None:
@@ -69,8 +71,13 @@ def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener:
         tune.with_resources(run_job, PlacementGroupFactory(bundles)),
         param_space={"job": tune.grid_search(list(jobs))},
         tune_config=TuneConfig(reuse_actors=True),
-        run_config=RunConfig(name="sweep", storage_path=str(scratch.resolve()), verbose=0, callbacks=[_Relay(listener)],
-                             failure_config=FailureConfig(max_failures=WORKER_DEATHS)),
+        run_config=RunConfig(
+            name="sweep",
+            storage_path=str(scratch.resolve()),
+            verbose=0,
+            callbacks=[_Relay(listener)],
+            failure_config=FailureConfig(max_failures=WORKER_DEATHS),
+        ),
     )
     try:
         tuner.fit()
@@ -94,8 +101,13 @@ def _rounds(job: Job) -> Iterator[int]:
     embedded = _embedded(job.store)
     built = parts.build(job.trial)
     manifest = EmbeddingStore.open(job.store).manifest
-    header = Header(fingerprint=built.fingerprint, trial=job.trial, store=manifest.content, compute=manifest.compute,
-                    versions=versions())
+    header = Header(
+        fingerprint=built.fingerprint,
+        trial=job.trial,
+        store=manifest.content,
+        compute=manifest.compute,
+        versions=versions(),
+    )
     with Ledger.open(job.directory, header) as ledger, _recorded(ledger), _view(job, embedded) as open_view:
         for record in Loop(built, embedded, ledger, open_view).rounds():
             yield record.round + 1
@@ -137,8 +149,14 @@ class _Relay(Callback):
         """Nothing: Tune pickles its callbacks for a restore that we never do, and a listener holds a terminal."""
         return {}
 
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any],  # noqa: ANN401
-                        **info: object) -> None:
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Any],
+        trial: Any,  # noqa: ANN401
+        result: dict[str, Any],
+        **info: object,
+    ) -> None:
         job = trial.config["job"]
         if "error" in result:
             self._listener.on_failed(job, result["error"])
@@ -148,5 +166,7 @@ class _Relay(Callback):
             self._listener.on_round(job, result["rounds"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
-        self._listener.on_failed(trial.config["job"], f"its worker died {WORKER_DEATHS + 1} times (killed, out of memory, or "
-                                 "its node was lost)")
+        self._listener.on_failed(
+            trial.config["job"],
+            f"its worker died {WORKER_DEATHS + 1} times (killed, out of memory, or its node was lost)",
+        )

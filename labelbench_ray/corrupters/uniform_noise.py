@@ -10,7 +10,7 @@ from labelbench_ray.corrupters import Corrupter
 
 
 class UniformNoise(Corrupter):
-    """Exactly int(fraction * N) rows, drawn without replacement; the flips are the same for all seeds and strategies."""
+    """Exactly int(fraction * N) rows, drawn without replacement; the same flips for all seeds and strategies."""
 
     fraction: Annotated[float, Field(ge=0, le=1)] = 0.1
     seed: int = 321

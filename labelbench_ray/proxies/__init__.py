@@ -77,7 +77,7 @@ class Classifier:
 
     def _hidden(self, raw_BD: NDArray[Any]) -> Floats:
         hidden: Floats = raw_BD.astype(np.float32)
-        for weight, bias in (self._first_layer, *self.layers[1:])[:len(self.layers) - 1]:
+        for weight, bias in (self._first_layer, *self.layers[1:])[: len(self.layers) - 1]:
             hidden = np.maximum(hidden @ weight + bias, 0)
         return hidden
 
@@ -85,10 +85,13 @@ class Classifier:
     def of_module(cls, module: torch.nn.Sequential, standardization: Standardization) -> Self:
         """The arrays of a trained module; it stays as it is."""
         linear = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
-        return cls(standardization, tuple(
-            (layer.weight.detach().T.contiguous().float().cpu().numpy(), layer.bias.detach().float().cpu().numpy())
-            for layer in linear
-        ))
+        return cls(
+            standardization,
+            tuple(
+                (layer.weight.detach().T.contiguous().float().cpu().numpy(), layer.bias.detach().float().cpu().numpy())
+                for layer in linear
+            ),
+        )
 
     def tensors(self) -> dict[str, Floats]:
         """Everything by name, for a safetensors file."""
@@ -101,5 +104,7 @@ class Classifier:
     def of_tensors(cls, tensors: Mapping[str, Floats]) -> Self:
         """The inverse of `tensors`."""
         depth = sum(name.endswith(".weight") for name in tensors)
-        return cls(Standardization(tensors["mean"], tensors["scale"]),
-                   tuple((tensors[f"{number}.weight"], tensors[f"{number}.bias"]) for number in range(depth)))
+        return cls(
+            Standardization(tensors["mean"], tensors["scale"]),
+            tuple((tensors[f"{number}.weight"], tensors[f"{number}.bias"]) for number in range(depth)),
+        )

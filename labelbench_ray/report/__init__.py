@@ -1,8 +1,8 @@
 """The answer: which strategy to use and what it saves, from an experiment's ledgers alone.
 
-    report = build(Path("runs/quickstart.grid"))
-    console.print(render(report))
-    write(report, Path("runs/quickstart.grid/report.html"))
+report = build(Path("runs/quickstart.grid"))
+console.print(render(report))
+write(report, Path("runs/quickstart.grid/report.html"))
 """
 
 from pathlib import Path

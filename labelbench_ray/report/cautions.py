@@ -29,9 +29,16 @@ def cautions(setting: Setting, comparison: Comparison | None) -> tuple[Caution, 
     """All that applies, the gravest first."""
     found: list[Caution] = [*_unfinished(setting), *_mixed(setting)]
     if comparison is not None:
-        found += [*_shortened(setting, comparison), *_few_seeds(comparison), *_unpaired(comparison),
-                  *_unclear(comparison), *_unsure_savings(comparison), *_not_better(comparison), *_wide(comparison),
-                  *_saturated(comparison)]
+        found += [
+            *_shortened(setting, comparison),
+            *_few_seeds(comparison),
+            *_unpaired(comparison),
+            *_unclear(comparison),
+            *_unsure_savings(comparison),
+            *_not_better(comparison),
+            *_wide(comparison),
+            *_saturated(comparison),
+        ]
     return (*found, *_validation(setting))
 
 
@@ -40,20 +47,29 @@ def _unfinished(setting: Setting) -> Iterator[Caution]:
     told = [f"{counts[state]} {state}" for state in State if state is not State.FINISHED and counts[state]]
     if not told:
         return
-    consequence = ("Nothing is finished yet: what is compared here is preliminary." if setting.preliminary
-                   else "The comparison leaves them out; they are listed below.")
+    consequence = (
+        "Nothing is finished yet: what is compared here is preliminary."
+        if setting.preliminary
+        else "The comparison leaves them out; they are listed below."
+    )
     yield Caution("Trials are not finished", f"Of {len(setting.runs)} trials, {words.listed(told)}. {consequence}")
 
 
 def _mixed(setting: Setting) -> Iterator[Caution]:
     stores = {(run.store, run.compute) for run in setting.compared}
     if len(stores) > 1:
-        yield Caution("Different embeddings", f"The compared trials were computed from {len(stores)} different "
-                      "embedding stores or compute paths; differences between them are not the strategies' alone.")
+        yield Caution(
+            "Different embeddings",
+            f"The compared trials were computed from {len(stores)} different "
+            "embedding stores or compute paths; differences between them are not the strategies' alone.",
+        )
     odd = sorted(seed for seed, first in _first_batches(setting.compared).items() if len(first) > 1)
     if odd:
-        yield Caution("Not paired", f"Trials of {_seeds(odd)} do not share their first batch, so the comparison is not "
-                      "paired and its intervals may be wrong.")
+        yield Caution(
+            "Not paired",
+            f"Trials of {_seeds(odd)} do not share their first batch, so the comparison is not "
+            "paired and its intervals may be wrong.",
+        )
 
 
 def _first_batches(runs: tuple[Run, ...]) -> dict[int, set[tuple[int, ...]]]:
@@ -71,16 +87,22 @@ def _seeds(seeds: list[int]) -> str:
 def _shortened(setting: Setting, comparison: Comparison) -> Iterator[Caution]:
     longest = max(max(run.curve(comparison.metric), default=0) for run in setting.compared)
     if longest > comparison.labels[-1]:
-        yield Caution("Different lengths", f"Some trials go on to {words.count(longest)} labels; the tables compare "
-                      f"up to {words.count(comparison.labels[-1])}, which all have.")
+        yield Caution(
+            "Different lengths",
+            f"Some trials go on to {words.count(longest)} labels; the tables compare "
+            f"up to {words.count(comparison.labels[-1])}, which all have.",
+        )
 
 
 def _few_seeds(comparison: Comparison) -> Iterator[Caution]:
     few = [row for row in comparison.rows if standing(row) is Standing.FEW]
     if few:
         least = min(len(row.difference.seeds) for row in few if row.difference is not None)
-        yield Caution("Too few seeds", f"{_names(few)}: {words.several(least, 'seed')} paired with random. "
-                      "Below 3 pairs chance cannot be ruled out; 5 or more are advised.")
+        yield Caution(
+            "Too few seeds",
+            f"{_names(few)}: {words.several(least, 'seed')} paired with random. "
+            "Below 3 pairs chance cannot be ruled out; 5 or more are advised.",
+        )
 
 
 def _unpaired(comparison: Comparison) -> Iterator[Caution]:
@@ -92,26 +114,40 @@ def _unpaired(comparison: Comparison) -> Iterator[Caution]:
     lost = [(row, len(row.curves.seeds) - len(row.difference.seeds)) for row in comparison.rows if row.difference]
     partly = [f"{row.strategy} ({number})" for row, number in lost if number]
     if partly:
-        yield Caution("Seeds without a partner", "Trials whose seed has no finished random trial are in the curves "
-                      f"but not in the differences: {words.listed(partly)}.")
+        yield Caution(
+            "Seeds without a partner",
+            "Trials whose seed has no finished random trial are in the curves "
+            f"but not in the differences: {words.listed(partly)}.",
+        )
 
 
 def _unclear(comparison: Comparison) -> Iterator[Caution]:
     unclear = [row for row in comparison.rows if standing(row) is Standing.UNCLEAR and not _behind(row)]
     if unclear:
         best = max((row.difference.area for row in unclear if row.difference), key=lambda area: area.value)
-        yield Caution("Cannot be told from random", f"{_names(unclear)}: the difference to random may be chance "
-                      f"at this number of seeds. {more_seeds(best)}")
+        yield Caution(
+            "Cannot be told from random",
+            f"{_names(unclear)}: the difference to random may be chance at this number of seeds. {more_seeds(best)}",
+        )
 
 
 def _unsure_savings(comparison: Comparison) -> Iterator[Caution]:
-    better = [(row.strategy, row.difference.saving) for row in comparison.rows
-              if row.difference is not None and standing(row) is Standing.BETTER]
-    unsure = [f"{name} ({words.saved_interval(saving)})" for name, saving in better
-              if not saving.moot and saving.part(saving.high_labels) <= 0]
+    better = [
+        (row.strategy, row.difference.saving)
+        for row in comparison.rows
+        if row.difference is not None and standing(row) is Standing.BETTER
+    ]
+    unsure = [
+        f"{name} ({words.saved_interval(saving)})"
+        for name, saving in better
+        if not saving.moot and saving.part(saving.high_labels) <= 0
+    ]
     if unsure:
-        yield Caution("Savings may be none", "The learning curve is above random's on the whole, but at random's final "
-                      f"accuracy the interval of the labels saved includes none: {words.listed(unsure)}.")
+        yield Caution(
+            "Savings may be none",
+            "The learning curve is above random's on the whole, but at random's final "
+            f"accuracy the interval of the labels saved includes none: {words.listed(unsure)}.",
+        )
 
 
 def _not_better(comparison: Comparison) -> Iterator[Caution]:
@@ -129,11 +165,17 @@ def _behind(row: Row) -> bool:
 
 
 def _wide(comparison: Comparison) -> Iterator[Caution]:
-    wide = [f"{row.strategy} (± {100 * _spread(row.final, row.area):.1f} points)" for row in comparison.rows
-            if _spread(row.final, row.area) >= WIDE_SPREAD]
+    wide = [
+        f"{row.strategy} (± {100 * _spread(row.final, row.area):.1f} points)"
+        for row in comparison.rows
+        if _spread(row.final, row.area) >= WIDE_SPREAD
+    ]
     if wide:
-        yield Caution("Seeds vary widely", f"Standard deviation over seeds: {words.listed(wide)}. "
-                      "A single run of your own may land far from the mean.")
+        yield Caution(
+            "Seeds vary widely",
+            f"Standard deviation over seeds: {words.listed(wide)}. "
+            "A single run of your own may land far from the mean.",
+        )
 
 
 def _spread(final: Estimate, area: Estimate) -> float:
@@ -145,19 +187,26 @@ def _saturated(comparison: Comparison) -> Iterator[Caution]:
     if row is None or len(comparison.labels) < 3:
         return
     mean_T = row.curves.values_ST.mean(axis=0)
-    near = next(count for count, mean in zip(comparison.labels, mean_T, strict=True)
-                if mean >= SATURATED_PART * mean_T[-1])
+    near = next(
+        count for count, mean in zip(comparison.labels, mean_T, strict=True) if mean >= SATURATED_PART * mean_T[-1]
+    )
     if near <= comparison.labels[-1] / 2:
-        yield Caution("Accuracy is saturated", f"Random is within 1 % of its final accuracy from {words.count(near)} "
-                      f"of {words.count(comparison.labels[-1])} labels on. Beyond that there is little left to "
-                      "save, and savings at the final accuracy hang on noise: compare at a smaller budget.")
+        yield Caution(
+            "Accuracy is saturated",
+            f"Random is within 1 % of its final accuracy from {words.count(near)} "
+            f"of {words.count(comparison.labels[-1])} labels on. Beyond that there is little left to "
+            "save, and savings at the final accuracy hang on noise: compare at a smaller budget.",
+        )
 
 
 def _validation(setting: Setting) -> Iterator[Caution]:
     most = max((record.metrics.get(VALIDATION, 0) for run in setting.runs for record in run.records), default=0)
     if most > 0:
-        yield Caution("Validation labels are paid for too", f"Training is steered by {words.count(most)} validation "
-                      "labels (early stopping). They come on top of the labels shown, for every strategy alike.")
+        yield Caution(
+            "Validation labels are paid for too",
+            f"Training is steered by {words.count(most)} validation "
+            "labels (early stopping). They come on top of the labels shown, for every strategy alike.",
+        )
 
 
 def _names(rows: list[Row]) -> str:

@@ -100,18 +100,25 @@ def _differences(every: list[Curves]) -> dict[str, Difference]:
     reference = next((curves for curves in every if curves.strategy == RANDOM), None)
     if reference is None:
         return {}
-    return _adjust({
-        curves.strategy: _difference(curves, reference)
-        for curves in every if curves is not reference and _common(curves, reference)
-    })
+    return _adjust(
+        {
+            curves.strategy: _difference(curves, reference)
+            for curves in every
+            if curves is not reference and _common(curves, reference)
+        }
+    )
 
 
 def _difference(curves: Curves, reference: Curves) -> Difference:
     seeds = _common(curves, reference)
     mine_ST, random_ST = curves.at(seeds), reference.at(seeds)
     area_S = area_under_curve(curves.labels_T, mine_ST) - area_under_curve(curves.labels_T, random_ST)
-    return Difference(seeds, estimate(mine_ST[:, -1] - random_ST[:, -1]), estimate(area_S),
-                      saving(curves.labels_T, mine_ST, random_ST))
+    return Difference(
+        seeds,
+        estimate(mine_ST[:, -1] - random_ST[:, -1]),
+        estimate(area_S),
+        saving(curves.labels_T, mine_ST, random_ST),
+    )
 
 
 def _adjust(differences: dict[str, Difference]) -> dict[str, Difference]:

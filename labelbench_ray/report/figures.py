@@ -88,8 +88,9 @@ def savings(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("labels saved, % of random's", color=MUTED)
     axes.xaxis.set_major_formatter(_number(0))
-    texts = "; ".join(f"{row.strategy}: {words.saved_fully(row.difference.saving)}" for row in reversed(rows)
-                     if row.difference)
+    texts = "; ".join(
+        f"{row.strategy}: {words.saved_fully(row.difference.saving)}" for row in reversed(rows) if row.difference
+    )
     return inline(figure, name, f"Labels saved at random's final accuracy. {texts}.")
 
 
@@ -120,8 +121,17 @@ def _curve(axes: Axes, labels_T: Floats, values_ST: Floats, look: Style) -> None
         axes.fill_between(labels_T, low_T, high_T, color=look.color, alpha=0.14, linewidth=0)
     else:
         axes.plot(labels_T, values_ST.T, color=look.color, linewidth=0.6, alpha=0.6)
-    axes.plot(labels_T, mean_T, color=look.color, linestyle=look.line, linewidth=1.8, marker=look.marker or None,
-              markersize=4, markeredgewidth=0, zorder=2 if look.place else 3)
+    axes.plot(
+        labels_T,
+        mean_T,
+        color=look.color,
+        linestyle=look.line,
+        linewidth=1.8,
+        marker=look.marker or None,
+        markersize=4,
+        markeredgewidth=0,
+        zorder=2 if look.place else 3,
+    )
 
 
 def _fit(axes: Axes, curves: list[Floats]) -> None:
@@ -178,5 +188,11 @@ def _forest_line(axes: Axes, row: Row, height: int, left: float, look: Style) ->
         axes.plot(max(middle, left), height, marker=look.marker or "o", color=look.color, markersize=5.5)
     else:
         beside, above = (5, 5) if isfinite(best) else (1, -3)
-        axes.annotate("not reached", (left + beside, height), xytext=(0, above), textcoords="offset points",
-                      color=MUTED, fontsize=8)
+        axes.annotate(
+            "not reached",
+            (left + beside, height),
+            xytext=(0, above),
+            textcoords="offset points",
+            color=MUTED,
+            fontsize=8,
+        )

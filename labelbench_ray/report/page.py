@@ -45,10 +45,18 @@ class Chapter:
 def page(report: Report) -> str:
     """The whole page; the same report gives the same text."""
     looks = figures.styles(report.strategies)
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template(TEMPLATE).render(
-        report=report, words=words, recipe_fields=RECIPE, troubles=trouble_table(report),
+        report=report,
+        words=words,
+        recipe_fields=RECIPE,
+        troubles=trouble_table(report),
         finished=sum(run.state is State.FINISHED for run in report.runs),
         chapters=[_chapter(number, section, looks) for number, section in enumerate(report.sections, start=1)],
     )
@@ -58,12 +66,15 @@ def _chapter(number: int, section: Section, looks: dict[str, Style]) -> Chapter:
     main = section.main
     shown = {row.strategy for row in main.rows} if main else set()
     return Chapter(
-        number=number, section=section, short=short_table(section),
+        number=number,
+        section=section,
+        short=short_table(section),
         pictures=_pictures(number, section, looks, range(SHOWN)),
         more=_pictures(number, section, looks, range(SHOWN, len(section.comparisons))),
         tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),
         savings=Markup(figures.savings(main, looks, f"savings-{number}") if main else ""),
-        costs=cost_table(section), legend=tuple((name, look) for name, look in looks.items() if name in shown),
+        costs=cost_table(section),
+        legend=tuple((name, look) for name, look in looks.items() if name in shown),
     )
 
 

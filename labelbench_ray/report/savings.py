@@ -80,9 +80,14 @@ def saving(labels_T: Floats, strategy_ST: Floats, random_ST: Floats) -> Saving:
     labels = first_crossing(labels_T, mean_T)
     low, high = _interval(labels_T, difference_ST)
     return Saving(
-        target=float(random_ST[:, best].mean()), random_labels=float(labels_T[best]),
-        first_labels=float(labels_T[0]), last_labels=float(labels_T[-1]),
-        labels=labels, low_labels=min(low, labels), high_labels=max(high, labels), seeds=len(strategy_ST),
+        target=float(random_ST[:, best].mean()),
+        random_labels=float(labels_T[best]),
+        first_labels=float(labels_T[0]),
+        last_labels=float(labels_T[-1]),
+        labels=labels,
+        low_labels=min(low, labels),
+        high_labels=max(high, labels),
+        seeds=len(strategy_ST),
     )
 
 

@@ -79,6 +79,8 @@ def _verdict(setting: Setting, main: Comparison | None) -> Verdict:
 
 def _title(setting: Setting, experiment: Experiment) -> str:
     fields = differing(experiment.settings) or ("dataset",)
-    words = (setting.recipe[field] if field == "dataset" else f"{field.replace('_', ' ')} {setting.recipe[field]}"
-             for field in fields)
+    words = (
+        setting.recipe[field] if field == "dataset" else f"{field.replace('_', ' ')} {setting.recipe[field]}"
+        for field in fields
+    )
     return ", ".join(words)

@@ -49,8 +49,15 @@ def summarize(report: Report) -> dict[str, Any]:
             for section in report.sections
         ],
         "unfinished": [
-            {"fingerprint": run.fingerprint, "strategy": run.strategy, "seed": run.trial.seed, "state": run.state.value,
-             "rounds": len(run.records), "of": run.trial.rounds, "reason": run.note}
+            {
+                "fingerprint": run.fingerprint,
+                "strategy": run.strategy,
+                "seed": run.trial.seed,
+                "state": run.state.value,
+                "rounds": len(run.records),
+                "of": run.trial.rounds,
+                "reason": run.note,
+            }
             for run in report.troubles
         ],
     }
@@ -64,34 +71,49 @@ def curves_csv(report: Report) -> str:
     for section in report.sections:
         for run in section.setting.runs:
             writer.writerows(
-                (section.title, run.strategy, run.trial.seed, run.state.value, record.round, record.num_labeled, metric,
-                 record.metrics[metric])
-                for record in run.records for metric in METRICS if metric in record.metrics
+                (
+                    section.title,
+                    run.strategy,
+                    run.trial.seed,
+                    run.state.value,
+                    record.round,
+                    record.num_labeled,
+                    metric,
+                    record.metrics[metric],
+                )
+                for record in run.records
+                for metric in METRICS
+                if metric in record.metrics
             )
     return text.getvalue()
 
 
 def _section(section: Section) -> list[RenderableType]:
-    answer = Text.assemble((section.title, "bold"), "  ", (section.verdict.headline, "bold green"), "\n",
-                           section.verdict.detail)
-    notes = [Padding(Text.assemble((f"{caution.title}. ", "bold yellow"), caution.text), (0, 0, 0, 2))
-             for caution in section.cautions]
+    answer = Text.assemble(
+        (section.title, "bold"), "  ", (section.verdict.headline, "bold green"), "\n", section.verdict.detail
+    )
+    notes = [
+        Padding(Text.assemble((f"{caution.title}. ", "bold yellow"), caution.text), (0, 0, 0, 2))
+        for caution in section.cautions
+    ]
     if section.main is None:
         return [answer, *notes]
     return [answer, _table(strategy_table(section.main), _caption(section.main), "right"), *notes, Text()]
 
 
 def _caption(comparison: Comparison) -> str:
-    return (f"{comparison.metric}, {words.count(comparison.labels[0])} to {words.count(comparison.labels[-1])} labels; "
-            "95 % intervals over seeds; differences in points, paired by seed; p after Holm")
+    return (
+        f"{comparison.metric}, {words.count(comparison.labels[0])} to {words.count(comparison.labels[-1])} labels; "
+        "95 % intervals over seeds; differences in points, paired by seed; p after Holm"
+    )
 
 
 def _table(table: Table, caption: str, justify: Literal["left", "right"]) -> RichTable:
-    rich = RichTable(caption=caption, caption_justify="left", box=None, header_style="bold", pad_edge=False,
-                     padding=(0, 1, 0, 0))
+    rich = RichTable(
+        caption=caption, caption_justify="left", box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for place, name in enumerate(table.head):
-        rich.add_column(name, justify=justify if place else "left", vertical="top",
-                        no_wrap=place == 0, overflow="fold")
+        rich.add_column(name, justify=justify if place else "left", vertical="top", no_wrap=place == 0, overflow="fold")
     for row in table.rows:
         rich.add_row(*(_cell(cell) for cell in row))
     return rich
@@ -106,8 +128,12 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    facts = {"seeds": list(row.curves.seeds), "final": _estimate(row.final), "area": _estimate(row.area),
-             "standing": standing(row).value}
+    facts = {
+        "seeds": list(row.curves.seeds),
+        "final": _estimate(row.final),
+        "area": _estimate(row.area),
+        "standing": standing(row).value,
+    }
     return facts | _difference(row.difference) if row.difference else facts
 
 
@@ -123,15 +149,27 @@ def _difference(difference: Difference) -> dict[str, Any]:
 def _saving(saving: Saving) -> dict[str, Any]:
     ends = (saving.part(saving.high_labels), saving.part(saving.low_labels)) if saving.told else (-1e999, -1e999)
     return {
-        "target": saving.target, "random_labels": saving.random_labels, "labels": _finite(saving.labels),
-        "fraction": _finite(saving.fraction), "low": _finite(ends[0]), "high": _finite(ends[1]),
-        "reached": saving.reached, "at_least": saving.at_least, "text": words.saved_fully(saving),
+        "target": saving.target,
+        "random_labels": saving.random_labels,
+        "labels": _finite(saving.labels),
+        "fraction": _finite(saving.fraction),
+        "low": _finite(ends[0]),
+        "high": _finite(ends[1]),
+        "reached": saving.reached,
+        "at_least": saving.at_least,
+        "text": words.saved_fully(saving),
     }
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
-    return {"mean": estimate.value, "low": _finite(estimate.low), "high": _finite(estimate.high),
-            "spread": estimate.spread, "seeds": estimate.seeds, "p": estimate.p_value}
+    return {
+        "mean": estimate.value,
+        "low": _finite(estimate.low),
+        "high": _finite(estimate.high),
+        "spread": estimate.spread,
+        "seeds": estimate.seeds,
+        "p": estimate.p_value,
+    }
 
 
 def _finite(value: float) -> float | None:

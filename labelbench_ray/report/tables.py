@@ -35,44 +35,84 @@ def short_table(section: Section) -> Table:
     needs = sorted({difference.saving.random_labels for _, difference in rows})
     instead = words.listed([words.count(labels) for labels in needs])
     head = ("strategy", "labels saved", f"labels needed instead of {instead}", f"points gained at {final} labels")
-    return Table(head, tuple(
-        (Cell(row.strategy, standing(row).value), _saved(difference), Cell(words.needed(difference.saving)),
-         _gain(difference.final))
-        for row, difference in rows
-    ))
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(row.strategy, standing(row).value),
+                _saved(difference),
+                Cell(words.needed(difference.saving)),
+                _gain(difference.final),
+            )
+            for row, difference in rows
+        ),
+    )
 
 
 def strategy_table(comparison: Comparison) -> Table:
     """Per strategy: final value, mean over the curve, the differences to random, and the labels saved."""
-    head = ("strategy", f"final {comparison.metric.lower()}", "difference to random", "mean over the curve",
-            "difference to random", "labels saved")
-    return Table(head, tuple(
-        (Cell(row.strategy, _seeds(row)), Cell(words.accuracy(row.final)), *_final(row.difference),
-         Cell(words.accuracy(row.area)), *_area(row.difference))
-        for row in comparison.rows
-    ))
+    head = (
+        "strategy",
+        f"final {comparison.metric.lower()}",
+        "difference to random",
+        "mean over the curve",
+        "difference to random",
+        "labels saved",
+    )
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(row.strategy, _seeds(row)),
+                Cell(words.accuracy(row.final)),
+                *_final(row.difference),
+                Cell(words.accuracy(row.area)),
+                *_area(row.difference),
+            )
+            for row in comparison.rows
+        ),
+    )
 
 
 def cost_table(section: Section) -> Table:
     """Mean seconds a trial, by stage."""
     names = stages(section.costs)
     head = ("strategy", "trials", *names, "all stages", "CPU time")
-    return Table(head, tuple(
-        (Cell(line.strategy), Cell(str(line.trials)),
-         *(Cell(words.seconds(line.stages.get(name, 0.0))) for name in names),
-         Cell(words.seconds(line.wall)), Cell(words.seconds(line.cpu)))
-        for line in section.costs
-    ))
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(line.strategy),
+                Cell(str(line.trials)),
+                *(Cell(words.seconds(line.stages.get(name, 0.0))) for name in names),
+                Cell(words.seconds(line.wall)),
+                Cell(words.seconds(line.cpu)),
+            )
+            for line in section.costs
+        ),
+    )
 
 
 def trouble_table(report: Report) -> Table:
     """The trials that are not finished, each with its reason."""
     head = ("strategy", "seed", "setting", "state", "rounds", "reason", "folder")
-    return Table(head, tuple(
-        (Cell(run.strategy), Cell(str(run.trial.seed)), Cell(section.title), Cell(run.state.value),
-         Cell(f"{len(run.records)} of {run.trial.rounds}"), Cell(run.note), Cell(run.fingerprint))
-        for section in report.sections for run in section.setting.runs if run in report.troubles
-    ))
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(run.strategy),
+                Cell(str(run.trial.seed)),
+                Cell(section.title),
+                Cell(run.state.value),
+                Cell(f"{len(run.records)} of {run.trial.rounds}"),
+                Cell(run.note),
+                Cell(run.fingerprint),
+            )
+            for section in report.sections
+            for run in section.setting.runs
+            if run in report.troubles
+        ),
+    )
 
 
 def _seeds(row: Row) -> str:

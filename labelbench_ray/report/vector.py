@@ -30,7 +30,7 @@ def inline(figure: Figure, name: str, alt: str) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "labelbench"}):
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     drawing = text.getvalue()
-    drawing = drawing[drawing.index("<svg"):]
+    drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r"<(metadata|style)\b.*?</\1>\s*", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r' xmlns(:\w+)?="[^"]*"', "", drawing)
     drawing = re.sub(r'\bid="', f'id="{name}-', drawing)

@@ -54,9 +54,11 @@ def judge(comparison: Comparison) -> Verdict:
         return _without_random(comparison)
     rivals = [(row, row.difference) for row in comparison.rows if row.difference is not None]
     if not rivals:
-        return Verdict("Nothing to compare with random yet.",
-                       f"Random ends at {words.accuracy(reference.final)}. "
-                       "No other strategy has a trial with one of random's seeds.")
+        return Verdict(
+            "Nothing to compare with random yet.",
+            f"Random ends at {words.accuracy(reference.final)}. "
+            "No other strategy has a trial with one of random's seeds.",
+        )
     rivals.sort(key=lambda rival: -rival[1].area.value)
     for row, difference in rivals:
         if standing(row) is Standing.BETTER:
@@ -85,10 +87,14 @@ def more_seeds(estimate: Estimate) -> str:
 def _without_random(comparison: Comparison) -> Verdict:
     best = comparison.rows[0]
     if len(comparison.rows) == 1:
-        return Verdict(f"Only {best.strategy} has run.",
-                       f"It ends at {words.accuracy(best.final)}. Add random to the grid to learn what it saves.")
-    return Verdict(f"{best.strategy} has the highest learning curve, but nothing says what it saves.",
-                   "Random is not in the comparison: add it to the grid to learn what the strategies save.")
+        return Verdict(
+            f"Only {best.strategy} has run.",
+            f"It ends at {words.accuracy(best.final)}. Add random to the grid to learn what it saves.",
+        )
+    return Verdict(
+        f"{best.strategy} has the highest learning curve, but nothing says what it saves.",
+        "Random is not in the comparison: add it to the grid to learn what the strategies save.",
+    )
 
 
 def _winner(comparison: Comparison, row: Row, difference: Difference) -> str:
@@ -103,12 +109,16 @@ def _saves(difference: Difference) -> str:
     if not saving.reached:
         return f"Its learning curve is higher on the whole, yet it does not reach random's final accuracy ({target})."
     if saving.at_least:
-        return (f"Its first {words.count(saving.first_labels)} labels already give the {target} for which random needs "
-                f"{words.count(saving.random_labels)}: at least {words.percent(saving.fraction, 0)} fewer labels.")
+        return (
+            f"Its first {words.count(saving.first_labels)} labels already give the {target} for which random needs "
+            f"{words.count(saving.random_labels)}: at least {words.percent(saving.fraction, 0)} fewer labels."
+        )
     interval = words.saved_interval(saving)
-    return (f"It reaches random's final accuracy ({target}) with {words.count(saving.labels)} labels instead of "
-            f"{words.count(saving.random_labels)}: {_fewer(saving.fraction)}"
-            f"{f' (95 % interval: {interval})' if interval else ''}.")
+    return (
+        f"It reaches random's final accuracy ({target}) with {words.count(saving.labels)} labels instead of "
+        f"{words.count(saving.random_labels)}: {_fewer(saving.fraction)}"
+        f"{f' (95 % interval: {interval})' if interval else ''}."
+    )
 
 
 def _fewer(fraction: float) -> str:
@@ -119,13 +129,18 @@ def _fewer(fraction: float) -> str:
 def _ends(row: Row, difference: Difference) -> str:
     labels, gain = words.count(row.curves.labels_T[-1]), difference.final.value
     way = "above" if gain >= 0 else "below"
-    return (f"With {labels} labels it is at {words.percent(row.final.value)}, {abs(100 * gain):.1f} points {way} "
-            f"random (95 % interval: {words.points_interval(difference.final)}).")
+    return (
+        f"With {labels} labels it is at {words.percent(row.final.value)}, {abs(100 * gain):.1f} points {way} "
+        f"random (95 % interval: {words.points_interval(difference.final)})."
+    )
 
 
 def _peers(comparison: Comparison, best: Row) -> str:
-    peers = [row.strategy for row in comparison.rows if row is not best and standing(row) is Standing.BETTER
-             and _alike(best, row)]
+    peers = [
+        row.strategy
+        for row in comparison.rows
+        if row is not best and standing(row) is Standing.BETTER and _alike(best, row)
+    ]
     if not peers:
         return ""
     return f"Not to be told apart from it over these seeds: {words.listed(peers)}."
@@ -144,6 +159,8 @@ def _undecided(row: Row, difference: Difference) -> Verdict:
         return Verdict("Too few seeds to tell.", f"{lead} on {pairs}, which can be chance. Run at least 5 seeds.")
     if difference.area.value <= 0:
         return Verdict("Label at random.", f"No strategy does better; the nearest is {row.strategy}, {gain}.", RANDOM)
-    return Verdict("No strategy is surely better than random.",
-                   f"The best so far is {row.strategy}, {gain} over {pairs}; "
-                   f"{words.p_value(difference.area_adjusted)} after Holm. {more_seeds(difference.area)}")
+    return Verdict(
+        "No strategy is surely better than random.",
+        f"The best so far is {row.strategy}, {gain} over {pairs}; "
+        f"{words.p_value(difference.area_adjusted)} after Holm. {more_seeds(difference.area)}",
+    )

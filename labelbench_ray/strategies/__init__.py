@@ -41,8 +41,10 @@ class Strategy(plugins.Plugin, ABC):
             ValueError: the budget is negative or larger than what is unlabeled, or the scores hold NaN.
         """
         if budget < 0 or budget > view.num_unlabeled:
-            raise ValueError(f"budget: {budget} rows asked for, {view.num_unlabeled} of the pool's {view.num_rows} are "
-                             "unlabeled; ask for that many at most")
+            raise ValueError(
+                f"budget: {budget} rows asked for, {view.num_unlabeled} of the pool's {view.num_rows} are "
+                "unlabeled; ask for that many at most"
+            )
         key = int(rng.integers(2**64, dtype=np.uint64))
         if budget == 0:
             return np.empty(0, np.int64)
@@ -97,8 +99,10 @@ def _scores(strategy: RowStrategy, block: Block) -> NDArray[np.float64]:
     scores_B = np.asarray(strategy.score(block), np.float64)
     wrong_B = ~np.isfinite(scores_B) & ~block.labeled_B
     if wrong_B.any():
-        raise ValueError(f"{type(strategy).__name__.lower()}: the score of row {block.ids_B[wrong_B][0]} is "
-                         f"{scores_B[wrong_B][0]}; scores must be finite (did the proxy's training diverge?)")
+        raise ValueError(
+            f"{type(strategy).__name__.lower()}: the score of row {block.ids_B[wrong_B][0]} is "
+            f"{scores_B[wrong_B][0]}; scores must be finite (did the proxy's training diverge?)"
+        )
     return scores_B
 
 

@@ -28,7 +28,7 @@ class Trainer(plugins.Plugin, ABC):
     uses_validation: ClassVar[bool] = True
     """Looks at validation labels, which are then reported beside the budget."""
 
-    def check(self, proxy: Proxy) -> None:  # noqa: B027  most trainers fit any proxy
+    def check(self, proxy: Proxy) -> None:
         """Raise `ConfigError` when this trainer cannot fit such a proxy; called when a plan is made."""
 
     @abstractmethod

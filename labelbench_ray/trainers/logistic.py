@@ -24,8 +24,10 @@ class Logistic(Trainer):
 
     def check(self, proxy: Proxy) -> None:
         if not isinstance(proxy, Linear):
-            raise ConfigError(f"trainer: logistic fits the proxy 'linear' only, not {type(proxy).__name__.lower()!r}; "
-                              "use the trainer 'supervised'")
+            raise ConfigError(
+                f"trainer: logistic fits the proxy 'linear' only, not {type(proxy).__name__.lower()!r}; "
+                "use the trainer 'supervised'"
+            )
 
     def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
         inputs_LD, labels_L = data.labeled.embeddings_BD, data.labeled.labels_B
@@ -39,8 +41,9 @@ class Logistic(Trainer):
             weight_DK[:, present], bias_K[present] = self._solve(inputs_LD, labels_L)
         return Classifier(data.standardization, ((weight_DK, bias_K),))
 
-    def _solve(self, inputs_LD: NDArray[np.float32],
-               labels_L: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _solve(
+        self, inputs_LD: NDArray[np.float32], labels_L: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         solver = LogisticRegression(C=1 / (self.l2 * len(labels_L)), max_iter=self.max_iterations, tol=1e-4)
         solver.fit(inputs_LD, labels_L)
         weight_DK, bias_K = solver.coef_.T, solver.intercept_

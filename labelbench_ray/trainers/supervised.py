@@ -43,7 +43,9 @@ class Supervised(Trainer):
         rng = np.random.default_rng(seed)
         steps = math.ceil(len(labeled[1]) / self.batch_size)
         # The fused kernel needs a third of the time of the default at these sizes.
-        optimizer = torch.optim.AdamW(module.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True)
+        optimizer = torch.optim.AdamW(
+            module.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
         factor = partial(learning_rate_factor, warmup=self.warmup_steps, total=self.epochs * steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         best_loss, best_state, waited = math.inf, module.state_dict(), 0
@@ -53,8 +55,10 @@ class Supervised(Trainer):
                 schedule.step()
             loss = _loss(module, validation)
             if not math.isfinite(loss):
-                raise FloatingPointError(f"supervised: validation loss {loss} after epoch {epoch} at learning rate "
-                                         f"{schedule.get_last_lr()[0]:.3g}; lower `learning_rate`")
+                raise FloatingPointError(
+                    f"supervised: validation loss {loss} after epoch {epoch} at learning rate "
+                    f"{schedule.get_last_lr()[0]:.3g}; lower `learning_rate`"
+                )
             if loss <= best_loss:
                 best_loss, best_state, waited = loss, copy.deepcopy(module.state_dict()), 0
             elif (waited := waited + 1) >= self.patience:
@@ -62,8 +66,15 @@ class Supervised(Trainer):
         module.load_state_dict(best_state)
         return Classifier.of_module(module, data.standardization)
 
-    def _step(self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, labeled: tuple[Tensor, Tensor],
-              batch: np.ndarray, num_classes: int, rng: np.random.Generator) -> None:
+    def _step(
+        self,
+        module: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        labeled: tuple[Tensor, Tensor],
+        batch: np.ndarray,
+        num_classes: int,
+        rng: np.random.Generator,
+    ) -> None:
         rows_B = torch.from_numpy(batch)
         inputs_BD, labels_B = labeled[0][rows_B], labeled[1][rows_B]
         targets_BK = smoothed(labels_B, num_classes, self.label_smoothing)
