@@ -119,9 +119,10 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
     """Embed the pools that an experiment needs; does nothing where that is done."""
     # Ray, torch and MLflow take seconds to import, so only the commands that use them do.
     from labelbench_ray.cluster.session import connected
-    from labelbench_ray.run import make_stores
+    from labelbench_ray.run import make_stores, provide
 
     planned = plan.plan(experiment.load(name, tiny), environment)
+    provide(planned, environment)
     with connected(environment.address):
         make_stores(planned, environment, console)
     return 0

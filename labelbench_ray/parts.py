@@ -74,5 +74,11 @@ def build(trial: Trial) -> Parts:
             f"first_batch: {trial.first_batch} needs labels or a trained proxy, and the first batch has "
             "neither; use 'random' or another strategy that says `cold_start`"
         )
+    modality = parts.dataset.modality()
+    if modality != parts.encoder.payload:
+        raise ConfigError(
+            f"encoder: {trial.encoder} embeds {parts.encoder.payload}s, the data set {trial.dataset} holds {modality}s; "
+            "choose an encoder that fits (`labelbench list encoders`)"
+        )
     parts.trainer.check(parts.proxy)
     return parts

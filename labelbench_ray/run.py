@@ -11,7 +11,6 @@ from labelbench_ray.cluster.embed import embed
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import Job, job, sweep
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.ledger import Entry, Grid, write_grid
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import Meter, meter
@@ -69,15 +68,20 @@ class Follower:
         )
 
 
-def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[str, EmbeddingStore]:
-    """Embed every store of the plan that is not whole; by key. Ray is connected.
+def provide(plan: Plan, environment: Environment) -> None:
+    """Fetch weights where the network allows, and make sure that data and weights are here before anything starts.
 
     Raises:
-        NotProvidedError: data or weights are to be provided first.
+        NotProvidedError: some are not.
     """
-    missing = [text for store in plan.stores for text in store.to_be_provided]
-    if missing:
-        raise NotProvidedError("; ".join(missing))
+    for store in plan.stores:
+        store.example.dataset.open(environment.data_root)
+        store.example.encoder.provide()
+        store.example.encoder.weights()
+
+
+def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[str, EmbeddingStore]:
+    """Embed every store of the plan that is not whole; by key. Ray is connected."""
     made: dict[str, EmbeddingStore] = {}
     for store in plan.stores:
         trial = store.example.trial
@@ -100,6 +104,7 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
 
 def run(plan: Plan, environment: Environment, console: Console) -> int:
     """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish."""
+    provide(plan, environment)
     write_grid(
         plan.folder,
         Grid(

@@ -142,7 +142,8 @@ def _embed_shards(job: Job, source: Source, pending: list[Work]) -> Iterator[Mad
     # The opened source may list millions of files: workers fetch it once a node instead of once a task.
     read = rows.map(partial(_read_and_decode, job=job, source=ray.put(source)), num_cpus=CPUS_PER_READER)
     embedded = read.map(
-        _actor_class(job),
+        EmbedActor,  # type: ignore[arg-type]
+        fn_constructor_args=(job,),
         compute=ActorPoolStrategy(size=min(actors, len(pending))),
         num_cpus=0 if job.device == "cuda" else CPUS_PER_ACTOR,
         num_gpus=1 if job.device == "cuda" else 0,
@@ -185,10 +186,9 @@ def _read_and_decode(row: dict[str, Any], job: Job, source: Any) -> dict[str, An
 class EmbedActor:
     """Holds the network; embeds a shard, writes it, and returns what the manifest says of it."""
 
-    job: Job
-
-    def __init__(self) -> None:
-        self._network = self.job.encoder.load(self.job.device)
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._network = job.encoder.load(job.device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         item: Work = (row["split"], int(row["number"]))
@@ -196,22 +196,17 @@ class EmbedActor:
         embeddings_BD = self._network.embed(row["decoded"]) if row_ids else np.empty((0, 1), np.float32)
         with np.errstate(over="ignore"):
             half_BD = embeddings_BD.astype(np.float16)
-        _check_finite(half_BD, row_ids, self.job.encoder)
+        _check_finite(half_BD, row_ids, self._job.encoder)
         shard = ShardRows(row_ids, np.asarray(row["labels"], np.int64), half_BD, json.loads(row["rejects"]))
-        path = self.job.directory / shard_file(*item)
-        publish(path, shard_bytes(shard, self.job.recipe, self._network.compute))
-        made = _made(item, LoadedShard(shard, self.job.recipe, self._network.compute))
+        path = self._job.directory / shard_file(*item)
+        publish(path, shard_bytes(shard, self._job.recipe, self._network.compute))
+        made = _made(item, LoadedShard(shard, self._job.recipe, self._network.compute))
         return {
             "entry": made.entry.model_dump_json(),
             "dimensions": made.dimensions,
             "compute": made.compute,
             "rejects": row["rejects"],
         }
-
-
-def _actor_class(job: Job) -> Any:  # noqa: ANN401  Ray Data takes a class here, its types say a function
-    """The class for one job; constructor arguments would lie in the object store, lost to an actor that restarts."""
-    return type("JobActor", (EmbedActor,), {"job": job})
 
 
 def _check_finite(half_BD: np.ndarray, row_ids: list[str], encoder: Encoder) -> None:

@@ -29,6 +29,9 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if address is None:
+        # Ray Data's actors make the core log, as an error, that their constructors' arguments lie in the object store.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
     ray.init(

@@ -86,8 +86,9 @@ class Dataset(plugins.Plugin, ABC):
         """
         source = self._open(root)
         if len(source.classes) < 2:
-            raise DataError(f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); "
-                            "at least 2 are needed")
+            raise DataError(
+                f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); at least 2 are needed"
+            )
         splits = {name: self._sample(source.splits[name]) for name in SPLITS}
         for name, split in splits.items():
             if not len(split):

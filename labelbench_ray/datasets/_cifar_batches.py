@@ -29,8 +29,11 @@ class BatchesTable:
     def read(self, rows: Rows) -> Records:
         batches = _batches(self.root, self.part)
         labels_N = np.asarray(batches.targets, dtype=np.int64)
-        return Records([f"{self.part}/{row:08d}" for row in rows], [_png(batches.data[row]) for row in rows],
-                       labels_N[np.asarray(rows)])
+        return Records(
+            [f"{self.part}/{row:08d}" for row in rows],
+            [_png(batches.data[row]) for row in rows],
+            labels_N[np.asarray(rows)],
+        )
 
 
 def open_batches(root: Path, *, train: bool) -> tuple[Table, list[object]]:

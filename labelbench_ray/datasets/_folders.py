@@ -55,8 +55,11 @@ def class_folders(folder: Place, wanted: str) -> tuple[str, ...]:
         raise missing(folder, wanted)
     if not folder.is_folder():
         raise DataError(f"{folder}: a file; an image folder has one folder for each class")
-    classes = tuple(info.base_name for info in folder.listing()
-                    if info.type == fs.FileType.Directory and not info.base_name.startswith("."))
+    classes = tuple(
+        info.base_name
+        for info in folder.listing()
+        if info.type == fs.FileType.Directory and not info.base_name.startswith(".")
+    )
     if not classes:
         raise DataError(f"{folder}: no class folders; an image folder has one folder for each class, with its images")
     return classes
@@ -79,7 +82,7 @@ def open_folder(folder: Place, classes: Sequence[str], wanted: str) -> FolderTab
         # One listing a class bounds what is in memory at once and asks a bucket for pages of one prefix only.
         listed = (folder / name).listing(recursive=True) if name in found else []
         images = [info for info in listed if info.type == fs.FileType.File and _is_image(info.base_name)]
-        below = [info.path[len(folder.path):].lstrip("/") for info in images]
+        below = [info.path[len(folder.path) :].lstrip("/") for info in images]
         digest.update("".join(f"{path}\0{info.size}\0" for path, info in zip(below, images, strict=True)).encode())
         names.append(pa.array(below, pa.large_string()))
         counts.append(len(below))

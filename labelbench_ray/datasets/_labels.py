@@ -29,13 +29,17 @@ class Coding:
         kind = pa.int64() if pa.types.is_integer(column.type) else pa.string()
         wanted = pa.int64() if self.values and isinstance(self.values[0], int) else pa.string()
         if kind != wanted:
-            raise DataError(f"{where}: labels are {column.type}, but the classes are told apart by {wanted}; "
-                            "use one type of label in all files")
+            raise DataError(
+                f"{where}: labels are {column.type}, but the classes are told apart by {wanted}; "
+                "use one type of label in all files"
+            )
         numbers = pc.index_in(column.cast(kind), value_set=pa.array(self.values, kind))
         if numbers.null_count:
             row = pc.index(numbers.is_null(), True).as_py()
-            raise DataError(f"{where}, row {row}: {column[row].as_py()!r} is no class "
-                            f"(classes: {_some(self.values)}); mend the label or the list of classes")
+            raise DataError(
+                f"{where}, row {row}: {column[row].as_py()!r} is no class "
+                f"(classes: {_some(self.values)}); mend the label or the list of classes"
+            )
         return np.asarray(numbers.to_numpy(), dtype=np.int64)
 
 
@@ -80,8 +84,10 @@ def named_coding(labels: Any, names: Any, where: str) -> Coding:  # noqa: ANN401
         for position, value in enumerate(these):
             first = these.index(value)
             if first != position:
-                raise DataError(f"{where}: {value!r} goes with both {those[first]!r} and {those[position]!r}; "
-                                "labels and class names must be paired one to one")
+                raise DataError(
+                    f"{where}: {value!r} goes with both {those[first]!r} and {those[position]!r}; "
+                    "labels and class names must be paired one to one"
+                )
     return Coding(tuple(words), tuple(values))
 
 

@@ -129,15 +129,18 @@ def open_files(place: Place, wanted: str) -> ParquetFiles:
     if place.is_folder():
         found = [info.path for info in place.listing(recursive=True) if info.path.endswith(".parquet")]
         places = tuple(Place(place.filesystem, path) for path in found)
-        names = tuple(f"{names[0]}/{path[len(place.path):].strip('/')}" for path in found)
+        names = tuple(f"{names[0]}/{path[len(place.path) :].strip('/')}" for path in found)
     if not places:
         raise missing(place / "*.parquet", wanted)
     footers = [_footer(each) for each in places]
     for each, (_, schema) in zip(places, footers, strict=True):
         if not schema.equals(footers[0][1]):
             raise DataError(f"{each}: its columns differ from those of {places[0]}; files of one folder need the same")
-    groups = [(file, group, metadata.row_group(group).num_rows)
-              for file, (metadata, _) in enumerate(footers) for group in range(metadata.num_row_groups)]
+    groups = [
+        (file, group, metadata.row_group(group).num_rows)
+        for file, (metadata, _) in enumerate(footers)
+        for group in range(metadata.num_row_groups)
+    ]
     if not groups or not sum(count for _, _, count in groups):
         raise DataError(f"{place}: no rows; every split needs at least one row")
     file_G, group_G, count_G = np.array(groups, dtype=np.int64).T
@@ -168,8 +171,9 @@ def check_columns(files: ParquetFiles, columns: Columns) -> None:
         kind = kind.field("bytes").type
     expected = (pa.binary(), pa.large_binary()) if columns.modality == "image" else (pa.string(), pa.large_string())
     if kind not in expected:
-        raise DataError(f"{files.places[0]}: column {columns.payload!r} is {kind}, "
-                        f"{columns.modality} payloads are {expected[0]}")
+        raise DataError(
+            f"{files.places[0]}: column {columns.payload!r} is {kind}, {columns.modality} payloads are {expected[0]}"
+        )
 
 
 def _footer(place: Place) -> tuple[Any, Any]:

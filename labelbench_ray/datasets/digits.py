@@ -19,14 +19,17 @@ class Digits(Dataset):
 
     def _open(self, root: Path) -> Source:
         _, labels_N = _digits()
-        pool, rest = train_test_split(np.arange(len(labels_N)), train_size=0.7, random_state=SPLIT_SEED,
-                                      stratify=labels_N)
+        pool, rest = train_test_split(
+            np.arange(len(labels_N)), train_size=0.7, random_state=SPLIT_SEED, stratify=labels_N
+        )
         validation, test = train_test_split(rest, train_size=1 / 3, random_state=SPLIT_SEED, stratify=labels_N[rest])
         rows = {"pool": pool, "validation": validation, "test": test}
         table = DigitsTable()
-        return Source(classes=tuple(str(digit) for digit in range(10)),
-                      splits={name: Split(table, np.sort(part)) for name, part in rows.items()},
-                      signature=signature(["digits", len(labels_N)]))
+        return Source(
+            classes=tuple(str(digit) for digit in range(10)),
+            splits={name: Split(table, np.sort(part)) for name, part in rows.items()},
+            signature=signature(["digits", len(labels_N)]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,9 @@ class DigitsTable:
 
     def read(self, rows: Rows) -> Records:
         images_NHW, labels_N = _digits()
-        return Records([f"digits/{row:04d}" for row in rows], [_png(images_NHW[row]) for row in rows],
-                       labels_N[np.asarray(rows)])
+        return Records(
+            [f"digits/{row:04d}" for row in rows], [_png(images_NHW[row]) for row in rows], labels_N[np.asarray(rows)]
+        )
 
 
 @cache

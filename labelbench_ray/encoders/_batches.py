@@ -18,7 +18,7 @@ def embed_images(
     images = [image for image in decoded if not isinstance(image, str)]
     assert len(images) == len(decoded), "an image encoder was given text that its own `decode` did not make"
     starts = range(0, len(images), batch)
-    return np.concatenate([forward(np.stack(images[start:start + batch])) for start in starts])
+    return np.concatenate([forward(np.stack(images[start : start + batch])) for start in starts])
 
 
 @cache

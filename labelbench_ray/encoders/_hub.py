@@ -65,8 +65,10 @@ def sentence_dimensions(folder: Path) -> int:
         widths = [config[key] for config in stated for key in WIDTHS if key in config]
         return int(widths[-1])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{folder}: no sentence-transformers model ({type(error).__name__}: {error}); its folder holds "
-                        "modules.json and a config.json for each module") from error
+        raise DataError(
+            f"{folder}: no sentence-transformers model ({type(error).__name__}: {error}); its folder holds "
+            "modules.json and a config.json for each module"
+        ) from error
 
 
 def _wheel_folder(model: str) -> Path:

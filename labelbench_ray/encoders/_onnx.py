@@ -29,9 +29,15 @@ def export(network: FromPixels, size: int) -> bytes:
         warnings.simplefilter("ignore")  # the exporter's notes about itself
         # dynamo=False: that exporter takes 0.5 s and the package onnx; the newer one takes 10 s and onnxscript too, and
         # ONNX Runtime optimizes both results to the same graph.
-        torch.onnx.export(network.eval(), (pixels_BHWC,), buffer,  # type: ignore[arg-type]
-                          dynamo=False, input_names=["pixels"],
-                          output_names=["features"], dynamic_axes={"pixels": {0: "batch"}, "features": {0: "batch"}})
+        torch.onnx.export(
+            network.eval(),
+            (pixels_BHWC,),
+            buffer,  # type: ignore[arg-type]
+            dynamo=False,
+            input_names=["pixels"],
+            output_names=["features"],
+            dynamic_axes={"pixels": {0: "batch"}, "features": {0: "batch"}},
+        )
     return buffer.getvalue()
 
 

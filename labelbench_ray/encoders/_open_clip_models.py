@@ -71,8 +71,10 @@ def tag_config(model: str, tag: str) -> dict[str, Any]:
 
     config: dict[str, Any] = get_pretrained_cfg(model, tag)
     if not config:
-        raise ConfigError(f"{unknown(f'pretrained tag of {model}', tag, list_pretrained_tags_by_model(model))}; "
-                          "a weights file is given by its path")
+        raise ConfigError(
+            f"{unknown(f'pretrained tag of {model}', tag, list_pretrained_tags_by_model(model))}; "
+            "a weights file is given by its path"
+        )
     return config
 
 
@@ -82,8 +84,13 @@ def preprocessing(model: str, pretrained: str) -> Preprocessing:
     size = model_config(model)["vision_cfg"].get("image_size", 224)
     height, width = (size, size) if isinstance(size, int) else size
     given = {} if is_file(pretrained) else tag_config(model, pretrained)
-    names = {"mean": "mean", "std": "deviation", "interpolation": "interpolation", "resize_mode": "resize_mode",
-             "fill_color": "fill"}
+    names = {
+        "mean": "mean",
+        "std": "deviation",
+        "interpolation": "interpolation",
+        "resize_mode": "resize_mode",
+        "fill_color": "fill",
+    }
     found = {ours: given[theirs] for theirs, ours in names.items() if given.get(theirs) is not None}
     return Preprocessing(height, width, **found)
 
@@ -98,8 +105,9 @@ def weights_file(model: str, pretrained: str) -> Path:
     if is_file(pretrained):
         if Path(pretrained).is_file():
             return Path(pretrained)
-        raise NotProvidedError(f"pretrained: there is no file {pretrained}; put the weights of {model} there, "
-                               "or give another path")
+        raise NotProvidedError(
+            f"pretrained: there is no file {pretrained}; put the weights of {model} there, or give another path"
+        )
     for path in _cached(tag_config(model, pretrained)):
         if path.is_file():
             return path

@@ -41,7 +41,8 @@ def image_tower(model: str, weights: Path, to: Preprocessing, *, quick_gelu: boo
         whole = open_clip.create_model(model, pretrained=str(weights), force_quick_gelu=quick_gelu, weights_only=True)
     except Exception as error:
         # Damaged or foreign files end in errors of zipfile, pickle, safetensors, torch and open_clip alike.
-        raise DataError(f"{weights}: not the weights of the open_clip model {model!r} ({error}); "
-                        "give the file that belongs to it") from error
+        raise DataError(
+            f"{weights}: not the weights of the open_clip model {model!r} ({error}); give the file that belongs to it"
+        ) from error
     tower = ImageTower(whole.visual.requires_grad_(False), normalize)
     return FromPixels(tower, [255 * mean for mean in to.mean], [255 * deviation for deviation in to.deviation]).eval()

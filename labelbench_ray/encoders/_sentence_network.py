@@ -38,8 +38,10 @@ class SentenceNetwork:
         assert len(texts) == len(decoded), "a sentence encoder was given images that its own `decode` did not make"
         order_B = np.argsort([-len(text) for text in texts], kind="stable")
         with one_thread():
-            parts = [self._encode([texts[row] for row in order_B[start:start + BATCH]])
-                     for start in range(0, len(texts), BATCH)]
+            parts = [
+                self._encode([texts[row] for row in order_B[start : start + BATCH]])
+                for start in range(0, len(texts), BATCH)
+            ]
         embeddings_BD = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
         embeddings_BD[order_B] = np.concatenate(parts)
         return embeddings_BD

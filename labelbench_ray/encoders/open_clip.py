@@ -50,8 +50,10 @@ class OpenClip(Encoder):
 
     def preprocessing(self) -> str:
         to = models.preprocessing(self.model, self.pretrained)
-        return (f"RGB, {to.interpolation} to {to.height} x {to.width} ({to.resize_mode} side), "
-                f"mean {to.mean}, deviation {to.deviation}, normalized {self.normalize}")
+        return (
+            f"RGB, {to.interpolation} to {to.height} x {to.width} ({to.resize_mode} side), "
+            f"mean {to.mean}, deviation {to.deviation}, normalized {self.normalize}"
+        )
 
     def decode(self, payload: Payload) -> Decoded:
         return resized(open_rgb(payload), models.preprocessing(self.model, self.pretrained))
