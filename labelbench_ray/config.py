@@ -55,6 +55,10 @@ def grid(base: Trial, **axes: Axis) -> list[Trial]:
     for axis in axes:
         if axis not in Trial.model_fields:
             raise ConfigError(unknown("axis", axis, Trial.model_fields))
+        if isinstance(axes[axis], str) or not isinstance(axes[axis], Iterable):
+            raise ConfigError(
+                f"axis {axis}: {axes[axis]!r} is one value; an axis is a list of them: {axis}=[{axes[axis]!r}]"
+            )
     return [vary(base, **dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
 
 
@@ -73,11 +77,16 @@ def tiny(trials: Iterable[Trial]) -> list[Trial]:
             trial,
             rounds=min(trial.rounds, TINY_ROUNDS),
             budget=min(trial.budget, TINY_BUDGET),
-            dataset=Part(name=trial.dataset.name, settings=trial.dataset.settings | {"max_rows": TINY_ROWS}),
+            dataset=Part(name=trial.dataset.name, settings=trial.dataset.settings | {"max_rows": _few(trial.dataset)}),
         )
         for trial in trials
     )
     return list({trial.model_dump_json(): trial for trial in shrunk}.values())
+
+
+def _few(dataset: Part) -> JsonValue:
+    given = dataset.settings.get("max_rows")
+    return min(given, TINY_ROWS) if isinstance(given, int) else TINY_ROWS
 
 
 def digest(recipe: JsonValue) -> str:

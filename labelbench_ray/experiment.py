@@ -44,7 +44,7 @@ def load(text: str, shrink: bool = False) -> Experiment:
             else f"{file} defines no experiment: a public function annotated `-> list[Trial]`"
         )
     trials = functions[name]()
-    if not trials or not all(isinstance(trial, Trial) for trial in trials):
+    if not isinstance(trials, list) or not trials or not all(isinstance(trial, Trial) for trial in trials):
         raise ConfigError(f"{file}:{name} must return a list of at least one Trial")
     return Experiment(f"{path.stem}.{name}", tuple(tiny(trials) if shrink else trials))
 
@@ -67,8 +67,15 @@ def _experiments(module: ModuleType) -> dict[str, Callable[[], list[Trial]]]:
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if not name.startswith("_")
         and function.__module__ == module.__name__
-        and typing.get_type_hints(function).get("return") == list[Trial]
+        and _returned(function) == list[Trial]
         and all(
             parameter.default is not parameter.empty for parameter in inspect.signature(function).parameters.values()
         )
     }
+
+
+def _returned(function: Callable[..., object]) -> object:
+    try:
+        return typing.get_type_hints(function).get("return")
+    except NameError:  # annotations of a helper that only a type checker resolves
+        return None

@@ -246,6 +246,7 @@ def _parse(kind: type[Value], path: Path, content: dict[str, JsonValue]) -> Valu
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
+        digest(content)  # refuses NaN and infinities
     except FileNotFoundError as error:
         raise LedgerError(f"{path}: there is no such file; is this a trial's folder?") from error
     except ValueError as error:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import add
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from labelbench_ray.standardization import Standardization
 from labelbench_ray.store import Embedded, SplitArrays
 from labelbench_ray.streams import integer, stream
 from labelbench_ray.trainers import TrainingData
-from labelbench_ray.types import BLOCK_ROWS, Examples, Floats, Ids, Model, PoolView, Shard
+from labelbench_ray.types import BLOCK_ROWS, Block, Examples, Floats, Ids, Model, PoolView, Shard
 
 OpenView = Callable[[Model, Ids, Ids], PoolView]
 """(model, labeled, labels) -> a view of the pool: in process, or over scorers."""
@@ -125,14 +125,13 @@ class Loop:
     def _measure(self, view: PoolView, classifier: Classifier) -> dict[str, float]:
         truth_N = self.embedded.pool.labels_N
         pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N)))
-        predicted_L = classifier.logits(self.embedded.pool.embeddings_ND[view.labeled_L]).argmax(axis=1)
         true_L = truth_N[view.labeled_L]
         return {
-            **metrics.of_split("Pool", pool),
+            **metrics.of_split("Pool", pool.rows),
             **metrics.of_split("Validation", tally_split(classifier, self.embedded.validation)),
             **metrics.of_split("Test", tally_split(classifier, self.embedded.test)),
             **metrics.of_labeled(true_L, view.num_classes),
-            "Labeling Accuracy": metrics.labeling_accuracy(pool, predicted_L, view.labels_L, true_L),
+            "Labeling Accuracy": metrics.labeling_accuracy(pool.rows, pool.labeled_correct, view.labels_L, true_L),
             "Num Validation Labels": len(self.embedded.validation.labels_N) * self.parts.trainer.uses_validation,
         }
 
@@ -142,9 +141,25 @@ def in_process(embedded: Embedded, shards: int = 1) -> OpenView:
     return partial(PoolView.from_model, embedded.pool.embeddings_ND, shards=shards)
 
 
-def tally_shard(shard: Shard, labels_N: Ids) -> Tally:
+@dataclass(frozen=True, slots=True, eq=False)
+class PoolTally:
+    """The tally of a pool's rows, and how many of the labeled ones among them are predicted rightly."""
+
+    rows: Tally
+    labeled_correct: int
+
+    def __add__(self, other: Self) -> "PoolTally":
+        return PoolTally(self.rows + other.rows, self.labeled_correct + other.labeled_correct)
+
+
+def tally_shard(shard: Shard, labels_N: Ids) -> PoolTally:
     """The tally of a shard of the pool; `labels_N` are the true labels by pool id."""
-    return reduce(add, (tally(block.probabilities_BK, labels_N[block.ids_B]) for block in shard.blocks()))
+    return reduce(add, (_tally_block(block, labels_N[block.ids_B]) for block in shard.blocks()))
+
+
+def _tally_block(block: Block, labels_B: Ids) -> PoolTally:
+    correct_B = block.probabilities_BK.argmax(axis=1) == labels_B
+    return PoolTally(tally(block.probabilities_BK, labels_B), int((correct_B & block.labeled_B).sum()))
 
 
 def tally_split(model: Model, split: SplitArrays) -> Tally:

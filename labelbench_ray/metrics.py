@@ -1,7 +1,8 @@
 """Metrics from counts: LabelBench's, under its names (handbook C5), and calibration and labeling accuracy.
 
-Everything about a split comes from one `Tally`: class counts, a loss sum and calibration bins. Tallies of parts add
-up to the tally of the whole, so that a pool in shards is evaluated shard by shard.
+Everything about a split comes from one `Tally`: class counts, a loss sum and calibration bins. Tallies of parts add up
+to the tally of the whole, so that a pool in shards is evaluated shard by shard; all of it is integers, so that the sum
+has the same bits in any order.
 """
 
 from dataclasses import dataclass, fields
@@ -13,20 +14,22 @@ from numpy.typing import NDArray
 from labelbench_ray.types import Floats, Ids
 
 CALIBRATION_BINS = 15
+UNIT = 2**24
+"""Losses and confidences are summed as multiples of 1 / UNIT: float32's own precision near 1."""
 
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tally:
-    """Counts over rows: per class (K,) support, predicted and correct; the summed loss; calibration bins."""
+    """Counts over rows: per class (K,) support, predicted and correct; loss and confidence summed in 1 / UNIT."""
 
     support_K: Counts
     predicted_K: Counts
     correct_K: Counts
-    loss: float
+    loss: int
     bin_rows: Counts
-    bin_confidence: NDArray[np.float64]
+    bin_confidence: Counts
     bin_correct: Counts
 
     def __add__(self, other: Self) -> "Tally":
@@ -42,13 +45,16 @@ def tally(probabilities_BK: Floats, labels_B: Ids) -> Tally:
     # The smallest normal number bounds the loss of a row that was given no probability at all.
     likelihood_B = np.maximum(probabilities_BK[np.arange(len(labels_B)), labels_B], np.finfo(np.float32).tiny)
     bins_B = np.minimum((confidence_B * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    loss_B = np.rint(-np.log(likelihood_B.astype(np.float64)) * UNIT).astype(np.int64)
+    bin_confidence = np.zeros(CALIBRATION_BINS, np.int64)
+    np.add.at(bin_confidence, bins_B, np.rint(confidence_B * UNIT).astype(np.int64))
     return Tally(
         support_K=np.bincount(labels_B, minlength=num_classes),
         predicted_K=np.bincount(predicted_B, minlength=num_classes),
         correct_K=np.bincount(labels_B[correct_B], minlength=num_classes),
-        loss=float(-np.log(likelihood_B.astype(np.float64)).sum()),
+        loss=int(loss_B.sum()),
         bin_rows=np.bincount(bins_B, minlength=CALIBRATION_BINS),
-        bin_confidence=np.bincount(bins_B, weights=confidence_B, minlength=CALIBRATION_BINS).astype(np.float64),
+        bin_confidence=bin_confidence,
         bin_correct=np.bincount(bins_B[correct_B], minlength=CALIBRATION_BINS),
     )
 
@@ -66,7 +72,7 @@ def of_split(split: str, counts: Tally) -> dict[str, float]:
     accuracy_K = counts.correct_K / np.maximum(counts.support_K, 1)
     occurring_K = counts.support_K + counts.predicted_K > 0
     f1_K = 2 * counts.correct_K / np.maximum(counts.support_K + counts.predicted_K, 1)
-    gaps = np.abs(counts.bin_confidence - counts.bin_correct)
+    gaps = np.abs(counts.bin_confidence / UNIT - counts.bin_correct)
     return {
         f"{split} Accuracy": counts.correct_K.sum() / rows,
         f"Balanced {balanced} Accuracy": accuracy_K.mean(),
@@ -75,7 +81,7 @@ def of_split(split: str, counts: Tally) -> dict[str, float]:
         f"STD {short} Accuracy": accuracy_K.std(),
         f"{split} Accuracy Present Classes": accuracy_K[counts.support_K > 0].mean(),
         f"{split} Macro F1": f1_K[occurring_K].mean(),
-        f"{split} Loss": counts.loss / rows,
+        f"{split} Loss": counts.loss / UNIT / rows,
         f"{split} Expected Calibration Error": gaps.sum() / rows,
     }
 
@@ -94,7 +100,10 @@ def of_labeled(true_L: Ids, num_classes: int) -> dict[str, float]:
     }
 
 
-def labeling_accuracy(pool: Tally, predicted_L: Ids, bought_L: Ids, true_L: Ids) -> float:
-    """The share of the pool that ends up rightly labeled: by annotators where bought, by the proxy elsewhere."""
-    unlabeled_correct = int(pool.correct_K.sum()) - int((predicted_L == true_L).sum())
+def labeling_accuracy(pool: Tally, labeled_correct: int, bought_L: Ids, true_L: Ids) -> float:
+    """The share of the pool that ends up rightly labeled: by annotators where bought, by the proxy elsewhere.
+
+    `labeled_correct`: how many of the labeled rows the proxy predicts rightly.
+    """
+    unlabeled_correct = int(pool.correct_K.sum()) - labeled_correct
     return (unlabeled_correct + int((bought_L == true_L).sum())) / int(pool.support_K.sum())

@@ -77,7 +77,7 @@ def build(trial: Trial) -> Parts:
     modality = parts.dataset.modality()
     if modality != parts.encoder.payload:
         raise ConfigError(
-            f"encoder: {trial.encoder} embeds {parts.encoder.payload}s, the data set {trial.dataset} holds {modality}s; "
+            f"encoder {trial.encoder} embeds {parts.encoder.payload}s, the data set {trial.dataset} holds {modality}s; "
             "choose an encoder that fits (`labelbench list encoders`)"
         )
     parts.trainer.check(parts.proxy)

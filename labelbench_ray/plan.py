@@ -1,6 +1,6 @@
 """A plan: every part of every trial built, every budget checked, and what is already done, before anything runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,11 +70,10 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     """Check an experiment and look up what is done; reads no payload and starts nothing.
 
     Raises:
-        ConfigError: an unknown name or setting, a budget beyond the pool, the same trial twice.
+        ConfigError: an unknown name or setting, a budget beyond the pool.
         DataError: data that are there but are not what they say.
     """
-    built = [parts.build(trial) for trial in experiment.trials]
-    _check_distinct(built)
+    built = _longest(parts.build(trial) for trial in experiment.trials)
     folder = environment.runs / experiment.name
     examples = {each.embedding: each for each in reversed(built)}
     stores = {key: _planned_store(key, example, environment) for key, example in reversed(examples.items())}
@@ -123,15 +122,14 @@ def _check_budget(trial: Trial, store: PlannedStore) -> None:
         )
 
 
-def _check_distinct(built: list[Parts]) -> None:
-    seen: dict[str, Trial] = {}
+def _longest(built: Iterable[Parts]) -> list[Parts]:
+    """One of each fingerprint, the one with the most rounds: it holds the rounds of the shorter ones."""
+    longest: dict[str, Parts] = {}
     for each in built:
-        if each.fingerprint in seen:
-            raise ConfigError(
-                f"the trial {each.trial.strategy} seed {each.trial.seed} is in the grid twice (`rounds` does "
-                "not tell trials apart: more rounds continue the same trial); remove one"
-            )
-        seen[each.fingerprint] = each.trial
+        known = longest.setdefault(each.fingerprint, each)
+        if each.trial.rounds > known.trial.rounds:
+            longest[each.fingerprint] = each
+    return list(longest.values())
 
 
 def describe(planned: Plan) -> list[str]:

@@ -75,6 +75,8 @@ def load(base: type[Kind], package: str, name: str) -> type[Kind]:
     if "." not in name and name not in names(package):
         raise ConfigError(unknown(kind, name, names(package)))
     path = name if "." in name else f"{package}.{name}"
+    if not all(step.isidentifier() for step in path.split(".")):
+        raise ConfigError(f"{path!r} is no module path for a {kind}: names joined by single dots")
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:

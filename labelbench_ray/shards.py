@@ -52,7 +52,7 @@ def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
             "recipe": recipe,
             "compute": compute,
             "rejects": json.dumps(dict(shard.rejects)),
-            "sha256": shard.sha256(),
+            "sha256": _stated(shard, recipe, compute),
         }
     )
     sink = pa.BufferOutputStream()
@@ -83,14 +83,19 @@ def load_shard(path: Path) -> LoadedShard:
             flat.reshape(-1, dimensions),
             json.loads(metadata["rejects"]),
         )
-        stated, shard = metadata["sha256"], LoadedShard(rows, metadata["recipe"], metadata["compute"])
-    except (OSError, pa.ArrowException, KeyError, ValueError, AttributeError) as error:
+        shard = LoadedShard(rows, metadata["recipe"], metadata["compute"])
+        whole = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise StoreError(
             f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again"
         ) from error
-    if rows.sha256() != stated:
+    if not whole:
         raise StoreError(f"{path}: its content does not have the hash that it states; delete it to embed it again")
     return shard
+
+
+def _stated(shard: ShardRows, recipe: str, compute: str) -> str:
+    return sha256("\0".join((shard.sha256(), recipe, compute)).encode()).hexdigest()
 
 
 def rejects_bytes(rejects: Iterable[tuple[str, str, str]]) -> bytes:

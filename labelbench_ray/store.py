@@ -158,6 +158,7 @@ class EmbeddingStore:
 
     def _make_arrays(self, folder: Path) -> None:
         draft = folder.with_name(f".{folder.name}.{os.getpid()}.draft")
+        shutil.rmtree(draft, ignore_errors=True)  # of a killed process that had our id
         draft.mkdir()
         try:
             for split in SPLITS:

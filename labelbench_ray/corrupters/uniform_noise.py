@@ -4,7 +4,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from labelbench_ray.corrupters import Corrupter
 
@@ -13,7 +13,7 @@ class UniformNoise(Corrupter):
     """Exactly int(fraction * N) rows, drawn without replacement; the same flips for all seeds and strategies."""
 
     fraction: Annotated[float, Field(ge=0, le=1)] = 0.1
-    seed: int = 321
+    seed: NonNegativeInt = 321
 
     def corrupt(self, labels_N: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
         rng = np.random.default_rng(self.seed)

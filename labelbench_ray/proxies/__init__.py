@@ -88,7 +88,7 @@ class Classifier:
         return cls(
             standardization,
             tuple(
-                (layer.weight.detach().T.contiguous().float().cpu().numpy(), layer.bias.detach().float().cpu().numpy())
+                (layer.weight.detach().T.float().cpu().numpy().copy(), layer.bias.detach().float().cpu().numpy().copy())
                 for layer in linear
             ),
         )

@@ -44,11 +44,12 @@ class Logistic(Trainer):
     def _solve(
         self, inputs_LD: NDArray[np.float32], labels_L: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        solver = LogisticRegression(C=1 / (self.l2 * len(labels_L)), max_iter=self.max_iterations, tol=1e-4)
+        # Two classes are fitted as one sigmoid of weights w, and softmax takes the columns +-w / 2, whose squares sum
+        # to w**2 / 2: half the penalty on w is the stated penalty on the columns.
+        l2 = self.l2 / 2 if len(np.unique(labels_L)) == 2 else self.l2
+        solver = LogisticRegression(C=1 / (l2 * len(labels_L)), max_iter=self.max_iterations, tol=1e-4)
         solver.fit(inputs_LD, labels_L)
         weight_DK, bias_K = solver.coef_.T, solver.intercept_
         if len(bias_K) > 1:
             return weight_DK, bias_K
-        # Two classes are fitted as one sigmoid; softmax needs both columns. (With w and 0 instead of +-w/2 the
-        # penalty would differ from the multinomial one; this is the binary model that scikit-learn documents.)
         return np.hstack([-weight_DK / 2, weight_DK / 2]), np.concatenate([-bias_K / 2, bias_K / 2])

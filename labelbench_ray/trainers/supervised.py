@@ -26,8 +26,8 @@ class Supervised(Trainer):
     """Cross-entropy with label smoothing and mixup, cosine schedule, early stopping on the validation loss."""
 
     epochs: PositiveInt = 30
-    batch_size: PositiveInt = 128
-    learning_rate: PositiveFloat = 3e-3
+    batch_size: PositiveInt = 500
+    learning_rate: PositiveFloat = 2e-3
     weight_decay: NonNegativeFloat = 1e-2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     mixup: NonNegativeFloat = 0.2

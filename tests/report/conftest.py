@@ -21,9 +21,18 @@ class Experiment:
     base: Trial = BASE
     entries: list[Entry] = field(default_factory=list)
 
-    def add(self, strategy: str | dict[str, object], seed: int, accuracies: Sequence[float], *, error: str = "",
-            extra: dict[str, float] | None = None, first: int | None = None, store: str = "store",
-            **fields: object) -> Path:
+    def add(
+        self,
+        strategy: str | dict[str, object],
+        seed: int,
+        accuracies: Sequence[float],
+        *,
+        error: str = "",
+        extra: dict[str, float] | None = None,
+        first: int | None = None,
+        store: str = "store",
+        **fields: object,
+    ) -> Path:
         """A trial with these test accuracies round by round; more rounds asked for than given: unfinished or failed."""
         trial = vary(self.base, strategy=strategy, seed=seed, **fields)
         fingerprint = digest(trial.model_dump(mode="json", exclude={"rounds"}))
@@ -33,9 +42,16 @@ class Experiment:
         with Ledger.open(self.folder / fingerprint, header) as ledger:
             for number, accuracy in enumerate(accuracies):
                 chosen = ids[number * trial.budget : (number + 1) * trial.budget]
-                ledger.publish(number, chosen, np.zeros(trial.budget, np.int64), (number + 1) * trial.budget,
-                               {"Test Accuracy": accuracy, "Pool Accuracy": accuracy - 0.01} | (extra or {}),
-                               {"fit": 1.0, "score": 0.5}, 1.25, {"weight": np.zeros(1, np.float32)})
+                ledger.publish(
+                    number,
+                    chosen,
+                    np.zeros(trial.budget, np.int64),
+                    (number + 1) * trial.budget,
+                    {"Test Accuracy": accuracy, "Pool Accuracy": accuracy - 0.01} | (extra or {}),
+                    {"fit": 1.0, "score": 0.5},
+                    1.25,
+                    {"weight": np.zeros(1, np.float32)},
+                )
             if error:
                 ledger.fail(Failure(error=error, traceback="..."))
         return self.folder / fingerprint

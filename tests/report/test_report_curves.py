@@ -18,8 +18,13 @@ def test_states_and_their_reasons(experiment):
     (damaged / "rounds" / "001.json").write_text("{")
     (setting,) = read(experiment.write()).settings
     states = {(run.strategy, run.trial.seed): run for run in setting.runs}
-    assert [run.state for run in states.values()] == [State.FINISHED, State.UNFINISHED, State.FAILED, State.DAMAGED,
-                                                      State.MISSING]
+    assert [run.state for run in states.values()] == [
+        State.FINISHED,
+        State.UNFINISHED,
+        State.FAILED,
+        State.DAMAGED,
+        State.MISSING,
+    ]
     assert states["random", 1].note == "2 of 5 rounds done"
     assert states["margin", 0].note == "in round 3: MemoryError: 3 GiB asked for"
     assert "001.json" in states["margin", 1].note

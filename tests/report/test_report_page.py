@@ -99,8 +99,9 @@ def test_two_settings(experiment):
     for budget in (10, 20):
         for seed in range(3):
             experiment.add("random", seed, RISING, budget=budget)
-            experiment.add("margin", seed, [value + 0.1 * (place > 0) for place, value in enumerate(RISING)],
-                           budget=budget)
+            experiment.add(
+                "margin", seed, [value + 0.1 * (place > 0) for place, value in enumerate(RISING)], budget=budget
+            )
     texts = check(page(build(experiment.write()))).texts
     assert texts.count("budget 10") == 2  # in the overview and above its section
 

@@ -127,5 +127,6 @@ def test_scaling_all_accuracies_or_labels_changes_no_saving(strategy_ST, random_
 
 @given(TABLES, TABLES, st.floats(0, 0.5))
 def test_a_higher_curve_never_needs_more(strategy_ST, random_ST, lift):
-    assert (saving(LABELS_T, strategy_ST + lift, random_ST).labels
-            <= saving(LABELS_T, strategy_ST, random_ST).labels + 1e-9)
+    assert (
+        saving(LABELS_T, strategy_ST + lift, random_ST).labels <= saving(LABELS_T, strategy_ST, random_ST).labels + 1e-9
+    )

@@ -52,8 +52,16 @@ def test_summary_holds_the_numbers(planted):
 def test_every_point_is_in_the_csv(planted):
     rows = list(csv.DictReader(io.StringIO(curves_csv(build(planted())))))
     assert len(rows) == 4 * 5 * 5 * 2  # strategies, seeds, rounds, metrics
-    assert rows[0] | {"value": ""} == {"setting": "digits", "strategy": "random", "seed": "0", "state": "finished",
-                                       "round": "0", "num_labeled": "10", "metric": "Test Accuracy", "value": ""}
+    assert rows[0] | {"value": ""} == {
+        "setting": "digits",
+        "strategy": "random",
+        "seed": "0",
+        "state": "finished",
+        "round": "0",
+        "num_labeled": "10",
+        "metric": "Test Accuracy",
+        "value": "",
+    }
 
 
 def test_numbers_as_people_read_them():
@@ -61,9 +69,17 @@ def test_numbers_as_people_read_them():
     assert words.accuracy(estimate(np.array([0.899, 0.903, 0.907]))) == "90.3\u00a0% ± 1.0"
     assert words.signed(-0.04, 1) == "0.0"
     assert words.signed(-1.26, 1) == "\u22121.3"
-    assert [words.p_value(value) for value in (0.0001, 0.004, 0.031, 1.0)] == ["p < 0.001", "p = 0.004", "p = 0.03",
-                                                                                "p = 1.00"]
+    assert [words.p_value(value) for value in (0.0001, 0.004, 0.031, 1.0)] == [
+        "p < 0.001",
+        "p = 0.004",
+        "p = 0.03",
+        "p = 1.00",
+    ]
     assert [words.seconds(value) for value in (0.421, 12.4, 200, 7500)] == [
-        "0.42\u00a0s", "12\u00a0s", "3\u00a0min 20\u00a0s", "2\u00a0h 5\u00a0min"]
+        "0.42\u00a0s",
+        "12\u00a0s",
+        "3\u00a0min 20\u00a0s",
+        "2\u00a0h 5\u00a0min",
+    ]
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.listed([]) == ""

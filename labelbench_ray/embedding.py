@@ -1,0 +1,188 @@
+"""Embedding as plain functions: decode a shard's rows, embed and write them, and close the store with its manifest.
+
+A shard is a stretch of consecutive rows of one split. Whoever embeds it writes it by rename, so a killed job goes
+on with the shards that are missing; the manifest is written last, and without it there is no store.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray import plugins
+from labelbench_ray.atomic import publish
+from labelbench_ray.datasets import SPLITS, Records, Source
+from labelbench_ray.encoders import Decoded, Device, Encoder, Network
+from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.parts import Parts
+from labelbench_ray.shards import LoadedShard, ShardRows, load_shard, rejects_bytes, shard_bytes
+from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+
+Work = tuple[str, int]
+"""(split, number) of a shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker needs to know; small, for it travels with every task."""
+
+    encoder: Encoder
+    directory: Path
+    recipe: str
+    device: Device
+    shard_rows: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedShard:
+    """Rows that could be decoded, sorted by row_id, aligned; and the rest with their reasons."""
+
+    row_ids: Sequence[str]
+    labels_B: NDArray[np.int64]
+    decoded: Sequence[Decoded]
+    rejects: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished shard, as the manifest needs to know it."""
+
+    entry: ShardEntry
+    dimensions: int
+    compute: str
+    rejects: Mapping[str, str]
+
+
+def all_work(source: Source, shard_rows: int) -> list[Work]:
+    """Every shard of every split."""
+    return [(split, number) for split in SPLITS for number in range(-(-len(source.splits[split]) // shard_rows))]
+
+
+def read_shard(source: Source, item: Work, shard_rows: int) -> Records:
+    """The rows of one shard as they lie in the source."""
+    first = item[1] * shard_rows
+    return source.splits[item[0]].read(first, first + shard_rows)
+
+
+def decode_shard(records: Records, encoder: Encoder) -> DecodedShard:
+    """Decode every row; one that cannot be is rejected with the decoder's reason."""
+    kept: list[int] = []
+    decoded: list[Decoded] = []
+    rejects: dict[str, str] = {}
+    for place in np.argsort(np.asarray(records.row_ids, dtype=object), kind="stable").tolist():
+        try:
+            decoded.append(encoder.decode(records.payloads[place]))
+        except (ValueError, OSError) as error:
+            rejects[records.row_ids[place]] = str(error)
+        else:
+            kept.append(place)
+    return DecodedShard([records.row_ids[place] for place in kept], records.labels_B[kept], decoded, rejects)
+
+
+def embed_shard(shard: DecodedShard, network: Network, job: Job, item: Work) -> Made:
+    """Embed a shard and write its file.
+
+    Raises:
+        DataError: an embedding is not finite, or a row_id is repeated; names the row.
+    """
+    row_ids = list(shard.row_ids)
+    for before, after in pairwise(row_ids):
+        if before == after:
+            raise DataError(f"row_id {after!r} is repeated; ids are the keys of rows and must be distinct; rename one")
+    embeddings_BD = network.embed(shard.decoded) if row_ids else np.empty((0, 1), np.float32)
+    with np.errstate(over="ignore"):
+        half_BD = embeddings_BD.astype(np.float16)
+    finite_B = np.isfinite(half_BD).all(axis=1)
+    if not finite_B.all():
+        wrong = row_ids[int(np.flatnonzero(~finite_B)[0])]
+        raise DataError(
+            f"row {wrong!r}: its embedding by {job.encoder!r} holds NaN or is beyond float16's 65,504; embeddings must "
+            "be finite; mend or remove that row, or use other weights"
+        )
+    rows = ShardRows(row_ids, shard.labels_B, half_BD, shard.rejects)
+    publish(job.directory / shard_file(*item), shard_bytes(rows, job.recipe, network.compute))
+    return _made(item, LoadedShard(rows, job.recipe, network.compute))
+
+
+def found_shard(job: Job, item: Work) -> Made | None:
+    """A shard that an earlier, killed job finished; one that is damaged or of another recipe does not count."""
+    path = job.directory / shard_file(*item)
+    if not path.exists():
+        return None
+    try:
+        shard = load_shard(path)
+    except StoreError:
+        path.unlink()
+        return None
+    return _made(item, shard) if shard.recipe == job.recipe else None
+
+
+def _made(item: Work, shard: LoadedShard) -> Made:
+    rows = shard.rows
+    entry = ShardEntry(split=item[0], number=item[1], rows=len(rows.row_ids), sha256=rows.sha256())
+    return Made(entry, rows.embeddings_BD.shape[1], shard.compute, rows.rejects)
+
+
+def check_rejects(made: Iterable[Made], total: int, limit: float) -> int:
+    """How many rows were rejected so far; `DataError` once that is more than `limit` of all rows."""
+    rejects = [item for shard in made for item in shard.rejects.items()]
+    if len(rejects) > limit * total:
+        row_id, reason = rejects[0]
+        raise DataError(
+            f"{len(rejects)} of {total} rows cannot be decoded, more than --max-reject-fraction {limit} allows; the "
+            f"first: {row_id!r}: {reason}"
+        )
+    return len(rejects)
+
+
+def close_store(
+    parts: Parts, source: Source, weights: str, directory: Path, made: Sequence[Made], seconds: float
+) -> None:
+    """Write `rejects.parquet` and then the manifest, once every shard is there."""
+    for split in SPLITS:
+        if not any(shard.entry.rows for shard in made if shard.entry.split == split):
+            raise DataError(
+                f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
+            )
+    compute = sorted({shard.compute for shard in made if shard.entry.rows})
+    if len(compute) != 1:
+        raise StoreError(
+            f"{directory}: parts were embedded by different compute paths ({', '.join(compute)}); delete that "
+            "directory to embed again"
+        )
+    rejects = [(row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()]
+    publish(directory / "rejects.parquet", rejects_bytes(rejects))
+    manifest = Manifest(
+        key=parts.embedding,
+        dataset=plugins.recipe(parts.trial.dataset.name, parts.dataset),
+        encoder=plugins.recipe(parts.trial.encoder.name, parts.encoder),
+        signature=source.signature,
+        weights=weights,
+        preprocessing=parts.encoder.preprocessing(),
+        compute=compute[0],
+        classes=source.classes,
+        dimensions=next(shard.dimensions for shard in made if shard.entry.rows),
+        rejects=len(rejects),
+        seconds=seconds,
+        shards=tuple(shard.entry for shard in made),
+    )
+    publish(directory / "manifest.json", manifest.model_dump_json(indent=1).encode())
+    for draft in (directory / "shards").glob(".*.draft"):
+        draft.unlink(missing_ok=True)
+
+
+def check_store(store: EmbeddingStore, source: Source, weights: str) -> EmbeddingStore:
+    """Refuse a store that was made from other data or weights than are here now."""
+    for what, stated, found in (
+        ("data", store.manifest.signature, source.signature),
+        ("weights", store.manifest.weights, weights),
+    ):
+        if stated != found:
+            raise StoreError(
+                f"{store.directory}: was made from other {what} (hash {stated[:12]}, here {found[:12]}); use another "
+                "--store, or delete that directory to embed again"
+            )
+    return store

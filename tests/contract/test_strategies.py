@@ -1,0 +1,262 @@
+"""What every strategy must do, whichever it is: a new file in `strategies/` is picked up by itself."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as draw
+from scipy import stats
+
+from labelbench_ray import strategies
+from labelbench_ray.oracle import Oracle
+from labelbench_ray.types import BLOCK_ROWS, PoolView
+from tests.samples import Pool, make_pool, softmax64
+
+every_strategy = pytest.mark.parametrize("name", strategies.names())
+
+
+def choose(name: str, view: PoolView, budget: int, truth: np.ndarray, seed: int = 0) -> np.ndarray:
+    return strategies.create(name).select(view, budget, np.random.default_rng(seed), ask=lambda ids: truth[ids])
+
+
+def assert_valid(chosen: np.ndarray, budget: int, unlabeled: np.ndarray) -> None:
+    assert chosen.dtype == np.int64
+    assert chosen.shape == (budget,)
+    assert len(np.unique(chosen)) == budget
+    assert np.isin(chosen, unlabeled).all()
+
+
+def without_labels(pool: Pool) -> Pool:
+    return replace(pool, labeled=np.empty(0, np.int64), labels=np.empty(0, np.int64))
+
+
+def with_class_missing(pool: Pool) -> Pool:
+    kept = pool.labels != 0
+    return replace(pool, labeled=pool.labeled[kept], labels=pool.labels[kept])
+
+
+def with_one_class(pool: Pool) -> Pool:
+    return replace(pool, labels=np.zeros_like(pool.labels))
+
+
+def one_hot(pool: Pool) -> Pool:
+    return replace(pool, probabilities=np.eye(pool.probabilities.shape[1], dtype=np.float32)[pool.truth])
+
+
+def identical_rows(rows: int, classes: int) -> Pool:
+    pool = make_pool(rows, classes, labeled=0)
+    return replace(
+        pool,
+        embeddings=np.repeat(pool.embeddings[:1], rows, axis=0),
+        probabilities=np.repeat(pool.probabilities[:1], rows, axis=0),
+        truth=np.zeros(rows, np.int64),
+    )
+
+
+POOLS = {
+    "plain": make_pool(150),
+    "no labels yet": without_labels(make_pool(150)),
+    "a class without labels": with_class_missing(make_pool(150)),
+    "labels of one class": with_one_class(make_pool(150)),
+    "two classes": make_pool(150, classes=2),
+    "1,000 classes": make_pool(150, classes=1000, labeled=40),
+    "every row identical": identical_rows(150, 3),
+    "every row certain": one_hot(make_pool(150)),
+    "float16": replace(make_pool(150), embeddings=make_pool(150).embeddings.astype(np.float16)),
+    "one dimension": make_pool(150, dimensions=1),
+    "embeddings of zero": replace(make_pool(150), embeddings=np.zeros((150, 6), np.float32)),
+}
+
+
+@every_strategy
+@pytest.mark.parametrize("pool", POOLS.values(), ids=list(POOLS))
+def test_chooses_exactly_the_budget_of_distinct_unlabeled_rows(name: str, pool: Pool):
+    assert_valid(choose(name, pool.view(), 12, pool.truth), 12, pool.unlabeled)
+
+
+@every_strategy
+@settings(max_examples=25)
+@given(data=draw.data())
+def test_holds_for_any_small_pool(name: str, data: draw.DataObject):
+    rows = data.draw(draw.integers(1, 30), "rows")
+    labeled = data.draw(draw.integers(0, rows), "labeled")
+    pool = make_pool(
+        rows,
+        data.draw(draw.integers(2, 5), "classes"),
+        data.draw(draw.integers(1, 4), "dimensions"),
+        labeled,
+        data.draw(draw.integers(0, 10_000), "seed"),
+    )
+    budget = data.draw(draw.integers(0, rows - labeled), "budget")
+    assert_valid(choose(name, pool.view(), budget, pool.truth), budget, pool.unlabeled)
+
+
+@every_strategy
+def test_the_same_inputs_give_the_same_ids(name: str):
+    pool = make_pool(150)
+    np.testing.assert_array_equal(choose(name, pool.view(), 20, pool.truth), choose(name, pool.view(), 20, pool.truth))
+
+
+@every_strategy
+def test_leaves_its_inputs_as_they_are(name: str):
+    pool = make_pool(150)
+    arrays = [pool.embeddings, pool.probabilities, pool.labeled, pool.labels]
+    before = [array.copy() for array in arrays]
+    choose(name, pool.view(), 20, pool.truth)
+    for array, copy in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@every_strategy
+def test_takes_read_only_arrays(name: str):
+    pool = make_pool(150)
+    for array in (pool.embeddings, pool.probabilities, pool.labeled, pool.labels):
+        array.flags.writeable = False
+    assert_valid(choose(name, pool.view(), 20, pool.truth), 20, pool.unlabeled)
+
+
+@every_strategy
+def test_the_order_of_the_rows_does_not_matter(name: str):
+    pool = make_pool(300)
+    order = np.random.default_rng(1).permutation(300)
+    shuffled = PoolView.from_arrays(
+        pool.embeddings[order], pool.probabilities[order], pool.labeled, pool.labels, ids=order
+    )
+    np.testing.assert_array_equal(choose(name, shuffled, 25, pool.truth), choose(name, pool.view(), 25, pool.truth))
+
+
+@every_strategy
+def test_returns_the_pool_s_own_ids_not_positions(name: str):
+    pool = make_pool(100)
+    ids = 1_000 + 7 * np.arange(100)
+    view = PoolView.from_arrays(pool.embeddings, pool.probabilities, ids[pool.labeled], pool.labels, ids=ids)
+    truth = np.zeros(2_000, np.int64)
+    truth[ids] = pool.truth
+    assert_valid(choose(name, view, 15, truth), 15, ids[pool.unlabeled])
+
+
+@every_strategy
+@pytest.mark.parametrize("ties", [False, True], ids=["distinct rows", "tied rows"])
+def test_the_number_of_shards_does_not_matter(name: str, ties: bool):
+    rows = 7 * BLOCK_ROWS - 100
+    pool = make_pool(rows, labeled=50)
+    if ties:
+        pool = replace(pool, embeddings=np.round(pool.embeddings), probabilities=np.full((rows, 4), 0.25, np.float32))
+    views = {shards: pool.view(shards) for shards in (1, 2, 7)}
+    assert [len(view.shards) for view in views.values()] == [1, 2, 7]
+    chosen = {shards: choose(name, view, 30, pool.truth) for shards, view in views.items()}
+    np.testing.assert_array_equal(chosen[1], chosen[2])
+    np.testing.assert_array_equal(chosen[1], chosen[7])
+
+
+@every_strategy
+def test_a_linear_proxy_gives_what_its_explicit_softmax_gives(name: str):
+    """Scores differ by float noise of 1e-7 at most; the rows' scores lie much further apart."""
+    pool = make_pool(200, classes=3, dimensions=4)
+    rng = np.random.default_rng(2)
+    weight, bias = rng.normal(size=(4, 3)).astype(np.float32) / 3, rng.normal(size=3).astype(np.float32)
+    explicit = softmax64(pool.embeddings.astype(np.float64) @ weight + bias).astype(np.float32)
+    linear = PoolView.from_linear(pool.embeddings, weight, bias, pool.labeled, pool.labels)
+    arrays = PoolView.from_arrays(pool.embeddings, explicit, pool.labeled, pool.labels)
+    np.testing.assert_array_equal(choose(name, linear, 20, pool.truth), choose(name, arrays, 20, pool.truth))
+
+
+@every_strategy
+@pytest.mark.parametrize("shards", [2, 7])
+def test_a_linear_proxy_gives_the_same_on_any_number_of_shards(name: str, shards: int):
+    pool = make_pool(7 * BLOCK_ROWS - 1, labeled=50)
+    weight = np.random.default_rng(3).normal(size=(6, 4)).astype(np.float32)
+    one, many = (
+        PoolView.from_linear(pool.embeddings, weight, np.zeros(4), pool.labeled, pool.labels, shards=count)
+        for count in (1, shards)
+    )
+    np.testing.assert_array_equal(choose(name, one, 30, pool.truth), choose(name, many, 30, pool.truth))
+
+
+@every_strategy
+def test_float16_embeddings_give_what_their_values_in_float32_give(name: str):
+    pool = make_pool(200)
+    half = replace(pool, embeddings=pool.embeddings.astype(np.float16))
+    full = replace(pool, embeddings=half.embeddings.astype(np.float32))
+    np.testing.assert_array_equal(choose(name, half.view(), 20, pool.truth), choose(name, full.view(), 20, pool.truth))
+
+
+@every_strategy
+def test_a_budget_of_nothing_gives_nothing(name: str):
+    pool = make_pool(50)
+    assert_valid(choose(name, pool.view(), 0, pool.truth), 0, pool.unlabeled)
+
+
+@every_strategy
+def test_a_budget_of_all_that_is_left_gives_all_that_is_left(name: str):
+    pool = make_pool(50)
+    np.testing.assert_array_equal(np.sort(choose(name, pool.view(), 30, pool.truth)), pool.unlabeled)
+
+
+@every_strategy
+@pytest.mark.parametrize("budget", [31, 1000, -1])
+def test_a_budget_that_cannot_be_met_is_refused(name: str, budget: int):
+    pool = make_pool(50)
+    with pytest.raises(ValueError, match=f"budget: {budget} .* 30 "):
+        choose(name, pool.view(), budget, pool.truth)
+
+
+@every_strategy
+@pytest.mark.parametrize(("rows", "classes"), [(60, 3), (200, 1000)])
+def test_rows_that_tie_are_chosen_uniformly(name: str, rows: int, classes: int):
+    pool = identical_rows(rows, classes)
+    view = pool.view()
+    budget, draws = rows // 10, 100
+    picks = [choose(name, view, budget, pool.truth, seed) for seed in range(draws)]
+    counts = np.bincount(np.concatenate(picks), minlength=rows)
+    assert stats.chisquare(counts).pvalue > 1e-3
+    assert len({tuple(chosen) for chosen in picks}) > draws / 2
+    assert sum((np.diff(chosen) > 0).all() for chosen in picks) < draws / 2
+
+
+@every_strategy
+def test_asks_only_for_rows_that_it_chooses(name: str):
+    pool = make_pool(120)
+    oracle = Oracle(pool.truth, budget=15, bought=pool.labeled)
+    chosen = strategies.create(name).select(pool.view(), 15, np.random.default_rng(0), ask=oracle.ask)
+    assert oracle.bought <= set(chosen.tolist()) | set(pool.labeled.tolist())
+
+
+@every_strategy
+def test_works_without_ask_or_says_that_it_is_needed(name: str):
+    pool = make_pool(120)
+    refusal = None
+    try:
+        chosen = strategies.create(name).select(pool.view(), 15, np.random.default_rng(0))
+    except ValueError as error:
+        refusal = str(error)
+    if refusal is None:
+        assert_valid(chosen, 15, pool.unlabeled)
+    else:
+        assert "ask" in refusal
+
+
+@every_strategy
+def test_an_unknown_setting_is_refused_by_name(name: str):
+    with pytest.raises(ValueError, match="no_such_setting"):
+        strategies.create(name, no_such_setting=1)
+
+
+@every_strategy
+def test_a_misspelt_setting_is_answered_with_the_nearest(name: str):
+    for setting in type(strategies.create(name)).model_fields:
+        with pytest.raises(ValueError, match=f"{setting}x.*did you mean '{setting}'"):
+            strategies.create(name, **{f"{setting}x": 1})
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(ValueError, match="no strategy called 'margn'; did you mean 'margin'"):
+        strategies.create("margn")
+
+
+def test_the_names_are_sorted_and_each_can_be_made():
+    assert strategies.names() == sorted(strategies.names())
+    assert {"random", "confidence", "margin", "entropy"} <= set(strategies.names())
+    for name in strategies.names():
+        strategies.create(name)

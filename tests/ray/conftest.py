@@ -1,0 +1,56 @@
+"""One local Ray for all tests that need it."""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from rich.console import Console
+
+from labelbench_ray import plan
+from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
+from labelbench_ray.config import Trial
+from labelbench_ray.environment import Environment
+from labelbench_ray.experiment import Experiment
+from labelbench_ray.run import run
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """Four logical CPUs, so that a trial and three scorers fit, whatever the machine has."""
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": WORKER_ENVIRONMENT})
+    with connected(None):
+        yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return Environment(
+        runs=tmp_path / "runs",
+        store=tmp_path / "store",
+        data_root=tmp_path / "data",
+        tracking_uri=f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}",
+        address=None,
+    )
+
+
+@pytest.fixture
+def run_trials(cluster: None, environment: Environment) -> Callable[[list[Trial]], "Ran"]:
+    """Run a grid as `labelbench run` does."""
+
+    def run_them(trials: list[Trial]) -> Ran:
+        console = Console(file=io.StringIO(), width=200)
+        status = run(plan.plan(Experiment("tests.grid", tuple(trials)), environment), environment, console)
+        return Ran(status, console.file.getvalue())
+
+    return run_them
+
+
+class Ran:
+    """What a run returned and printed."""
+
+    def __init__(self, status: int, printed: str) -> None:
+        self.status = status
+        self.printed = printed

@@ -1,0 +1,114 @@
+"""Embedding with Ray Data: meets labels by id, goes on where it stopped, and refuses what does not fit."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from labelbench_ray import parts
+from labelbench_ray.cluster import embed as room
+from labelbench_ray.cluster.embed import embed
+from labelbench_ray.config import Part, Trial
+from labelbench_ray.environment import Environment
+from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.store import EmbeddingStore
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
+IMAGES = Part.of("image_folder", path="images")
+
+
+def trial(dataset: Part, encoder: Part = Part(name="pixels")) -> Trial:  # noqa: B008  frozen
+    return Trial(dataset=dataset, encoder=encoder, strategy=Part(name="random"), seed=0, rounds=1, budget=5)
+
+
+def embed_it(built: parts.Parts, environment: Environment) -> EmbeddingStore:
+    return embed(built, environment, lambda done, total: None)
+
+
+@pytest.fixture
+def images(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """150 training and 40 test images in two classes; shards of 64 rows."""
+    monkeypatch.setattr(room, "SHARD_ROWS", 64)
+    folder = environment.data_root / "images"
+    rng = np.random.default_rng(0)
+    for split, rows in (("train", 150), ("test", 40)):
+        for number in range(rows):
+            path = folder / split / ("dark", "light")[number % 2] / f"{number:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            buffer = io.BytesIO()
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(buffer, "PNG")
+            path.write_bytes(buffer.getvalue())
+    return folder
+
+
+def test_embeddings_meet_their_labels_and_ids(environment: Environment) -> None:
+    built = parts.build(trial(Part(name="digits")))
+    store = embed_it(built, environment)
+    pool = store.arrays().pool
+    row_ids = store.row_ids()
+    records = built.dataset.open(environment.data_root).splits["pool"].read(0, 2000)
+    expected = {
+        row_id: (np.asarray(Image.open(io.BytesIO(payload))).reshape(-1) / np.float32(255), label)
+        for row_id, payload, label in zip(records.row_ids, records.payloads, records.labels_B, strict=True)
+    }
+    assert sorted(row_ids) == sorted(expected)
+    for place, row_id in enumerate(row_ids):
+        np.testing.assert_allclose(pool.embeddings_ND[place], expected[row_id][0], atol=1e-3)
+        assert pool.labels_N[place] == expected[row_id][1]
+
+
+def test_a_second_call_does_nothing(environment: Environment) -> None:
+    built = parts.build(trial(Part.of("digits", max_rows=50)))
+    store = embed_it(built, environment)
+    before = {path: path.stat().st_mtime_ns for path in store.directory.rglob("*") if path.is_file()}
+    assert embed_it(built, environment).manifest == store.manifest
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_killed_embed_redoes_only_the_missing_and_the_damaged_shards(environment: Environment, images: Path) -> None:
+    built = parts.build(trial(IMAGES))
+    whole = embed_it(built, environment)
+    (whole.directory / "manifest.json").unlink()
+    (whole.directory / "shards/pool-00001.parquet").unlink()
+    damaged = whole.directory / "shards/pool-00002.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    kept = whole.directory / "shards/pool-00000.parquet"
+    before = kept.stat().st_mtime_ns
+    again = embed_it(built, environment)
+    assert [entry.rows for entry in again.manifest.shards] == [64, 64, 22, 20, 20]
+    assert kept.stat().st_mtime_ns == before
+    assert again.manifest.content == whole.manifest.content
+    assert again.manifest.shards == whole.manifest.shards
+
+
+def test_rows_that_cannot_be_decoded_are_rejected_with_a_reason(environment: Environment, images: Path) -> None:
+    (images / "train/dark/000.png").write_bytes(b"no image")
+    (images / "train/light/001.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"2 of 190 rows cannot be decoded, more than --max-reject-fraction 0.01"):
+        embed_it(parts.build(trial(IMAGES)), environment)
+    lenient = Environment(
+        **{name: getattr(environment, name) for name in environment.__slots__} | {"max_reject_fraction": 0.05}
+    )
+    store = embed_it(parts.build(trial(IMAGES)), lenient)
+    rejects = pq.read_table(store.directory / "rejects.parquet").to_pylist()
+    assert sorted(row["row_id"] for row in rejects) == ["train/dark/000.png", "train/light/001.png"]
+    assert all(row["split"] == "pool" and row["reason"] for row in rejects)
+    assert store.manifest.count("pool") == len(store.arrays().pool.labels_N) == 148
+    assert not {row["row_id"] for row in rejects} & set(store.row_ids())
+
+
+def test_a_store_made_from_other_data_is_refused(environment: Environment, images: Path) -> None:
+    built = parts.build(trial(IMAGES))
+    embed_it(built, environment)
+    (images / "train/dark/new.png").write_bytes((images / "train/dark/000.png").read_bytes())
+    with pytest.raises(StoreError, match="was made from other data"):
+        embed_it(built, environment)
+
+
+def test_an_embedding_that_is_not_finite_names_its_row(environment: Environment) -> None:
+    built = parts.build(trial(Part.of("digits", max_rows=20), Part(name="tests.ray.not_finite")))
+    with pytest.raises(DataError, match=r"row 'digits/\d+': its embedding by .* holds NaN"):
+        embed_it(built, environment)

@@ -1,0 +1,116 @@
+"""Experiments are public functions that return trials; what is none is refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from labelbench_ray import experiment
+from labelbench_ray.config import TINY_ROUNDS
+from labelbench_ray.errors import ConfigError
+
+HEAD = """
+from labelbench_ray.config import Trial, grid
+BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=5, budget=50)
+"""
+STUDY = """
+def study(seeds: int = 3) -> list[Trial]:
+    return grid(BASE, seed=range(seeds))
+"""
+SMOKE = """
+def smoke() -> "list[Trial]":
+    return [BASE]
+"""
+NO_EXPERIMENTS = """
+def _private() -> list[Trial]:
+    return [BASE]
+
+def needs(argument: int) -> list[Trial]:
+    return [BASE]
+
+def unannotated():
+    return [BASE]
+
+def other() -> list[int]:
+    return [1]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend("")  # what loading adds to the path is taken back after the test
+
+
+def write(tmp_path: Path, *parts: str, name: str = "study.py") -> str:
+    (tmp_path / name).write_text(HEAD + "".join(parts))
+    return str(tmp_path / name)
+
+
+def test_a_file_with_one_experiment_needs_no_name(tmp_path):
+    loaded = experiment.load(write(tmp_path, STUDY, NO_EXPERIMENTS))
+    assert loaded.name == "study.study"
+    assert [trial.seed for trial in loaded.trials] == [0, 1, 2]
+
+
+def test_a_file_with_two_needs_one(tmp_path):
+    file = write(tmp_path, STUDY, SMOKE, name="two.py")
+    assert experiment.load(f"{file}:smoke").name == "two.smoke"
+    with pytest.raises(ConfigError, match=r"two.py defines 2 experiments; name one of: .*two.py:smoke, .*two.py:study"):
+        experiment.load(file)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
+    with pytest.raises(ConfigError, match="'stdy'; did you mean 'study'"):
+        experiment.load(write(tmp_path, STUDY, SMOKE) + ":stdy")
+
+
+@pytest.mark.parametrize("name", ["_private", "needs", "unannotated", "other"])
+def test_a_function_that_is_no_experiment_cannot_be_named(tmp_path, name: str):
+    with pytest.raises(ConfigError, match=f"no experiment .* called '{name}'"):
+        experiment.load(write(tmp_path, STUDY, NO_EXPERIMENTS) + f":{name}")
+
+
+def test_an_experiment_that_is_imported_belongs_to_its_own_file(tmp_path):
+    write(tmp_path, SMOKE, name="borrowed_experiments.py")
+    file = write(tmp_path, "from borrowed_experiments import smoke\n", STUDY, name="borrower.py")
+    assert experiment.load(file).name == "borrower.study"
+
+
+def test_a_file_without_any_says_what_one_is(tmp_path):
+    with pytest.raises(ConfigError, match=r"defines no experiment: a public function annotated `-> list\[Trial\]`"):
+        experiment.load(write(tmp_path, NO_EXPERIMENTS))
+
+
+@pytest.mark.parametrize("text", ["nowhere.py", "nowhere.py:study", "study", "", ":study", "."])
+def test_a_file_that_is_not_there_is_named(text: str):
+    with pytest.raises(ConfigError, match=r"no experiment file at .*; give file\.py:function"):
+        experiment.load(text)
+
+
+@pytest.mark.parametrize("returned", ["[]", "None", "[BASE, 3]", "BASE", "(trial for trial in ())"])
+def test_what_is_no_list_of_trials_is_refused(tmp_path, returned: str):
+    file = write(tmp_path, f"def study() -> list[Trial]:\n    return {returned}\n")
+    with pytest.raises(ConfigError, match=r"study.py:study must return a list of at least one Trial"):
+        experiment.load(file)
+
+
+def test_helpers_with_annotations_that_only_a_type_checker_resolves_do_no_harm(tmp_path):
+    helper = "def helper() -> 'OnlyForTypeCheckers':\n    pass\n"
+    assert experiment.load(write(tmp_path, helper, STUDY)).name == "study.study"
+
+
+def test_shrinking_makes_it_tiny(tmp_path):
+    loaded = experiment.load(write(tmp_path, STUDY), shrink=True)
+    assert {trial.rounds for trial in loaded.trials} == {TINY_ROUNDS}
+    assert len(loaded.trials) == 3
+
+
+def test_parts_of_the_user_s_own_beside_the_experiment_can_be_imported(tmp_path):
+    package = tmp_path / "beside_experiments"
+    package.mkdir()
+    (package / "__init__.py").write_text("SEED = 7\n")
+    file = write(
+        tmp_path,
+        "from beside_experiments import SEED\n",
+        "def study() -> list[Trial]:\n    return grid(BASE, seed=[SEED])\n",
+    )
+    assert experiment.load(file).trials[0].seed == 7

@@ -1,0 +1,111 @@
+"""Fingerprints name results: what changes the numbers changes them, and nothing else does."""
+
+import pytest
+
+from labelbench_ray import parts
+from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.errors import ConfigError
+from tests.samples import write_module
+
+BASE = Trial(
+    dataset=Part(name="digits"), encoder=Part(name="pixels"), strategy=Part(name="random"), seed=0, rounds=8, budget=25
+)
+FINGERPRINT = "cd1515c994d32f27"
+EMBEDDING = "6d9b4804cd0a1a44"
+
+
+def fingerprint(**fields: object) -> str:
+    return parts.build(vary(BASE, **fields)).fingerprint
+
+
+def test_the_fingerprint_stays_what_it_is():
+    """A change here orphans every ledger and store that users have; raise a plug-in's version to mean that."""
+    built = parts.build(BASE)
+    assert (built.fingerprint, built.embedding) == (FINGERPRINT, EMBEDDING)
+
+
+def test_more_rounds_are_the_same_trial():
+    assert fingerprint(rounds=9) == fingerprint()
+
+
+CHANGES = {
+    "dataset": Part.of("digits", max_rows=100),
+    "encoder": Part.of("pixels", size=4),
+    "strategy": "margin",
+    "seed": 1,
+    "budget": 26,
+    "proxy": "shallow",
+    "trainer": "logistic",
+    "corrupter": "uniform_noise",
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_every_other_field_makes_another_trial(field: str):
+    assert fingerprint(**{field: CHANGES[field]}) != fingerprint()
+
+
+def test_the_first_batch_s_strategy_makes_another_trial(tmp_path, monkeypatch):
+    path = write_module(tmp_path, "first", COLD.format(version=1), monkeypatch)
+    assert fingerprint(first_batch=path) != fingerprint()
+
+
+def test_every_field_is_covered_here():
+    assert set(CHANGES) | {"rounds", "first_batch"} == set(Trial.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "implicit", "explicit"),
+    [
+        ("trainer", "supervised", Part.of("supervised", epochs=30, mixup=0.2)),
+        ("dataset", "digits", Part.of("digits", max_rows=None)),
+        ("corrupter", "uniform_noise", Part.of("uniform_noise", fraction=0.1, seed=321)),
+        ("encoder", "pixels", Part.of("pixels", size=8.0)),
+    ],
+)
+def test_a_default_that_is_spelt_out_is_the_same_trial(field: str, implicit: str, explicit: Part):
+    assert fingerprint(**{field: implicit}) == fingerprint(**{field: explicit})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("dataset", Part.of("digits", max_rows=100)), ("encoder", Part.of("pixels", size=4))]
+)
+def test_another_data_set_or_encoder_reads_another_store(field: str, value: Part):
+    assert parts.build(vary(BASE, **{field: value})).embedding != parts.build(BASE).embedding
+
+
+def test_trials_that_differ_in_the_rest_share_a_store():
+    other = vary(BASE, strategy="margin", seed=3, budget=7, trainer="logistic", corrupter="uniform_noise")
+    assert parts.build(other).embedding == parts.build(BASE).embedding
+
+
+COLD = """
+import numpy as np
+from labelbench_ray.strategies import RowStrategy
+
+class Cold(RowStrategy):
+    version = {version}
+    cold_start = True
+
+    def score(self, block):
+        return np.zeros(len(block.ids_B))
+"""
+
+
+def test_a_plug_in_s_version_makes_another_trial(tmp_path, monkeypatch):
+    names = []
+    for version in (1, 2):
+        path = write_module(tmp_path, "versioned", COLD.format(version=version), monkeypatch)
+        names.append(fingerprint(strategy=path))
+        (tmp_path / "user_versioned" / "part.py").unlink()
+    assert names[0] != names[1]
+
+
+def test_a_first_batch_that_needs_a_proxy_is_refused():
+    with pytest.raises(ConfigError, match=r"first_batch: margin .*use 'random'"):
+        fingerprint(first_batch="margin")
+
+
+def test_a_trainer_that_cannot_fit_the_proxy_is_refused_when_the_parts_are_built():
+    with pytest.raises(ConfigError, match="logistic fits the proxy 'linear' only, not 'shallow'"):
+        fingerprint(trainer="logistic", proxy="shallow")
