@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -199,7 +200,8 @@ def main() -> None:
 
 
 def _refused(error: ValueError) -> int:
+    text = f"{error.title}: {plugins.explain(error)}" if isinstance(error, ValidationError) else str(error)
     Console(stderr=True, width=None if sys.stderr.isatty() else 120).print(
-        f"error: {error}", style="red", markup=False, soft_wrap=True, highlight=False
+        f"error: {text}", style="red", markup=False, soft_wrap=True, highlight=False
     )
     return 2

@@ -1,5 +1,6 @@
 """`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -112,49 +113,44 @@ def run(plan: Plan, environment: Environment, console: Console) -> int:
             entries=tuple(Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials),
         ),
     )
-    mirror = Mirror(environment.tracking_uri, plan.experiment.name, environment.runs / "mlartifacts")
-    for trial in plan.trials:
-        if trial.done:
-            mirror.submit(plan.folder / trial.parts.fingerprint)
-    if plan.missing or not all(store.done for store in plan.stores):
-        failed = _run_missing(plan, environment, console, mirror)
-    else:
-        console.print(f"all {len(plan.trials)} trials are done; nothing to run")
-        failed = 0
-    page = write_report(plan.folder, plan.folder / "report.html", console)
-    mirror.submit(page)
-    if problem := mirror.finish(MIRROR_SECONDS):
-        console.print(
-            f"{problem}. Nothing is lost: the next `labelbench run` writes what is missing there",
-            style="yellow",
-            markup=False,
-        )
-    return 1 if failed else 0
+    needs_ray = bool(plan.missing) or not all(store.done for store in plan.stores)
+    with connected(environment.address) if needs_ray else nullcontext():
+        mirror = Mirror(environment.tracking_uri, plan.experiment.name, environment.runs / "mlartifacts")
+        try:
+            unfinished = _run_missing(plan, environment, console, mirror) if needs_ray else 0
+            if not needs_ray:
+                console.print(f"all {len(plan.trials)} trials are done; nothing to run")
+            for trial in plan.trials:
+                if trial.done:
+                    mirror.submit(plan.folder / trial.parts.fingerprint)
+            mirror.submit(write_report(plan.folder, plan.folder / "report.html", console))
+        finally:
+            # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
+            if problem := mirror.finish(MIRROR_SECONDS):
+                console.print(
+                    f"{problem}. Nothing is lost: the next `labelbench run` writes what is missing there",
+                    style="yellow",
+                    markup=False,
+                )
+    return 1 if unfinished else 0
 
 
 def _run_missing(plan: Plan, environment: Environment, console: Console, mirror: Mirror) -> int:
-    with connected(environment.address):
-        stores = make_stores(plan, environment, console)
-        jobs = [
-            job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
-            for trial in plan.missing
-        ]
-        if not jobs:
-            return 0
-        for store in stores.values():
-            store.arrays()
-        with meter(console, "starting workers") as shown:
-            follower = Follower(
-                shown,
-                mirror,
-                {each.directory: each.trial.rounds for each in jobs},
-                {
-                    each.directory: trial.rounds_done
-                    for each, trial in zip(jobs, plan.missing, strict=True)
-                    if trial.rounds_done
-                },
-            )
-            sweep(jobs, plan.folder, environment, follower)
+    """Embed, then sweep; returns how many trials failed or did not finish."""
+    stores = make_stores(plan, environment, console)
+    jobs = [
+        job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
+        for trial in plan.missing
+    ]
+    if not jobs:
+        return 0
+    for store in stores.values():
+        store.arrays()
+    with meter(console, "starting workers") as shown:
+        rounds = {each.directory: each.trial.rounds for each in jobs}
+        done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
+        follower = Follower(shown, mirror, rounds, done)
+        sweep(jobs, plan.folder, environment, follower)
     unfinished = len(jobs) - len(follower.ended)
     console.print(
         f"{len(follower.ended) - len(follower.failed)} trials done, {len(follower.failed)} failed, {unfinished} not "

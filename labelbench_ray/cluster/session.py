@@ -1,5 +1,6 @@
 """Connecting to Ray: a cluster by address, or a local one for as long as the command runs."""
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -44,4 +45,5 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()  # what refers to Ray must go before Ray does
         ray.shutdown()

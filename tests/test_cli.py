@@ -1,0 +1,113 @@
+"""The command line: what a newcomer's mistakes get, and that plan and list start nothing."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from labelbench_ray import cli
+
+QUICKSTART = str(Path(__file__).parent.parent / "experiments/quickstart.py")
+EXPERIMENT = """
+from labelbench_ray.config import Part, Trial
+
+def one() -> list[Trial]:
+    return [Trial(**{fields})]
+"""
+FIELDS = {"dataset": "digits", "encoder": "pixels", "strategy": "random", "seed": 0, "rounds": 2, "budget": 10}
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run `labelbench ...` in an empty folder; returns (exit status, what was printed, what went to stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["labelbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+def experiment(tmp_path: Path, **fields: object) -> str:
+    path = tmp_path / "mine.py"
+    path.write_text(EXPERIMENT.replace("{fields}", repr(FIELDS | fields)))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"strategy": "margn"}, "no strategy called 'margn'; did you mean 'margin'?"),
+        ({"dataset": "digit"}, "no dataset called 'digit'; did you mean 'digits'?"),
+        (
+            {"trainer": {"name": "logistic", "settings": {"l3": 1}}},
+            "no setting of Logistic called 'l3'; did you mean 'l2'?",
+        ),
+        ({"buget": 3}, "no setting of Trial called 'buget'; did you mean 'budget'?"),
+        ({"rounds": 0}, "rounds: Input should be greater than 0"),
+        ({"budget": 700}, "2 rounds of 700 labels are 1400, the pool has 1257 rows; lower `rounds` or `budget`"),
+        ({"encoder": "sentence"}, "embeds texts, the data set digits holds images"),
+        ({"first_batch": "margin"}, "first_batch: margin needs labels"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_request_that_cannot_be_meant_is_refused_in_one_line(command, tmp_path, verb: str, fields: dict, says: str):
+    status, _, errors = command(verb, experiment(tmp_path, **fields))
+    assert status == 2
+    assert errors.startswith("error: ")
+    assert says in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_data_that_is_not_there_is_told_by_plan_and_refused_by_run(command, tmp_path):
+    path = experiment(tmp_path, dataset="cifar10", encoder={"name": "pixels", "settings": {"size": 32}})
+    status, printed, _ = command("plan", path)
+    assert status == 0
+    assert "to be provided" in printed
+    status, _, errors = command("run", path)
+    assert status == 2
+    assert "--data-root" in errors
+
+
+def test_plan_says_what_would_run(command):
+    status, printed, _ = command("plan", QUICKSTART)
+    assert status == 0
+    assert "quickstart.quickstart: 40 trials, 0 done, 40 to run, which buy 12,000 labels in all" in printed
+    assert "pool 1,257, validation 180, test 360; 64 dimensions" in printed
+
+
+def test_plan_takes_the_experiment_written_for_a_cluster(command):
+    status, printed, _ = command("plan", QUICKSTART.replace("quickstart", "imagenet"))
+    assert status == 0
+    assert "16 trials" in printed
+    assert "to be provided" in printed
+
+
+@pytest.mark.parametrize("kind", ["strategies", "trainers", "proxies", "encoders", "datasets", "corrupters"])
+def test_list_names_every_plug_in(command, kind: str):
+    status, printed, _ = command("list", kind)
+    assert status == 0
+    files = (Path(cli.__file__).parent / kind).glob("[a-z]*.py")
+    assert all(file.stem in printed for file in files)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("plan",), "Missing argument 'EXPERIMENT'"),
+        (("plan", "nowhere.py"), "no experiment file at 'nowhere.py'"),
+        (("list", "strategy"), "'strategy' is not one of"),
+        (("report", "nowhere"), "does not exist"),
+        (("run", QUICKSTART, "--max-reject-fraction", "2"), "2.0 is not in the range"),
+        (("run", QUICKSTART + ":slowstart"), "no experiment in"),
+    ],
+)
+def test_a_wrong_command_line_exits_2(command, words: tuple[str, ...], says: str):
+    status, _, errors = command(*words)
+    assert status == 2
+    assert says in errors
