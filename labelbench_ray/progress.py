@@ -20,16 +20,24 @@ class Meter:
     console: Console
     bar: Progress
     task: Any
-    start: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
+    began: tuple[float, float] | None = None
+    """When the first work was done, and how much: what came before is starting up, and says nothing of the speed."""
 
     def show(self, done: float, total: float, words: str) -> None:
         """Bring the display up to date."""
         self.bar.update(self.task, completed=done, total=total, description=words)
-        if not self.console.is_terminal and time.monotonic() - self.printed >= QUIET_SECONDS:
-            self.printed = time.monotonic()
-            left = (self.printed - self.start) / done * (total - done) if done else 0.0
-            self.console.print(f"{words}: {done:g} of {total:g}, {duration(left)} left")
+        now = time.monotonic()
+        if self.began is None and done:
+            self.began = (now, done)
+        if not self.console.is_terminal and now - self.printed >= QUIET_SECONDS:
+            self.printed = now
+            self.console.print(f"{words}: {done:g} of {total:g}{self._left(now, done, total)}", highlight=False)
+
+    def _left(self, now: float, done: float, total: float) -> str:
+        if self.began is None or done <= self.began[1]:
+            return ""
+        return f", {duration((now - self.began[0]) / (done - self.began[1]) * (total - done))} left"
 
 
 @contextmanager

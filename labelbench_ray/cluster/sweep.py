@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+import ray
 from ray import tune
 from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 from ray.util import get_current_placement_group
@@ -21,6 +22,7 @@ from labelbench_ray import parts
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial
 from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger import Failure, Header, Ledger
 from labelbench_ray.loop import Loop, OpenView, in_process
 from labelbench_ray.store import Embedded, EmbeddingStore
@@ -67,6 +69,8 @@ def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener:
     shutil.rmtree(scratch, ignore_errors=True)
     bundles: list[dict[str, int | float]] = [{"CPU": environment.cpus_per_trial, "GPU": environment.gpus_per_trial}]
     bundles += [{"CPU": 1}] * max(job.scorers for job in jobs)
+    if environment.address is None:
+        _check_fits(bundles)
     tuner = Tuner(
         tune.with_resources(run_job, PlacementGroupFactory(bundles)),
         param_space={"job": tune.grid_search(list(jobs))},
@@ -83,6 +87,18 @@ def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener:
         tuner.fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check_fits(bundles: Sequence[dict[str, int | float]]) -> None:
+    """Refuse a trial that this machine can never start; a cluster may grow, so there it waits."""
+    have = ray.cluster_resources()
+    for resource in ("CPU", "GPU"):
+        needed = sum(bundle.get(resource, 0) for bundle in bundles)
+        if needed > have.get(resource, 0):
+            raise ConfigError(
+                f"a trial asks for {needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, and one CPU a scorer), "
+                f"this machine has {have.get(resource, 0):g}; ask for less, or give a larger cluster's --address"
+            )
 
 
 def run_job(config: dict[str, Any]) -> None:

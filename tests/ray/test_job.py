@@ -68,11 +68,9 @@ def test_an_experiment_runs_as_a_job(head: Cluster, tmp_path: Path) -> None:
     working_dir = tmp_path / "work"
     (working_dir / "experiments").mkdir(parents=True)
     shutil.copy(ROOT / "experiments/quickstart.py", working_dir / "experiments")
+    folders = ("--runs", str(tmp_path / "runs"), "--store", str(tmp_path / "store"))
     for _ in range(30):
-        done = submit(
-            head, working_dir, "labelbench", "run", "experiments/quickstart.py", "--tiny", "--runs", str(tmp_path / "runs"),
-            "--store", str(tmp_path / "store"),
-        )  # fmt: skip
+        done = submit(head, working_dir, "labelbench", "run", "experiments/quickstart.py", "--tiny", *folders)
         if "Failed to connect" not in done.stderr + done.stdout:
             break
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger import Ledger, RoundRecord, read_history
 from labelbench_ray.loop import Loop, in_process
 from labelbench_ray.store import EmbeddingStore
@@ -149,6 +150,12 @@ def test_mlflow_being_down_loses_nothing(
     assert ran.status == 0
     assert "MLflow at http://127.0.0.1:9 did not take" in ran.printed
     assert len(read_history(folder(environment, BASE)).records) == 2
+
+
+def test_a_trial_that_never_fits_is_refused(run_trials: Run, environment: Environment) -> None:
+    object.__setattr__(environment, "cpus_per_trial", 64.0)
+    with pytest.raises(ConfigError, match=r"a trial asks for 64 CPUs .* this machine has 4"):
+        run_trials([BASE])
 
 
 def test_scorers_in_a_sweep_choose_the_same(run_trials: Run, environment: Environment, tmp_path: Path) -> None:
