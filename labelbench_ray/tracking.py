@@ -33,6 +33,8 @@ from labelbench_ray.ledger import History, read_history
 FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""MLflow's page then opens with curves of runs, not with traces of prompts."""
 BATCH = 1000
 """MLflow takes this many metrics a call."""
 SQLITE = "sqlite:///"
@@ -166,7 +168,7 @@ def open_book(uri: str, experiment: str, artifacts: Path) -> Book:
     found = client.get_experiment_by_name(experiment)
     if found is None:
         location = artifacts.resolve().as_uri() if uri.startswith(SQLITE) else None
-        found = client.get_experiment(client.create_experiment(experiment, artifact_location=location))
+        found = client.get_experiment(client.create_experiment(experiment, location, KIND))
     return Book(client, found)
 
 
