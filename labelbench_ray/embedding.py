@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,12 @@ from labelbench_ray.atomic import publish
 from labelbench_ray.datasets import SPLITS, Records, Source
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.errors import DataError, StoreError
-from labelbench_ray.parts import Parts
 from labelbench_ray.shards import LoadedShard, ShardRows, load_shard, rejects_bytes, shard_bytes
 from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+
+if TYPE_CHECKING:
+    # At run time it would have every worker import torch and the trainers, some seconds each.
+    from labelbench_ray.parts import Parts
 
 Work = tuple[str, int]
 """(split, number) of a shard."""
@@ -139,7 +143,7 @@ def check_rejects(made: Iterable[Made], total: int, limit: float) -> int:
 
 
 def close_store(
-    parts: Parts, source: Source, weights: str, directory: Path, made: Sequence[Made], seconds: float
+    parts: "Parts", source: Source, weights: str, directory: Path, made: Sequence[Made], seconds: float
 ) -> None:
     """Write `rejects.parquet` and then the manifest, once every shard is there."""
     for split in SPLITS:

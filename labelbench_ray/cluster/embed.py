@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ray
@@ -35,8 +35,11 @@ from labelbench_ray.embedding import (
 from labelbench_ray.encoders import Device
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import DataError
-from labelbench_ray.parts import Parts
 from labelbench_ray.store import EmbeddingStore, ShardEntry
+
+if TYPE_CHECKING:
+    # At run time it would have every worker import torch and the trainers, some seconds each.
+    from labelbench_ray.parts import Parts
 
 SHARD_ROWS = 1024
 # Actors that took whole CPUs would starve the tasks that feed them; the operating system shares the cores well enough.
@@ -48,7 +51,7 @@ Progress = Callable[[int, int], None]
 """(rows done, rows in all)"""
 
 
-def embed(parts: Parts, environment: Environment, progress: Progress) -> EmbeddingStore:
+def embed(parts: "Parts", environment: Environment, progress: Progress) -> EmbeddingStore:
     """The trial's embedding store; embeds what is missing, and nothing when nothing is.
 
     Raises:
@@ -67,7 +70,7 @@ def embed(parts: Parts, environment: Environment, progress: Progress) -> Embeddi
 
 
 def _make_store(
-    parts: Parts, source: Source, weights: str, environment: Environment, directory: Path, progress: Progress
+    parts: "Parts", source: Source, weights: str, environment: Environment, directory: Path, progress: Progress
 ) -> None:
     start = time.monotonic()
     device: Device = "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
