@@ -1,6 +1,6 @@
 """ImageNet with open_clip ViT-B-32 on a cluster with GPUs, LabelBench's grid: 8 rounds of 50,000 labels.
 
-labelbench run experiments/imagenet.py --data-root DIR --address auto --gpus-per-trial 0.25
+labelbench run experiments/imagenet.py --data-root DIR --address auto
 DIR/imagenet holds train/<class>/ and val/<class>/; the weights are downloaded where they are not cached.
 """
 

@@ -3,7 +3,7 @@
 The command line takes an experiment, and where and how to run it; never a setting that changes the numbers.
 
 Exit status: 0 when everything asked for is done, 1 when a trial failed (the others ran and are kept), 2 when the
-request is wrong and nothing was started.
+request is wrong.
 """
 
 import functools
@@ -16,9 +16,11 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from labelbench_ray import corrupters, datasets, encoders, experiment, plan, plugins, proxies, strategies, trainers
 from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError, UserError
 from labelbench_ray.plugins import Plugin
 
 ROOMS: dict[str, tuple[type[Plugin], str]] = {
@@ -30,30 +32,28 @@ ROOMS: dict[str, tuple[type[Plugin], str]] = {
     "corrupters": (corrupters.Corrupter, corrupters.PACKAGE),
 }
 FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def _option(name: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
+    variables = [f"LABELBENCH_{name.upper()}", *(["RAY_ADDRESS"] if name == "address" else [])]
+    return click.option(f"--{name.replace('_', '-')}", envvar=variables, show_envvar=True, **settings)
+
+
 ENVIRONMENT = (
-    click.option("--runs", type=FOLDER, default="runs", help="Where ledgers and reports lie."),
-    click.option("--store", type=FOLDER, default="store", help="Where embeddings lie."),
-    click.option("--data-root", type=FOLDER, default="data", help="Where data sets lie."),
-    click.option("--tracking-uri", help="MLflow's; default: sqlite in RUNS/mlflow.db."),
-    click.option("--address", envvar="RAY_ADDRESS", help="A Ray cluster; default: a local one while the command runs."),
-    click.option("--cpus-per-trial", type=click.FloatRange(0, min_open=True), default=1.0),
-    click.option(
-        "--gpus-per-trial", type=click.FloatRange(0), default=0.0, help="Fractions pack several trials on a GPU."
+    _option("runs", type=FOLDER, default="runs", help="Where ledgers and reports lie."),
+    _option("store", type=FOLDER, default="store", help="Where embeddings lie."),
+    _option("data_root", type=FOLDER, default="data", help="Where data sets lie."),
+    _option("tracking_uri", help="MLflow's; default: sqlite in RUNS/mlflow.db."),
+    _option("address", help="A Ray cluster; default: a local one while the command runs."),
+    _option(
+        "cpus_per_trial", type=click.FloatRange(0, min_open=True), default=1.0, help="CPUs reserved for each trial."
     ),
-    click.option(
-        "--scorers",
-        type=click.IntRange(0),
-        default=0,
-        help="Scorer actors of each trial whose pool is large; each takes a CPU.",
-    ),
-    click.option(
-        "--scorer-rows", type=click.IntRange(1), default=2_000_000, help="Rows from which on a pool is large."
-    ),
-    click.option(
-        "--max-reject-fraction",
-        type=click.FloatRange(0, 1),
-        default=0.01,
-        help="Share of the rows that may be undecodable.",
+    _option("gpus_per_trial", type=click.FloatRange(0), default=0.0, help="GPUs reserved; fractions share one."),
+    _option("encoder_actors", type=click.IntRange(1), help="Embedding actors; default: one a GPU, else one a core."),
+    _option("scorers", type=click.IntRange(0), default=0, help="Scorer actors of each trial whose pool is large."),
+    _option("scorer_rows", type=click.IntRange(1), default=2_000_000, help="Rows from which on a pool is large."),
+    _option(
+        "max_reject_fraction", type=click.FloatRange(0, 1), default=0.01, help="Share of rows that may be undecodable."
     ),
 )
 
@@ -84,7 +84,7 @@ def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
 
 @click.group(
     help=__doc__,
-    context_settings={"auto_envvar_prefix": "LABELBENCH", "show_default": True, "help_option_names": ["-h", "--help"]},
+    context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="labelbench-ray")
 def app() -> None:
@@ -105,7 +105,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
             str(trial.strategy),
             str(trial.seed),
             f"{each.rounds_done} of {trial.rounds}",
-            each.note,
+            Text(each.note),
         )
     console.print(trials)
     for line in plan.describe(planned):
@@ -140,7 +140,9 @@ def run(name: str, tiny: bool, environment: Environment) -> int:
     status = job.run(planned, environment, console)
     if environment.tracking_uri.startswith("sqlite:"):
         console.print(
-            f"MLflow: mlflow ui --backend-store-uri {environment.tracking_uri}", soft_wrap=True, highlight=False
+            f"MLflow: {sys.executable} -m mlflow ui --backend-store-uri {environment.tracking_uri}",
+            soft_wrap=True,
+            highlight=False,
         )
     return status
 
@@ -178,9 +180,16 @@ def list_command(kind: str) -> int:
     base, package = ROOMS[kind]
     table = Table("name", "settings", "what", box=None, pad_edge=False)
     for name in plugins.names(package):
-        plugin = plugins.load(base, package, name)
-        settings = ", ".join(f"{field}={info.default}" for field, info in plugin.model_fields.items())
-        table.add_row(name, settings, (plugin.__doc__ or "").strip().splitlines()[0])
+        try:
+            plugin = plugins.load(base, package, name)
+        except ConfigError as error:  # it needs a package that is not installed
+            table.add_row(name, "", Text(str(error)))
+            continue
+        settings = ", ".join(
+            f"{field}{' (required)' if info.is_required() else f'={info.default}'}"
+            for field, info in plugin.model_fields.items()
+        )
+        table.add_row(name, Text(settings), (plugin.__doc__ or "").strip().splitlines()[0])
     console.print(table)
     return 0
 
@@ -194,12 +203,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit("interrupted; what is recorded is kept, and the same command goes on from there")
-    except ValueError as error:
+    except (UserError, ValidationError) as error:
         sys.exit(_refused(error))
+    except OSError as error:
+        sys.exit(f"{type(error).__name__}: {error}; what is recorded is kept, and the same command goes on from there")
     sys.exit(status)
 
 
-def _refused(error: ValueError) -> int:
+def _refused(error: UserError | ValidationError) -> int:
     text = f"{error.title}: {plugins.explain(error)}" if isinstance(error, ValidationError) else str(error)
     Console(stderr=True, width=None if sys.stderr.isatty() else 120).print(
         f"error: {text}", style="red", markup=False, soft_wrap=True, highlight=False

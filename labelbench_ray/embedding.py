@@ -4,13 +4,15 @@ A shard is a stretch of consecutive rows of one split. Whoever embeds it writes 
 on with the shards that are missing; the manifest is written last, and without it there is no store.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins
@@ -90,12 +92,9 @@ def embed_shard(shard: DecodedShard, network: Network, job: Job, item: Work) -> 
     """Embed a shard and write its file.
 
     Raises:
-        DataError: an embedding is not finite, or a row_id is repeated; names the row.
+        DataError: an embedding is not finite; names the row.
     """
     row_ids = list(shard.row_ids)
-    for before, after in pairwise(row_ids):
-        if before == after:
-            raise DataError(f"row_id {after!r} is repeated; ids are the keys of rows and must be distinct; rename one")
     embeddings_BD = network.embed(shard.decoded) if row_ids else np.empty((0, 1), np.float32)
     with np.errstate(over="ignore"):
         half_BD = embeddings_BD.astype(np.float16)
@@ -130,16 +129,14 @@ def _made(item: Work, shard: LoadedShard) -> Made:
     return Made(entry, rows.embeddings_BD.shape[1], shard.compute, rows.rejects)
 
 
-def check_rejects(made: Iterable[Made], total: int, limit: float) -> int:
-    """How many rows were rejected so far; `DataError` once that is more than `limit` of all rows."""
-    rejects = [item for shard in made for item in shard.rejects.items()]
+def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) -> None:
+    """`DataError` once the rejected rows (row_id, reason) are more than `limit` of all rows."""
     if len(rejects) > limit * total:
         row_id, reason = rejects[0]
         raise DataError(
             f"{len(rejects)} of {total} rows cannot be decoded, more than --max-reject-fraction {limit} allows; the "
             f"first: {row_id!r}: {reason}"
         )
-    return len(rejects)
 
 
 def close_store(
@@ -151,6 +148,7 @@ def close_store(
             raise DataError(
                 f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
             )
+    check_row_ids(directory, made)
     compute = sorted({shard.compute for shard in made if shard.entry.rows})
     if len(compute) != 1:
         raise StoreError(
@@ -176,6 +174,22 @@ def close_store(
     publish(directory / "manifest.json", manifest.model_dump_json(indent=1).encode())
     for draft in (directory / "shards").glob(".*.draft"):
         draft.unlink(missing_ok=True)
+
+
+def check_row_ids(directory: Path, made: Sequence[Made]) -> None:
+    """Refuse a split in which two rows have the same key; reads the keys alone."""
+    for split in SPLITS:
+        files = [directory / shard.entry.file for shard in made if shard.entry.split == split and shard.entry.rows]
+        row_ids = pa.chunked_array(
+            [pq.read_table(file, columns=["row_id"]).column("row_id").combine_chunks() for file in files]
+        )
+        if pc.count_distinct(row_ids).as_py() < len(row_ids):
+            counts = pc.value_counts(row_ids)
+            twice = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]
+            raise DataError(
+                f"row_id {twice.as_py()!r} is repeated in the split {split!r}; ids are the keys of rows and must be "
+                "distinct; rename one"
+            )
 
 
 def check_store(store: EmbeddingStore, source: Source, weights: str) -> EmbeddingStore:

@@ -15,6 +15,8 @@ class Environment:
     address: str | None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0
+    encoder_actors: int | None = None
+    """Embedding actors; None: one for each GPU of the cluster, else one for each core."""
     scorers: int = 0
     """Scorer actors of each trial whose pool is large."""
     scorer_rows: int = 2_000_000

@@ -1,34 +1,38 @@
 """The user's mistakes, one class a place: each message says the value, the rule and the mend.
 
-All refine `ValueError` and take one string, so that they survive the pickling between Ray processes. Broken
-invariants of our own are `assert`s instead.
+All refine `UserError`, a `ValueError`, and take one string, so that they survive the pickling between Ray processes.
+Broken invariants of our own are `assert`s instead.
 """
 
 import difflib
 from collections.abc import Iterable
 
 
-class ConfigError(ValueError):
+class UserError(ValueError):
+    """Base of them all: the command line shows the text alone, and exits with status 2."""
+
+
+class ConfigError(UserError):
     """A request that cannot be meant: an unknown name or setting, a value out of range."""
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """A data set that is not what it says: a missing column, an unknown label, an empty split."""
 
 
-class NotProvidedError(ValueError):
+class NotProvidedError(UserError):
     """Data or weights that are not on this machine yet; a plan goes on without them, a run cannot."""
 
 
-class StoreError(ValueError):
+class StoreError(UserError):
     """An embedding store that is cut short or was made from something else."""
 
 
-class LedgerError(ValueError):
+class LedgerError(UserError):
     """A trial's record that is damaged, repeated, over budget or of another trial."""
 
 
-class BudgetError(ValueError):
+class BudgetError(UserError):
     """More labels were asked for than the trial pays for."""
 
 

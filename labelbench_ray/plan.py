@@ -41,9 +41,15 @@ class PlannedStore:
     """Any trial that reads it."""
     rows: Mapping[str, int]
     """By split; empty when the data are to be provided."""
-    done: bool
+    content: str
+    """Its content hash, "" while it is not embedded."""
     to_be_provided: tuple[str, ...]
     """What must be put on this machine first: data, weights."""
+
+    @property
+    def done(self) -> bool:
+        """It is embedded."""
+        return bool(self.content)
 
     @property
     def bytes(self) -> int:
@@ -79,10 +85,15 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     stores = {key: _planned_store(key, example, environment) for key, example in reversed(examples.items())}
     for each in built:
         _check_budget(each.trial, stores[each.embedding])
-    return Plan(experiment, folder, tuple(_planned_trial(each, folder) for each in built), tuple(stores.values()))
+    return Plan(
+        experiment,
+        folder,
+        tuple(_planned_trial(each, folder, stores[each.embedding].content) for each in built),
+        tuple(stores.values()),
+    )
 
 
-def _planned_trial(built: Parts, folder: Path) -> PlannedTrial:
+def _planned_trial(built: Parts, folder: Path, content: str) -> PlannedTrial:
     directory = folder / built.fingerprint
     if not (directory / "trial.json").exists():
         return PlannedTrial(built, 0, "")
@@ -90,6 +101,11 @@ def _planned_trial(built: Parts, folder: Path) -> PlannedTrial:
         history = read_history(directory)
     except LedgerError as error:
         return PlannedTrial(built, 0, str(error))
+    header = history.header
+    if header.fingerprint != built.fingerprint:
+        return PlannedTrial(built, 0, f"{directory} holds the trial {header.fingerprint}; move it back")
+    if content and header.store != content:
+        return PlannedTrial(built, 0, f"{directory} was made from another store; delete it to start the trial again")
     return PlannedTrial(built, len(history.records), history.failure.error if history.failure else "")
 
 
@@ -105,11 +121,12 @@ def _planned_store(key: str, example: Parts, environment: Environment) -> Planne
         example.encoder.weights()
     except NotProvidedError as error:
         missing.append(str(error))
-    done = (environment.store / key / "manifest.json").exists()
-    if done:
+    content = ""
+    if (environment.store / key / "manifest.json").exists():
         manifest = EmbeddingStore.open(environment.store / key).manifest
+        content = manifest.content
         rows = {name: manifest.count(name) for name in ("pool", "validation", "test")}
-    return PlannedStore(key, example, rows, done, tuple(missing))
+    return PlannedStore(key, example, rows, content, tuple(missing))
 
 
 def _check_budget(trial: Trial, store: PlannedStore) -> None:
@@ -135,7 +152,7 @@ def _longest(built: Iterable[Parts]) -> list[Parts]:
 def describe(planned: Plan) -> list[str]:
     """The plan's sums in plain words, one line each."""
     done = len(planned.trials) - len(planned.missing)
-    labels = sum(trial.parts.trial.rounds * trial.parts.trial.budget for trial in planned.missing)
+    labels = sum((trial.parts.trial.rounds - trial.rounds_done) * trial.parts.trial.budget for trial in planned.missing)
     lines = [
         f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {len(planned.missing)} to run, which "
         f"buy {labels:,} labels in all"

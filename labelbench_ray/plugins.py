@@ -133,4 +133,4 @@ def recipe(name: str, plugin: Plugin) -> dict[str, JsonValue]:
 def importable(path: str) -> None:
     """Let plug-ins named by module path be found in `path`, here and in the workers that inherit `sys.path`."""
     if path not in sys.path:
-        sys.path.insert(0, path)
+        sys.path.append(path)

@@ -53,7 +53,8 @@ class Follower:
 
     def _end(self, job: Job) -> None:
         self.ended.add(job.directory)
-        self.mirror.submit(job.directory)
+        if (job.directory / "trial.json").is_file():
+            self.mirror.submit(job.directory)
         self._show()
 
     def _show(self) -> None:
@@ -76,6 +77,8 @@ def provide(plan: Plan, environment: Environment) -> None:
         NotProvidedError: some are not.
     """
     for store in plan.stores:
+        if store.done:
+            continue
         store.example.dataset.open(environment.data_root)
         store.example.encoder.provide()
         store.example.encoder.weights()
@@ -87,7 +90,11 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
     for store in plan.stores:
         trial = store.example.trial
         with meter(console, "embedding, rows") as shown:
-            made[store.key] = embed(store.example, environment, partial(shown.show, words="embedding, rows"))
+            if store.done and store.to_be_provided:
+                # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
+                made[store.key] = EmbeddingStore.open(environment.store / store.key)
+            else:
+                made[store.key] = embed(store.example, environment, partial(shown.show, words="embedding, rows"))
         manifest = made[store.key].manifest
         console.print(
             f"embedded {trial.dataset} with {trial.encoder}: {manifest.count('pool')} rows of {manifest.dimensions} "
@@ -156,6 +163,8 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
         f"{len(follower.ended) - len(follower.failed)} trials done, {len(follower.failed)} failed, {unfinished} not "
         f"finished; {len(plan.trials) - len(jobs)} were done before"
     )
+    if unfinished and not follower.failed:
+        console.print("interrupted; what is recorded is kept, and the same command goes on from there", style="yellow")
     return len(follower.failed) + unfinished
 
 

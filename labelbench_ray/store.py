@@ -145,9 +145,19 @@ class EmbeddingStore:
             folder.parent.mkdir(exist_ok=True)
             with locked(folder.parent / "lock"):
                 if not folder.is_dir():
+                    for draft in folder.parent.glob(".*.draft"):  # of killed processes: we hold the lock
+                        shutil.rmtree(draft)
                     self._make_arrays(folder)
+        try:
+            return self._mapped(folder)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{folder}: {error}; delete it to have it made again") from error
+
+    def _mapped(self, folder: Path) -> Embedded:
         splits = {
-            split: SplitArrays(np.load(folder / f"{split}.npy", mmap_mode="r"), np.load(folder / f"{split}-labels.npy"))
+            split: SplitArrays(
+                np.load(folder / f"{split}.npy", mmap_mode="r"), np.load(folder / f"{split}-labels.npy", mmap_mode="r")
+            )
             for split in SPLITS
         }
         standardization = Standardization(np.load(folder / "mean.npy"), np.load(folder / "scale.npy"))
@@ -158,7 +168,6 @@ class EmbeddingStore:
 
     def _make_arrays(self, folder: Path) -> None:
         draft = folder.with_name(f".{folder.name}.{os.getpid()}.draft")
-        shutil.rmtree(draft, ignore_errors=True)  # of a killed process that had our id
         draft.mkdir()
         try:
             for split in SPLITS:

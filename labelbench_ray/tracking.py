@@ -14,7 +14,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 # Before MLflow is imported: its own retries would wait for minutes, and it would report usage over the network.
@@ -26,8 +27,9 @@ from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
+from labelbench_ray import parts
 from labelbench_ray.atomic import locked
-from labelbench_ray.config import Trial
+from labelbench_ray.config import Part, Trial
 from labelbench_ray.ledger import History, read_history
 
 FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
@@ -47,7 +49,9 @@ class Mirror:
         """`artifacts`: where a local sqlite store keeps its artifacts; a server has a place of its own."""
         self._uri, self._experiment, self._artifacts = tracking_uri, experiment, artifacts
         self._waiting: queue.Queue[Path | None] = queue.Queue()
-        self._problems: dict[Path, str] = {}
+        self._book: Book | None = None
+        self._kept: list[Path] = []
+        self._problem = ""
         self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
         self._thread.start()
 
@@ -59,26 +63,39 @@ class Mirror:
         """Wait until all is written, at most so long; returns what is wrong in one line, "" when nothing is."""
         self._waiting.put(None)
         self._thread.join(seconds)
+        if self._problem:
+            return f"MLflow at {self._uri} did not take everything: {self._problem}"
         if self._thread.is_alive():
             return f"MLflow at {self._uri} is slow: {self._waiting.qsize()} entries still wait"
-        if self._problems:
-            return (
-                f"MLflow at {self._uri} did not take {len(self._problems)} entries; the first: "
-                f"{next(iter(self._problems.values()))}"
-            )
         return ""
 
     def _work(self) -> None:
-        book: Book | None = None
         while (path := self._waiting.get()) is not None:
-            try:
-                book = book or open_book(self._uri, self._experiment, self._artifacts)
-                book.write(path)
-            except Exception as error:
-                # Whatever goes wrong here must not reach the trials; `finish` reports it.
-                self._problems[path] = f"{type(error).__name__}: {error}"
-        if book:
-            book.close()
+            self._try(path)
+        # What a server that was down for a while did not take; one that still is ends this at once.
+        kept, self._kept, self._problem = self._kept, [], ""
+        for path in kept:
+            self._try(path)
+        if self._book:
+            self._noting(self._book.close)
+
+    def _try(self, path: Path) -> None:
+        """Write an entry, or keep it for the end: after a failure nothing is tried before, for each try may wait."""
+        if self._problem or not self._noting(lambda: self._write(path)):
+            self._kept.append(path)
+
+    def _write(self, path: Path) -> None:
+        self._book = self._book or open_book(self._uri, self._experiment, self._artifacts)
+        self._book.write(path)
+
+    def _noting(self, step: Callable[[], None]) -> bool:
+        try:
+            step()
+        except Exception as error:
+            # Whatever goes wrong here must not reach the trials; `finish` reports it.
+            self._problem = f"{type(error).__name__}: {error}"
+            return False
+        return True
 
 
 class Book:
@@ -120,7 +137,8 @@ class Book:
             for start in range(0, len(metrics), BATCH):
                 self._client.log_batch(run_id, metrics=metrics[start : start + BATCH])
             self._client.log_text(run_id, chosen_table(history), "chosen.csv")
-            self._client.log_batch(run_id, tags=[RunTag(ROUNDS, str(len(history.records)))])
+            tags = [RunTag(ROUNDS, str(len(history.records))), RunTag("rounds", str(history.header.trial.rounds))]
+            self._client.log_batch(run_id, tags=tags)
         if history.failure:
             self._client.log_text(run_id, history.failure.traceback, "traceback.txt")
         status = "FINISHED" if history.done else "FAILED" if history.failure else "RUNNING"
@@ -139,12 +157,18 @@ class Book:
 
 
 def parameters(trial: Trial) -> dict[str, str]:
-    """A trial as flat MLflow parameters: every field, and every setting as `part.setting`."""
+    """A trial as flat MLflow parameters: each field, and each setting as `part.setting`, defaults included.
+
+    `rounds` is a tag instead, since parameters never change and a trial may go on.
+    """
     flat: dict[str, str] = {}
-    for name, value in trial.model_dump(mode="json").items():
-        flat[name] = str(value["name"] if isinstance(value, dict) else value)
-        if isinstance(value, dict):
-            flat |= {f"{name}.{setting}": str(given) for setting, given in value["settings"].items()}
+    built = parts.build(trial)
+    for name in Trial.model_fields.keys() - {"rounds"}:
+        value = getattr(trial, name)
+        flat[name] = value.name if isinstance(value, Part) else str(value)
+        if isinstance(value, Part):
+            settings = getattr(built, name).model_dump(mode="json")
+            flat |= {f"{name}.{setting}": str(given) for setting, given in settings.items()}
     return flat
 
 
@@ -169,6 +193,8 @@ def open_book(uri: str, experiment: str, artifacts: Path) -> Book:
     if found is None:
         location = artifacts.resolve().as_uri() if uri.startswith(SQLITE) else None
         found = client.get_experiment(client.create_experiment(experiment, location, KIND))
+    elif found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
     return Book(client, found)
 
 
@@ -187,8 +213,12 @@ def prepare_sqlite(path: Path) -> None:
 
 def _has_schema(path: Path) -> bool:
     try:
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             return bool(connection.execute("SELECT version_num FROM alembic_version").fetchall())
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return False
+        raise  # busy, say: somebody writes, and the file is well
     except sqlite3.DatabaseError:
         return False
 

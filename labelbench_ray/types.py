@@ -228,6 +228,8 @@ class PoolView:
             raise ValueError(
                 f"weight_DK, bias_K: shapes {weight.shape}, {bias.shape} must be ({embeddings_ND.shape[1]}, K), (K,)"
             )
+        if len(bias) < 2:
+            raise ValueError(f"bias_K: {len(bias)} classes; at least 2 are needed")
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise ValueError("weight_DK, bias_K: hold NaN or infinity; every entry must be finite")
         return cls.from_model(embeddings_ND, LinearModel(weight, bias), labeled, labels, shards)

@@ -34,7 +34,7 @@ from labelbench_ray.embedding import (
 )
 from labelbench_ray.encoders import Device
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import DataError
+from labelbench_ray.errors import ConfigError, DataError
 from labelbench_ray.store import EmbeddingStore, ShardEntry
 
 if TYPE_CHECKING:
@@ -79,18 +79,35 @@ def _make_store(
     work = all_work(source, SHARD_ROWS)
     made = {item: found for item in work if (found := found_shard(job, item))}
     total = sum(len(split) for split in source.splits.values())
-    for fresh in _embed_shards(job, source, [item for item in work if item not in made]):
+    rejects = [item for shard in made.values() for item in shard.rejects.items()]
+    rows = sum(shard.entry.rows for shard in made.values())
+    pending = [item for item in work if item not in made]
+    for fresh in _embed_shards(job, source, pending, _actors(device, environment)):
         made[fresh.entry.split, fresh.entry.number] = fresh
-        rejected = check_rejects(made.values(), total, environment.max_reject_fraction)
-        progress(sum(shard.entry.rows for shard in made.values()) + rejected, total)
+        rejects += fresh.rejects.items()
+        rows += fresh.entry.rows
+        check_rejects(rejects, total, environment.max_reject_fraction)
+        progress(rows + len(rejects), total)
+    check_rejects(rejects, total, environment.max_reject_fraction)
     close_store(parts, source, weights, directory, [made[item] for item in work], time.monotonic() - start)
 
 
-def _embed_shards(job: Job, source: Source, pending: list[Work]) -> Iterator[Made]:
+def _actors(device: Device, environment: Environment) -> int:
+    if environment.encoder_actors is not None:
+        return environment.encoder_actors
+    resources = ray.cluster_resources()
+    found = int(resources.get("GPU" if device == "cuda" else "CPU", 0))
+    if found < 1:
+        raise ConfigError(
+            "the cluster has no GPU and no CPU yet: start a worker node first (see `min_workers`), or "
+            "embedding would not know what to run on"
+        )
+    return found
+
+
+def _embed_shards(job: Job, source: Source, pending: list[Work], actors: int) -> Iterator[Made]:
     if not pending:
         return
-    resources = ray.cluster_resources()
-    actors = int(resources["GPU"]) if job.device == "cuda" else max(1, int(resources.get("CPU", 1)))
     DataContext.get_current().enable_progress_bars = False
     rows = ray.data.from_items(
         [{"split": split, "number": number} for split, number in pending], override_num_blocks=len(pending)

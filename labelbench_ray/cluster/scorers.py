@@ -18,8 +18,11 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.types import Ids, Model, ModelShard, PoolView, Result, Shard, cuts
 
+RESTARTS = 3
+"""A scorer that dies more often, of too little memory say, fails its trial."""
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
+
+@ray.remote(max_restarts=RESTARTS, max_task_retries=RESTARTS)
 class Scorer:
     """Owns rows start .. stop-1 of a store's pool; keeps the shard of the view that it was last asked about."""
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 
@@ -36,7 +35,7 @@ def connected(address: str | None) -> Iterator[None]:
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
     ray.init(
-        address=address,
+        address=address or "local",
         include_dashboard=False if address is None else None,
         log_to_driver=False,
         runtime_env={"env_vars": WORKER_ENVIRONMENT},

@@ -5,6 +5,7 @@ is recorded and reported while the others go on.
 """
 
 import shutil
+import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,8 +66,7 @@ def job(built: parts.Parts, folder: Path, environment: Environment, pool_rows: i
 
 def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener: Listener) -> None:
     """Run the jobs on the connected cluster and tell the listener about each."""
-    scratch = folder / ".tune"
-    shutil.rmtree(scratch, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".tune-", dir=folder))
     bundles: list[dict[str, int | float]] = [{"CPU": environment.cpus_per_trial, "GPU": environment.gpus_per_trial}]
     bundles += [{"CPU": 1}] * max(job.scorers for job in jobs)
     if environment.address is None:

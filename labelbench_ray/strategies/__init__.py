@@ -48,7 +48,16 @@ class Strategy(plugins.Plugin, ABC):
         key = int(rng.integers(2**64, dtype=np.uint64))
         if budget == 0:
             return np.empty(0, np.int64)
-        return self._choose(view, budget, key, ask)
+        chosen = self._choose(view, budget, key, ask)
+        if chosen.shape != (budget,) or chosen.dtype != np.int64 or len(np.unique(chosen)) != budget:
+            raise ValueError(
+                f"{type(self).__name__} returned {chosen.dtype} of shape {chosen.shape}; a strategy must choose "
+                f"{budget} distinct int64 pool ids"
+            )
+        if np.isin(chosen, view.labeled_L).any():
+            wrong = chosen[np.isin(chosen, view.labeled_L)][0]
+            raise ValueError(f"{type(self).__name__} chose row {wrong}, which is labeled; choose unlabeled rows")
+        return chosen
 
     @abstractmethod
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
