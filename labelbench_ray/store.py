@@ -59,7 +59,7 @@ class Manifest(Frozen):
     dataset: dict[str, JsonValue]
     encoder: dict[str, JsonValue]
     signature: str
-    """Hash of the data set's files as they were found."""
+    """Hash of the data set's file names, sizes and row counts: an edit in place that keeps all of them is not seen."""
     weights: str
     preprocessing: str
     compute: str

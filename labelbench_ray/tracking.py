@@ -30,6 +30,7 @@ from mlflow.tracking import MlflowClient
 from labelbench_ray import parts
 from labelbench_ray.atomic import locked
 from labelbench_ray.config import Part, Trial
+from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger import History, read_history
 
 FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
@@ -52,6 +53,7 @@ class Mirror:
         self._book: Book | None = None
         self._kept: list[Path] = []
         self._problem = ""
+        self._down = False
         self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
         self._thread.start()
 
@@ -73,15 +75,16 @@ class Mirror:
         while (path := self._waiting.get()) is not None:
             self._try(path)
         # What a server that was down for a while did not take; one that still is ends this at once.
-        kept, self._kept, self._problem = self._kept, [], ""
+        kept, self._kept, self._down = self._kept, [], False
+        self._problem = "" if kept else self._problem
         for path in kept:
             self._try(path)
         if self._book:
             self._noting(self._book.close)
 
     def _try(self, path: Path) -> None:
-        """Write an entry, or keep it for the end: after a failure nothing is tried before, for each try may wait."""
-        if self._problem or not self._noting(lambda: self._write(path)):
+        """Write an entry, or keep it for the end: once MLflow failed nothing is tried before, for each try may wait."""
+        if self._down or not self._noting(lambda: self._write(path)):
             self._kept.append(path)
 
     def _write(self, path: Path) -> None:
@@ -89,13 +92,15 @@ class Mirror:
         self._book.write(path)
 
     def _noting(self, step: Callable[[], None]) -> bool:
+        """Whether MLflow took it. Whatever goes wrong must not reach the trials; `finish` reports it."""
         try:
             step()
+        except LedgerError as error:
+            self._problem = str(error)  # the trial's own trouble, which the plan and the report tell too
         except Exception as error:
-            # Whatever goes wrong here must not reach the trials; `finish` reports it.
             self._problem = f"{type(error).__name__}: {error}"
-            return False
-        return True
+            self._down = True
+        return not self._down
 
 
 class Book:

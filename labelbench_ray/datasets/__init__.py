@@ -64,7 +64,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """An opened data set: class names, the splits `pool`, `validation` and `test`, and a hash of what was found."""
+    """An opened data set: class names, the splits `pool`, `validation` and `test`.
+
+    `signature` hashes names, sizes and counts of what was found; an edit in place that keeps all of them is not seen.
+    """
 
     classes: tuple[str, ...]
     splits: dict[str, Split]

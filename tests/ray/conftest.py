@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -36,21 +37,22 @@ def environment(tmp_path: Path) -> Environment:
     )
 
 
-@pytest.fixture
-def run_trials(cluster: None, environment: Environment) -> Callable[[list[Trial]], "Ran"]:
-    """Run a grid as `labelbench run` does."""
-
-    def run_them(trials: list[Trial]) -> Ran:
-        console = Console(file=io.StringIO(), width=200)
-        status = run(plan.plan(Experiment("tests.grid", tuple(trials)), environment), environment, console)
-        return Ran(status, console.file.getvalue())
-
-    return run_them
-
-
+@dataclass(frozen=True)
 class Ran:
     """What a run returned and printed."""
 
-    def __init__(self, status: int, printed: str) -> None:
-        self.status = status
-        self.printed = printed
+    status: int
+    printed: str
+
+
+@pytest.fixture
+def run_trials(cluster: None, environment: Environment) -> Callable[..., Ran]:
+    """Run a grid as `labelbench run` does, with some of the environment changed."""
+
+    def run_them(trials: list[Trial], **changed: object) -> Ran:
+        console = Console(file=io.StringIO(), width=200)
+        here = replace(environment, **changed)
+        status = run(plan.plan(Experiment("tests.grid", tuple(trials)), here), here, console)
+        return Ran(status, console.file.getvalue())
+
+    return run_them

@@ -1,6 +1,7 @@
 """Embedding with Ray Data: meets labels by id, goes on where it stopped, and refuses what does not fit."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,9 +90,7 @@ def test_rows_that_cannot_be_decoded_are_rejected_with_a_reason(environment: Env
     (images / "train/light/001.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"2 of 190 rows cannot be decoded, more than --max-reject-fraction 0.01"):
         embed_it(parts.build(trial(IMAGES)), environment)
-    lenient = Environment(
-        **{name: getattr(environment, name) for name in environment.__slots__} | {"max_reject_fraction": 0.05}
-    )
+    lenient = replace(environment, max_reject_fraction=0.05)
     store = embed_it(parts.build(trial(IMAGES)), lenient)
     rejects = pq.read_table(store.directory / "rejects.parquet").to_pylist()
     assert sorted(row["row_id"] for row in rejects) == ["train/dark/000.png", "train/light/001.png"]

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from labelbench_ray.store import EmbeddingStore
 from tests.ray.conftest import Ran
 
 pytestmark = pytest.mark.ray
-Run = Callable[[list[Trial]], Ran]
+Run = Callable[..., Ran]
 BASE = Trial(
     dataset=Part.of("digits", max_rows=300),
     encoder=Part(name="pixels"),
@@ -145,24 +146,21 @@ def test_mlflow_being_down_loses_nothing(
     run_trials: Run, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    object.__setattr__(environment, "tracking_uri", "http://127.0.0.1:9")
-    ran = run_trials([BASE])
+    ran = run_trials([BASE], tracking_uri="http://127.0.0.1:9")
     assert ran.status == 0
     assert "MLflow at http://127.0.0.1:9 did not take" in ran.printed
     assert len(read_history(folder(environment, BASE)).records) == 2
 
 
-def test_a_trial_that_never_fits_is_refused(run_trials: Run, environment: Environment) -> None:
-    object.__setattr__(environment, "cpus_per_trial", 64.0)
+def test_a_trial_that_never_fits_is_refused(run_trials: Run) -> None:
     with pytest.raises(ConfigError, match=r"a trial asks for 64 CPUs .* this machine has 4"):
-        run_trials([BASE])
+        run_trials([BASE], cpus_per_trial=64.0)
 
 
 def test_scorers_in_a_sweep_choose_the_same(run_trials: Run, environment: Environment, tmp_path: Path) -> None:
     margin = vary(BASE, strategy="margin")
     assert run_trials([margin]).status == 0
     alone = numbers(read_history(folder(environment, margin)).records)
-    for name, value in (("runs", tmp_path / "scored"), ("scorers", 2), ("scorer_rows", 1)):
-        object.__setattr__(environment, name, value)
-    assert run_trials([margin]).status == 0
-    assert numbers(read_history(folder(environment, margin)).records) == alone
+    scored = replace(environment, runs=tmp_path / "scored")
+    assert run_trials([margin], runs=scored.runs, scorers=2, scorer_rows=1).status == 0
+    assert numbers(read_history(folder(scored, margin)).records) == alone
