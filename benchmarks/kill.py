@@ -76,7 +76,7 @@ def kill_and_continue(folder: Path, embed_kills: int, sweep_kills: int, seed: in
     run_to_end(folder, unharmed)
     shards = count(unharmed, SHARDS)
     plan = [(SHARDS, shards, number) for number in sorted(moments.sample(range(1, shards), embed_kills))]
-    plan += [(RECORDS, ROUNDS, number) for number in sorted(moments.sample(range(1, ROUNDS - 4), sweep_kills))]
+    plan += [(RECORDS, ROUNDS, number) for number in sorted(moments.sample(range(1, ROUNDS // 2), sweep_kills))]
     outcome = Outcome()
     sessions = []
     for turn, (pattern, total, number) in enumerate(plan):

@@ -14,11 +14,11 @@ EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
 def killed() -> list[Trial]:
     base = Trial(
         dataset=Part.of("image_folder", path="images"), encoder=Part(name="pixels"), strategy="random",
-        trainer=Part.of("supervised", epochs=3), seed=0, rounds=6, budget=20,
+        trainer=Part.of("supervised", epochs=200, patience=200), seed=0, rounds=8, budget=20,
     )
     return grid(base, strategy=["random", "margin"], seed=range(2))
 """
-ROUNDS = 24
+ROUNDS = 32
 """Of all its trials together."""
 SHARDS, RECORDS = "store/*/shards/*.parquet", "runs/*/*/rounds/*.json"
 """Where a run's finished pieces lie."""

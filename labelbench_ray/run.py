@@ -130,7 +130,9 @@ def run(plan: Plan, environment: Environment, console: Console) -> int:
             for trial in plan.trials:
                 if trial.done:
                     mirror.submit(plan.folder / trial.parts.fingerprint)
-            mirror.submit(write_report(plan.folder, plan.folder / "report.html", console))
+            mirror.submit(
+                write_report(plan.folder, plan.folder / "report.html", console, embedding_seconds(plan, environment))
+            )
         finally:
             # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
             if problem := mirror.finish(MIRROR_SECONDS):
@@ -168,9 +170,14 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     return len(follower.failed) + unfinished
 
 
-def write_report(folder: Path, page: Path, console: Console) -> Path:
-    """Write an experiment's page and print its table."""
-    built = report.build(folder)
+def embedding_seconds(plan: Plan, environment: Environment) -> float:
+    """Wall seconds that the plan's stores took when they were made."""
+    return sum(EmbeddingStore.open(environment.store / store.key).manifest.seconds for store in plan.stores)
+
+
+def write_report(folder: Path, page: Path, console: Console, seconds: float = 0.0) -> Path:
+    """Write an experiment's page and print its table; `seconds`: what embedding took, 0 where that is not known."""
+    built = report.build(folder, seconds)
     report.write(built, page)
     console.print(report.render(built))
     console.print(f"report: {page}", soft_wrap=True, highlight=False)

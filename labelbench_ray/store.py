@@ -150,7 +150,7 @@ class EmbeddingStore:
                     self._make_arrays(folder)
         try:
             return self._mapped(folder)
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise StoreError(f"{folder}: {error}; delete it to have it made again") from error
 
     def _mapped(self, folder: Path) -> Embedded:

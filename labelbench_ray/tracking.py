@@ -53,6 +53,7 @@ class Mirror:
         self._book: Book | None = None
         self._kept: list[Path] = []
         self._problem = ""
+        self._damaged = ""
         self._down = False
         self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
         self._thread.start()
@@ -65,8 +66,8 @@ class Mirror:
         """Wait until all is written, at most so long; returns what is wrong in one line, "" when nothing is."""
         self._waiting.put(None)
         self._thread.join(seconds)
-        if self._problem:
-            return f"MLflow at {self._uri} did not take everything: {self._problem}"
+        if problem := self._problem or self._damaged:
+            return f"MLflow at {self._uri} did not take everything: {problem}"
         if self._thread.is_alive():
             return f"MLflow at {self._uri} is slow: {self._waiting.qsize()} entries still wait"
         return ""
@@ -75,8 +76,7 @@ class Mirror:
         while (path := self._waiting.get()) is not None:
             self._try(path)
         # What a server that was down for a while did not take; one that still is ends this at once.
-        kept, self._kept, self._down = self._kept, [], False
-        self._problem = "" if kept else self._problem
+        kept, self._kept, self._down, self._problem = self._kept, [], False, ""
         for path in kept:
             self._try(path)
         if self._book:
@@ -96,7 +96,7 @@ class Mirror:
         try:
             step()
         except LedgerError as error:
-            self._problem = str(error)  # the trial's own trouble, which the plan and the report tell too
+            self._damaged = str(error)  # the trial's own trouble, which the plan and the report tell too
         except Exception as error:
             self._problem = f"{type(error).__name__}: {error}"
             self._down = True
@@ -137,6 +137,9 @@ class Book:
         run = self._children.get(fingerprint) or self._create(history.header.trial, fingerprint)
         self._children[fingerprint] = run
         run_id, written = run.info.run_id, int(run.data.tags.get(ROUNDS, 0))
+        if not run.data.params:  # it is new, or a kill came before they were written
+            params = [Param(name, value) for name, value in parameters(history.header.trial).items()]
+            self._client.log_batch(run_id, params=params)
         if written < len(history.records):
             metrics = list(_metrics(history, directory, written))
             for start in range(0, len(metrics), BATCH):
@@ -154,9 +157,6 @@ class Book:
         tags = {"mlflow.parentRunId": self._parent.info.run_id, FINGERPRINT: fingerprint}
         run = self._client.create_run(
             self._experiment.experiment_id, run_name=f"{trial.strategy} seed {trial.seed}", tags=tags
-        )
-        self._client.log_batch(
-            run.info.run_id, params=[Param(name, value) for name, value in parameters(trial).items()]
         )
         return run
 

@@ -49,14 +49,23 @@ class Strategy(plugins.Plugin, ABC):
         if budget == 0:
             return np.empty(0, np.int64)
         chosen = self._choose(view, budget, key, ask)
-        if chosen.shape != (budget,) or chosen.dtype != np.int64 or len(np.unique(chosen)) != budget:
+        if (
+            not isinstance(chosen, np.ndarray)
+            or chosen.shape != (budget,)
+            or chosen.dtype != np.int64
+            or len(np.unique(chosen)) != budget
+        ):
+            what = (
+                f"{chosen.dtype} of shape {chosen.shape}" if isinstance(chosen, np.ndarray) else type(chosen).__name__
+            )
             raise ValueError(
-                f"{type(self).__name__} returned {chosen.dtype} of shape {chosen.shape}; a strategy must choose "
-                f"{budget} distinct int64 pool ids"
+                f"{type(self).__name__} returned {what}; a strategy must choose {budget} distinct int64 pool ids"
             )
         if np.isin(chosen, view.labeled_L).any():
             wrong = chosen[np.isin(chosen, view.labeled_L)][0]
             raise ValueError(f"{type(self).__name__} chose row {wrong}, which is labeled; choose unlabeled rows")
+        if sum(view.map(partial(_count_known, ids_C=chosen))) != budget:
+            raise ValueError(f"{type(self).__name__} chose ids that are not in the pool; choose among its shards' ids")
         return chosen
 
     @abstractmethod
@@ -82,6 +91,11 @@ class Candidates:
     ids_C: Ids
     scores_C: NDArray[np.float64]
     hashes_C: NDArray[np.uint64]
+
+
+def _count_known(shard: Shard, ids_C: Ids) -> int:
+    places_C = np.minimum(np.searchsorted(shard.ids_S, ids_C), len(shard.ids_S) - 1)
+    return int((shard.ids_S[places_C] == ids_C).sum())
 
 
 def best(parts: list[Candidates], budget: int) -> Candidates:

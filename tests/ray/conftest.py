@@ -19,8 +19,8 @@ from labelbench_ray.run import run
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
-    """Four logical CPUs, so that a trial and three scorers fit, whatever the machine has."""
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": WORKER_ENVIRONMENT})
+    """Three logical CPUs, so that a trial and two scorers fit, whatever the machine has."""
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": WORKER_ENVIRONMENT})
     with connected(None):
         yield
     ray.shutdown()
@@ -34,6 +34,7 @@ def environment(tmp_path: Path) -> Environment:
         data_root=tmp_path / "data",
         tracking_uri=f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}",
         address=None,
+        encoder_actors=1,  # a second one would cost more to start than it embeds here
     )
 
 

@@ -1,6 +1,7 @@
 """Every experiment's tiny variant, run twice: the second run finds nothing to do."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ def png(number: int) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def data(environment: Environment) -> Path:
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made-up data in the shape of the real: images and questions, ten classes."""
+    root = tmp_path_factory.mktemp("data")
     for split, rows in (("train", TRAINING_ROWS), ("test", TEST_ROWS)):
         labels = pa.array([row % 10 for row in range(rows)], pa.int32())
         tables = {
@@ -39,10 +41,10 @@ def data(environment: Environment) -> Path:
             },
         }
         for name, columns in tables.items():
-            path = environment.data_root / name / f"{split}.parquet"
+            path = root / name / f"{split}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.table(columns), path)
-    return environment.data_root
+    return root
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,8 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(
     data: Path, environment: Environment, name: str, needs: str
 ) -> None:
     pytest.importorskip(needs)
+    # The tiny smoke and the tiny study read the same store.
+    environment = replace(environment, data_root=data, store=data / "store")
     tiny = experiment.load(f"{EXPERIMENTS}/{name}", shrink=True)
     console = Console(file=io.StringIO(), width=200)
     first = plan.plan(tiny, environment)

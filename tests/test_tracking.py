@@ -1,0 +1,388 @@
+"""MLflow holds what the ledgers say, once, and whatever happens to it stays there."""
+
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mlflow.entities import Metric, Run
+from mlflow.tracking import MlflowClient
+
+from labelbench_ray import parts, tracking
+from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.ledger import Failure, Header, Ledger, read_history
+from labelbench_ray.tracking import Mirror, chosen_table, parameters, prepare_sqlite
+
+EXPERIMENT = "study.study"
+TRIAL = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=3, rounds=2, budget=2)
+FAILURE = Failure(error="OSError: disk full", traceback="Traceback ...\nOSError: disk full")
+GARBAGE = b"this is no database" * 400
+
+Histories = dict[str, list[tuple[int, float, int]]]
+"""Of each metric: (step, value, timestamp)."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with MLflow's schema, made once: that takes seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    prepare_sqlite(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, whole: Path) -> Path:
+    """Where an experiment's ledgers lie, beside an empty MLflow."""
+    shutil.copy(whole, tmp_path / "mlflow.db")
+    return tmp_path
+
+
+def uri(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def mirror(folder: Path, *entries: Path) -> str:
+    """Have the entries written by a new mirror; returns what is wrong."""
+    writing = Mirror(uri(folder), EXPERIMENT, folder / "artifacts")
+    for entry in entries:
+        writing.submit(entry)
+    return writing.finish(60)
+
+
+def record(
+    folder: Path,
+    trial: Trial = TRIAL,
+    rounds: int | None = None,
+    failure: Failure | None = None,
+    metrics: dict[str, float] | None = None,
+) -> Path:
+    """A trial's folder with this many rounds, or all; those that are there stay."""
+    name = parts.build(trial).fingerprint
+    directory = folder / EXPERIMENT / name
+    header = Header(fingerprint=name, trial=trial, store="s", compute="c", versions={})
+    with Ledger.open(directory, header) as ledger:
+        for number in range(len(ledger.records()), trial.rounds if rounds is None else rounds):
+            chosen = np.array([10 * number + 7, 10 * number])
+            measured = {"Test Accuracy": 0.5 + number / 8, "Pool Accuracy": 0.25} if metrics is None else metrics
+            ledger.publish(number, chosen, chosen % 3, 2 * number + 2, measured, {"fit": 0.5}, 1.0, {"b": np.zeros(2)})
+        if failure:
+            ledger.fail(failure)
+    return directory
+
+
+def runs(folder: Path) -> tuple[list[Run], list[Run]]:
+    """The parents and the children that are in MLflow."""
+    client = MlflowClient(uri(folder))
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    found = client.search_runs([experiment.experiment_id])
+    children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
+    return [run for run in found if run not in children], children
+
+
+def only_child(folder: Path) -> Run:
+    (_,), (child,) = runs(folder)
+    return child
+
+
+def histories(folder: Path, run: Run) -> Histories:
+    client = MlflowClient(uri(folder))
+    return {
+        name: [(point.step, point.value, point.timestamp) for point in client.get_metric_history(run.info.run_id, name)]
+        for name in run.data.metrics
+    }
+
+
+def expected(directory: Path) -> Histories:
+    """The histories that a ledger's records make."""
+    found: Histories = {}
+    for each in read_history(directory).records:
+        written = int((directory / "rounds" / f"{each.round:03d}.json").stat().st_mtime * 1000)
+        seconds = {f"Seconds {stage}": value for stage, value in each.seconds.items()}
+        for name, value in {**each.metrics, **seconds}.items():
+            found.setdefault(name, []).append((each.num_labeled, value, written))
+    return found
+
+
+def text(folder: Path, run: Run, artifact: str) -> str:
+    return Path(MlflowClient(uri(folder)).download_artifacts(run.info.run_id, artifact)).read_text()
+
+
+def test_a_trial_becomes_a_child_run_that_says_what_its_ledger_says(folder):
+    directory = record(folder)
+    assert mirror(folder, directory) == ""
+    (parent,), (child,) = runs(folder)
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert child.data.tags["labelbench.fingerprint"] == directory.name
+    assert child.data.tags["rounds"] == "2"
+    assert child.data.params == parameters(TRIAL)
+    assert histories(folder, child) == expected(directory)
+    assert histories(folder, child)["Test Accuracy"][1][:2] == (4, 0.625)
+    assert text(folder, child, "chosen.csv") == chosen_table(read_history(directory))
+    assert (parent.info.status, child.info.status) == ("FINISHED", "FINISHED")
+
+
+def test_each_trial_is_one_child_of_the_same_parent(folder):
+    directories = [record(folder, vary(TRIAL, seed=seed)) for seed in range(3)]
+    assert mirror(folder, *directories[:2]) == ""
+    assert mirror(folder, *directories) == ""
+    (parent,), children = runs(folder)
+    assert {child.data.tags["labelbench.fingerprint"] for child in children} == {path.name for path in directories}
+    assert len(children) == 3
+    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent.info.run_id}
+
+
+def test_the_report_becomes_an_artifact_of_the_parent(folder):
+    page = folder / "report.html"
+    page.write_text("<html>numbers</html>")
+    assert mirror(folder, page) == ""
+    (parent,), children = runs(folder)
+    assert children == []
+    assert text(folder, parent, "report.html") == "<html>numbers</html>"
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["by one mirror", "by the next run's"])
+def test_submitting_a_trial_twice_adds_nothing(folder, apart: bool):
+    directory = record(folder)
+    for entries in ([directory], [directory]) if apart else ([directory, directory],):
+        assert mirror(folder, *entries) == ""
+    assert histories(folder, only_child(folder)) == expected(directory)
+
+
+def test_metrics_that_a_killed_run_wrote_without_noting_it_are_not_doubled(folder):
+    directory = record(folder)
+    mirror(folder, directory)
+    MlflowClient(uri(folder)).delete_tag(only_child(folder).info.run_id, "labelbench.rounds")
+    assert mirror(folder, directory) == ""
+    assert histories(folder, only_child(folder)) == expected(directory)
+
+
+def test_a_child_that_a_killed_run_left_without_parameters_gets_them(folder):
+    directory = record(folder)
+    tracking.open_book(uri(folder), EXPERIMENT, folder / "artifacts")
+    (parent,), _ = runs(folder)
+    tags = {"mlflow.parentRunId": parent.info.run_id, "labelbench.fingerprint": directory.name}
+    MlflowClient(uri(folder)).create_run(parent.info.experiment_id, tags=tags)
+    assert mirror(folder, directory) == ""
+    assert only_child(folder).data.params == parameters(TRIAL)
+
+
+def test_more_rounds_go_on_with_the_same_run(folder):
+    mirror(folder, record(folder))
+    before = only_child(folder).info.run_id
+    directory = record(folder, vary(TRIAL, rounds=3), rounds=3)
+    assert mirror(folder, directory) == ""
+    child = only_child(folder)
+    assert child.info.run_id == before
+    assert child.data.tags["rounds"] == "3"
+    assert histories(folder, child) == expected(directory)
+    assert text(folder, child, "chosen.csv") == chosen_table(read_history(directory))
+
+
+def test_a_failed_trial_is_marked_with_its_traceback_until_it_is_finished(folder):
+    assert mirror(folder, record(folder, rounds=1, failure=FAILURE)) == ""
+    child = only_child(folder)
+    assert child.info.status == "FAILED"
+    assert text(folder, child, "traceback.txt") == FAILURE.traceback
+    directory = record(folder)
+    assert mirror(folder, directory) == ""
+    assert only_child(folder).info.status == "FINISHED"
+    assert histories(folder, only_child(folder)) == expected(directory)
+
+
+def test_a_trial_that_failed_before_its_first_round_is_marked_too(folder):
+    assert mirror(folder, record(folder, rounds=0, failure=FAILURE)) == ""
+    child = only_child(folder)
+    assert (child.info.status, child.data.metrics) == ("FAILED", {})
+
+
+def test_thousands_of_metrics_are_written_in_batches_that_mlflow_takes(folder, monkeypatch):
+    directory = record(folder, metrics={f"Metric {number}": float(number) for number in range(1100)})
+    sizes: list[int] = []
+    log_batch = MlflowClient.log_batch
+
+    def counting(client: MlflowClient, run_id: str, metrics: tuple[Metric, ...] = (), **rest: object) -> None:
+        sizes.append(len(metrics))
+        log_batch(client, run_id, metrics=metrics, **rest)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counting)
+    assert mirror(folder, directory) == ""
+    assert (max(sizes), sum(sizes)) == (1000, 2 * 1101)
+    child = only_child(folder)
+    assert len(child.data.metrics) == 1101
+    client = MlflowClient(uri(folder))
+    for name in ("Metric 0", "Metric 999", "Metric 1000", "Metric 1099"):
+        history = client.get_metric_history(child.info.run_id, name)
+        assert [(point.step, point.value) for point in history] == [(2, float(name[7:])), (4, float(name[7:]))]
+
+
+def test_an_mlflow_that_is_down_is_told_once_and_soon(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    directory = record(tmp_path)
+    start = time.monotonic()
+    writing = Mirror("http://127.0.0.1:9", EXPERIMENT, tmp_path / "artifacts")
+    for _ in range(30):
+        writing.submit(directory)
+    problem = writing.finish(60)
+    assert time.monotonic() - start < 5
+    assert problem.startswith("MLflow at http://127.0.0.1:9 did not take everything: ")
+    assert "refused" in problem
+
+
+def test_an_mlflow_that_is_down_is_tried_again_at_the_end_only(tmp_path, monkeypatch):
+    """Each try may wait for a timeout."""
+    tries: list[str] = []
+
+    def down(address: str, *_: object) -> tracking.Book:
+        tries.append(address)
+        raise ConnectionError("timed out")
+
+    monkeypatch.setattr(tracking, "open_book", down)
+    assert "ConnectionError: timed out" in mirror(tmp_path, *[tmp_path] * 30)
+    assert len(tries) == 2
+
+
+def test_what_mlflow_did_not_take_at_first_is_written_at_the_end(folder, monkeypatch):
+    directories = [record(folder, vary(TRIAL, seed=seed)) for seed in range(3)]
+    answers = iter([ConnectionError("down")])
+    open_book = tracking.open_book
+
+    def down_at_first(*given: object) -> tracking.Book:
+        for error in answers:
+            raise error
+        return open_book(*given)
+
+    monkeypatch.setattr(tracking, "open_book", down_at_first)
+    assert mirror(folder, *directories) == ""
+    assert len(runs(folder)[1]) == 3
+
+
+def test_a_damaged_ledger_is_told_and_the_other_trials_are_written(folder):
+    damaged, *others = (record(folder, vary(TRIAL, seed=seed)) for seed in range(3))
+    (damaged / "rounds" / "001.json").write_bytes(b"{")
+    assert "001.json" in mirror(folder, damaged, *others)
+    assert {child.data.tags["labelbench.fingerprint"] for child in runs(folder)[1]} == {path.name for path in others}
+
+
+def test_a_damaged_ledger_is_still_told_when_mlflow_failed_after_it(folder, monkeypatch):
+    damaged, other = (record(folder, vary(TRIAL, seed=seed)) for seed in range(2))
+    (damaged / "rounds" / "001.json").write_bytes(b"{")
+    failures = iter([ConnectionError("down")])
+    create_run = MlflowClient.create_run
+
+    def down_at_first(client: MlflowClient, experiment: str, **rest: object) -> Run:
+        if "mlflow.parentRunId" in rest["tags"]:
+            for error in failures:
+                raise error
+        return create_run(client, experiment, **rest)
+
+    monkeypatch.setattr(MlflowClient, "create_run", down_at_first)
+    assert "001.json" in mirror(folder, damaged, other)
+    assert only_child(folder).data.tags["labelbench.fingerprint"] == other.name
+
+
+def test_garbage_in_the_place_of_the_database_does_not_stop_the_mirror(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(GARBAGE)
+    directory = record(tmp_path)
+    assert mirror(tmp_path, directory) == ""
+    assert histories(tmp_path, only_child(tmp_path)) == expected(directory)
+
+
+def sqlite_without_mlflow(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda path: path.write_bytes(GARBAGE), lambda path: path.touch(), sqlite_without_mlflow],
+    ids=["garbage", "empty", "schema not finished"],
+)
+def test_a_database_without_a_schema_is_set_aside_and_made_again(tmp_path, whole, monkeypatch, damage):
+    def made_quickly(address: str, root: str) -> SimpleNamespace:
+        shutil.copy(whole, address.removeprefix("sqlite:///"))
+        return SimpleNamespace(engine=SimpleNamespace(dispose=lambda: None))
+
+    monkeypatch.setattr(tracking, "SqlAlchemyStore", made_quickly)
+    path = tmp_path / "mlflow.db"
+    damage(path)
+    broken = path.read_bytes()
+    prepare_sqlite(path)
+    assert path.read_bytes() == whole.read_bytes()
+    (aside,) = tmp_path.glob("mlflow.db.broken-*")
+    assert aside.read_bytes() == broken
+
+
+def test_a_whole_database_is_left_alone(folder):
+    path = folder / "mlflow.db"
+    before = path.stat().st_ino, path.read_bytes()
+    prepare_sqlite(path)
+    assert (path.stat().st_ino, path.read_bytes()) == before
+
+
+def test_a_busy_database_is_not_set_aside(folder, monkeypatch):
+    path = folder / "mlflow.db"
+    inode = path.stat().st_ino
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))  # sqlite waits for 5 s
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            prepare_sqlite(path)
+    assert path.stat().st_ino == inode
+    assert list(folder.glob("*.broken-*")) == []
+
+
+def test_an_experiment_that_was_deleted_in_mlflow_is_restored(folder):
+    directory = record(folder)
+    mirror(folder, directory)
+    client = MlflowClient(uri(folder))
+    client.delete_experiment(client.get_experiment_by_name(EXPERIMENT).experiment_id)
+    assert mirror(folder, directory) == ""
+    assert client.get_experiment_by_name(EXPERIMENT).lifecycle_stage == "active"
+    assert histories(folder, only_child(folder)) == expected(directory)
+
+
+def test_a_run_that_was_deleted_in_mlflow_is_written_again(folder):
+    directory = record(folder)
+    mirror(folder, directory)
+    MlflowClient(uri(folder)).delete_run(only_child(folder).info.run_id)
+    assert mirror(folder, directory) == ""
+    assert histories(folder, only_child(folder)) == expected(directory)
+
+
+def test_the_table_of_what_was_bought(tmp_path):
+    assert chosen_table(read_history(record(tmp_path))) == (
+        "round,order,pool_id,label\n0,0,7,1\n0,1,0,0\n1,0,17,2\n1,1,10,1\n"
+    )
+
+
+def test_parameters_are_all_settings_defaults_included_but_not_rounds():
+    trial = vary(TRIAL, corrupter=Part.of("uniform_noise", fraction=0.2), trainer=Part.of("supervised", epochs=7))
+    assert parameters(trial) == {
+        "dataset": "digits",
+        "dataset.max_rows": "None",
+        "encoder": "pixels",
+        "encoder.size": "8",
+        "strategy": "margin",
+        "seed": "3",
+        "budget": "2",
+        "proxy": "linear",
+        "trainer": "supervised",
+        "trainer.epochs": "7",
+        "trainer.batch_size": "500",
+        "trainer.learning_rate": "0.002",
+        "trainer.weight_decay": "0.01",
+        "trainer.label_smoothing": "0.1",
+        "trainer.mixup": "0.2",
+        "trainer.warmup_steps": "200",
+        "trainer.patience": "5",
+        "corrupter": "uniform_noise",
+        "corrupter.fraction": "0.2",
+        "corrupter.seed": "321",
+        "first_batch": "random",
+    }
