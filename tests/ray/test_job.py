@@ -42,7 +42,9 @@ def head(tmp_path: Path) -> Iterator[Cluster]:
     dashboard = free_port()
     temporary = Path("/tmp") / f"lb{os.getpid()}"  # Ray's sockets do not fit below pytest's long path
     words = ["start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
-    ports = [f"--port={free_port()}", f"--dashboard-port={dashboard}", f"--temp-dir={temporary}"]
+    # The agent's port too: the other cluster of these tests has the default one, and without an agent no job starts.
+    ports = [f"--port={free_port()}", f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}"]
+    ports.append(f"--temp-dir={temporary}")
     with (tmp_path / "head.log").open("wb") as log:
         node = subprocess.Popen(
             [BIN / "ray", *words, *ports], env=environment, stdout=log, stderr=log, start_new_session=True
@@ -70,7 +72,7 @@ def test_an_experiment_runs_as_a_job(head: Cluster, tmp_path: Path) -> None:
     (working_dir / "experiments").mkdir(parents=True)
     shutil.copy(ROOT / "experiments/quickstart.py", working_dir / "experiments")
     folders = ("--runs", str(tmp_path / "runs"), "--store", str(tmp_path / "store"))
-    for _ in range(30):
+    for _ in range(10):
         done = submit(head, working_dir, "labelbench", "run", "experiments/quickstart.py", "--tiny", *folders)
         if "submitted successfully" in done.stdout + done.stderr:
             break
