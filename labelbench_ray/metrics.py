@@ -1,4 +1,4 @@
-"""Metrics from counts: LabelBench's, under its names (handbook C5), and calibration and labeling accuracy.
+"""Metrics from counts: LabelBench's, under its names (arXiv 2306.09910), and calibration and labeling accuracy.
 
 Everything about a split comes from one `Tally`: class counts, a loss sum and calibration bins. Tallies of parts add up
 to the tally of the whole, so that a pool in shards is evaluated shard by shard; all of it is integers, so that the sum

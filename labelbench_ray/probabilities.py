@@ -1,7 +1,7 @@
 """Class probabilities of a block of rows: softmax, validation, and row summaries that do not saturate.
 
 A confident float32 softmax reads exactly 1.0 for many rows, which makes `1 - max p` tie. The summaries here are
-built from the *other* classes' mass instead, which keeps its digits (handbook A2, A3).
+built from the *other* classes' mass instead, which keeps its digits.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Uniform label noise (handbook C6): a fixed share of the pool answers a uniformly random other class."""
+"""Uniform label noise, as in LabelBench: a fixed share of the pool answers a uniformly random other class."""
 
 from typing import Annotated
 

@@ -114,7 +114,7 @@ class Dataset(plugins.Plugin, ABC):
 
 
 def halves(num_rows: int, first: float = 0.5) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """An official test set cut into validation and test, as LabelBench does: RandomState(42) (handbook C8).
+    """An official test set cut into validation and test, as LabelBench does: RandomState(42).
 
     The row numbers of each part are ascending, so that they are read in the order in which they are stored.
     """

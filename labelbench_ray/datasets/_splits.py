@@ -11,13 +11,13 @@ def whole(table: Table) -> Split:
 
 
 def halved(train: Table, test: Table) -> dict[str, Split]:
-    """The official test set halved into validation and test (handbook C8)."""
+    """The official test set halved into validation and test, as in LabelBench."""
     validation_rows, test_rows = halves(len(test))
     return {"pool": whole(train), "validation": Split(test, validation_rows), "test": Split(test, test_rows)}
 
 
 def tenths(train: Table) -> dict[str, Split]:
-    """80 / 10 / 10 of the only table there is (handbook C8)."""
+    """80 / 10 / 10 of the only table there is, as in LabelBench."""
     order_N = np.random.RandomState(SPLIT_SEED).permutation(len(train))  # the published splits use it
     cuts = [int(0.8 * len(train)), int(0.9 * len(train))]
     parts = zip(("pool", "validation", "test"), np.split(order_N, cuts), strict=True)

@@ -13,7 +13,7 @@ COLUMNS = Columns(payload="text", label="label", row_id=None, modality="text")
 
 
 class Banking77(Dataset):
-    """The official test set halved into validation and test (handbook C8)."""
+    """The official test set halved into validation and test, as in LabelBench."""
 
     def modality(self) -> Modality:
         return "text"

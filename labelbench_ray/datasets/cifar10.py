@@ -15,7 +15,7 @@ WANTED = f"{FOLDER}/ (torchvision's files), train/ and test/ (image folders) or 
 
 
 class Cifar10(Dataset):
-    """The official test set halved into validation and test (handbook C8)."""
+    """The official test set halved into validation and test, as in LabelBench."""
 
     def _open(self, root: Path) -> Source:
         folder = locate(root, "cifar10")

@@ -11,7 +11,7 @@ WANTED = "ImageNet as train/<synset>/*.JPEG and val/<synset>/*.JPEG"
 
 
 class Imagenet(Dataset):
-    """The official validation set cut into 1/4 validation and 3/4 test (handbook C8: 12,500 and 37,500)."""
+    """The official validation set cut into 1/4 validation and 3/4 test, as in LabelBench: 12,500 and 37,500."""
 
     path: str = "imagenet"
     """Below the data root, or a URI."""

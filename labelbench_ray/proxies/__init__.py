@@ -1,6 +1,6 @@
 """Proxies: the light models that stand in for the full one in every round, on frozen embeddings. One file each.
 
-A proxy is a stack of affine layers with ReLU between, on standardized embeddings (handbook C2). Trainers fit the
+A proxy is a stack of affine layers with ReLU between, on standardized embeddings. Trainers fit the
 layers as a torch module; what they return is a `Classifier`: plain arrays, so that it scores anywhere, travels to Ray
 actors and lies on disk as safetensors.
 """

@@ -1,4 +1,4 @@
-"""One hidden layer: D -> D -> ReLU -> K (LabelBench's `num_hidden=2`, handbook C2)."""
+"""One hidden layer: D -> D -> ReLU -> K (LabelBench's `num_hidden=2`)."""
 
 from pydantic import PositiveInt
 

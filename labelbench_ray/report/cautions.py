@@ -13,7 +13,7 @@ from labelbench_ray.report.verdict import Standing, more_seeds, standing
 WIDE_SPREAD: Final = 0.02
 """Standard deviation over seeds, as a fraction of all answers, from which seeds are said to vary widely."""
 SATURATED_PART: Final = 0.99
-"""Random is near its end when it has this part of its final accuracy (handbook E4)."""
+"""Random is near its end when it has this part of its final accuracy."""
 VALIDATION: Final = "Num Validation Labels"
 
 

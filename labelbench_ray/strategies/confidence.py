@@ -1,4 +1,4 @@
-"""Least confidence: 1 - max_c p_c (Lewis and Gale 1994; handbook A2)."""
+"""Least confidence: 1 - max_c p_c (Lewis and Gale 1994)."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Largest Shannon entropy of the predicted distribution (Shannon 1948; handbook A4)."""
+"""Largest Shannon entropy of the predicted distribution (Shannon 1948)."""
 
 import numpy as np
 from numpy.typing import NDArray

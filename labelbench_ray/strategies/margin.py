@@ -1,4 +1,4 @@
-"""Smallest gap between the two likeliest classes (Scheffer et al. 2001; handbook A3)."""
+"""Smallest gap between the two likeliest classes (Scheffer et al. 2001)."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Uniformly random rows: all scores tie, so the keyed hash of the id decides (handbook A1)."""
+"""Uniformly random rows: all scores tie, so the keyed hash of the id decides."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Supervised training on the labeled rows alone: mini-batch AdamW (LabelBench's "passive" trainer, handbook B8).
+"""Supervised training on the labeled rows alone: mini-batch AdamW (LabelBench's "passive" trainer).
 
 Mended here: a labeled set smaller than a batch still trains, warm-up is capped at a tenth of all steps so that the
 learning rate reaches its target, and mixup mixes the smoothed targets as well as the inputs.

@@ -1,4 +1,4 @@
-"""Mini-batch AdamW with the reference system's defects mended (handbook B8 and G8)."""
+"""Mini-batch AdamW with the reference system's defects mended."""
 
 import numpy as np
 import pytest
