@@ -106,7 +106,7 @@ class Ledger:
             path = directory / "trial.json"
             if path.exists():
                 _check_same(path, read_header(path), header)
-            publish(path, _pretty(header.model_dump(mode="json")))
+            publish(path, header.model_dump_json(indent=1).encode())
             (directory / "failure.json").unlink(missing_ok=True)
             yield cls(directory, header)
 
@@ -162,7 +162,13 @@ class Ledger:
 
     def fail(self, failure: Failure) -> None:
         """Record why this attempt ended."""
-        publish(self.directory / "failure.json", _pretty(failure.model_dump(mode="json")))
+        write_failure(self.directory, failure)
+
+
+def write_failure(directory: Path, failure: Failure) -> None:
+    """Record why an attempt ended that did not come as far as opening its ledger."""
+    directory.mkdir(parents=True, exist_ok=True)
+    publish(directory / "failure.json", failure.model_dump_json(indent=1).encode())
 
 
 def read_header(path: Path) -> Header:
@@ -267,10 +273,6 @@ def _proxy_path(directory: Path, number: int) -> Path:
     return directory / "rounds" / f"{number:03d}.safetensors"
 
 
-def _pretty(content: dict[str, JsonValue]) -> bytes:
-    return json.dumps(content, indent=1).encode() + b"\n"
-
-
 class Entry(Frozen):
     """A trial of a grid and the name of its folder."""
 
@@ -288,7 +290,7 @@ class Grid(Frozen):
 def write_grid(folder: Path, grid: Grid) -> None:
     """Note which trials belong to the experiment now; those of earlier grids stay on disk."""
     folder.mkdir(parents=True, exist_ok=True)
-    publish(folder / "experiment.json", _pretty(grid.model_dump(mode="json")))
+    publish(folder / "experiment.json", grid.model_dump_json(indent=1).encode())
 
 
 def read_grid(folder: Path) -> Grid:

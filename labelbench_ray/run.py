@@ -12,7 +12,7 @@ from labelbench_ray.cluster.embed import embed
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import Job, job, sweep
 from labelbench_ray.environment import Environment
-from labelbench_ray.ledger import Entry, Grid, write_grid
+from labelbench_ray.ledger import Entry, Failure, Grid, write_failure, write_grid
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import Meter, meter
 from labelbench_ray.store import EmbeddingStore
@@ -43,13 +43,19 @@ class Follower:
         """The trial is finished."""
         self._end(job)
 
-    def on_failed(self, job: Job, error: str) -> None:
+    def on_failed(self, job: Job, failure: Failure) -> None:
         """The trial failed; said at once, for a sweep may go on for days."""
         self.failed.add(job.directory)
-        self.shown.console.print(
-            f"failed: {job.trial.strategy}, seed {job.trial.seed}: {error}", style="red", markup=False
-        )
+        self._say(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {failure.error}")
+        if not (job.directory / "failure.json").exists():  # it failed before its ledger was open, or its worker died
+            try:
+                write_failure(job.directory, failure)
+            except OSError as error:
+                self._say(f"that cannot be recorded: {error}")
         self._end(job)
+
+    def _say(self, text: str) -> None:
+        self.shown.console.print(text, style="red", markup=False)
 
     def _end(self, job: Job) -> None:
         self.ended.add(job.directory)

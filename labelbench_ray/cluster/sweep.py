@@ -52,7 +52,7 @@ class Listener(Protocol):
     def on_done(self, job: Job) -> None:
         """The trial is finished."""
 
-    def on_failed(self, job: Job, error: str) -> None:
+    def on_failed(self, job: Job, failure: Failure) -> None:
         """The trial ended with an error; the others go on."""
 
 
@@ -175,14 +175,12 @@ class _Relay(Callback):
     ) -> None:
         job = trial.config["job"]
         if "error" in result:
-            self._listener.on_failed(job, result["error"])
+            self._listener.on_failed(job, Failure(error=result["error"], traceback=result["traceback"]))
         elif "finished" in result:
             self._listener.on_done(job)
         elif "rounds" in result:
             self._listener.on_round(job, result["rounds"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
-        self._listener.on_failed(
-            trial.config["job"],
-            f"its worker died {WORKER_DEATHS + 1} times (killed, out of memory, or its node was lost)",
-        )
+        text = f"its worker died {WORKER_DEATHS + 1} times (killed, out of memory, or its node was lost)"
+        self._listener.on_failed(trial.config["job"], Failure(error=text, traceback=""))

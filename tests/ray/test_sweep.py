@@ -110,6 +110,16 @@ def test_a_trial_that_raises_is_recorded_and_the_others_go_on(run_trials: Run, e
     assert run_trials([BASE, vary(BASE, seed=1)]).status == 0
 
 
+def test_a_trial_that_fails_before_its_ledger_is_open_is_recorded_too(
+    run_trials: Run, environment: Environment
+) -> None:
+    home = folder(environment, BASE)
+    home.mkdir(parents=True)
+    (home / "trial.json").write_text("{")
+    assert run_trials([BASE]).status == 1
+    assert "LedgerError" in json.loads((home / "failure.json").read_text())["traceback"]
+
+
 def test_a_damaged_record_fails_its_trial_only(run_trials: Run, environment: Environment) -> None:
     assert run_trials([BASE]).status == 0
     path = folder(environment, BASE) / "rounds/001.json"
