@@ -8,139 +8,34 @@ positions in a subset. Numeric passes run over blocks of `BLOCK_ROWS` consecutiv
 cut at multiples of a block, so that the same rows give the same bits on any number of shards, actors and nodes.
 """
 
-import itertools
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any, Protocol, Self, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelbench_ray import checks, probabilities
+from labelbench_ray import checks
+from labelbench_ray.blocks import (
+    BLOCK_ROWS,
+    ArrayShard,
+    Block,
+    Floats,
+    Ids,
+    LinearModel,
+    Model,
+    ModelShard,
+    Rows,
+    Shard,
+    cuts,
+)
 
-Ids = NDArray[np.int64]
-Floats = NDArray[np.float32]
+__all__ = ["BLOCK_ROWS", "Ask", "Block", "Examples", "Floats", "Ids", "Model", "PoolView", "Rows", "Shard"]
+
 Ask = Callable[[Ids], Ids]
 """Pool ids -> the labels that the oracle returns for them; each new id costs one label of the budget."""
 Result = TypeVar("Result")
-
-BLOCK_ROWS = 4096
-
-
-class Model(Protocol):
-    """A trained proxy as the scoring of a pool sees it; takes raw embeddings as they lie in the store."""
-
-    @property
-    def num_classes(self) -> int:
-        """K."""
-        ...
-
-    def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
-        """(B, K) float32, rows sum to 1."""
-        ...
-
-    def features(self, raw_BD: NDArray[Any]) -> Floats:
-        """(B, H) float32: what the proxy's last layer sees."""
-        ...
-
-
-class Block:
-    """Consecutive rows of a pool by pool id: the unit of every numeric pass. What is not read is not computed."""
-
-    def __init__(
-        self,
-        ids_B: Ids,
-        labeled_B: NDArray[np.bool_],
-        probabilities_of: Callable[[], Floats],
-        features_of: Callable[[], Floats],
-    ) -> None:
-        self.ids_B = ids_B
-        self.labeled_B = labeled_B
-        self._probabilities_of = probabilities_of
-        self._features_of = features_of
-
-    @cached_property
-    def probabilities_BK(self) -> Floats:
-        """(B, K) float32, rows sum to 1; to be read, not written."""
-        return self._probabilities_of()
-
-    @cached_property
-    def embeddings_BD(self) -> Floats:
-        """(B, D) float32: the features that the proxy's last layer sees; to be read, not written."""
-        return self._features_of()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Shard(ABC):
-    """A stretch of a pool: ascending ids, their raw embeddings, and which of them are labeled."""
-
-    ids_S: Ids
-    raw_SD: NDArray[Any]
-    labeled_S: NDArray[np.bool_]
-
-    @abstractmethod
-    def probabilities(self, rows: slice) -> Floats:
-        """(B, K) float32 of these rows of the shard."""
-
-    @abstractmethod
-    def features(self, rows: slice) -> Floats:
-        """(B, D) float32 of these rows of the shard."""
-
-    def blocks(self) -> Iterator[Block]:
-        """The shard's rows in blocks of `BLOCK_ROWS`, by ascending pool id."""
-        for start in range(0, len(self.ids_S), BLOCK_ROWS):
-            rows = slice(start, min(start + BLOCK_ROWS, len(self.ids_S)))
-            yield Block(
-                self.ids_S[rows], self.labeled_S[rows], partial(self.probabilities, rows), partial(self.features, rows)
-            )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ArrayShard(Shard):
-    """A shard whose probabilities were given."""
-
-    probabilities_SK: Floats
-
-    def probabilities(self, rows: slice) -> Floats:
-        given_BK = self.probabilities_SK[rows]
-        normalized_BK: Floats = given_BK / given_BK.sum(axis=1, keepdims=True)
-        return normalized_BK
-
-    def features(self, rows: slice) -> Floats:
-        return self.raw_SD[rows].astype(np.float32, copy=False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelShard(Shard):
-    """A shard whose probabilities a model computes block by block, and nobody stores."""
-
-    model: Model
-
-    def probabilities(self, rows: slice) -> Floats:
-        return self.model.probabilities(self.raw_SD[rows])
-
-    def features(self, rows: slice) -> Floats:
-        return self.model.features(self.raw_SD[rows])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LinearModel:
-    """softmax(x @ weight + bias); the features are x."""
-
-    weight_DK: Floats
-    bias_K: Floats
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.bias_K)
-
-    def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
-        return probabilities.softmax(self.features(raw_BD) @ self.weight_DK + self.bias_K)
-
-    def features(self, raw_BD: NDArray[Any]) -> Floats:
-        return raw_BD.astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,23 +43,47 @@ class PoolView:
     """All that a strategy may look at: the pool in shards, and the labels that were paid for.
 
     Labels of unlabeled rows are not in here. A strategy is written as maps over shards and small reductions of what
-    they return; a view over Ray actors overrides `map` and nothing else.
+    they return; a view over Ray actors overrides `map` and `only`, and nothing else.
     """
 
     shards: tuple[Shard, ...]
     num_rows: int
+    num_unlabeled: int
+    """U: the rows that may be chosen."""
     num_classes: int
     labeled_L: Ids
     labels_L: Ids
 
-    @property
-    def num_unlabeled(self) -> int:
-        """U."""
-        return self.num_rows - len(self.labeled_L)
+    def map(self, function: Callable[..., Result], *each: Sequence[Any]) -> list[Result]:
+        """`function` of every shard, in the order of the shards; with an item of every `each` for every shard."""
+        return [function(shard, *items) for shard, *items in zip(self.shards, *each, strict=True)]
 
-    def map(self, function: Callable[[Shard], Result]) -> list[Result]:
-        """`function` of every shard, in the order of the shards."""
-        return [function(shard) for shard in self.shards]
+    def only(self, ids: Ids) -> Self:
+        """The same pool and labels, where only rows of these ids (distinct, unlabeled) may be chosen."""
+        ascending_C = np.sort(ids)
+        return replace(
+            self, shards=tuple(shard.only(ascending_C) for shard in self.shards), num_unlabeled=len(ascending_C)
+        )
+
+    def open_ids(self) -> Ids:
+        """(U,) ascending ids of the rows that may be chosen."""
+        return np.concatenate([np.empty(0, np.int64), *self.map(_open_ids)])
+
+    def embeddings(self, ids_C: Ids) -> Floats:
+        """(C, D) float32 features of these rows, in the order asked for."""
+        return self._rows(ids_C, _embeddings)
+
+    def probabilities(self, ids_C: Ids) -> Floats:
+        """(C, K) float32 probabilities of these rows, in the order asked for."""
+        return self._rows(ids_C, _probabilities)
+
+    def _rows(self, ids_C: Ids, read: Callable[[Block], Floats]) -> Floats:
+        found = [block for blocks in self.map(partial(_read, ids_C=ids_C, read=read)) for block in blocks]
+        assert found, "no row was asked for"
+        ascending_C = np.concatenate([ids_B for ids_B, _ in found])
+        places_C = np.searchsorted(ascending_C, ids_C)
+        rows_CX: Floats = np.concatenate([rows_BX for _, rows_BX in found])[places_C]
+        return rows_CX
 
     @classmethod
     def from_arrays(
@@ -195,7 +114,7 @@ class PoolView:
         raw_ND = embeddings_ND[order_N]
 
         def cut(rows: slice, labeled_S: NDArray[np.bool_]) -> Shard:
-            return ArrayShard(ids_N[rows], raw_ND[rows], labeled_S, probabilities_NK[rows])
+            return ArrayShard(ids_N[rows], raw_ND[rows], labeled_S, ~labeled_S, probabilities_NK[rows])
 
         return cls._assemble(ids_N, probabilities_NK.shape[1], labeled, labels, shards, cut)
 
@@ -242,7 +161,7 @@ class PoolView:
         ids_N = np.arange(len(embeddings_ND))
 
         def cut(rows: slice, labeled_S: NDArray[np.bool_]) -> Shard:
-            return ModelShard(ids_N[rows], embeddings_ND[rows], labeled_S, model)
+            return ModelShard(ids_N[rows], embeddings_ND[rows], labeled_S, ~labeled_S, model)
 
         return cls._assemble(ids_N, model.num_classes, labeled, labels, shards, cut)
 
@@ -271,6 +190,7 @@ class PoolView:
         return cls(
             tuple(cut(rows, labeled_N[rows]) for rows in cuts(len(ids_N), shards)),
             len(ids_N),
+            len(ids_N) - len(labeled_L),
             num_classes,
             labeled_L,
             labels_L,
@@ -285,15 +205,17 @@ class Examples:
     labels_B: Ids
 
 
-def cuts(num_rows: int, shards: int) -> list[slice]:
-    """At most `shards` stretches of nearly equal length, cut at multiples of `BLOCK_ROWS`.
+def _open_ids(shard: Shard) -> Ids:
+    return shard.open_ids
 
-    Raises:
-        ValueError: `shards` is below 1.
-    """
-    if shards < 1:
-        raise ValueError(f"shards: {shards} must be at least 1")
-    blocks = -(-num_rows // BLOCK_ROWS)
-    parts = max(1, min(shards, blocks))
-    edges = [min(num_rows, part * blocks // parts * BLOCK_ROWS) for part in range(parts + 1)]
-    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
+
+def _embeddings(block: Block) -> Floats:
+    return block.embeddings_BD
+
+
+def _probabilities(block: Block) -> Floats:
+    return block.probabilities_BK
+
+
+def _read(shard: Shard, ids_C: Ids, read: Callable[[Block], Floats]) -> list[tuple[Ids, Floats]]:
+    return [(block.ids_B, read(block)) for block in shard.among(ids_C)]

@@ -5,18 +5,20 @@ proxy, the labeled ids and the function), so a scorer that dies is restarted by 
 same result.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import ray
 from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from labelbench_ray.blocks import Ids, Model, ModelShard, cuts
 from labelbench_ray.store import EmbeddingStore
-from labelbench_ray.types import Ids, Model, ModelShard, PoolView, Result, Shard, cuts
+from labelbench_ray.types import PoolView, Result
 
 RESTARTS = 3
 """A scorer that dies more often, of too little memory say, fails its trial."""
@@ -31,12 +33,22 @@ class Scorer:
         self._raw_SD = EmbeddingStore.open(store).arrays().pool.embeddings_ND[start:stop]
         self._view = -1
 
-    def apply(self, view: int, model: Model, labeled_L: Ids, function: Callable[[Shard], Result]) -> Result:
-        """`function` of the shard as the view shows it."""
+    def apply(
+        self,
+        view: int,
+        model: Model,
+        labeled_L: Ids,
+        open_U: Ids | None,
+        function: Callable[..., Result],
+        *items: Any,  # noqa: ANN401  whatever the function takes
+    ) -> Result:
+        """`function` of the shard as the view shows it; `open_U`: ids that may be chosen, None for all unlabeled."""
         if view != self._view:
-            self._shard = ModelShard(self._ids_S, self._raw_SD, np.isin(self._ids_S, labeled_L), model)
+            labeled_S = np.isin(self._ids_S, labeled_L)
+            shard = ModelShard(self._ids_S, self._raw_SD, labeled_S, ~labeled_S, model)
+            self._shard = shard if open_U is None else shard.only(open_U)
             self._view = view
-        return function(self._shard)
+        return function(self._shard, *items)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,18 +56,29 @@ class ScorerView(PoolView):
     """A pool view whose shards lie in scorers."""
 
     actors: tuple[Any, ...]
+    numbers: Iterator[int]
+    """Gives each view of these scorers a number of its own."""
     number: int
     model: Any
-    """Reference to the model in the object store; likewise the labeled ids."""
+    """Reference to the model in the object store; likewise the labeled ids, and the ids that may be chosen or None."""
     labeled: Any
+    open: Any = None
 
-    def map(self, function: Callable[[Shard], Result]) -> list[Result]:
-        """`function` of every shard, all at once, in the order of the shards."""
+    def map(self, function: Callable[..., Result], *each: Sequence[Any]) -> list[Result]:
+        """`function` of every shard, all at once, in the order of the shards; with an item of every `each`."""
         sent = ray.put(function)
         results: list[Result] = ray.get(
-            [actor.apply.remote(self.number, self.model, self.labeled, sent) for actor in self.actors]
+            [
+                actor.apply.remote(self.number, self.model, self.labeled, self.open, sent, *items)
+                for actor, *items in zip(self.actors, *each, strict=True)
+            ]
         )
         return results
+
+    def only(self, ids: Ids) -> Self:
+        """The same pool and labels, where only rows of these ids may be chosen."""
+        open_U = np.sort(ids)
+        return replace(self, num_unlabeled=len(open_U), number=next(self.numbers), open=ray.put(open_U))
 
 
 class Scorers:
@@ -64,7 +87,7 @@ class Scorers:
     def __init__(self, store: EmbeddingStore, actors: int, group: PlacementGroup | None = None) -> None:
         """`group`: the trial's placement group, whose bundles 1, 2, ... are reserved for the scorers."""
         self._num_rows = store.manifest.count("pool")
-        self._views = 0
+        self._views = itertools.count()
         self._actors = tuple(
             Scorer.options(num_cpus=1, scheduling_strategy=_strategy(group, number)).remote(  # type: ignore[attr-defined]
                 store.directory, rows.start, rows.stop
@@ -73,17 +96,18 @@ class Scorers:
         )
 
     def __call__(self, model: Model, labeled: Ids, labels: Ids) -> PoolView:
-        self._views += 1
         return ScorerView(
-            (),
-            self._num_rows,
-            model.num_classes,
-            labeled,
-            labels,
-            self._actors,
-            self._views,
-            ray.put(model),
-            ray.put(labeled),
+            shards=(),
+            num_rows=self._num_rows,
+            num_unlabeled=self._num_rows - len(labeled),
+            num_classes=model.num_classes,
+            labeled_L=labeled,
+            labels_L=labels,
+            actors=self._actors,
+            numbers=self._views,
+            number=next(self._views),
+            model=ray.put(model),
+            labeled=ray.put(labeled),
         )
 
     def close(self) -> None:

@@ -6,7 +6,6 @@ by position: pools that are stored class by class would otherwise give class-bia
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins
+from labelbench_ray.strategies._ranking import best_rows
 from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
 
 PACKAGE = __name__
@@ -81,65 +81,12 @@ class RowStrategy(Strategy):
         """(B,) floats; larger is more worth labeling. Must be finite."""
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
-        return best(view.map(partial(_best_of_shard, strategy=self, budget=budget, key=key)), budget).ids_C
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """Rows that may be chosen: pool ids, scores, and the hashes that break their ties; best first."""
-
-    ids_C: Ids
-    scores_C: NDArray[np.float64]
-    hashes_C: NDArray[np.uint64]
+        return best_rows(view, budget, key, self.score).ids_C
 
 
 def _count_known(shard: Shard, ids_C: Ids) -> int:
     places_C = np.minimum(np.searchsorted(shard.ids_S, ids_C), len(shard.ids_S) - 1)
     return int((shard.ids_S[places_C] == ids_C).sum())
-
-
-def best(parts: list[Candidates], budget: int) -> Candidates:
-    """The `budget` best of all candidates, best first."""
-    ids_C = np.concatenate([part.ids_C for part in parts])
-    scores_C = np.concatenate([part.scores_C for part in parts])
-    hashes_C = np.concatenate([part.hashes_C for part in parts])
-    order_C = np.lexsort((hashes_C, -scores_C))[:budget]
-    return Candidates(ids_C[order_C], scores_C[order_C], hashes_C[order_C])
-
-
-def _best_of_shard(shard: Shard, strategy: RowStrategy, budget: int, key: int) -> Candidates:
-    scores_S = np.concatenate([_scores(strategy, block) for block in shard.blocks()] or [np.empty(0)])
-    unlabeled_U = np.flatnonzero(~shard.labeled_S)
-    scores_U = scores_S[unlabeled_U]
-    if budget < len(scores_U):
-        # Everything that ties with the last of the best stays in, for the hashes to decide.
-        unlabeled_U = unlabeled_U[scores_U >= np.partition(scores_U, -budget)[-budget]]
-    ids_C = shard.ids_S[unlabeled_U]
-    return best([Candidates(ids_C, scores_S[unlabeled_U], tie_hash(key, ids_C))], budget)
-
-
-def _scores(strategy: RowStrategy, block: Block) -> NDArray[np.float64]:
-    scores_B = np.asarray(strategy.score(block), np.float64)
-    wrong_B = ~np.isfinite(scores_B) & ~block.labeled_B
-    if wrong_B.any():
-        raise ValueError(
-            f"{type(strategy).__name__.lower()}: the score of row {block.ids_B[wrong_B][0]} is "
-            f"{scores_B[wrong_B][0]}; scores must be finite (did the proxy's training diverge?)"
-        )
-    return scores_B
-
-
-def tie_hash(key: int, ids: Ids) -> NDArray[np.uint64]:
-    """A 64-bit hash of (key, id) for each id: SplitMix64's finalizer (Steele et al. 2014), which is a bijection."""
-    with np.errstate(over="ignore"):
-        return _mix(_mix(ids.astype(np.uint64)) + np.uint64(key))
-
-
-def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    bits = bits + np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
 
 
 def create(name: str, /, **settings: object) -> Strategy:

@@ -8,12 +8,13 @@ import ray
 
 from labelbench_ray import strategies
 from labelbench_ray.atomic import publish
+from labelbench_ray.blocks import LinearModel
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.loop import in_process
 from labelbench_ray.shards import ShardRows, shard_bytes
 from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
-from labelbench_ray.types import LinearModel, PoolView
+from labelbench_ray.types import PoolView
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
 ROWS, DIMENSIONS, CLASSES = 20_000, 16, 5

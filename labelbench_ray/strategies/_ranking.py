@@ -1,0 +1,101 @@
+"""The best rows of a pool by a score: each shard's best, merged; ties broken by a keyed hash of the pool id."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.types import Block, Ids, PoolView, Shard
+
+Score = Callable[[Block], NDArray[np.floating]]
+"""A block of rows that may be chosen -> (B,) finite floats; larger is more worth labeling."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Rows that may be chosen: pool ids, scores, and the hashes that break their ties; best first."""
+
+    ids_C: Ids
+    scores_C: NDArray[np.float64]
+    hashes_C: NDArray[np.uint64]
+
+
+def best_rows(view: PoolView, budget: int, key: int, score: Score) -> Candidates:
+    """The `budget` rows of the largest scores (all that may be chosen, if they are fewer), best first.
+
+    Raises:
+        ValueError: a score is NaN or infinite.
+    """
+    return best(view.map(partial(_best_of_shard, budget=budget, key=key, score=score)), budget)
+
+
+def best(parts: list[Candidates], budget: int) -> Candidates:
+    """The `budget` best of all candidates, best first."""
+    ids_C = np.concatenate([part.ids_C for part in parts])
+    scores_C = np.concatenate([part.scores_C for part in parts])
+    hashes_C = np.concatenate([part.hashes_C for part in parts])
+    order_C = np.lexsort((hashes_C, -scores_C))[:budget]
+    return Candidates(ids_C[order_C], scores_C[order_C], hashes_C[order_C])
+
+
+def leading(scores_C: NDArray[np.floating], hashes_C: NDArray[np.uint64], count: int) -> NDArray[np.intp]:
+    """Places of the `count` largest scores, best first, ties by the smaller hash."""
+    places_C = np.arange(len(scores_C))
+    if count < len(scores_C):
+        # Everything that ties with the last of the best stays in, for the hashes to decide.
+        places_C = np.flatnonzero(scores_C >= np.partition(scores_C, -count)[-count])
+    return places_C[np.lexsort((hashes_C[places_C], -scores_C[places_C]))[:count]]
+
+
+def scores_of(shard: Shard, score: Score) -> NDArray[np.float64]:
+    """(U,) scores of the shard's rows that may be chosen, by ascending id.
+
+    Raises:
+        ValueError: a score is NaN or infinite.
+    """
+    return np.concatenate([np.empty(0), *(_checked(score(block), block.ids_B) for block in shard.candidates())])
+
+
+def tie_hash(key: int, ids: Ids) -> NDArray[np.uint64]:
+    """A 64-bit hash of (key, id) for each id: SplitMix64's finalizer (Steele et al. 2014), which is a bijection."""
+    with np.errstate(over="ignore"):
+        return _mix(_mix(ids.astype(np.uint64)) + np.uint64(key))
+
+
+def uniforms(key: int, ids: Ids) -> NDArray[np.float64]:
+    """(B,) numbers in (0, 1), independent for each (key, id), from the hash's upper 52 bits."""
+    return ((tie_hash(key, ids) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+
+def subkey(key: int, purpose: str) -> int:
+    """Another 64-bit key, for noise that must not depend on what else the key is used for."""
+    return int(np.random.default_rng([key, *purpose.encode()]).integers(2**64, dtype=np.uint64))
+
+
+def _best_of_shard(shard: Shard, budget: int, key: int, score: Score) -> Candidates:
+    scores_U, ids_U = scores_of(shard, score), shard.open_ids
+    if budget < len(scores_U):
+        # As in `leading`, before the hashes are computed.
+        kept_U = scores_U >= np.partition(scores_U, -budget)[-budget]
+        scores_U, ids_U = scores_U[kept_U], ids_U[kept_U]
+    return best([Candidates(ids_U, scores_U, tie_hash(key, ids_U))], budget)
+
+
+def _checked(scores: NDArray[np.floating], ids_B: Ids) -> NDArray[np.float64]:
+    scores_B = np.asarray(scores, np.float64)
+    wrong_B = ~np.isfinite(scores_B)
+    if wrong_B.any():
+        raise ValueError(
+            f"the score of row {ids_B[wrong_B][0]} is {scores_B[wrong_B][0]}; scores must be finite "
+            "(did the proxy's training diverge?)"
+        )
+    return scores_B
+
+
+def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    bits = bits + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
