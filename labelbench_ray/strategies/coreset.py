@@ -1,0 +1,19 @@
+"""Core-set: farthest-first traversal, the greedy 2-approximation of k-center (Sener and Savarese, ICLR 2018)."""
+
+from typing import ClassVar
+
+from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies._farthest import Traversal
+from labelbench_ray.types import Ask, Ids, PoolView
+
+
+class Coreset(Strategy):
+    """The row farthest from all labeled and chosen rows, again and again, by Euclidean distance of the embeddings.
+
+    Exact: the picks are those of plain farthest-first in float64. Without labels the first row is random.
+    """
+
+    cold_start: ClassVar[bool] = True
+
+    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        return Traversal(view, key).run(budget)
