@@ -1,15 +1,19 @@
 """Scorers choose what one process chooses, with any number of actors, and when one of them dies."""
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import ray
+from numpy.typing import NDArray
 
 from labelbench_ray import strategies
 from labelbench_ray.atomic import publish
 from labelbench_ray.blocks import LinearModel
-from labelbench_ray.cluster.scorers import Scorers
+from labelbench_ray.cluster.scorers import Scorers, ScorerView
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.loop import in_process
 from labelbench_ray.shards import ShardRows, shard_bytes
@@ -59,30 +63,75 @@ def model() -> LinearModel:
     return LinearModel(rng.normal(size=(DIMENSIONS, CLASSES)).astype(np.float32), np.zeros(CLASSES, np.float32))
 
 
-def choose(view: PoolView, name: str) -> list[int]:
-    return strategies.create(name).select(view, 500, np.random.default_rng(2)).tolist()
+def choose(view: PoolView, name: str, truth: NDArray[np.int64], budget: int = 100) -> list[int]:
+    rng = np.random.default_rng(2)
+    return strategies.create(name).select(view, budget, rng, ask=lambda ids: truth[ids]).tolist()
 
 
-@pytest.mark.parametrize("actors", [1, 2, 3])
-def test_the_same_ids_as_in_process(store: EmbeddingStore, actors: int) -> None:
-    labeled, labels = np.arange(0, ROWS, 7), np.zeros(len(range(0, ROWS, 7)), np.int64)
-    alone = in_process(store.arrays())(model(), labeled, labels)
+@pytest.fixture(scope="module")
+def two(cluster: None, store: EmbeddingStore) -> Iterator[Scorers]:
+    """Two scorers."""
+    scorers = Scorers(store, 2)
+    yield scorers
+    scorers.close()
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_every_strategy_chooses_the_same_ids_as_in_process(store: EmbeddingStore, two: Scorers, name: str) -> None:
+    truth = store.arrays().pool.labels_N
+    labeled = np.arange(0, ROWS, 40)
+    alone = in_process(store.arrays())(model(), labeled, truth[labeled])
+    assert choose(two(model(), labeled, truth[labeled]), name, truth) == choose(alone, name, truth)
+
+
+@pytest.mark.parametrize("actors", [1, 3])
+def test_the_number_of_scorers_does_not_matter(store: EmbeddingStore, two: Scorers, actors: int) -> None:
+    truth = store.arrays().pool.labels_N
+    labeled = np.arange(0, ROWS, 7)
     scorers = Scorers(store, actors)
     try:
-        view = scorers(model(), labeled, labels)
-        for name in ("random", "confidence", "margin", "entropy"):
-            assert choose(view, name) == choose(alone, name)
+        for name in ("margin", "badge", "coreset"):
+            views = [some(model(), labeled, truth[labeled]) for some in (scorers, two)]
+            assert choose(views[0], name, truth, 500) == choose(views[1], name, truth, 500)
     finally:
         scorers.close()
 
 
-def test_a_scorer_that_dies_is_restarted_and_the_choice_is_the_same(store: EmbeddingStore) -> None:
+def test_a_restricted_view_has_only_the_rows_it_names(store: EmbeddingStore, two: Scorers) -> None:
     nothing = np.empty(0, np.int64)
+    some = np.arange(0, ROWS, 3)[::-1]
+    view = two(model(), nothing, nothing)
+    only = view.only(some)
+    np.testing.assert_array_equal(only.open_ids(), np.sort(some))
+    assert only.num_unlabeled == len(some)
+    np.testing.assert_array_equal(view.open_ids(), np.arange(ROWS))
+    np.testing.assert_array_equal(
+        only.only(some[:5]).embeddings(some[:5]),
+        in_process(store.arrays())(model(), nothing, nothing).embeddings(some[:5]),
+    )
+
+
+@pytest.mark.parametrize("name", ["margin", "badge", "coreset", "galaxy"])
+def test_a_scorer_that_dies_in_a_selection_is_rebuilt_and_the_choice_is_the_same(
+    store: EmbeddingStore, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = store.arrays().pool.labels_N
+    labeled = np.arange(0, ROWS, 40)
     scorers = Scorers(store, 2)
+    calls = itertools.count(1)
+    map_of_all = ScorerView.map
+
+    def dying(view: ScorerView, *arguments: Any) -> list[Any]:
+        if next(calls) == deadly:
+            ray.kill(view.actors[0], no_restart=False)
+        return map_of_all(view, *arguments)
+
     try:
-        view = scorers(model(), nothing, nothing)
-        before = choose(view, "margin")
-        ray.kill(view.actors[0], no_restart=False)
-        assert choose(view, "margin") == before
+        deadly = 0
+        monkeypatch.setattr(ScorerView, "map", dying)
+        before = choose(scorers(model(), labeled, truth[labeled]), name, truth)
+        deadly = next(calls) // 2 + next(calls)
+        assert choose(scorers(model(), labeled, truth[labeled]), name, truth) == before
+        assert next(calls) > deadly, "the scorer did not die"
     finally:
         scorers.close()
