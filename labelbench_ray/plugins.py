@@ -52,10 +52,8 @@ class Part(Frozen):
 
     @field_validator("settings", mode="before")
     @classmethod
-    def _parts_as_json(cls, given: Any) -> Any:  # noqa: ANN401
-        if not isinstance(given, dict):
-            return given
-        return {key: value.model_dump() if isinstance(value, Part) else value for key, value in given.items()}
+    def _as_json(cls, given: Any) -> Any:  # noqa: ANN401
+        return {key: _json(value) for key, value in given.items()} if isinstance(given, dict) else given
 
     @classmethod
     def of(cls, name: str, **settings: "JsonValue | Part") -> Self:
@@ -65,6 +63,12 @@ class Part(Frozen):
     def __str__(self) -> str:
         settings = ", ".join(f"{key}={_shown(value)}" for key, value in sorted(self.settings.items()))
         return f"{self.name}({settings})" if settings else self.name
+
+
+def _json(setting: Any) -> Any:  # noqa: ANN401
+    if isinstance(setting, Part):
+        return setting.model_dump()
+    return list(setting) if isinstance(setting, tuple) else setting
 
 
 def _shown(setting: JsonValue) -> str:

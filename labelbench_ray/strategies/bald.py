@@ -12,6 +12,9 @@ from labelbench_ray.strategies._head import Head, last_layer
 from labelbench_ray.strategies._ranking import Score, subkey
 from labelbench_ray.types import Block, Floats, PoolView
 
+ROUNDING = 1e-6
+"""Information that is a smaller share of the entropy is a rounding error, which may be negative, and counts as 0."""
+
 
 class Bald(RankingStrategy):
     """The rows with the largest mutual information H(mean_m p_m) - mean_m H(p_m) over dropout passes m.
@@ -43,5 +46,7 @@ def _information(block: Block, head: Head, masks: list[Floats]) -> NDArray[np.fl
         total_BK += probabilities_BK
         noise_B += entropy(probabilities_BK)
     total_BK /= len(masks)
-    information_B: NDArray[np.float64] = np.maximum(entropy(total_BK) - noise_B / len(masks), 0)
+    entropy_B = entropy(total_BK)
+    information_B: NDArray[np.float64] = entropy_B - noise_B / len(masks)
+    information_B[information_B < ROUNDING * entropy_B] = 0
     return information_B

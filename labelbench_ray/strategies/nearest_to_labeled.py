@@ -15,6 +15,8 @@ from labelbench_ray.types import Ask, Block, Floats, Ids, PoolView, Shard
 Scalar = TypeVar("Scalar", bound=np.generic)
 CHUNK = 1024
 """Labeled rows that are compared with a block of the pool at once."""
+ROUNDING = 1e-6
+"""Distances that differ by less than this share of what they are made of are equal: copies of a row tie."""
 
 
 class NearestToLabeled(Wrapper):
@@ -80,7 +82,9 @@ def _smallest(distances_LC: Floats, count: int) -> Floats:
 
 
 def _within(shard: Shard, labeled_LD: Floats, reach_L: Floats) -> NDArray[np.bool_]:
-    within = [(_distances(labeled_LD, block) <= reach_L[:, None]).any(axis=0) for block in shard.candidates()]
+    squares_L = np.square(labeled_LD - labeled_LD.mean(axis=0)).sum(axis=1)
+    beyond_L1 = (reach_L + ROUNDING * (np.abs(reach_L) + squares_L))[:, None]
+    within = [(_distances(labeled_LD, block) <= beyond_L1).any(axis=0) for block in shard.candidates()]
     return np.concatenate([np.empty(0, np.bool_), *within])
 
 
