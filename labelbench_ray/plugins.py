@@ -10,7 +10,7 @@ import pkgutil
 import sys
 from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from labelbench_ray.errors import ConfigError, unknown
 
@@ -34,6 +34,10 @@ class Plugin(Frozen):
 
     version: ClassVar[int] = 1
 
+    def made_of(self) -> "dict[str, Plugin]":
+        """The plug-ins that its settings of type `Part` name, made; a plug-in that has such a setting says them."""
+        return {}
+
 
 class Part(Frozen):
     """A plug-in by name (a file of ours, or the full module path of yours) with its settings."""
@@ -46,14 +50,30 @@ class Part(Frozen):
     def _from_name(cls, given: Any) -> Any:  # noqa: ANN401
         return {"name": given} if isinstance(given, str) else given
 
+    @field_validator("settings", mode="before")
     @classmethod
-    def of(cls, name: str, **settings: JsonValue) -> Self:
-        """Shorthand: `Part.of("supervised", epochs=30)`."""
-        return cls(name=name, settings=settings)
+    def _as_json(cls, given: Any) -> Any:  # noqa: ANN401
+        return {key: _json(value) for key, value in given.items()} if isinstance(given, dict) else given
+
+    @classmethod
+    def of(cls, name: str, **settings: "JsonValue | Part") -> Self:
+        """Shorthand: `Part.of("supervised", epochs=30)`, `Part.of("partition", strategy=Part.of("margin"))`."""
+        return cls.model_validate({"name": name, "settings": settings})
 
     def __str__(self) -> str:
-        settings = ", ".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+        settings = ", ".join(f"{key}={_shown(value)}" for key, value in sorted(self.settings.items()))
         return f"{self.name}({settings})" if settings else self.name
+
+
+def _json(setting: Any) -> Any:  # noqa: ANN401
+    if isinstance(setting, Part):
+        return setting.model_dump()
+    return list(setting) if isinstance(setting, tuple) else setting
+
+
+def _shown(setting: JsonValue) -> str:
+    is_part = isinstance(setting, dict) and "name" in setting and setting.keys() <= Part.model_fields.keys()
+    return str(Part.model_validate(setting) if is_part else setting)
 
 
 Kind = TypeVar("Kind", bound=Plugin)
@@ -126,8 +146,15 @@ def explain(error: ValidationError) -> str:
 
 
 def recipe(name: str, plugin: Plugin) -> dict[str, JsonValue]:
-    """What identifies a plug-in in a fingerprint: its name, declared version and all settings, defaults included."""
-    return {"name": name, "version": plugin.version, "settings": plugin.model_dump(mode="json")}
+    """What identifies a plug-in in a fingerprint: its name, declared version and all settings, defaults included.
+
+    Where a setting names another plug-in, that one's recipe stands for it.
+    """
+    parts = {field: value.name for field, value in plugin if isinstance(value, Part)}
+    inner = plugin.made_of()
+    assert inner.keys() == parts.keys(), f"{type(plugin).__name__}.made_of must make {sorted(parts)}"
+    settings = plugin.model_dump(mode="json") | {field: recipe(parts[field], made) for field, made in inner.items()}
+    return {"name": name, "version": plugin.version, "settings": settings}
 
 
 def importable(path: str) -> None:

@@ -101,6 +101,42 @@ def test_a_plug_in_s_version_makes_another_trial(tmp_path, monkeypatch):
     assert names[0] != names[1]
 
 
+@pytest.mark.parametrize("name", ["partition", "power"])
+def test_a_version_of_an_inner_plug_in_makes_another_trial(name: str, tmp_path, monkeypatch):
+    setting = "base" if name == "power" else "strategy"
+    names = []
+    for version in (1, 2):
+        path = write_module(tmp_path, "within", COLD.format(version=version), monkeypatch)
+        nested = Part.of("subsample", strategy=path) if name == "partition" else path
+        names.append(fingerprint(strategy=Part.of(name, **{setting: nested})))
+        (tmp_path / "user_within" / "part.py").unlink()
+    assert names[0] != names[1]
+
+
+@pytest.mark.parametrize(
+    "explicit",
+    [
+        Part.of("partition", strategy="power"),
+        Part.of("partition", strategy={"name": "power", "settings": {"coldness": 1}}, parts=10),
+        Part.of("partition", strategy=Part.of("power", base=Part.of("margin"))),
+    ],
+    ids=str,
+)
+def test_an_inner_default_that_is_spelt_out_is_the_same_trial(explicit: Part):
+    assert fingerprint(strategy=explicit) == fingerprint(strategy=Part.of("partition", strategy=Part.of("power")))
+
+
+def test_an_inner_setting_makes_another_trial():
+    one, other = (Part.of("partition", strategy=Part.of("power", coldness=coldness)) for coldness in (1, 2))
+    assert fingerprint(strategy=one) != fingerprint(strategy=other)
+
+
+def test_a_wrapper_chooses_the_first_batch_if_its_inner_strategy_can():
+    assert fingerprint(first_batch=Part.of("partition", strategy="random")) != fingerprint()
+    with pytest.raises(ConfigError, match=r"first_batch: partition .*use 'random'"):
+        fingerprint(first_batch="partition")
+
+
 def test_a_first_batch_that_needs_a_proxy_is_refused():
     with pytest.raises(ConfigError, match=r"first_batch: margin .*use 'random'"):
         fingerprint(first_batch="margin")

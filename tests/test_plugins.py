@@ -126,6 +126,32 @@ def test_a_part_says_its_name_and_settings():
     assert str(Part.of("margin")) == "margin"
 
 
+def test_a_part_takes_parts_as_settings_and_says_them():
+    nested = Part.of("partition", strategy=Part.of("power", base="entropy"), parts=3)
+    assert str(nested) == "partition(parts=3, strategy=power(base=entropy))"
+    assert Part.model_validate_json(nested.model_dump_json()) == nested
+    assert str(Part.of("partition", strategy=Part.of("margin"))) == "partition(strategy=margin)"
+
+
+def test_a_part_takes_tuples_as_json_does():
+    assert Part.of("most_likely_positive", classes=(0, 2)) == Part.of("most_likely_positive", classes=[0, 2])
+
+
+def test_a_recipe_holds_the_recipes_of_the_plug_ins_within(tmp_path, monkeypatch):
+    path = write_module(tmp_path, "within", STRATEGY.format(name="Own", version=3), monkeypatch)
+    built = plugins.build(strategies.Strategy, strategies.PACKAGE, Part.of("subsample", strategy=path, rows=7))
+    inner = {"name": path, "version": 3, "settings": {"power": 2.0}}
+    assert plugins.recipe("subsample", built)["settings"] == {"strategy": inner, "rows": 7}
+
+
+def test_a_plug_in_that_does_not_say_what_it_is_made_of_has_no_recipe():
+    class Careless(plugins.Plugin):
+        strategy: Part = Part(name="margin")
+
+    with pytest.raises(AssertionError, match=r"Careless.made_of must make \['strategy'\]"):
+        plugins.recipe("careless", Careless())
+
+
 @pytest.mark.parametrize(
     "kind", [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, ValueError)]
 )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins
-from labelbench_ray.strategies._ranking import best_rows
+from labelbench_ray.strategies._ranking import Score, best_rows
 from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
 
 PACKAGE = __name__
@@ -73,15 +73,26 @@ class Strategy(plugins.Plugin, ABC):
         """`select` with 1 <= budget <= unlabeled and the key drawn."""
 
 
-class RowStrategy(Strategy):
+class RankingStrategy(Strategy):
+    """A strategy that takes the rows of the best scores, where the score may depend on the view and the key."""
+
+    @abstractmethod
+    def scorer(self, view: PoolView, key: int) -> Score:
+        """The score of the rows of this view: a function that travels to the shards."""
+
+    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        return best_rows(view, budget, key, self.scorer(view, key)).ids_C
+
+
+class RowStrategy(RankingStrategy):
     """A strategy that scores each row by itself and takes the best: a subclass writes only `score`."""
 
     @abstractmethod
     def score(self, block: Block) -> NDArray[np.floating]:
         """(B,) floats; larger is more worth labeling. Must be finite."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
-        return best_rows(view, budget, key, self.score).ids_C
+    def scorer(self, view: PoolView, key: int) -> Score:
+        return self.score
 
 
 def _count_known(shard: Shard, ids_C: Ids) -> int:

@@ -10,14 +10,36 @@ from scipy import stats
 
 from labelbench_ray import strategies
 from labelbench_ray.oracle import Oracle
+from labelbench_ray.plugins import Part
 from labelbench_ray.types import BLOCK_ROWS, PoolView
 from tests.samples import Pool, make_pool, softmax64
 
-every_strategy = pytest.mark.parametrize("name", strategies.names())
+USERS_OWN = "tests.contract.users_own"
+VARIANTS = [
+    Part.of("power", base="bald"),
+    Part.of("power", base=USERS_OWN, coldness=3),
+    Part.of("bald", passes=3, dropout=0.1),
+    Part.of("most_likely_positive", classes=[1]),
+    Part.of("partition", strategy="random", parts=3),
+    Part.of("partition", strategy=Part.of("class_balanced", strategy="power_margin"), parts=2),
+    Part.of("class_balanced", strategy="entropy"),
+    Part.of("class_balanced", strategy="bald"),
+    Part.of("subsample", strategy=USERS_OWN, rows=40),
+    Part.of("nearest_to_labeled", neighbors=3),
+    Part.of("nearest_to_labeled", strategy="random", neighbors=1),
+]
+"""Strategies with other settings than the default, other inner strategies above all: add yours."""
+
+every_strategy = pytest.mark.parametrize("part", [Part(name=name) for name in strategies.names()] + VARIANTS, ids=str)
+every_name = pytest.mark.parametrize("name", strategies.names())
 
 
-def choose(name: str, view: PoolView, budget: int, truth: np.ndarray, seed: int = 0) -> np.ndarray:
-    return strategies.create(name).select(view, budget, np.random.default_rng(seed), ask=lambda ids: truth[ids])
+def create(part: Part) -> strategies.Strategy:
+    return strategies.create(part.name, **part.settings)
+
+
+def choose(part: Part, view: PoolView, budget: int, truth: np.ndarray, seed: int = 0) -> np.ndarray:
+    return create(part).select(view, budget, np.random.default_rng(seed), ask=lambda ids: truth[ids])
 
 
 def assert_valid(chosen: np.ndarray, budget: int, unlabeled: np.ndarray) -> None:
@@ -71,14 +93,14 @@ POOLS = {
 
 @every_strategy
 @pytest.mark.parametrize("pool", POOLS.values(), ids=list(POOLS))
-def test_chooses_exactly_the_budget_of_distinct_unlabeled_rows(name: str, pool: Pool):
-    assert_valid(choose(name, pool.view(), 12, pool.truth), 12, pool.unlabeled)
+def test_chooses_exactly_the_budget_of_distinct_unlabeled_rows(part: Part, pool: Pool):
+    assert_valid(choose(part, pool.view(), 12, pool.truth), 12, pool.unlabeled)
 
 
 @every_strategy
 @settings(max_examples=25)
 @given(data=draw.data())
-def test_holds_for_any_small_pool(name: str, data: draw.DataObject):
+def test_holds_for_any_small_pool(part: Part, data: draw.DataObject):
     rows = data.draw(draw.integers(1, 30), "rows")
     labeled = data.draw(draw.integers(0, rows), "labeled")
     pool = make_pool(
@@ -89,69 +111,69 @@ def test_holds_for_any_small_pool(name: str, data: draw.DataObject):
         data.draw(draw.integers(0, 10_000), "seed"),
     )
     budget = data.draw(draw.integers(0, rows - labeled), "budget")
-    assert_valid(choose(name, pool.view(), budget, pool.truth), budget, pool.unlabeled)
+    assert_valid(choose(part, pool.view(), budget, pool.truth), budget, pool.unlabeled)
 
 
 @every_strategy
-def test_the_same_inputs_give_the_same_ids(name: str):
+def test_the_same_inputs_give_the_same_ids(part: Part):
     pool = make_pool(150)
-    np.testing.assert_array_equal(choose(name, pool.view(), 20, pool.truth), choose(name, pool.view(), 20, pool.truth))
+    np.testing.assert_array_equal(choose(part, pool.view(), 20, pool.truth), choose(part, pool.view(), 20, pool.truth))
 
 
 @every_strategy
-def test_leaves_its_inputs_as_they_are(name: str):
+def test_leaves_its_inputs_as_they_are(part: Part):
     pool = make_pool(150)
     arrays = [pool.embeddings, pool.probabilities, pool.labeled, pool.labels]
     before = [array.copy() for array in arrays]
-    choose(name, pool.view(), 20, pool.truth)
+    choose(part, pool.view(), 20, pool.truth)
     for array, copy in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
 @every_strategy
-def test_takes_read_only_arrays(name: str):
+def test_takes_read_only_arrays(part: Part):
     pool = make_pool(150)
     for array in (pool.embeddings, pool.probabilities, pool.labeled, pool.labels):
         array.flags.writeable = False
-    assert_valid(choose(name, pool.view(), 20, pool.truth), 20, pool.unlabeled)
+    assert_valid(choose(part, pool.view(), 20, pool.truth), 20, pool.unlabeled)
 
 
 @every_strategy
-def test_the_order_of_the_rows_does_not_matter(name: str):
+def test_the_order_of_the_rows_does_not_matter(part: Part):
     pool = make_pool(300)
     order = np.random.default_rng(1).permutation(300)
     shuffled = PoolView.from_arrays(
         pool.embeddings[order], pool.probabilities[order], pool.labeled, pool.labels, ids=order
     )
-    np.testing.assert_array_equal(choose(name, shuffled, 25, pool.truth), choose(name, pool.view(), 25, pool.truth))
+    np.testing.assert_array_equal(choose(part, shuffled, 25, pool.truth), choose(part, pool.view(), 25, pool.truth))
 
 
 @every_strategy
-def test_returns_the_pool_s_own_ids_not_positions(name: str):
+def test_returns_the_pool_s_own_ids_not_positions(part: Part):
     pool = make_pool(100)
     ids = 1_000 + 7 * np.arange(100)
     view = PoolView.from_arrays(pool.embeddings, pool.probabilities, ids[pool.labeled], pool.labels, ids=ids)
     truth = np.zeros(2_000, np.int64)
     truth[ids] = pool.truth
-    assert_valid(choose(name, view, 15, truth), 15, ids[pool.unlabeled])
+    assert_valid(choose(part, view, 15, truth), 15, ids[pool.unlabeled])
 
 
 @every_strategy
 @pytest.mark.parametrize("ties", [False, True], ids=["distinct rows", "tied rows"])
-def test_the_number_of_shards_does_not_matter(name: str, ties: bool):
+def test_the_number_of_shards_does_not_matter(part: Part, ties: bool):
     rows = 7 * BLOCK_ROWS - 100
     pool = make_pool(rows, labeled=50)
     if ties:
         pool = replace(pool, embeddings=np.round(pool.embeddings), probabilities=np.full((rows, 4), 0.25, np.float32))
     views = {shards: pool.view(shards) for shards in (1, 2, 7)}
     assert [len(view.shards) for view in views.values()] == [1, 2, 7]
-    chosen = {shards: choose(name, view, 30, pool.truth) for shards, view in views.items()}
+    chosen = {shards: choose(part, view, 30, pool.truth) for shards, view in views.items()}
     np.testing.assert_array_equal(chosen[1], chosen[2])
     np.testing.assert_array_equal(chosen[1], chosen[7])
 
 
 @every_strategy
-def test_a_linear_proxy_gives_what_its_explicit_softmax_gives(name: str):
+def test_a_linear_proxy_gives_what_its_explicit_softmax_gives(part: Part):
     """Scores differ by float noise of 1e-7 at most; the rows' scores lie much further apart."""
     pool = make_pool(200, classes=3, dimensions=4)
     rng = np.random.default_rng(2)
@@ -159,56 +181,56 @@ def test_a_linear_proxy_gives_what_its_explicit_softmax_gives(name: str):
     explicit = softmax64(pool.embeddings.astype(np.float64) @ weight + bias).astype(np.float32)
     linear = PoolView.from_linear(pool.embeddings, weight, bias, pool.labeled, pool.labels)
     arrays = PoolView.from_arrays(pool.embeddings, explicit, pool.labeled, pool.labels)
-    np.testing.assert_array_equal(choose(name, linear, 20, pool.truth), choose(name, arrays, 20, pool.truth))
+    np.testing.assert_array_equal(choose(part, linear, 20, pool.truth), choose(part, arrays, 20, pool.truth))
 
 
 @every_strategy
 @pytest.mark.parametrize("shards", [2, 7])
-def test_a_linear_proxy_gives_the_same_on_any_number_of_shards(name: str, shards: int):
+def test_a_linear_proxy_gives_the_same_on_any_number_of_shards(part: Part, shards: int):
     pool = make_pool(7 * BLOCK_ROWS - 1, labeled=50)
     weight = np.random.default_rng(3).normal(size=(6, 4)).astype(np.float32)
     one, many = (
         PoolView.from_linear(pool.embeddings, weight, np.zeros(4), pool.labeled, pool.labels, shards=count)
         for count in (1, shards)
     )
-    np.testing.assert_array_equal(choose(name, one, 30, pool.truth), choose(name, many, 30, pool.truth))
+    np.testing.assert_array_equal(choose(part, one, 30, pool.truth), choose(part, many, 30, pool.truth))
 
 
 @every_strategy
-def test_float16_embeddings_give_what_their_values_in_float32_give(name: str):
+def test_float16_embeddings_give_what_their_values_in_float32_give(part: Part):
     pool = make_pool(200)
     half = replace(pool, embeddings=pool.embeddings.astype(np.float16))
     full = replace(pool, embeddings=half.embeddings.astype(np.float32))
-    np.testing.assert_array_equal(choose(name, half.view(), 20, pool.truth), choose(name, full.view(), 20, pool.truth))
+    np.testing.assert_array_equal(choose(part, half.view(), 20, pool.truth), choose(part, full.view(), 20, pool.truth))
 
 
 @every_strategy
-def test_a_budget_of_nothing_gives_nothing(name: str):
+def test_a_budget_of_nothing_gives_nothing(part: Part):
     pool = make_pool(50)
-    assert_valid(choose(name, pool.view(), 0, pool.truth), 0, pool.unlabeled)
+    assert_valid(choose(part, pool.view(), 0, pool.truth), 0, pool.unlabeled)
 
 
 @every_strategy
-def test_a_budget_of_all_that_is_left_gives_all_that_is_left(name: str):
+def test_a_budget_of_all_that_is_left_gives_all_that_is_left(part: Part):
     pool = make_pool(50)
-    np.testing.assert_array_equal(np.sort(choose(name, pool.view(), 30, pool.truth)), pool.unlabeled)
+    np.testing.assert_array_equal(np.sort(choose(part, pool.view(), 30, pool.truth)), pool.unlabeled)
 
 
 @every_strategy
 @pytest.mark.parametrize("budget", [31, 1000, -1])
-def test_a_budget_that_cannot_be_met_is_refused(name: str, budget: int):
+def test_a_budget_that_cannot_be_met_is_refused(part: Part, budget: int):
     pool = make_pool(50)
     with pytest.raises(ValueError, match=f"budget: {budget} .* 30 "):
-        choose(name, pool.view(), budget, pool.truth)
+        choose(part, pool.view(), budget, pool.truth)
 
 
 @every_strategy
 @pytest.mark.parametrize(("rows", "classes"), [(60, 3), (200, 1000)])
-def test_rows_that_tie_are_chosen_uniformly(name: str, rows: int, classes: int):
+def test_rows_that_tie_are_chosen_uniformly(part: Part, rows: int, classes: int):
     pool = identical_rows(rows, classes)
     view = pool.view()
     budget, draws = rows // 10, 100
-    picks = [choose(name, view, budget, pool.truth, seed) for seed in range(draws)]
+    picks = [choose(part, view, budget, pool.truth, seed) for seed in range(draws)]
     counts = np.bincount(np.concatenate(picks), minlength=rows)
     assert stats.chisquare(counts).pvalue > 1e-3
     assert len({tuple(chosen) for chosen in picks}) > draws / 2
@@ -216,19 +238,19 @@ def test_rows_that_tie_are_chosen_uniformly(name: str, rows: int, classes: int):
 
 
 @every_strategy
-def test_asks_only_for_rows_that_it_chooses(name: str):
+def test_asks_only_for_rows_that_it_chooses(part: Part):
     pool = make_pool(120)
     oracle = Oracle(pool.truth, budget=15, bought=pool.labeled)
-    chosen = strategies.create(name).select(pool.view(), 15, np.random.default_rng(0), ask=oracle.ask)
+    chosen = create(part).select(pool.view(), 15, np.random.default_rng(0), ask=oracle.ask)
     assert oracle.bought <= set(chosen.tolist()) | set(pool.labeled.tolist())
 
 
 @every_strategy
-def test_works_without_ask_or_says_that_it_is_needed(name: str):
+def test_works_without_ask_or_says_that_it_is_needed(part: Part):
     pool = make_pool(120)
     refusal = None
     try:
-        chosen = strategies.create(name).select(pool.view(), 15, np.random.default_rng(0))
+        chosen = create(part).select(pool.view(), 15, np.random.default_rng(0))
     except ValueError as error:
         refusal = str(error)
     if refusal is None:
@@ -237,13 +259,13 @@ def test_works_without_ask_or_says_that_it_is_needed(name: str):
         assert "ask" in refusal
 
 
-@every_strategy
+@every_name
 def test_an_unknown_setting_is_refused_by_name(name: str):
     with pytest.raises(ValueError, match="no_such_setting"):
         strategies.create(name, no_such_setting=1)
 
 
-@every_strategy
+@every_name
 def test_a_misspelt_setting_is_answered_with_the_nearest(name: str):
     for setting in type(strategies.create(name)).model_fields:
         with pytest.raises(ValueError, match=f"{setting}x.*did you mean '{setting}'"):

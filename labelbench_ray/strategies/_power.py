@@ -1,0 +1,17 @@
+"""Power sampling: rows drawn without replacement with weights score ** coldness (Kirsch et al. 2023)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.strategies._ranking import Score, uniforms
+from labelbench_ray.types import Block
+
+SMALLEST = 1e-12
+"""Scores below it count as it, so that rows of no score come last, in random order."""
+
+
+def perturbed(block: Block, score: Score, coldness: float, key: int) -> NDArray[np.float64]:
+    """(B,) coldness * log(score) + Gumbel noise keyed by the row's id: the largest are that draw."""
+    gumbel_B = -np.log(-np.log(uniforms(key, block.ids_B)))
+    scores_B: NDArray[np.float64] = np.asarray(score(block), np.float64)
+    return coldness * np.log(np.maximum(scores_B, SMALLEST)) + gumbel_B

@@ -1,0 +1,40 @@
+"""Strategies made of other strategies."""
+
+from typing import Self
+
+import numpy as np
+from pydantic import model_validator
+
+from labelbench_ray import plugins
+from labelbench_ray.plugins import Part
+from labelbench_ray.strategies import PACKAGE, Strategy
+from labelbench_ray.types import Ask, Ids, PoolView
+
+
+class Composed(Strategy):
+    """A strategy whose settings of type `Part` are strategies; it can choose the first batch if they all can."""
+
+    def made_of(self) -> dict[str, plugins.Plugin]:
+        return dict(self._inner())
+
+    @property
+    def cold_start(self) -> bool:  # type: ignore[override]  # read of a strategy that is made, never of its class
+        return all(strategy.cold_start for strategy in self._inner().values())
+
+    def _inner(self) -> dict[str, Strategy]:
+        return {name: plugins.build(Strategy, PACKAGE, part) for name, part in self if isinstance(part, Part)}
+
+    @model_validator(mode="after")
+    def _refuse_what_cannot_be_made(self) -> Self:
+        self._inner()
+        return self
+
+
+class Wrapper(Composed):
+    """A strategy that lets another choose among some of the rows."""
+
+    strategy: Part = Part(name="margin")
+
+    def _choose_among(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        """What the wrapped strategy chooses of this view, with a stream of its own."""
+        return self._inner()["strategy"].select(view, budget, np.random.default_rng(key), ask)

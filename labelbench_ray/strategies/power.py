@@ -1,0 +1,37 @@
+"""Power sampling over any score, as in PowerMargin, PowerEntropy and PowerBALD (Kirsch et al. 2023)."""
+
+from functools import partial
+
+from pydantic import Field, field_validator
+
+from labelbench_ray import plugins
+from labelbench_ray.plugins import Part
+from labelbench_ray.strategies import PACKAGE, RankingStrategy, Strategy
+from labelbench_ray.strategies._power import perturbed
+from labelbench_ray.strategies._ranking import Score, subkey
+from labelbench_ray.strategies._wrapper import Composed
+from labelbench_ray.types import PoolView
+
+
+class Power(Composed, RankingStrategy):
+    """Draws rows without replacement with weights score ** coldness, instead of taking the best scores. Exact.
+
+    `base` is the strategy that scores, with scores of at least 0: a `RowStrategy`, `bald` or the like.
+    `coldness`: towards 0 uniform, towards infinity the base's own best.
+    """
+
+    base: Part = Part(name="margin")
+    coldness: float = Field(1.0, gt=0)
+
+    @field_validator("base")
+    @classmethod
+    def _refuse_what_scores_no_rows(cls, base: Part) -> Part:
+        if not issubclass(plugins.load(Strategy, PACKAGE, base.name), RankingStrategy):
+            raise ValueError(f"{base.name!r} gives rows no score; take a strategy that does, such as 'margin'")
+        return base
+
+    def scorer(self, view: PoolView, key: int) -> Score:
+        base = self._inner()["base"]
+        assert isinstance(base, RankingStrategy)
+        score = base.scorer(view, subkey(key, "base"))
+        return partial(perturbed, score=score, coldness=self.coldness, key=subkey(key, "gumbel"))
