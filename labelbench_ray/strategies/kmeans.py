@@ -1,0 +1,23 @@
+"""The rows nearest to the centroids of `budget` clusters (Lloyd 1982; as a strategy: Zhdanov 2019, with equal weights)."""
+
+from typing import ClassVar
+
+from pydantic import PositiveInt
+
+from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies._kmeans import FEATURES, central_rows
+from labelbench_ray.types import Ask, Ids, PoolView
+
+
+class KMeans(Strategy):
+    """One row of each k-means cluster of the unlabeled features, the one nearest to the centroid.
+
+    Lloyd's iteration stops after `iterations` rounds, or when the centroids rest. Clusters that stay empty, where the
+    pool has fewer distinct rows than the budget, give random rows.
+    """
+
+    cold_start: ClassVar[bool] = True
+    iterations: PositiveInt = 15
+
+    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        return central_rows(view, budget, key, FEATURES, self.iterations)
