@@ -52,9 +52,9 @@ def as_they_are(features_BD: Floats) -> Floats:
 
 def on_sphere(features_BD: Floats) -> Floats:
     """The features divided by their norms; zeros stay zeros."""
-    norms_B1 = np.sqrt(np.square(features_BD).sum(axis=1, keepdims=True))
-    points_BD: Floats = features_BD / np.where(norms_B1 > 0, norms_B1, np.float32(1))
-    return points_BD
+    norms_B1: Floats = np.sqrt(np.square(features_BD).sum(axis=1, keepdims=True))
+    norms_B1[norms_B1 == 0] = 1
+    return features_BD / norms_B1
 
 
 FEATURES = Points(candidates, as_they_are)
@@ -73,6 +73,12 @@ def filled(view: PoolView, chosen: Ids, count: int, key: int) -> Ids:
     return np.concatenate([chosen, random[~np.isin(random, chosen)]])[:count]
 
 
+def in_turn(groups: list[Ids]) -> Ids:
+    """The first of each group, then the second of each that has one, and so on."""
+    rounds_C = np.concatenate([np.arange(len(group)) for group in groups])
+    return np.concatenate(groups)[np.argsort(rounds_C, kind="stable")]
+
+
 def fit(view: PoolView, clusters: int, key: int, points: Points, iterations: int) -> Floats:
     """(G, D) centroids of at most `clusters` clusters, by Lloyd's iteration until they rest, or `iterations` times.
 
@@ -84,7 +90,10 @@ def fit(view: PoolView, clusters: int, key: int, points: Points, iterations: int
     centroids_GD = _topped_up(view, _distinct(seeds_GD), clusters, key, points)
     for _ in range(iterations):
         parts = view.map(partial(_sums, centroids_GD=centroids_GD, points=points, grid=grid))
-        sums_GD, counts_G = sum(sums for sums, _ in parts), sum(counts for _, counts in parts)
+        sums_GD, counts_G = np.zeros(centroids_GD.shape), np.zeros(len(centroids_GD), np.int64)
+        for part_GD, part_G in parts:
+            sums_GD += part_GD
+            counts_G += part_G
         held_G = counts_G > 0
         means_GD = (sums_GD[held_G] / counts_G[held_G, None] * grid).astype(np.float32)
         moved_GD = _topped_up(view, means_GD, clusters, key, points)
@@ -134,6 +143,17 @@ def distances(points_BD: Floats, centroids_BD: Floats) -> NDArray[np.float64]:
     return squared_B
 
 
+def squared_distances(points_CD: Floats) -> Floats:
+    """(C, C) between all rows; rounding errors are 0, the diagonal too."""
+    norms_C = np.square(points_CD).sum(axis=1)
+    squared_CC: Floats = points_CD @ (-2 * points_CD.T)
+    squared_CC += norms_C
+    squared_CC += norms_C[:, None]
+    squared_CC[squared_CC <= NEARLY_EQUAL * (norms_C + norms_C[:, None])] = 0
+    np.fill_diagonal(squared_CC, 0)
+    return squared_CC
+
+
 def _initial(view: PoolView, clusters: int, key: int) -> Ids:
     return best_rows(view, clusters, key, _nothing).ids_C
 
@@ -160,7 +180,9 @@ def _grid(view: PoolView, points: Points) -> float:
 
 
 def _largest(shard: Shard, points: Points) -> float:
-    return max((float(np.abs(points.of_features(block.embeddings_BD)).max()) for block in points.blocks(shard)), default=0)
+    return max(
+        (float(np.abs(points.of_features(block.embeddings_BD)).max()) for block in points.blocks(shard)), default=0
+    )
 
 
 def _sums(

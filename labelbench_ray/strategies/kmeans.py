@@ -1,4 +1,4 @@
-"""The rows nearest to the centroids of `budget` clusters (Lloyd 1982; as a strategy: Zhdanov 2019, with equal weights)."""
+"""The rows nearest to the centroids of as many clusters (Lloyd 1982; for batches: Xu et al. 2003, Zhdanov 2019)."""
 
 from typing import ClassVar
 
