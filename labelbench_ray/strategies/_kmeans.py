@@ -145,8 +145,10 @@ def distances(points_BD: Floats, centroids_BD: Floats) -> NDArray[np.float64]:
 
 def squared_distances(points_CD: Floats) -> Floats:
     """(C, C) between all rows; rounding errors are 0, the diagonal too."""
-    norms_C = np.square(points_CD).sum(axis=1)
-    squared_CC: Floats = points_CD @ (-2 * points_CD.T)
+    # Centered, so that distances are not lost in what all rows share.
+    centered_CD = points_CD - points_CD.mean(axis=0, dtype=np.float64).astype(np.float32)
+    norms_C = np.square(centered_CD).sum(axis=1)
+    squared_CC: Floats = centered_CD @ (-2 * centered_CD.T)
     squared_CC += norms_C
     squared_CC += norms_C[:, None]
     squared_CC[squared_CC <= NEARLY_EQUAL * (norms_C + norms_C[:, None])] = 0

@@ -55,8 +55,6 @@ def average_linkage(points_CD: Floats, clusters: int) -> NDArray[np.int64]:
     """(C,) labels 0, 1, ... of at most `clusters` clusters of the rows, by average linkage of Euclidean distances."""
     if len(points_CD) == 1:
         return np.zeros(1, np.int64)
-    # Centered, so that distances are not lost in what all rows share.
-    distances_CC = np.sqrt(squared_distances(points_CD - points_CD.mean(axis=0, dtype=np.float64).astype(np.float32)))
-    tree = linkage(squareform(distances_CC, checks=False), "average")
+    tree = linkage(squareform(np.sqrt(squared_distances(points_CD)), checks=False), "average")
     labels_C: NDArray[np.int64] = fcluster(tree, clusters, "maxclust").astype(np.int64) - 1
     return labels_C
