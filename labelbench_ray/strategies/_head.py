@@ -53,7 +53,10 @@ def _fit(features_BD: Floats, probabilities_BK: Floats) -> Head:
     logits_BK -= logits_BK.mean(axis=1, keepdims=True)
     mean_D, mean_K = features_BD.mean(axis=0, dtype=np.float64), logits_BK.mean(axis=0)
     centered_BD = features_BD - mean_D
+    moments_DD = centered_BD.T @ centered_BD
     # Of weights that fit alike these are the smallest, and the bias takes all that they leave.
-    inverse_DD = np.linalg.pinv(centered_BD.T @ centered_BD, rcond=SPANNED**2, hermitian=True)
-    weight_DK = inverse_DD @ (centered_BD.T @ (logits_BK - mean_K))
+    strengths_D, directions_DD = np.linalg.eigh(moments_DD)
+    rounding = np.finfo(np.float32).eps * np.linalg.norm(features_BD)
+    basis_DS = directions_DD[:, strengths_D > max(SPANNED**2 * strengths_D[-1], rounding**2)]
+    weight_DK = basis_DS @ np.linalg.solve(basis_DS.T @ moments_DD @ basis_DS, basis_DS.T @ centered_BD.T @ logits_BK)
     return Head(weight_DK.astype(np.float32), (mean_K - mean_D @ weight_DK).astype(np.float32))

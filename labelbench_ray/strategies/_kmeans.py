@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from labelbench_ray.strategies._ranking import best_rows, subkey, tie_hash
+from labelbench_ray.strategies._spread import draw
 from labelbench_ray.types import Block, Floats, Ids, PoolView, Shard
 
 GRID_BITS = 22
@@ -24,7 +25,7 @@ NEARLY_EQUAL = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
+class Cloud:
     """Which rows of a pool are clustered, and as what points."""
 
     blocks: Callable[[Shard], Iterator[Block]]
@@ -57,14 +58,14 @@ def on_sphere(features_BD: Floats) -> Floats:
     return features_BD / norms_B1
 
 
-FEATURES = Points(candidates, as_they_are)
-DIRECTIONS = Points(candidates, on_sphere)
+FEATURES = Cloud(candidates, as_they_are)
+DIRECTIONS = Cloud(candidates, on_sphere)
 
 
-def central_rows(view: PoolView, count: int, key: int, points: Points, iterations: int) -> Ids:
+def central_rows(view: PoolView, count: int, key: int, cloud: Cloud, iterations: int) -> Ids:
     """The row nearest to the centroid of each of `count` clusters; for clusters without a row, random rows."""
-    centroids_GD = fit(view, count, key, points, iterations)
-    return filled(view, nearest(members(view, centroids_GD, points), key), count, key)
+    centroids_GD = fit(view, count, key, cloud, iterations)
+    return filled(view, nearest(members(view, centroids_GD, cloud), key), count, key)
 
 
 def filled(view: PoolView, chosen: Ids, count: int, key: int) -> Ids:
@@ -79,33 +80,34 @@ def in_turn(groups: list[Ids]) -> Ids:
     return np.concatenate(groups)[np.argsort(rounds_C, kind="stable")]
 
 
-def fit(view: PoolView, clusters: int, key: int, points: Points, iterations: int) -> Floats:
-    """(G, D) centroids of at most `clusters` clusters, by Lloyd's iteration until they rest, or `iterations` times.
+def fit(view: PoolView, clusters: int, key: int, cloud: Cloud, iterations: int) -> Floats:
+    """(G, D) centroids of at most `clusters` clusters, by Lloyd's iteration until they rest, or `iterations` times,
+    from the start of k-means++ (Arthur and Vassilvitskii 2007).
 
     A cluster that loses its rows starts again at one of the candidates farthest from their centroids; there are fewer
     clusters than asked for only where there are fewer distinct rows.
     """
-    grid = _grid(view, points)
-    seeds_GD = points.of_features(view.embeddings(_initial(view, clusters, subkey(key, "centroids"))))
-    centroids_GD = _topped_up(view, _distinct(seeds_GD), clusters, key, points)
+    grid = _grid(view, cloud)
+    centroids_GD = _distinct(_initial(view, clusters, subkey(key, "centroids"), cloud))
+    centroids_GD = _topped_up(view, centroids_GD, clusters, key, cloud)
     for _ in range(iterations):
-        parts = view.map(partial(_sums, centroids_GD=centroids_GD, points=points, grid=grid))
+        parts = view.map(partial(_sums, centroids_GD=centroids_GD, cloud=cloud, grid=grid))
         sums_GD, counts_G = np.zeros(centroids_GD.shape), np.zeros(len(centroids_GD), np.int64)
         for part_GD, part_G in parts:
             sums_GD += part_GD
             counts_G += part_G
         held_G = counts_G > 0
         means_GD = (sums_GD[held_G] / counts_G[held_G, None] * grid).astype(np.float32)
-        moved_GD = _topped_up(view, means_GD, clusters, key, points)
+        moved_GD = _topped_up(view, means_GD, clusters, key, cloud)
         if np.array_equal(moved_GD, centroids_GD):
             break
         centroids_GD = moved_GD
     return centroids_GD
 
 
-def members(view: PoolView, centroids_GD: Floats, points: Points) -> Members:
-    """Every row of `points` with its cluster, by ascending id."""
-    parts = [part for parts in view.map(partial(_members, centroids_GD=centroids_GD, points=points)) for part in parts]
+def members(view: PoolView, centroids_GD: Floats, cloud: Cloud) -> Members:
+    """Every row of the cloud with its cluster, by ascending id."""
+    parts = [part for parts in view.map(partial(_members, centroids_GD=centroids_GD, cloud=cloud)) for part in parts]
     return Members(
         np.concatenate([part.ids_C for part in parts]),
         np.concatenate([part.clusters_C for part in parts]),
@@ -156,19 +158,27 @@ def squared_distances(points_CD: Floats) -> Floats:
     return squared_CC
 
 
-def _initial(view: PoolView, clusters: int, key: int) -> Ids:
-    return best_rows(view, clusters, key, _nothing).ids_C
+def _initial(view: PoolView, clusters: int, key: int, cloud: Cloud) -> Floats:
+    """The candidates that k-means++ starts with, `clusters` of them if there are so many."""
+    first = filled(view, np.empty(0, np.int64), 1, key)[0]
+    ids_U = view.open_ids()
+    drawn = draw(view, partial(_factors, cloud=cloud), ids_U, int(first), min(clusters, len(ids_U)), key)
+    return cloud.of_features(view.embeddings(drawn))
 
 
-def _topped_up(view: PoolView, centroids_GD: Floats, clusters: int, key: int, points: Points) -> Floats:
+def _factors(block: Block, cloud: Cloud) -> tuple[Floats]:
+    return (cloud.of_features(block.embeddings_BD),)
+
+
+def _topped_up(view: PoolView, centroids_GD: Floats, clusters: int, key: int, cloud: Cloud) -> Floats:
     if len(centroids_GD) == clusters:
         return centroids_GD
-    score = partial(_distance, centroids_GD=centroids_GD, points=points)
+    score = partial(_distance, centroids_GD=centroids_GD, cloud=cloud)
     far = best_rows(view, clusters - len(centroids_GD), subkey(key, "restart"), score)
     ids_C = far.ids_C[far.scores_C > 0]
     if not len(ids_C):
         return centroids_GD
-    return np.concatenate([centroids_GD, _distinct(points.of_features(view.embeddings(ids_C)))])
+    return np.concatenate([centroids_GD, _distinct(cloud.of_features(view.embeddings(ids_C)))])
 
 
 def _distinct(points_CD: Floats) -> Floats:
@@ -176,24 +186,24 @@ def _distinct(points_CD: Floats) -> Floats:
     return points_CD[np.sort(firsts)]
 
 
-def _grid(view: PoolView, points: Points) -> float:
-    largest = max(view.map(partial(_largest, points=points)))
+def _grid(view: PoolView, cloud: Cloud) -> float:
+    largest = max(view.map(partial(_largest, cloud=cloud)))
     return float(2.0 ** (np.frexp(largest)[1] - GRID_BITS))
 
 
-def _largest(shard: Shard, points: Points) -> float:
+def _largest(shard: Shard, cloud: Cloud) -> float:
     return max(
-        (float(np.abs(points.of_features(block.embeddings_BD)).max()) for block in points.blocks(shard)), default=0
+        (float(np.abs(cloud.of_features(block.embeddings_BD)).max()) for block in cloud.blocks(shard)), default=0
     )
 
 
 def _sums(
-    shard: Shard, centroids_GD: Floats, points: Points, grid: float
+    shard: Shard, centroids_GD: Floats, cloud: Cloud, grid: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     sums_GD = np.zeros(centroids_GD.shape)
     counts_G = np.zeros(len(centroids_GD), np.int64)
-    for block in points.blocks(shard):
-        points_BD = points.of_features(block.embeddings_BD)
+    for block in cloud.blocks(shard):
+        points_BD = cloud.of_features(block.embeddings_BD)
         clusters_B = assigned(points_BD, centroids_GD)
         found_F, counts_F = np.unique(clusters_B, return_counts=True)
         order_B, starts_F = np.argsort(clusters_B, kind="stable"), np.concatenate([[0], np.cumsum(counts_F)])
@@ -203,18 +213,18 @@ def _sums(
     return sums_GD, counts_G
 
 
-def _members(shard: Shard, centroids_GD: Floats, points: Points) -> list[Members]:
+def _members(shard: Shard, centroids_GD: Floats, cloud: Cloud) -> list[Members]:
     found = [Members(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))]
-    for block in points.blocks(shard):
-        points_BD = points.of_features(block.embeddings_BD)
+    for block in cloud.blocks(shard):
+        points_BD = cloud.of_features(block.embeddings_BD)
         clusters_B = assigned(points_BD, centroids_GD)
         distances_B = distances(points_BD, centroids_GD[clusters_B])
         found.append(Members(block.ids_B, clusters_B.astype(np.int32), distances_B))
     return found
 
 
-def _distance(block: Block, centroids_GD: Floats, points: Points) -> NDArray[np.float64]:
-    points_BD = points.of_features(block.embeddings_BD)
+def _distance(block: Block, centroids_GD: Floats, cloud: Cloud) -> NDArray[np.float64]:
+    points_BD = cloud.of_features(block.embeddings_BD)
     return distances(points_BD, centroids_GD[assigned(points_BD, centroids_GD)])
 
 

@@ -10,8 +10,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from labelbench_ray.strategies import Strategy
 from labelbench_ray.strategies._kmeans import (
+    Cloud,
     Members,
-    Points,
     filled,
     fit,
     in_turn,
@@ -31,7 +31,7 @@ def labeled_too(shard: Shard) -> Iterator[Block]:
     return shard.among(shard.ids_S[shard.open_S | shard.labeled_S])
 
 
-COVERED = Points(labeled_too, on_sphere)
+COVERED = Cloud(labeled_too, on_sphere)
 
 
 class TypiClust(Strategy):

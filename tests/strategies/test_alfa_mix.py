@@ -113,11 +113,11 @@ def test_chooses_the_central_rows_of_the_candidates():
 
 def test_fewer_candidates_than_the_budget_are_all_chosen():
     view = linear_view(150, scale=20)
-    found = AlfaMix()._candidates(view, 120, KEY)
-    assert 0 < len(found) < 120
-    chosen = AlfaMix()._choose(view, 120, KEY, None)
+    found = AlfaMix()._candidates(view, 128, KEY)
+    assert 0 < len(found) < 128
+    chosen = AlfaMix()._choose(view, 128, KEY, None)
     assert set(found) <= set(chosen)
-    assert len(np.unique(chosen)) == 120
+    assert len(np.unique(chosen)) == 128
 
 
 @pytest.mark.parametrize("wrong", [0, 1.5])

@@ -9,7 +9,7 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score
 
 from labelbench_ray import strategies
-from labelbench_ray.strategies.cluster_margin import ClusterMargin, average_linkage
+from labelbench_ray.strategies.cluster_margin import average_linkage
 from tests.samples import Pool, make_pool
 
 CLUSTERS = 12

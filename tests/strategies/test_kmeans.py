@@ -39,9 +39,9 @@ def view_of(embeddings: np.ndarray, shards: int = 1) -> PoolView:
     return PoolView.from_arrays(embeddings.astype(np.float32), uniform, none, none, shards=shards)
 
 
-def started(view: PoolView, clusters: int) -> np.ndarray:
-    """The rows at which the clusters start."""
-    return view.embeddings(_kmeans._initial(view, clusters, subkey(KEY, "centroids")))
+def started(view: PoolView, clusters: int, cloud: _kmeans.Cloud = FEATURES) -> np.ndarray:
+    """The points at which the clusters start."""
+    return _kmeans._initial(view, clusters, subkey(KEY, "centroids"), cloud)
 
 
 def inertia(points: np.ndarray, centroids: np.ndarray) -> float:
@@ -60,7 +60,7 @@ def test_lloyd_gives_the_centroids_that_scikit_learn_gives(iterations: int):
 def test_on_the_sphere_too():
     pool = make_pool(2_000, classes=6, dimensions=8)
     view = pool.view()
-    theirs = KMeans(12, init=on_sphere(started(view, 12)), n_init=1, max_iter=50, tol=0, algorithm="lloyd")
+    theirs = KMeans(12, init=started(view, 12, DIRECTIONS), n_init=1, max_iter=50, tol=0, algorithm="lloyd")
     theirs.fit(on_sphere(pool.embeddings[pool.unlabeled]))
     np.testing.assert_allclose(fit(view, 12, KEY, DIRECTIONS, 50), theirs.cluster_centers_, atol=2e-6)
 
@@ -93,7 +93,7 @@ def test_sums_are_those_of_exact_integers_for_any_cut():
     assert np.abs(whole).max() > 2**21 - 1
     for shards in (1, 3, 5):
         view = view_of(points, shards)
-        parts = view.map(partial(_kmeans._sums, centroids_GD=centroids, points=FEATURES, grid=grid))
+        parts = view.map(partial(_kmeans._sums, centroids_GD=centroids, cloud=FEATURES, grid=grid))
         sums, counts = sum(part for part, _ in parts), sum(part for _, part in parts)
         mine = members(view, centroids, FEATURES).clusters_C
         for g in range(4):
@@ -101,10 +101,10 @@ def test_sums_are_those_of_exact_integers_for_any_cut():
             assert sums[g].tolist() == [sum(column.tolist()) for column in whole[mine == g].T]
 
 
-@pytest.mark.parametrize("points", [FEATURES, DIRECTIONS], ids=["features", "directions"])
-def test_centroids_have_the_same_bits_on_any_number_of_shards(points: _kmeans.Points):
+@pytest.mark.parametrize("cloud", [FEATURES, DIRECTIONS], ids=["features", "directions"])
+def test_centroids_have_the_same_bits_on_any_number_of_shards(cloud: _kmeans.Cloud):
     pool = make_pool(7 * BLOCK_ROWS - 5, dimensions=5)
-    one, two, seven = (fit(pool.view(shards), 40, KEY, points, 6) for shards in (1, 2, 7))
+    one, two, seven = (fit(pool.view(shards), 40, KEY, cloud, 6) for shards in (1, 2, 7))
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(one, seven)
 
@@ -125,6 +125,23 @@ def test_clusters_that_start_at_equal_rows_find_the_others():
     for seed in range(20):
         chosen = strategies.create("kmeans").select(view_of(rows), 5, np.random.default_rng(seed))
         assert len(np.unique(rows[chosen], axis=0)) == 5
+
+
+def test_takes_one_row_from_each_of_as_many_blobs():
+    blob = np.repeat(np.arange(30), [4 + size for size in range(30)])
+    rng = np.random.default_rng(0)
+    rows = 50 * rng.normal(size=(30, 5))[blob] + 0.01 * rng.normal(size=(len(blob), 5))
+    for seed in range(20):
+        chosen = strategies.create("kmeans").select(view_of(rows), 30, np.random.default_rng(seed))
+        np.testing.assert_array_equal(np.sort(blob[chosen]), np.arange(30))
+
+
+def test_on_the_sphere_only_directions_count():
+    rng = np.random.default_rng(0)
+    direction = np.repeat(np.arange(12), 20)
+    rows = np.eye(12)[direction] * 10.0 ** rng.uniform(-4, 4, (240, 1)) * (1 + 0.01 * rng.normal(size=(240, 12)))
+    chosen = central_rows(view_of(rows), 12, KEY, DIRECTIONS, 5)
+    np.testing.assert_array_equal(np.sort(direction[chosen]), np.arange(12))
 
 
 def test_fewer_distinct_rows_than_the_budget():

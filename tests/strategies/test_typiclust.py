@@ -10,7 +10,6 @@ from labelbench_ray.types import PoolView
 from tests.samples import make_pool
 
 KEY = 3
-FOUND = 0.2
 
 
 def brute_typicality(points: np.ndarray, neighbors: int) -> np.ndarray:
@@ -124,8 +123,5 @@ def test_labeled_rows_keep_other_rows_of_their_cluster_for_later():
     rows = (10 * np.eye(8)[truth] + 0.1 * rng.normal(size=(320, 8))).astype(np.float32)
     labeled = np.array([40 * blob + 3 for blob in range(6)])
     view = PoolView.from_arrays(rows, np.full((320, 8), 1 / 8, np.float32), labeled, truth[labeled])
-    hits = [
-        set(truth[TypiClust(iterations=50).select(view, 2, np.random.default_rng(seed))]) == {6, 7}
-        for seed in range(20)
-    ]
-    assert np.mean(hits) >= FOUND
+    for seed in range(20):
+        assert set(truth[TypiClust().select(view, 2, np.random.default_rng(seed))]) == {6, 7}
