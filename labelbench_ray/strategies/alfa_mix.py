@@ -31,7 +31,9 @@ class AlfaMix(Strategy):
     """
 
     epsilon: float = Field(default=0.2, gt=0, le=1)
+    """The first bound on the mixtures' strength, times sqrt(D), and the step by which it grows."""
     iterations: PositiveInt = 15
+    """Rounds of Lloyd's iteration, at most."""
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         if not len(view.labeled_L):

@@ -28,11 +28,15 @@ class DropQuery(Strategy):
 
     cold_start: ClassVar[bool] = True
     passes: PositiveInt = 3
+    """Predictions with dropout."""
     dropout: float = Field(default=0.75, gt=0, lt=1)
     """The share of the features that a pass sets to 0."""
     fewest: PositiveInt = 25
+    """Candidates for each row to be chosen below which a change in fewer passes is enough."""
     most: PositiveInt = 50
+    """Candidates for each row to be chosen, at most."""
     iterations: PositiveInt = 15
+    """Rounds of Lloyd's iteration, at most."""
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         if not len(view.labeled_L):

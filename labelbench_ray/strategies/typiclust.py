@@ -46,6 +46,7 @@ class TypiClust(Strategy):
 
     cold_start: ClassVar[bool] = True
     clusters: PositiveInt = 500
+    """How many there are at most."""
     neighbors: PositiveInt = 20
     """Neighbors that typicality looks at, half of the cluster at most."""
     smallest: NonNegativeInt = 5
@@ -53,6 +54,7 @@ class TypiClust(Strategy):
     members: int = Field(default=1000, ge=2)
     """Rows of a cluster that are compared with each other."""
     iterations: PositiveInt = 20
+    """Rounds of Lloyd's iteration, at most."""
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         count = min(len(view.labeled_L) + budget, self.clusters)
