@@ -13,7 +13,7 @@ import numpy as np
 from labelbench_ray import probabilities
 from labelbench_ray.types import Ask, Block, Floats, Ids, Shard
 
-LARGEST_LOSS = np.float32(2)
+LARGEST_LOSS = 2.0
 """More than any row's loss."""
 EPSILON = np.float32(1e-8)
 

@@ -39,7 +39,8 @@ class Orders:
     def ranks(self, graph: int) -> Ranks:
         """(R,) ranks of the rows in this graph, to be read."""
         if len(self.parts) == 1:
-            return self.parts[0][graph]
+            ranks_R: Ranks = self.parts[0][graph]
+            return ranks_R
         return np.concatenate([part[graph] for part in self.parts])
 
 
@@ -59,7 +60,7 @@ class Graph:
         return cls(size, words_A >> 1, (words_A & 1).astype(np.bool_))
 
     def with_pending(self, ranks_P: Ranks) -> "Graph":
-        """The same with rows that await an answer: for the time being each has its nearest neighbor's, left before right."""
+        """The same with rows that await an answer: until then each has its nearest neighbor's, left before right."""
         if not len(ranks_P):
             return self
         positive_P = np.zeros(len(ranks_P), np.bool_)
@@ -87,7 +88,7 @@ class Graph:
         return int(np.searchsorted(below_A, 0, side="right"))
 
     def midpoint(self) -> int | None:
-        """Of the shortest stretch between opposite answers, the leftmost of equals; None when no such stretch is left."""
+        """Of the shortest stretch between opposite answers, the leftmost of equals; None when none is left."""
         cuts_C = self._cuts()
         lengths_C = self.ranks_A[cuts_C + 1] - self.ranks_A[cuts_C] - 1
         if not lengths_C.any():

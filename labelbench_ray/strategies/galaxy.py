@@ -58,12 +58,12 @@ class _Batch:
     @property
     def pending_ids(self) -> Ids:
         """Pool ids of the rows that await an answer."""
-        return self._orders.ids_R[self._rows[self._answered : self._filled]]
+        return self._ids(slice(self._answered, self._filled))
 
     @property
     def chosen_ids(self) -> Ids:
         """Pool ids of the batch so far, in order."""
-        return self._orders.ids_R[self._rows[self._first : self._filled]]
+        return self._ids(slice(self._first, self._filled))
 
     def record(self, labels_P: Ids) -> None:
         """Take the answers for the pending rows."""
@@ -95,3 +95,7 @@ class _Batch:
             return midpoint
         self._turns_G[number] += 1
         return graph.beside_cut(int(self._turns_G[number]) - 1)
+
+    def _ids(self, places: slice) -> Ids:
+        ids_P: Ids = self._orders.ids_R[self._rows[places]]
+        return ids_P
