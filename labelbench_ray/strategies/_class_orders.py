@@ -1,9 +1,12 @@
 """Each class's order of the pool, which GALAXY and DIRECT cut in two, and the answers that they ask for.
 
 Both order rows by the score p_k - max p + 1e-8 max p, largest first: those predicted as class k, surest first, then the
-others by how much k loses to their winner. Here that is the *loss* (max p - p_k) + 1e-8 (1 - max p), smallest first:
-the same order, but it is never negative, and 1 - max p is summed from the other classes, so that rows whose largest
-probability reads 1.0 keep their order.
+others by how much k loses to their winner. Here that is a *loss*, smallest first, never negative:
+
+    (max p - p_k) + 1e-8 (1 - max p), and from 1/2 on 1/4 / (1 - (max p - p_k)), which is 1/2 there and rises with it.
+
+The order is the same. But 1 - max p is summed from the other classes, so that rows of which the proxy is sure, for the
+class or against it, keep their order in float32 although their largest probability reads 1.0.
 """
 
 from functools import partial
@@ -13,9 +16,9 @@ import numpy as np
 from labelbench_ray import probabilities
 from labelbench_ray.types import Ask, Block, Floats, Ids, Shard
 
-LARGEST_LOSS = 2.0
-"""More than any row's loss."""
 EPSILON = np.float32(1e-8)
+LEAST_MASS = np.float32(1e-37)
+"""Where the other classes' mass underflows, rows tie."""
 
 
 def required(ask: Ask | None, strategy: str, num_classes: int) -> Ask:
@@ -62,10 +65,20 @@ def losses(block: Block, classes_G: Ids) -> Floats:
             f"the probabilities of row {block.ids_B[wrong_B][0]} hold NaN or infinity; they must be finite "
             "(did the proxy's training diverge?)"
         )
-    losses_BG = block.probabilities_BK[:, classes_G]
-    np.subtract(top_B[:, None], losses_BG, out=losses_BG)
+    mass_BG = block.probabilities_BK[:, classes_G]
+    losses_BG: Floats = top_B[:, None] - mass_BG
     losses_BG += EPSILON * rest_B[:, None]
+    mass_BG += np.maximum(rest_B, LEAST_MASS)[:, None]
+    np.divide(np.float32(0.25), mass_BG, out=losses_BG, where=losses_BG >= 0.5)
     return losses_BG.T
+
+
+def midway(first: float, second: float) -> float:
+    """The loss of the mean of max p - p_k, for two ascending losses."""
+    if second < 0.5:
+        return (first + second) / 2
+    mass = ((1 - first if first < 0.5 else 0.25 / first) + 0.25 / second) / 2
+    return 1 - mass if mass > 0.5 else 0.25 / mass
 
 
 def _checked(ask: Ask, num_classes: int, ids_C: Ids) -> Ids:

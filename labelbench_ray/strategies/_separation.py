@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies._class_orders import LARGEST_LOSS
+from labelbench_ray.strategies._class_orders import midway
 from labelbench_ray.types import Floats
 
 
@@ -50,10 +50,10 @@ class Separation:
         best = np.flatnonzero(errors == errors.min())
         cut = best[(len(best) - 1) // 2]
         if cut == 0:
-            return 0.0
+            return -np.inf
         if cut == len(self.losses_A):
-            return LARGEST_LOSS
-        return float((self.losses_A[cut - 1] + self.losses_A[cut]) / 2)
+            return np.inf
+        return midway(float(self.losses_A[cut - 1]), float(self.losses_A[cut]))
 
     def narrowed(self, losses_I: Floats, width: int) -> tuple[float, float]:
         """The ends of the stretch that holds `width` of these ascending losses and whose worse end errs least; of

@@ -20,14 +20,14 @@ UNKNOWN = -1
 class Direct(Strategy):
     """Learns, class by class, the threshold that best separates the class in its order, and labels around it.
 
-    Needs `ask`. The first half of the budget goes to version-space reduction: of the rows between the last positive
-    before the first negative and the first negative after the last positive some are sampled uniformly, then the
-    stretch is narrowed to where its worse end errs least, so that its rows shrink by the same factor in every step and
-    to one in the last. Each class has budget / 2K for that; where this is under `minimum_class_budget`, the rarest
-    classes among the labels have that much each, and the others nothing. The rest, and what a class had no rows for,
-    is divided equally: one class after another, in random order, takes the rows nearest to its threshold, from both
-    sides in turns. The thresholds are those of all answers that the first half has brought.
+    Needs `ask`. The first half of the budget goes to version-space reduction. Of the rows between the last positive
+    before the first negative and the first negative after the last positive, some are sampled uniformly; then the
+    stretch is narrowed to where its worse end errs least, by the factor that would leave one row after the last sample,
+    but never to fewer rows than labels are left for. Each class has budget / 2K for that; where this is under
+    `minimum_class_budget`, the rarest classes among the labels have that much each, and the others nothing.
 
+    The rest, and what a class had no rows for, is divided equally: one class after another, in random order, takes the
+    rows nearest to its threshold, from both sides in turns. The thresholds are those of all answers of the first half.
     The midpoint of thresholds that err alike is taken in score, not in rank; else exact.
     """
 
@@ -38,7 +38,8 @@ class Direct(Strategy):
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         batch = _Batch(view, required(ask, "direct", view.num_classes))
-        classes_C, share = self._shares(view, budget, key)
+        counts_K = np.bincount(view.labels_L, minlength=view.num_classes)
+        classes_C, share = shares(counts_K, budget, self.minimum_class_budget, key)
         for start in range(0, len(classes_C), COLUMNS):
             group_G = classes_C[start : start + COLUMNS]
             columns = view.map(partial(loss_columns, classes_G=group_G))
@@ -51,17 +52,6 @@ class Direct(Strategy):
         thresholds_G = batch.thresholds(view, classes_G)
         return alternately(view, classes_G, thresholds_G, quotas_G, batch.chosen_ids, subkey(key, "ties"))
 
-    def _shares(self, view: PoolView, budget: int, key: int) -> tuple[Ids, int]:
-        """The classes of the first half in their order, rarest first, and the labels for each."""
-        counts_K = np.bincount(view.labels_L, minlength=view.num_classes)
-        hashes_K = tie_hash(subkey(key, "rarest"), np.arange(view.num_classes))
-        rarest_K = np.lexsort((hashes_K, counts_K))
-        share = budget // (2 * view.num_classes)
-        if share >= self.minimum_class_budget:
-            return rarest_K, share
-        share = min(self.minimum_class_budget, budget // 2)
-        return rarest_K[: max(1, budget // (2 * self.minimum_class_budget))], share
-
     def _reduce(self, batch: "_Batch", column_R: Floats, number: int, share: int, key: int) -> None:
         """Sample the stretch of a class's order where its threshold may lie, and narrow it as the answers come."""
         low, high = batch.separation(column_R, number).uncertain()
@@ -70,11 +60,22 @@ class Direct(Strategy):
         shrink = len(inside_I) ** (1 / max(rounds, 1))
         for asked in range(0, share, self.parallel_annotators):
             if asked and len(inside_I):
-                width = int(np.ceil(len(inside_I) / shrink))
+                # Never to fewer rows than there are labels left to spend on them.
+                width = max(int(np.ceil(len(inside_I) / shrink)), min(len(inside_I), share - asked))
                 low, high = batch.separation(column_R, number).narrowed(np.sort(column_R[inside_I]), width)
                 inside_I = inside_I[(column_R[inside_I] >= low) & (column_R[inside_I] <= high)]
             batch.buy(inside_I, min(self.parallel_annotators, share - asked), subkey(key, f"{asked}"))
             inside_I = inside_I[batch.labels_R[inside_I] == UNKNOWN]
+
+
+def shares(counts_K: Ids, budget: int, minimum: int, key: int) -> tuple[Ids, int]:
+    """The classes to separate, rarest among the labels first, and the labels that each may use."""
+    hashes_K = tie_hash(subkey(key, "rarest"), np.arange(len(counts_K)))
+    rarest_K = np.lexsort((hashes_K, counts_K))
+    share = budget // (2 * len(counts_K))
+    if share >= minimum:
+        return rarest_K, share
+    return rarest_K[: max(1, budget // (2 * minimum))], min(minimum, budget // 2)
 
 
 class _Batch:
