@@ -50,10 +50,11 @@ class _Batch:
         self._rows = np.concatenate([np.searchsorted(ids_R, view.labeled_L), np.empty(budget, np.int64)])
         self._labels = np.concatenate([view.labels_L, np.empty(budget, np.int64)])
         self._turns_G = np.zeros(num_graphs, np.int64)
-        self._open_R = np.ones(len(ids_R), np.bool_)
-        self._open_R[self._rows[: self._first]] = False
+        self._open_R = open_R = np.ones(len(ids_R), np.bool_)
+        open_R[self._rows[: self._first]] = False
         shuffled_R = np.argsort(tie_hash(subkey(key, "random rows"), ids_R))
-        self._random_rows = (int(row) for row in shuffled_R if self._open_R[row])
+        # It refers to no `self`: a cycle would keep the orders in memory after the batch.
+        self._random_rows = (int(row) for row in shuffled_R if open_R[row])
 
     @property
     def pending_ids(self) -> Ids:

@@ -1,5 +1,6 @@
 """GALAXY against the algorithm run node by node, and its laws on toy pools."""
 
+import gc
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as draw
 from labelbench_ray import strategies
 from labelbench_ray.oracle import Oracle
 from labelbench_ray.strategies._class_orders import losses
-from labelbench_ray.strategies._linear_graphs import Graph
+from labelbench_ray.strategies._linear_graphs import Graph, Orders
 from labelbench_ray.strategies._ranking import subkey, tie_hash
 from labelbench_ray.types import PoolView
 from tests.samples import Pool, make_pool
@@ -298,3 +299,14 @@ def test_a_row_that_awaits_an_answer_counts_as_its_nearest_neighbor():
     assert dict(zip(pending.ranks_A.tolist(), pending.positive_A.tolist(), strict=True)) == {
         2: True, 10: True, 20: True, 30: True, 31: False, 50: False, 80: False,
     }  # fmt: skip
+
+
+def test_leaves_nothing_in_memory():
+    pool = make_pool(150)
+    gc.collect()
+    gc.disable()
+    try:
+        galaxy(pool, 10)
+        assert not [held for held in gc.get_objects() if isinstance(held, Orders)]
+    finally:
+        gc.enable()
