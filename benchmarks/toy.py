@@ -8,6 +8,7 @@ that strategies that compare directions see the plane too. The same strategies d
 """
 
 import argparse
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from PIL import Image
 
 from labelbench_ray import strategies
+from labelbench_ray.config import Part
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.standardization import Standardization
@@ -28,7 +31,7 @@ from labelbench_ray.trainers import TrainingData
 from labelbench_ray.trainers.logistic import Logistic
 from labelbench_ray.types import Examples, Floats, Ids, PoolView
 
-ROWS, LABELED, BUDGET, COLUMNS = 900, 20, 30, 5
+ROWS, LABELED, BUDGET, COLUMNS = 900, 20, 30, 4
 HEIGHT = 2.0
 """The constant third coordinate: about as far as the rows lie from the origin."""
 SHARES = (0.50, 0.26, 0.14, 0.07, 0.03)
@@ -40,7 +43,26 @@ CLUSTERS = (
     ((0.1, 0.1, 0.13),),
 )
 """For each class its clusters: center and standard deviation."""
+IN_ORDER = (
+    *("random", "confidence", "entropy"),
+    *("margin", "bald", "power_margin", "power"),
+    *("coreset", "kmeans", "typiclust", "facility_location"),
+    *("max_herding", "probcover", "uncertainty_herding", "dropquery"),
+    *("badge", "bait", "cluster_margin", "alfa_mix"),
+    *("galaxy", "direct", "most_likely_positive", "class_balanced"),
+    *("partition", "subsample", "nearest_to_labeled"),
+)
+"""A line of the picture each, after the pool itself; others follow."""
+SETTINGS = {
+    "power": {"base": {"name": "entropy"}},
+    "partition": {"parts": 5},
+    "subsample": {"rows": 150},
+    "nearest_to_labeled": {"neighbors": 10},
+}
+"""Where the default is for larger pools, or another strategy in the picture."""
 COLORS = ("#4477aa", "#66a8a0", "#ccaa33", "#cc6677", "#884499")
+WIDTH, TALL = 2.7, 2.4
+"""Inches of a panel."""
 INK = "#1a1a1a"
 
 
@@ -80,24 +102,28 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "strategies.png")
     parser.add_argument("--strategies", nargs="+", metavar="NAME", default=strategies.names())
     arguments = parser.parse_args()
-    draw(toy(), arguments.strategies, arguments.out)
+    places = {name: place for place, name in enumerate(IN_ORDER)}
+    names = sorted(arguments.strategies, key=lambda name: (places.get(name, len(places)), name))
+    draw(toy(), [Part.of(name, **SETTINGS.get(name, {})) for name in names], arguments.out)
 
 
-def draw(pool: Toy, names: list[str], out: Path) -> None:
+def draw(pool: Toy, parts: list[Part], out: Path) -> None:
     """A panel of the truth, and one a strategy."""
-    lines = -(-(1 + len(names)) // COLUMNS)
-    figure, grid = plt.subplots(lines, COLUMNS, figsize=(2.3 * COLUMNS, 2.05 * lines), squeeze=False)
+    lines = -(-(1 + len(parts)) // COLUMNS)
+    figure, grid = plt.subplots(lines, COLUMNS, figsize=(WIDTH * COLUMNS, TALL * lines), squeeze=False)
     panels = list(grid.flat)
-    for panel in panels[1 + len(names) :]:
+    for panel in panels[1 + len(parts) :]:
         panel.set_visible(False)
     draw_pool(panels[0], pool)
-    for panel, name in zip(panels[1:], names, strict=False):
-        draw_picks(panel, pool, name)
+    for panel, part in zip(panels[1:], parts, strict=False):
+        draw_picks(panel, pool, part)
     figure.subplots_adjust(
-        left=0.005, right=0.995, top=1 - 0.26 / (2.05 * lines), bottom=0.005, wspace=0.04, hspace=0.14
+        left=0.005, right=0.995, top=1 - 0.26 / (TALL * lines), bottom=0.005, wspace=0.04, hspace=0.14
     )
-    figure.savefig(out, dpi=110, metadata={"Software": None})
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=110)
     plt.close(figure)
+    Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(out, optimize=True)
 
 
 def draw_pool(panel: Axes, pool: Toy) -> None:
@@ -109,12 +135,12 @@ def draw_pool(panel: Axes, pool: Toy) -> None:
     draw_labeled(panel, pool)
 
 
-def draw_picks(panel: Axes, pool: Toy, name: str) -> None:
+def draw_picks(panel: Axes, pool: Toy, part: Part) -> None:
     """The pool in gray over the probe's regions, and what the strategy picks."""
-    chosen = strategies.create(name).select(
+    chosen = strategies.create(part.name, **part.settings).select(
         pool.view(), BUDGET, np.random.default_rng(0), ask=lambda ids: pool.truth_N[ids]
     )
-    frame(panel, name)
+    frame(panel, str(part))
     draw_regions(panel, pool.model)
     panel.scatter(pool.rows_ND[:, 0], pool.rows_ND[:, 1], s=2.5, color="#9a9a9a", linewidths=0)
     draw_labeled(panel, pool)
@@ -154,7 +180,7 @@ def frame(panel: Axes, title: str) -> None:
     panel.set_yticks([])
     for spine in panel.spines.values():
         spine.set_color("#cccccc")
-    panel.set_title(title, fontsize=9, color=INK, pad=4)
+    panel.set_title(title, fontsize=8.5, color=INK, pad=4)
 
 
 if __name__ == "__main__":
