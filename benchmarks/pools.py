@@ -20,7 +20,7 @@ from labelbench_ray.types import Examples, Floats, Ids, PoolView
 CHUNK_ROWS = 1 << 14
 TAIL = 100.0
 """How many times larger the largest cluster is than the smallest."""
-FIT_PRODUCTS = 4e12
+FIT_PRODUCTS = 1e12
 """Multiplications that fitting a probe may take, about: 1,000 classes get fewer iterations."""
 
 
