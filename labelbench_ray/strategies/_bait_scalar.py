@@ -2,7 +2,7 @@
 
 With A = M^-1, a row h of signed weight w (negative: it is taken out of M) lowers tr(A F) by w t / (1 + w s), where
 s = h^T A h and t = h^T A F A h. A pick h* moves every row's s and t by
-    s -= a (h^T v)^2,    t -= 2 a (h^T v) (h^T r),    a = w* / (1 + w* s*),    v = A h*,    r = A F v - a (v^T F v) v / 2,
+    s -= a (h^T v)^2,  t -= 2 a (h^T v) (h^T r),  a = w* / (1 + w* s*),  v = A h*,  r = A F v - a (v^T F v) v / 2,
 so what many picks do to all rows is one matrix product.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray.strategies._fisher import Counts, Design, Doubles, uncertainty
 from labelbench_ray.strategies._ranking import leading, tie_hash
-from labelbench_ray.types import BLOCK_ROWS, Floats, Ids, PoolView, Shard
+from labelbench_ray.types import Ids, PoolView, Shard
 
 Places = NDArray[np.intp]
 
@@ -95,7 +95,7 @@ def greedy(view: PoolView, rows: Rows, design: Design, count: int) -> tuple[Plac
     root_DD = _root(design.target_EE)
     terms, top, ahead = None, np.inf, FIRST_STEPS
     while len(picked) < count:
-        ahead = min(ahead, count - len(picked))
+        ahead = min(ahead, CANDIDATES, count - len(picked))
         places_C = np.flatnonzero(open_U)
         if outside := len(places_C) > CANDIDATES:
             gains_U = None if terms is None else _open_gains(rows, terms, open_U)
@@ -185,9 +185,7 @@ def _best(gains_C: Doubles, hashes_C: NDArray[np.uint64]) -> int:
     return int(tied_T[hashes_C[tied_T].argmin()])
 
 
-def _check(
-    view: PoolView, rows: Rows, terms: Terms, outside_U: NDArray[np.bool_], steps: Steps
-) -> tuple[Steps, Terms]:
+def _check(view: PoolView, rows: Rows, terms: Terms, outside_U: NDArray[np.bool_], steps: Steps) -> tuple[Steps, Terms]:
     """The steps before any row outside gains more than the pick, and all rows' s and t after them."""
     each = [rows.split(values_U) for values_U in (rows.weights_U, terms.s_U, terms.t_U, outside_U)]
     checked = view.map(partial(_advance, steps=steps), *each)

@@ -85,7 +85,8 @@ def factors(probabilities_BK: Floats) -> Doubles:
     columns_BKK = np.eye(p_BK.shape[1]) - p_BK[:, :, None]
     # 1 - p of the likeliest class keeps its digits where p reads 1.0.
     columns_BKK[rows_B, top_B, top_B] = rest_BK.sum(axis=1) / (rest_BK.sum(axis=1) + probabilities_BK.max(axis=1))
-    return columns_BKK * np.sqrt(p_BK)[:, None, :]
+    factors_BKK: Doubles = columns_BKK * np.sqrt(p_BK)[:, None, :]
+    return factors_BKK
 
 
 def _traces(shard: Shard, labeled_L: Ids) -> list[float]:
@@ -106,7 +107,7 @@ def _sums(shard: Shard, labeled_L: Ids, exact: bool, grid: float) -> Information
 
 
 def _sum(blocks: Iterable[Block], exact: bool, grid: float) -> Doubles:
-    total_EE = np.zeros(())  # has no shape yet where there is no block
+    total_EE: Doubles = np.zeros(())  # has no shape yet where there is no block
     for block in blocks:
         part_EE = _whole(block) if exact else _scalar(block)
         total_EE = total_EE + np.rint(part_EE / grid) * grid
@@ -114,7 +115,8 @@ def _sum(blocks: Iterable[Block], exact: bool, grid: float) -> Doubles:
 
 
 def _scalar(block: Block) -> Doubles:
-    h_BD = block.embeddings_BD * np.sqrt(uncertainty(block.probabilities_BK))[:, None]
+    h_BD = block.embeddings_BD.astype(np.float64)
+    h_BD *= np.sqrt(uncertainty(block.probabilities_BK))[:, None]
     gram_DD: Doubles = h_BD.T @ h_BD
     return gram_DD
 

@@ -28,14 +28,14 @@ class Bait(Strategy):
     """`exact` holds matrices of (K*D)^2 and 16 K^2 bytes a row; K*D is 5,000 at most."""
     oversample: float = Field(default=2.0, ge=1)
     """How many times the budget the forward greedy picks; no more than what is unlabeled."""
-    ridge: float = Field(default=1e-2, gt=0)
+    ridge: float = Field(default=1e-2, ge=1e-6)
     """The multiple of the identity in M, in units of F's mean diagonal entry."""
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         forward_backward = _bait_scalar.forward_backward
         if self.fisher == "exact":
             _refuse_large(view)
-            forward_backward = _bait_scalar.forward_backward
+            forward_backward = _bait_exact.forward_backward
         labeled = len(view.labeled_L)
         design = information(view, self.fisher == "exact").design(self.ridge, labeled, budget)
         added = min(view.num_unlabeled, math.ceil(self.oversample * budget))
