@@ -12,12 +12,9 @@ from functools import partial
 
 import numpy as np
 
-from labelbench_ray.strategies._fisher import Counts, Design, Doubles, factors
+from labelbench_ray.strategies._bait_design import Counts, Design, Doubles, best_place, factors
 from labelbench_ray.strategies._ranking import tie_hash
 from labelbench_ray.types import Block, Ids, PoolView, Shard
-
-TIE = 1e-9
-"""Gains that differ by less, relatively, are a tie."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +51,7 @@ def greedy(view: PoolView, design: Design, count: int, scale: float, sign: float
     parts = view.map(partial(begin, scale=scale, sign=sign))
     for turn in range(count):
         gains_U = np.concatenate([part.gains_U for part in parts]) + free_U
-        best = gains_U.max()
-        tied_T = np.flatnonzero(gains_U >= best - TIE * abs(best))
-        place = tied_T[hashes_U[tied_T].argmin()]
+        place = best_place(gains_U, hashes_U)
         picked[turn], free_U[place] = ids_U[place], -np.inf
         columns_EK = _columns(view, picked[turn : turn + 1], scale)
         matrix_EE += sign * columns_EK @ columns_EK.T

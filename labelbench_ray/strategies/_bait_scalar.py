@@ -6,28 +6,28 @@ s = h^T A h and t = h^T A F A h. A pick h* moves every row's s and t by
 so what many picks do to all rows is one matrix product.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies._fisher import Counts, Design, Doubles, uncertainty
+from labelbench_ray.strategies._bait_design import Counts, Design, Doubles, best_place, uncertainty
 from labelbench_ray.strategies._ranking import leading, tie_hash
 from labelbench_ray.types import Ids, PoolView, Shard
 
 Places = NDArray[np.intp]
 
-CANDIDATES = 2048
+CANDIDATES = 1536
 """Rows among which the driver picks ahead, in float64."""
 FIRST_STEPS, MOST_STEPS = 16, 128
 """Picks ahead before all rows check them: doubled after a check that finds nothing, halved after one that does."""
-FALL = 0.1
+FALL = 0.03
 """All rows' s and t are computed afresh when the best gain has fallen by this: errors of their updates are absolute."""
+MOST_LOST = 1e-3
+"""They are also when 1 + w s of any row has."""
 ROUNDING = 1e-5
 """Relative error of the gains that all rows compute from float32 products."""
-TIE = 1e-9
-"""Candidates' gains that differ by less, relatively, are a tie."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +50,15 @@ class Terms:
 
     s_U: Doubles
     t_U: Doubles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """s and t of all rows, with the best gain and each row's 1 + w s when they were last computed afresh."""
+
+    terms: Terms
+    top: float
+    whole_U: Doubles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,43 +99,47 @@ def forward_backward(view: PoolView, design: Design, counts: Counts, scale: floa
 
 def greedy(view: PoolView, rows: Rows, design: Design, count: int) -> tuple[Places, Design]:
     """Places of `count` rows, each the best for the objective after those before it; and the design with them."""
-    picked: list[int] = []
-    open_U = np.ones(len(rows.ids_U), np.bool_)
-    root_DD = _root(design.target_EE)
-    terms, top, ahead = None, np.inf, FIRST_STEPS
-    while len(picked) < count:
-        ahead = min(ahead, CANDIDATES, count - len(picked))
+    picked_C, open_U = np.empty(0, np.intp), np.ones(len(rows.ids_U), np.bool_)
+    root_DD, known, ahead = _root(design.target_EE), None, FIRST_STEPS
+    while len(picked_C) < count:
+        ahead = min(ahead, CANDIDATES, count - len(picked_C))
         places_C = np.flatnonzero(open_U)
-        if outside := len(places_C) > CANDIDATES:
-            gains_U = None if terms is None else _open_gains(rows, terms, open_U)
-            if gains_U is None or abs(gains_U.max()) < FALL * abs(top):
-                terms = _join(view.map(partial(_terms, roots_DX=_roots(design, root_DD))))
-                gains_U = _open_gains(rows, terms, open_U)
-                top = gains_U.max()
-            places_C = _candidates(gains_U, rows.hashes_U)
-        features_CD = view.embeddings(rows.ids_U[places_C]).astype(np.float64)
-        weights_C = rows.weights_U[places_C]
-        floor = FALL * abs(top) if outside else 0.0
+        known = _known(view, rows, open_U, design, root_DD, known) if len(places_C) > CANDIDATES else None
+        if known is not None:
+            places_C = _candidates(_open_gains(rows, known.terms, open_U), rows.hashes_U)
+        features_CD, weights_C = view.embeddings(rows.ids_U[places_C]).astype(np.float64), rows.weights_U[places_C]
+        floor = 0.0 if known is None else FALL * abs(known.top)
         steps = _pick_ahead(design, root_DD, features_CD, weights_C, rows.hashes_U[places_C], ahead, floor)
-        steps_ahead = len(steps.places_J)
-        if outside:
-            assert terms is not None
+        hoped = len(steps.places_J)
+        if known is not None:
             outside_U = open_U.copy()
             outside_U[places_C] = False
-            steps, terms = _check(view, rows, terms, outside_U, steps)
-        found = len(steps.places_J) < steps_ahead
-        ahead = max(1, ahead // 2) if found else min(2 * ahead, MOST_STEPS)
-        x_JD = features_CD[steps.places_J]
-        design = design.plus((x_JD.T * weights_C[steps.places_J]) @ x_JD)
-        chosen_J = places_C[steps.places_J]
-        open_U[chosen_J] = False
-        picked.extend(chosen_J.tolist())
-    return np.array(picked, np.intp), design
+            steps, terms = _check(view, rows, known.terms, outside_U, steps)
+            known = replace(known, terms=terms)
+        ahead = min(2 * ahead, MOST_STEPS) if len(steps.places_J) == hoped else max(1, ahead // 2)
+        x_JD, weights_J = features_CD[steps.places_J], weights_C[steps.places_J]
+        design = design.plus((x_JD.T * weights_J) @ x_JD)
+        picked_C = np.concatenate([picked_C, places_C[steps.places_J]])
+        open_U[picked_C] = False
+    return picked_C, design
 
 
 def gains(weights_U: Doubles, s_U: Doubles, t_U: Doubles) -> Doubles:
     """By how much each row lowers the objective."""
     return weights_U * t_U / np.maximum(1 + weights_U * s_U, np.finfo(np.float64).eps)
+
+
+def _known(
+    view: PoolView, rows: Rows, open_U: NDArray[np.bool_], design: Design, root_DD: Doubles, known: Known | None
+) -> Known:
+    """What is known of all rows, computed afresh where too little of it is left to tell the best from its errors."""
+    if known is not None:
+        left_U = 1 + rows.weights_U * known.terms.s_U
+        best = _open_gains(rows, known.terms, open_U).max()
+        if abs(best) >= FALL * abs(known.top) and not (open_U & (left_U < MOST_LOST * known.whole_U)).any():
+            return known
+    terms = _join(view.map(partial(_terms, roots_DX=_roots(design, root_DD))))
+    return Known(terms, float(_open_gains(rows, terms, open_U).max()), 1 + rows.weights_U * terms.s_U)
 
 
 def _open_gains(rows: Rows, terms: Terms, open_U: NDArray[np.bool_]) -> Doubles:
@@ -164,7 +177,7 @@ def _pick_ahead(
 
     for step in range(ahead):
         gains_C = gains(weights_C, s_C, t_C) + free_C
-        place = _best(gains_C, hashes_C)
+        place = best_place(gains_C, hashes_C)
         if step and abs(gains_C[place]) < floor:
             return Steps(places_J, gains_J, v_JD, r_JD, sign).until(step)
         places_J[step], gains_J[step], free_C[place] = place, gains_C[place], -np.inf
@@ -177,12 +190,6 @@ def _pick_ahead(
         t_C -= 2 * weight * along_C * (features_CD @ r_D)
         v_JD[step], r_JD[step] = np.sqrt(abs(weight)) * v_D, 2 * np.sqrt(abs(weight)) * r_D
     return Steps(places_J, gains_J, v_JD, r_JD, sign)
-
-
-def _best(gains_C: Doubles, hashes_C: NDArray[np.uint64]) -> int:
-    best = gains_C.max()
-    tied_T = np.flatnonzero(gains_C >= best - TIE * abs(best))
-    return int(tied_T[hashes_C[tied_T].argmin()])
 
 
 def _check(view: PoolView, rows: Rows, terms: Terms, outside_U: NDArray[np.bool_], steps: Steps) -> tuple[Steps, Terms]:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from labelbench_ray.strategies import Strategy, _bait_exact, _bait_scalar
-from labelbench_ray.strategies._fisher import Counts, information
+from labelbench_ray.strategies._bait_design import Counts, information
 from labelbench_ray.types import Ask, Ids, PoolView
 
 EXACT_LIMIT = 5_000

@@ -1,4 +1,4 @@
-"""Fisher information of a pool's last layer, summed to the same bits on any number of shards."""
+"""The design problem of BAIT: Fisher information of a pool, summed to the same bits on any number of shards."""
 
 import math
 from collections.abc import Iterable
@@ -13,6 +13,9 @@ from labelbench_ray.probabilities import others
 from labelbench_ray.types import Block, Floats, Ids, PoolView, Shard
 
 Doubles = NDArray[np.float64]
+
+TIE = 1e-9
+"""Gains that differ by less, relatively, are a tie."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +66,13 @@ def information(view: PoolView, exact: bool) -> Information:
         sum((part.labeled_EE for part in parts), np.zeros(())),
         sum(part.rows for part in parts),
     )
+
+
+def best_place(gains_C: Doubles, hashes_C: NDArray[np.uint64]) -> int:
+    """Place of the largest gain; of those that tie with it, the one with the smallest hash."""
+    best = gains_C.max()
+    tied_T = np.flatnonzero(gains_C >= best - TIE * abs(best))
+    return int(tied_T[hashes_C[tied_T].argmin()])
 
 
 def uncertainty(probabilities_BK: Floats) -> Doubles:
