@@ -18,8 +18,8 @@ from labelbench_ray.types import Ids, PoolView, Shard
 
 Places = NDArray[np.intp]
 
-CANDIDATES = 1536
-"""Rows among which the driver picks ahead, in float64."""
+LEADING, OTHERS = 1536, 128
+"""Candidates, among which the driver picks ahead in float64: rows of the largest gains, and rows by hash."""
 FIRST_STEPS, MOST_STEPS = 16, 128
 """Picks ahead before all rows check them: doubled after a check that finds nothing, halved after one that does."""
 FALL = 0.03
@@ -102,12 +102,12 @@ def greedy(view: PoolView, rows: Rows, design: Design, count: int) -> tuple[Plac
     picked_C, open_U = np.empty(0, np.intp), np.ones(len(rows.ids_U), np.bool_)
     root_DD, known, ahead = _root(design.target_EE), None, FIRST_STEPS
     while len(picked_C) < count:
-        ahead = min(ahead, CANDIDATES, count - len(picked_C))
         places_C = np.flatnonzero(open_U)
-        known = _known(view, rows, open_U, design, root_DD, known) if len(places_C) > CANDIDATES else None
+        known = _known(view, rows, open_U, design, root_DD, known) if len(places_C) > LEADING + OTHERS else None
         if known is not None:
             places_C = _candidates(_open_gains(rows, known.terms, open_U), rows.hashes_U)
         features_CD, weights_C = view.embeddings(rows.ids_U[places_C]).astype(np.float64), rows.weights_U[places_C]
+        ahead = min(ahead, count - len(picked_C), len(places_C))
         floor = 0.0 if known is None else FALL * abs(known.top)
         steps = _pick_ahead(design, root_DD, features_CD, weights_C, rows.hashes_U[places_C], ahead, floor)
         hoped = len(steps.places_J)
@@ -147,10 +147,14 @@ def _open_gains(rows: Rows, terms: Terms, open_U: NDArray[np.bool_]) -> Doubles:
 
 
 def _candidates(gains_U: Doubles, hashes_U: NDArray[np.uint64]) -> Places:
-    """Ascending places of the largest gains; those that may tie with the last of them go by hash."""
-    last = np.partition(gains_U, -CANDIDATES)[-CANDIDATES]
+    """Ascending places of the largest gains, those that may tie with the last of them by hash; and of some others."""
+    last = np.partition(gains_U, -LEADING)[-LEADING]
     tied_U = np.abs(gains_U - last) <= ROUNDING * abs(last)
-    return np.sort(leading(np.where(tied_U, last, gains_U), hashes_U, CANDIDATES))
+    leading_C = leading(np.where(tied_U, last, gains_U), hashes_U, LEADING)
+    # Where thousands of rows are equal, the leading ones would all be, and all but one of them useless after a pick.
+    open_U = np.flatnonzero(np.isfinite(gains_U))
+    others_C = open_U[np.argpartition(hashes_U[open_U], OTHERS)[:OTHERS]]
+    return np.union1d(leading_C, others_C)
 
 
 def _pick_ahead(

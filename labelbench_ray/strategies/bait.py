@@ -1,7 +1,7 @@
 """Batch active learning by Fisher information (Ash et al. 2021): forward-backward greedy for tr(M^-1 F)."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,9 @@ class Bait(Strategy):
     `scalar` replaces a row's Fisher information (diag p - p p^T) x h h^T by its trace over the classes, (1 - sum p^2)
     h h^T; the greedy of that objective is exact up to rounding. `exact` takes the whole matrix, for small K*D.
     """
+
+    cold_start: ClassVar[bool] = True
+    # Probabilities that are all alike leave a design on the embeddings alone.
 
     fisher: Literal["scalar", "exact"] = "scalar"
     """`exact` holds matrices of (K*D)^2 and 16 K^2 bytes a row; K*D is 5,000 at most."""

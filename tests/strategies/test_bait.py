@@ -145,7 +145,8 @@ def test_each_pick_lowers_the_objective_most_and_each_removal_raises_it_least(fi
 def test_picking_ahead_gives_the_plain_greedy_picks(labeled: int, shards: int, monkeypatch: pytest.MonkeyPatch):
     """With few candidates, so that the other rows often find a better one and the picks after it are given up."""
     pool = make_pool(BLOCK_ROWS + 900, classes=5, dimensions=12, labeled=labeled, seed=3)
-    monkeypatch.setattr(_bait_scalar, "CANDIDATES", 40)
+    monkeypatch.setattr(_bait_scalar, "LEADING", 40)
+    monkeypatch.setattr(_bait_scalar, "OTHERS", 5)
     given_up, check = [], _bait_scalar._check
 
     def counted(*arguments):
@@ -160,7 +161,7 @@ def test_picking_ahead_gives_the_plain_greedy_picks(labeled: int, shards: int, m
     assert np.count_nonzero(np.equal(given_up, 0)) > 3
     pool_of_120 = Definition(pool, 120, "scalar")
     ahead = choose(pool.view(shards), 120, oversample=1)
-    monkeypatch.setattr(_bait_scalar, "CANDIDATES", BLOCK_ROWS)
+    monkeypatch.setattr(_bait_scalar, "LEADING", BLOCK_ROWS)
     np.testing.assert_array_equal(ahead, choose(pool.view(shards), 120, oversample=1))
     assert pool_of_120.objective(ahead) < pool_of_120.objective(forward[:100])
 
@@ -169,7 +170,7 @@ def test_what_all_rows_know_stays_right_while_gains_fall_by_orders_of_magnitude(
     """s and t after updates by float32 products, against direct inverses, in units of the gains that they decide."""
     pool = make_pool(3000, classes=5, dimensions=20, labeled=0)
     h, p = as_given(pool)
-    monkeypatch.setattr(_bait_scalar, "CANDIDATES", 500)
+    monkeypatch.setattr(_bait_scalar, "LEADING", 500)
     seen, check = [], _bait_scalar._check
 
     def noted(view, rows, terms, outside, steps):
@@ -267,7 +268,8 @@ def test_rows_without_information_come_last(fisher: str, labeled: int):
 
 @both
 def test_rows_that_tie_beyond_the_candidates_are_chosen_uniformly(fisher: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_bait_scalar, "CANDIDATES", 12)
+    monkeypatch.setattr(_bait_scalar, "LEADING", 12)
+    monkeypatch.setattr(_bait_scalar, "OTHERS", 4)
     pool = make_pool(2, classes=3, dimensions=4, labeled=0)
     twins = replace(
         pool,
