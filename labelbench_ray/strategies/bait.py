@@ -1,0 +1,54 @@
+"""Batch active learning by Fisher information (Ash et al. 2021): forward-backward greedy for tr(M^-1 F)."""
+
+import math
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from labelbench_ray.strategies import Strategy, _bait_exact, _bait_scalar
+from labelbench_ray.strategies._bait_design import Counts, information
+from labelbench_ray.types import Ask, Ids, PoolView
+
+EXACT_LIMIT = 5_000
+
+
+class Bait(Strategy):
+    """The rows whose labels would tell the last layer most about the whole pool.
+
+    Minimizes tr(M^-1 F): F is the mean Fisher information of all labeled and choosable rows, and M = ridge
+    + (sum over the labeled) / (L + budget) + (sum over the chosen) * budget / (L + budget), weights as in the authors'
+    code. Forward, the row that lowers it most is added, `oversample` * budget times; backward, the chosen row whose
+    removal raises it least is taken out, until the budget is left.
+
+    `scalar` replaces a row's Fisher information (diag p - p p^T) x h h^T by its trace over the classes, (1 - sum p^2)
+    h h^T; the greedy of that objective is exact up to rounding. `exact` takes the whole matrix, for small K*D.
+    """
+
+    cold_start: ClassVar[bool] = True
+    # Probabilities that are all alike leave a design on the embeddings alone.
+
+    fisher: Literal["scalar", "exact"] = "scalar"
+    """`exact` holds matrices of (K*D)^2 and 16 K^2 bytes a row; K*D is 5,000 at most."""
+    oversample: float = Field(default=2.0, ge=1)
+    """How many times the budget the forward greedy picks; no more than what is unlabeled."""
+    ridge: float = Field(default=1e-2, ge=1e-6)
+    """The multiple of the identity in M, in units of F's mean diagonal entry."""
+
+    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        forward_backward = _bait_scalar.forward_backward
+        if self.fisher == "exact":
+            _refuse_large(view)
+            forward_backward = _bait_exact.forward_backward
+        labeled = len(view.labeled_L)
+        design = information(view, self.fisher == "exact").design(self.ridge, labeled, budget)
+        added = min(view.num_unlabeled, math.ceil(self.oversample * budget))
+        return forward_backward(view, design, Counts(added, added - budget), budget / (labeled + budget), key)
+
+
+def _refuse_large(view: PoolView) -> None:
+    dimensions = view.embeddings(view.open_ids()[:1]).shape[1]
+    if view.num_classes * dimensions > EXACT_LIMIT:
+        raise ValueError(
+            f"fisher: 'exact' needs K*D of at most {EXACT_LIMIT}; this pool has {view.num_classes} classes x "
+            f"{dimensions} dimensions = {view.num_classes * dimensions}; use fisher='scalar'"
+        )
