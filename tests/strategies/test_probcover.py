@@ -114,7 +114,7 @@ def test_a_sample_is_as_large_as_the_budget_needs():
 
 
 def test_a_sample_covers_nearly_as_much_as_all():
-    pool = make_pool(3000, dimensions=4)
+    pool = make_pool(3000, dimensions=4, labeled=0)
     balls = cdist(*[unit(pool.embeddings)] * 2) < 0.5
     exact, sampled = (balls[select(pool, 30, sample=rows, radius=0.5)].any(axis=0).mean() for rows in (3000, 800))
     uniform = balls[pool.unlabeled[:30]].any(axis=0).mean()
