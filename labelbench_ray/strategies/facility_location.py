@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from labelbench_ray.strategies import Strategy
-from labelbench_ray.strategies._coverage import TARGETS, cover, one
+from labelbench_ray.strategies._coverage import TARGETS, one
+from labelbench_ray.strategies._lazy_greedy import cover
 from labelbench_ray.types import Ask, Ids, PoolView
 
 

@@ -6,7 +6,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from labelbench_ray.strategies import Strategy
-from labelbench_ray.strategies._coverage import TARGETS, cover, one, radial
+from labelbench_ray.strategies._coverage import TARGETS, one, radial
+from labelbench_ray.strategies._lazy_greedy import cover
 from labelbench_ray.types import Ask, Ids, PoolView
 
 

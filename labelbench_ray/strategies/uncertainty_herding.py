@@ -10,7 +10,8 @@ from scipy.optimize import minimize_scalar
 
 from labelbench_ray.probabilities import summarize
 from labelbench_ray.strategies import Strategy
-from labelbench_ray.strategies._coverage import TARGETS, cover, one, radial
+from labelbench_ray.strategies._coverage import TARGETS, one, radial
+from labelbench_ray.strategies._lazy_greedy import cover
 from labelbench_ray.strategies._ranking import subkey, tie_hash
 from labelbench_ray.strategies._vectors import unit
 from labelbench_ray.types import Ask, Block, Floats, Ids, PoolView

@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.spatial.distance import cdist, pdist
 
 from labelbench_ray import strategies
-from labelbench_ray.strategies import _coverage
+from labelbench_ray.strategies import _coverage, _lazy_greedy
 from labelbench_ray.strategies.facility_location import shifted_cosine
 from labelbench_ray.strategies.uncertainty_herding import best_temperature, smallest_distance
 from labelbench_ray.types import PoolView
@@ -86,11 +86,13 @@ def test_picks_what_plain_greedy_picks(name: str, rows: int, dimensions: int, la
 
 
 @every_name
-def test_a_chunk_of_one_row_picks_the_same(name: str, monkeypatch):
+@pytest.mark.parametrize("kept", [0, 1, 50])
+def test_small_chunks_and_little_memory_pick_the_same(name: str, kept: int, monkeypatch):
     pool = make_pool(300)
     expected = select(name, pool, 60)
-    monkeypatch.setattr(_coverage, "CHUNK_ROWS", 1)
-    monkeypatch.setattr(_coverage, "PASS_ROWS", 7)
+    monkeypatch.setattr(_lazy_greedy, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(_lazy_greedy, "PASS_ROWS", 7)
+    monkeypatch.setattr(_lazy_greedy, "KEPT_NUMBERS", 300 * kept)
     np.testing.assert_array_equal(select(name, pool, 60), expected)
 
 
@@ -131,7 +133,7 @@ def test_more_rows_than_targets_are_still_chosen_by_what_they_cover(name: str):
 
 
 def goal_of(pool: Pool, view: PoolView, targets: int, key: int, kernel: _coverage.Kernel) -> _coverage.Targets:
-    goal = _coverage._targets(view, targets, key, kernel, _coverage.one)
+    goal = _coverage.targets_of(view, targets, key, kernel, _coverage.one)
     units = unit(pool.embeddings)
     units = np.pad(units, ((0, 0), (0, 1)))
     for row in pool.labeled:
@@ -149,7 +151,7 @@ def test_gains_from_a_sample_are_right_on_average():
     view, estimates, draws = pool.view(), np.zeros((2, 60)), np.zeros((2, 60))
     for key in range(600):
         goal = goal_of(pool, view, 20, key, kernel)
-        bounds, _ = _coverage._bounds(view.shards[0], goal)
+        bounds, _ = _coverage.bounds_of(view.shards[0], goal)
         own = np.isin(pool.unlabeled, goal.ids_T).astype(int)
         estimates[own, pool.unlabeled] += bounds - covered[pool.unlabeled]
         draws[own, pool.unlabeled] += 1
@@ -169,7 +171,7 @@ def test_the_float32_bounds_are_bounds(sigma: float, seed: int, copies: bool):
     covered = similar[:, pool.labeled].max(axis=1)
     exact = np.maximum(similar - covered[:, None], 0).sum(axis=0)[pool.unlabeled]
     view = pool.view()
-    bounds, _ = _coverage._bounds(view.shards[0], goal_of(pool, view, 90, 0, partial(_coverage.radial, sigma=sigma)))
+    bounds, _ = _coverage.bounds_of(view.shards[0], goal_of(pool, view, 90, 0, partial(_coverage.radial, sigma=sigma)))
     assert (bounds >= exact - 1e-12).all()
 
 
