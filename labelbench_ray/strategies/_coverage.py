@@ -99,29 +99,22 @@ def bounds_of(shard: Shard, goal: Targets) -> tuple[NDArray[np.float64], NDArray
     for block in shard.candidates():
         weights.append(goal.weight(block))
         units_BD = unit(block.embeddings_BD, np.float32)
-        sums = [
-            sums_above(
-                similarities_above(units_BD[start : start + PASS_ROWS], block.ids_B[start : start + PASS_ROWS], goal),
-                goal,
-            )
-            for start in range(0, len(units_BD), PASS_ROWS)
-        ]
-        bounds.append(goal.scale(block.ids_B) * np.concatenate(sums) + weights[-1])
+        bounds.append(goal.scale(block.ids_B) * sums_above(units_BD, block.ids_B, goal) + weights[-1])
     return np.concatenate(bounds), np.concatenate(weights)
 
 
-def similarities_above(units_BD: NDArray[np.float32], ids_B: Ids, goal: Targets) -> NDArray[np.float32]:
-    """(B, T) similarities to the targets, rounded up; 0 to itself."""
-    cosines_BT = units_BD @ goal.units_TD.T.astype(np.float32)
-    cosines_BT += COSINE_SLACK
-    similar_BT: NDArray[np.float32] = goal.kernel(cosines_BT)
-    similar_BT[goal.own(ids_B)] = 0
-    return similar_BT
-
-
-def sums_above(similar_BT: NDArray[np.float32], goal: Targets) -> NDArray[np.float64]:
-    """(B,) weighted sums over the targets of what each row adds to their coverage, rounded up; in place."""
-    similar_BT -= (goal.covered_T * (1 - SLACK)).astype(np.float32)
-    np.maximum(similar_BT, 0, out=similar_BT)
-    sums_B: NDArray[np.float64] = (similar_BT @ goal.weights_T.astype(np.float32)) * (1 + np.float64(SLACK))
-    return sums_B
+def sums_above(units_BD: NDArray[np.float32], ids_B: Ids, goal: Targets) -> NDArray[np.float64]:
+    """(B,) weighted sums over the targets of what each row adds to their coverage, rounded up."""
+    units_TD, weights_T = goal.units_TD.astype(np.float32), goal.weights_T.astype(np.float32)
+    covered_T = (goal.covered_T * (1 - SLACK)).astype(np.float32)
+    sums_B = np.empty(len(ids_B))
+    for start in range(0, len(ids_B), PASS_ROWS):
+        rows = slice(start, start + PASS_ROWS)
+        cosines_BT = units_BD[rows] @ units_TD.T
+        cosines_BT += COSINE_SLACK
+        similar_BT = goal.kernel(cosines_BT)
+        similar_BT[goal.own(ids_B[rows])] = 0
+        similar_BT -= covered_T
+        np.maximum(similar_BT, 0, out=similar_BT)
+        sums_B[rows] = similar_BT @ weights_T
+    return sums_B * (1 + SLACK)

@@ -7,13 +7,11 @@ from numpy.typing import NDArray
 
 from labelbench_ray.strategies._coverage import (
     COSINE_SLACK,
-    PASS_ROWS,
     SLACK,
     Kernel,
     Targets,
     Weight,
     bounds_of,
-    similarities_above,
     sums_above,
     targets_of,
 )
@@ -24,8 +22,6 @@ from labelbench_ray.types import Ids, PoolView
 GRID = 1e-9
 """Gains are compared in steps of this share of the largest, so that equal rows tie."""
 CHUNK_ROWS, MOST_CHUNK_ROWS, CENTER_ROWS = 256, 2048, 1024
-KEPT_NUMBERS = 2**26
-"""Similarities of candidates to targets that are kept at most: 256 MiB."""
 
 
 def cover(view: PoolView, budget: int, key: int, kernel: Kernel, weight: Weight, targets: int) -> Ids:
@@ -61,12 +57,12 @@ class _Centers:
         self.exact_XD[rows] = self.rounded_XD[rows] = units_CD
         self.count = rows.stop
 
-    def covered(self, units_CD: NDArray[np.floating], since: int = 0) -> NDArray[np.floating]:
-        """(C,) the largest similarity to a center from this one on, in the rows' precision; float32: rounded down."""
-        if since == self.count:
+    def covered(self, units_CD: NDArray[np.floating]) -> NDArray[np.floating]:
+        """(C,) the largest similarity to a center, in the rows' precision; float32: rounded down."""
+        if not self.count:
             return np.zeros(len(units_CD), units_CD.dtype)
         exact = units_CD.dtype == np.float64
-        cosines_C = (units_CD @ (self.exact_XD if exact else self.rounded_XD)[since : self.count].T).max(axis=1)
+        cosines_C = (units_CD @ (self.exact_XD if exact else self.rounded_XD)[: self.count].T).max(axis=1)
         # Above 1 by rounding only.
         return np.minimum(self.kernel(cosines_C if exact else cosines_C - COSINE_SLACK), 1 if exact else 1 - SLACK)
 
@@ -86,10 +82,6 @@ class _Search:
         """What a row gains at most, in steps; -1 where it is chosen."""
         self.order_U = np.argsort(-self.bounds_U)
         self.reached = 0
-        self.similarities = _Similarities(len(self.ids_U), goal)
-        self.covered_U = np.zeros(len(self.ids_U), np.float32)
-        self.seen_U = np.zeros(len(self.ids_U), np.int32)
-        """How many of the centers `covered_U` knows of."""
 
     def choose(self, budget: int) -> Ids:
         chosen: list[np.intp] = []
@@ -128,7 +120,7 @@ class _Search:
         chunk = _Chunk(units_CD, self.ids_U[places_C], self.weights_U[places_C], self.goal, self.centers)
         picked: list[int] = []
         while True:
-            gains_C = np.rint(chunk.gains() / self.step)
+            gains_C = np.maximum(np.rint(chunk.gains() / self.step), 0)
             gains_C[picked] = -1
             best = int(leading(gains_C, self.hashes_U[places_C], 1)[0])
             done = len(picked) in (most, len(places_C))
@@ -142,54 +134,10 @@ class _Search:
 
     def _bound(self, places_C: NDArray[np.intp], units_CD: NDArray[np.float32]) -> None:
         ids_C = self.ids_U[places_C]
-        own_C = self.weights_U[places_C] * (1 - self._covered(places_C, units_CD).astype(np.float64))
-        sums_C = self.similarities.sums_above(places_C, ids_C, units_CD)
+        own_C = self.weights_U[places_C] * (1 - self.centers.covered(units_CD).astype(np.float64))
+        sums_C = sums_above(units_CD, ids_C, self.goal)
         bounds_C = np.ceil((self.goal.scale(ids_C) * sums_C + own_C) / self.step)
         self.bounds_U[places_C] = np.minimum(self.bounds_U[places_C], bounds_C)
-
-    def _covered(self, places_C: NDArray[np.intp], units_CD: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(C,) similarities to the nearest center, rounded down; rows seen before meet the centers since then only."""
-        seen_C = self.seen_U[places_C]
-        for group_X in (np.flatnonzero(seen_C == 0), np.flatnonzero(seen_C)):
-            if len(group_X):
-                covered_X = self.centers.covered(units_CD[group_X], int(seen_C[group_X].min()))
-                rows_X = places_C[group_X]
-                self.covered_U[rows_X] = np.maximum(self.covered_U[rows_X], covered_X)
-        self.seen_U[places_C] = self.centers.count
-        return self.covered_U[places_C]
-
-
-class _Similarities:
-    """Similarities of candidates to the targets, kept for the first that are asked for: the same rows lead for long."""
-
-    def __init__(self, rows: int, goal: Targets) -> None:
-        self.goal = goal
-        self.slots_U = np.full(rows, -1, np.int32)
-        self.kept = np.empty((min(rows, KEPT_NUMBERS // len(goal.ids_T)), len(goal.ids_T)), np.float32)
-        self.count = 0
-
-    def sums_above(self, places_C: NDArray[np.intp], ids_C: Ids, units_CD: NDArray[np.float32]) -> NDArray[np.float64]:
-        sums = []
-        for start in range(0, len(places_C), PASS_ROWS):
-            rows = slice(start, start + PASS_ROWS)
-            sums.append(sums_above(self._of(places_C[rows], ids_C[rows], units_CD[rows]), self.goal))
-        return np.concatenate(sums)
-
-    def _of(self, places_C: NDArray[np.intp], ids_C: Ids, units_CD: NDArray[np.float32]) -> NDArray[np.float32]:
-        similar_CT = (
-            self.kept[self.slots_U[places_C]]
-            if self.count
-            else np.empty((len(ids_C), len(self.goal.ids_T)), np.float32)
-        )
-        new_X = np.flatnonzero(self.slots_U[places_C] < 0)
-        if len(new_X):
-            similar_CT[new_X] = similarities_above(units_CD[new_X], ids_C[new_X], self.goal)
-            new_X = new_X[: len(self.kept) - self.count]
-            slots = slice(self.count, self.count + len(new_X))
-            self.kept[slots] = similar_CT[new_X]
-            self.slots_U[places_C[new_X]] = np.arange(slots.start, slots.stop)
-            self.count = slots.stop
-        return similar_CT
 
 
 class _Chunk:

@@ -19,7 +19,7 @@ class MaxHerding(Strategy):
     """
 
     cold_start: ClassVar[bool] = True
-    sigma: float = Field(default=1.0, gt=0)
+    sigma: float = Field(default=1.0, ge=1e-6)
     """The distance at which a row is covered by 1/e."""
     targets: int = Field(default=TARGETS, gt=0)
     """How many rows of the pool the gains are estimated from."""

@@ -15,7 +15,7 @@ from labelbench_ray.strategies._ranking import leading, subkey, tie_hash
 from labelbench_ray.strategies._vectors import sample, unit
 from labelbench_ray.types import Ask, Floats, Ids, PoolView
 
-BALLS, BLOCK_ROWS, ITERATIONS = 4096, 1024, 30
+BALLS, BLOCK_ROWS, ITERATIONS = 4096, 512, 30
 LARGEST_GRAPH = 49_152
 """Rows of the graph at most where the budget asks for more than `sample`: its n^2 bits take 288 MiB."""
 WIDEST = 1.0

@@ -13,6 +13,8 @@ from scipy.spatial.distance import cdist, pdist
 
 from labelbench_ray import strategies
 from labelbench_ray.strategies import _coverage, _lazy_greedy
+from labelbench_ray.strategies._ranking import subkey
+from labelbench_ray.strategies._vectors import sample
 from labelbench_ray.strategies.facility_location import shifted_cosine
 from labelbench_ray.strategies.uncertainty_herding import best_temperature, smallest_distance
 from labelbench_ray.types import PoolView
@@ -86,13 +88,11 @@ def test_picks_what_plain_greedy_picks(name: str, rows: int, dimensions: int, la
 
 
 @every_name
-@pytest.mark.parametrize("kept", [0, 1, 50])
-def test_small_chunks_and_little_memory_pick_the_same(name: str, kept: int, monkeypatch):
+def test_small_chunks_pick_the_same(name: str, monkeypatch):
     pool = make_pool(300)
     expected = select(name, pool, 60)
     monkeypatch.setattr(_lazy_greedy, "CHUNK_ROWS", 1)
-    monkeypatch.setattr(_lazy_greedy, "PASS_ROWS", 7)
-    monkeypatch.setattr(_lazy_greedy, "KEPT_NUMBERS", 300 * kept)
+    monkeypatch.setattr(_coverage, "PASS_ROWS", 7)
     np.testing.assert_array_equal(select(name, pool, 60), expected)
 
 
@@ -281,3 +281,15 @@ def test_calibration_changes_the_weights_where_the_proxy_is_overconfident():
 def test_a_setting_out_of_range_is_refused_by_name(name: str, setting: str):
     with pytest.raises(ValueError, match=setting):
         strategies.create(name, **{setting: 0})
+
+
+@every_name
+def test_being_a_target_is_no_advantage(name: str):
+    """About as many of the picks are targets as of the rows."""
+    pool = unlabeled(make_pool(1000, dimensions=16))
+    shares = []
+    for seed in range(10):
+        key = int(np.random.default_rng(seed).integers(2**64, dtype=np.uint64))
+        targets = sample(pool.view(), 200, subkey(key, "targets"))
+        shares.append(np.isin(select(name, pool, 100, seed, targets=200), targets).mean())
+    assert 0.1 < np.mean(shares) < 0.3
