@@ -126,7 +126,12 @@ def greedy(view: PoolView, rows: Rows, design: Design, count: int) -> tuple[Plac
 
 def gains(weights_U: Doubles, s_U: Doubles, t_U: Doubles) -> Doubles:
     """By how much each row lowers the objective."""
-    return weights_U * t_U / np.maximum(1 + weights_U * s_U, np.finfo(np.float64).eps)
+    return _shares(weights_U, s_U) * t_U
+
+
+def _shares(weights_U: Doubles, s_U: Doubles) -> Doubles:
+    """w / (1 + w s). Where a removal would leave nothing in the row's direction, rounding must not change the sign."""
+    return weights_U / np.maximum(1 + weights_U * s_U, np.finfo(np.float64).eps)
 
 
 def _known(
@@ -180,19 +185,19 @@ def _pick_ahead(
         return solved_D
 
     for step in range(ahead):
-        gains_C = gains(weights_C, s_C, t_C) + free_C
+        shares_C = _shares(weights_C, s_C)
+        gains_C = shares_C * t_C + free_C
         place = best_place(gains_C, hashes_C)
         if step and abs(gains_C[place]) < floor:
             return Steps(places_J, gains_J, v_JD, r_JD, sign).until(step)
         places_J[step], gains_J[step], free_C[place] = place, gains_C[place], -np.inf
-        weight = weights_C[place] / (1 + weights_C[place] * s_C[place])
-        v_D = solve(features_CD[place])
+        share, v_D = shares_C[place], solve(features_CD[place])
         pulled_D = design.target_EE @ v_D
-        r_D = solve(pulled_D) - weight * (v_D @ pulled_D) / 2 * v_D
+        r_D = solve(pulled_D) - share * (v_D @ pulled_D) / 2 * v_D
         along_C = features_CD @ v_D
-        s_C -= weight * along_C**2
-        t_C -= 2 * weight * along_C * (features_CD @ r_D)
-        v_JD[step], r_JD[step] = np.sqrt(abs(weight)) * v_D, 2 * np.sqrt(abs(weight)) * r_D
+        s_C -= share * along_C**2
+        t_C -= 2 * share * along_C * (features_CD @ r_D)
+        v_JD[step], r_JD[step] = np.sqrt(abs(share)) * v_D, 2 * np.sqrt(abs(share)) * r_D
     return Steps(places_J, gains_J, v_JD, r_JD, sign)
 
 

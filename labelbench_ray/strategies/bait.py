@@ -28,7 +28,7 @@ class Bait(Strategy):
     # Probabilities that are all alike leave a design on the embeddings alone.
 
     fisher: Literal["scalar", "exact"] = "scalar"
-    """`exact` holds matrices of (K*D)^2 and 16 K^2 bytes a row; K*D is 5,000 at most."""
+    """`exact` takes some matrices of (K*D)^2 float64 and 32 K^2 bytes a row; K*D is 5,000 at most."""
     oversample: float = Field(default=2.0, ge=1)
     """How many times the budget the forward greedy picks; no more than what is unlabeled."""
     ridge: float = Field(default=1e-2, ge=1e-6)

@@ -283,6 +283,17 @@ def test_rows_that_tie_beyond_the_candidates_are_chosen_uniformly(fisher: str, m
     assert len({tuple(sorted(chosen)) for chosen in picks}) > 100
 
 
+def test_thousands_of_equal_rows_do_not_make_every_pick_a_check_of_all_rows(monkeypatch: pytest.MonkeyPatch):
+    """The leading rows all equal the first pick, and gain little once it is taken."""
+    features = np.repeat(np.random.default_rng(0).normal(size=(10, 20)).astype(np.float32), 2000, axis=0)
+    view = PoolView.from_arrays(features, np.full((20_000, 3), 1 / 3, np.float32), [], [])
+    checks, check = [], _bait_scalar._check
+    monkeypatch.setattr(_bait_scalar, "_check", lambda *arguments: checks.append(1) or check(*arguments))
+    chosen = choose(view, 50, oversample=1)
+    assert len(checks) < 15
+    assert set(np.bincount(chosen // 2000, minlength=10)) <= {4, 5, 6}
+
+
 def test_uncertainty_keeps_its_digits_where_the_largest_probability_reads_one():
     rest = np.logspace(-3, -30, 60).astype(np.float32)
     probabilities = np.stack([rest / 4, 1 - rest, rest], axis=1)
