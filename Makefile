@@ -15,8 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 quickstart: setup
 	$(BIN)/labelbench run experiments/quickstart.py
 
-test: lint type
-	$(BIN)/python -m pytest
+test: lint type test-fast test-ray
 
 lint: setup
 	$(BIN)/ruff check .
@@ -26,7 +25,7 @@ type: setup
 	$(BIN)/mypy
 
 test-fast: setup
-	$(BIN)/python -m pytest -m 'not ray'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not ray' --numprocesses auto --maxprocesses 4
 
 test-ray: setup
 	$(BIN)/python -m pytest -m ray

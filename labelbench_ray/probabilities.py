@@ -76,6 +76,8 @@ def entropy(probabilities_BK: NDArray[np.float32]) -> NDArray[np.float64]:
     total_B = rest_B + probabilities_BK.max(axis=1)
     rest_BK /= total_B[:, None].astype(np.float32)
     rest_B = rest_B / total_B
-    logs_BK = np.log(rest_BK, where=rest_BK > 0, out=np.zeros_like(rest_BK))
+    # 0 log 0 = 0: a logarithm of the smallest number instead of a masked one, which numpy takes entry by entry.
+    logs_BK = np.maximum(rest_BK, np.finfo(np.float32).tiny)
+    np.log(logs_BK, out=logs_BK)
     entropy_B: NDArray[np.float64] = -np.einsum("bk,bk->b", rest_BK, logs_BK) - (1 - rest_B) * np.log1p(-rest_B)
     return entropy_B

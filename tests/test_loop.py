@@ -11,6 +11,7 @@ from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.errors import BudgetError
 from labelbench_ray.ledger import Header, Ledger, RoundRecord, read_records
 from labelbench_ray.loop import Loop, in_process
+from labelbench_ray.oracle import Oracle
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.store import Embedded
 from labelbench_ray.types import BLOCK_ROWS
@@ -218,3 +219,25 @@ def test_a_strategy_that_asks_beyond_the_budget_ends_its_trial_and_keeps_what_wa
     with pytest.raises(BudgetError, match="13 labels asked for in all, 12 are paid for"):
         run(tmp_path / "trial", trial)
     assert len(read_records(tmp_path / "trial", header(trial))) == 1
+
+
+@pytest.mark.parametrize("name", ["galaxy", "direct"])
+def test_an_ask_that_fails_leaves_no_half_batch_and_the_trial_goes_on_as_if_it_had_not(tmp_path, monkeypatch, name):
+    trial = vary(BASE, strategy=name)
+    run(tmp_path / "undisturbed", trial)
+    answered = Oracle.ask
+
+    def failing(oracle, ids):
+        if len(oracle.bought) >= 8:
+            raise ConnectionError("the annotators are at lunch")
+        return answered(oracle, ids)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Oracle, "ask", failing)
+        with pytest.raises(ConnectionError, match="lunch"):
+            run(tmp_path / "trial", trial)
+    recorded = read_records(tmp_path / "trial", header(trial))
+    assert all(len(record.chosen) == trial.budget for record in recorded)
+    run(tmp_path / "trial", trial)
+    both = [read_records(tmp_path / folder, header(trial)) for folder in ("undisturbed", "trial")]
+    assert [record.chosen for record in both[0]] == [record.chosen for record in both[1]]

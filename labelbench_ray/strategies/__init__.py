@@ -40,6 +40,8 @@ class Strategy(plugins.Plugin, ABC):
         Raises:
             ValueError: the budget is negative or larger than what is unlabeled, or the scores hold NaN.
         """
+        if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)):
+            raise ValueError(f"budget: {budget!r} is no whole number; ask for a number of rows")
         if budget < 0 or budget > view.num_unlabeled:
             raise ValueError(
                 f"budget: {budget} rows asked for, {view.num_unlabeled} of the pool's {view.num_rows} are "

@@ -1,5 +1,6 @@
 """What every strategy must do, whichever it is: a new file in `strategies/` is picked up by itself."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,13 @@ VARIANTS = [
     Part.of("power", base=USERS_OWN, coldness=3),
     Part.of("bald", passes=3, dropout=0.1),
     Part.of("most_likely_positive", classes=[1]),
+    Part.of("bait", fisher="exact", oversample=1.5),
+    Part.of("galaxy", parallel_annotators=4),
+    Part.of("direct", parallel_annotators=2, minimum_class_budget=3),
     Part.of("partition", strategy="random", parts=3),
+    Part.of("partition", strategy="galaxy", parts=2),
+    Part.of("class_balanced", strategy="badge"),
+    Part.of("subsample", strategy="coreset", rows=40),
     Part.of("partition", strategy=Part.of("class_balanced", strategy="power_margin"), parts=2),
     Part.of("class_balanced", strategy="entropy"),
     Part.of("class_balanced", strategy="bald"),
@@ -221,6 +228,14 @@ def test_a_budget_of_all_that_is_left_gives_all_that_is_left(part: Part):
 def test_a_budget_that_cannot_be_met_is_refused(part: Part, budget: int):
     pool = make_pool(50)
     with pytest.raises(ValueError, match=f"budget: {budget} .* 30 "):
+        choose(part, pool.view(), budget, pool.truth)
+
+
+@every_strategy
+@pytest.mark.parametrize("budget", [2.5, 3.0, True, None, "3"])
+def test_a_budget_that_is_no_whole_number_is_refused(part: Part, budget: object):
+    pool = make_pool(50)
+    with pytest.raises(ValueError, match=re.escape(f"budget: {budget!r} is no whole number")):
         choose(part, pool.view(), budget, pool.truth)
 
 
