@@ -60,13 +60,26 @@ class Block:
 
     @cached_property
     def probabilities_BK(self) -> Floats:
-        """(B, K) float32, rows sum to 1; to be read, not written."""
-        return self._probabilities_of()
+        """(B, K) float32, rows sum to 1; to be read, not written. `ValueError` where they are not finite."""
+        return self._finite("probabilities", self._probabilities_of())
 
     @cached_property
     def embeddings_BD(self) -> Floats:
-        """(B, D) float32: the features that the proxy's last layer sees; to be read, not written."""
-        return self._features_of()
+        """(B, D) float32: the features that the proxy's last layer sees; to be read, not written. `ValueError` where
+        they are not finite.
+        """
+        return self._finite("embeddings", self._features_of())
+
+    def _finite(self, what: str, rows_BX: Floats) -> Floats:
+        # The sum first: one pass, and NaN or infinity of any entry shows in it.
+        if not np.isfinite(np.add.reduce(rows_BX, axis=None)):
+            finite_B = np.isfinite(rows_BX).all(axis=1)
+            if not finite_B.all():
+                raise ValueError(
+                    f"{what}: row {self.ids_B[~finite_B][0]} holds NaN or infinity; every entry must be finite "
+                    "(did the proxy's training diverge?)"
+                )
+        return rows_BX
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,6 +58,8 @@ class Information:
 def information(view: PoolView, exact: bool) -> Information:
     """The information of each row, or its trace over the classes, summed."""
     traces = [trace for part in view.map(partial(_traces, labeled_L=view.labeled_L)) for trace in part]
+    if not math.isfinite(math.fsum(traces)):
+        raise ValueError("embeddings: the sum of their squares is infinite; scale them down")
     # Multiples of the grid add up without rounding below 2^53 of them, so the sum has no order.
     grid = 2.0 ** (math.frexp(math.fsum(traces))[1] - 51)
     parts = view.map(partial(_sums, labeled_L=view.labeled_L, exact=exact, grid=grid))

@@ -81,9 +81,21 @@ def fetch(view: PoolView, factorize: Factorize, ids_C: Ids) -> Points:
 
 
 def nearest(view: PoolView, factorize: Factorize, rows_U: NDArray[np.bool_], centers: Points) -> NDArray[Any]:
-    """(R,) squared distance to the nearest of these centers, for those of the open rows where `rows_U` is true."""
+    """(R,) squared distance to the nearest of these centers, for those of the open rows where `rows_U` is true.
+
+    Raises:
+        ValueError: a distance is NaN or infinite.
+    """
     ends = np.cumsum(view.map(_size))[:-1]
-    return np.concatenate(view.map(partial(_nearest, factorize=factorize, centers=centers), np.split(rows_U, ends)))
+    found = view.map(partial(_nearest, factorize=factorize, centers=centers), np.split(rows_U, ends))
+    nearest_R = np.concatenate(found)
+    if not np.isfinite(nearest_R).all():
+        row = view.open_ids()[rows_U][~np.isfinite(nearest_R)][0]
+        raise ValueError(
+            f"embeddings: the squared distance of row {row} to another is {nearest_R[~np.isfinite(nearest_R)][0]}; "
+            "they must be finite, and small enough to be squared in float32 (below 1e18)"
+        )
+    return nearest_R
 
 
 def _nearest(shard: Shard, rows_U: NDArray[np.bool_], factorize: Factorize, centers: Points) -> NDArray[Any]:

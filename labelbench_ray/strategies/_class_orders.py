@@ -59,12 +59,6 @@ def losses(block: Block, classes_G: Ids) -> Floats:
     """
     top_B = block.probabilities_BK.max(axis=1)
     rest_B = probabilities.others(block.probabilities_BK).sum(axis=1)
-    wrong_B = ~np.isfinite(top_B + rest_B)
-    if wrong_B.any():
-        raise ValueError(
-            f"the probabilities of row {block.ids_B[wrong_B][0]} hold NaN or infinity; they must be finite "
-            "(did the proxy's training diverge?)"
-        )
     mass_BG = block.probabilities_BK[:, classes_G]
     losses_BG: Floats = top_B[:, None] - mass_BG
     losses_BG += EPSILON * rest_B[:, None]
@@ -82,7 +76,13 @@ def midway(first: float, second: float) -> float:
 
 
 def _checked(ask: Ask, num_classes: int, ids_C: Ids) -> Ids:
-    labels = np.asarray(ask(ids_C))
+    answer = ask(ids_C.copy())  # theirs to change
+    try:
+        labels = np.asarray(answer)
+    except ValueError as error:
+        raise ValueError(
+            f"ask: answered {answer!r} for {len(ids_C)} ids; it must return one integer for each"
+        ) from error
     if labels.shape != ids_C.shape or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"ask: answered {labels.dtype} of shape {labels.shape} for {len(ids_C)} ids; "

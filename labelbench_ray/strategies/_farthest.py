@@ -31,7 +31,7 @@ FETCHED_AT_ONCE = 2048
 FETCHING, REFRESHING = 2000, 64
 """What reading a row by itself, and with all active ones, costs, in distances from a row to a center (measured)."""
 GRID = 2.0**-36
-"""Squared distances are rounded to this share of the largest bound, so that equal ones tie exactly."""
+"""Squared distances are rounded to this share of a typical one, so that equal ones tie exactly."""
 MARGIN = 2.0**-22
 """Times (D + 8) and the squared norms: more than the rounding error of a squared distance in float32."""
 
@@ -73,13 +73,14 @@ class Traversal:
     def _bound_all(self) -> None:
         every_U = np.ones(len(self._ids_U), np.bool_)
         if len(self._labeled_L):
-            self._compare(every_U, self._fetch(self._labeled_L[:HUBS], np.float32))
+            nearest_U = self._compare(every_U, self._fetch(self._labeled_L[:HUBS], np.float32))
             self._compared_U[:] = min(HUBS, len(self._labeled_L))
         else:
             self._add([self._first], self._fetch(self._ids_U[[self._first]], np.float64))
-            self._compare(every_U, self._fetch(self._ids_U[[self._first]], np.float32))
+            nearest_U = self._compare(every_U, self._fetch(self._ids_U[[self._first]], np.float32))
             self._bounds_U[self._first] = -1
-        self._unit = GRID * self._bounds_U.max()
+        # Of the median, since a single far row must not decide what counts as equal among the others.
+        self._unit = GRID * float(np.median(nearest_U) or nearest_U.max())
 
     def _fetch(self, ids_C: Ids, dtype: type[np.floating]) -> Points:
         return fetch(self._view, self._factorize(dtype), ids_C)
@@ -128,17 +129,18 @@ class Traversal:
             stop = min(start + FETCHED_AT_ONCE, labels.stop)
             self._compare(rows_U, self._fetch(self._labeled_L[start:stop], dtype))
 
-    def _compare(self, rows_U: NDArray[np.bool_], centers: Points) -> None:
-        """Lower the bounds of these rows to their distances to these centers."""
+    def _compare(self, rows_U: NDArray[np.bool_], centers: Points) -> NDArray[np.float64]:
+        """Lower the bounds of these rows to their distances to these centers, which are returned."""
         dtype = centers.norms_B.dtype.type
         nearest_R = nearest(self._view, self._factorize(dtype), rows_U, centers).astype(np.float64)
         if dtype == np.float32:
             # |x|^2 <= 2 (distance + |c|^2), so the margin needs no norms of rows.
             margin = 3 * MARGIN * (centers.factors[0].shape[1] + 8)
-            nearest_R += margin * (nearest_R + float(centers.norms_B.max()))
+            bounds_R = nearest_R + margin * (nearest_R + float(centers.norms_B.max()))
         else:
-            nearest_R = self._on_grid(nearest_R)
-        self._bounds_U[rows_U] = np.minimum(self._bounds_U[rows_U], nearest_R)
+            bounds_R = self._on_grid(nearest_R)
+        self._bounds_U[rows_U] = np.minimum(self._bounds_U[rows_U], bounds_R)
+        return nearest_R
 
     def _on_grid(self, squared: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.rint(squared / self._unit) * self._unit if self._unit else squared

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies._centers import Factorize, Points, embedding, fetch, join, nearest
+from labelbench_ray.strategies._centers import Factorize, Points, fetch, join, nearest
 from labelbench_ray.strategies._ranking import leading, subkey, tie_hash
 from labelbench_ray.types import Ids, PoolView
 
@@ -18,13 +18,6 @@ MOST_PROPOSALS = 1024
 """Rows proposed at once, at most."""
 FETCHING, REFRESHING = 6000, 128
 """What reading a row by itself, and with all others, costs, in products of a row with a center (measured)."""
-
-
-def spread(view: PoolView, count: int, key: int) -> Ids:
-    """(count,) distinct open rows by D^2 sampling on the embeddings, the first one uniform."""
-    ids_U = view.open_ids()
-    first = ids_U[leading(np.zeros(len(ids_U)), tie_hash(subkey(key, "first"), ids_U), 1)[0]]
-    return draw(view, embedding, ids_U, int(first), count, key)
 
 
 def draw(view: PoolView, factorize: Factorize, ids_U: Ids, first: int, count: int, key: int) -> Ids:
@@ -44,10 +37,13 @@ def _draws(view: PoolView, factorize: Factorize, ids_U: Ids, first: int, count: 
     rng = np.random.default_rng(subkey(key, "draws"))
     new = fetch(view, factorize, np.array([first]))
     stale_U = np.full(len(ids_U), np.inf, np.float32)
+    # A drawn row's distance to itself is 0 by rule, not by arithmetic: its bits depend on the rows it is read with.
+    drawn_U = ids_U == first
     left = count - 1
     yield first
     while left:
         np.minimum(stale_U, nearest(view, factorize, np.ones(len(ids_U), np.bool_), new), out=stale_U)
+        stale_U[drawn_U] = 0
         sums_U = np.cumsum(stale_U, dtype=np.float64)
         if not sums_U[-1]:
             return
@@ -59,8 +55,10 @@ def _draws(view: PoolView, factorize: Factorize, ids_U: Ids, first: int, count: 
             places_C = np.searchsorted(sums_U, rng.random(size) * sums_U[-1], side="right")
             points = fetch(view, factorize, ids_U[places_C])
             stale_C = stale_U[places_C]
-            true_C = np.minimum(stale_C, points.nearest(join(known))) if known else stale_C
-            taken = _accepted(points, true_C, rng.random(size) * stale_C, left)
+            true_C = np.minimum(stale_C, points.nearest(join(known))) if known else stale_C.copy()
+            true_C[drawn_U[places_C]] = 0
+            taken = _accepted(points, true_C, rng.random(size) * stale_C, places_C, left)
+            drawn_U[places_C[taken]] = True
             yield from ids_U[places_C[taken]].tolist()
             left -= len(taken)
             known.append(points[taken])
@@ -70,10 +68,15 @@ def _draws(view: PoolView, factorize: Factorize, ids_U: Ids, first: int, count: 
 
 
 def _accepted(
-    points: Points, true_C: NDArray[np.float32], thresholds_C: NDArray[np.float64], most: int
+    points: Points,
+    true_C: NDArray[np.float32],
+    thresholds_C: NDArray[np.float64],
+    places_C: NDArray[np.intp],
+    most: int,
 ) -> NDArray[np.intp]:
-    """Places of the proposals that are accepted, one after another: a new center shrinks what comes after it."""
+    """Which of the proposals are accepted, one after another: a new center shrinks what comes after it."""
     between_CC = points.squared_distances(points)
+    between_CC[places_C[:, None] == places_C] = 0
     true_C = true_C.copy()
     accepted: list[int] = []
     for place in range(len(true_C)):

@@ -7,9 +7,10 @@ from pydantic import Field
 
 from labelbench_ray.strategies import Strategy, _bait_exact, _bait_scalar
 from labelbench_ray.strategies._bait_design import Counts, information
-from labelbench_ray.types import Ask, Ids, PoolView
+from labelbench_ray.types import BLOCK_ROWS, Ask, Ids, PoolView
 
 EXACT_LIMIT = 5_000
+EXACT_BYTES = 4 * 2**30
 
 
 class Bait(Strategy):
@@ -51,4 +52,10 @@ def _refuse_large(view: PoolView) -> None:
         raise ValueError(
             f"fisher: 'exact' needs K*D of at most {EXACT_LIMIT}; this pool has {view.num_classes} classes x "
             f"{dimensions} dimensions = {view.num_classes * dimensions}; use fisher='scalar'"
+        )
+    if 32 * view.num_classes**2 * max(view.num_unlabeled, BLOCK_ROWS) > EXACT_BYTES:
+        raise ValueError(
+            f"fisher: 'exact' keeps 32 K^2 bytes a row, {EXACT_BYTES / 2**30:.0f} GiB at most; this pool has "
+            f"{view.num_unlabeled} rows to choose from and {view.num_classes} classes; use fisher='scalar', or a "
+            "'subsample' of the rows"
         )

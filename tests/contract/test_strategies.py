@@ -10,8 +10,10 @@ from hypothesis import strategies as draw
 from scipy import stats
 
 from labelbench_ray import strategies
+from labelbench_ray.blocks import LinearModel
 from labelbench_ray.oracle import Oracle
 from labelbench_ray.plugins import Part
+from labelbench_ray.strategies.random import Random
 from labelbench_ray.types import BLOCK_ROWS, PoolView
 from tests.samples import Pool, make_pool, softmax64
 
@@ -21,7 +23,7 @@ VARIANTS = [
     Part.of("power", base=USERS_OWN, coldness=3),
     Part.of("bald", passes=3, dropout=0.1),
     Part.of("most_likely_positive", classes=[1]),
-    Part.of("bait", fisher="exact", oversample=1.5),
+    Part.of("class_balanced", strategy="direct"),
     Part.of("galaxy", parallel_annotators=4),
     Part.of("direct", parallel_annotators=2, minimum_class_budget=3),
     Part.of("partition", strategy="random", parts=3),
@@ -209,6 +211,36 @@ def test_float16_embeddings_give_what_their_values_in_float32_give(part: Part):
     half = replace(pool, embeddings=pool.embeddings.astype(np.float16))
     full = replace(pool, embeddings=half.embeddings.astype(np.float32))
     np.testing.assert_array_equal(choose(part, half.view(), 20, pool.truth), choose(part, full.view(), 20, pool.truth))
+
+
+@every_strategy
+@pytest.mark.parametrize("scale", [1, 30, 1000])
+@pytest.mark.parametrize("budget", [12, 65, 130])
+def test_a_linear_proxy_however_sure_gives_distinct_rows(part: Part, scale: float, budget: int):
+    """Probabilities of exactly 0 and 1, whose bits depend on the rows that they are computed with."""
+    pool = make_pool(150)
+    weight = scale * np.random.default_rng(4).normal(size=(6, 4))
+    view = PoolView.from_linear(pool.embeddings, weight, np.zeros(4), pool.labeled, pool.labels)
+    assert_valid(choose(part, view, budget, pool.truth), budget, pool.unlabeled)
+
+
+@every_strategy
+def test_a_row_of_nan_is_refused(part: Part):
+    """Arrays are refused at the door; a proxy that overflows is met inside."""
+    pool = make_pool(150)
+    broken = pool.embeddings.copy()
+    broken[pool.unlabeled[7]] = np.nan
+    model = LinearModel(np.ones((6, 4), np.float32), np.zeros(4, np.float32))
+    view = PoolView.from_model(broken, model, pool.labeled, pool.labels)
+    if not reads_the_pool(create(part)):
+        return
+    with pytest.raises(ValueError, match=r"row \d+ .*(NaN|nan)"):
+        choose(part, view, 130, pool.truth)
+
+
+def reads_the_pool(strategy: strategies.Strategy) -> bool:
+    """Whether the strategy looks at embeddings or probabilities, or one inside it does."""
+    return not isinstance(strategy, Random) and all(map(reads_the_pool, strategy.made_of().values()))
 
 
 @every_strategy

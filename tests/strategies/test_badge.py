@@ -1,5 +1,7 @@
 """BADGE against gradients written out as outer products, and its draws against the law of k-means++."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -55,6 +57,19 @@ def test_starts_with_the_largest_gradient_of_the_unlabeled_rows():
         assert select(pool, 5, seed)[0] == pool.unlabeled[norms[pool.unlabeled].argmax()]
 
 
+def count_passes(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """A list that grows with each pass over the pool."""
+    passes: list[None] = []
+    nearest = _spread.nearest
+
+    def counted(*arguments: Any) -> NDArray[Any]:
+        passes.append(None)
+        return nearest(*arguments)
+
+    monkeypatch.setattr(_spread, "nearest", counted)
+    return passes
+
+
 def law_of_the_next(distances: NDArray[np.float64], drawn: list[int]) -> NDArray[np.float64]:
     nearest = distances[:, drawn].min(axis=1)
     nearest[drawn] = 0
@@ -66,13 +81,17 @@ def assert_has_law(counts: NDArray[np.int64], law: NDArray[np.float64]) -> None:
     assert stats.chisquare(counts[law > 0], counts.sum() * law[law > 0]).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("fetching", [6000, 0.001], ids=["from stale distances", "from distances up to date"])
-def test_the_second_and_third_draw_have_the_law_of_d_squared(fetching: float, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_spread, "FETCHING", 1 / fetching)
+@pytest.mark.parametrize("anew", [False, True], ids=["from stale distances", "from distances up to date"])
+def test_the_second_and_third_draw_have_the_law_of_d_squared(anew: bool, monkeypatch: pytest.MonkeyPatch):
+    passes = count_passes(monkeypatch)
+    if anew:  # after each rejected proposal
+        monkeypatch.setattr(_spread, "MOST_PROPOSALS", 1)
+        monkeypatch.setattr(_spread, "FETCHING", 10**9)
     pool = make_pool(14, labeled=0)
     explicit = outer_products(pool)
     distances = np.square(explicit[:, None] - explicit).sum(axis=2)
     draws = np.array([select(pool, 3, seed) for seed in range(6000)])
+    assert (len(passes) > 1.3 * len(draws)) == anew
     first = int(draws[0, 0])
     assert (draws[:, 0] == first).all()
     assert_has_law(np.bincount(draws[:, 1], minlength=14), law_of_the_next(distances, [first]))
@@ -97,15 +116,6 @@ def test_the_last_draws_have_their_law_too():
     chosen = [select(pool, 4, seed) for seed in range(3000)]
     missing = np.bincount([(set(range(5)) - set(drawn.tolist())).pop() for drawn in chosen], minlength=5)
     assert_has_law(missing, left_over([first], 1.0))
-
-
-def test_spread_starts_uniformly_and_goes_on_by_d_squared():
-    pool = make_pool(10, labeled=0)
-    distances = np.square(pool.embeddings[:, None].astype(np.float64) - pool.embeddings).sum(axis=2)
-    draws = np.array([_spread.spread(pool.view(), 2, key) for key in range(5000)])
-    assert_has_law(np.bincount(draws[:, 0], minlength=10), np.full(10, 0.1))
-    second = sum(law_of_the_next(distances, [row]) for row in range(10)) / 10
-    assert_has_law(np.bincount(draws[:, 1], minlength=10), second)
 
 
 def test_a_pool_of_few_distinct_rows_gives_each_of_them_before_a_second_copy():

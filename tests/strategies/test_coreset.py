@@ -98,3 +98,16 @@ def test_far_from_the_origin_nothing_is_lost():
     embeddings = scattered(1500, 8, 1, 1.0, seed=0) + np.float32(3000)
     labeled = np.arange(10)
     assert select(embeddings, labeled, 200) == plain(embeddings, labeled, 200)
+
+
+@pytest.mark.parametrize("labeled_outlier", [False, True])
+def test_one_far_row_does_not_blur_the_others(labeled_outlier: bool):
+    embeddings = scattered(3000, 8, 1, 1.0, seed=0)
+    embeddings[50 if labeled_outlier else 2000] *= 1e6
+    labeled = np.arange(100)
+    assert select(embeddings, labeled, 200) == plain(embeddings, labeled, 200)
+
+
+def test_embeddings_too_large_to_be_squared_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"embeddings: .* row \d+ .*below 1e18"):
+        select(np.full((100, 3), 1e20, np.float32) * np.arange(100, dtype=np.float32)[:, None], np.arange(5), 20)

@@ -289,7 +289,7 @@ def test_rows_whose_largest_probability_reads_one_keep_their_order_for_the_class
 def test_a_diverged_proxy_is_refused_by_row():
     weight = np.full((1, 2), 3e38, np.float32)
     view = PoolView.from_linear(np.array([[0.0], [9.0]], np.float32), weight, [0, 0], [], [])
-    with pytest.raises(ValueError, match="row 1 hold NaN"), np.errstate(all="ignore"):
+    with pytest.raises(ValueError, match="row 1 holds NaN"), np.errstate(all="ignore"):
         strategies.create("galaxy").select(view, 1, np.random.default_rng(0), ask=np.zeros_like)
 
 
