@@ -5,9 +5,10 @@ gains only falls as others are chosen, so a gain computed earlier bounds it: one
 gain (float32, rounded up), and afterwards only rows whose bound leads are computed anew (float64; lazy greedy, Minoux
 1978). The picks are the plain greedy's.
 
-The sum over i runs over a keyed uniform sample of the pool, the *targets* (all rows, if they are not more than that).
-A row's similarity to itself enters its own gain once, whether or not it is a target, and the other targets are scaled
-up to the other N - 1 rows: every row's gain is estimated without bias. A plain sampled F would favor the targets as
+The sum over i runs over the N rows that may be chosen or are labeled (what `PoolView.only` leaves out needs no cover):
+over a keyed uniform sample of them, the *targets* (all, if they are not more than that). A row's similarity to itself
+enters its own gain once, whether or not it is a target, and the other targets are scaled up to the other N - 1 rows:
+every row's gain is estimated without bias. A plain sampled F would favor the targets as
 candidates, and run dry when all of them are chosen.
 """
 
@@ -19,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.strategies._ranking import subkey
-from labelbench_ray.strategies._vectors import sample, unit
+from labelbench_ray.strategies._sampling import open_or_labeled, sample_of_pool
+from labelbench_ray.strategies._vectors import unit
 from labelbench_ray.types import Block, Ids, PoolView, Shard
 
 Kernel = Callable[[NDArray[np.floating]], NDArray[np.floating]]
@@ -76,14 +78,14 @@ def radial(cosines: NDArray[np.floating], sigma: float) -> NDArray[np.floating]:
 
 
 def targets_of(view: PoolView, count: int, key: int, kernel: Kernel, weight: Weight) -> Targets:
-    ids_T = sample(view, count, subkey(key, "targets"))
+    ids_T = np.sort(sample_of_pool(view, subkey(key, "targets"), count, open_or_labeled))
     parts = view.map(partial(_weights_among, ids_C=ids_T, weight=weight))
     return Targets(
         ids_T,
         unit(view.embeddings(ids_T), np.float64),
         np.concatenate(parts),
         np.zeros(len(ids_T)),
-        view.num_rows - 1,
+        view.num_unlabeled + len(view.labeled_L) - 1,
         kernel,
         weight,
     )

@@ -15,7 +15,7 @@ from labelbench_ray.types import Floats, PoolView
 FEWEST_ROWS = 1024
 ROWS_A_DIMENSION = 4
 SMALLEST = float(np.finfo(np.float32).tiny)
-"""Probabilities below it are read as it: further down float32 loses its digits."""
+"""Probabilities below it are clipped to it: further down float32 loses its digits, and below e^-87 soon reads 0."""
 SPANNED = 1e-5
 """Directions in which the sample spreads less than this share of its widest one get no weight."""
 
@@ -38,14 +38,20 @@ def last_layer(view: PoolView, key: int) -> Head:
     """The layer that turns a view's features into its probabilities, up to what all classes share.
 
     Fitted in float64, with the smallest weights that do, to max(1024, 4 D) rows of the pool with the smallest keyed
-    hashes, whether they may be chosen or not. For a linear or shallow proxy it is that proxy's own layer up to float32
-    rounding (as far as the rows span the features, and differences of logits stay below 87, where float32
-    probabilities end); for other probabilities it is the best linear layer in the log domain.
+    hashes, whether they may be chosen or not; of those, to the rows whose logits all lie within 87, where float32
+    probabilities end, if they are more than D + 1. For a linear or shallow proxy it is that proxy's own layer up to
+    float32 rounding, as far as those rows span the features; where they are too few, and for other probabilities, it
+    is the best linear layer in the log domain (of clipped probabilities).
     """
     hidden = subkey(key, "head")
     dimensions = view.embeddings(sample_of_pool(view, hidden, 1)).shape[1]
     ids_C = sample_of_pool(view, hidden, max(FEWEST_ROWS, ROWS_A_DIMENSION * dimensions))
-    return _fit(view.embeddings(ids_C), view.probabilities(ids_C))
+    features_CD, probabilities_CK = view.embeddings(ids_C), view.probabilities(ids_C)
+    # A clipped entry says nothing of its logit but a bound: a few of them bend the whole layer.
+    whole_C = probabilities_CK.min(axis=1) >= SMALLEST
+    if whole_C.sum() > dimensions + 1:
+        features_CD, probabilities_CK = features_CD[whole_C], probabilities_CK[whole_C]
+    return _fit(features_CD, probabilities_CK)
 
 
 def _fit(features_BD: Floats, probabilities_BK: Floats) -> Head:

@@ -29,11 +29,10 @@ def cover(view: PoolView, budget: int, key: int, kernel: Kernel, weight: Weight,
     goal = targets_of(view, targets, key, kernel, weight)
     centers = _Centers(len(view.labeled_L) + budget, goal.units_TD.shape[1], kernel)
     if len(view.labeled_L):
-        units_LD = unit(view.embeddings(view.labeled_L), np.float64)
-        centers.add(units_LD)
-        for start in range(0, len(units_LD), CENTER_ROWS):
-            similar_TC = kernel(goal.units_TD @ units_LD[start : start + CENTER_ROWS].T)
-            np.maximum(goal.covered_T, similar_TC.max(axis=1), out=goal.covered_T)
+        for start in range(0, len(view.labeled_L), CENTER_ROWS):
+            units_CD = unit(view.embeddings(view.labeled_L[start : start + CENTER_ROWS]), np.float64)
+            centers.add(units_CD)
+            np.maximum(goal.covered_T, kernel(goal.units_TD @ units_CD.T).max(axis=1), out=goal.covered_T)
         return _Search(view, goal, key, centers).choose(budget)
     # Where nothing is covered yet, the first pick changes every gain: all bounds are computed again.
     first = _Search(view, goal, key, centers).choose(1)
@@ -62,7 +61,11 @@ class _Centers:
         if not self.count:
             return np.zeros(len(units_CD), units_CD.dtype)
         exact = units_CD.dtype == np.float64
-        cosines_C = (units_CD @ (self.exact_XD if exact else self.rounded_XD)[: self.count].T).max(axis=1)
+        centers_XD = (self.exact_XD if exact else self.rounded_XD)[: self.count]
+        cosines_C = np.full(len(units_CD), -1, units_CD.dtype)
+        for start in range(0, self.count, CENTER_ROWS):
+            # Labels may be many: never all cosines at once.
+            np.maximum(cosines_C, (units_CD @ centers_XD[start : start + CENTER_ROWS].T).max(axis=1), out=cosines_C)
         # Above 1 by rounding only.
         return np.minimum(self.kernel(cosines_C if exact else cosines_C - COSINE_SLACK), 1 if exact else 1 - SLACK)
 

@@ -23,7 +23,7 @@ class DropQuery(Strategy):
     Candidates change in more than half of the passes; while they are fewer than `fewest` for each row to be chosen, in
     one pass less. Of more than `most` for each, a random sample is clustered. With fewer than the budget, all are
     chosen, and random rows. Without labels, all rows are candidates. The last layer is recovered from the view
-    (`_head.py`): exact for linear and shallow proxies up to rounding.
+    (`_head.py`): exact for linear and shallow proxies up to rounding, unless nearly all rows are too certain for it.
     """
 
     cold_start: ClassVar[bool] = True
@@ -60,7 +60,7 @@ def changes(shard: Shard, head: Head, key: int, passes: int, dropout: float) -> 
     """(U,) in how many passes with dropout the predicted class is another than without."""
     found = [np.empty(0, np.int32)]
     for block in shard.candidates():
-        kept = head.logits(block.embeddings_BD).argmax(axis=1)
+        kept = block.probabilities_BK.argmax(axis=1)
         scaled_BD = block.embeddings_BD / np.float32(1 - dropout)
         count_B = np.zeros(len(kept), np.int32)
         for number in range(passes):

@@ -11,8 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from labelbench_ray.strategies import Strategy
-from labelbench_ray.strategies._ranking import leading, subkey, tie_hash
-from labelbench_ray.strategies._vectors import sample, unit
+from labelbench_ray.strategies._ranking import subkey, tie_hash
+from labelbench_ray.strategies._sampling import open_rows, sample, sample_of_pool
+from labelbench_ray.strategies._vectors import unit
 from labelbench_ray.types import Ask, Floats, Ids, PoolView
 
 BALLS, BLOCK_ROWS, ITERATIONS = 4096, 512, 30
@@ -40,7 +41,8 @@ class Probcover(Strategy):
     """How many open rows the graph is made of; its cost grows with the square."""
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
-        ids_N = sample(view, max(self.sample, min(2 * budget, LARGEST_GRAPH)), subkey(key, "sample"), open_only=True)
+        count = max(self.sample, min(2 * budget, LARGEST_GRAPH))
+        ids_N = sample_of_pool(view, subkey(key, "sample"), count, open_rows)
         # By hash: the first of equal rows is the one to take, and the first rows are a sample.
         ids_N = ids_N[np.argsort(tie_hash(key, ids_N))]
         units_ND = unit(view.embeddings(ids_N), np.float32)
@@ -134,5 +136,4 @@ def _filled(view: PoolView, chosen: Ids, budget: int, key: int) -> Ids:
     if len(chosen) == budget:
         return chosen
     rest_U = np.setdiff1d(view.open_ids(), chosen, assume_unique=True)
-    hashes_U = tie_hash(key, rest_U)
-    return np.concatenate([chosen, rest_U[leading(np.zeros(len(rest_U)), hashes_U, budget - len(chosen))]])
+    return np.concatenate([chosen, sample(rest_U, key, budget - len(chosen))])

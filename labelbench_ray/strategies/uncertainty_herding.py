@@ -62,9 +62,10 @@ def smallest_distance(rows_LD: Floats) -> float:
     units_LD = unit(rows_LD, np.float64)
     smallest = np.inf
     for start in range(0, len(units_LD), CHUNK_ROWS):
-        # Each pair is met once: rows of this chunk against those from its start on.
-        squared = 2 - 2 * (units_LD[start : start + CHUNK_ROWS] @ units_LD[start:].T)
-        smallest = min(smallest, squared.min(where=squared > SAME, initial=np.inf))
+        # Each pair is met once: rows of this chunk against those from its start on, a tile at a time.
+        for other in range(start, len(units_LD), CHUNK_ROWS):
+            squared = 2 - 2 * (units_LD[start : start + CHUNK_ROWS] @ units_LD[other : other + CHUNK_ROWS].T)
+            smallest = min(smallest, squared.min(where=squared > SAME, initial=np.inf))
     return float(np.sqrt(smallest)) if np.isfinite(smallest) else 1.0
 
 

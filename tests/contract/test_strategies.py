@@ -29,6 +29,7 @@ VARIANTS = [
     Part.of("partition", strategy="random", parts=3),
     Part.of("partition", strategy="galaxy", parts=2),
     Part.of("class_balanced", strategy="badge"),
+    Part.of("class_balanced", strategy="direct"),
     Part.of("subsample", strategy="coreset", rows=40),
     Part.of("partition", strategy=Part.of("class_balanced", strategy="power_margin"), parts=2),
     Part.of("class_balanced", strategy="entropy"),
@@ -85,6 +86,11 @@ def identical_rows(rows: int, classes: int) -> Pool:
     )
 
 
+def with_outlier(pool: Pool) -> Pool:
+    scale = np.where(np.arange(len(pool.embeddings)) == pool.unlabeled[7], 1e6, 1)
+    return replace(pool, embeddings=(pool.embeddings * scale[:, None]).astype(np.float32))
+
+
 POOLS = {
     "plain": make_pool(150),
     "no labels yet": without_labels(make_pool(150)),
@@ -96,6 +102,8 @@ POOLS = {
     "every row certain": one_hot(make_pool(150)),
     "float16": replace(make_pool(150), embeddings=make_pool(150).embeddings.astype(np.float16)),
     "one dimension": make_pool(150, dimensions=1),
+    "an outlier": with_outlier(make_pool(150)),
+    "an offset": replace(make_pool(150), embeddings=make_pool(150).embeddings + np.float32(1000)),
     "embeddings of zero": replace(make_pool(150), embeddings=np.zeros((150, 6), np.float32)),
 }
 

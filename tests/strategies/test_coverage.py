@@ -1,6 +1,8 @@
 """Facility location and the herdings against plain greedy in float64; the laws of submodular greedy; the sampling."""
 
 import itertools
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +16,7 @@ from scipy.spatial.distance import cdist, pdist
 from labelbench_ray import strategies
 from labelbench_ray.strategies import _coverage, _lazy_greedy
 from labelbench_ray.strategies._ranking import subkey
-from labelbench_ray.strategies._vectors import sample
+from labelbench_ray.strategies._sampling import sample_of_pool
 from labelbench_ray.strategies.facility_location import shifted_cosine
 from labelbench_ray.strategies.uncertainty_herding import best_temperature, smallest_distance
 from labelbench_ray.types import PoolView
@@ -215,6 +217,19 @@ def test_only_open_rows_are_chosen(name: str):
     assert np.isin(strategies.create(name).select(view, 40, np.random.default_rng(0)), half).all()
 
 
+@every_name
+@pytest.mark.parametrize("targets", [50, 4096])
+def test_a_part_of_a_pool_is_covered_as_if_it_were_all(name: str, targets: int):
+    """As the labeled and the open rows alone would be: rows that a wrapper leaves out need no cover."""
+    pool = make_pool(600)
+    half = pool.unlabeled[pool.embeddings[pool.unlabeled, 0] > 0]
+    kept = np.union1d(half, pool.labeled)
+    part = PoolView.from_arrays(pool.embeddings[kept], pool.probabilities[kept], pool.labeled, pool.labels, ids=kept)
+    strategy = strategies.create(name, targets=targets)
+    alone, within = (strategy.select(view, 40, np.random.default_rng(0)) for view in (part, pool.view().only(half)))
+    np.testing.assert_array_equal(within, alone)
+
+
 def test_herding_s_radius_matters():
     pool = make_pool(300)
     assert list(select("max_herding", pool, 30, sigma=0.1)) != list(select("max_herding", pool, 30, sigma=1.0))
@@ -248,6 +263,47 @@ def test_the_smallest_distance_is_the_smallest_positive_one():
     assert smallest_distance(np.repeat(rows[:40], 3, axis=0)) == pytest.approx(pdist(unit(rows[:40])).min(), rel=1e-6)
     assert smallest_distance(rows[:1]) == 1
     assert smallest_distance(np.repeat(rows[:1], 9, axis=0)) == 1
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Bytes allocated at most, beyond what was there."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_memory_of_coverage_does_not_grow_with_the_labels(dtype: type):
+    units = np.pad(unit(make_pool(9000, dimensions=3, labeled=0).embeddings), ((0, 0), (0, 1)))
+    centers = _lazy_greedy._Centers(8000, 4, partial(_coverage.radial, sigma=0.1))
+    for start in range(0, 8000, 1000):
+        centers.add(units[start : start + 1000])
+    rows = units[8000:].astype(dtype)
+    assert peak_of(lambda: centers.covered(rows)) < 2 * 8 * 1000 * _lazy_greedy.CENTER_ROWS
+    expected = np.exp(-((cdist(rows, units[:8000]) / 0.1) ** 2)).max(axis=1)
+    np.testing.assert_allclose(centers.covered(rows), expected, atol=1e-3 if dtype == np.float32 else 1e-9)
+
+
+def test_the_memory_of_the_smallest_distance_grows_with_the_labels_only():
+    rows = make_pool(6000, dimensions=3, labeled=0).embeddings
+    assert peak_of(lambda: smallest_distance(rows)) < 5 * 8 * 1024**2 + 1000 * len(rows) // 10
+    assert smallest_distance(rows) == pytest.approx(pdist(unit(rows)).min(), rel=1e-5)
+
+
+def test_labeled_rows_are_read_a_block_at_a_time():
+    pool, read = make_pool(5000, labeled=3000), []
+
+    class Counted(PoolView):
+        def embeddings(self, ids_C: np.ndarray) -> np.ndarray:
+            read.append(len(ids_C))
+            return super().embeddings(ids_C)
+
+    view = Counted.from_arrays(pool.embeddings, pool.probabilities, pool.labeled, pool.labels)
+    strategies.create("max_herding", targets=100).select(view, 5, np.random.default_rng(0))
+    assert max(read) <= _lazy_greedy.MOST_CHUNK_ROWS < len(pool.labeled) < sum(read)
 
 
 @pytest.mark.parametrize("temperature", [1.5, 4.0])
@@ -290,6 +346,6 @@ def test_being_a_target_is_no_advantage(name: str):
     shares = []
     for seed in range(10):
         key = int(np.random.default_rng(seed).integers(2**64, dtype=np.uint64))
-        targets = sample(pool.view(), 200, subkey(key, "targets"))
+        targets = sample_of_pool(pool.view(), subkey(key, "targets"), 200)
         shares.append(np.isin(select(name, pool, 100, seed, targets=200), targets).mean())
     assert 0.1 < np.mean(shares) < 0.3

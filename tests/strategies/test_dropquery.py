@@ -49,6 +49,14 @@ def test_predictions_change_as_often_as_with_the_dropout_of_torch(dropout: float
     np.testing.assert_allclose(mine, theirs, atol=5 * np.sqrt(2 * 0.25 / passes))
 
 
+def test_what_a_row_changes_from_is_the_proxy_s_prediction():
+    """Not that of the recovered layer, which may err where the proxy is no linear one."""
+    pool = make_pool(300, labeled=0)
+    certain = Head(np.zeros((6, 4), np.float32), np.array([1, 0, 0, 0], np.float32))
+    counted = changes(pool.view().shards[0], certain, KEY, 3, 0.75)
+    np.testing.assert_array_equal(counted, 3 * (pool.probabilities.argmax(axis=1) != 0))
+
+
 def test_passes_are_the_same_on_any_number_of_shards_and_differ_between_keys():
     head, rows = head_of(6, 4), 5 * BLOCK_ROWS - 9
     counted = [

@@ -40,6 +40,28 @@ def test_a_confident_proxy_is_recovered_too():
     np.testing.assert_allclose(head.weight_DK, centered(weight), atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [6.0, 8.0, 10.0])
+def test_a_proxy_whose_probabilities_read_0_is_recovered_from_the_others(scale: float):
+    embeddings, weight, bias = linear(scale=scale)
+    view = PoolView.from_linear(embeddings, weight, bias, [], [])
+    smallest = view.probabilities(np.arange(3000)).min(axis=1)
+    assert 0.1 < (smallest < np.finfo(np.float32).tiny).mean() < 0.95
+    head = last_layer(view, KEY)
+    np.testing.assert_allclose(head.weight_DK, centered(weight), atol=1e-3)
+    np.testing.assert_array_equal(head.logits(embeddings).argmax(axis=1), (embeddings @ weight + bias).argmax(axis=1))
+
+
+@pytest.mark.parametrize(("whole", "recovered"), [(22, True), (21, False)])
+def test_rows_that_read_0_are_left_out_unless_the_others_are_too_few(whole: int, recovered: bool):
+    embeddings, weight, bias = linear(rows=1000)
+    probabilities = softmax64(embeddings @ weight + bias).astype(np.float32)
+    probabilities[whole:, 0] = 0
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    head = last_layer(PoolView.from_arrays(embeddings, probabilities, [], []), KEY)
+    assert np.allclose(head.weight_DK, centered(weight), atol=1e-3) == recovered
+    assert (head.bias_K[0] < -60) != recovered
+
+
 def test_a_shallow_proxy_s_last_layer_is_recovered():
     rng = np.random.default_rng(1)
     raw = rng.normal(3, 2, size=(3000, 8)).astype(np.float16)

@@ -11,6 +11,8 @@ from scipy.spatial.distance import cdist
 
 from labelbench_ray import strategies
 from labelbench_ray.strategies import probcover
+from labelbench_ray.strategies._ranking import subkey
+from labelbench_ray.strategies._sampling import sample
 from tests.samples import Pool, make_pool
 
 
@@ -45,6 +47,13 @@ def test_what_is_left_when_all_is_covered_is_uniform():
     pool = make_pool(80, labeled=20)
     picks = np.concatenate([select(pool, 6, seed, radius=2.0) for seed in range(200)])
     assert stats.chisquare(np.bincount(picks, minlength=80)[pool.unlabeled]).pvalue > 1e-3
+
+
+def test_what_is_left_is_a_keyed_sample_of_the_rest():
+    pool = make_pool(80, labeled=0)
+    first, *rest = select(pool, 6, radius=2.0)
+    key = subkey(int(np.random.default_rng(0).integers(2**64, dtype=np.uint64)), "fill")
+    np.testing.assert_array_equal(rest, sample(np.setdiff1d(np.arange(80), first), key, 5))
 
 
 @settings(max_examples=40, deadline=None)
@@ -106,11 +115,21 @@ def test_greedy_coverage_is_that_of_a_plain_loop(seed: int, rows: int, threshold
     assert probcover.max_coverage(edges, uncovered, rows) == expected
 
 
-def test_a_sample_is_as_large_as_the_budget_needs():
-    pool = make_pool(1000)
+def test_a_sample_is_as_large_as_the_budget_needs(monkeypatch: pytest.MonkeyPatch):
+    pool, graph, sizes = make_pool(1000), probcover.graph, []
+
+    def counted(units: np.ndarray, threshold: float) -> np.ndarray:
+        sizes.append(len(units))
+        return graph(units, threshold)
+
+    monkeypatch.setattr(probcover, "graph", counted)
     for budget in (5, 100, 980):
         chosen = select(pool, budget, sample=50)
         assert len(np.unique(chosen)) == budget
+    assert sizes == [50, 200, 980]
+    monkeypatch.setattr(probcover, "LARGEST_GRAPH", 90)
+    select(pool, 100, sample=50)
+    assert sizes[3:] == [90]
 
 
 def test_a_sample_covers_nearly_as_much_as_all():

@@ -5,6 +5,7 @@ import pytest
 
 from labelbench_ray.strategies import typiclust
 from labelbench_ray.strategies._kmeans import Members, fit, members, on_sphere
+from labelbench_ray.strategies._sampling import sample
 from labelbench_ray.strategies.typiclust import COVERED, TypiClust, typicality
 from labelbench_ray.types import PoolView
 from tests.samples import make_pool
@@ -111,7 +112,12 @@ def test_groups_read_one_at_a_time_give_the_same(monkeypatch: pytest.MonkeyPatch
 
 def test_a_cap_on_members_samples_them():
     pool = make_pool(600, classes=3)
-    chosen = TypiClust(members=10, clusters=3)._choose(pool.view(), 45, KEY, None)
+    view, strategy = pool.view(), TypiClust(members=10, clusters=3)
+    chosen = strategy._choose(view, 45, KEY, None)
+    groups = strategy._in_order(members(view, fit(view, 3, KEY, COVERED, strategy.iterations), COVERED), pool.labeled)
+    assert min(map(len, groups)) > 50
+    for group in groups:
+        assert set(chosen[:30]) & set(group) == set(sample(group, KEY, 10))
     assert len(np.unique(chosen)) == 45
     assert np.isin(chosen, pool.unlabeled).all()
 
