@@ -35,7 +35,8 @@ class Strategy(plugins.Plugin, ABC):
             ask: pool ids -> labels, for strategies that need answers inside a batch; others ignore it.
 
         Returns:
-            (budget,) int64: distinct unlabeled pool ids, in order of selection.
+            (budget,) int64: distinct unlabeled pool ids, in order of selection. The same for the same number of BLAS
+            threads (`labelbench run` uses one): the last bits of products differ with it, and with them rare near-ties.
 
         Raises:
             ValueError: the budget is negative or larger than what is unlabeled, or the scores hold NaN.

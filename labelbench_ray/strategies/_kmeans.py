@@ -1,12 +1,12 @@
 """Lloyd's k-means of a pool in shards: the driver holds the centroids, the shards assign their rows and add them up.
 
-The sums of a cluster's rows are exact: features are rounded to multiples of 2^-22 of the power of two above the largest
-of them, and float64 adds up to 2^31 such numbers without rounding. So the centroids do not depend on how the pool is
-cut into shards.
+The sums of a cluster's rows are exact: features are rounded to a grid, as fine a one as lets float64 add those of all
+rows without rounding: 2^-31 of the largest feature for a million rows. So the centroids do not depend on how the pool
+is cut into shards.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from labelbench_ray.strategies._ranking import best_rows, subkey, tie_hash
-from labelbench_ray.strategies._spread import draw
+from labelbench_ray.strategies._sampling import sample
+from labelbench_ray.strategies._spread import spread
+from labelbench_ray.strategies._vectors import unit
 from labelbench_ray.types import Block, Floats, Ids, PoolView, Shard
 
-GRID_BITS = 22
+EXACT_BITS = 52
+"""Sums of integers below two to this power are exact in float64."""
+ORIGIN_ROWS = 64
+"""The median of so many rows is the origin."""
 SCORES_AT_ONCE = 2**20
 """Rows are compared with all centroids in pieces of a block with this many products."""
 NEARLY_EQUAL = 1e-6
@@ -52,10 +57,8 @@ def as_they_are(features_BD: Floats) -> Floats:
 
 
 def on_sphere(features_BD: Floats) -> Floats:
-    """The features divided by their norms; zeros stay zeros."""
-    norms_B1: Floats = np.sqrt(np.square(features_BD).sum(axis=1, keepdims=True))
-    norms_B1[norms_B1 == 0] = 1
-    return features_BD / norms_B1
+    """(B, D + 1) the features divided by their norms; zeros have a direction of their own."""
+    return unit(features_BD, np.float32)
 
 
 FEATURES = Cloud(candidates, as_they_are)
@@ -64,14 +67,30 @@ DIRECTIONS = Cloud(candidates, on_sphere)
 
 def central_rows(view: PoolView, count: int, key: int, cloud: Cloud, iterations: int) -> Ids:
     """The row nearest to the centroid of each of `count` clusters; for clusters without a row, random rows."""
+    cloud = centered(view, cloud, key)
     centroids_GD = fit(view, count, key, cloud, iterations)
     return filled(view, nearest(members(view, centroids_GD, cloud), key), count, key)
 
 
+def centered(view: PoolView, cloud: Cloud, key: int) -> Cloud:
+    """The same points about an origin among them: far from it, products would lose the distances between them."""
+    ids_C = sample(view.open_ids(), subkey(key, "origin"), ORIGIN_ROWS)
+    origin_D = middle(cloud.of_features(view.embeddings(ids_C)))
+    return replace(cloud, of_features=partial(_shifted, of_features=cloud.of_features, origin_D=origin_D))
+
+
+def middle(points_CD: Floats) -> Floats:
+    """(D,) the median of some of the rows, which a few far rows do not move."""
+    origin_D: Floats = np.median(points_CD[:: -(-len(points_CD) // ORIGIN_ROWS)], axis=0)
+    return origin_D
+
+
 def filled(view: PoolView, chosen: Ids, count: int, key: int) -> Ids:
     """The chosen rows, and as many random ones as are missing to `count`."""
-    random = best_rows(view, count, subkey(key, "fill"), _nothing).ids_C
-    return np.concatenate([chosen, random[~np.isin(random, chosen)]])[:count]
+    if len(chosen) >= count:
+        return chosen[:count]
+    rest = np.setdiff1d(view.open_ids(), chosen)
+    return np.concatenate([chosen, sample(rest, subkey(key, "fill"), count - len(chosen))])
 
 
 def in_turn(groups: list[Ids]) -> Ids:
@@ -85,7 +104,8 @@ def fit(view: PoolView, clusters: int, key: int, cloud: Cloud, iterations: int) 
     from the start of k-means++ (Arthur and Vassilvitskii 2007).
 
     A cluster that loses its rows starts again at one of the candidates farthest from their centroids; there are fewer
-    clusters than asked for only where there are fewer distinct rows.
+    clusters than asked for only where there are fewer distinct rows. Each iteration brings the driver 8 * D bytes from
+    each shard for each cluster that has a row there.
     """
     grid = _grid(view, cloud)
     centroids_GD = _distinct(_initial(view, clusters, subkey(key, "centroids"), cloud))
@@ -93,9 +113,9 @@ def fit(view: PoolView, clusters: int, key: int, cloud: Cloud, iterations: int) 
     for _ in range(iterations):
         parts = view.map(partial(_sums, centroids_GD=centroids_GD, cloud=cloud, grid=grid))
         sums_GD, counts_G = np.zeros(centroids_GD.shape), np.zeros(len(centroids_GD), np.int64)
-        for part_GD, part_G in parts:
-            sums_GD += part_GD
-            counts_G += part_G
+        for found_F, sums_FD, counts_F in parts:
+            sums_GD[found_F] += sums_FD
+            counts_G[found_F] += counts_F
         held_G = counts_G > 0
         means_GD = (sums_GD[held_G] / counts_G[held_G, None] * grid).astype(np.float32)
         moved_GD = _topped_up(view, means_GD, clusters, key, cloud)
@@ -123,6 +143,13 @@ def nearest(rows: Members, key: int) -> Ids:
     return ids_G
 
 
+def group_sums(rows_BD: NDArray[np.floating], groups_B: NDArray[np.integer], count: int) -> NDArray[np.float64]:
+    """(G, D) the sum of the rows of each of `count` groups."""
+    entries = (np.ones(len(groups_B)), (groups_B, np.arange(len(groups_B))))
+    sums_GD: NDArray[np.float64] = sparse.csr_array(entries, (count, len(groups_B))) @ rows_BD
+    return sums_GD
+
+
 def assigned(points_BD: Floats, centroids_GD: Floats) -> NDArray[np.intp]:
     """(B,) the nearest centroid of each row."""
     halves_G = np.square(centroids_GD).sum(axis=1) / 2
@@ -147,8 +174,8 @@ def distances(points_BD: Floats, centroids_BD: Floats) -> NDArray[np.float64]:
 
 def squared_distances(points_CD: Floats) -> Floats:
     """(C, C) between all rows; rounding errors are 0, the diagonal too."""
-    # Centered, so that distances are not lost in what all rows share.
-    centered_CD = points_CD - points_CD.mean(axis=0, dtype=np.float64).astype(np.float32)
+    # Distances would be lost in what all rows share.
+    centered_CD = points_CD - middle(points_CD)
     norms_C = np.square(centered_CD).sum(axis=1)
     squared_CC: Floats = centered_CD @ (-2 * centered_CD.T)
     squared_CC += norms_C
@@ -160,9 +187,7 @@ def squared_distances(points_CD: Floats) -> Floats:
 
 def _initial(view: PoolView, clusters: int, key: int, cloud: Cloud) -> Floats:
     """The candidates that k-means++ starts with, `clusters` of them if there are so many."""
-    first = filled(view, np.empty(0, np.int64), 1, key)[0]
-    ids_U = view.open_ids()
-    drawn = draw(view, partial(_factors, cloud=cloud), ids_U, int(first), min(clusters, len(ids_U)), key)
+    drawn = spread(view, partial(_factors, cloud=cloud), min(clusters, view.num_unlabeled), key)
     return cloud.of_features(view.embeddings(drawn))
 
 
@@ -188,7 +213,7 @@ def _distinct(points_CD: Floats) -> Floats:
 
 def _grid(view: PoolView, cloud: Cloud) -> float:
     largest = max(view.map(partial(_largest, cloud=cloud)))
-    return float(2.0 ** (np.frexp(largest)[1] - GRID_BITS))
+    return float(2.0 ** (np.frexp(largest)[1] - EXACT_BITS + view.num_rows.bit_length()))
 
 
 def _largest(shard: Shard, cloud: Cloud) -> float:
@@ -199,18 +224,20 @@ def _largest(shard: Shard, cloud: Cloud) -> float:
 
 def _sums(
     shard: Shard, centroids_GD: Floats, cloud: Cloud, grid: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.int64]]:
+    """Clusters that have a row here, the sums of their rows in units of the grid, and how many rows those are."""
     sums_GD = np.zeros(centroids_GD.shape)
     counts_G = np.zeros(len(centroids_GD), np.int64)
     for block in cloud.blocks(shard):
         points_BD = cloud.of_features(block.embeddings_BD)
         clusters_B = assigned(points_BD, centroids_GD)
-        found_F, counts_F = np.unique(clusters_B, return_counts=True)
-        order_B, starts_F = np.argsort(clusters_B, kind="stable"), np.concatenate([[0], np.cumsum(counts_F)])
-        rows_FB = sparse.csr_array((np.ones(len(order_B)), order_B, starts_F), shape=(len(found_F), len(order_B)))
-        sums_GD[found_F] += rows_FB @ np.rint(points_BD * np.float32(1 / grid))
+        found_F, groups_B, counts_F = np.unique(clusters_B, return_inverse=True, return_counts=True)
+        whole_BD = np.multiply(points_BD, 1 / grid, dtype=np.float64)
+        np.rint(whole_BD, out=whole_BD)
+        sums_GD[found_F] += group_sums(whole_BD, groups_B, len(found_F))
         counts_G[found_F] += counts_F
-    return sums_GD, counts_G
+    held_F = np.flatnonzero(counts_G)
+    return held_F, sums_GD[held_F], counts_G[held_F]
 
 
 def _members(shard: Shard, centroids_GD: Floats, cloud: Cloud) -> list[Members]:
@@ -228,5 +255,5 @@ def _distance(block: Block, centroids_GD: Floats, cloud: Cloud) -> NDArray[np.fl
     return distances(points_BD, centroids_GD[assigned(points_BD, centroids_GD)])
 
 
-def _nothing(block: Block) -> NDArray[np.float64]:
-    return np.zeros(len(block.ids_B))
+def _shifted(features_BD: Floats, of_features: Callable[[Floats], Floats], origin_D: Floats) -> Floats:
+    return of_features(features_BD) - origin_D

@@ -8,10 +8,22 @@ from labelbench_ray.types import Block
 
 SMALLEST = 1e-12
 """Scores below it count as it, so that rows of no score come last, in random order."""
+ROUNDING = 1e-6
+"""Scores that are negative by no more than this are rounding errors of 0."""
 
 
 def perturbed(block: Block, score: Score, coldness: float, key: int) -> NDArray[np.float64]:
-    """(B,) coldness * log(score) + Gumbel noise keyed by the row's id: the largest are that draw."""
+    """(B,) coldness * log(score) + Gumbel noise keyed by the row's id: the largest are that draw.
+
+    Raises:
+        ValueError: a score is negative, by more than rounding.
+    """
     gumbel_B = -np.log(-np.log(uniforms(key, block.ids_B)))
     scores_B: NDArray[np.float64] = np.asarray(score(block), np.float64)
+    negative_B = scores_B < -ROUNDING
+    if negative_B.any():
+        raise ValueError(
+            f"the score of row {block.ids_B[negative_B][0]} is {scores_B[negative_B][0]}; power sampling takes scores "
+            "of at least 0 as weights"
+        )
     return coldness * np.log(np.maximum(scores_B, SMALLEST)) + gumbel_B

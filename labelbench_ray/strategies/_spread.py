@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.strategies._centers import Factorize, Points, fetch, join, nearest
-from labelbench_ray.strategies._ranking import leading, subkey, tie_hash
+from labelbench_ray.strategies._ranking import subkey
+from labelbench_ray.strategies._sampling import sample
 from labelbench_ray.types import Ids, PoolView
 
 MOST_PROPOSALS = 1024
@@ -20,17 +21,21 @@ FETCHING, REFRESHING = 6000, 128
 """What reading a row by itself, and with all others, costs, in products of a row with a center (measured)."""
 
 
+def spread(view: PoolView, factorize: Factorize, count: int, key: int) -> Ids:
+    """(count,) distinct open rows by D^2 sampling, the first one uniform."""
+    ids_U = view.open_ids()
+    first = sample(ids_U, subkey(key, "fill"), 1)[0]
+    return draw(view, factorize, ids_U, int(first), count, key)
+
+
 def draw(view: PoolView, factorize: Factorize, ids_U: Ids, first: int, count: int, key: int) -> Ids:
     """(count,) distinct rows of `ids_U`, the open rows in ascending order: the first as given, the others with
     probability proportional to their squared distance to the nearest row drawn before; uniform when all those are 0.
     """
     drawn = np.fromiter(_draws(view, factorize, ids_U, first, count, key), np.int64)
-    missing = count - len(drawn)
-    if missing:
-        left = np.setdiff1d(ids_U, drawn)
-        fill = leading(np.zeros(len(left)), tie_hash(subkey(key, "fill"), left), missing)
-        drawn = np.concatenate([drawn, left[fill]])
-    return drawn
+    if len(drawn) == count:
+        return drawn
+    return np.concatenate([drawn, sample(np.setdiff1d(ids_U, drawn), subkey(key, "fill"), count - len(drawn))])
 
 
 def _draws(view: PoolView, factorize: Factorize, ids_U: Ids, first: int, count: int, key: int) -> Iterator[int]:

@@ -8,12 +8,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
-from scipy import sparse
 
 from labelbench_ray.probabilities import softmax
 from labelbench_ray.strategies import Strategy
 from labelbench_ray.strategies._head import Head, last_layer
-from labelbench_ray.strategies._kmeans import DIRECTIONS, central_rows, filled
+from labelbench_ray.strategies._kmeans import DIRECTIONS, central_rows, filled, group_sums
 from labelbench_ray.types import Ask, Floats, Ids, PoolView, Shard
 
 ROWS_AT_ONCE = 2**14
@@ -60,11 +59,8 @@ def class_means(view: PoolView) -> Floats:
     counts_K, sums_KD = np.bincount(view.labels_L, minlength=view.num_classes), np.zeros((view.num_classes, 1))
     for start in range(0, len(order_L), ROWS_AT_ONCE):
         some_C = order_L[start : start + ROWS_AT_ONCE]
-        places_C = np.arange(len(some_C))
-        rows_KC = sparse.csr_array(
-            (np.ones(len(some_C)), (view.labels_L[some_C], places_C)), (view.num_classes, len(some_C))
-        )
-        sums_KD = sums_KD + rows_KC @ view.embeddings(view.labeled_L[some_C]).astype(np.float64)
+        rows_CD = view.embeddings(view.labeled_L[some_C])
+        sums_KD = sums_KD + group_sums(rows_CD, view.labels_L[some_C], view.num_classes)
     means_KD = np.where(counts_K[:, None] > 0, sums_KD, sums_KD.sum(axis=0))
     means_KD /= np.where(counts_K > 0, counts_K, len(order_L))[:, None]
     return means_KD.astype(np.float32)

@@ -5,16 +5,18 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
-from scipy import sparse
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from labelbench_ray.strategies import Strategy
-from labelbench_ray.strategies._kmeans import FEATURES, in_turn, members, squared_distances
+from labelbench_ray.strategies._kmeans import FEATURES, Cloud, centered, group_sums, in_turn, members, squared_distances
 from labelbench_ray.strategies._ranking import best_rows, subkey, tie_hash
 from labelbench_ray.strategies._sampling import sample_of_pool
 from labelbench_ray.strategies.margin import Margin
 from labelbench_ray.types import Ask, Floats, Ids, PoolView
+
+FEWEST = 1.25
+"""Candidates for each row to be chosen where the pool has few rows."""
 
 
 class ClusterMargin(Strategy):
@@ -22,33 +24,34 @@ class ClusterMargin(Strategy):
 
     Margins are exact. Clusters are approximate: the paper clusters the whole pool once, before training; here a random
     sample of the pool is clustered at every call, on what the proxy's last layer sees, and the rows of small margin go
-    to the cluster with the nearest mean.
+    to the cluster with the nearest mean. At most half of the unlabeled rows are looked at, or 1.25 times the budget
+    where that is more: with all of them, margins would decide nothing.
     """
 
     candidates: float = Field(default=10, ge=1)
-    """How many rows of smallest margin are looked at, for each row to be chosen."""
+    """How many rows of smallest margin are looked at, for each row to be chosen, if the pool is large enough."""
     sample: PositiveInt = 4000
     """Rows that average linkage runs on; its time and memory grow with the square."""
     clusters: PositiveInt = 2000
     """At most so many clusters."""
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
-        small = best_rows(view, math.ceil(self.candidates * budget), subkey(key, "margins"), Margin().score)
-        means_GD = self._means(view, subkey(key, "sample"))
-        rows = members(view.only(small.ids_C), means_GD, FEATURES)
+        most = max(math.ceil(FEWEST * budget), view.num_unlabeled // 2)
+        count = min(math.ceil(self.candidates * budget), most)
+        small = best_rows(view, count, subkey(key, "margins"), Margin().score)
+        cloud = centered(view, FEATURES, key)
+        rows = members(view.only(small.ids_C), self._means(view, cloud, subkey(key, "sample")), cloud)
         sizes_C = np.bincount(rows.clusters_C)[rows.clusters_C]
         order_C = np.lexsort((tie_hash(key, rows.ids_C), rows.clusters_C, sizes_C))
         starts = np.flatnonzero(np.diff(rows.clusters_C[order_C])) + 1
         return in_turn(np.split(rows.ids_C[order_C], starts))[:budget]
 
-    def _means(self, view: PoolView, key: int) -> Floats:
-        points_CD = view.embeddings(np.sort(sample_of_pool(view, key, self.sample)))
+    def _means(self, view: PoolView, cloud: Cloud, key: int) -> Floats:
+        points_CD = cloud.of_features(view.embeddings(np.sort(sample_of_pool(view, key, self.sample))))
         labels_C = average_linkage(points_CD, self.clusters)
         counts_G = np.bincount(labels_C)
-        places_C = np.arange(len(labels_C))
-        rows_GC = sparse.csr_array((1 / counts_G[labels_C], (labels_C, places_C)), (len(counts_G), len(labels_C)))
-        means_GD: Floats = (rows_GC @ points_CD.astype(np.float64)).astype(np.float32)
-        return means_GD
+        means_GD = group_sums(points_CD, labels_C, len(counts_G)) / counts_G[:, None]
+        return means_GD.astype(np.float32)
 
 
 def average_linkage(points_CD: Floats, clusters: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Another strategy on random parts of the pool, one after the other (as LabelBench does for BADGE on ImageNet)."""
+"""Another strategy on random parts of the pool, one after the other (Citovsky et al. 2021, A.1, for BADGE)."""
 
 import numpy as np
 from pydantic import PositiveInt

@@ -10,6 +10,7 @@ from labelbench_ray.strategies import PACKAGE, RankingStrategy, Strategy
 from labelbench_ray.strategies._power import perturbed
 from labelbench_ray.strategies._ranking import Score, subkey
 from labelbench_ray.strategies._wrapper import Composed
+from labelbench_ray.strategies.power_margin import PowerMargin
 from labelbench_ray.types import PoolView
 
 
@@ -26,7 +27,10 @@ class Power(Composed, RankingStrategy):
     @field_validator("base")
     @classmethod
     def _refuse_what_scores_no_rows(cls, base: Part) -> Part:
-        if not issubclass(plugins.load(Strategy, PACKAGE, base.name), RankingStrategy):
+        kind = plugins.load(Strategy, PACKAGE, base.name)
+        if issubclass(kind, (Power, PowerMargin)):
+            raise ValueError(f"{base.name!r} draws at random already; take the strategy that scores its rows")
+        if not issubclass(kind, RankingStrategy):
             raise ValueError(f"{base.name!r} gives rows no score; take a strategy that does, such as 'margin'")
         return base
 

@@ -12,6 +12,7 @@ from labelbench_ray.strategies import Strategy
 from labelbench_ray.strategies._kmeans import (
     Cloud,
     Members,
+    centered,
     filled,
     fit,
     in_turn,
@@ -58,7 +59,8 @@ class TypiClust(Strategy):
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         count = min(len(view.labeled_L) + budget, self.clusters)
-        rows = members(view, fit(view, count, key, COVERED, self.iterations), COVERED)
+        cloud = centered(view, COVERED, key)
+        rows = members(view, fit(view, count, key, cloud, self.iterations), cloud)
         groups = [sample(group, key, self.members) for group in self._in_order(rows, view.labeled_L)[:budget]]
         return filled(view, in_turn(self._ranked(view, groups, key))[:budget], budget, key)
 

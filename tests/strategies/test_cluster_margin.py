@@ -108,6 +108,33 @@ def test_a_sample_of_one_row_leaves_the_smallest_margins_in_any_order():
     assert np.isin(choose(pool, 5, sample=1), smallest(pool, 50)).all()
 
 
+@pytest.mark.parametrize(("budget", "looked_at"), [(30, 200), (180, 225)])
+def test_no_more_than_half_of_a_small_pool_is_looked_at(budget: int, looked_at: int):
+    """Ten for each would be 300 and 1,800 of its 400 rows: margins would decide little or nothing."""
+    pool = make_pool(400, labeled=0)
+    for seed in range(3):
+        chosen = choose(pool, budget, seed)
+        assert np.isin(chosen, smallest(pool, looked_at)).all()
+        assert not np.isin(chosen, smallest(pool, looked_at - 20)).all()
+
+
+@pytest.mark.parametrize("far", [1.0, 1e6])
+@pytest.mark.parametrize("offset", [0.0, 3e3])
+def test_neither_a_far_row_nor_what_all_share_hides_the_blobs(far: float, offset: float):
+    rng = np.random.default_rng(0)
+    blob = np.repeat(np.arange(10), 60)
+    rows = 3 * rng.normal(size=(10, 6))[blob] + 0.05 * rng.normal(size=(600, 6))
+    rows[599] *= far
+    top = rng.uniform(0.55, 0.6, 600)
+    top[599] = 0.9
+    pool = replace(
+        make_pool(600, labeled=0),
+        embeddings=(rows + offset).astype(np.float32),
+        probabilities=np.stack([top, 1 - top], axis=1).astype(np.float32),
+    )
+    assert set(blob[choose(pool, 10, candidates=30, clusters=10 + (far > 1))]) == set(range(10))
+
+
 @pytest.mark.parametrize("wrong", [{"candidates": 0.5}, {"sample": 0}, {"clusters": 0}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]):
     with pytest.raises(ValueError, match=next(iter(wrong))):

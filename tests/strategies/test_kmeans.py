@@ -89,12 +89,15 @@ def test_sums_are_those_of_exact_integers_for_any_cut():
     centroids = points[:4]
     grid = _kmeans._grid(view_of(points), FEATURES)
     whole = np.rint(points.astype(np.float64) / grid).astype(np.int64)
-    assert np.abs(whole).max() <= 2**22
-    assert np.abs(whole).max() > 2**21 - 1
+    # 20,403 rows take 15 bits of the 52.
+    assert 2**36 - 1 < np.abs(whole).max() <= 2**37
     for shards in (1, 3, 5):
         view = view_of(points, shards)
         parts = view.map(partial(_kmeans._sums, centroids_GD=centroids, cloud=FEATURES, grid=grid))
-        sums, counts = sum(part for part, _ in parts), sum(part for _, part in parts)
+        sums, counts = np.zeros((4, 3)), np.zeros(4, np.int64)
+        for held, part, sizes in parts:
+            sums[held] += part
+            counts[held] += sizes
         mine = members(view, centroids, FEATURES).clusters_C
         for g in range(4):
             assert counts[g] == (mine == g).sum()
@@ -134,6 +137,58 @@ def test_takes_one_row_from_each_of_as_many_blobs():
     for seed in range(20):
         chosen = strategies.create("kmeans").select(view_of(rows), 30, np.random.default_rng(seed))
         np.testing.assert_array_equal(np.sort(blob[chosen]), np.arange(30))
+
+
+def blobs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of 30 blobs in five dimensions, and the blob of each."""
+    blob = np.repeat(np.arange(30), 10)
+    return 3 * rng.normal(size=(30, 5))[blob] + 0.05 * rng.normal(size=(300, 5)), blob
+
+
+@pytest.mark.parametrize("offset", [3e3, -3e4])
+def test_what_all_rows_share_does_not_hide_the_blobs(offset: float):
+    rows, blob = blobs(np.random.default_rng(0))
+    for seed in range(5):
+        chosen = strategies.create("kmeans").select(view_of(rows + offset), 30, np.random.default_rng(seed))
+        assert len(np.unique(blob[chosen])) >= 29
+
+
+def test_what_all_directions_share_does_not_hide_the_blobs():
+    """Of directions so close together float32 keeps few digits; uncentered distances of them would all read 0."""
+    rows, blob = blobs(np.random.default_rng(0))
+    rows = np.concatenate([rows, np.full((300, 1), 1e4)], axis=1)
+    for key in range(5):
+        assert len(np.unique(blob[central_rows(view_of(rows), 30, key, DIRECTIONS, 15)])) >= 27
+
+
+def test_one_row_far_away_does_not_hide_the_blobs():
+    rows, blob = blobs(np.random.default_rng(0))
+    rows[17] *= 1e7
+    for seed in range(5):
+        chosen = strategies.create("kmeans").select(view_of(rows), 31, np.random.default_rng(seed))
+        assert 17 in chosen
+        assert len(np.unique(blob[chosen])) >= 29
+        centroids = fit(view_of(rows), 31, seed, FEATURES, 15)
+        near = cdist(rows[blob != blob[17]], centroids, "sqeuclidean").min(axis=1)
+        assert np.median(near) < 10 * 0.05**2
+
+
+def test_shards_send_only_the_clusters_that_they_hold():
+    rows = np.repeat([[0.0], [10.0]], BLOCK_ROWS, axis=0)
+    view = view_of(rows, 2)
+    parts = view.map(partial(_kmeans._sums, centroids_GD=rows[[0, -1]].astype(np.float32), cloud=FEATURES, grid=1.0))
+    assert [held.tolist() for held, _, _ in parts] == [[0], [1]]
+    assert [sums.tolist() for _, sums, _ in parts] == [[[0.0]], [[10.0 * BLOCK_ROWS]]]
+
+
+def test_nothing_is_drawn_where_nothing_is_missing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_kmeans, "sample", None)
+    np.testing.assert_array_equal(filled(view_of(np.zeros((9, 1))), np.array([7, 3, 2]), 2, KEY), [7, 3])
+
+
+def test_sums_of_groups():
+    sums = _kmeans.group_sums(np.array([[1.0, 2], [3, 4], [5, 6]], np.float32), np.array([2, 0, 2]), 4)
+    np.testing.assert_array_equal(sums, [[3, 4], [0, 0], [6, 8], [0, 0]])
 
 
 def test_on_the_sphere_only_directions_count():
@@ -197,9 +252,9 @@ def test_squared_distances():
     np.testing.assert_allclose(distances(points, points[::-1].copy()), np.diag(exact[:, ::-1]), rtol=1e-5)
 
 
-def test_normalizing_leaves_zeros():
-    points = on_sphere(np.array([[3, 4], [0, 0]], np.float32))
-    np.testing.assert_allclose(points, [[0.6, 0.8], [0, 0]], rtol=1e-6)
+def test_normalizing_gives_zeros_a_direction_of_their_own():
+    points = on_sphere(np.array([[3, 4], [0, 0], [3e25, -4e25]], np.float32))
+    np.testing.assert_allclose(points, [[0.6, 0.8, 0], [0, 0, 1], [0.6, -0.8, 0]], rtol=1e-6)
 
 
 def test_needs_no_labels():

@@ -63,13 +63,17 @@ def test_rows_without_a_score_come_last_in_random_order(name: str):
     assert stats.chisquare(np.bincount(picks[:, 10:].ravel(), minlength=50)).pvalue > 1e-3
 
 
-def test_power_takes_bald_and_another_power_as_its_base():
+def test_power_takes_bald_as_its_base():
     view = make_pool(300).view()
     best = strategies.create("bald").select(view, 300 - 20, np.random.default_rng(0))
     power = strategies.create("power", base="bald", coldness=5).select(view, 30, np.random.default_rng(0))
     assert np.isin(power, best[:150]).mean() > 0.8
-    nested = Part.of("power", base=Part.of("margin"), coldness=2.0)
-    assert len(strategies.create("power", base=nested).select(view, 30, np.random.default_rng(0))) == 30
+
+
+@pytest.mark.parametrize("base", [Part.of("power", base="margin", coldness=2.0), Part.of("power_margin")], ids=str)
+def test_a_base_that_draws_at_random_itself_is_refused(base: Part):
+    with pytest.raises(ValueError, match=f"base: '{base.name}' draws at random already"):
+        strategies.create("power", base=base)
 
 
 @pytest.mark.parametrize("base", ["partition", "subsample"])
@@ -98,3 +102,28 @@ def test_a_base_s_nan_is_refused_by_row(tmp_path, monkeypatch):
     path = write_module(tmp_path, "diverged_base", DIVERGED, monkeypatch)
     with pytest.raises(ValueError, match="row 7 is nan"):
         strategies.create("power", base=path).select(make_pool(30, labeled=0).view(), 3, np.random.default_rng(0))
+
+
+NEGATIVE = """
+import numpy as np
+from labelbench_ray.strategies import RowStrategy
+
+class Logarithm(RowStrategy):
+    def score(self, block):
+        return np.log(block.probabilities_BK.max(axis=1) + 0.5 * (block.ids_B != 7))
+"""
+
+
+def test_a_base_s_negative_score_is_refused_by_row(tmp_path, monkeypatch):
+    path = write_module(tmp_path, "negative_base", NEGATIVE, monkeypatch)
+    view = view_of(np.full(30, 0.5))
+    with pytest.raises(ValueError, match=r"the score of row 7 is -0\.28.*; power sampling takes scores of at least 0"):
+        strategies.create("power", base=path).select(view, 3, np.random.default_rng(0))
+
+
+def test_scores_that_vanish_are_not_negative_by_rounding():
+    rng = np.random.default_rng(0)
+    certain = rng.normal(size=(2_000, 50)).astype(np.float32) * 10.0 ** rng.uniform(0, 3, (2_000, 1)).astype(np.float32)
+    for base in ("entropy", "confidence", "margin", "bald"):
+        view = PoolView.from_linear(certain, np.eye(50), np.zeros(50), [], [])
+        assert len(strategies.create("power", base=base).select(view, 5, np.random.default_rng(0))) == 5

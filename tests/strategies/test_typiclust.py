@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from labelbench_ray.strategies import typiclust
-from labelbench_ray.strategies._kmeans import Members, fit, members, on_sphere
+from labelbench_ray.strategies._kmeans import Members, centered, fit, members, on_sphere
 from labelbench_ray.strategies._sampling import sample
 from labelbench_ray.strategies.typiclust import COVERED, TypiClust, typicality
 from labelbench_ray.types import PoolView
@@ -70,7 +70,8 @@ def test_chooses_the_most_typical_row_of_each_cluster_in_turn():
     pool = make_pool(900, classes=8, dimensions=5, labeled=10)
     view = pool.view()
     chosen = TypiClust()._choose(view, 40, KEY, None)
-    rows = members(view, fit(view, 50, KEY, COVERED, TypiClust().iterations), COVERED)
+    cloud = centered(view, COVERED, KEY)
+    rows = members(view, fit(view, 50, KEY, cloud, TypiClust().iterations), cloud)
     np.testing.assert_array_equal(rows.ids_C, np.arange(900))
     places = np.arange(900)
     open_rows = np.isin(places, pool.unlabeled)
@@ -95,7 +96,8 @@ def test_the_second_turn_takes_the_second_most_typical_row():
     strategy = TypiClust(clusters=2)
     view = pool.view()
     chosen = strategy._choose(view, 6, KEY, None)
-    rows = members(view, fit(view, 2, KEY, COVERED, strategy.iterations), COVERED)
+    cloud = centered(view, COVERED, KEY)
+    rows = members(view, fit(view, 2, KEY, cloud, strategy.iterations), cloud)
     for cluster in (0, 1):
         mine = rows.ids_C[rows.clusters_C == cluster]
         ranks = mine[np.argsort(-brute_typicality(on_sphere(pool.embeddings[mine]), 20))]
