@@ -57,7 +57,8 @@ def _draws(view: PoolView, factorize: Factorize, ids_U: Ids, first: int, count: 
         # Both sides in products of a row with a center: those spent on rejected rows, those of bringing all up to date.
         while left and paid <= len(ids_U) * (REFRESHING + accepted):
             size = min(MOST_PROPOSALS, 32 + left * proposed // accepted)
-            places_C = np.searchsorted(sums_U, rng.random(size) * sums_U[-1], side="right")
+            # The last place where rounding makes a number reach the whole sum.
+            places_C = np.minimum(np.searchsorted(sums_U, rng.random(size) * sums_U[-1], side="right"), len(ids_U) - 1)
             points = fetch(view, factorize, ids_U[places_C])
             stale_C = stale_U[places_C]
             true_C = np.minimum(stale_C, points.nearest(join(known))) if known else stale_C.copy()
