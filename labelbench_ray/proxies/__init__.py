@@ -17,19 +17,10 @@ import torch
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins, probabilities
-from labelbench_ray.standardization import Standardization
+from labelbench_ray.standardization import Standardization, widened
 from labelbench_ray.types import Floats
 
 PACKAGE = __name__
-
-
-def widened(raw_BD: NDArray[Any]) -> Floats:
-    """The same numbers as float32, by torch: for float16 numpy needs five times as long, most of a scoring pass.
-
-    The block is copied first, since torch takes no read-only memory map.
-    """
-    wide_BD: Floats = torch.from_numpy(np.array(raw_BD)).float().numpy()
-    return wide_BD
 
 
 class Proxy(plugins.Plugin, ABC):
