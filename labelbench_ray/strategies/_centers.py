@@ -109,8 +109,3 @@ def _fetch(shard: Shard, ids_C: Ids, factorize: Factorize) -> list[tuple[Ids, Po
 
 def _size(shard: Shard) -> int:
     return int(shard.open_S.sum())
-
-
-def embedding(block: Block) -> Factors:
-    """The embedding itself: Euclidean distances."""
-    return (block.embeddings_BD,)

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies._centers import Factorize, Factors, Points, embedding, fetch, join, nearest
+from labelbench_ray.strategies._centers import Factorize, Factors, Points, fetch, join, nearest
 from labelbench_ray.strategies._ranking import leading, tie_hash
 from labelbench_ray.types import Block, Ids, PoolView
 
@@ -50,7 +50,7 @@ class Traversal:
         self._labeled_L = view.labeled_L[np.argsort(tie_hash(key, view.labeled_L))]
         self._first = int(self._hashes_U.argmin())
         hubs_L = self._labeled_L[:HUBS] if len(self._labeled_L) else self._ids_U[[self._first]]
-        self._origin_D = fetch(view, embedding, hubs_L).factors[0].mean(axis=0, dtype=np.float64).astype(np.float32)
+        self._origin_D = view.embeddings(hubs_L).mean(axis=0, dtype=np.float64).astype(np.float32)
         self._chosen: list[int] = []
         self._centers: list[Points] = []
         """The chosen rows; the active rows' bounds have not seen those from `_seen` on."""

@@ -10,7 +10,7 @@ from scipy import stats
 from labelbench_ray import strategies
 from labelbench_ray.blocks import Block
 from labelbench_ray.strategies import _spread
-from labelbench_ray.strategies._centers import Points, embedding
+from labelbench_ray.strategies._centers import Points
 from labelbench_ray.strategies.badge import gradient
 from labelbench_ray.types import PoolView
 from tests.samples import Pool, make_pool
@@ -121,7 +121,7 @@ def test_the_last_draws_have_their_law_too():
 def test_spread_starts_uniformly_and_goes_on_by_d_squared():
     pool = make_pool(10, labeled=0)
     distances = np.square(pool.embeddings[:, None].astype(np.float64) - pool.embeddings).sum(axis=2)
-    draws = np.array([_spread.spread(pool.view(), embedding, 2, key) for key in range(5000)])
+    draws = np.array([_spread.spread(pool.view(), lambda block: (block.embeddings_BD,), 2, key) for key in range(5000)])
     assert_has_law(np.bincount(draws[:, 0], minlength=10), np.full(10, 0.1))
     second = sum(law_of_the_next(distances, [row]) for row in range(10)) / 10
     assert_has_law(np.bincount(draws[:, 1], minlength=10), second)
