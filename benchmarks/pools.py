@@ -125,7 +125,7 @@ def _make(place: Path, shape: Shape) -> None:
 def _fit(rows_LD: Floats, labels_L: Ids, classes: int) -> tuple[Floats, Floats]:
     examples = Examples(rows_LD, labels_L)
     iterations = int(np.clip(FIT_PRODUCTS / (4 * rows_LD.size * classes), 10, 1000))
-    data = TrainingData(examples, examples, classes, _as_they_are(rows_LD.shape[1]))
+    data = TrainingData(examples, examples, classes, _as_they_are(rows_LD.shape[1]), np.arange(len(labels_L)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a probe that is nearly fitted serves as well
         (layer,) = Logistic(max_iterations=iterations).fit(Linear(), data, seed=0).layers

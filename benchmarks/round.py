@@ -22,8 +22,9 @@ from machine import parser, show
 from threadpoolctl import threadpool_limits
 
 from labelbench_ray.config import Part, Trial
+from labelbench_ray.fitting import LightFitter, in_process
 from labelbench_ray.ledger import Header, Ledger
-from labelbench_ray.loop import Loop, in_process
+from labelbench_ray.loop import Loop
 from labelbench_ray.parts import build
 from labelbench_ray.standardization import standardize
 from labelbench_ray.store import Embedded, SplitArrays
@@ -86,7 +87,7 @@ def one_round(embedded: Embedded, seed: int) -> dict[str, float]:
     parts = build(trial)
     header = Header(fingerprint=parts.fingerprint, trial=trial, store="synthetic", compute="none", versions={})
     with tempfile.TemporaryDirectory(prefix="labelbench-") as folder, Ledger.open(Path(folder), header) as ledger:
-        rounds = Loop(parts, embedded, ledger, in_process(embedded)).rounds()
+        rounds = Loop(parts, ledger, LightFitter(parts, embedded, (), in_process(embedded))).rounds()
         next(rounds)
         # The loop's stopwatch reads the CPU clock here: the stages, too, leave out what other programs take.
         with patch("labelbench_ray.loop.time.perf_counter", time.process_time):

@@ -92,7 +92,7 @@ def toy() -> Toy:
     labeled_L = rng.choice(ROWS, LABELED, replace=False)
     examples = Examples(rows_ND[labeled_L], truth_N[labeled_L])
     as_they_are = Standardization(np.zeros(3, np.float32), np.ones(3, np.float32))
-    data = TrainingData(examples, examples, len(SHARES), as_they_are)
+    data = TrainingData(examples, examples, len(SHARES), as_they_are, labeled_L)
     return Toy(rows_ND, truth_N, labeled_L, Logistic(l2=1e-2).fit(Linear(), data, seed=0))
 
 

@@ -7,7 +7,7 @@ stopped.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -18,19 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import metrics
+from labelbench_ray.fitting import Earlier, Fitted, Fitter, Lesson, unlabeled_ids
+from labelbench_ray.hearing import Hearing
 from labelbench_ray.ledger import Ledger, RoundRecord
 from labelbench_ray.metrics import Tally, tally
 from labelbench_ray.oracle import Oracle
 from labelbench_ray.parts import Parts
-from labelbench_ray.proxies import Classifier
 from labelbench_ray.standardization import Standardization
-from labelbench_ray.store import Embedded, SplitArrays
+from labelbench_ray.store import SplitArrays
 from labelbench_ray.streams import integer, stream
-from labelbench_ray.trainers import TrainingData
-from labelbench_ray.types import BLOCK_ROWS, Block, Examples, Floats, Ids, Model, PoolView, Shard
-
-OpenView = Callable[[Model, Ids, Ids], PoolView]
-"""(model, labeled, labels) -> a view of the pool: in process, or over scorers."""
+from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Model, PoolView, Shard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,71 +71,75 @@ class Loop:
     """What every round of a trial uses."""
 
     parts: Parts
-    embedded: Embedded
     ledger: Ledger
-    open_view: OpenView
+    fitter: Fitter
 
     def rounds(self) -> Iterator[RoundRecord]:
         """Run the rounds that are not recorded yet, one at a step; each is on disk when it is yielded."""
         records = self.ledger.records()
-        rounds = range(len(records), self.parts.trial.rounds)
-        if not rounds:
+        if len(records) >= self.parts.trial.rounds:
             return
-        model: Model = Untrained(len(self.embedded.classes), self.embedded.standardization)
-        if records:
-            model = Classifier.of_tensors(self.ledger.proxy(records[-1]))
-        answers_N = self.parts.corrupter.corrupt(self.embedded.pool.labels_N, len(self.embedded.classes))
-        view = self.open_view(model, bought_ids(records), bought_labels(records))
-        for number in rounds:
-            view, record = self._round(number, view, answers_N)
+        embedded = self.fitter.embedded
+        answers_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
+        view = self._first_view(records)
+        while len(records) < self.parts.trial.rounds:
+            view, record = self._round(records, view, answers_N)
+            records.append(record)
             yield record
 
-    def _round(self, number: int, view: PoolView, answers_N: Ids) -> tuple[PoolView, RoundRecord]:
+    def _first_view(self, records: Sequence[RoundRecord]) -> PoolView:
+        if records:
+            fitted = self.fitter.open(self.ledger.proxy(records[-1]))
+            return fitted.open_view(fitted.classifier, bought_ids(records), bought_labels(records))
+        embedded = self.fitter.embedded
+        untrained = Untrained(len(embedded.classes), embedded.standardization)
+        return self.fitter.open_view(untrained, bought_ids(records), bought_labels(records))
+
+    def _round(self, records: Sequence[RoundRecord], view: PoolView, answers_N: Ids) -> tuple[PoolView, RoundRecord]:
         watch = Stopwatch()
-        trial = self.parts.trial
+        trial, number = self.parts.trial, len(records)
         with watch.stage("select"):
             oracle = Oracle(answers_N, trial.budget, view.labeled_L)
             strategy = self.parts.strategy if number else self.parts.first_batch
             chosen = strategy.select(view, trial.budget, stream(trial.seed, number, "select"), ask=oracle.ask)
             answers = oracle.ask(chosen)
         labeled_L, labels_L = np.concatenate([view.labeled_L, chosen]), np.concatenate([view.labels_L, answers])
+        truth_N = self.fitter.embedded.pool.labels_N
+        hearing = Hearing(truth_N[unlabeled_ids(len(truth_N), labeled_L)])
         with watch.stage("fit"):
-            classifier = self._fit(number, labeled_L, labels_L)
+            lesson = Lesson(
+                labeled_L, labels_L, self._earlier(records), integer(trial.seed, number, "fit"), hearing.listen
+            )
+            tensors = self.fitter.fit(lesson)
+        with watch.stage("score"):
+            fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
-            view = self.open_view(classifier, labeled_L, labels_L)
-            measured = self._measure(view, classifier)
+            view = fitted.open_view(fitted.classifier, labeled_L, labels_L)
+            uses_validation = self.parts.trainer.uses_validation
+            measured = measure(view, fitted, uses_validation) | hearing.metrics()
         record = self.ledger.publish(
-            number, chosen, answers, len(labeled_L), measured, watch.seconds, watch.cpu_seconds, classifier.tensors()
+            number, chosen, answers, len(labeled_L), measured, watch.seconds, watch.cpu_seconds, dict(tensors)
         )
         return view, record
 
-    def _fit(self, number: int, labeled_L: Ids, labels_L: Ids) -> Classifier:
-        embedded, trial = self.embedded, self.parts.trial
-        data = TrainingData(
-            labeled=Examples(embedded.standardization.apply(embedded.pool.embeddings_ND[labeled_L]), labels_L),
-            validation=embedded.validation_examples,
-            num_classes=len(embedded.classes),
-            standardization=embedded.standardization,
-        )
-        return self.parts.trainer.fit(self.parts.proxy, data, integer(trial.seed, number, "fit"))
-
-    def _measure(self, view: PoolView, classifier: Classifier) -> dict[str, float]:
-        truth_N = self.embedded.pool.labels_N
-        pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N)))
-        true_L = truth_N[view.labeled_L]
-        return {
-            **metrics.of_split("Pool", pool.rows),
-            **metrics.of_split("Validation", tally_split(classifier, self.embedded.validation)),
-            **metrics.of_split("Test", tally_split(classifier, self.embedded.test)),
-            **metrics.of_labeled(true_L, view.num_classes),
-            "Labeling Accuracy": metrics.labeling_accuracy(pool.rows, pool.labeled_correct, view.labels_L, true_L),
-            "Num Validation Labels": len(self.embedded.validation.labels_N) * self.parts.trainer.uses_validation,
-        }
+    def _earlier(self, records: Sequence[RoundRecord]) -> list[Earlier]:
+        return [Earlier(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
 
 
-def in_process(embedded: Embedded, shards: int = 1) -> OpenView:
-    """Views that this process computes itself."""
-    return partial(PoolView.from_model, embedded.pool.embeddings_ND, shards=shards)
+def measure(view: PoolView, fitted: Fitted, uses_validation: bool) -> dict[str, float]:
+    """A trained model's metrics on the pool, the validation and the test rows."""
+    embedded, classifier = fitted.embedded, fitted.classifier
+    truth_N = embedded.pool.labels_N
+    pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N)))
+    true_L = truth_N[view.labeled_L]
+    return {
+        **metrics.of_split("Pool", pool.rows),
+        **metrics.of_split("Validation", tally_split(classifier, embedded.validation)),
+        **metrics.of_split("Test", tally_split(classifier, embedded.test)),
+        **metrics.of_labeled(true_L, view.num_classes),
+        "Labeling Accuracy": metrics.labeling_accuracy(pool.rows, pool.labeled_correct, view.labels_L, true_L),
+        "Num Validation Labels": len(embedded.validation.labels_N) * uses_validation,
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

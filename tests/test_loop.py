@@ -9,8 +9,9 @@ import pytest
 from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.errors import BudgetError
+from labelbench_ray.fitting import LightFitter, in_process
 from labelbench_ray.ledger import Header, Ledger, RoundRecord, read_records
-from labelbench_ray.loop import Loop, in_process
+from labelbench_ray.loop import Loop
 from labelbench_ray.oracle import Oracle
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.store import Embedded
@@ -32,7 +33,8 @@ def run(
 ) -> list[RoundRecord]:
     """Run what is missing, at most `stop_after` rounds of it, and read back all that is recorded."""
     with Ledger.open(folder, header(trial)) as ledger:
-        loop = Loop(parts.build(trial), embedded, ledger, in_process(embedded, shards))
+        built = parts.build(trial)
+        loop = Loop(built, ledger, LightFitter(built, embedded, (), in_process(embedded, shards)))
         list(islice(loop.rounds(), stop_after))
     return read_records(folder, header(trial))
 
@@ -48,7 +50,7 @@ def test_every_round_is_recorded_with_its_labels_metrics_and_seconds(tmp_path):
     assert len({row for record in records for row in record.chosen}) == 24
     for record in records:
         assert list(record.labels) == EMBEDDED.pool.labels_N[list(record.chosen)].tolist()
-        assert set(record.seconds) == {"select", "fit", "evaluate"}
+        assert set(record.seconds) == {"select", "fit", "score", "evaluate"}
         assert min(*record.seconds.values(), record.cpu_seconds) >= 0
         assert record.metrics["Num Labeled"] == record.num_labeled
         assert record.metrics["Num Validation Labels"] == len(EMBEDDED.validation.labels_N)

@@ -82,7 +82,7 @@ class ScorerView(PoolView):
 
 
 class Scorers:
-    """The scorers of one trial; calling it opens a view (a `loop.OpenView`)."""
+    """The scorers of one trial; calling it opens a view (a `fitting.OpenView`)."""
 
     def __init__(self, store: EmbeddingStore, actors: int, group: PlacementGroup | None = None) -> None:
         """`group`: the trial's placement group, whose bundles 1, 2, ... are reserved for the scorers."""

@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 from ray import tune
 from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 from ray.util import get_current_placement_group
@@ -24,8 +26,9 @@ from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.fitting import LightFitter, OpenView, in_process
 from labelbench_ray.ledger import Failure, Header, Ledger
-from labelbench_ray.loop import Loop, OpenView, in_process
+from labelbench_ray.loop import Loop
 from labelbench_ray.store import Embedded, EmbeddingStore
 from labelbench_ray.versions import versions
 
@@ -125,7 +128,8 @@ def _rounds(job: Job) -> Iterator[int]:
         versions=versions(),
     )
     with Ledger.open(job.directory, header) as ledger, _recorded(ledger), _view(job, embedded) as open_view:
-        for record in Loop(built, embedded, ledger, open_view).rounds():
+        fitter = LightFitter(built, embedded, _pairs(job.store, built), open_view)
+        for record in Loop(built, ledger, fitter).rounds():
             yield record.round + 1
 
 
@@ -148,6 +152,11 @@ def _view(job: Job, embedded: Embedded) -> Iterator[OpenView]:
         yield scorers
     finally:
         scorers.close()
+
+
+def _pairs(store: Path, built: parts.Parts) -> tuple[NDArray[np.float16], ...]:
+    wanted = built.trainer.wanted_views()
+    return EmbeddingStore.open(store).views(wanted.digest, wanted.count).pairs if wanted else ()
 
 
 @cache

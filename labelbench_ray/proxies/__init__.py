@@ -93,6 +93,14 @@ class Classifier:
             ),
         )
 
+    def fill(self, module: torch.nn.Sequential) -> None:
+        """The inverse of `of_module`: give a module of the same widths these weights."""
+        linear = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
+        with torch.no_grad():
+            for layer, (weight, bias) in zip(linear, self.layers, strict=True):
+                layer.weight.copy_(torch.from_numpy(weight.T))
+                layer.bias.copy_(torch.from_numpy(bias))
+
     def tensors(self) -> dict[str, Floats]:
         """Everything by name, for a safetensors file."""
         named = {"mean": self.standardization.mean_D, "scale": self.standardization.scale_D}

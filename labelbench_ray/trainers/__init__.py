@@ -1,15 +1,76 @@
 """Trainers: how a proxy is fitted to the labels. One training method a file."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from labelbench_ray import plugins
+from labelbench_ray.augmentations import Augmentation
+from labelbench_ray.config import digest
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.standardization import Standardization
-from labelbench_ray.types import Examples
+from labelbench_ray.types import Examples, Floats, Ids
 
 PACKAGE = __name__
+
+Tensors = Mapping[str, NDArray[Any]]
+"""A trained model's tensors by name, as they lie in the ledger."""
+
+
+@dataclass(frozen=True)
+class WantedViews:
+    """The augmented views of the pool that a trainer learns from."""
+
+    augmentation: Augmentation
+    recipe: dict[str, JsonValue]
+    """The augmentation's recipe, which names its views in the store."""
+    count: int
+
+    @cached_property
+    def digest(self) -> str:
+        """The folder's name in the store."""
+        return digest(self.recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a step made of its unlabeled rows: their places, pseudo-labels and weights (0: left out), (U,) each."""
+
+    epoch: int
+    places_U: Ids
+    pseudo_labels_U: Ids
+    weights_U: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """A finished round: how many of the labeled rows its model knew; the model, and its logits (L, K) for them."""
+
+    num_labeled: int
+    tensors: Callable[[], Tensors]
+    logits_LK: Callable[[], Floats]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unlabeled:
+    """The unlabeled rows' pool ids (U,), and the pool's views: one memory-mapped (N, 2, D) float16 array a view."""
+
+    ids_U: Ids
+    pairs: tuple[NDArray[np.float16], ...]
+    """Weak and strong embeddings, raw, in the order of pool ids."""
+
+
+NONE_UNLABELED = Unlabeled(np.empty(0, np.int64), ())
+
+
+def _unheard(heard: Heard) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,9 +78,19 @@ class TrainingData:
     """What a trainer may learn from. Validation rows steer early stopping only, and are reported beside the budget."""
 
     labeled: Examples
+    """In the order in which they were bought."""
     validation: Examples
     num_classes: int
     standardization: Standardization
+    labeled_ids_L: Ids
+    unlabeled: Unlabeled = NONE_UNLABELED
+    """For trainers that want views."""
+    past: tuple[Past, ...] = ()
+    """The rounds before this one."""
+    start: Tensors | None = None
+    """The weights to begin with; None: fresh ones."""
+    listen: Callable[[Heard], None] = _unheard
+    """Told what every step makes of its unlabeled rows."""
 
 
 class Trainer(plugins.Plugin, ABC):
@@ -31,9 +102,13 @@ class Trainer(plugins.Plugin, ABC):
     def check(self, proxy: Proxy) -> None:
         """Raise `ConfigError` when this trainer cannot fit such a proxy; called when a plan is made."""
 
+    def wanted_views(self) -> WantedViews | None:
+        """The augmented views that must be in the store, if any."""
+        return None
+
     @abstractmethod
     def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
-        """Fit a fresh proxy: a pure function of its arguments.
+        """Fit a proxy: a pure function of its arguments.
 
         Args:
             proxy: the shape of the model.
@@ -41,5 +116,5 @@ class Trainer(plugins.Plugin, ABC):
             seed: of every random choice in the fit: initial weights, batches, mixing.
 
         Raises:
-            FloatingPointError: the loss is no longer finite; the text names the epoch and the learning rate.
+            FloatingPointError: the loss is no longer finite; the text names the step, the learning rate and the rows.
         """

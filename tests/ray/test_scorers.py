@@ -14,7 +14,7 @@ from labelbench_ray.atomic import publish
 from labelbench_ray.blocks import LinearModel
 from labelbench_ray.cluster.scorers import Scorers, ScorerView
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.loop import in_process
+from labelbench_ray.fitting import in_process
 from labelbench_ray.shards import ShardRows, shard_bytes
 from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
 from labelbench_ray.types import PoolView

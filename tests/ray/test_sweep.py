@@ -13,8 +13,9 @@ from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.fitting import LightFitter, in_process
 from labelbench_ray.ledger import Ledger, RoundRecord, read_history
-from labelbench_ray.loop import Loop, in_process
+from labelbench_ray.loop import Loop
 from labelbench_ray.store import EmbeddingStore
 from tests.ray.conftest import Ran
 
@@ -55,7 +56,7 @@ def test_a_sweep_equals_the_plain_loop_and_mlflow_mirrors_it(
         history = read_history(folder(environment, trial))
         embedded = EmbeddingStore.open(environment.store / built.embedding).arrays()
         with Ledger.open(tmp_path / "plain" / built.fingerprint, history.header) as ledger:
-            plain = list(Loop(built, embedded, ledger, in_process(embedded)).rounds())
+            plain = list(Loop(built, ledger, LightFitter(built, embedded, (), in_process(embedded))).rounds())
         assert numbers(plain) == numbers(history.records)
     assert (environment.runs / "tests.grid/report.html").exists()
     check_mirror(environment, trials)

@@ -25,7 +25,9 @@ def examples(rows: int, classes: list[int], seed: int = 0) -> Examples:
 
 
 def fit(rows: Examples, num_classes: int, seed: int = 0, **settings: float) -> Classifier:
-    return Logistic(**settings).fit(Linear(), TrainingData(rows, examples(5, [0]), num_classes, IDENTITY), seed)
+    return Logistic(**settings).fit(
+        Linear(), TrainingData(rows, examples(5, [0]), num_classes, IDENTITY, np.arange(len(rows.labels_B))), seed
+    )
 
 
 def gradient(classifier: Classifier, rows: Examples, l2: float) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +77,7 @@ def test_a_single_row_a_class_trains():
 def test_the_seed_and_the_validation_rows_do_not_matter():
     rows = examples(60, [0, 1, 2])
     one = fit(rows, 3, seed=1)
-    other = Logistic().fit(Linear(), TrainingData(rows, examples(50, [2], seed=9), 3, IDENTITY), seed=2)
+    other = Logistic().fit(Linear(), TrainingData(rows, examples(50, [2], seed=9), 3, IDENTITY, np.arange(60)), seed=2)
     for mine, yours in zip(one.layers[0], other.layers[0], strict=True):
         np.testing.assert_array_equal(mine, yours)
 

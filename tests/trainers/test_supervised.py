@@ -11,7 +11,8 @@ from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
 from labelbench_ray.standardization import Standardization
 from labelbench_ray.trainers import TrainingData
-from labelbench_ray.trainers.supervised import Supervised, learning_rate_factor, smoothed
+from labelbench_ray.trainers._descent import learning_rate_factor, smoothed
+from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.types import Examples
 
 
@@ -22,7 +23,7 @@ def examples(embeddings: object, labels: object) -> Examples:
 def data(labeled: Examples, validation: Examples, classes: int) -> TrainingData:
     dimensions = labeled.embeddings_BD.shape[1]
     identity = Standardization(np.zeros(dimensions, np.float32), np.ones(dimensions, np.float32))
-    return TrainingData(labeled, validation, classes, identity)
+    return TrainingData(labeled, validation, classes, identity, np.arange(len(labeled.labels_B)))
 
 
 def clusters(rows: int, classes: int = 3, seed: int = 0) -> Examples:

@@ -1,0 +1,124 @@
+"""Fitting the model of a round, and opening it: what its tensors say of the pool, validation and test rows.
+
+A light proxy scores the embeddings in the store. A full model embeds the rows anew, and its last layer scores those
+embeddings, so that strategies and metrics see either in the same way.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.parts import Parts
+from labelbench_ray.proxies import Classifier
+from labelbench_ray.store import Embedded
+from labelbench_ray.trainers import Heard, Past, Tensors, TrainingData, Unlabeled
+from labelbench_ray.types import Examples, Ids, Model, PoolView
+
+OpenView = Callable[[Model, Ids, Ids], PoolView]
+"""(model, labeled, labels) -> a view of the pool: in process, or over scorers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A trained model: what it scores, the embeddings that it scores, and how the pool of them is viewed."""
+
+    classifier: Classifier
+    embedded: Embedded
+    open_view: OpenView
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Earlier:
+    """A finished round: the labels known at its end, and its model's tensors, read when they are asked for."""
+
+    num_labeled: int
+    tensors: Callable[[], Tensors]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What a fit is given: the labels bought so far, in their order, and the rounds before."""
+
+    labeled_L: Ids
+    labels_L: Ids
+    earlier: Sequence[Earlier]
+    seed: int
+    listen: Callable[[Heard], None]
+
+
+class Fitter(Protocol):
+    """How a trial's models are fitted and opened."""
+
+    @property
+    def embedded(self) -> Embedded:
+        """The embeddings of the store: what strategies see before the first fit."""
+        ...
+
+    @property
+    def open_view(self) -> OpenView:
+        """Views of their pool."""
+        ...
+
+    def fit(self, lesson: Lesson) -> Tensors:
+        """The tensors of a model trained on the labels: a pure function of the lesson."""
+        ...
+
+    def open(self, tensors: Tensors) -> Fitted:
+        """The model that the tensors hold, ready to score."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LightFitter:
+    """Fits a light proxy on the embeddings of the store."""
+
+    parts: Parts
+    embedded: Embedded
+    pairs: tuple[NDArray[np.float16], ...]
+    """The augmented views that the trainer wants."""
+    open_view: OpenView
+
+    def fit(self, lesson: Lesson) -> Tensors:
+        embedded = self.embedded
+        raw_LD = embedded.pool.embeddings_ND[lesson.labeled_L]
+        data = TrainingData(
+            labeled=Examples(embedded.standardization.apply(raw_LD), lesson.labels_L),
+            validation=embedded.validation_examples,
+            num_classes=len(embedded.classes),
+            standardization=embedded.standardization,
+            labeled_ids_L=lesson.labeled_L,
+            unlabeled=Unlabeled(
+                unlabeled_ids(len(embedded.pool.labels_N), lesson.labeled_L) if self.pairs else lesson.labeled_L[:0],
+                self.pairs,
+            ),
+            past=tuple(self._past(round_, raw_LD) for round_ in lesson.earlier),
+            listen=lesson.listen,
+        )
+        return self.parts.trainer.fit(self.parts.proxy, data, lesson.seed).tensors()
+
+    def open(self, tensors: Tensors) -> Fitted:
+        return Fitted(Classifier.of_tensors(tensors), self.embedded, self.open_view)
+
+    def _past(self, earlier: Earlier, raw_LD: NDArray[np.float16]) -> Past:
+        known_LD = raw_LD[: earlier.num_labeled]
+        return Past(
+            earlier.num_labeled,
+            earlier.tensors,
+            lambda: Classifier.of_tensors(earlier.tensors()).logits(known_LD),
+        )
+
+
+def in_process(embedded: Embedded, shards: int = 1) -> OpenView:
+    """Views that this process computes itself."""
+    return partial(PoolView.from_model, embedded.pool.embeddings_ND, shards=shards)
+
+
+def unlabeled_ids(num_rows: int, labeled_L: Ids) -> Ids:
+    """(U,) int64 pool ids that are not labeled, ascending."""
+    open_N = np.ones(num_rows, np.bool_)
+    open_N[labeled_L] = False
+    return np.flatnonzero(open_N)

@@ -1,0 +1,307 @@
+"""Gradient descent: AdamW over mini-batches with warm-up, a cosine and early stopping, for any module and any loss.
+
+A trainer that refines `Descent` says its loss for a step; everything else is here. Every random choice comes from one
+generator and torch's own, whose states lie in the checkpoint with all else, so that a fit that is killed and taken
+up again ends with the same bits.
+"""
+
+import copy
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, Protocol
+
+import numpy as np
+import torch
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from labelbench_ray.proxies import Classifier, Proxy
+from labelbench_ray.trainers import Trainer, TrainingData
+from labelbench_ray.trainers._machine import ALONE, Machine
+from labelbench_ray.trainers._material import Material, embedded_material
+from labelbench_ray.types import Ids
+
+WARMUP_CAP = 0.1
+SHOWN_IDS = 5
+
+State = dict[str, Tensor]
+"""What a method carries from step to step, float32 or integers; updated in place, and part of the checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One share of one batch: places among the labeled and the unlabeled rows, and where the fit stands."""
+
+    module: nn.Module
+    material: Material
+    machine: Machine
+    state: State
+    labeled_B: Ids
+    unlabeled_U: Ids
+    epoch: int
+    progress: float
+    """Steps done / steps in all, 0 .. 1."""
+    rng: np.random.Generator
+
+    @property
+    def labels_B(self) -> Tensor:
+        """(B,) int64 what was bought for the labeled rows."""
+        return self.material.labels_L[torch.from_numpy(self.labeled_B)].to(self.machine.device)
+
+
+class Checkpoints(Protocol):
+    """Where a fit keeps its state between epochs."""
+
+    def load(self) -> dict[str, Any] | None:
+        """The last state, if there is one: nested dicts of tensors, numbers and strings."""
+        ...
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoCheckpoints:
+    """For fits that are over sooner than a checkpoint is written."""
+
+    def load(self) -> None:
+        """Nothing."""
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Nowhere."""
+
+
+class Descent(Trainer):
+    """A trainer by gradient descent."""
+
+    epochs: PositiveInt = 30
+    batch_size: PositiveInt = 500
+    learning_rate: PositiveFloat = 2e-3
+    weight_decay: NonNegativeFloat = 1e-2
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    warmup_steps: NonNegativeInt = 200
+    """Capped at a tenth of all steps."""
+    patience: PositiveInt = 5
+    """Epochs without a new best validation loss (an equal one counts as new) before training stops."""
+    epoch_steps: PositiveInt = 1
+    """An epoch is one pass over the labeled rows, or as many whole passes as make at least this many steps."""
+    gradient_clip: PositiveFloat | None = None
+    """Largest norm of the gradient; None: any."""
+    accumulation: PositiveInt = 1
+    """Parts into which a batch is cut so that it fits into memory."""
+
+    def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
+        module = proxy.module(data.labeled.embeddings_BD.shape[1], data.num_classes, seed)
+        if data.start is not None:
+            Classifier.of_tensors(data.start).fill(module)
+        self.descend(module, embedded_material(data), seed)
+        return Classifier.of_module(module, data.standardization)
+
+    def places(self, material: Material) -> Ids:
+        """The labeled rows over which an epoch passes: all of them."""
+        return np.arange(len(material.labels_L))
+
+    def unlabeled_batch(self, material: Material) -> int:
+        """Unlabeled rows of a step: none."""
+        return 0
+
+    def begin(self, material: Material) -> State:
+        """The method's state before the first step."""
+        return {}
+
+    @abstractmethod
+    def loss(self, step: Step) -> Tensor:
+        """The loss of a step, a mean over its rows; may bring `step.state` up to date."""
+
+    def descend(
+        self,
+        module: nn.Module,
+        material: Material,
+        seed: int,
+        machine: Machine = ALONE,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        """Train a module in place; it ends with the weights of its best epoch.
+
+        Raises:
+            FloatingPointError: a loss is no longer finite.
+        """
+        _Course(self, module, material, seed, machine).run(checkpoints or NoCheckpoints())
+
+
+@dataclass
+class _Course:
+    """One fit on its way; what changes from epoch to epoch goes into `state` and comes back from it."""
+
+    method: Descent
+    module: nn.Module
+    material: Material
+    seed: int
+    machine: Machine
+    epoch: int = 0
+    best_loss: float = math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    waited: int = 0
+    waiting_U: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    """Places of unlabeled rows that this pass over them has not come to yet."""
+
+    def run(self, checkpoints: Checkpoints) -> None:
+        if found := checkpoints.load():
+            self._restore(found)
+        with _seeded(self.seed, found["torch"] if found else None):
+            while self.epoch < self.method.epochs and self.waited < self.method.patience:
+                self._pass()
+                self._judge()
+                self.epoch += 1
+                checkpoints.save(self._snapshot())
+        self.module.load_state_dict(self.best_weights)
+
+    def __post_init__(self) -> None:
+        method = self.method
+        self.rng = np.random.default_rng(self.seed)
+        self.places_P = method.places(self.material)
+        passes = math.ceil(method.epoch_steps / math.ceil(len(self.places_P) / method.batch_size))
+        self.passes, self.steps = passes, passes * math.ceil(len(self.places_P) / method.batch_size)
+        self.unlabeled_size = method.unlabeled_batch(self.material)
+        self.state = method.begin(self.material)
+        self.wrapped = self.machine.wrap(self.module)
+        # The fused kernel needs a third of the time of the default at a proxy's sizes.
+        self.optimizer = torch.optim.AdamW(
+            [weight for weight in self.module.parameters() if weight.requires_grad],
+            method.learning_rate,
+            weight_decay=method.weight_decay,
+            fused=True,
+        )
+        factor = partial(learning_rate_factor, warmup=method.warmup_steps, total=method.epochs * self.steps)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
+        self.scaler = self.machine.scaler()
+
+    def _pass(self) -> None:
+        self.module.train()
+        done = self.epoch * self.steps
+        for _ in range(self.passes):
+            for batch_B in np.array_split(self.rng.permutation(self.places_P), self.steps // self.passes):
+                self._step(batch_B, self._unlabeled(), done)
+                done += 1
+
+    def _unlabeled(self) -> Ids:
+        """The next unlabeled rows; a pass over them starts anew when the rows left do not fill a batch."""
+        if self.unlabeled_size and len(self.waiting_U) < self.unlabeled_size:
+            self.waiting_U = self.rng.permutation(len(self.material.unlabeled_ids_U))
+        batch_U, self.waiting_U = self.waiting_U[: self.unlabeled_size], self.waiting_U[self.unlabeled_size :]
+        return batch_U
+
+    def _step(self, batch_B: Ids, batch_U: Ids, done: int) -> None:
+        machine = self.machine
+        progress = done / (self.method.epochs * self.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        # A batch may be smaller than the parts asked for: no part may be empty, a mean over it would be NaN.
+        parts = max(1, min(self.method.accumulation, len(batch_B) // machine.size))
+        labeled, unlabeled = (_share(rows, machine, parts) for rows in (batch_B, batch_U))
+        for part_B, part_U in zip(labeled, unlabeled, strict=True):
+            step = Step(
+                self.wrapped, self.material, machine, self.state, part_B, part_U, self.epoch, progress, self.rng
+            )
+            with machine.autocast():
+                loss = self.method.loss(step)
+            if not math.isfinite(value := float(loss.detach())):
+                raise self._diverged(value, done, step)
+            # Parallel gradients are averaged over the processes, so that each is weighted by its rows.
+            share = len(part_B) * machine.size / len(batch_B)
+            self.scaler.scale(loss * share if share != 1 else loss).backward()  # type: ignore[no-untyped-call]
+        if self.method.gradient_clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.method.gradient_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.step()
+
+    def _judge(self) -> None:
+        self.module.eval()
+        loss = self.material.validation_loss(self.module)
+        # One process decides for all: theirs may differ in the last bits, and would wait for one that stopped early.
+        loss = float(self.machine.gather(torch.tensor([loss]))[0]) if self.machine.size > 1 else loss
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"{type(self.method).__name__.lower()}: validation loss {loss} after epoch {self.epoch} at learning "
+                f"rate {self._learning_rate():.3g}; lower `learning_rate`"
+            )
+        if loss <= self.best_loss:
+            self.best_loss, self.waited = loss, 0
+            self.best_weights = copy.deepcopy(self.module.state_dict())
+        else:
+            self.waited += 1
+
+    def _diverged(self, value: float, done: int, step: Step) -> FloatingPointError:
+        material = self.material
+        labeled = material.labeled_ids_L[step.labeled_B].tolist()
+        unlabeled = material.unlabeled_ids_U[step.unlabeled_U].tolist()
+        shown = ", ".join(map(str, labeled[:SHOWN_IDS])) + (", ..." if len(labeled) > SHOWN_IDS else "")
+        error = FloatingPointError(
+            f"{type(self.method).__name__.lower()}: loss {value} at step {done} (epoch {self.epoch}), learning rate "
+            f"{self._learning_rate():.3g}, labeled rows {shown}; lower `learning_rate` or set `gradient_clip`"
+        )
+        error.add_note(f"pool ids of the batch: labeled {labeled}, unlabeled {unlabeled}")
+        return error
+
+    def _learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "module": self.module.state_dict(),
+            "best": self.best_weights,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict()["last_epoch"],
+            "scaler": self.scaler.state_dict(),
+            "state": self.state,
+            "waiting": torch.from_numpy(self.waiting_U),
+            "rng": self.rng.bit_generator.state,
+            "torch": torch.get_rng_state(),
+            "course": [self.epoch, self.best_loss, self.waited],
+        }
+
+    def _restore(self, found: dict[str, Any]) -> None:
+        self.module.load_state_dict(found["module"])
+        self.best_weights = found["best"]
+        self.optimizer.load_state_dict(found["optimizer"])
+        self.schedule.last_epoch = found["schedule"]
+        self.scaler.load_state_dict(found["scaler"])
+        self.state |= found["state"]
+        self.waiting_U = found["waiting"].numpy()
+        self.rng.bit_generator.state = found["rng"]
+        self.epoch, self.best_loss, self.waited = found["course"]
+
+
+def _share(rows_B: Ids, machine: Machine, parts: int) -> list[Ids]:
+    """This process's rows of a batch, cut into parts."""
+    return np.array_split(rows_B[machine.rank :: machine.size], parts)
+
+
+@contextmanager
+def _seeded(seed: int, state: Tensor | None) -> Iterator[None]:
+    """Torch's own generator (dropout, image mixing) seeded or put back; what it was before comes back after."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        if state is not None:
+            torch.set_rng_state(state)
+        yield
+
+
+def learning_rate_factor(step: int, warmup: int, total: int) -> float:
+    """Linear warm-up over min(warmup, total / 10) steps to 1, then half a cosine to 0 at `total`."""
+    capped = min(warmup, int(WARMUP_CAP * total))
+    if step < capped:
+        return (step + 1) / capped
+    return 0.5 * (1 + math.cos(math.pi * (step - capped) / max(1, total - capped)))
+
+
+def smoothed(labels_B: Tensor, num_classes: int, smoothing: float) -> Tensor:
+    """(B, K) float32 targets: (1 - smoothing) * one-hot + smoothing / K."""
+    return one_hot(labels_B, num_classes).float() * (1 - smoothing) + smoothing / num_classes

@@ -1,0 +1,46 @@
+"""Where a fit computes: device, precision, and the share of every batch that this process has of a parallel fit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+def _same_module(module: nn.Module) -> nn.Module:
+    return module
+
+
+def _same_tensor(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One process on one device; several share a fit when `size` is more than 1."""
+
+    device: str = "cpu"
+    precision: Precision = "float32"
+    rank: int = 0
+    size: int = 1
+    wrap: Callable[[nn.Module], nn.Module] = _same_module
+    """Makes a module average its gradients over the processes."""
+    gather: Callable[[Tensor], Tensor] = _same_tensor
+    """Rows of all processes, in the order of their ranks; no gradient passes through."""
+
+    def autocast(self) -> torch.autocast:
+        """The context of a forward pass."""
+        lower = self.precision != "float32"
+        return torch.autocast(
+            self.device, dtype=getattr(torch, self.precision) if lower else torch.bfloat16, enabled=lower
+        )
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Loss scaling, which only float16 needs."""
+        return torch.amp.GradScaler(self.device, enabled=self.precision == "float16")
+
+
+ALONE = Machine()

@@ -1,0 +1,21 @@
+"""FixMatch: hard pseudo-labels above one threshold (Sohn et al. 2020, arXiv 2001.07685, section 2.2)."""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch.nn.functional import cross_entropy
+
+from labelbench_ray.trainers._descent import Step
+from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
+
+
+class Fixmatch(SemiSupervised):
+    """Strong views learn the weak views' predicted class where its probability is at least `threshold`."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
+
+    def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
+        confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
+        mask_U = (confidence_U >= self.threshold).float()
+        losses_U = cross_entropy(pair.strong_UK, predicted_U, reduction="none")
+        return Term((mask_U * losses_U).mean(), predicted_U, mask_U)
