@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -22,11 +22,12 @@ from torch.nn.functional import one_hot
 
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.trainers import Trainer, TrainingData
+from labelbench_ray.trainers._checkpoints import Checkpoints, NoCheckpoints
 from labelbench_ray.trainers._machine import ALONE, Machine
 from labelbench_ray.trainers._material import Material, embedded_material
+from labelbench_ray.trainers._schedule import learning_rate_factor
 from labelbench_ray.types import Ids
 
-WARMUP_CAP = 0.1
 SHOWN_IDS = 5
 
 State = dict[str, Tensor]
@@ -52,29 +53,6 @@ class Step:
     def labels_B(self) -> Tensor:
         """(B,) int64 what was bought for the labeled rows."""
         return self.material.labels_L[torch.from_numpy(self.labeled_B)].to(self.machine.device)
-
-
-class Checkpoints(Protocol):
-    """Where a fit keeps its state between epochs."""
-
-    def load(self) -> dict[str, Any] | None:
-        """The last state, if there is one: nested dicts of tensors, numbers and strings."""
-        ...
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Replace it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class NoCheckpoints:
-    """For fits that are over sooner than a checkpoint is written."""
-
-    def load(self) -> None:
-        """Nothing."""
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Nowhere."""
 
 
 class Descent(Trainer):
@@ -292,14 +270,6 @@ def _seeded(seed: int, state: Tensor | None) -> Iterator[None]:
         if state is not None:
             torch.set_rng_state(state)
         yield
-
-
-def learning_rate_factor(step: int, warmup: int, total: int) -> float:
-    """Linear warm-up over min(warmup, total / 10) steps to 1, then half a cosine to 0 at `total`."""
-    capped = min(warmup, int(WARMUP_CAP * total))
-    if step < capped:
-        return (step + 1) / capped
-    return 0.5 * (1 + math.cos(math.pi * (step - capped) / max(1, total - capped)))
 
 
 def smoothed(labels_B: Tensor, num_classes: int, smoothing: float) -> Tensor:
