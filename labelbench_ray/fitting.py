@@ -48,6 +48,8 @@ class Lesson:
     earlier: Sequence[Earlier]
     seed: int
     listen: Callable[[Heard], None]
+    proxy: Classifier | None = None
+    """The light proxy that was fitted to the same labels, where there is one."""
 
 
 class Fitter(Protocol):

@@ -1,7 +1,13 @@
 """Where a fit keeps its state between epochs."""
 
+import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
+
+import torch
+
+from labelbench_ray.atomic import publish
 
 
 class Checkpoints(Protocol):
@@ -25,3 +31,28 @@ class NoCheckpoints:
 
     def save(self, state: dict[str, Any]) -> None:
         """Nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheckpoints:
+    """One file, replaced whole; a checkpoint of another fit, or one that cannot be read, is as good as none."""
+
+    path: Path
+    identity: str
+    """Of the fit: whatever its numbers depend on."""
+
+    def load(self) -> dict[str, Any] | None:
+        """The state, if the file holds one of this fit."""
+        try:
+            found = torch.load(self.path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            return None
+        except Exception:  # a damaged file ends in errors of zipfile, torch and pickle alike: the fit starts anew
+            return None
+        return found["state"] if found.get("identity") == self.identity else None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Publish it by rename."""
+        buffer = io.BytesIO()
+        torch.save({"identity": self.identity, "state": state}, buffer)
+        publish(self.path, buffer.getvalue())

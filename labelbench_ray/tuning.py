@@ -1,0 +1,119 @@
+"""Fitting a full model: the encoder's own network under a head, trained on images, then embedding every row anew."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from labelbench_ray.datasets import SPLITS
+from labelbench_ray.encoders import Network, Trainable
+from labelbench_ray.fitting import Earlier, Fitted, Lesson, OpenView, in_process, unlabeled_ids
+from labelbench_ray.heads import HeadContext
+from labelbench_ray.images import DecodedImages
+from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.proxies._network import FullNetwork, Tuned, load_tensors, tensors, tuned
+from labelbench_ray.store import Embedded, SplitArrays
+from labelbench_ray.trainers import Past, Tensors
+from labelbench_ray.trainers._checkpoints import Checkpoints
+from labelbench_ray.trainers._descent import Descent
+from labelbench_ray.trainers._images import ImageInputs, validation_loss
+from labelbench_ray.trainers._machine import Machine
+from labelbench_ray.trainers._material import Material
+from labelbench_ray.types import Floats, Ids
+
+CHUNK = 1024
+"""Images that are embedded between two writes."""
+VALIDATION_SEED = 42
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FullFitter:
+    """Fits the encoder's own network; every fit keeps checkpoints, from which it goes on after a kill."""
+
+    model: FullProxy
+    trainer: Descent
+    encoder: Trainable
+    embedded: Embedded
+    images: DecodedImages
+    machine: Machine
+    checkpoints: Callable[[Lesson], Checkpoints]
+
+    @property
+    def open_view(self) -> OpenView:
+        """Views of the store's embeddings, before the first fit."""
+        return in_process(self.embedded)
+
+    def fit(self, lesson: Lesson) -> Tensors:
+        network = self._network(lesson)
+        self.trainer.descend(
+            network, self._material(lesson), lesson.seed, self.machine, self.checkpoints(lesson)
+        )
+        return tensors(self.model.finished(network.cpu()))
+
+    def open(self, trained: Tensors) -> Fitted:
+        opened = self._opened(trained)
+        splits = {
+            name: SplitArrays(
+                _embedded(images, opened.runtime, np.arange(len(images))), getattr(self.embedded, name).labels_N
+            )
+            for name in SPLITS
+            for images in [getattr(self.images, name)]
+        }
+        standardization = opened.classifier.standardization
+        anew = Embedded(**splits, standardization=standardization, classes=self.embedded.classes)
+        return Fitted(opened.classifier, anew, in_process(anew))
+
+    def _opened(self, trained: Tensors) -> Tuned:
+        network = self.model.plain(self.encoder, len(self.embedded.classes))
+        load_tensors(network, trained)
+        return tuned(network, self.encoder, "cuda" if self.machine.device.startswith("cuda") else "cpu")
+
+    def _network(self, lesson: Lesson) -> FullNetwork:
+        return self.model.network(self._context(lesson)).to(self.machine.device)
+
+    def _context(self, lesson: Lesson) -> HeadContext:
+        return HeadContext(
+            self.encoder, self.embedded.classes, self.encoder.dimensions(), lesson.seed, lesson.proxy
+        )
+
+    def _material(self, lesson: Lesson) -> Material:
+        pool, model, classes = self.images.pool, self.model, self.embedded.classes
+        unlabeled_U = unlabeled_ids(len(pool), lesson.labeled_L)
+        rows = _validation_rows(len(self.images.validation), model.validation_rows)
+        return Material(
+            inputs=ImageInputs(
+                pool, lesson.labeled_L, unlabeled_U, model.made_augmentation, lesson.seed, self.machine.device
+            ),
+            labels_L=torch.from_numpy(lesson.labels_L),
+            labeled_ids_L=lesson.labeled_L,
+            unlabeled_ids_U=unlabeled_U,
+            num_classes=len(classes),
+            validation_loss=validation_loss(
+                self.images.validation[rows], self.embedded.validation.labels_N[rows], self.machine
+            ),
+            past=tuple(self._past(earlier, lesson) for earlier in lesson.earlier),
+            listen=lesson.listen,
+        )
+
+    def _past(self, earlier: Earlier, lesson: Lesson) -> Past:
+        def logits_LK() -> Floats:
+            opened = self._opened(earlier.tensors())
+            known_LD = _embedded(self.images.pool, opened.runtime, lesson.labeled_L[: earlier.num_labeled])
+            return opened.classifier.logits(known_LD)
+
+        return Past(earlier.num_labeled, earlier.tensors, logits_LK)
+
+
+def _embedded(images_NHWC: NDArray[np.uint8], runtime: Network, ids_B: Ids) -> NDArray[np.float16]:
+    """(B, D) float16, as the store keeps embeddings."""
+    parts = [ids_B[start : start + CHUNK] for start in range(0, len(ids_B), CHUNK)]
+    return np.concatenate([runtime.embed(list(images_NHWC[part])).astype(np.float16) for part in parts])
+
+
+def _validation_rows(num_rows: int, most: int | None) -> Ids:
+    """The validation rows that steer early stopping: all, or a sample that is the same for every trial."""
+    if most is None or most >= num_rows:
+        return np.arange(num_rows)
+    return np.sort(np.random.default_rng(VALIDATION_SEED).choice(num_rows, most, replace=False))
