@@ -4,7 +4,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pydantic import JsonValue
+
 from labelbench_ray import plugins
+from labelbench_ray.augmentations import Augmentation
+from labelbench_ray.config import digest
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.standardization import Standardization
 from labelbench_ray.types import Examples
@@ -22,6 +26,21 @@ class TrainingData:
     standardization: Standardization
 
 
+@dataclass(frozen=True, slots=True)
+class WantedViews:
+    """Augmented views of the pool that a trainer needs in the embedding store."""
+
+    augmentation: Augmentation
+    recipe: dict[str, JsonValue]
+    """`plugins.recipe` of the augmentation."""
+    count: int
+
+    @property
+    def digest(self) -> str:
+        """Names the augmentation in the store."""
+        return digest(self.recipe)
+
+
 class Trainer(plugins.Plugin, ABC):
     """A training method; its fields are its settings."""
 
@@ -30,6 +49,10 @@ class Trainer(plugins.Plugin, ABC):
 
     def check(self, proxy: Proxy) -> None:
         """Raise `ConfigError` when this trainer cannot fit such a proxy; called when a plan is made."""
+
+    def wanted_views(self) -> WantedViews | None:
+        """The augmented views that `fit` learns from; None for a trainer that needs none."""
+        return None
 
     @abstractmethod
     def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
