@@ -20,8 +20,17 @@ from labelbench_ray.atomic import publish
 from labelbench_ray.datasets import SPLITS, Records, Source
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.errors import DataError, StoreError
-from labelbench_ray.shards import LoadedShard, ShardRows, load_shard, rejects_bytes, shard_bytes
-from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.shards import (
+    LoadedShard,
+    ShardEntry,
+    ShardRows,
+    load_shard,
+    rejects_bytes,
+    shard_bytes,
+    shard_file,
+)
+from labelbench_ray.store import EmbeddingStore, Manifest
 
 if TYPE_CHECKING:
     # At run time it would have every worker import torch and the trainers, some seconds each.
@@ -94,18 +103,27 @@ def embed_shard(shard: DecodedShard, network: Network, job: Job, item: Work) -> 
     Raises:
         DataError: an embedding is not finite; names the row.
     """
-    row_ids = list(shard.row_ids)
-    embeddings_BD = network.embed(shard.decoded) if row_ids else np.empty((0, 1), np.float32)
+    return write_shard(shard, finite_half(shard, network, job), network, job, item)
+
+
+def finite_half(shard: DecodedShard, network: Network, job: Job) -> NDArray[np.float16]:
+    """(B, D) embeddings of a shard's rows; `DataError` names the first that is not finite."""
+    embeddings_BD = network.embed(shard.decoded) if shard.row_ids else np.empty((0, 1), np.float32)
     with np.errstate(over="ignore"):
         half_BD = embeddings_BD.astype(np.float16)
     finite_B = np.isfinite(half_BD).all(axis=1)
     if not finite_B.all():
-        wrong = row_ids[int(np.flatnonzero(~finite_B)[0])]
+        wrong = shard.row_ids[int(np.flatnonzero(~finite_B)[0])]
         raise DataError(
             f"row {wrong!r}: its embedding by {job.encoder!r} holds NaN or is beyond float16's 65,504; embeddings must "
             "be finite; mend or remove that row, or use other weights"
         )
-    rows = ShardRows(row_ids, shard.labels_B, half_BD, shard.rejects)
+    return half_BD
+
+
+def write_shard(shard: DecodedShard, half_BD: NDArray[np.float16], network: Network, job: Job, item: Work) -> Made:
+    """Write a shard's file, which states what made it."""
+    rows = ShardRows(list(shard.row_ids), shard.labels_B, half_BD, shard.rejects)
     publish(job.directory / shard_file(*item), shard_bytes(rows, job.recipe, network.compute))
     return _made(item, LoadedShard(rows, job.recipe, network.compute))
 
@@ -149,12 +167,7 @@ def close_store(
                 f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
             )
     check_row_ids(directory, made)
-    compute = sorted({shard.compute for shard in made if shard.entry.rows})
-    if len(compute) != 1:
-        raise StoreError(
-            f"{directory}: parts were embedded by different compute paths ({', '.join(compute)}); delete that "
-            "directory to embed again"
-        )
+    compute = one_compute(directory, made)
     rejects = [(row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()]
     publish(directory / "rejects.parquet", rejects_bytes(rejects))
     manifest = Manifest(
@@ -164,16 +177,32 @@ def close_store(
         signature=source.signature,
         weights=weights,
         preprocessing=parts.encoder.preprocessing(),
-        compute=compute[0],
+        compute=compute,
         classes=source.classes,
         dimensions=next(shard.dimensions for shard in made if shard.entry.rows),
         rejects=len(rejects),
         seconds=seconds,
         shards=tuple(shard.entry for shard in made),
     )
+    publish_manifest(directory, manifest)
+
+
+def publish_manifest(directory: Path, manifest: Frozen) -> None:
+    """Write what makes the shards of a folder a whole, and clear away what killed processes left beside them."""
     publish(directory / "manifest.json", manifest.model_dump_json(indent=1).encode())
     for draft in (directory / "shards").glob(".*.draft"):
         draft.unlink(missing_ok=True)
+
+
+def one_compute(directory: Path, made: Sequence[Made]) -> str:
+    """The compute path that made all of these shards; `StoreError` where there are several."""
+    compute = sorted({shard.compute for shard in made if shard.entry.rows})
+    if len(compute) != 1:
+        raise StoreError(
+            f"{directory}: parts were embedded by different compute paths ({', '.join(compute)}); delete that "
+            "directory to embed again"
+        )
+    return compute[0]
 
 
 def check_row_ids(directory: Path, made: Sequence[Made]) -> None:

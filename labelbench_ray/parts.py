@@ -11,6 +11,9 @@ from labelbench_ray import corrupters, datasets, encoders, plugins, proxies, str
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.errors import ConfigError
 
+FITTING = {"image": "images", "text": "words"}
+"""An augmentation for each kind of payload, to name in an error."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -81,4 +84,15 @@ def build(trial: Trial) -> Parts:
             "choose an encoder that fits (`labelbench list encoders`)"
         )
     parts.trainer.check(parts.proxy)
+    _check_views(parts)
     return parts
+
+
+def _check_views(parts: Parts) -> None:
+    wanted, payload = parts.trainer.wanted_views(), parts.encoder.payload
+    if wanted and wanted.augmentation.payload != payload:
+        raise ConfigError(
+            f"trainer {parts.trial.trainer}: the augmentation {wanted.recipe['name']!r} changes "
+            f"{wanted.augmentation.payload}s, the encoder {parts.trial.encoder} embeds {payload}s; choose one that "
+            f'fits, as in augmentation="{FITTING[payload]}" (`labelbench list augmentations`)'
+        )

@@ -14,8 +14,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt
 
 from labelbench_ray.errors import StoreError
+from labelbench_ray.plugins import Frozen
+
+
+def shard_file(split: str, number: int) -> str:
+    """A shard's name below the store."""
+    return f"shards/{split}-{number:05d}.parquet"
+
+
+class ShardEntry(Frozen):
+    """A shard's file, rows and content."""
+
+    split: str
+    number: NonNegativeInt
+    rows: NonNegativeInt
+    sha256: str
+    """Of row ids, labels and embeddings."""
+
+    @property
+    def file(self) -> str:
+        """The shard's name below the store."""
+        return shard_file(self.split, self.number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +114,26 @@ def load_shard(path: Path) -> LoadedShard:
     if not whole:
         raise StoreError(f"{path}: its content does not have the hash that it states; delete it to embed it again")
     return shard
+
+
+def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
+    """A shard as the manifest states it; `StoreError` names a file that is missing, damaged or not that one."""
+    path = directory / entry.file
+    shard = load_shard(path).rows
+    if shard.sha256() != entry.sha256:
+        raise StoreError(f"{path}: its content is not what the manifest states; delete {directory} to embed again")
+    return shard
+
+
+def read_keys(path: Path) -> tuple[list[str], list[str]]:
+    """Row ids of a shard and of its rejected rows, without reading its embeddings; `StoreError` names a bad file."""
+    try:
+        table = pq.read_table(path, columns=["row_id"])
+        return table.column("row_id").to_pylist(), sorted(json.loads(table.schema.metadata[b"rejects"]))
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise StoreError(
+            f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again"
+        ) from error
 
 
 def _stated(shard: ShardRows, recipe: str, compute: str) -> str:

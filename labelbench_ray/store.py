@@ -4,6 +4,7 @@
     <store>/<key>/rejects.parquet              rows that could not be decoded: row_id, split, reason
     <store>/<key>/manifest.json                written last: without it there is no store
     <store>/<key>/arrays/<content>/            the same as memory-mapped arrays, made once on each machine
+    <store>/<key>/views/...                    the pool's augmented views, where trials want them: see `views`
 
 The key hashes the data set's and the encoder's recipe; the content hash covers every id, label and embedding.
 Labels lie here for the oracle and the evaluation; a strategy's view is made from embeddings alone.
@@ -24,31 +25,14 @@ from labelbench_ray.config import digest
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen, explain
-from labelbench_ray.shards import ShardRows, load_shard
+from labelbench_ray.shards import ShardEntry, read_shard, shard_file
 from labelbench_ray.standardization import Standardization, standardize
 from labelbench_ray.types import Examples
+from labelbench_ray.views import Views, open_views
+
+__all__ = ["Embedded", "EmbeddingStore", "Manifest", "ShardEntry", "SplitArrays", "shard_file"]
 
 FORMAT = 1
-
-
-def shard_file(split: str, number: int) -> str:
-    """A shard's name below the store."""
-    return f"shards/{split}-{number:05d}.parquet"
-
-
-class ShardEntry(Frozen):
-    """A shard's file, rows and content."""
-
-    split: str
-    number: NonNegativeInt
-    rows: NonNegativeInt
-    sha256: str
-    """Of row ids, labels and embeddings."""
-
-    @property
-    def file(self) -> str:
-        """The shard's name below the store."""
-        return shard_file(self.split, self.number)
 
 
 class Manifest(Frozen):
@@ -153,6 +137,14 @@ class EmbeddingStore:
         except (OSError, EOFError, ValueError) as error:
             raise StoreError(f"{folder}: {error}; delete it to have it made again") from error
 
+    def views(self, augmentation: str, count: int) -> Views:
+        """The pool's first `count` views by the augmentation whose recipe has this digest, memory-mapped.
+
+        Raises:
+            StoreError: fewer are there, or one is damaged or of another store.
+        """
+        return open_views(self, augmentation, count)
+
     def _mapped(self, folder: Path) -> Embedded:
         splits = {
             split: SplitArrays(
@@ -193,12 +185,3 @@ class EmbeddingStore:
             start += entry.rows
         embeddings_ND.flush()
         np.save(draft / f"{split}-labels.npy", labels_N)
-
-
-def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
-    """A shard as the manifest states it; `StoreError` names a file that is missing, damaged or not that one."""
-    path = directory / entry.file
-    shard = load_shard(path).rows
-    if shard.sha256() != entry.sha256:
-        raise StoreError(f"{path}: its content is not what the manifest states; delete {directory} to embed again")
-    return shard

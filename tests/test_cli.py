@@ -88,7 +88,9 @@ def test_plan_takes_the_experiment_written_for_a_cluster(command):
     assert "to be provided" in printed
 
 
-@pytest.mark.parametrize("kind", ["strategies", "trainers", "proxies", "encoders", "datasets", "corrupters"])
+@pytest.mark.parametrize(
+    "kind", ["strategies", "trainers", "proxies", "encoders", "datasets", "corrupters", "augmentations"]
+)
 def test_list_names_every_plug_in(command, kind: str):
     status, printed, _ = command("list", kind)
     assert status == 0

@@ -17,6 +17,7 @@ KINDS = {
     "encoders": "Encoder",
     "datasets": "Dataset",
     "corrupters": "Corrupter",
+    "augmentations": "Augmentation",
 }
 MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_FUNCTION = 300, 60
 

@@ -1,62 +1,48 @@
-"""Embedding with Ray Data: read and decode in CPU tasks, embed in a pool of actors, one shard at a time.
+"""The embedding store on a cluster: what is missing is found, embedded through Ray Data, and closed by a manifest."""
 
-A shard travels as one row of a Ray data set, and the actor that embeds it writes it; the driver handles one line
-for each shard. Ray Data keeps no order, but a shard knows its number.
-"""
-
-import json
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import ray
-from ray.data import ActorPoolStrategy, DataContext
 
 from labelbench_ray.atomic import locked
+from labelbench_ray.augmenting import ViewsJob, close_view, missing_views
+from labelbench_ray.cluster.pipeline import embed_shards, embed_views
 from labelbench_ray.config import digest
 from labelbench_ray.datasets import Source
 from labelbench_ray.embedding import (
-    DecodedShard,
     Job,
-    Made,
-    Work,
     all_work,
     check_rejects,
     check_store,
     close_store,
-    decode_shard,
-    embed_shard,
     found_shard,
-    read_shard,
 )
-from labelbench_ray.encoders import Device
+from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import ConfigError, DataError
-from labelbench_ray.store import EmbeddingStore, ShardEntry
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.views import check_same_rows
 
 if TYPE_CHECKING:
     # At run time it would have every worker import torch and the trainers, some seconds each.
     from labelbench_ray.parts import Parts
+    from labelbench_ray.trainers import WantedViews
 
 SHARD_ROWS = 1024
-# Actors that took whole CPUs would starve the tasks that feed them; the operating system shares the cores well enough.
-CPUS_PER_ACTOR = 0.5
-# Another figure than the actors', or Ray Data would fuse reading into them, and a GPU would wait for the decoding.
-CPUS_PER_READER = 0.25
 
 Progress = Callable[[int, int], None]
 """(rows done, rows in all)"""
 
 
 def embed(parts: "Parts", environment: Environment, progress: Progress) -> EmbeddingStore:
-    """The trial's embedding store; embeds what is missing, and nothing when nothing is.
+    """The trial's embedding store with the views that its trainer wants; embeds what is missing there.
 
     Raises:
         NotProvidedError: data or weights are not on this machine.
-        StoreError: the store was made from other data or weights.
+        StoreError: the store was made from other data or weights, or a view from another store.
         DataError: too many rows cannot be decoded, or all of a split's, or an embedding is not finite.
     """
     source = parts.dataset.open(environment.data_root)
@@ -66,14 +52,17 @@ def embed(parts: "Parts", environment: Environment, progress: Progress) -> Embed
     with locked(directory / "lock"):
         if not (directory / "manifest.json").exists():
             _make_store(parts, source, weights, environment, directory, progress)
-    return check_store(EmbeddingStore.open(directory), source, weights)
+        store = check_store(EmbeddingStore.open(directory), source, weights)
+        if wanted := parts.trainer.wanted_views():
+            _make_views(store, wanted, parts.encoder, source, environment, progress)
+    return store
 
 
 def _make_store(
     parts: "Parts", source: Source, weights: str, environment: Environment, directory: Path, progress: Progress
 ) -> None:
     start = time.monotonic()
-    device: Device = "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
+    device = _device()
     recipe = digest([parts.embedding, source.signature, weights, device, SHARD_ROWS])
     job = Job(parts.encoder, directory, recipe, device, SHARD_ROWS)
     work = all_work(source, SHARD_ROWS)
@@ -82,7 +71,7 @@ def _make_store(
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
     pending = [item for item in work if item not in made]
-    for fresh in _embed_shards(job, source, pending, _actors(device, environment)):
+    for fresh in embed_shards(job, source, pending, _actors(device, environment)):
         made[fresh.entry.split, fresh.entry.number] = fresh
         rejects += fresh.rejects.items()
         rows += fresh.entry.rows
@@ -90,6 +79,41 @@ def _make_store(
         progress(rows + len(rejects), total)
     check_rejects(rejects, total, environment.max_reject_fraction)
     close_store(parts, source, weights, directory, [made[item] for item in work], time.monotonic() - start)
+
+
+def _make_views(
+    store: EmbeddingStore,
+    wanted: "WantedViews",
+    encoder: Encoder,
+    source: Source,
+    environment: Environment,
+    progress: Progress,
+) -> None:
+    missing = missing_views(store, wanted)
+    if not missing:
+        return
+    start = time.monotonic()
+    device = _device()
+    recipe = digest([store.manifest.key, store.manifest.content, device, SHARD_ROWS])
+    job = ViewsJob(Job(encoder, store.directory, recipe, device, SHARD_ROWS), wanted.augmentation, wanted.digest)
+    for view in missing:
+        (job.view(view).directory / "shards").mkdir(parents=True, exist_ok=True)
+    work = [item for item in all_work(source, SHARD_ROWS) if item[0] == "pool"]
+    made = {(view, item): found for item in work for view in missing if (found := found_shard(job.view(view), item))}
+    pending = {item: views for item in work if (views := [view for view in missing if (view, item) not in made])}
+    rows = sum(shard.entry.rows for shard in made.values())
+    for view, fresh in embed_views(job, source, pending, _actors(device, environment)):
+        check_same_rows(store.directory, job.view(view).directory, [fresh.entry])
+        made[view, (fresh.entry.split, fresh.entry.number)] = fresh
+        rows += fresh.entry.rows
+        progress(rows, store.manifest.count("pool") * len(missing))
+    seconds = (time.monotonic() - start) / len(missing)
+    for view in missing:
+        close_view(store, wanted, view, [made[view, item] for item in work], seconds)
+
+
+def _device() -> Device:
+    return "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
 
 
 def _actors(device: Device, environment: Environment) -> int:
@@ -103,70 +127,3 @@ def _actors(device: Device, environment: Environment) -> int:
             "embedding would not know what to run on"
         )
     return found
-
-
-def _embed_shards(job: Job, source: Source, pending: list[Work], actors: int) -> Iterator[Made]:
-    if not pending:
-        return
-    DataContext.get_current().enable_progress_bars = False
-    rows = ray.data.from_items(
-        [{"split": split, "number": number} for split, number in pending], override_num_blocks=len(pending)
-    )
-    # The opened source may list millions of files: workers fetch it once a node instead of once a task.
-    read = rows.map(partial(_read_and_decode, job=job, source=ray.put(source)), num_cpus=CPUS_PER_READER)
-    embedded = read.map(
-        EmbedActor,  # type: ignore[arg-type]
-        fn_constructor_args=(job,),
-        compute=ActorPoolStrategy(size=min(actors, len(pending))),
-        num_cpus=0 if job.device == "cuda" else CPUS_PER_ACTOR,
-        num_gpus=1 if job.device == "cuda" else 0,
-    )
-    for row in embedded.iter_rows():
-        if row["error"]:
-            raise DataError(row["error"])
-        entry = ShardEntry.model_validate_json(row["entry"])
-        yield Made(entry, row["dimensions"], row["compute"], json.loads(row["rejects"]))
-
-
-def _read_and_decode(row: dict[str, Any], job: Job, source: Any) -> dict[str, Any]:  # noqa: ANN401  an object reference
-    item: Work = (row["split"], int(row["number"]))
-    try:
-        shard = decode_shard(read_shard(ray.get(source), item, job.shard_rows), job.encoder)
-    except DataError as error:
-        # A mistake of the user's travels as data: an exception would reach the driver wrapped and without its class.
-        return row | {"error": str(error)}
-    arrays = shard.decoded and isinstance(shard.decoded[0], np.ndarray)
-    return row | {
-        "error": "",
-        "row_ids": shard.row_ids,
-        "labels": shard.labels_B,
-        "decoded": np.stack(shard.decoded) if arrays else shard.decoded,
-        "rejects": json.dumps(shard.rejects),
-    }
-
-
-class EmbedActor:
-    """Holds the network; embeds and writes a shard, and returns what the manifest says of it."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._network = job.encoder.load(job.device)
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        if row["error"]:
-            return {"error": row["error"]}
-        labels_B = np.asarray(row["labels"], np.int64)
-        shard = DecodedShard(
-            [str(row_id) for row_id in row["row_ids"]], labels_B, row["decoded"], json.loads(row["rejects"])
-        )
-        try:
-            made = embed_shard(shard, self._network, self._job, (row["split"], int(row["number"])))
-        except DataError as error:
-            return {"error": str(error)}
-        return {
-            "error": "",
-            "entry": made.entry.model_dump_json(),
-            "dimensions": made.dimensions,
-            "compute": made.compute,
-            "rejects": row["rejects"],
-        }

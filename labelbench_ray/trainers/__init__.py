@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +22,7 @@ Tensors = Mapping[str, NDArray[Any]]
 """A trained model's tensors by name, as they lie in the ledger."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WantedViews:
     """The augmented views of the pool that a trainer learns from."""
 
@@ -32,7 +31,7 @@ class WantedViews:
     """The augmentation's recipe, which names its views in the store."""
     count: int
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """The folder's name in the store."""
         return digest(self.recipe)

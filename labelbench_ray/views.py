@@ -1,0 +1,152 @@
+"""Augmented views in the embedding store: every row of the pool again, weakly and strongly augmented, as a pair.
+
+    <store>/<key>/views/<augmentation>/<view>/
+        shards/pool-00000.parquet    the rows of the store's own shard of that name, the embedding twice as wide: weak,
+                                     then strong
+        manifest.json                written last: without it there is no view
+        arrays/<content>.npy         the same as a memory-mapped array (N, 2, D), made once on each machine
+
+`<augmentation>` hashes the augmentation's recipe. A view knows by content hash the store that it belongs to.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue, NonNegativeInt, ValidationError
+
+from labelbench_ray.atomic import locked
+from labelbench_ray.config import digest
+from labelbench_ray.errors import StoreError
+from labelbench_ray.plugins import Frozen, explain
+from labelbench_ray.shards import ShardEntry, read_keys, read_shard
+
+if TYPE_CHECKING:
+    from labelbench_ray.store import EmbeddingStore  # which gives its views by what is here
+
+FORMAT = 1
+
+
+class ViewManifest(Frozen):
+    """What a view holds and what made it."""
+
+    format: int = FORMAT
+    view: NonNegativeInt
+    augmentation: dict[str, JsonValue]
+    base: str
+    """Content hash of the store whose rows these are."""
+    compute: str
+    seconds: float
+    """Wall seconds of the embedding; of views that were embedded together, an equal share."""
+    shards: tuple[ShardEntry, ...]
+
+    @property
+    def content(self) -> str:
+        """Hash of everything that a trial's numbers depend on."""
+        return digest([self.base, self.compute, [shard.sha256 for shard in self.shards]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Views:
+    """Augmented embeddings of the pool: for each view (N, 2, D) float16 by pool id, weak and strong; memory-mapped."""
+
+    pairs: tuple[NDArray[np.float16], ...]
+
+
+def view_directory(store: Path, augmentation: str, view: int) -> Path:
+    """Where a view lies."""
+    return store / "views" / augmentation / str(view)
+
+
+def views_there(store: Path, augmentation: str, count: int) -> list[int]:
+    """Which of the views 0 .. count-1 are whole."""
+    return [view for view in range(count) if (view_directory(store, augmentation, view) / "manifest.json").exists()]
+
+
+def open_view(store: "EmbeddingStore", augmentation: str, view: int) -> ViewManifest:
+    """Read and check a view's manifest.
+
+    Raises:
+        StoreError: it is damaged, or the view was made from another store.
+    """
+    directory = view_directory(store.directory, augmentation, view)
+    path = directory / "manifest.json"
+    mend = f"delete {directory} to embed that view again"
+    try:
+        manifest = ViewManifest.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        why = explain(error) if isinstance(error, ValidationError) else str(error)
+        raise StoreError(f"{path}: {why}; {mend}") from error
+    if (manifest.format, manifest.view, digest(manifest.augmentation)) != (FORMAT, view, augmentation):
+        raise StoreError(
+            f"{path}: format {manifest.format} of view {manifest.view} of {digest(manifest.augmentation)!r}, expected "
+            f"{FORMAT} of {view} of {augmentation!r}; it belongs elsewhere; {mend}"
+        )
+    if manifest.base != store.manifest.content:
+        raise StoreError(
+            f"{path}: was made from the store {manifest.base}, here is {store.manifest.content}; its rows may be "
+            f"others; {mend}"
+        )
+    return manifest
+
+
+def open_views(store: "EmbeddingStore", augmentation: str, count: int) -> Views:
+    """The first views of an augmentation; their arrays are made once on each machine.
+
+    Raises:
+        StoreError: some are not there, damaged, or of another store.
+    """
+    there = views_there(store.directory, augmentation, count)
+    if len(there) < count:
+        raise StoreError(
+            f"{store.directory / 'views' / augmentation}: {len(there)} views are there, {count} are asked for; "
+            "`labelbench embed` adds the missing ones, or lower `views`"
+        )
+    return Views(tuple(_mapped(store, augmentation, view) for view in there))
+
+
+def check_same_rows(base: Path, directory: Path, entries: Sequence[ShardEntry]) -> None:
+    """Refuse a view whose shards hold other rows, or reject others, than the store's own shards of the same name."""
+    for entry in entries:
+        if read_keys(directory / entry.file) != read_keys(base / entry.file):
+            raise StoreError(
+                f"{directory / entry.file}: holds other rows than {base / entry.file}; delete {directory} to embed "
+                f"that view again, or {base} to embed everything again if the data have changed since"
+            )
+
+
+def _mapped(store: "EmbeddingStore", augmentation: str, view: int) -> NDArray[np.float16]:
+    manifest = open_view(store, augmentation, view)
+    directory = view_directory(store.directory, augmentation, view)
+    path = directory / "arrays" / f"{manifest.content}.npy"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        with locked(path.parent / "lock"):
+            if not path.exists():
+                check_same_rows(store.directory, directory, manifest.shards)
+                _make_array(directory, manifest, path, store.manifest.dimensions)
+    try:
+        pairs_N2D: NDArray[np.float16] = np.load(path, mmap_mode="r")
+    except (OSError, EOFError, ValueError) as error:
+        raise StoreError(f"{path}: {error}; delete it to have it made again") from error
+    return pairs_N2D
+
+
+def _make_array(directory: Path, manifest: ViewManifest, path: Path, dimensions: int) -> None:
+    draft = path.with_name(f".{path.name}.draft")  # one name for all processes: a killed one's is overwritten
+    rows = sum(entry.rows for entry in manifest.shards)
+    try:
+        pairs_N2D = np.lib.format.open_memmap(draft, mode="w+", dtype=np.float16, shape=(rows, 2, dimensions))
+        start = 0
+        for entry in manifest.shards:
+            pairs_N2D[start : start + entry.rows] = read_shard(directory, entry).embeddings_BD.reshape(
+                entry.rows, 2, dimensions
+            )
+            start += entry.rows
+        pairs_N2D.flush()
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
