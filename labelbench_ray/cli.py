@@ -18,7 +18,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from labelbench_ray import corrupters, datasets, encoders, experiment, plan, plugins, proxies, strategies, trainers
+from labelbench_ray import (
+    corrupters,
+    datasets,
+    encoders,
+    experiment,
+    heads,
+    plan,
+    plugins,
+    proxies,
+    strategies,
+    trainers,
+)
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
 from labelbench_ray.plugins import Plugin
@@ -27,6 +38,7 @@ ROOMS: dict[str, tuple[type[Plugin], str]] = {
     "strategies": (strategies.Strategy, strategies.PACKAGE),
     "trainers": (trainers.Trainer, trainers.PACKAGE),
     "proxies": (proxies.Proxy, proxies.PACKAGE),
+    "heads": (heads.Head, heads.PACKAGE),
     "encoders": (encoders.Encoder, encoders.PACKAGE),
     "datasets": (datasets.Dataset, datasets.PACKAGE),
     "corrupters": (corrupters.Corrupter, corrupters.PACKAGE),

@@ -15,7 +15,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
-from labelbench_ray.proxies import Classifier, Proxy
+from labelbench_ray.proxies import Classifier, LightProxy, Proxy
 from labelbench_ray.trainers import Trainer, TrainingData
 from labelbench_ray.types import Examples
 
@@ -38,6 +38,7 @@ class Supervised(Trainer):
     """Epochs without a new best validation loss (an equal one counts as new) before training stops."""
 
     def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
+        assert isinstance(proxy, LightProxy), proxy
         labeled, validation = _tensors(data.labeled), _tensors(data.validation)
         module = proxy.module(labeled[0].shape[1], data.num_classes, seed)
         rng = np.random.default_rng(seed)
