@@ -14,6 +14,7 @@ KINDS = {
     "strategies": "Strategy",
     "trainers": "Trainer",
     "proxies": "Proxy",
+    "heads": "Head",
     "encoders": "Encoder",
     "datasets": "Dataset",
     "corrupters": "Corrupter",

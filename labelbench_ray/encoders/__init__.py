@@ -6,13 +6,18 @@ each embedding actor. What an encoder holds is settings only, so it travels to w
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins
 from labelbench_ray.datasets import Payload
+from labelbench_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    # At run time it would have every plan import torch.
+    from labelbench_ray.encoders._torch import FromPixels
 
 PACKAGE = __name__
 
@@ -72,3 +77,32 @@ class Encoder(plugins.Plugin, ABC):
     @abstractmethod
     def load(self, device: Device) -> Network:
         """The network, ready to embed, on a single thread of a CPU or on a GPU."""
+
+
+class Trainable(Encoder, ABC):
+    """An encoder of images whose torch network a full model can train."""
+
+    @abstractmethod
+    def network(self) -> "FromPixels":
+        """The network with its first weights, new at each call, on the CPU, every parameter trainable."""
+
+    @abstractmethod
+    def runtime(self, network: "FromPixels", device: Device) -> Network:
+        """Such a network ready to embed, on a single thread of a CPU or on a GPU. May convert it in place."""
+
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, 3) of what `decode` gives."""
+
+    def load(self, device: Device) -> Network:
+        return self.runtime(self.network(), device)
+
+
+def trainable(encoder: Encoder) -> Trainable:
+    """The encoder as one that can be trained; `ConfigError` for one that has no network to train."""
+    if not isinstance(encoder, Trainable):
+        raise ConfigError(
+            f"encoder {encoder!r}: a full model trains the encoder's own network on images, and this one has none to "
+            "train; use the proxy 'linear' or 'shallow', or an encoder such as efficientnet_lite0 or open_clip"
+        )
+    return encoder

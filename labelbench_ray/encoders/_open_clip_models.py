@@ -18,6 +18,17 @@ SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".npz", ".npy")
 # open_clip's defaults, which hold for weights in a local file: the statistics of OpenAI's training images.
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+RANDOM, SEED = "random", 0
+"""The name that stands for weights that have seen nothing, and what they are drawn from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model (a name, or the path of a configuration file) and its weights; None means random ones."""
+
+    model: str
+    weights: Path | None = None
+    quick_gelu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,7 @@ def preprocessing(model: str, pretrained: str) -> Preprocessing:
     """How the images of a model with these weights are made."""
     size = model_config(model)["vision_cfg"].get("image_size", 224)
     height, width = (size, size) if isinstance(size, int) else size
-    given = {} if is_file(pretrained) else tag_config(model, pretrained)
+    given = {} if pretrained == RANDOM or is_file(pretrained) else tag_config(model, pretrained)
     names = {
         "mean": "mean",
         "std": "deviation",

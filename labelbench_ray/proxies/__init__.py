@@ -1,8 +1,9 @@
-"""Proxies: the light models that stand in for the full one in every round, on frozen embeddings. One file each.
+"""Proxies: the models that select in every round. One file each.
 
-A proxy is a stack of affine layers with ReLU between, on standardized embeddings. Trainers fit the
-layers as a torch module; what they return is a `Classifier`: plain arrays, so that it scores anywhere, travels to Ray
-actors and lies on disk as safetensors.
+A light proxy stands in for the full model on frozen embeddings: a stack of affine layers with ReLU between. A full one
+(`_full.py`) trains the encoder itself. Trainers fit either as a torch module; what strategies score with is always a
+`Classifier` of embeddings: plain arrays, so that it scores anywhere, travels to Ray actors and lies on disk as
+safetensors.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -24,7 +25,14 @@ PACKAGE = __name__
 
 
 class Proxy(plugins.Plugin, ABC):
-    """The shape of a light model; its fields are its settings."""
+    """The shape of a model that selects; its fields are its settings."""
+
+    trains_encoder: ClassVar[bool] = False
+    """Changes the embeddings that it sees, so they are made anew after each fit."""
+
+
+class LightProxy(Proxy, ABC):
+    """Affine layers on frozen, standardized embeddings."""
 
     @abstractmethod
     def widths(self, dimensions: int, classes: int) -> tuple[int, ...]:
@@ -54,7 +62,8 @@ class Classifier:
         return len(self.layers[-1][1])
 
     @cached_property
-    def _first_layer(self) -> tuple[Floats, Floats]:
+    def first_layer(self) -> tuple[Floats, Floats]:
+        """(weight, bias) of the first layer for raw embeddings."""
         # Standardizing is affine, so it folds into the first layer: the pool is never standardized row by row.
         weight, bias = (array.astype(np.float64) for array in self.layers[0])
         weight = weight / self.standardization.scale_D[:, None]
@@ -66,7 +75,7 @@ class Classifier:
 
     def logits(self, raw_BD: NDArray[Any]) -> Floats:
         """(B, K) float32."""
-        weight, bias = self._first_layer if len(self.layers) == 1 else self.layers[-1]
+        weight, bias = self.first_layer if len(self.layers) == 1 else self.layers[-1]
         logits_BK: Floats = self._hidden(raw_BD) @ weight
         logits_BK += bias
         return logits_BK
@@ -77,7 +86,7 @@ class Classifier:
 
     def _hidden(self, raw_BD: NDArray[Any]) -> Floats:
         hidden = widened(raw_BD)
-        for weight, bias in (self._first_layer, *self.layers[1:])[: len(self.layers) - 1]:
+        for weight, bias in (self.first_layer, *self.layers[1:])[: len(self.layers) - 1]:
             hidden = np.maximum(hidden @ weight + bias, 0)
         return hidden
 

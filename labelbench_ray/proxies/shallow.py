@@ -2,10 +2,10 @@
 
 from pydantic import PositiveInt
 
-from labelbench_ray.proxies import Proxy
+from labelbench_ray.proxies import LightProxy
 
 
-class Shallow(Proxy):
+class Shallow(LightProxy):
     """Strategies see the hidden layer after its ReLU. `hidden` is its width; None means D."""
 
     hidden: PositiveInt | None = None

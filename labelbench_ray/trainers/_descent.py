@@ -20,7 +20,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from labelbench_ray.proxies import Classifier, Proxy
+from labelbench_ray.proxies import Classifier, LightProxy, Proxy
 from labelbench_ray.trainers import Trainer, TrainingData
 from labelbench_ray.trainers._checkpoints import Checkpoints, NoCheckpoints
 from labelbench_ray.trainers._machine import ALONE, Machine
@@ -75,6 +75,7 @@ class Descent(Trainer):
     """Parts into which a batch is cut so that it fits into memory."""
 
     def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
+        assert isinstance(proxy, LightProxy), proxy
         module = proxy.module(data.labeled.embeddings_BD.shape[1], data.num_classes, seed)
         if data.start is not None:
             Classifier.of_tensors(data.start).fill(module)

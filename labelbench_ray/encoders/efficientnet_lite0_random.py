@@ -1,0 +1,22 @@
+"""EfficientNet-Lite0 that has seen no image: what pretraining is worth, by comparison."""
+
+from typing import TYPE_CHECKING
+
+from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0
+
+if TYPE_CHECKING:
+    from labelbench_ray.encoders._torch import FromPixels
+
+SEED = 0
+
+
+class EfficientnetLite0Random(EfficientnetLite0):
+    """The same architecture and images as `efficientnet_lite0`, with random weights from a fixed seed."""
+
+    def weights(self) -> str:
+        return f"random, seed {SEED}"
+
+    def network(self) -> "FromPixels":
+        from labelbench_ray.encoders._efficientnet import random
+
+        return random(self.size, SEED)

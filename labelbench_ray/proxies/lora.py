@@ -1,0 +1,45 @@
+"""Low-rank adapters in the encoder's last blocks, between a frozen encoder and a full fine-tune."""
+
+import copy
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, PositiveInt
+
+from labelbench_ray import streams
+from labelbench_ray.encoders import trainable
+from labelbench_ray.heads import HeadContext
+from labelbench_ray.proxies._full import FullProxy
+
+if TYPE_CHECKING:
+    from labelbench_ray.proxies._network import FullNetwork
+
+
+class Lora(FullProxy):
+    """Adapters of `rank` on linear layers, attention and pointwise convolutions; they and the head are trained."""
+
+    rank: PositiveInt = 8
+    alpha: PositiveInt = 16
+    """An adapter's output is scaled by alpha / rank."""
+    blocks: PositiveInt = 2
+    """How many of the last blocks are adapted."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of an adapter's input in training."""
+
+    def network(self, context: HeadContext) -> "FullNetwork":
+        # Imported here: peft and transformers take seconds to import, and planning does without.
+        from peft import LoraConfig
+
+        from labelbench_ray.proxies._adapters import adapted
+        from labelbench_ray.proxies._network import FullNetwork
+
+        config = LoraConfig(r=self.rank, lora_alpha=self.alpha, lora_dropout=self.dropout)
+        seed = streams.integer(context.seed, 0, "adapters")
+        backbone = adapted(trainable(context.encoder).network(), self.blocks, config, seed)
+        return FullNetwork(backbone, self._head().layer(context), frozen_statistics=True)
+
+    def finished(self, network: "FullNetwork") -> "FullNetwork":
+        from labelbench_ray.proxies._adapters import merged
+
+        finished = copy.deepcopy(network)
+        finished.backbone = merged(finished.backbone)
+        return finished
