@@ -6,10 +6,8 @@ that is taken up again starts from the recorded rounds and the last recorded pro
 stopped.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
 from typing import Any, Self
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import metrics
+from labelbench_ray.costs import Stopwatch
 from labelbench_ray.ledger import Ledger, RoundRecord
 from labelbench_ray.metrics import Tally, tally
 from labelbench_ray.oracle import Oracle
@@ -49,24 +48,30 @@ class Untrained:
         return self.standardization.apply(raw_BD)
 
 
-@dataclass(frozen=True, slots=True)
-class Stopwatch:
-    """Wall seconds by stage, and the process's CPU seconds since it was started."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Timed:
+    """A model whose work on the pool counts as the stage "score", whoever asks for it.
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    cpu_start: float = field(default_factory=time.process_time)
+    That of scorers is done in other processes: there it is part of the wall seconds of the stage that asks.
+    """
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time inside to a stage."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+    model: Model
+    watch: Stopwatch
 
     @property
-    def cpu_seconds(self) -> float:
-        """CPU seconds of this process since the start."""
-        return time.process_time() - self.cpu_start
+    def num_classes(self) -> int:
+        """K."""
+        return self.model.num_classes
+
+    def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, K) float32."""
+        with self.watch.stage("score"):
+            return self.model.probabilities(raw_BD)
+
+    def features(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, D) float32."""
+        with self.watch.stage("score"):
+            return self.model.features(raw_BD)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,13 +93,13 @@ class Loop:
         if records:
             model = Classifier.of_tensors(self.ledger.proxy(records[-1]))
         answers_N = self.parts.corrupter.corrupt(self.embedded.pool.labels_N, len(self.embedded.classes))
-        view = self.open_view(model, bought_ids(records), bought_labels(records))
+        watch = Stopwatch()
+        view = self.open_view(Timed(model, watch), bought_ids(records), bought_labels(records))
         for number in rounds:
-            view, record = self._round(number, view, answers_N)
+            view, record = self._round(number, view, answers_N, watch)
             yield record
 
-    def _round(self, number: int, view: PoolView, answers_N: Ids) -> tuple[PoolView, RoundRecord]:
-        watch = Stopwatch()
+    def _round(self, number: int, view: PoolView, answers_N: Ids, watch: Stopwatch) -> tuple[PoolView, RoundRecord]:
         trial = self.parts.trial
         with watch.stage("select"):
             oracle = Oracle(answers_N, trial.budget, view.labeled_L)
@@ -105,10 +110,10 @@ class Loop:
         with watch.stage("fit"):
             classifier = self._fit(number, labeled_L, labels_L)
         with watch.stage("evaluate"):
-            view = self.open_view(classifier, labeled_L, labels_L)
+            view = self.open_view(Timed(classifier, watch), labeled_L, labels_L)
             measured = self._measure(view, classifier)
         record = self.ledger.publish(
-            number, chosen, answers, len(labeled_L), measured, watch.seconds, watch.cpu_seconds, classifier.tensors()
+            number, chosen, answers, len(labeled_L), measured, watch.lap(), classifier.tensors()
         )
         return view, record
 

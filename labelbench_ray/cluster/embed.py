@@ -17,6 +17,7 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from labelbench_ray.atomic import locked
 from labelbench_ray.config import digest
+from labelbench_ray.costs import Spent, Stopwatch
 from labelbench_ray.datasets import Source
 from labelbench_ray.embedding import (
     DecodedShard,
@@ -125,11 +126,13 @@ def _embed_shards(job: Job, source: Source, pending: list[Work], actors: int) ->
         if row["error"]:
             raise DataError(row["error"])
         entry = ShardEntry.model_validate_json(row["entry"])
-        yield Made(entry, row["dimensions"], row["compute"], json.loads(row["rejects"]))
+        spent = Spent(cpu=row["cpu"], gpu=row["gpu"])
+        yield Made(entry, row["dimensions"], row["compute"], json.loads(row["rejects"]), spent)
 
 
 def _read_and_decode(row: dict[str, Any], job: Job, source: Any) -> dict[str, Any]:  # noqa: ANN401  an object reference
     item: Work = (row["split"], int(row["number"]))
+    start = time.process_time()
     try:
         shard = decode_shard(read_shard(ray.get(source), item, job.shard_rows), job.encoder)
     except DataError as error:
@@ -142,6 +145,7 @@ def _read_and_decode(row: dict[str, Any], job: Job, source: Any) -> dict[str, An
         "labels": shard.labels_B,
         "decoded": np.stack(shard.decoded) if arrays else shard.decoded,
         "rejects": json.dumps(shard.rejects),
+        "cpu": time.process_time() - start,
     }
 
 
@@ -150,7 +154,9 @@ class EmbedActor:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._network = job.encoder.load(job.device)
+        self._watch = Stopwatch()
+        with self._watch.stage("embed", gpus=job.device == "cuda"):
+            self._network = job.encoder.load(job.device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         if row["error"]:
@@ -160,13 +166,17 @@ class EmbedActor:
             [str(row_id) for row_id in row["row_ids"]], labels_B, row["decoded"], json.loads(row["rejects"])
         )
         try:
-            made = embed_shard(shard, self._network, self._job, (row["split"], int(row["number"])))
+            with self._watch.stage("embed", gpus=self._job.device == "cuda"):
+                made = embed_shard(shard, self._network, self._job, (row["split"], int(row["number"])))
         except DataError as error:
             return {"error": str(error)}
+        spent = self._watch.lap()["embed"]
         return {
             "error": "",
             "entry": made.entry.model_dump_json(),
             "dimensions": made.dimensions,
             "compute": made.compute,
             "rejects": row["rejects"],
+            "cpu": row["cpu"] + spent.cpu,
+            "gpu": spent.gpu,
         }
