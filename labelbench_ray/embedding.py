@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray import plugins
 from labelbench_ray.atomic import publish
+from labelbench_ray.costs import NOTHING, Spent, total
 from labelbench_ray.datasets import SPLITS, Records, Source
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.errors import DataError, StoreError
@@ -69,6 +70,8 @@ class Made:
     dimensions: int
     compute: str
     rejects: Mapping[str, str]
+    spent: Spent = NOTHING
+    """Nothing for a shard that was found."""
 
 
 def all_work(source: Source, shard_rows: int) -> list[Work]:
@@ -170,6 +173,7 @@ def close_store(
     compute = one_compute(directory, made)
     rejects = [(row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()]
     publish(directory / "rejects.parquet", rejects_bytes(rejects))
+    spent = total(shard.spent for shard in made)
     manifest = Manifest(
         key=parts.embedding,
         dataset=plugins.recipe(parts.trial.dataset.name, parts.dataset),
@@ -182,6 +186,9 @@ def close_store(
         dimensions=next(shard.dimensions for shard in made if shard.entry.rows),
         rejects=len(rejects),
         seconds=seconds,
+        cpu_seconds=spent.cpu,
+        gpu_seconds=spent.gpu,
+        bytes_written=sum((directory / shard.entry.file).stat().st_size for shard in made),
         shards=tuple(shard.entry for shard in made),
     )
     publish_manifest(directory, manifest)

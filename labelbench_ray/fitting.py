@@ -65,6 +65,11 @@ class Fitter(Protocol):
         """Views of their pool."""
         ...
 
+    @property
+    def gpus(self) -> float:
+        """GPUs that a fit and an opening hold."""
+        ...
+
     def fit(self, lesson: Lesson) -> Tensors:
         """The tensors of a model trained on the labels: a pure function of the lesson."""
         ...
@@ -83,6 +88,7 @@ class LightFitter:
     pairs: tuple[NDArray[np.float16], ...]
     """The augmented views that the trainer wants."""
     open_view: OpenView
+    gpus: float = 0.0
 
     def fit(self, lesson: Lesson) -> Tensors:
         embedded = self.embedded

@@ -21,55 +21,35 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import FiniteFloat, JsonValue, NonNegativeInt, ValidationError
+from pydantic import JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from labelbench_ray.atomic import locked, publish
-from labelbench_ray.config import Trial, digest
+from labelbench_ray.config import digest
+from labelbench_ray.costs import Spent, total
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.plugins import Frozen, explain
+from labelbench_ray.records import Entry, Failure, Grid, Header, RoundRecord
 
-FORMAT = 1
+__all__ = [
+    "Entry",
+    "Failure",
+    "Grid",
+    "Header",
+    "History",
+    "Ledger",
+    "RoundRecord",
+    "read_grid",
+    "read_header",
+    "read_history",
+    "read_records",
+    "write_failure",
+    "write_grid",
+]
 
 Value = TypeVar("Value", bound=Frozen)
-
-
-class Header(Frozen):
-    """`trial.json`: what a trial is, and what its numbers were computed from."""
-
-    format: int = FORMAT
-    fingerprint: str
-    trial: Trial
-    store: str
-    """Content hash of the embedding store."""
-    compute: str
-    """Compute path of the embeddings: engine, dtype, device."""
-    versions: dict[str, str]
-
-
-class RoundRecord(Frozen):
-    """One finished round: `chosen` and `labels` are aligned, metrics are finite or absent."""
-
-    fingerprint: str
-    round: NonNegativeInt
-    chosen: tuple[NonNegativeInt, ...]
-    labels: tuple[NonNegativeInt, ...]
-    num_labeled: NonNegativeInt
-    metrics: dict[str, FiniteFloat]
-    seconds: dict[str, FiniteFloat]
-    """Wall seconds by stage."""
-    cpu_seconds: FiniteFloat
-    proxy: str
-    """SHA-256 of the round's safetensors file."""
-
-
-class Failure(Frozen):
-    """Why an attempt ended."""
-
-    error: str
-    traceback: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +118,7 @@ class Ledger:
         labels: NDArray[np.int64],
         num_labeled: int,
         metrics: Mapping[str, float],
-        seconds: Mapping[str, float],
-        cpu_seconds: float,
+        spent: Mapping[str, Spent],
         tensors: dict[str, NDArray[Any]],
     ) -> RoundRecord:
         """Write a round: the proxy first, then the record, which makes the round count."""
@@ -151,13 +130,15 @@ class Ledger:
             labels=tuple(labels.tolist()),
             num_labeled=num_labeled,
             metrics=dict(metrics),
-            seconds=dict(seconds),
-            cpu_seconds=cpu_seconds,
+            seconds={stage: each.wall for stage, each in spent.items()},
+            cpu_seconds=total(spent.values()).cpu,
+            cpu={stage: each.cpu for stage, each in spent.items()},
+            gpu={stage: each.gpu for stage, each in spent.items()},
             proxy=sha256(data).hexdigest(),
         )
+        record = record.model_copy(update={"bytes_written": len(data) + len(_encoded(record))})
         publish(_proxy_path(self.directory, number), data)
-        content = record.model_dump(mode="json")
-        publish(_record_path(self.directory, number), json.dumps(content | {"checksum": digest(content)}).encode())
+        publish(_record_path(self.directory, number), _encoded(record))
         return record
 
     def fail(self, failure: Failure) -> None:
@@ -265,26 +246,17 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _encoded(record: RoundRecord) -> bytes:
+    content = record.model_dump(mode="json")
+    return json.dumps(content | {"checksum": digest(content)}).encode()
+
+
 def _record_path(directory: Path, number: int) -> Path:
     return directory / "rounds" / f"{number:03d}.json"
 
 
 def _proxy_path(directory: Path, number: int) -> Path:
     return directory / "rounds" / f"{number:03d}.safetensors"
-
-
-class Entry(Frozen):
-    """A trial of a grid and the name of its folder."""
-
-    fingerprint: str
-    trial: Trial
-
-
-class Grid(Frozen):
-    """`experiment.json`: the trials of an experiment as last run."""
-
-    experiment: str
-    entries: tuple[Entry, ...]
 
 
 def write_grid(folder: Path, grid: Grid) -> None:

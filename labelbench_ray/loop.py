@@ -6,10 +6,8 @@ that is taken up again starts from the recorded rounds and the last recorded pro
 stopped.
 """
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
 from typing import Any, Self
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import metrics
+from labelbench_ray.costs import Stopwatch
 from labelbench_ray.fitting import Earlier, Fitted, Fitter, Lesson, unlabeled_ids
 from labelbench_ray.hearing import Hearing
 from labelbench_ray.ledger import Ledger, RoundRecord
@@ -46,24 +45,30 @@ class Untrained:
         return self.standardization.apply(raw_BD)
 
 
-@dataclass(frozen=True, slots=True)
-class Stopwatch:
-    """Wall seconds by stage, and the process's CPU seconds since it was started."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Timed:
+    """A model whose work on the pool counts as the stage "score", whoever asks for it.
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    cpu_start: float = field(default_factory=time.process_time)
+    That of scorers is done in other processes: there it is part of the wall seconds of the stage that asks.
+    """
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time inside to a stage."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+    model: Model
+    watch: Stopwatch
 
     @property
-    def cpu_seconds(self) -> float:
-        """CPU seconds of this process since the start."""
-        return time.process_time() - self.cpu_start
+    def num_classes(self) -> int:
+        """K."""
+        return self.model.num_classes
+
+    def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, K) float32."""
+        with self.watch.stage("score"):
+            return self.model.probabilities(raw_BD)
+
+    def features(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, D) float32."""
+        with self.watch.stage("score"):
+            return self.model.features(raw_BD)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,22 +86,25 @@ class Loop:
             return
         embedded = self.fitter.embedded
         answers_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
-        view = self._first_view(records)
+        watch = Stopwatch()
+        view = self._first_view(records, watch)
         while len(records) < self.parts.trial.rounds:
-            view, record = self._round(records, view, answers_N)
+            view, record = self._round(records, view, answers_N, watch)
             records.append(record)
             yield record
 
-    def _first_view(self, records: Sequence[RoundRecord]) -> PoolView:
+    def _first_view(self, records: Sequence[RoundRecord], watch: Stopwatch) -> PoolView:
         if records:
-            fitted = self.fitter.open(self.ledger.proxy(records[-1]))
-            return fitted.open_view(fitted.classifier, bought_ids(records), bought_labels(records))
+            with watch.stage("score", gpus=self.fitter.gpus):
+                fitted = self.fitter.open(self.ledger.proxy(records[-1]))
+            return _view(fitted, bought_ids(records), bought_labels(records), watch)
         embedded = self.fitter.embedded
-        untrained = Untrained(len(embedded.classes), embedded.standardization)
+        untrained = Timed(Untrained(len(embedded.classes), embedded.standardization), watch)
         return self.fitter.open_view(untrained, bought_ids(records), bought_labels(records))
 
-    def _round(self, records: Sequence[RoundRecord], view: PoolView, answers_N: Ids) -> tuple[PoolView, RoundRecord]:
-        watch = Stopwatch()
+    def _round(
+        self, records: Sequence[RoundRecord], view: PoolView, answers_N: Ids, watch: Stopwatch
+    ) -> tuple[PoolView, RoundRecord]:
         trial, number = self.parts.trial, len(records)
         with watch.stage("select"):
             oracle = Oracle(answers_N, trial.budget, view.labeled_L)
@@ -106,24 +114,28 @@ class Loop:
         labeled_L, labels_L = np.concatenate([view.labeled_L, chosen]), np.concatenate([view.labels_L, answers])
         truth_N = self.fitter.embedded.pool.labels_N
         hearing = Hearing(truth_N[unlabeled_ids(len(truth_N), labeled_L)])
-        with watch.stage("fit"):
+        with watch.stage("fit", gpus=self.fitter.gpus):
             lesson = Lesson(
                 labeled_L, labels_L, self._earlier(records), integer(trial.seed, number, "fit"), hearing.listen
             )
             tensors = self.fitter.fit(lesson)
-        with watch.stage("score"):
+        with watch.stage("score", gpus=self.fitter.gpus):
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
-            view = fitted.open_view(fitted.classifier, labeled_L, labels_L)
+            view = _view(fitted, labeled_L, labels_L, watch)
             uses_validation = self.parts.trainer.uses_validation
             measured = measure(view, fitted, uses_validation) | hearing.metrics()
         record = self.ledger.publish(
-            number, chosen, answers, len(labeled_L), measured, watch.seconds, watch.cpu_seconds, dict(tensors)
+            number, chosen, answers, len(labeled_L), measured, watch.lap(), dict(tensors)
         )
         return view, record
 
     def _earlier(self, records: Sequence[RoundRecord]) -> list[Earlier]:
         return [Earlier(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
+
+
+def _view(fitted: Fitted, labeled_L: Ids, labels_L: Ids, watch: Stopwatch) -> PoolView:
+    return fitted.open_view(Timed(fitted.classifier, watch), labeled_L, labels_L)
 
 
 def measure(view: PoolView, fitted: Fitted, uses_validation: bool) -> dict[str, float]:

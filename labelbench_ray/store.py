@@ -22,6 +22,7 @@ from pydantic import JsonValue, NonNegativeInt, PositiveInt, ValidationError
 
 from labelbench_ray.atomic import locked
 from labelbench_ray.config import digest
+from labelbench_ray.costs import Spent
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen, explain
@@ -52,12 +53,22 @@ class Manifest(Frozen):
     rejects: NonNegativeInt
     seconds: float
     """Wall seconds of the embedding, for the cost table."""
+    cpu_seconds: float = 0.0
+    """Of all workers together; like the next two not known of older stores."""
+    gpu_seconds: float = 0.0
+    bytes_written: NonNegativeInt = 0
+    """Of all shards."""
     shards: tuple[ShardEntry, ...]
 
     @property
     def content(self) -> str:
         """Hash of everything that a trial's numbers depend on."""
         return digest([list(self.classes), self.compute, [[shard.split, shard.sha256] for shard in self.shards]])
+
+    @property
+    def spent(self) -> Spent:
+        """What making the store took."""
+        return Spent(self.seconds, self.cpu_seconds, self.gpu_seconds, self.bytes_written)
 
     def count(self, split: str) -> int:
         """Embedded rows of a split."""

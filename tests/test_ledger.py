@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as draw
 
 from labelbench_ray.config import Trial, digest
+from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger import Entry, Failure, Grid, Header, Ledger, RoundRecord, read_grid, read_history, write_grid
 
@@ -31,8 +32,7 @@ def publish(
         ids % 3,
         4 * (number + 1) if num_labeled is None else num_labeled,
         {"Test Accuracy": 0.1 + number / 3},
-        {"fit": 0.25},
-        1.5,
+        {"fit": Spent(0.25, 1.0, 0.5), "select": Spent(0.0, 0.5)},
         {"bias": np.arange(3.0) + number},
     )
 
@@ -71,7 +71,25 @@ def test_a_record_is_json_with_the_documented_names(folder):
     record = json.loads((folder / "rounds" / "001.json").read_text())
     assert {"round", "chosen", "num_labeled", "metrics", "seconds"} <= set(record)
     assert (record["round"], record["chosen"], record["num_labeled"]) == (1, [4, 5, 6, 7], 8)
-    assert record["seconds"] == {"fit": 0.25}
+    assert record["seconds"] == {"fit": 0.25, "select": 0.0}
+    assert record["cpu"] == {"fit": 1.0, "select": 0.5}
+    assert record["gpu"] == {"fit": 0.5, "select": 0.0}
+    assert record["cpu_seconds"] == 1.5
+    size = sum(path.stat().st_size for path in (folder / "rounds").glob("001.*"))
+    assert 0 <= size - record["bytes_written"] <= 6  # the digits of this number itself
+
+
+def test_a_record_from_before_costs_were_told_by_stage_is_read(folder):
+    new = ("cpu", "gpu", "bytes_written")
+    before = json.loads((folder / "rounds" / "001.json").read_text())
+    rewrite(folder / "rounds" / "001.json", lambda record: {key: record[key] for key in record if key not in new})
+    old = read(folder)[1]
+    assert (old.cpu, old.gpu, old.bytes_written) == ({}, {}, 0)
+    assert (old.seconds, old.cpu_seconds, list(old.chosen)) == (
+        before["seconds"],
+        before["cpu_seconds"],
+        before["chosen"],
+    )
 
 
 def test_the_history_tells_what_is_done(folder):
@@ -94,7 +112,7 @@ def test_more_rounds_go_on_with_the_same_trial(folder):
 def test_a_metric_that_is_not_finite_is_never_recorded(tmp_path, metrics: dict):
     with Ledger.open(tmp_path, HEADER) as ledger:
         with pytest.raises(ValueError, match="Test Loss"):
-            ledger.publish(0, np.arange(4), np.arange(4), 4, metrics, {}, 0.0, {"bias": np.zeros(2)})
+            ledger.publish(0, np.arange(4), np.arange(4), 4, metrics, {}, {"bias": np.zeros(2)})
         assert ledger.records() == []
 
 
@@ -233,7 +251,7 @@ import numpy as np
 from labelbench_ray.ledger import Header, Ledger
 header = Header.model_validate_json(sys.argv[2])
 with Ledger.open(Path(sys.argv[1]), header) as ledger:
-    ledger.publish(0, np.arange(4), np.zeros(4, np.int64), 4, {}, {}, 0.0, {"bias": np.zeros(2)})
+    ledger.publish(0, np.arange(4), np.zeros(4, np.int64), 4, {}, {}, {"bias": np.zeros(2)})
     print("held", flush=True)
     time.sleep(60)
 """

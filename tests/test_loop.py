@@ -40,7 +40,7 @@ def run(
 
 
 def untimed(records: Sequence[RoundRecord]) -> list[dict]:
-    return [record.model_dump(exclude={"seconds", "cpu_seconds"}) for record in records]
+    return [record.model_dump(exclude={"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"}) for record in records]
 
 
 def test_every_round_is_recorded_with_its_labels_metrics_and_seconds(tmp_path):
@@ -50,8 +50,12 @@ def test_every_round_is_recorded_with_its_labels_metrics_and_seconds(tmp_path):
     assert len({row for record in records for row in record.chosen}) == 24
     for record in records:
         assert list(record.labels) == EMBEDDED.pool.labels_N[list(record.chosen)].tolist()
+        assert set(record.seconds) == set(record.cpu) == set(record.gpu)
         assert set(record.seconds) == {"select", "fit", "score", "evaluate"}
-        assert min(*record.seconds.values(), record.cpu_seconds) >= 0
+        assert min(*record.seconds.values(), *record.cpu.values()) >= 0
+        assert record.cpu_seconds == pytest.approx(sum(record.cpu.values()))
+        assert set(record.gpu.values()) == {0.0}
+        assert record.bytes_written > 0
         assert record.metrics["Num Labeled"] == record.num_labeled
         assert record.metrics["Num Validation Labels"] == len(EMBEDDED.validation.labels_N)
         assert {

@@ -175,7 +175,7 @@ def record(folder: Path, trial: Trial, store: str) -> Path:
     with Ledger.open(folder / "runs" / "study.study" / name, header) as ledger:
         for number in range(trial.rounds):
             chosen = np.arange(4) + 4 * number
-            ledger.publish(number, chosen, chosen % 3, 4 * number + 4, {}, {}, 0.0, {"bias": np.zeros(2)})
+            ledger.publish(number, chosen, chosen % 3, 4 * number + 4, {}, {}, {"bias": np.zeros(2)})
     return ledger.directory
 
 

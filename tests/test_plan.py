@@ -44,7 +44,7 @@ def record(folder: Path, trial: Trial, rounds: int, failure: Failure | None = No
     with Ledger.open(directory, header) as ledger:
         for number in range(len(ledger.records()), rounds):
             chosen = np.arange(trial.budget) + trial.budget * number
-            ledger.publish(number, chosen, chosen % 10, trial.budget * (number + 1), {}, {}, 0.0, {"bias": np.zeros(2)})
+            ledger.publish(number, chosen, chosen % 10, trial.budget * (number + 1), {}, {}, {"bias": np.zeros(2)})
         if failure:
             ledger.fail(failure)
     return directory

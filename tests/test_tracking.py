@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from labelbench_ray import parts, tracking
 from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.costs import Spent
 from labelbench_ray.ledger import Failure, Header, Ledger, read_history
 from labelbench_ray.tracking import Mirror, chosen_table, parameters, prepare_sqlite
 
@@ -69,7 +70,9 @@ def record(
         for number in range(len(ledger.records()), trial.rounds if rounds is None else rounds):
             chosen = np.array([10 * number + 7, 10 * number])
             measured = {"Test Accuracy": 0.5 + number / 8, "Pool Accuracy": 0.25} if metrics is None else metrics
-            ledger.publish(number, chosen, chosen % 3, 2 * number + 2, measured, {"fit": 0.5}, 1.0, {"b": np.zeros(2)})
+            ledger.publish(
+                number, chosen, chosen % 3, 2 * number + 2, measured, {"fit": Spent(0.5, 1.0)}, {"b": np.zeros(2)}
+            )
         if failure:
             ledger.fail(failure)
     return directory

@@ -6,6 +6,7 @@ decoded once for all of them, and each of its views travels as a row of its own.
 """
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from labelbench_ray.augmenting import Pair, ViewsJob, augment, embed_pair
+from labelbench_ray.costs import Spent, Stopwatch
 from labelbench_ray.datasets import Source
 from labelbench_ray.embedding import DecodedShard, Job, Made, Work, decode_shard, embed_shard, read_shard
 from labelbench_ray.encoders import Decoded, Device
@@ -79,23 +81,27 @@ def _embedded(decoded: Dataset, actor: type, job: Job | ViewsJob, device: Device
 
 def _made(row: dict[str, Any]) -> Made:
     entry = ShardEntry.model_validate_json(row["entry"])
-    return Made(entry, row["dimensions"], row["compute"], json.loads(row["rejects"]))
+    spent = Spent(cpu=row["cpu"], gpu=row["gpu"])
+    return Made(entry, row["dimensions"], row["compute"], json.loads(row["rejects"]), spent)
 
 
 def _read_and_decode(row: dict[str, Any], job: Job, source: Any) -> dict[str, Any]:  # noqa: ANN401  an object reference
     item: Work = (row["split"], int(row["number"]))
+    start = time.process_time()
     try:
         shard = decode_shard(read_shard(ray.get(source), item, job.shard_rows), job.encoder)
     except DataError as error:
         # A mistake of the user's travels as data: an exception would reach the driver wrapped and without its class.
         return row | {"error": str(error)}
-    return row | _columns(shard) | {"error": "", "decoded": _column(shard.decoded)}
+    cpu = time.process_time() - start
+    return row | _columns(shard) | {"error": "", "decoded": _column(shard.decoded), "cpu": cpu}
 
 
 def _read_and_augment(row: dict[str, Any], job: ViewsJob, source: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
     item: Work = (row["split"], int(row["number"]))
     views = [int(view) for view in row["views"]]
     row = {"split": item[0], "number": item[1]}
+    start = time.process_time()
     try:
         shard = decode_shard(read_shard(ray.get(source), item, job.store.shard_rows), job.store.encoder)
     except DataError as error:
@@ -104,7 +110,9 @@ def _read_and_augment(row: dict[str, Any], job: ViewsJob, source: Any) -> Iterat
     for view in views:
         pair = augment(shard, job.augmentation, view)
         columns = {"weak": _column(pair.weak.decoded), "strong": _column(pair.strong.decoded)}
-        yield row | _columns(shard) | columns | {"error": "", "view": view}
+        # The decoding counts for the first view of a shard.
+        cpu, start = time.process_time() - start, time.process_time()
+        yield row | _columns(shard) | columns | {"error": "", "view": view, "cpu": cpu}
 
 
 def _columns(shard: DecodedShard) -> dict[str, Any]:
@@ -120,9 +128,12 @@ def _shard(row: dict[str, Any], column: str) -> DecodedShard:
     return DecodedShard(row_ids, labels_B, row[column], json.loads(row["rejects"]))
 
 
-def _told(made: Made) -> dict[str, Any]:
+def _told(made: Made, row: dict[str, Any], watch: Stopwatch) -> dict[str, Any]:
+    spent = watch.lap()["embed"]
     return {
         "error": "",
+        "cpu": row["cpu"] + spent.cpu,
+        "gpu": spent.gpu,
         "entry": made.entry.model_dump_json(),
         "dimensions": made.dimensions,
         "compute": made.compute,
@@ -135,16 +146,19 @@ class EmbedActor:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._network = job.encoder.load(job.device)
+        self._watch = Stopwatch()
+        with self._watch.stage("embed", gpus=job.device == "cuda"):
+            self._network = job.encoder.load(job.device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         if row["error"]:
             return {"error": row["error"]}
         try:
-            made = embed_shard(_shard(row, "decoded"), self._network, self._job, (row["split"], int(row["number"])))
+            with self._watch.stage("embed", gpus=self._job.device == "cuda"):
+                made = embed_shard(_shard(row, "decoded"), self._network, self._job, (row["split"], int(row["number"])))
         except DataError as error:
             return {"error": str(error)}
-        return _told(made)
+        return _told(made, row, self._watch)
 
 
 class EmbedPairActor:
@@ -152,14 +166,17 @@ class EmbedPairActor:
 
     def __init__(self, job: ViewsJob) -> None:
         self._job = job
-        self._network = job.store.encoder.load(job.store.device)
+        self._watch = Stopwatch()
+        with self._watch.stage("embed", gpus=job.store.device == "cuda"):
+            self._network = job.store.encoder.load(job.store.device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         if row["error"]:
             return {"error": row["error"]}
         pair, view = Pair(_shard(row, "weak"), _shard(row, "strong")), int(row["view"])
         try:
-            made = embed_pair(pair, self._network, self._job.view(view), (row["split"], int(row["number"])))
+            with self._watch.stage("embed", gpus=self._job.store.device == "cuda"):
+                made = embed_pair(pair, self._network, self._job.view(view), (row["split"], int(row["number"])))
         except DataError as error:
             return {"error": str(error)}
-        return _told(made) | {"view": view}
+        return _told(made, row, self._watch) | {"view": view}

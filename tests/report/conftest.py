@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from labelbench_ray.config import Trial, digest, vary
+from labelbench_ray.costs import Spent
 from labelbench_ray.ledger import Entry, Failure, Grid, Header, Ledger, write_grid
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=5, budget=10)
@@ -31,6 +32,7 @@ class Experiment:
         extra: dict[str, float] | None = None,
         first: int | None = None,
         store: str = "store",
+        spent: dict[str, Spent] | None = None,
         **fields: object,
     ) -> Path:
         """A trial with these test accuracies round by round; more rounds asked for than given: unfinished or failed."""
@@ -48,8 +50,7 @@ class Experiment:
                     np.zeros(trial.budget, np.int64),
                     (number + 1) * trial.budget,
                     {"Test Accuracy": accuracy, "Pool Accuracy": accuracy - 0.01} | (extra or {}),
-                    {"fit": 1.0, "score": 0.5},
-                    1.25,
+                    {"fit": Spent(1.0, 0.75), "score": Spent(0.5, 0.5)} if spent is None else spent,
                     {"weight": np.zeros(1, np.float32)},
                 )
             if error:

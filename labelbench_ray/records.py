@@ -1,0 +1,64 @@
+"""What the ledger's files say, as checked values: a trial, a round, a failure, a grid."""
+
+from pydantic import FiniteFloat, NonNegativeInt
+
+from labelbench_ray.config import Trial
+from labelbench_ray.plugins import Frozen
+
+FORMAT = 1
+
+
+class Header(Frozen):
+    """`trial.json`: what a trial is, and what its numbers were computed from."""
+
+    format: int = FORMAT
+    fingerprint: str
+    trial: Trial
+    store: str
+    """Content hash of the embedding store."""
+    compute: str
+    """Compute path of the embeddings: engine, dtype, device."""
+    versions: dict[str, str]
+
+
+class RoundRecord(Frozen):
+    """One finished round: `chosen` and `labels` are aligned, metrics are finite or absent."""
+
+    fingerprint: str
+    round: NonNegativeInt
+    chosen: tuple[NonNegativeInt, ...]
+    labels: tuple[NonNegativeInt, ...]
+    num_labeled: NonNegativeInt
+    metrics: dict[str, FiniteFloat]
+    seconds: dict[str, FiniteFloat]
+    """Wall seconds by stage."""
+    cpu_seconds: FiniteFloat
+    cpu: dict[str, FiniteFloat] = {}
+    """CPU seconds by stage; like `gpu` and `bytes_written` not known of older records."""
+    gpu: dict[str, FiniteFloat] = {}
+    """GPU seconds by stage."""
+    bytes_written: NonNegativeInt = 0
+    """Of the round's two files, but for the digits of this number."""
+    proxy: str
+    """SHA-256 of the round's safetensors file."""
+
+
+class Failure(Frozen):
+    """Why an attempt ended."""
+
+    error: str
+    traceback: str
+
+
+class Entry(Frozen):
+    """A trial of a grid and the name of its folder."""
+
+    fingerprint: str
+    trial: Trial
+
+
+class Grid(Frozen):
+    """`experiment.json`: the trials of an experiment as last run."""
+
+    experiment: str
+    entries: tuple[Entry, ...]
