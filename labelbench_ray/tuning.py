@@ -45,11 +45,14 @@ class FullFitter:
         """Views of the store's embeddings, before the first fit."""
         return in_process(self.embedded)
 
+    @property
+    def gpus(self) -> float:
+        """GPUs that a fit and an opening hold."""
+        return float(self.machine.size if self.machine.device.startswith("cuda") else 0)
+
     def fit(self, lesson: Lesson) -> Tensors:
         network = self._network(lesson)
-        self.trainer.descend(
-            network, self._material(lesson), lesson.seed, self.machine, self.checkpoints(lesson)
-        )
+        self.trainer.descend(network, self._material(lesson), lesson.seed, self.machine, self.checkpoints(lesson))
         return tensors(self.model.finished(network.cpu()))
 
     def open(self, trained: Tensors) -> Fitted:
@@ -74,9 +77,7 @@ class FullFitter:
         return self.model.network(self._context(lesson)).to(self.machine.device)
 
     def _context(self, lesson: Lesson) -> HeadContext:
-        return HeadContext(
-            self.encoder, self.embedded.classes, self.encoder.dimensions(), lesson.seed, lesson.proxy
-        )
+        return HeadContext(self.encoder, self.embedded.classes, self.encoder.dimensions(), lesson.seed, lesson.proxy)
 
     def _material(self, lesson: Lesson) -> Material:
         pool, model, classes = self.images.pool, self.model, self.embedded.classes

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from labelbench_ray import plugins
 from labelbench_ray.encoders import Encoder
@@ -35,6 +36,9 @@ class HeadLayer:
 
 class Head(plugins.Plugin, ABC):
     """First weights of the last layer; its fields are its settings."""
+
+    normalizes: ClassVar[bool] = False
+    """Its layers see features of length 1."""
 
     def check(self, encoder: Encoder, classes: tuple[str, ...] | None, proxy: Proxy | None) -> None:
         """Raise `ConfigError` for parts that do not go together; called when a plan is made, reads no weights.

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BeforeValidator
@@ -24,6 +24,7 @@ def _read(given: Any) -> str | tuple[str, ...]:  # noqa: ANN401
 class ZeroShot(Head):
     """Weights exp(logit_scale) * mean text embedding of a class over prompt templates, on features of length 1."""
 
+    normalizes: ClassVar[bool] = True
     templates: Annotated[str | tuple[str, ...], BeforeValidator(_read)] = _templates.OPENAI_IMAGENET
     """openai_imagenet (80), simple (1), fmow (16), iwildcam (2), a list, or the path of a text file, one a line."""
     class_names: tuple[str, ...] | None = None
@@ -42,7 +43,7 @@ class ZeroShot(Head):
         assert isinstance(context.encoder, OpenClip)
         prompts = [partial(_templates.filled, template) for template in self._templates()]
         weight_DK = context.encoder.zero_shot_weights(self._names(context.classes), prompts)
-        return HeadLayer(weight_DK, np.zeros(weight_DK.shape[1], np.float32), normalize=True)
+        return HeadLayer(weight_DK, np.zeros(weight_DK.shape[1], np.float32), normalize=self.normalizes)
 
     def _names(self, classes: tuple[str, ...]) -> tuple[str, ...]:
         names = self.class_names if self.class_names is not None else tuple(each.replace("_", " ") for each in classes)

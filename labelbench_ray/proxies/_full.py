@@ -1,13 +1,15 @@
 """What full models share: the encoder's own network under a head, trained on images."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import model_validator
+import numpy as np
+from pydantic import PositiveInt, model_validator
 
-from labelbench_ray import heads, plugins
+from labelbench_ray import augmentations, heads, plugins
+from labelbench_ray.augmentations import Augmentation
 from labelbench_ray.encoders import Encoder, trainable
-from labelbench_ray.heads import Head, HeadContext
+from labelbench_ray.heads import Head, HeadContext, HeadLayer
 from labelbench_ray.plugins import Part
 from labelbench_ray.proxies import Proxy
 
@@ -21,9 +23,20 @@ class FullProxy(Proxy, ABC):
     trains_encoder: ClassVar[bool] = True
     head: Part = Part(name="random")
     """Where the last layer starts."""
+    augmentation: Part = Part(name="images")
+    """Of the images that are trained on, drawn anew in each epoch."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of matrix products in training (mixed precision); bfloat16 on GPUs that have it."""
+    validation_rows: PositiveInt | None = 1000
+    """How many validation images steer early stopping, a sample that is the same for every fit; None means all."""
 
     def made_of(self) -> dict[str, plugins.Plugin]:
-        return {"head": self._head()}
+        return {"head": self._head(), "augmentation": self.made_augmentation}
+
+    @property
+    def made_augmentation(self) -> Augmentation:
+        """The augmentation, built."""
+        return plugins.build(Augmentation, augmentations.PACKAGE, self.augmentation)
 
     def check(self, encoder: Encoder, classes: tuple[str, ...] | None, proxy: Proxy | None) -> None:
         """Raise `ConfigError` for parts that do not go together; the arguments are those of `Head.check`."""
@@ -38,10 +51,19 @@ class FullProxy(Proxy, ABC):
         """The trained network with a plain backbone, as `tuned` and the ledger take it; may be the same one."""
         return network
 
+    def plain(self, encoder: Encoder, num_classes: int) -> "FullNetwork":
+        """A network of the shape of a finished one, for its tensors."""
+        # Imported here: a plan does without the network.
+        from labelbench_ray.proxies._network import FullNetwork
+
+        shape = (encoder.dimensions(), num_classes)
+        layer = HeadLayer(np.zeros(shape, np.float32), np.zeros(num_classes, np.float32), self._head().normalizes)
+        return FullNetwork(trainable(encoder).network(), layer, frozen_statistics=True)
+
     def _head(self) -> Head:
         return plugins.build(Head, heads.PACKAGE, self.head)
 
     @model_validator(mode="after")
-    def _refuse_a_head_that_cannot_be_made(self) -> Self:
-        self._head()
+    def _refuse_parts_that_cannot_be_made(self) -> Self:
+        self.made_of()
         return self
