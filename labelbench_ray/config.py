@@ -15,13 +15,25 @@ from pydantic import JsonValue, NonNegativeInt, PositiveInt, ValidationError
 from labelbench_ray.errors import ConfigError, unknown
 from labelbench_ray.plugins import Frozen, Part, explain
 
-__all__ = ["Part", "Trial", "digest", "grid", "tiny", "vary"]
+__all__ = ["FineTune", "Part", "Trial", "digest", "grid", "tiny", "vary"]
 
 Axis = Iterable[Any]
 
 TINY_ROUNDS: Final = 2
 TINY_BUDGET: Final = 25
 TINY_ROWS: Final = 300
+
+
+class FineTune(Frozen):
+    """The full model that is trained on what a trial has bought.
+
+    `budgets` are numbers of labels, the first ones bought; none means all of them. `model` is a proxy that trains the
+    encoder, `trainer` one by gradient descent; their settings for a large network are not those for a light proxy.
+    """
+
+    model: Part = Part(name="full_model")
+    trainer: Part = Part.of("supervised", epochs=10, batch_size=32, learning_rate=3e-4, gradient_clip=1.0, mixup=0.0)
+    budgets: tuple[PositiveInt, ...] = ()
 
 
 class Trial(Frozen):
@@ -42,6 +54,8 @@ class Trial(Frozen):
     trainer: Part = Part(name="supervised")
     corrupter: Part = Part(name="clean")
     first_batch: Part = Part(name="random")
+    finetune: FineTune | None = None
+    """For `labelbench finetune`; says nothing of how labels are chosen, so it is no part of the fingerprint."""
 
 
 def grid(base: Trial, **axes: Axis) -> list[Trial]:
@@ -78,6 +92,7 @@ def tiny(trials: Iterable[Trial]) -> list[Trial]:
             rounds=min(trial.rounds, TINY_ROUNDS),
             budget=min(trial.budget, TINY_BUDGET),
             dataset=Part(name=trial.dataset.name, settings=trial.dataset.settings | {"max_rows": _few(trial.dataset)}),
+            finetune=None if trial.finetune is None else trial.finetune.model_copy(update={"budgets": ()}),
         )
         for trial in trials
     )

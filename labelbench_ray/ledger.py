@@ -10,28 +10,25 @@ A trial is done when its records say so. Records are published by rename, carry 
 when they are cut short, repeated, over budget or of another trial; nothing is ever mixed in.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from labelbench_ray.atomic import locked, publish
-from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent, total
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.plugins import Frozen, explain
 from labelbench_ray.records import Entry, Failure, Grid, Header, RoundRecord
+from labelbench_ray.sealing import parsed, read_json, sealed, unsealed
 
 __all__ = [
     "Entry",
@@ -48,8 +45,6 @@ __all__ = [
     "write_failure",
     "write_grid",
 ]
-
-Value = TypeVar("Value", bound=Frozen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +131,9 @@ class Ledger:
             gpu={stage: each.gpu for stage, each in spent.items()},
             proxy=sha256(data).hexdigest(),
         )
-        record = record.model_copy(update={"bytes_written": len(data) + len(_encoded(record))})
+        record = record.model_copy(update={"bytes_written": len(data) + len(sealed(record))})
         publish(_proxy_path(self.directory, number), data)
-        publish(_record_path(self.directory, number), _encoded(record))
+        publish(_record_path(self.directory, number), sealed(record))
         return record
 
     def fail(self, failure: Failure) -> None:
@@ -154,14 +149,14 @@ def write_failure(directory: Path, failure: Failure) -> None:
 
 def read_header(path: Path) -> Header:
     """A checked `trial.json`; `LedgerError` names the file and what is wrong."""
-    return _parse(Header, path, _json(path))
+    return parsed(Header, path, read_json(path))
 
 
 def read_history(directory: Path) -> History:
     """Everything about one trial, checked."""
     header = read_header(directory / "trial.json")
     path = directory / "failure.json"
-    failure = _parse(Failure, path, _json(path)) if path.exists() else None
+    failure = parsed(Failure, path, read_json(path)) if path.exists() else None
     return History(header, tuple(read_records(directory, header)), failure)
 
 
@@ -181,21 +176,11 @@ def read_records(directory: Path, header: Header) -> list[RoundRecord]:
         path = _record_path(directory, number)
         if number != expected:
             raise LedgerError(f"{path}: round {expected} is missing before it; delete the rounds after the gap")
-        record = _read_record(path)
+        record = unsealed(RoundRecord, path)
         _check_record(path, record, number, chosen, header)
         chosen.update(record.chosen)
         records.append(record)
     return records
-
-
-def _read_record(path: Path) -> RoundRecord:
-    content = _json(path)
-    checksum = content.pop("checksum", None)
-    if checksum != digest(content):
-        raise LedgerError(
-            f"{path}: its checksum does not match its content; delete it and the rounds after it to run them again"
-        )
-    return _parse(RoundRecord, path, content)
 
 
 def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int], header: Header) -> None:
@@ -223,34 +208,6 @@ def _check_same(path: Path, found: Header, asked: Header) -> None:
             )
 
 
-def _parse(kind: type[Value], path: Path, content: dict[str, JsonValue]) -> Value:
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        raise LedgerError(f"{path}: {explain(error)}") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-        digest(content)  # refuses NaN and infinities
-    except FileNotFoundError as error:
-        raise LedgerError(f"{path}: there is no such file; is this a trial's folder?") from error
-    except ValueError as error:
-        raise LedgerError(
-            f"{path}: is no JSON ({error}); it was cut short or altered; delete it and the rounds after it "
-            "to run them again"
-        ) from error
-    if not isinstance(content, dict):
-        raise LedgerError(f"{path}: holds a {type(content).__name__}, not an object; delete it to run the round again")
-    return content
-
-
-def _encoded(record: RoundRecord) -> bytes:
-    content = record.model_dump(mode="json")
-    return json.dumps(content | {"checksum": digest(content)}).encode()
-
-
 def _record_path(directory: Path, number: int) -> Path:
     return directory / "rounds" / f"{number:03d}.json"
 
@@ -267,4 +224,4 @@ def write_grid(folder: Path, grid: Grid) -> None:
 
 def read_grid(folder: Path) -> Grid:
     """A checked `experiment.json`."""
-    return _parse(Grid, folder / "experiment.json", _json(folder / "experiment.json"))
+    return parsed(Grid, folder / "experiment.json", read_json(folder / "experiment.json"))

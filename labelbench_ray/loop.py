@@ -125,9 +125,7 @@ class Loop:
             view = _view(fitted, labeled_L, labels_L, watch)
             uses_validation = self.parts.trainer.uses_validation
             measured = measure(view, fitted, uses_validation) | hearing.metrics()
-        record = self.ledger.publish(
-            number, chosen, answers, len(labeled_L), measured, watch.lap(), dict(tensors)
-        )
+        record = self.ledger.publish(number, chosen, answers, len(labeled_L), measured, watch.lap(), dict(tensors))
         return view, record
 
     def _earlier(self, records: Sequence[RoundRecord]) -> list[Earlier]:

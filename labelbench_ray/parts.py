@@ -8,11 +8,34 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from labelbench_ray import corrupters, datasets, encoders, plugins, proxies, strategies, trainers
-from labelbench_ray.config import Trial, digest
+from labelbench_ray.config import FineTune, Trial, digest
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.proxies._full import FullProxy
 
 FITTING = {"image": "images", "text": "words"}
 """An augmentation for each kind of payload, to name in an error."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The plug-ins of a fine-tune."""
+
+    recipe: FineTune
+    model: FullProxy
+    trainer: trainers.Trainer
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names its results below the trial's: 16 hexadecimal digits. More budgets are more results of the same one."""
+        return digest(
+            {
+                "model": plugins.recipe(self.recipe.model.name, self.model),
+                "trainer": plugins.recipe(self.recipe.trainer.name, self.trainer),
+            }
+        )
+
+    def __str__(self) -> str:
+        return f"{self.recipe.model}, {self.recipe.trainer}"
 
 
 @dataclass(frozen=True)
@@ -27,6 +50,7 @@ class Parts:
     proxy: proxies.Proxy
     trainer: trainers.Trainer
     corrupter: corrupters.Corrupter
+    tuning: Tuning | None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -71,6 +95,7 @@ def build(trial: Trial) -> Parts:
         proxy=plugins.build(proxies.Proxy, proxies.PACKAGE, trial.proxy),
         trainer=plugins.build(trainers.Trainer, trainers.PACKAGE, trial.trainer),
         corrupter=plugins.build(corrupters.Corrupter, corrupters.PACKAGE, trial.corrupter),
+        tuning=None if trial.finetune is None else _tuning(trial.finetune),
     )
     if not parts.first_batch.cold_start:
         raise ConfigError(
@@ -84,8 +109,30 @@ def build(trial: Trial) -> Parts:
             "choose an encoder that fits (`labelbench list encoders`)"
         )
     parts.trainer.check(parts.proxy)
-    _check_views(parts)
+    if not parts.proxy.trains_encoder:
+        _check_views(parts)
+    check_full(parts, None)
     return parts
+
+
+def check_full(parts: Parts, classes: tuple[str, ...] | None) -> None:
+    """Refuse full models that the encoder or the classes do not allow; None: the classes are not known yet."""
+    light = None if parts.proxy.trains_encoder else parts.proxy
+    if isinstance(parts.proxy, FullProxy):
+        parts.proxy.check(parts.encoder, classes, None)
+    if parts.tuning is not None:
+        parts.tuning.model.check(parts.encoder, classes, light)
+
+
+def _tuning(recipe: FineTune) -> Tuning:
+    model = plugins.build(proxies.Proxy, proxies.PACKAGE, recipe.model)
+    if not isinstance(model, FullProxy):
+        raise ConfigError(
+            f"finetune: {recipe.model} is a light proxy, which trains no encoder; use the model 'full_model' or 'lora'"
+        )
+    trainer = plugins.build(trainers.Trainer, trainers.PACKAGE, recipe.trainer)
+    trainer.check(model)
+    return Tuning(recipe, model, trainer)
 
 
 def _check_views(parts: Parts) -> None:

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from labelbench_ray import report
 from labelbench_ray.cluster.embed import embed
+from labelbench_ray.cluster.jobs import Job, selection_job
 from labelbench_ray.cluster.session import connected
-from labelbench_ray.cluster.sweep import Job, job, sweep
+from labelbench_ray.cluster.sweep import sweep
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger import Entry, Failure, Grid, write_failure, write_grid
 from labelbench_ray.plan import Plan
@@ -154,7 +155,7 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     """Embed, then sweep; returns how many trials failed or did not finish."""
     stores = make_stores(plan, environment, console)
     jobs = [
-        job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
+        selection_job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
         for trial in plan.missing
     ]
     if not jobs:

@@ -7,43 +7,21 @@ is recorded and reported while the others go on.
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import ray
-from numpy.typing import NDArray
 from ray import tune
 from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
-from ray.util import get_current_placement_group
 
-from labelbench_ray import parts
-from labelbench_ray.cluster.scorers import Scorers
-from labelbench_ray.config import Trial
+from labelbench_ray.cluster.jobs import Job
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.fitting import LightFitter, OpenView, in_process
-from labelbench_ray.ledger import Failure, Header, Ledger
-from labelbench_ray.loop import Loop
-from labelbench_ray.store import Embedded, EmbeddingStore
-from labelbench_ray.versions import versions
+from labelbench_ray.ledger import Failure
 
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is taken up again within one sweep."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One trial to run, as it travels to a worker."""
-
-    trial: Trial
-    directory: Path
-    store: Path
-    scorers: int
 
 
 class Listener(Protocol):
@@ -57,14 +35,6 @@ class Listener(Protocol):
 
     def on_failed(self, job: Job, failure: Failure) -> None:
         """The trial ended with an error; the others go on."""
-
-
-def job(built: parts.Parts, folder: Path, environment: Environment, pool_rows: int) -> Job:
-    """The job of a trial; scorers are used when its pool is large."""
-    scorers = environment.scorers if pool_rows >= environment.scorer_rows else 0
-    return Job(
-        built.trial, (folder / built.fingerprint).resolve(), (environment.store / built.embedding).resolve(), scorers
-    )
 
 
 def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener: Listener) -> None:
@@ -105,63 +75,15 @@ def _check_fits(bundles: Sequence[dict[str, int | float]]) -> None:
 
 
 def run_job(config: dict[str, Any]) -> None:
-    """What a worker does: fold the trial's missing rounds, and report every one."""
+    """What a worker does: the job's missing steps; every one is reported."""
     job: Job = config["job"]
     try:
-        for rounds in _rounds(job):
+        for rounds in job.steps():
             tune.report({"rounds": rounds})
         tune.report({"finished": True})
     except Exception as error:
         # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
         tune.report({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
-
-
-def _rounds(job: Job) -> Iterator[int]:
-    embedded = _embedded(job.store)
-    built = parts.build(job.trial)
-    manifest = EmbeddingStore.open(job.store).manifest
-    header = Header(
-        fingerprint=built.fingerprint,
-        trial=job.trial,
-        store=manifest.content,
-        compute=manifest.compute,
-        versions=versions(),
-    )
-    with Ledger.open(job.directory, header) as ledger, _recorded(ledger), _view(job, embedded) as open_view:
-        fitter = LightFitter(built, embedded, _pairs(job.store, built), open_view)
-        for record in Loop(built, ledger, fitter).rounds():
-            yield record.round + 1
-
-
-@contextmanager
-def _recorded(ledger: Ledger) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        ledger.fail(Failure(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc()))
-        raise
-
-
-@contextmanager
-def _view(job: Job, embedded: Embedded) -> Iterator[OpenView]:
-    if not job.scorers:
-        yield in_process(embedded)
-        return
-    scorers = Scorers(EmbeddingStore.open(job.store), job.scorers, get_current_placement_group())
-    try:
-        yield scorers
-    finally:
-        scorers.close()
-
-
-def _pairs(store: Path, built: parts.Parts) -> tuple[NDArray[np.float16], ...]:
-    wanted = built.trainer.wanted_views()
-    return EmbeddingStore.open(store).views(wanted.digest, wanted.count).pairs if wanted else ()
-
-
-@cache
-def _embedded(store: Path) -> Embedded:
-    return EmbeddingStore.open(store).arrays()
 
 
 class _Relay(Callback):

@@ -42,9 +42,7 @@ class ImageInputs:
         return torch.from_numpy(np.stack(images)).to(self.device)
 
 
-def validation_loss(
-    images_NHWC: NDArray[np.uint8], labels_N: Ids, machine: Machine
-) -> Callable[[nn.Module], float]:
+def validation_loss(images_NHWC: NDArray[np.uint8], labels_N: Ids, machine: Machine) -> Callable[[nn.Module], float]:
     """The mean cross-entropy of a module on images as they are."""
 
     def loss(module: nn.Module) -> float:

@@ -1,0 +1,218 @@
+"""What a worker does for a trial: fold the rounds that are missing, or fine-tune on what it bought."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from ray.util import get_current_placement_group
+
+from labelbench_ray import parts
+from labelbench_ray.atomic import locked
+from labelbench_ray.cluster.scorers import Scorers
+from labelbench_ray.config import Trial, digest
+from labelbench_ray.encoders import trainable
+from labelbench_ray.environment import Environment
+from labelbench_ray.errors import LedgerError
+from labelbench_ray.finetune import FineTuning
+from labelbench_ray.fitting import Fitter, Lesson, LightFitter, OpenView, in_process
+from labelbench_ray.images import decoded_images
+from labelbench_ray.ledger import Failure, Header, Ledger, read_header, write_failure
+from labelbench_ray.loop import Loop
+from labelbench_ray.parts import Parts
+from labelbench_ray.points import FOLDER, PointHeader, Points
+from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.store import Embedded, EmbeddingStore
+from labelbench_ray.trainers import Trainer
+from labelbench_ray.trainers._checkpoints import FileCheckpoints
+from labelbench_ray.trainers._descent import Descent
+from labelbench_ray.trainers._machine import Machine
+from labelbench_ray.tuning import FullFitter
+from labelbench_ray.versions import versions
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class Job(Protocol):
+    """Something to do for a trial, as it travels to a worker."""
+
+    @property
+    def trial(self) -> Trial:
+        """The trial."""
+        ...
+
+    @property
+    def directory(self) -> Path:
+        """Where its records lie."""
+        ...
+
+    @property
+    def scorers(self) -> int:
+        """Scorer actors that it starts."""
+        ...
+
+    def steps(self) -> Iterator[int]:
+        """Do what is missing; after each step, how many are done in all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job finds what it reads."""
+
+    store: Path
+    data_root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionJob:
+    """The rounds of a trial."""
+
+    trial: Trial
+    directory: Path
+    place: Place
+    scorers: int
+
+    def steps(self) -> Iterator[int]:
+        """Fold the missing rounds; a failure is recorded in the ledger before it is raised."""
+        built, store = parts.build(self.trial), EmbeddingStore.open(self.place.store)
+        manifest = store.manifest
+        header = Header(
+            fingerprint=built.fingerprint,
+            trial=self.trial,
+            store=manifest.content,
+            compute=manifest.compute,
+            versions=versions(),
+        )
+        with Ledger.open(self.directory, header) as ledger, _recorded(self.directory), self._view() as open_view:
+            fitter = self._fitter(built, open_view)
+            for record in Loop(built, ledger, fitter).rounds():
+                (self.directory / CHECKPOINT).unlink(missing_ok=True)
+                yield record.round + 1
+
+    def _fitter(self, built: Parts, open_view: OpenView) -> Fitter:
+        if isinstance(built.proxy, FullProxy):
+            return full_fitter(built, built.proxy, built.trainer, self.place, self.directory)
+        return light_fitter(built, self.place, open_view)
+
+    @contextmanager
+    def _view(self) -> Iterator[OpenView]:
+        if not self.scorers:
+            yield in_process(_embedded(self.place.store))
+            return
+        scorers = Scorers(EmbeddingStore.open(self.place.store), self.scorers, get_current_placement_group())
+        try:
+            yield scorers
+        finally:
+            scorers.close()
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuneJob:
+    """The fine-tune of a trial, at each of its budgets."""
+
+    trial: Trial
+    directory: Path
+    place: Place
+    scorers: int = 0
+
+    def steps(self) -> Iterator[int]:
+        """Fit at the budgets that are missing; a failure is recorded beside the points before it is raised."""
+        built, content = parts.build(self.trial), EmbeddingStore.open(self.place.store).manifest.content
+        assert built.tuning is not None
+        folder = self.directory.parent.parent
+        with locked(folder / "lock"), _recorded(self.directory):
+            header = read_header(folder / "trial.json")
+            if header.store != content:
+                raise LedgerError(
+                    f"{folder}: was made from another store ({header.store}, here {content}); use the --store that it "
+                    "was run with"
+                )
+            points = Points.open(
+                folder,
+                PointHeader(
+                    fingerprint=built.tuning.fingerprint,
+                    trial=built.fingerprint,
+                    recipe=built.tuning.recipe,
+                    store=content,
+                ),
+            )
+            light = None
+            if not built.proxy.trains_encoder:
+                light = light_fitter(built, self.place, in_process(_embedded(self.place.store)))
+            full = full_fitter(built, built.tuning.model, built.tuning.trainer, self.place, self.directory)
+            tuning = FineTuning(built, built.tuning, Ledger(folder, header), points, full, light)
+            for done, _ in enumerate(tuning.run(), start=1):
+                (self.directory / CHECKPOINT).unlink(missing_ok=True)
+                yield done
+
+
+def selection_job(built: Parts, folder: Path, environment: Environment, pool_rows: int) -> SelectionJob:
+    """The job of a trial; scorers are used when its pool is large."""
+    scorers = environment.scorers if pool_rows >= environment.scorer_rows else 0
+    directory = (folder / built.fingerprint).resolve()
+    return SelectionJob(built.trial, directory, _place(built, environment), scorers)
+
+
+def finetune_job(built: Parts, folder: Path, environment: Environment) -> FineTuneJob:
+    """The job of a trial's fine-tune."""
+    assert built.tuning is not None
+    directory = (folder / built.fingerprint / FOLDER / built.tuning.fingerprint).resolve()
+    return FineTuneJob(built.trial, directory, _place(built, environment))
+
+
+def light_fitter(built: Parts, place: Place, open_view: OpenView) -> LightFitter:
+    """Fits the trial's light proxy."""
+    return LightFitter(built, _embedded(place.store), _pairs(built, place.store), open_view)
+
+
+def full_fitter(built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path) -> FullFitter:
+    """Fits a full model on this worker's device, with checkpoints in the job's directory."""
+    store, encoder = EmbeddingStore.open(place.store), trainable(built.encoder)
+    images = decoded_images(store, built.dataset.open(place.data_root), encoder)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    machine = Machine(device=device, precision=model.precision)
+    identity = [built.fingerprint, directory.name, store.manifest.content]
+    return FullFitter(
+        model,
+        cast(Descent, trainer),
+        encoder,
+        _embedded(place.store),
+        images,
+        machine,
+        partial(_checkpoints, directory / CHECKPOINT, identity),
+    )
+
+
+def _checkpoints(path: Path, identity: list[str], lesson: Lesson) -> FileCheckpoints:
+    rows = digest([*lesson.labeled_L.tolist(), *lesson.labels_L.tolist()])
+    return FileCheckpoints(path, digest([*identity, rows, str(lesson.seed)]))
+
+
+def _place(built: Parts, environment: Environment) -> Place:
+    return Place((environment.store / built.embedding).resolve(), environment.data_root)
+
+
+@contextmanager
+def _recorded(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        write_failure(directory, Failure(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc()))
+        raise
+
+
+def _pairs(built: Parts, store: Path) -> tuple[NDArray[np.float16], ...]:
+    wanted = built.trainer.wanted_views()
+    return EmbeddingStore.open(store).views(wanted.digest, wanted.count).pairs if wanted else ()
+
+
+@cache
+def _embedded(store: Path) -> Embedded:
+    return EmbeddingStore.open(store).arrays()

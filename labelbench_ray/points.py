@@ -1,0 +1,143 @@
+"""The ledger of fine-tunes: one checked record a budget, below the trial whose labels were used.
+
+<trial's folder>/finetune/<fingerprint>/finetune.json    which model and trainer
+                                       /000500.json      what the model trained on the first 500 labels reached
+                                       /000500.safetensors  its tensors
+                                       /failure.json     why the last attempt ended, if it failed
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
+from safetensors.numpy import save as save_tensors
+
+from labelbench_ray.atomic import publish
+from labelbench_ray.config import FineTune, digest
+from labelbench_ray.costs import Spent, total
+from labelbench_ray.errors import LedgerError
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.sealing import parsed, read_json, sealed, unsealed
+
+FOLDER = "finetune"
+
+
+class PointHeader(Frozen):
+    """`finetune.json`: what is fitted."""
+
+    fingerprint: str
+    trial: str
+    """Fingerprint of the trial."""
+    recipe: FineTune
+    store: str
+    """Content hash of the embedding store whose rows were used."""
+
+
+class Point(Frozen):
+    """A full model trained on the first `num_labeled` labels of a trial."""
+
+    fingerprint: str
+    trial: str
+    num_labeled: PositiveInt
+    chosen: str
+    """Hash of the ids and labels that it was trained on."""
+    metrics: dict[str, FiniteFloat]
+    seconds: dict[str, FiniteFloat]
+    """Wall seconds by stage; likewise CPU and GPU seconds."""
+    cpu: dict[str, FiniteFloat]
+    gpu: dict[str, FiniteFloat]
+    bytes_written: NonNegativeInt
+    model: str
+    """SHA-256 of the tensors' file."""
+
+    @property
+    def spent(self) -> Spent:
+        """What the point took."""
+        return total(Spent(self.seconds[stage], self.cpu[stage], self.gpu[stage]) for stage in self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The folder of one fine-tune; the writer holds the lock of the trial's folder."""
+
+    directory: Path
+    header: PointHeader
+
+    @classmethod
+    def open(cls, trial: Path, header: PointHeader) -> "Points":
+        """Make the folder, or check that it belongs to this fine-tune.
+
+        Raises:
+            LedgerError: its points were made from another store.
+        """
+        directory = trial / FOLDER / header.fingerprint
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / "finetune.json"
+        if path.exists() and (found := parsed(PointHeader, path, read_json(path))).store != header.store:
+            raise LedgerError(
+                f"{path}: store is {found.store!r}, this run's is {header.store!r}; delete {directory} to fine-tune "
+                "again"
+            )
+        publish(path, header.model_dump_json(indent=1).encode())
+        (directory / "failure.json").unlink(missing_ok=True)
+        return cls(directory, header)
+
+    def publish(
+        self,
+        num_labeled: int,
+        chosen: str,
+        metrics: Mapping[str, float],
+        spent: Mapping[str, Spent],
+        tensors: Mapping[str, NDArray[Any]],
+    ) -> Point:
+        """Write a point: the tensors first, then the record, which makes it count."""
+        data = save_tensors(dict(tensors))
+        point = Point(
+            fingerprint=self.header.fingerprint,
+            trial=self.header.trial,
+            num_labeled=num_labeled,
+            chosen=chosen,
+            metrics=dict(metrics),
+            seconds={stage: each.wall for stage, each in spent.items()},
+            cpu={stage: each.cpu for stage, each in spent.items()},
+            gpu={stage: each.gpu for stage, each in spent.items()},
+            bytes_written=len(data),
+            model=sha256(data).hexdigest(),
+        )
+        publish(self.path(num_labeled).with_suffix(".safetensors"), data)
+        publish(self.path(num_labeled), sealed(point))
+        return point
+
+    def path(self, num_labeled: int) -> Path:
+        """The record's file."""
+        return self.directory / f"{num_labeled:06d}.json"
+
+
+def read_points(directory: Path) -> dict[int, Point]:
+    """The finished points of a fine-tune's folder by number of labels; empty where there is none.
+
+    Raises:
+        LedgerError: a record is cut short, altered, or of another fine-tune.
+    """
+    points: dict[int, Point] = {}
+    for path in sorted(directory.glob("*.json")):
+        if not re.fullmatch(r"\d{6,}", path.stem):
+            continue
+        point = unsealed(Point, path)
+        if point.fingerprint != directory.name or point.num_labeled != int(path.stem):
+            raise LedgerError(
+                f"{path}: is of fine-tune {point.fingerprint} with {point.num_labeled} labels; move it back, or delete "
+                "it to fine-tune again"
+            )
+        points[point.num_labeled] = point
+    return points
+
+
+def chosen_hash(ids: list[int], labels: list[int]) -> str:
+    """Of the rows that a model is trained on and what the oracle said of them."""
+    return digest([*ids, *labels])
