@@ -28,7 +28,8 @@ class PooledFeatures(nn.Module):
 
 def pretrained(path: Path, size: int) -> FromPixels:
     """The network with its weights; the paddings are fixed for images of `size` pixels."""
-    network = _architecture(size)
+    with torch.random.fork_rng(devices=[]):  # weights that are drawn and replaced
+        network = _architecture(size)
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return _from_pixels(network)
 

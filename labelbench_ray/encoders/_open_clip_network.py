@@ -40,14 +40,11 @@ def image_tower(source: Source, to: Preprocessing, normalize: bool) -> FromPixel
 def whole(source: Source) -> nn.Module:
     """The model with both towers, to run; weights are read as tensors only, never unpickled. Errors: `image_tower`."""
     name = registered(source.model)
-    options = {"force_quick_gelu": source.quick_gelu}
-    if source.weights is None:
+    given = {} if source.weights is None else {"pretrained": str(source.weights), "weights_only": True}
+    try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
-            made: nn.Module = open_clip.create_model(name, **options)
-            return made.eval()
-    try:
-        made = open_clip.create_model(name, pretrained=str(source.weights), weights_only=True, **options)
+            made: nn.Module = open_clip.create_model(name, force_quick_gelu=source.quick_gelu, **given)
     except Exception as error:
         # Damaged or foreign files end in errors of zipfile, pickle, safetensors, torch and open_clip alike.
         raise DataError(

@@ -6,7 +6,7 @@ from labelbench_ray.heads import Head, HeadContext, HeadLayer
 
 
 class Random(Head):
-    """The usual start for classes that the encoder has not been trained on."""
+    """Torch's own initialization: the usual start for classes that are new to the encoder."""
 
     def layer(self, context: HeadContext) -> HeadLayer:
         with torch.random.fork_rng(devices=[]):

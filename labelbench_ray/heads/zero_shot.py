@@ -18,7 +18,9 @@ def _read(given: Any) -> str | tuple[str, ...]:  # noqa: ANN401
     """A path becomes what the file says, so that a fingerprint holds the templates and not where they lay."""
     if isinstance(given, str):
         return given if given in _templates.NAMES else _templates.read(Path(given))
-    return _templates.checked(tuple(map(str, given)), "templates")
+    if isinstance(given, list | tuple):
+        return _templates.checked(tuple(map(str, given)), "templates")
+    raise ConfigError(f"{given!r} is neither one of {', '.join(_templates.NAMES)}, nor a path, nor a list")
 
 
 class ZeroShot(Head):
@@ -41,7 +43,7 @@ class ZeroShot(Head):
 
     def layer(self, context: HeadContext) -> HeadLayer:
         assert isinstance(context.encoder, OpenClip)
-        prompts = [partial(_templates.filled, template) for template in self._templates()]
+        prompts = [partial(_templates.filled, template) for template in self.prompts()]
         weight_DK = context.encoder.zero_shot_weights(self._names(context.classes), prompts)
         return HeadLayer(weight_DK, np.zeros(weight_DK.shape[1], np.float32), normalize=self.normalizes)
 
@@ -59,7 +61,8 @@ class ZeroShot(Head):
             )
         return names
 
-    def _templates(self) -> tuple[str, ...]:
+    def prompts(self) -> tuple[str, ...]:
+        """The templates themselves."""
         if isinstance(self.templates, tuple):
             return self.templates
         if self.templates in _templates.WRITTEN:

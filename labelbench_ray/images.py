@@ -1,0 +1,133 @@
+"""Decoded images as memory-mapped arrays in the order of pool ids, for trainers that train the encoder itself.
+
+    <store>/<key>/arrays/<content>/images/pool.npy    uint8 (N, H, W, 3), and so for validation and test
+
+Made once on each machine from the data set and the encoder's own `decode`, beside the store's arrays; every process
+maps the same pages. A row meets its pool id by its row_id, so rejected rows leave no gap.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.atomic import locked
+from labelbench_ray.datasets import SPLITS, Payload, Source, Split
+from labelbench_ray.encoders import Trainable
+from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.store import EmbeddingStore
+
+READ_ROWS = 256
+Progress = Callable[[str, int, int], None]
+"""(split, its rows done, its rows in all)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedImages:
+    """Every split's images, (N, H, W, 3) uint8, memory-mapped, in the order of the store's rows."""
+
+    pool: NDArray[np.uint8]
+    validation: NDArray[np.uint8]
+    test: NDArray[np.uint8]
+
+
+def image_bytes(rows: Mapping[str, int], encoder: Trainable) -> int:
+    """Bytes on disk of the decoded images of splits with so many rows."""
+    height, width, colors = encoder.shape()
+    return sum(rows.values()) * height * width * colors
+
+
+def decoded_images(
+    store: EmbeddingStore, source: Source, encoder: Trainable, progress: Progress = lambda split, done, total: None
+) -> DecodedImages:
+    """The decoded images of a store's rows; made by the first process of a machine that asks.
+
+    Raises:
+        StoreError: the store was made from other data or another preprocessing, or the arrays are damaged.
+        DataError: a row of the store is no longer in the data set, or can no longer be decoded.
+    """
+    _check_origin(store, source, encoder)
+    store.arrays()  # makes the folder that ours lies in
+    folder = store.directory / "arrays" / store.manifest.content / "images"
+    if not folder.is_dir():
+        with locked(folder.parent / "lock"):
+            if not folder.is_dir():
+                _make(folder, store, source, encoder, progress)
+    try:
+        images = {split: np.load(folder / f"{split}.npy", mmap_mode="r") for split in SPLITS}
+    except (OSError, EOFError, ValueError) as error:
+        raise StoreError(f"{folder}: {error}; delete it to have it made again") from error
+    return DecodedImages(**images)
+
+
+def _check_origin(store: EmbeddingStore, source: Source, encoder: Trainable) -> None:
+    manifest = store.manifest
+    for what, stated, found in (
+        ("data", manifest.signature, source.signature),
+        ("preprocessing", manifest.preprocessing, encoder.preprocessing()),
+        ("rows", _embedded_rows(store) + manifest.rejects, sum(len(source.splits[split]) for split in SPLITS)),
+    ):
+        if stated != found:
+            raise StoreError(
+                f"{store.directory}: was made from other {what} ({stated}, here {found}); use another --store, or "
+                "delete that directory to embed again"
+            )
+
+
+def _embedded_rows(store: EmbeddingStore) -> int:
+    return sum(store.manifest.count(split) for split in SPLITS)
+
+
+def _make(folder: Path, store: EmbeddingStore, source: Source, encoder: Trainable, progress: Progress) -> None:
+    for draft in folder.parent.glob(".images.*.draft"):  # of killed processes: we hold the lock
+        shutil.rmtree(draft)
+    needed, free = _embedded_rows(store) * image_bytes({"row": 1}, encoder), shutil.disk_usage(folder.parent).free
+    if needed > free:  # a memory map that outgrows its disk would kill the process without a word
+        raise StoreError(
+            f"{folder}: the decoded images need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; make room, use "
+            "another --store, or a smaller image size"
+        )
+    draft = folder.with_name(f".images.{os.getpid()}.draft")
+    draft.mkdir()
+    try:
+        for split in SPLITS:
+            _decode_split(draft / f"{split}.npy", split, store, source.splits[split], encoder, progress)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _decode_split(
+    path: Path, name: str, store: EmbeddingStore, split: Split, encoder: Trainable, progress: Progress
+) -> None:
+    places = {row_id: place for place, row_id in enumerate(store.row_ids(name))}
+    images_NHWC = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(places), *encoder.shape()))
+    for start in range(0, len(split), READ_ROWS):
+        records = split.read(start, start + READ_ROWS)
+        for row_id, payload in zip(records.row_ids, records.payloads, strict=True):
+            place = places.pop(row_id, None)
+            if place is not None:  # else it was rejected when the store was made
+                images_NHWC[place] = _decoded(row_id, payload, encoder)
+        progress(name, min(start + READ_ROWS, len(split)), len(split))
+    if places:
+        raise DataError(
+            f"row {next(iter(places))!r} of the split {name!r} is in {store.directory} and not in the data set (so are "
+            f"{len(places) - 1} more); bring it back, or delete that directory to embed again"
+        )
+    images_NHWC.flush()
+
+
+def _decoded(row_id: str, payload: Payload, encoder: Trainable) -> NDArray[np.uint8]:
+    try:
+        image_HWC = encoder.decode(payload)
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"row {row_id!r} was embedded and can no longer be decoded ({error}); mend it, or embed the data again"
+        ) from error
+    assert not isinstance(image_HWC, str)
+    assert image_HWC.shape == encoder.shape()
+    return image_HWC
