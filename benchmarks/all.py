@@ -14,7 +14,7 @@ from pathlib import Path
 from command import places
 from machine import parser
 
-NAMES = ("round", "engines", "embed", "quickstart", "banking77", "study", "memory", "kill", "select")
+NAMES = ("round", "engines", "embed", "views", "quickstart", "banking77", "study", "memory", "kill", "select")
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """A plan: every part of every trial built, every budget checked, and what is already done, before anything runs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import read_history
 from labelbench_ray.parts import Parts
 from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.trainers import WantedViews
+from labelbench_ray.views import open_view, views_there
 
 BYTES_PER_VALUE = 2
 
@@ -33,6 +35,17 @@ class PlannedTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedViews:
+    """Augmented views of an embedding store that trials need."""
+
+    example: Parts
+    """The trial that wants the most of them."""
+    wanted: WantedViews
+    there: int
+    """So many of those are embedded."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedStore:
     """An embedding store that trials need."""
 
@@ -45,16 +58,32 @@ class PlannedStore:
     """Its content hash, "" while it is not embedded."""
     to_be_provided: tuple[str, ...]
     """What must be put on this machine first: data, weights."""
+    views: tuple[PlannedViews, ...]
+    """One of each augmentation."""
 
     @property
     def done(self) -> bool:
-        """It is embedded."""
+        """It is embedded; views of it may be missing."""
         return bool(self.content)
 
     @property
+    def whole(self) -> bool:
+        """It is embedded, and so are all views."""
+        return self.done and all(views.there == views.wanted.count for views in self.views)
+
+    @property
+    def examples(self) -> tuple[Parts, ...]:
+        """Trials that between them need all of it."""
+        return tuple(views.example for views in self.views) or (self.example,)
+
+    @property
     def bytes(self) -> int:
-        """Bytes of its embeddings: float16, once in shards and once as arrays; 0 when the rows are not known yet."""
-        return 2 * sum(self.rows.values()) * self.example.encoder.dimensions() * BYTES_PER_VALUE
+        """Bytes of its embeddings: float16, once in shards and once as arrays; 0 when the rows are not known yet.
+
+        A view holds two embeddings of each row of the pool.
+        """
+        rows = sum(self.rows.values()) + 2 * self.rows.get("pool", 0) * sum(views.wanted.count for views in self.views)
+        return 2 * rows * self.example.encoder.dimensions() * BYTES_PER_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +105,17 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     """Check an experiment and look up what is done; reads no payload and starts nothing.
 
     Raises:
-        ConfigError: an unknown name or setting, a budget beyond the pool.
+        ConfigError: an unknown name or setting, a budget beyond the pool, views that cannot be embedded here.
+        StoreError: a store or a view that is damaged, or a view of another store.
         DataError: data that are there but are not what they say.
     """
     built = _longest(parts.build(trial) for trial in experiment.trials)
     folder = environment.runs / experiment.name
     examples = {each.embedding: each for each in reversed(built)}
-    stores = {key: _planned_store(key, example, environment) for key, example in reversed(examples.items())}
+    stores = {
+        key: _planned_store(key, example, _views(key, built, environment), environment)
+        for key, example in reversed(examples.items())
+    }
     for each in built:
         _check_budget(each.trial, stores[each.embedding])
     return Plan(
@@ -109,7 +142,18 @@ def _planned_trial(built: Parts, folder: Path, content: str) -> PlannedTrial:
     return PlannedTrial(built, len(history.records), history.failure.error if history.failure else "")
 
 
-def _planned_store(key: str, example: Parts, environment: Environment) -> PlannedStore:
+def _views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[PlannedViews, ...]:
+    """The views of a store that trials want: for each augmentation the most that one of them does."""
+    most: dict[str, PlannedViews] = {}
+    for each in built:
+        wanted = each.trainer.wanted_views() if each.embedding == key else None
+        if wanted and (wanted.digest not in most or wanted.count > most[wanted.digest].wanted.count):
+            there = len(views_there(environment.store / key, wanted.digest, wanted.count))
+            most[wanted.digest] = PlannedViews(each, wanted, there)
+    return tuple(most.values())
+
+
+def _planned_store(key: str, example: Parts, views: tuple[PlannedViews, ...], environment: Environment) -> PlannedStore:
     missing: list[str] = []
     rows: dict[str, int] = {}
     try:
@@ -123,10 +167,24 @@ def _planned_store(key: str, example: Parts, environment: Environment) -> Planne
         missing.append(str(error))
     content = ""
     if (environment.store / key / "manifest.json").exists():
-        manifest = EmbeddingStore.open(environment.store / key).manifest
-        content = manifest.content
-        rows = {name: manifest.count(name) for name in ("pool", "validation", "test")}
-    return PlannedStore(key, example, rows, content, tuple(missing))
+        store = EmbeddingStore.open(environment.store / key)
+        content = store.manifest.content
+        rows = {name: store.manifest.count(name) for name in ("pool", "validation", "test")}
+        for each in views:
+            _check_views(each, store, missing)
+    return PlannedStore(key, example, rows, content, tuple(missing), views)
+
+
+def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[str]) -> None:
+    for view in views_there(store.directory, views.wanted.digest, views.wanted.count):
+        open_view(store, views.wanted.digest, view)
+    if missing and views.there < views.wanted.count:
+        mend = f"lower `views` to {views.there}" if views.there else "use a trainer that needs none"
+        raise ConfigError(
+            f"trainer {views.example.trial.trainer}: {views.wanted.count} views are asked for, the store "
+            f"{store.directory} has {views.there}, and what the others are made from is not here; {mend}, or: "
+            + "; ".join(missing)
+        )
 
 
 def _check_budget(trial: Trial, store: PlannedStore) -> None:
@@ -165,5 +223,10 @@ def describe(planned: Plan) -> list[str]:
             f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} "
             f"dimensions, {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
         )
+        lines += [
+            f"  {views.wanted.count} augmented views of the pool by {views.wanted.recipe['name']!r}: {views.there} "
+            f"there, {views.wanted.count - views.there} to be embedded"
+            for views in store.views
+        ]
         lines += [f"  to be provided: {text}" for text in store.to_be_provided]
     return lines

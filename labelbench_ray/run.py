@@ -18,6 +18,7 @@ from labelbench_ray.plan import Plan
 from labelbench_ray.progress import Meter, meter
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.tracking import Mirror
+from labelbench_ray.views import open_view
 
 MIRROR_SECONDS = 120.0
 """How long to wait for MLflow once all trials are done."""
@@ -84,7 +85,7 @@ def provide(plan: Plan, environment: Environment) -> None:
         NotProvidedError: some are not.
     """
     for store in plan.stores:
-        if store.done:
+        if store.whole:
             continue
         store.example.dataset.open(environment.data_root)
         store.example.encoder.provide()
@@ -97,11 +98,12 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
     for store in plan.stores:
         trial = store.example.trial
         with meter(console, "embedding, rows") as shown:
-            if store.done and store.to_be_provided:
+            if store.whole and store.to_be_provided:
                 # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
                 made[store.key] = EmbeddingStore.open(environment.store / store.key)
             else:
-                made[store.key] = embed(store.example, environment, partial(shown.show, words="embedding, rows"))
+                for example in store.examples:
+                    made[store.key] = embed(example, environment, partial(shown.show, words="embedding, rows"))
         manifest = made[store.key].manifest
         console.print(
             f"embedded {trial.dataset} with {trial.encoder}: {manifest.count('pool')} rows of {manifest.dimensions} "
@@ -114,6 +116,8 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
             highlight=False,
             soft_wrap=True,
         )
+        for views in store.views:
+            console.print(f"  and {views.wanted.count} augmented views of the pool by {views.wanted.recipe['name']!r}")
     return made
 
 
@@ -127,7 +131,7 @@ def run(plan: Plan, environment: Environment, console: Console) -> int:
             entries=tuple(Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials),
         ),
     )
-    needs_ray = bool(plan.missing) or not all(store.done for store in plan.stores)
+    needs_ray = bool(plan.missing) or not all(store.whole for store in plan.stores)
     with connected(environment.address) if needs_ray else nullcontext():
         mirror = Mirror(environment.tracking_uri, plan.experiment.name, environment.runs / "mlartifacts")
         try:
@@ -160,8 +164,10 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     ]
     if not jobs:
         return 0
-    for store in stores.values():
-        store.arrays()
+    for planned in plan.stores:
+        stores[planned.key].arrays()
+        for views in planned.views:
+            stores[planned.key].views(views.wanted.digest, views.wanted.count)
     with meter(console, "starting workers") as shown:
         rounds = {each.directory: each.trial.rounds for each in jobs}
         done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
@@ -178,8 +184,14 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
 
 
 def embedding_seconds(plan: Plan, environment: Environment) -> float:
-    """Wall seconds that the plan's stores took when they were made."""
-    return sum(EmbeddingStore.open(environment.store / store.key).manifest.seconds for store in plan.stores)
+    """Wall seconds that the plan's stores and their views took when they were made."""
+    seconds = 0.0
+    for planned in plan.stores:
+        store = EmbeddingStore.open(environment.store / planned.key)
+        seconds += store.manifest.seconds
+        for views in planned.views:
+            seconds += sum(open_view(store, views.wanted.digest, view).seconds for view in range(views.wanted.count))
+    return seconds
 
 
 def write_report(folder: Path, page: Path, console: Console, seconds: float = 0.0) -> Path:

@@ -145,3 +145,24 @@ def test_a_first_batch_that_needs_a_proxy_is_refused():
 def test_a_trainer_that_cannot_fit_the_proxy_is_refused_when_the_parts_are_built():
     with pytest.raises(ConfigError, match="logistic fits the proxy 'linear' only, not 'shallow'"):
         fingerprint(trainer="logistic", proxy="shallow")
+
+
+def wanting(augmentation: str | Part) -> Part:
+    return Part.of("tests.augmentations.wanting", augmentation=augmentation)
+
+
+def test_an_augmentation_of_other_payloads_than_the_encoder_s_is_refused_with_one_that_fits():
+    with pytest.raises(
+        ConfigError, match=r"'words' changes texts, the encoder pixels embeds images.*augmentation=\"images\""
+    ):
+        fingerprint(trainer=wanting("words"))
+    with pytest.raises(ConfigError, match=r"'images' changes images, the encoder .* texts.*augmentation=\"words\""):
+        fingerprint(trainer=wanting("images"), dataset="banking77", encoder="sentence")
+    fingerprint(trainer=wanting("words"), dataset="banking77", encoder="sentence")
+
+
+def test_an_augmentation_s_settings_make_another_trial_but_read_the_same_store():
+    one, other = wanting("images"), wanting(Part.of("images", flip=False))
+    assert fingerprint(trainer=one) == fingerprint(trainer=wanting(Part.of("images", flip=True)))
+    assert fingerprint(trainer=one) != fingerprint(trainer=other)
+    assert parts.build(vary(BASE, trainer=other)).embedding == EMBEDDING

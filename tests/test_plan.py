@@ -1,5 +1,6 @@
 """A plan checks everything before anything runs, and says what is done."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import ConfigError
+from labelbench_ray.errors import ConfigError, StoreError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import Failure, Header, Ledger
 from labelbench_ray.plan import Plan, describe, plan
 from tests.samples import write_module
+from tests.test_views import add_views, make_store
 
 BASE = Trial(
     dataset=Part(name="digits"), encoder=Part(name="pixels"), strategy=Part(name="random"), seed=0, rounds=4, budget=25
@@ -131,3 +133,53 @@ def test_the_sums_count_what_is_left_to_buy(tmp_path):
 def test_planning_writes_nothing(tmp_path):
     make_plan(tmp_path, BASE)
     assert list(tmp_path.iterdir()) == []
+
+
+def views(count: int, **augmentation: object) -> Part:
+    return Part.of("tests.augmentations.wanting", views=count, augmentation=Part.of("images", **augmentation))
+
+
+def test_a_store_is_planned_with_the_most_views_that_a_trial_wants_of_each_augmentation(tmp_path):
+    trainers = ["logistic", views(2), views(3), views(1), views(2, flip=False)]
+    (store,) = make_plan(tmp_path, *grid(BASE, trainer=trainers)).stores
+    assert [(each.wanted.count, each.there) for each in store.views] == [(3, 0), (2, 0)]
+    assert [each.trial.trainer for each in store.examples] == [views(3), views(2, flip=False)]
+    assert not store.whole
+
+
+def test_the_bytes_of_views_are_counted(tmp_path):
+    """A view: two embeddings of 64 values in two bytes, in shards and in arrays, of the pool only."""
+    plain, viewed = (make_plan(tmp_path, vary(BASE, trainer=trainer)) for trainer in ("logistic", views(5)))
+    (one,), (other,) = plain.stores, viewed.stores
+    assert other.bytes - one.bytes == 5 * 2 * 64 * 2 * 2 * POOL
+    assert any(f"{other.bytes / 1e6:.1f} MB on disk" in line for line in describe(viewed))
+    text = "5 augmented views of the pool by 'images': 0 there, 5 to be embedded"
+    assert any(text in line for line in describe(viewed))
+    assert not any("augmented" in line for line in describe(plain))
+
+
+def test_views_that_cannot_be_embedded_here_are_refused_with_the_number_that_is(tmp_path, monkeypatch):
+    """The store is whole but the data are gone: trials that need no more than it has run, others do not."""
+    store = add_views(make_store(tmp_path / "made"), 2)
+    trial = vary(BASE, dataset=write_module(tmp_path, "absent", ABSENT, monkeypatch), rounds=1)
+    key = parts.build(trial).embedding
+    shutil.copytree(store.directory, tmp_path / "store" / key)
+    path = tmp_path / "store" / key / "manifest.json"
+    path.write_text(path.read_text().replace("thekey", key))
+    (planned,) = make_plan(tmp_path, vary(trial, trainer=views(2))).stores
+    assert planned.whole
+    with pytest.raises(ConfigError, match=r"3 views are asked for, .* has 2.*lower `views` to 2, or: bring the"):
+        make_plan(tmp_path, vary(trial, trainer=views(3)))
+    with pytest.raises(ConfigError, match=r"1 views are asked for, .* has 0.*use a trainer that needs none, or: bring"):
+        make_plan(tmp_path, vary(trial, trainer=views(1, flip=False)))
+
+
+def test_a_view_of_another_store_is_refused_when_planned(tmp_path, monkeypatch):
+    store = add_views(make_store(tmp_path / "made"), 1)
+    trial = vary(BASE, dataset=write_module(tmp_path, "absent", ABSENT, monkeypatch), rounds=1, trainer=views(1))
+    key = parts.build(trial).embedding
+    shutil.copytree(store.directory, tmp_path / "store" / key)
+    path = tmp_path / "store" / key / "manifest.json"
+    path.write_text(path.read_text().replace("thekey", key).replace('"numpy float32 cpu"', '"another"'))
+    with pytest.raises(StoreError, match=r"0/manifest\.json: was made from the store"):
+        make_plan(tmp_path, trial)

@@ -43,7 +43,8 @@ class Images(Augmentation):
 
     def _cropped(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """A crop at the image's own size; Pillow's bilinear filter widens when it shrinks, so nothing aliases."""
-        area, ratio = rng.uniform(self.crop, 1), WIDEST ** rng.uniform(-1, 1)
+        area = rng.uniform(self.crop, 1)
+        ratio = min(WIDEST, 1 / area) ** rng.uniform(-1, 1)  # at 1 / area it is as wide, or as high, as the image
         width, height = (min(1.0, math.sqrt(share)) for share in (area * ratio, area / ratio))
         left, top = (1 - width) * rng.random(), (1 - height) * rng.random()
         # Rounding may put an edge a hair beyond the image, which Pillow refuses.

@@ -55,8 +55,7 @@ def embed_views(
     read = partial(_read_and_augment, job=job, source=ray.put(source))
     items = [{"split": split, "number": number, "views": views} for (split, number), views in pending.items()]
     augmented = _rows(items).flat_map(read, num_cpus=CPUS_PER_READER)
-    most = sum(len(views) for views in pending.values())
-    for row in _embedded(augmented, EmbedPairActor, job, job.store.device, min(actors, most)):
+    for row in _embedded(augmented, EmbedPairActor, job, job.store.device, min(actors, len(pending))):
         yield int(row["view"]), _made(row)
 
 

@@ -10,12 +10,15 @@ import pytest
 from PIL import Image
 
 from labelbench_ray import parts
+from labelbench_ray.augmentations import key
 from labelbench_ray.cluster import embed as room
 from labelbench_ray.cluster.embed import embed
-from labelbench_ray.config import Part, Trial
+from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.encoders.pixels import Pixels
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.store import EmbeddingStore
+from tests.augmentations.wanting import Wanting
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
 IMAGES = Part.of("image_folder", path="images")
@@ -111,3 +114,30 @@ def test_an_embedding_that_is_not_finite_names_its_row(environment: Environment)
     built = parts.build(trial(Part.of("digits", max_rows=20), Part(name="tests.ray.not_finite")))
     with pytest.raises(DataError, match=r"row 'digits/\d+': its embedding by .* holds NaN"):
         embed_it(built, environment)
+
+
+def test_views_are_added_around_rejected_rows_and_go_on_after_a_kill(environment: Environment, images: Path) -> None:
+    """Each pair is that of its own row, by row id; what is there stays untouched."""
+    (images / "train/dark/010.png").write_bytes(b"no image")
+    lenient = replace(environment, max_reject_fraction=0.05)
+
+    def embed_views(count: int) -> EmbeddingStore:
+        trainer = Part.of("tests.augmentations.wanting", views=count)
+        return embed_it(parts.build(vary(trial(IMAGES), trainer=trainer)), lenient)
+
+    store = embed_views(2)
+    wanted = Wanting().wanted_views()
+    second = store.directory / "views" / wanted.digest / "1"
+    (second / "manifest.json").unlink()  # as if killed within the second view
+    (second / "shards/pool-00002.parquet").unlink()
+    before = {path: path.stat().st_mtime_ns for path in store.directory.rglob("*.parquet")}
+    store = embed_views(3)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    encoder, row_ids = Pixels(), store.row_ids()
+    assert len(row_ids) == 149
+    for view, pairs in enumerate(store.views(wanted.digest, 3).pairs):
+        for place, row_id in enumerate(row_ids):
+            image = encoder.decode((images / row_id).read_bytes())
+            for form, change in enumerate((wanted.augmentation.weak, wanted.augmentation.strong)):
+                expected = change(image, key(row_id, view)).reshape(-1) / 255
+                np.testing.assert_allclose(pairs[place, form], expected, atol=1e-3)

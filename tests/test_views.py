@@ -1,0 +1,332 @@
+"""Views hold every row of the pool, weak beside strong, in the order of its ids; what does not fit is refused."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelbench_ray import plugins, shards
+from labelbench_ray.augmentations import key
+from labelbench_ray.augmentations.images import Images
+from labelbench_ray.augmenting import ViewsJob, augment, close_view, embed_pair, missing_views
+from labelbench_ray.datasets import Records
+from labelbench_ray.embedding import DecodedShard, Job, Made, decode_shard, embed_shard, found_shard
+from labelbench_ray.encoders.pixels import PixelNetwork, Pixels
+from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.store import EmbeddingStore, Manifest
+from labelbench_ray.trainers import WantedViews
+from labelbench_ray.views import ViewManifest, open_view, views_there
+from tests.ray.not_finite import BrokenNetwork
+
+IMAGES = Images()
+RECIPE = plugins.recipe("images", IMAGES)
+SHARDS = {"pool": [12, 12, 5], "validation": [3], "test": [4]}
+REJECTED = {("pool", 0): 4, ("pool", 2): 0}
+SIDE = 4
+
+
+class Coded(Pixels):
+    """A payload is a number, and the image's pixels are made from it."""
+
+    def decode(self, payload: str) -> np.ndarray:
+        if payload == "broken":
+            raise ValueError("broken")
+        return np.random.default_rng(int(payload)).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
+
+
+ENCODER = Coded(size=SIDE)
+
+
+def records(split: str, number: int, rows: int) -> Records:
+    """Rows in no order; some cannot be decoded."""
+    order = np.random.default_rng(number).permutation(rows)
+    payloads = ["broken" if row == REJECTED.get((split, number)) else str(1000 * number + row) for row in order]
+    return Records([f"{split}/{number}/{row:02d}" for row in order], payloads, order % 3)
+
+
+def decoded(split: str, number: int, rows: int) -> DecodedShard:
+    return decode_shard(records(split, number, rows), ENCODER)
+
+
+def make_store(folder: Path) -> EmbeddingStore:
+    directory = folder / "thekey"
+    (directory / "shards").mkdir(parents=True)
+    job = Job(ENCODER, directory, "recipe", "cpu", 12)
+    made = [
+        embed_shard(decoded(split, number, rows), PixelNetwork(), job, (split, number))
+        for split, sizes in SHARDS.items()
+        for number, rows in enumerate(sizes)
+    ]
+    manifest = Manifest(
+        key="thekey",
+        dataset={"name": "digits"},
+        encoder={"name": "pixels"},
+        signature="s",
+        weights="none",
+        preprocessing="none",
+        compute=PixelNetwork().compute,
+        classes=("a", "b", "c"),
+        dimensions=SIDE**2,
+        rejects=len(REJECTED),
+        seconds=1.5,
+        shards=tuple(each.entry for each in made),
+    )
+    (directory / "manifest.json").write_text(manifest.model_dump_json())
+    return EmbeddingStore.open(directory)
+
+
+def wanted(count: int) -> WantedViews:
+    return WantedViews(IMAGES, RECIPE, count)
+
+
+DIGEST = wanted(1).digest
+
+
+def views_job(store: EmbeddingStore) -> ViewsJob:
+    return ViewsJob(Job(ENCODER, store.directory, store.manifest.content, "cpu", 12), IMAGES, DIGEST)
+
+
+def embed_view(store: EmbeddingStore, view: int) -> list[Made]:
+    """What workers do for one view, shards that are there kept; without the manifest."""
+    job = views_job(store).view(view)
+    (job.directory / "shards").mkdir(parents=True, exist_ok=True)
+    return [
+        found_shard(job, ("pool", number))
+        or embed_pair(augment(decoded("pool", number, rows), IMAGES, view), PixelNetwork(), job, ("pool", number))
+        for number, rows in enumerate(SHARDS["pool"])
+    ]
+
+
+def add_views(store: EmbeddingStore, count: int) -> EmbeddingStore:
+    for view in missing_views(store, wanted(count)):
+        close_view(store, wanted(count), view, embed_view(store, view), 2.5)
+    return store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EmbeddingStore:
+    return make_store(tmp_path)
+
+
+def place(store: EmbeddingStore, view: int) -> Path:
+    return store.directory / "views" / DIGEST / str(view)
+
+
+def files(folders: Sequence[Path]) -> dict[Path, tuple[bytes, int]]:
+    found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in found}
+
+
+def test_pairs_meet_by_row_id_around_rejected_rows(store):
+    """Every row by itself, through nothing but its own id and payload."""
+    views = add_views(store, 3).views(DIGEST, 3)
+    payloads = {
+        row_id: payload
+        for number, rows in enumerate(SHARDS["pool"])
+        for row_id, payload in zip(
+            *(getattr(records("pool", number, rows), f) for f in ("row_ids", "payloads")), strict=True
+        )
+    }
+    row_ids = store.row_ids()
+    assert len(row_ids) == len(payloads) - 2 == 27
+    assert len(views.pairs) == 3
+    for view, pairs in enumerate(views.pairs):
+        assert (pairs.shape, pairs.dtype) == ((27, 2, SIDE**2), np.float16)
+        for row, row_id in enumerate(row_ids):
+            image = ENCODER.decode(payloads[row_id])
+            for form, change in enumerate((IMAGES.weak, IMAGES.strong)):
+                expected = change(image, key(row_id, view)).reshape(-1) / 255
+                np.testing.assert_allclose(pairs[row, form], expected, atol=1e-3)
+
+
+def test_views_of_fewer_are_the_first(store):
+    add_views(store, 3)
+    for few, all_of_them in zip(store.views(DIGEST, 2).pairs, store.views(DIGEST, 3).pairs, strict=False):
+        np.testing.assert_array_equal(few, all_of_them)
+
+
+def test_views_are_mapped_and_made_once(store):
+    """The shards are not read a second time: they may be gone."""
+    first = add_views(store, 1).views(DIGEST, 1).pairs[0]
+    assert isinstance(first, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        first[0, 0, 0] = 1
+    shutil.rmtree(place(store, 0) / "shards")
+    np.testing.assert_array_equal(store.views(DIGEST, 1).pairs[0], first)
+
+
+def test_adding_views_touches_nothing_and_equals_making_them_at_once(store, tmp_path):
+    add_views(store, 2).views(DIGEST, 2)
+    before = files([store.directory])
+    add_views(store, 4)
+    after = files([store.directory])
+    assert {path: after[path] for path in before} == before
+    other = add_views(make_store(tmp_path / "other"), 4)
+    for view, (one, at_once) in enumerate(zip(store.views(DIGEST, 4).pairs, other.views(DIGEST, 4).pairs, strict=True)):
+        np.testing.assert_array_equal(one, at_once)
+        assert open_view(store, DIGEST, view) == open_view(other, DIGEST, view)
+    assert [path.read_bytes() for path in sorted(store.directory.glob("views/*/*/shards/*"))] == [
+        path.read_bytes() for path in sorted(other.directory.glob("views/*/*/shards/*"))
+    ]
+
+
+def test_a_killed_embedding_redoes_only_what_is_missing_or_damaged(store, tmp_path):
+    embed_view(store, 0)
+    kept, gone, damaged = (place(store, 0) / f"shards/pool-0000{number}.parquet" for number in range(3))
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    before = kept.stat().st_mtime_ns
+    add_views(store, 1)
+    assert kept.stat().st_mtime_ns == before
+    assert open_view(store, DIGEST, 0) == open_view(add_views(make_store(tmp_path / "other"), 1), DIGEST, 0)
+
+
+def test_shards_of_another_augmentation_or_view_do_not_count_as_found(store):
+    embed_view(store, 0)
+    job = views_job(store)
+    assert found_shard(job.view(0), ("pool", 0))
+    assert found_shard(replace(job, digest="other").view(0), ("pool", 0)) is None
+    (place(store, 1) / "shards").mkdir(parents=True)
+    shutil.copy(place(store, 0) / "shards/pool-00000.parquet", place(store, 1) / "shards")
+    assert found_shard(job.view(1), ("pool", 0)) is None
+
+
+def test_a_store_that_changed_underneath_takes_no_old_shards(store):
+    embed_view(store, 0)
+    other = replace(store, manifest=store.manifest.model_copy(update={"compute": "other"}))
+    assert found_shard(views_job(other).view(0), ("pool", 0)) is None
+
+
+def test_views_that_are_not_there_are_refused_with_both_numbers(store):
+    with pytest.raises(StoreError, match=rf"views/{DIGEST}: 0 views are there, 1 are asked for; `labelbench embed`"):
+        store.views(DIGEST, 1)
+    add_views(store, 3)
+    (place(store, 1) / "manifest.json").unlink()  # as after a kill
+    with pytest.raises(StoreError, match="2 views are there, 3 are asked for"):
+        store.views(DIGEST, 3)
+    with pytest.raises(StoreError, match="2 views are there, 5 are asked for"):
+        store.views(DIGEST, 5)
+    assert missing_views(store, wanted(4)) == [1, 3]
+    assert views_there(store.directory, DIGEST, 4) == [0, 2]
+
+
+def test_a_view_of_another_store_s_content_is_refused(store):
+    add_views(store, 1)
+    other = replace(store, manifest=store.manifest.model_copy(update={"compute": "other"}))
+    for refused in (lambda: other.views(DIGEST, 1), lambda: missing_views(other, wanted(2))):
+        with pytest.raises(StoreError, match=rf"{DIGEST}/0/manifest.json: was made from the store .* here is .*delete"):
+            refused()
+
+
+def rewrite(path: Path, **fields: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"view": 1}, "of view 1 of"),
+        ({"augmentation": {"name": "other"}}, "belongs elsewhere"),
+        ({"format": 2}, "format 2"),
+        ({"seconds": None}, "seconds"),
+    ],
+)
+def test_a_manifest_that_is_not_this_view_s_is_refused_by_name(store, fields: dict, message: str):
+    path = place(add_views(store, 1), 0) / "manifest.json"
+    rewrite(path, **fields)
+    with pytest.raises(
+        StoreError, match=rf"{DIGEST}/0/manifest\.json.*{message}.*delete .*{DIGEST}/0 to embed that view"
+    ):
+        store.views(DIGEST, 1)
+
+
+def test_a_manifest_cut_short_is_refused_by_name(store):
+    path = place(add_views(store, 1), 0) / "manifest.json"
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(StoreError, match=r"0/manifest\.json: .*delete .* to embed that view again"):
+        store.views(DIGEST, 1)
+
+
+def test_a_damaged_shard_is_refused_by_name_and_leaves_no_array(store):
+    path = place(add_views(store, 2), 1) / "shards/pool-00001.parquet"
+    data = bytearray(path.read_bytes())
+    data[600] ^= 1  # within the embeddings
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"1/shards/pool-00001\.parquet"):
+        store.views(DIGEST, 2)
+    assert [each.name for each in (place(store, 1) / "arrays").iterdir()] == ["lock"]
+
+
+def test_a_whole_shard_that_is_another_view_s_is_refused_by_name(store):
+    add_views(store, 2)
+    shutil.copy(place(store, 0) / "shards/pool-00001.parquet", place(store, 1) / "shards/pool-00001.parquet")
+    with pytest.raises(StoreError, match=r"1/shards/pool-00001\.parquet: its content is not what the manifest states"):
+        store.views(DIGEST, 2)
+
+
+def test_a_damaged_array_is_refused_by_name(store):
+    add_views(store, 1).views(DIGEST, 1)
+    (array,) = place(store, 0).glob("arrays/*.npy")
+    array.write_bytes(array.read_bytes()[:100])
+    with pytest.raises(StoreError, match=r"arrays/.*\.npy: .*delete it to have it made again"):
+        store.views(DIGEST, 1)
+
+
+@pytest.mark.parametrize("change", ["a row less", "another id", "another reject"])
+def test_a_view_of_other_rows_than_the_store_s_is_refused_by_name(store, change: str):
+    """When it is closed; and when its array is made, should the store's file be another one by then."""
+    made = embed_view(store, 0)
+    path = store.directory / "shards/pool-00001.parquet"
+    loaded = shards.load_shard(path)
+    rows = loaded.rows
+    other = {
+        "a row less": replace(
+            rows, row_ids=rows.row_ids[1:], labels_B=rows.labels_B[1:], embeddings_BD=rows.embeddings_BD[1:]
+        ),
+        "another id": replace(rows, row_ids=[*rows.row_ids[:-1], "zzz"]),
+        "another reject": replace(rows, rejects={"pool/1/99": "gone"}),
+    }[change]
+    whole = path.read_bytes()
+    path.write_bytes(shards.shard_bytes(other, loaded.recipe, loaded.compute))
+    message = r"0/shards/pool-00001\.parquet: holds other rows than .*thekey/shards/pool-00001\.parquet; delete"
+    with pytest.raises(StoreError, match=message):
+        close_view(store, wanted(1), 0, made, 1.0)
+    assert not (place(store, 0) / "manifest.json").exists()
+    path.write_bytes(whole)
+    close_view(store, wanted(1), 0, made, 1.0)
+    path.write_bytes(shards.shard_bytes(other, loaded.recipe, loaded.compute))
+    with pytest.raises(StoreError, match=message):
+        store.views(DIGEST, 1)
+
+
+def test_shards_of_several_compute_paths_are_refused(store):
+    made = embed_view(store, 0)
+    with pytest.raises(StoreError, match=r"different compute paths \(gpu, numpy float32 cpu\)"):
+        close_view(store, wanted(1), 0, [replace(made[0], compute="gpu"), *made[1:]], 1.0)
+
+
+def test_an_embedding_that_is_not_finite_names_its_row(store):
+    with pytest.raises(DataError, match=r"row 'pool/1/00': its embedding by .* holds NaN"):
+        embed_pair(augment(decoded("pool", 1, 12), IMAGES, 0), BrokenNetwork(), views_job(store).view(0), ("pool", 1))
+
+
+def test_the_manifest_says_what_made_the_view(store):
+    manifest = ViewManifest.model_validate_json((place(add_views(store, 2), 1) / "manifest.json").read_bytes())
+    assert manifest.augmentation == RECIPE
+    assert (manifest.view, manifest.seconds, manifest.base) == (1, 2.5, store.manifest.content)
+    assert manifest.compute == "numpy float32 cpu"
+    assert [entry.rows for entry in manifest.shards] == [11, 12, 4]
+
+
+def test_the_store_itself_is_the_same_with_and_without_views(store):
+    before = files([store.directory])
+    content = store.manifest.content
+    add_views(store, 2).views(DIGEST, 2)
+    after = files([store.directory])
+    assert {path: after[path] for path in before} == before
+    assert EmbeddingStore.open(store.directory).manifest.content == content
