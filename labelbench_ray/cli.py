@@ -162,6 +162,17 @@ def run(name: str, tiny: bool, environment: Environment) -> int:
 
 
 @app.command()
+@experiment_argument
+@environment_options
+def finetune(name: str, tiny: bool, environment: Environment) -> int:
+    """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
+    from labelbench_ray import run_finetune
+
+    planned = plan.plan(experiment.load(name, tiny), environment)
+    return run_finetune.finetune(planned, environment, console)
+
+
+@app.command()
 @click.argument("folder", metavar="RUNS_DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."

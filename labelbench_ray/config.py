@@ -92,11 +92,25 @@ def tiny(trials: Iterable[Trial]) -> list[Trial]:
             rounds=min(trial.rounds, TINY_ROUNDS),
             budget=min(trial.budget, TINY_BUDGET),
             dataset=Part(name=trial.dataset.name, settings=trial.dataset.settings | {"max_rows": _few(trial.dataset)}),
-            finetune=None if trial.finetune is None else trial.finetune.model_copy(update={"budgets": ()}),
+            trainer=_short(trial.trainer),
+            finetune=None
+            if trial.finetune is None
+            else FineTune(model=trial.finetune.model, trainer=_short(trial.finetune.trainer)),
         )
         for trial in trials
     )
     return list({trial.model_dump_json(): trial for trial in shrunk}.values())
+
+
+def _short(trainer: Part) -> Part:
+    """At most two epochs, and batches that the tiny budget fills, where the settings say more."""
+    most = {"epochs": TINY_ROUNDS, "batch_size": TINY_BUDGET}
+    less = {name: most[name] for name in most if _above(trainer.settings.get(name), most[name])}
+    return Part(name=trainer.name, settings=trainer.settings | less)
+
+
+def _above(given: JsonValue, most: int) -> bool:
+    return isinstance(given, int) and given > most
 
 
 def _few(dataset: Part) -> JsonValue:

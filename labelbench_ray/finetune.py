@@ -13,6 +13,7 @@ from labelbench_ray.loop import bought_ids, bought_labels, measure
 from labelbench_ray.parts import Parts, Tuning
 from labelbench_ray.points import Point, Points, chosen_hash, read_points
 from labelbench_ray.streams import integer
+from labelbench_ray.tuning_plan import budgets
 from labelbench_ray.types import Ids
 
 
@@ -90,10 +91,3 @@ class FineTuning:
         views = (each.open_view(each.classifier, chosen, labels) for each in (proxy, full))
         gap = measured["Test Accuracy"] - record.metrics["Test Accuracy"]
         return fidelity(question, *views) | {"Fidelity Accuracy Gap": gap}
-
-
-def budgets(parts: Parts) -> tuple[int, ...]:
-    """The numbers of labels that a trial's fine-tune is asked for, ascending."""
-    trial = parts.trial
-    assert trial.finetune is not None
-    return tuple(sorted(set(trial.finetune.budgets))) or (trial.rounds * trial.budget,)

@@ -69,6 +69,18 @@ class Parts:
             }
         )
 
+    @property
+    def wanted_views(self) -> trainers.WantedViews | None:
+        """The augmented views that must be in the store; a full model makes its own from images."""
+        return None if self.proxy.trains_encoder else self.trainer.wanted_views()
+
+    @property
+    def full_models(self) -> tuple[tuple[FullProxy, trainers.Trainer], ...]:
+        """The full models that the trial trains, with their trainers: in every round, and in its fine-tune."""
+        every_round = [(self.proxy, self.trainer)] if isinstance(self.proxy, FullProxy) else []
+        at_the_end = [(self.tuning.model, self.tuning.trainer)] if self.tuning else []
+        return (*every_round, *at_the_end)
+
     @cached_property
     def embedding(self) -> str:
         """Names the embedding store that the trial reads."""
@@ -109,8 +121,7 @@ def build(trial: Trial) -> Parts:
             "choose an encoder that fits (`labelbench list encoders`)"
         )
     parts.trainer.check(parts.proxy)
-    if not parts.proxy.trains_encoder:
-        _check_views(parts)
+    _check_views(parts)
     check_full(parts, None)
     return parts
 
@@ -136,7 +147,7 @@ def _tuning(recipe: FineTune) -> Tuning:
 
 
 def _check_views(parts: Parts) -> None:
-    wanted, payload = parts.trainer.wanted_views(), parts.encoder.payload
+    wanted, payload = parts.wanted_views, parts.encoder.payload
     if wanted and wanted.augmentation.payload != payload:
         raise ConfigError(
             f"trainer {parts.trial.trainer}: the augmentation {wanted.recipe['name']!r} changes "

@@ -14,6 +14,7 @@ from labelbench_ray.ledger import read_history
 from labelbench_ray.parts import Parts
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.trainers import WantedViews
+from labelbench_ray.tuning_plan import PlannedTuning, check_full_models, planned_tunings
 from labelbench_ray.views import open_view, views_there
 
 BYTES_PER_VALUE = 2
@@ -54,6 +55,8 @@ class PlannedStore:
     """Any trial that reads it."""
     rows: Mapping[str, int]
     """By split; empty when the data are to be provided."""
+    classes: tuple[str, ...] | None
+    """None while neither the data nor the embeddings are here."""
     content: str
     """Its content hash, "" while it is not embedded."""
     to_be_provided: tuple[str, ...]
@@ -94,6 +97,7 @@ class Plan:
     folder: Path
     trials: tuple[PlannedTrial, ...]
     stores: tuple[PlannedStore, ...]
+    tunings: tuple[PlannedTuning, ...]
 
     @property
     def missing(self) -> tuple[PlannedTrial, ...]:
@@ -109,7 +113,8 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
         StoreError: a store or a view that is damaged, or a view of another store.
         DataError: data that are there but are not what they say.
     """
-    built = _longest(parts.build(trial) for trial in experiment.trials)
+    every = [parts.build(trial) for trial in experiment.trials]
+    built = _longest(every)
     folder = environment.runs / experiment.name
     examples = {each.embedding: each for each in reversed(built)}
     stores = {
@@ -118,11 +123,13 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     }
     for each in built:
         _check_budget(each.trial, stores[each.embedding])
+        check_full_models(each, stores[each.embedding].classes)
     return Plan(
         experiment,
         folder,
         tuple(_planned_trial(each, folder, stores[each.embedding].content) for each in built),
         tuple(stores.values()),
+        planned_tunings(every, folder),
     )
 
 
@@ -146,7 +153,7 @@ def _views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[
     """The views of a store that trials want: for each augmentation the most that one of them does."""
     most: dict[str, PlannedViews] = {}
     for each in built:
-        wanted = each.trainer.wanted_views() if each.embedding == key else None
+        wanted = each.wanted_views if each.embedding == key else None
         if wanted and (wanted.digest not in most or wanted.count > most[wanted.digest].wanted.count):
             there = len(views_there(environment.store / key, wanted.digest, wanted.count))
             most[wanted.digest] = PlannedViews(each, wanted, there)
@@ -156,8 +163,10 @@ def _views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[
 def _planned_store(key: str, example: Parts, views: tuple[PlannedViews, ...], environment: Environment) -> PlannedStore:
     missing: list[str] = []
     rows: dict[str, int] = {}
+    classes: tuple[str, ...] | None = None
     try:
         source: Source = example.dataset.open(environment.data_root)
+        classes = source.classes
         rows = {name: len(split) for name, split in source.splits.items()}
     except NotProvidedError as error:
         missing.append(str(error))
@@ -168,11 +177,11 @@ def _planned_store(key: str, example: Parts, views: tuple[PlannedViews, ...], en
     content = ""
     if (environment.store / key / "manifest.json").exists():
         store = EmbeddingStore.open(environment.store / key)
-        content = store.manifest.content
+        content, classes = store.manifest.content, store.manifest.classes
         rows = {name: store.manifest.count(name) for name in ("pool", "validation", "test")}
         for each in views:
             _check_views(each, store, missing)
-    return PlannedStore(key, example, rows, content, tuple(missing), views)
+    return PlannedStore(key, example, rows, classes, content, tuple(missing), views)
 
 
 def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[str]) -> None:
@@ -215,6 +224,12 @@ def describe(planned: Plan) -> list[str]:
         f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {len(planned.missing)} to run, which "
         f"buy {labels:,} labels in all"
     ]
+    if planned.tunings:
+        points = [len(tuning.budgets) for tuning in planned.tunings]
+        finished = sum(len(tuning.budgets) - len(tuning.missing) for tuning in planned.tunings)
+        lines.append(
+            f"{len(points)} fine-tunes at {sum(points)} budgets, {finished} done; `labelbench finetune` runs the others"
+        )
     for store in planned.stores:
         trial = store.example.trial
         rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"

@@ -1,7 +1,7 @@
 """`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
 
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -9,11 +9,15 @@ from rich.console import Console
 
 from labelbench_ray import report
 from labelbench_ray.cluster.embed import embed
-from labelbench_ray.cluster.jobs import Job, selection_job
+from labelbench_ray.cluster.jobs import selection_job
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
+from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
-from labelbench_ray.ledger import Entry, Failure, Grid, write_failure, write_grid
+from labelbench_ray.following import Follower
+from labelbench_ray.images import decoded_images
+from labelbench_ray.ledger import Entry, Grid, write_grid
+from labelbench_ray.parts import Parts
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import Meter, meter
 from labelbench_ray.store import EmbeddingStore
@@ -22,60 +26,6 @@ from labelbench_ray.views import open_view
 
 MIRROR_SECONDS = 120.0
 """How long to wait for MLflow once all trials are done."""
-
-
-@dataclass
-class Follower:
-    """Counts what the sweep tells, shows it, and hands finished trials to the mirror (a `sweep.Listener`)."""
-
-    shown: Meter
-    mirror: Mirror
-    rounds: dict[Path, int]
-    """Rounds that each trial asks for."""
-    rounds_done: dict[Path, int]
-    ended: set[Path] = field(default_factory=set)
-    failed: set[Path] = field(default_factory=set)
-
-    def on_round(self, job: Job, rounds: int) -> None:
-        """A round was recorded."""
-        self.rounds_done[job.directory] = rounds
-        self._show()
-
-    def on_done(self, job: Job) -> None:
-        """The trial is finished."""
-        self._end(job)
-
-    def on_failed(self, job: Job, failure: Failure) -> None:
-        """The trial failed; said at once, for a sweep may go on for days."""
-        self.failed.add(job.directory)
-        self._say(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {failure.error}")
-        if not (job.directory / "failure.json").exists():  # it failed before its ledger was open, or its worker died
-            try:
-                write_failure(job.directory, failure)
-            except OSError as error:
-                self._say(f"that cannot be recorded: {error}")
-        self._end(job)
-
-    def _say(self, text: str) -> None:
-        self.shown.console.print(text, style="red", markup=False)
-
-    def _end(self, job: Job) -> None:
-        self.ended.add(job.directory)
-        if (job.directory / "trial.json").is_file():
-            self.mirror.submit(job.directory)
-        self._show()
-
-    def _show(self) -> None:
-        running = sum(directory not in self.ended for directory in self.rounds_done)
-        done = sum(self.rounds_done.values()) + sum(
-            self.rounds[directory] - self.rounds_done.get(directory, 0) for directory in self.failed
-        )
-        self.shown.show(
-            done,
-            sum(self.rounds.values()),
-            f"{len(self.ended) - len(self.failed)} of {len(self.rounds)} trials done, {running} running, "
-            f"{len(self.failed)} failed; rounds",
-        )
 
 
 def provide(plan: Plan, environment: Environment) -> None:
@@ -124,6 +74,23 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
 def run(plan: Plan, environment: Environment, console: Console) -> int:
     """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish."""
     provide(plan, environment)
+    note_grid(plan)
+    needs_ray = bool(plan.missing) or not all(store.whole for store in plan.stores)
+    with connected(environment.address) if needs_ray else nullcontext(), mirrored(plan, environment, console) as mirror:
+        unfinished = _run_missing(plan, environment, console, mirror) if needs_ray else 0
+        if not needs_ray:
+            console.print(f"all {len(plan.trials)} trials are done; nothing to run")
+        for trial in plan.trials:
+            if trial.done:
+                mirror.submit(plan.folder / trial.parts.fingerprint)
+        mirror.submit(
+            write_report(plan.folder, plan.folder / "report.html", console, embedding_seconds(plan, environment))
+        )
+    return 1 if unfinished else 0
+
+
+def note_grid(plan: Plan) -> None:
+    """Write down which trials belong to the experiment."""
     write_grid(
         plan.folder,
         Grid(
@@ -131,52 +98,64 @@ def run(plan: Plan, environment: Environment, console: Console) -> int:
             entries=tuple(Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials),
         ),
     )
-    needs_ray = bool(plan.missing) or not all(store.whole for store in plan.stores)
-    with connected(environment.address) if needs_ray else nullcontext():
-        mirror = Mirror(environment.tracking_uri, plan.experiment.name, environment.runs / "mlartifacts")
-        try:
-            unfinished = _run_missing(plan, environment, console, mirror) if needs_ray else 0
-            if not needs_ray:
-                console.print(f"all {len(plan.trials)} trials are done; nothing to run")
-            for trial in plan.trials:
-                if trial.done:
-                    mirror.submit(plan.folder / trial.parts.fingerprint)
-            mirror.submit(
-                write_report(plan.folder, plan.folder / "report.html", console, embedding_seconds(plan, environment))
+
+
+@contextmanager
+def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator[Mirror]:
+    """A mirror that is waited for at the end, and whose trouble is told."""
+    mirror = Mirror(environment.tracking_uri, plan.experiment.name, environment.runs / "mlartifacts")
+    try:
+        yield mirror
+    finally:
+        # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
+        if problem := mirror.finish(MIRROR_SECONDS):
+            console.print(
+                f"{problem}. Nothing is lost: the next `labelbench run` writes what is missing there",
+                style="yellow",
+                markup=False,
             )
-        finally:
-            # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
-            if problem := mirror.finish(MIRROR_SECONDS):
-                console.print(
-                    f"{problem}. Nothing is lost: the next `labelbench run` writes what is missing there",
-                    style="yellow",
-                    markup=False,
-                )
-    return 1 if unfinished else 0
 
 
 def _run_missing(plan: Plan, environment: Environment, console: Console, mirror: Mirror) -> int:
     """Embed, then sweep; returns how many trials failed or did not finish."""
     stores = make_stores(plan, environment, console)
-    jobs = [
-        selection_job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
-        for trial in plan.missing
-    ]
-    if not jobs:
+    if not plan.missing:
         return 0
     for planned in plan.stores:
         stores[planned.key].arrays()
         for views in planned.views:
             stores[planned.key].views(views.wanted.digest, views.wanted.count)
+    make_images(environment, console, [trial.parts for trial in plan.missing if trial.parts.proxy.trains_encoder])
+    jobs = [
+        selection_job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
+        for trial in plan.missing
+    ]
+    rounds = {each.directory: each.trial.rounds for each in jobs}
+    done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
     with meter(console, "starting workers") as shown:
-        rounds = {each.directory: each.trial.rounds for each in jobs}
-        done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
-        follower = Follower(shown, mirror, rounds, done)
+        follower = Follower(shown, mirror, "rounds", rounds, done)
         sweep(jobs, plan.folder, environment, follower)
-    unfinished = len(jobs) - len(follower.ended)
+    return told(follower, console, len(plan.trials) - len(jobs))
+
+
+def make_images(environment: Environment, console: Console, needed: Sequence[Parts]) -> None:
+    """Decode the images that full models are trained on, once for each store."""
+    for key, built in {each.embedding: each for each in needed}.items():
+        source, encoder = built.dataset.open(environment.data_root), trainable(built.encoder)
+        with meter(console, "decoding images") as shown:
+
+            def show(split: str, done: int, total: int, shown: Meter = shown) -> None:
+                shown.show(done, total, f"decoding the images of the split {split!r}, rows")
+
+            decoded_images(EmbeddingStore.open(environment.store / key), source, encoder, show)
+
+
+def told(follower: Follower, console: Console, before: int) -> int:
+    """Say how a sweep went; returns how many trials failed or did not finish."""
+    unfinished = len(follower.steps) - len(follower.ended)
     console.print(
         f"{len(follower.ended) - len(follower.failed)} trials done, {len(follower.failed)} failed, {unfinished} not "
-        f"finished; {len(plan.trials) - len(jobs)} were done before"
+        f"finished; {before} were done before"
     )
     if unfinished and not follower.failed:
         console.print("interrupted; what is recorded is kept, and the same command goes on from there", style="yellow")

@@ -168,7 +168,7 @@ def parameters(trial: Trial) -> dict[str, str]:
     """
     flat: dict[str, str] = {}
     built = parts.build(trial)
-    for name in Trial.model_fields.keys() - {"rounds"}:
+    for name in Trial.model_fields.keys() - {"rounds", "finetune"}:
         value = getattr(trial, name)
         flat[name] = value.name if isinstance(value, Part) else str(value)
         if isinstance(value, Part):

@@ -53,7 +53,7 @@ def embed(parts: "Parts", environment: Environment, progress: Progress) -> Embed
         if not (directory / "manifest.json").exists():
             _make_store(parts, source, weights, environment, directory, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
-        if wanted := parts.trainer.wanted_views():
+        if wanted := parts.wanted_views:
             _make_views(store, wanted, parts.encoder, source, environment, progress)
     return store
 

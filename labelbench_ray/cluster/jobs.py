@@ -209,7 +209,7 @@ def _recorded(directory: Path) -> Iterator[None]:
 
 
 def _pairs(built: Parts, store: Path) -> tuple[NDArray[np.float16], ...]:
-    wanted = built.trainer.wanted_views()
+    wanted = built.wanted_views
     return EmbeddingStore.open(store).views(wanted.digest, wanted.count).pairs if wanted else ()
 
 

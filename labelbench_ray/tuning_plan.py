@@ -1,0 +1,94 @@
+"""What a plan says of full models: parts that do not go together, fine-tunes that are done and missing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from labelbench_ray import parts
+from labelbench_ray.config import vary
+from labelbench_ray.encoders import Encoder, trainable
+from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError
+from labelbench_ray.parts import Parts, check_full
+from labelbench_ray.points import FOLDER, read_points
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTuning:
+    """A trial's fine-tune at all budgets that the experiment asks for."""
+
+    parts: Parts
+    budgets: tuple[int, ...]
+    missing: tuple[int, ...]
+    note: str
+    """What is wrong with its folder; "" when nothing is."""
+
+
+def planned_tunings(built: Iterable[Parts], folder: Path) -> tuple[PlannedTuning, ...]:
+    """The fine-tunes of an experiment: those of one trial with the same model and trainer are one."""
+    together: dict[tuple[str, str], list[Parts]] = {}
+    for each in built:
+        if each.tuning:
+            together.setdefault((each.fingerprint, each.tuning.fingerprint), []).append(each)
+    return tuple(_planned(same, folder) for same in together.values())
+
+
+def check_full_models(built: Parts, classes: tuple[str, ...] | None) -> None:
+    """Refuse full models that cannot be made or trained; reads their weights where those are here.
+
+    Raises:
+        ConfigError: class names, a head, a batch or a budget that do not fit.
+        DataError: a weights file that is not of the encoder's model.
+    """
+    check_full(built, classes)
+    trial = built.trial
+    if built.proxy.trains_encoder:
+        _check_batch(f"trial {trial.strategy} seed {trial.seed}: round 0", built.trainer, trial.budget)
+    for budget in budgets(built):
+        if budget > trial.rounds * trial.budget:
+            raise ConfigError(
+                f"trial {trial.strategy} seed {trial.seed}: a fine-tune on {budget} labels is asked for, "
+                f"{trial.rounds} rounds of {trial.budget} buy {trial.rounds * trial.budget}; lower `finetune.budgets` "
+                "or raise `rounds`"
+            )
+        assert built.tuning is not None
+        _check_batch(f"trial {trial.strategy} seed {trial.seed}: the fine-tune", built.tuning.trainer, budget)
+    if built.full_models:
+        _check_network(built.encoder)
+
+
+def budgets(built: Parts) -> tuple[int, ...]:
+    """The numbers of labels that a trial's fine-tune is asked for, ascending."""
+    if built.tuning is None:
+        return ()
+    trial = built.trial
+    return tuple(sorted(set(built.tuning.recipe.budgets))) or (trial.rounds * trial.budget,)
+
+
+def _check_batch(where: str, trainer: object, labels: int) -> None:
+    size = getattr(trainer, "batch_size", 0)
+    if size > labels:
+        raise ConfigError(
+            f"{where} has {labels} labels, fewer than a batch of {size}; lower the trainer's `batch_size`"
+        )
+
+
+@cache
+def _check_network(encoder: Encoder) -> None:
+    try:
+        trainable(encoder).network()
+    except NotProvidedError:
+        return  # the plan says so by itself, and `labelbench run` fetches them
+
+
+def _planned(same: list[Parts], folder: Path) -> PlannedTuning:
+    wanted = tuple(sorted({budget for each in same for budget in budgets(each)}))
+    longest = max(same, key=lambda each: each.trial.rounds)
+    assert longest.tuning is not None
+    directory = folder / longest.fingerprint / FOLDER / longest.tuning.fingerprint
+    try:
+        have, note = read_points(directory), ""
+    except LedgerError as error:
+        have, note = {}, str(error)
+    merged = vary(longest.trial, finetune=longest.tuning.recipe.model_copy(update={"budgets": wanted}))
+    return PlannedTuning(parts.build(merged), wanted, tuple(each for each in wanted if each not in have), note)
