@@ -64,7 +64,7 @@ class FineTuning:
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
             view = fitted.open_view(fitted.classifier, chosen, labels)
-            measured = measure(view, fitted, self.tuning.trainer.uses_validation) | hearing.metrics()
+            measured = measure(view, fitted, self.fitter.validation_labels) | hearing.metrics()
         with watch.stage("fidelity"):
             measured |= self._fidelity(records, fitted, measured, chosen, labels)
         return self.points.publish(

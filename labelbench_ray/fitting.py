@@ -70,6 +70,11 @@ class Fitter(Protocol):
         """GPUs that a fit and an opening hold."""
         ...
 
+    @property
+    def validation_labels(self) -> int:
+        """How many validation labels steer a fit."""
+        ...
+
     def fit(self, lesson: Lesson) -> Tensors:
         """The tensors of a model trained on the labels: a pure function of the lesson."""
         ...
@@ -89,6 +94,11 @@ class LightFitter:
     """The augmented views that the trainer wants."""
     open_view: OpenView
     gpus: float = 0.0
+
+    @property
+    def validation_labels(self) -> int:
+        """All of the split, where the trainer stops early."""
+        return len(self.embedded.validation.labels_N) * self.parts.trainer.uses_validation
 
     def fit(self, lesson: Lesson) -> Tensors:
         embedded = self.embedded

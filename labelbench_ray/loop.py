@@ -123,8 +123,7 @@ class Loop:
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
             view = _view(fitted, labeled_L, labels_L, watch)
-            uses_validation = self.parts.trainer.uses_validation
-            measured = measure(view, fitted, uses_validation) | hearing.metrics()
+            measured = measure(view, fitted, self.fitter.validation_labels) | hearing.metrics()
         record = self.ledger.publish(number, chosen, answers, len(labeled_L), measured, watch.lap(), dict(tensors))
         return view, record
 
@@ -136,7 +135,7 @@ def _view(fitted: Fitted, labeled_L: Ids, labels_L: Ids, watch: Stopwatch) -> Po
     return fitted.open_view(Timed(fitted.classifier, watch), labeled_L, labels_L)
 
 
-def measure(view: PoolView, fitted: Fitted, uses_validation: bool) -> dict[str, float]:
+def measure(view: PoolView, fitted: Fitted, validation_labels: int) -> dict[str, float]:
     """A trained model's metrics on the pool, the validation and the test rows."""
     embedded, classifier = fitted.embedded, fitted.classifier
     truth_N = embedded.pool.labels_N
@@ -148,7 +147,7 @@ def measure(view: PoolView, fitted: Fitted, uses_validation: bool) -> dict[str, 
         **metrics.of_split("Test", tally_split(classifier, embedded.test)),
         **metrics.of_labeled(true_L, view.num_classes),
         "Labeling Accuracy": metrics.labeling_accuracy(pool.rows, pool.labeled_correct, view.labels_L, true_L),
-        "Num Validation Labels": len(embedded.validation.labels_N) * uses_validation,
+        "Num Validation Labels": validation_labels,
     }
 
 

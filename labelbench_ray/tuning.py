@@ -50,6 +50,11 @@ class FullFitter:
         """GPUs that a fit and an opening hold."""
         return float(self.machine.size if self.machine.device.startswith("cuda") else 0)
 
+    @property
+    def validation_labels(self) -> int:
+        """Those of the sample that steers early stopping."""
+        return len(self._validation_rows()) * self.trainer.uses_validation
+
     def fit(self, lesson: Lesson) -> Tensors:
         network = self._network(lesson)
         self.trainer.descend(network, self._material(lesson), lesson.seed, self.machine, self.checkpoints(lesson))
@@ -82,7 +87,7 @@ class FullFitter:
     def _material(self, lesson: Lesson) -> Material:
         pool, model, classes = self.images.pool, self.model, self.embedded.classes
         unlabeled_U = unlabeled_ids(len(pool), lesson.labeled_L)
-        rows = _validation_rows(len(self.images.validation), model.validation_rows)
+        rows = self._validation_rows()
         return Material(
             inputs=ImageInputs(
                 pool, lesson.labeled_L, unlabeled_U, model.made_augmentation, lesson.seed, self.machine.device
@@ -98,6 +103,13 @@ class FullFitter:
             listen=lesson.listen,
         )
 
+    def _validation_rows(self) -> Ids:
+        """The validation rows that steer early stopping: all, or a sample that is the same for every fit."""
+        num_rows, most = len(self.images.validation), self.model.validation_rows
+        if most is None or most >= num_rows:
+            return np.arange(num_rows)
+        return np.sort(np.random.default_rng(VALIDATION_SEED).choice(num_rows, most, replace=False))
+
     def _past(self, earlier: Earlier, lesson: Lesson) -> Past:
         def logits_LK() -> Floats:
             opened = self._opened(earlier.tensors())
@@ -111,10 +123,3 @@ def _embedded(images_NHWC: NDArray[np.uint8], runtime: Network, ids_B: Ids) -> N
     """(B, D) float16, as the store keeps embeddings."""
     parts = [ids_B[start : start + CHUNK] for start in range(0, len(ids_B), CHUNK)]
     return np.concatenate([runtime.embed(list(images_NHWC[part])).astype(np.float16) for part in parts])
-
-
-def _validation_rows(num_rows: int, most: int | None) -> Ids:
-    """The validation rows that steer early stopping: all, or a sample that is the same for every trial."""
-    if most is None or most >= num_rows:
-        return np.arange(num_rows)
-    return np.sort(np.random.default_rng(VALIDATION_SEED).choice(num_rows, most, replace=False))
