@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from labelbench_ray.trainers import Heard
 from labelbench_ray.types import Ids
 
 
 @dataclass(slots=True)
 class EpochCounts:
-    """Unlabeled rows that the steps of an epoch read, those that taught something, and those taught rightly."""
+    """Unlabeled rows that the steps of an epoch read, their summed weights, and the weights of those taught rightly."""
 
     rows: int = 0
-    used: int = 0
-    right: int = 0
+    used: float = 0
+    right: float = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,12 +26,12 @@ class Hearing:
     epochs: dict[int, EpochCounts] = field(default_factory=dict)
 
     def listen(self, heard: Heard) -> None:
-        """Count a step."""
+        """Count a step; a row counts by its weight, which is 0 or 1 where a method selects rows."""
         counts = self.epochs.setdefault(heard.epoch, EpochCounts())
-        used_U = heard.weights_U > 0
-        counts.rows += len(used_U)
-        counts.used += int(used_U.sum())
-        counts.right += int((heard.pseudo_labels_U == self.truth_U[heard.places_U])[used_U].sum())
+        right_U = heard.pseudo_labels_U == self.truth_U[heard.places_U]
+        counts.rows += len(right_U)
+        counts.used += float(heard.weights_U.sum(dtype=np.float64))
+        counts.right += float(heard.weights_U[right_U].sum(dtype=np.float64))
 
     def metrics(self) -> dict[str, float]:
         """Of the last epoch; empty after a fit without unlabeled rows. No row used: no accuracy."""

@@ -48,6 +48,8 @@ class Step:
     progress: float
     """Steps done / steps in all, 0 .. 1."""
     rng: np.random.Generator
+    balance: float = 1.0
+    """To weigh a mean over the unlabeled rows with: their share of the batch / the labeled rows' share of theirs."""
 
     @property
     def labels_B(self) -> Tensor:
@@ -148,7 +150,7 @@ class _Course:
         passes = math.ceil(method.epoch_steps / math.ceil(len(self.places_P) / method.batch_size))
         self.passes, self.steps = passes, passes * math.ceil(len(self.places_P) / method.batch_size)
         self.unlabeled_size = method.unlabeled_batch(self.material)
-        self.state = method.begin(self.material)
+        self.state = {name: kept.to(self.machine.device) for name, kept in method.begin(self.material).items()}
         self.wrapped = self.machine.wrap(self.module)
         # The fused kernel needs a third of the time of the default at a proxy's sizes.
         self.optimizer = torch.optim.AdamW(
@@ -180,19 +182,35 @@ class _Course:
         machine = self.machine
         progress = done / (self.method.epochs * self.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        # A batch may be smaller than the parts asked for: no part may be empty, a mean over it would be NaN.
-        parts = max(1, min(self.method.accumulation, len(batch_B) // machine.size))
+        # No process and no part may be without rows, a mean over them would be NaN: few rows are repeated for all
+        # processes, and make fewer parts than asked for.
+        batch_B, batch_U = (
+            np.tile(rows, machine.size if len(rows) < machine.size else 1) for rows in (batch_B, batch_U)
+        )
+        parts = min(
+            [self.method.accumulation] + [len(rows) // machine.size for rows in (batch_B, batch_U) if len(rows)]
+        )
         labeled, unlabeled = (_share(rows, machine, parts) for rows in (batch_B, batch_U))
         for part_B, part_U in zip(labeled, unlabeled, strict=True):
+            # Parallel gradients are averaged over the processes, so that each is weighted by its rows.
+            share = len(part_B) * machine.size / len(batch_B)
+            balance = len(part_U) * machine.size / len(batch_U) / share if len(batch_U) else 1.0
             step = Step(
-                self.wrapped, self.material, machine, self.state, part_B, part_U, self.epoch, progress, self.rng
+                self.wrapped,
+                self.material,
+                machine,
+                self.state,
+                part_B,
+                part_U,
+                self.epoch,
+                progress,
+                self.rng,
+                balance,
             )
             with machine.autocast():
                 loss = self.method.loss(step)
             if not math.isfinite(value := float(loss.detach())):
                 raise self._diverged(value, done, step)
-            # Parallel gradients are averaged over the processes, so that each is weighted by its rows.
-            share = len(part_B) * machine.size / len(batch_B)
             self.scaler.scale(loss * share if share != 1 else loss).backward()  # type: ignore[no-untyped-call]
         if self.method.gradient_clip is not None:
             self.scaler.unscale_(self.optimizer)
@@ -242,7 +260,7 @@ class _Course:
             "state": self.state,
             "waiting": torch.from_numpy(self.waiting_U),
             "rng": self.rng.bit_generator.state,
-            "torch": torch.get_rng_state(),
+            "torch": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
             "course": [self.epoch, self.best_loss, self.waited],
         }
 
@@ -252,7 +270,8 @@ class _Course:
         self.optimizer.load_state_dict(found["optimizer"])
         self.schedule.last_epoch = found["schedule"]
         self.scaler.load_state_dict(found["scaler"])
-        self.state |= found["state"]
+        for name, kept in found["state"].items():
+            self.state[name].copy_(kept)
         self.waiting_U = found["waiting"].numpy()
         self.rng.bit_generator.state = found["rng"]
         self.epoch, self.best_loss, self.waited = found["course"]
@@ -264,12 +283,13 @@ def _share(rows_B: Ids, machine: Machine, parts: int) -> list[Ids]:
 
 
 @contextmanager
-def _seeded(seed: int, state: Tensor | None) -> Iterator[None]:
-    """Torch's own generator (dropout, image mixing) seeded or put back; what it was before comes back after."""
+def _seeded(seed: int, states: list[Tensor] | None) -> Iterator[None]:
+    """Torch's own generators (dropout, image mixing) seeded or put back; what they were before comes back after."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        if state is not None:
-            torch.set_rng_state(state)
+        if states is not None:
+            torch.set_rng_state(states[0])
+            torch.cuda.set_rng_state_all(states[1:])
         yield
 
 

@@ -26,13 +26,30 @@ from labelbench_ray.types import Ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Logits:
+    """What the module says of a batch, float32; gradients flow to the labeled rows and the students."""
+
+    labeled_BK: Tensor
+    weak_UK: Tensor
+    """Unlabeled rows by their weak views: no gradient."""
+    student_UK: Tensor
+    """The same rows by the views that learn."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A batch's unlabeled rows: logits of the weak views (no gradient) and of the strong ones, (U, K) float32."""
+    """A batch's unlabeled rows: U are this process's share, V those of all processes, which bring the state up to date.
+
+    Every process so holds the same state; in a fit of one process U and V are the same.
+    """
 
     weak_UK: Tensor
-    strong_UK: Tensor
-    places_U: Tensor
-    """Their places among the unlabeled rows, int64."""
+    """Logits, float32, no gradient."""
+    student_UK: Tensor
+    """Logits of the views that learn, float32."""
+    weak_VK: Tensor
+    places_V: Tensor
+    """Their places among the unlabeled rows, int64; one may come twice."""
     progress: float
     """Steps done / steps in all, 0 .. 1."""
 
@@ -45,6 +62,8 @@ class Term:
     pseudo_labels_U: Tensor
     weights_U: Tensor
     """0 for a row that is left out."""
+    extra: Tensor | float = 0.0
+    """Added whatever `unlabeled_weight` is."""
 
 
 class SemiSupervised(Descent):
@@ -78,22 +97,38 @@ class SemiSupervised(Descent):
         return min(self.unlabeled_ratio * self.batch_size, len(material.unlabeled_ids_U))
 
     def loss(self, step: Step) -> Tensor:
-        inputs = step.material.inputs
-        labeled = inputs.labeled(step.labeled_B, step.epoch)
-        targets_BK = smoothed(step.labels_B, step.material.num_classes, self.label_smoothing)
+        labeled = step.material.inputs.labeled(step.labeled_B, step.epoch)
         if not len(step.unlabeled_U):
-            return cross_entropy(step.module(labeled), targets_BK)
-        with torch.no_grad():
-            weak_UK = step.module(inputs.weak(step.unlabeled_U, step.epoch)).float()
-        logits = step.module(torch.cat([labeled, inputs.strong(step.unlabeled_U, step.epoch)])).float()
-        pair = Pair(weak_UK, logits[len(labeled) :], torch.from_numpy(step.unlabeled_U), step.progress)
+            return self.labeled_loss(step.module(labeled).float(), step)
+        logits, gather = self.logits(labeled, step), step.machine.gather
+        pair = Pair(
+            logits.weak_UK,
+            logits.student_UK,
+            gather(logits.weak_UK),
+            gather(torch.from_numpy(step.unlabeled_U).to(logits.weak_UK.device)),
+            step.progress,
+        )
         term = self.unlabeled_loss(pair, step)
         self.tell(step, term)
-        return cross_entropy(logits[: len(labeled)], targets_BK) + self.unlabeled_weight * term.loss
+        return self.labeled_loss(logits.labeled_BK, step) + step.balance * (
+            self.unlabeled_weight * term.loss + term.extra
+        )
+
+    def logits(self, labeled: Tensor, step: Step) -> Logits:
+        """Strong views learn; weak ones only make targets, so that they stay out of the graph."""
+        inputs = step.material.inputs
+        with torch.no_grad():
+            weak_UK = step.module(inputs.weak(step.unlabeled_U, step.epoch)).float()
+        both = step.module(torch.cat([labeled, inputs.strong(step.unlabeled_U, step.epoch)])).float()
+        return Logits(both[: len(labeled)], weak_UK, both[len(labeled) :])
+
+    def labeled_loss(self, logits_BK: Tensor, step: Step) -> Tensor:
+        """The loss of a batch's labeled rows, a mean over all of them."""
+        return cross_entropy(logits_BK, smoothed(step.labels_B, step.material.num_classes, self.label_smoothing))
 
     @abstractmethod
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
-        """The loss of a batch's unlabeled rows, a mean over all of them; brings `step.state` up to date."""
+        """The loss of this process's unlabeled rows, a mean over all of them; brings `step.state` up to date."""
 
     def tell(self, step: Step, term: Term) -> None:
         """Let whoever listens know what became of the rows."""

@@ -17,5 +17,5 @@ class Fixmatch(SemiSupervised):
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
         confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
         mask_U = (confidence_U >= self.threshold).float()
-        losses_U = cross_entropy(pair.strong_UK, predicted_U, reduction="none")
+        losses_U = cross_entropy(pair.student_UK, predicted_U, reduction="none")
         return Term((mask_U * losses_U).mean(), predicted_U, mask_U)

@@ -1,0 +1,35 @@
+"""Pseudo-label: a model learns what it says itself where it is sure (Lee 2013, ICML workshop; USB's form).
+
+LabelBench picks the rows inside a no-grad block, so that its unlabeled loss has no gradient, and divides by the number
+of rows picked, which may be 0; both are mended.
+"""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from labelbench_ray.trainers._descent import Step
+from labelbench_ray.trainers._semi import Logits, Pair, SemiSupervised, Term
+
+
+class PseudoLabel(SemiSupervised):
+    """Weak views learn their own predicted class where its probability is at least `threshold`; no strong view."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
+    ramp: Annotated[float, Field(ge=0, le=1)] = 0.4
+    """Share of all steps over which the unlabeled loss grows linearly from nothing to its full weight."""
+
+    def logits(self, labeled: Tensor, step: Step) -> Logits:
+        weak = step.material.inputs.weak(step.unlabeled_U, step.epoch)
+        both = step.module(torch.cat([labeled, weak])).float()
+        return Logits(both[: len(labeled)], both[len(labeled) :].detach(), both[len(labeled) :])
+
+    def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
+        confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
+        mask_U = (confidence_U >= self.threshold).float()
+        losses_U = cross_entropy(pair.student_UK, predicted_U, reduction="none")
+        grown = min(1.0, pair.progress / self.ramp) if self.ramp else 1.0
+        return Term(grown * (mask_U * losses_U).mean(), predicted_U, mask_U)

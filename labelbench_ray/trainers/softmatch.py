@@ -1,0 +1,65 @@
+"""SoftMatch: every row teaches, weighed by how sure it is (Chen et al. 2023, arXiv 2301.10921, sections 3.2 and 3.3).
+
+Pseudo-labels are the classes of the raw probabilities; aligned ones, which weigh the rows, would change labels where
+classes are rare (LabelBench takes these).
+"""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field, PositiveFloat
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from labelbench_ray.trainers._descent import State, Step
+from labelbench_ray.trainers._material import Material
+from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
+
+TINY = 1e-6
+LEAST_VARIANCE = 1e-8
+
+
+class Softmatch(SemiSupervised):
+    """Strong views learn the weak views' predicted class with weight exp(-min(0, c - m)^2 / (2 v / deviations^2)).
+
+    c is a row's confidence after uniform alignment; m and v are running mean and variance of it.
+    """
+
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Share of the past in the running mean, variance and distribution."""
+    deviations: PositiveFloat = 2.0
+    """The larger, the less rows below the mean confidence count."""
+
+    def begin(self, material: Material) -> State:
+        return {
+            # All 0 until the first batch, which sets it.
+            "mean_K": torch.zeros(material.num_classes),
+            "confidence": torch.tensor(1 / material.num_classes),
+            "variance": torch.tensor(1.0),
+        }
+
+    def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
+        state = step.state
+        self.renew(state, pair.weak_VK.softmax(dim=1))
+        probabilities_UK = pair.weak_UK.softmax(dim=1)
+        predicted_U = probabilities_UK.argmax(dim=1)
+        below_U = (aligned(probabilities_UK, state["mean_K"]).amax(dim=1) - state["confidence"]).clamp(max=0)
+        weights_U = torch.exp(-(below_U**2) * self.deviations**2 / (2 * state["variance"]))
+        losses_U = cross_entropy(pair.student_UK, predicted_U, reduction="none")
+        return Term((weights_U * losses_U).mean(), predicted_U, weights_U)
+
+    def renew(self, state: State, probabilities_VK: Tensor) -> None:
+        """Take a batch into the running means."""
+        mean_K = probabilities_VK.mean(dim=0)
+        state["mean_K"].lerp_(mean_K, 1 - self.momentum if state["mean_K"].any() else 1.0)
+        confidence_V = aligned(probabilities_VK, state["mean_K"]).amax(dim=1)
+        # The unbiased variance of a single row is no number.
+        variance = confidence_V.var(correction=min(1, len(confidence_V) - 1)).clamp(min=LEAST_VARIANCE)
+        state["confidence"].lerp_(confidence_V.mean(), 1 - self.momentum)
+        state["variance"].lerp_(variance, 1 - self.momentum)
+
+
+def aligned(probabilities_UK: Tensor, mean_K: Tensor) -> Tensor:
+    """(U, K): probabilities * uniform / mean, rows scaled to sum to 1."""
+    ratio_UK = probabilities_UK * (1 / len(mean_K) + TINY) / (mean_K + TINY)
+    return ratio_UK / ratio_UK.sum(dim=1, keepdim=True)

@@ -1,0 +1,27 @@
+"""Pseudo-labels are counted by weight, epoch by epoch."""
+
+import numpy as np
+import pytest
+
+from labelbench_ray.hearing import Hearing
+from labelbench_ray.trainers import Heard
+
+
+def heard(epoch: int, places: list[int], labels: list[int], weights: list[float]) -> Heard:
+    return Heard(epoch, np.array(places), np.array(labels), np.array(weights, np.float32))
+
+
+def test_the_last_epoch_is_counted_by_weight():
+    hearing = Hearing(truth_U=np.array([2, 1, 0, 1]))
+    hearing.listen(heard(0, [0, 1], [0, 0], [1, 1]))
+    hearing.listen(heard(1, [0, 3], [2, 0], [1, 0.5]))
+    hearing.listen(heard(1, [1, 2], [1, 1], [0.5, 0]))
+    assert hearing.metrics() == {"Pseudo-Label Mask Rate": pytest.approx(0.5), "Pseudo-Label Accuracy": 0.75}
+    assert [hearing.epochs[0].right, hearing.epochs[0].used, hearing.epochs[0].rows] == [0, 2, 2]
+
+
+def test_no_row_used_has_no_accuracy_and_no_fit_no_metrics():
+    hearing = Hearing(truth_U=np.array([2]))
+    assert hearing.metrics() == {}
+    hearing.listen(heard(0, [0], [2], [0]))
+    assert hearing.metrics() == {"Pseudo-Label Mask Rate": 0}
