@@ -16,7 +16,7 @@ from labelbench_ray.parts import Parts
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.store import Embedded
 from labelbench_ray.trainers import Heard, Past, Tensors, TrainingData, Unlabeled
-from labelbench_ray.types import Examples, Ids, Model, PoolView
+from labelbench_ray.types import Examples, Floats, Ids, Model, PoolView
 
 OpenView = Callable[[Model, Ids, Ids], PoolView]
 """(model, labeled, labels) -> a view of the pool: in process, or over scorers."""
@@ -113,7 +113,7 @@ class LightFitter:
                 unlabeled_ids(len(embedded.pool.labels_N), lesson.labeled_L) if self.pairs else lesson.labeled_L[:0],
                 self.pairs,
             ),
-            past=tuple(self._past(round_, raw_LD) for round_ in lesson.earlier),
+            past=pasts(lesson.earlier, raw_LD),
             listen=lesson.listen,
         )
         return self.parts.trainer.fit(self.parts.proxy, data, lesson.seed).tensors()
@@ -121,13 +121,18 @@ class LightFitter:
     def open(self, tensors: Tensors) -> Fitted:
         return Fitted(Classifier.of_tensors(tensors), self.embedded, self.open_view)
 
-    def _past(self, earlier: Earlier, raw_LD: NDArray[np.float16]) -> Past:
-        known_LD = raw_LD[: earlier.num_labeled]
-        return Past(
-            earlier.num_labeled,
-            earlier.tensors,
-            lambda: Classifier.of_tensors(earlier.tensors()).logits(known_LD),
-        )
+
+def pasts(earlier: Sequence[Earlier], raw_LD: NDArray[np.float16]) -> tuple[Past, ...]:
+    """What trainers may know of the rounds before, given the raw embeddings of the labeled rows as they were bought."""
+    starts = [0, *(round_.num_labeled for round_ in earlier)]
+    return tuple(
+        Past(round_.num_labeled, round_.tensors, partial(_logits, round_.tensors, raw_LD[start : round_.num_labeled]))
+        for start, round_ in zip(starts, earlier, strict=False)
+    )
+
+
+def _logits(tensors: Callable[[], Tensors], raw_BD: NDArray[np.float16]) -> Floats:
+    return Classifier.of_tensors(tensors()).logits(raw_BD)
 
 
 def in_process(embedded: Embedded, shards: int = 1) -> OpenView:

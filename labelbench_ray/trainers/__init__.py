@@ -49,11 +49,12 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Past:
-    """A finished round: how many of the labeled rows its model knew; the model, and its logits (L, K) for them."""
+    """A finished round: how many labeled rows its model knew; the model, and its logits for the rows bought in it."""
 
     num_labeled: int
     tensors: Callable[[], Tensors]
-    logits_LK: Callable[[], Floats]
+    bought_BK: Callable[[], Floats]
+    """(B, K) raw logits, in the order in which the rows were bought."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,9 +86,7 @@ class TrainingData:
     unlabeled: Unlabeled = NONE_UNLABELED
     """For trainers that want views."""
     past: tuple[Past, ...] = ()
-    """The rounds before this one."""
-    start: Tensors | None = None
-    """The weights to begin with; None: fresh ones."""
+    """The rounds before this one, from the first to the last."""
     listen: Callable[[Heard], None] = _unheard
     """Told what every step makes of its unlabeled rows."""
 

@@ -20,11 +20,11 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from labelbench_ray.proxies import Classifier, LightProxy, Proxy
-from labelbench_ray.trainers import Trainer, TrainingData
+from labelbench_ray.trainers import Past
 from labelbench_ray.trainers._checkpoints import Checkpoints, NoCheckpoints
+from labelbench_ray.trainers._gradient import Gradient
 from labelbench_ray.trainers._machine import ALONE, Machine
-from labelbench_ray.trainers._material import Material, embedded_material
+from labelbench_ray.trainers._material import Material
 from labelbench_ray.trainers._schedule import learning_rate_factor
 from labelbench_ray.types import Ids
 
@@ -57,7 +57,7 @@ class Step:
         return self.material.labels_L[torch.from_numpy(self.labeled_B)].to(self.machine.device)
 
 
-class Descent(Trainer):
+class Descent(Gradient):
     """A trainer by gradient descent."""
 
     epochs: PositiveInt = 30
@@ -76,13 +76,8 @@ class Descent(Trainer):
     accumulation: PositiveInt = 1
     """Parts into which a batch is cut so that it fits into memory."""
 
-    def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
-        assert isinstance(proxy, LightProxy), proxy
-        module = proxy.module(data.labeled.embeddings_BD.shape[1], data.num_classes, seed)
-        if data.start is not None:
-            Classifier.of_tensors(data.start).fill(module)
-        self.descend(module, embedded_material(data), seed)
-        return Classifier.of_module(module, data.standardization)
+    def method(self, past: tuple[Past, ...]) -> "Descent":
+        return self
 
     def places(self, material: Material) -> Ids:
         """The labeled rows over which an epoch passes: all of them."""

@@ -24,11 +24,17 @@ class Supervised(Descent):
     """The same of CutMix (Yun et al. 2019, arXiv 1905.04899), for images only; with both, one is drawn a step."""
 
     def loss(self, step: Step) -> Tensor:
+        inputs, targets_BK = self.batch(step)
+        return cross_entropy(step.module(inputs), targets_BK)
+
+    def batch(self, step: Step) -> tuple[Tensor, Tensor]:
+        """A step's labeled rows and their smoothed targets (B, K), mixed."""
         inputs = step.material.inputs.labeled(step.labeled_B, step.epoch)
         targets_BK = smoothed(step.labels_B, step.material.num_classes, self.label_smoothing)
         if inputs.ndim > 2:
-            inputs, targets_BK = mixed_images(inputs, targets_BK, self.mixup, self.cutmix)
-        elif self.mixup:
-            weight = step.rng.beta(self.mixup, self.mixup)
-            inputs, targets_BK = (weight * both + (1 - weight) * both.flip(0) for both in (inputs, targets_BK))
-        return cross_entropy(step.module(inputs), targets_BK)
+            return mixed_images(inputs, targets_BK, self.mixup, self.cutmix)
+        if not self.mixup:
+            return inputs, targets_BK
+        weight = step.rng.beta(self.mixup, self.mixup)
+        inputs, targets_BK = (weight * both + (1 - weight) * both.flip(0) for both in (inputs, targets_BK))
+        return inputs, targets_BK

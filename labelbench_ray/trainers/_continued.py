@@ -1,0 +1,71 @@
+"""Trainers around another one that begin a round with what the last round's model has learned."""
+
+from abc import abstractmethod
+from typing import Self
+
+from pydantic import PositiveInt, field_validator, model_validator
+
+from labelbench_ray import plugins
+from labelbench_ray.plugins import Part
+from labelbench_ray.proxies import Proxy
+from labelbench_ray.trainers import PACKAGE, Past, Tensors, Trainer, WantedViews
+from labelbench_ray.trainers._descent import Descent
+from labelbench_ray.trainers._gradient import Gradient
+from labelbench_ray.trainers._replay import Replay
+
+
+class Continued(Gradient):
+    """Trains as `trainer` does, from weights of its own; the first round is `trainer` itself."""
+
+    trainer: Part = Part(name="supervised")
+    """Any trainer by gradient descent that begins from scratch."""
+    epochs: PositiveInt | None = None
+    """The trainer's epochs in rounds after the first, over which its cosine stretches; None: as many as in the first.
+    Early stopping may end a round sooner in either case."""
+
+    @field_validator("trainer")
+    @classmethod
+    def _refuse_what_has_no_start(cls, trainer: Part) -> Part:
+        kind = plugins.load(Trainer, PACKAGE, trainer.name)
+        if issubclass(kind, (Continued, Replay)):
+            raise ValueError(f"{trainer.name!r} goes on from the last round already; use it by itself")
+        if not issubclass(kind, Descent):
+            raise ValueError(
+                f"{trainer.name!r} is no gradient descent, where it begins changes nothing; take one, such as "
+                f"'supervised', or use {trainer.name!r} by itself"
+            )
+        return trainer
+
+    @model_validator(mode="after")
+    def _refuse_what_cannot_be_made(self) -> Self:
+        self._inner()
+        return self
+
+    def _inner(self) -> Descent:
+        inner = plugins.build(Trainer, PACKAGE, self.trainer)
+        assert isinstance(inner, Descent)
+        return inner
+
+    def made_of(self) -> dict[str, plugins.Plugin]:
+        return {"trainer": self._inner()}
+
+    @property
+    def uses_validation(self) -> bool:  # type: ignore[override]  # read of a trainer that is made, never of its class
+        return self._inner().uses_validation
+
+    def check(self, proxy: Proxy) -> None:
+        self._inner().check(proxy)
+
+    def wanted_views(self) -> WantedViews | None:
+        return self._inner().wanted_views()
+
+    def method(self, past: tuple[Past, ...]) -> Descent:
+        inner = self._inner()
+        return inner.model_copy(update={"epochs": self.epochs}) if past and self.epochs else inner
+
+    def start(self, fresh: Tensors, past: tuple[Past, ...]) -> Tensors:
+        return self.going_on(past[-1].tensors(), fresh) if past else fresh
+
+    @abstractmethod
+    def going_on(self, last: Tensors, fresh: Tensors) -> Tensors:
+        """The weights to begin with, given the last round's."""

@@ -1,0 +1,39 @@
+"""Continual active learning (Das et al. 2023, arXiv 2305.06408): go on with the newest rows, and replay older ones.
+
+A step costs as much however many labels there are, and an epoch passes over the newest rows alone: that is what a round
+saves. The first round has nothing to replay and is plain supervised training.
+"""
+
+import numpy as np
+
+from labelbench_ray.trainers import Past, Tensors
+from labelbench_ray.trainers._descent import Step
+from labelbench_ray.trainers._material import Material
+from labelbench_ray.trainers.supervised import Supervised
+from labelbench_ray.types import Ids
+
+
+class Replay(Supervised):
+    """A supervised trainer that begins with the last round's weights, and whose epochs pass over the newest rows."""
+
+    def start(self, fresh: Tensors, past: tuple[Past, ...]) -> Tensors:
+        return past[-1].tensors() if past else fresh
+
+    def places(self, material: Material) -> Ids:
+        return np.arange(num_older(material), len(material.labels_L))
+
+
+def num_older(material: Material) -> int:
+    """How many labeled rows earlier rounds bought: the first ones."""
+    return material.past[-1].num_labeled if material.past else 0
+
+
+def replayed(step: Step) -> Ids:
+    """(R,) places of different older rows, drawn uniformly: as many as the step has newest ones, or all there are."""
+    older = num_older(step.material)
+    if not older:
+        return np.empty(0, np.int64)
+    # One number from the stream that all processes of a parallel fit share, whatever their number of rows, and then a
+    # stream for each: their shares of a batch differ by a row, and they must go on drawing the same batches.
+    drawing = np.random.default_rng([int(step.rng.integers(2**63)), step.machine.rank])
+    return drawing.choice(older, size=min(len(step.labeled_B), older), replace=False)

@@ -1,0 +1,19 @@
+"""Experience replay (CAL-ER of Das et al. 2023, arXiv 2305.06408, section 3)."""
+
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from labelbench_ray.trainers._descent import Step
+from labelbench_ray.trainers._replay import Replay, replayed
+
+
+class ExperienceReplay(Replay):
+    """Each step learns from newest rows and as many older ones, drawn uniformly, as `supervised` does from a batch.
+
+    `batch_size` counts the newest rows. Smoothing and mixup apply to all, and mixup mixes newest rows with older ones.
+    """
+
+    def loss(self, step: Step) -> Tensor:
+        return super().loss(replace(step, labeled_B=np.concatenate([step.labeled_B, replayed(step)])))

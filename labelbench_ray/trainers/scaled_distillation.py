@@ -1,0 +1,49 @@
+"""Scaled distillation (CAL-SD of Das et al. 2023, arXiv 2305.06408, section 3)."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy, kl_div
+
+from labelbench_ray.trainers._descent import State, Step, smoothed
+from labelbench_ray.trainers._material import Material
+from labelbench_ray.trainers._replay import Replay, num_older, replayed
+
+
+class ScaledDistillation(Replay):
+    """Newest rows as `supervised` learns them; older ones, drawn uniformly, also by what was once said of them.
+
+    loss = share * newest + (1 - share) * mean over as many older rows of
+    [distillation * KL(softmax(then) || softmax(now)) + (1 - distillation) * cross-entropy], where `then` are the logits
+    at the end of the round that bought the row, and `share` is that of the newest rows among all: quick to learn early,
+    steady late. Smoothing applies to every cross-entropy, mixup to the newest rows only: the logits of a mixture are
+    not known. `batch_size` counts the newest rows.
+    """
+
+    distillation: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+    def begin(self, material: Material) -> State:
+        then = [torch.from_numpy(past.bought_BK()) for past in material.past]
+        return {"then": torch.cat(then)} if then else {}
+
+    def loss(self, step: Step) -> Tensor:
+        older = replace(step, labeled_B=replayed(step))
+        if not len(older.labeled_B):
+            return super().loss(step)
+        inputs, targets_BK = self.batch(step)
+        # One pass for both: a module that several processes share is called once a step.
+        both = torch.cat([inputs, step.material.inputs.labeled(older.labeled_B, step.epoch)])
+        logits = step.module(both).float()
+        share = 1 - num_older(step.material) / len(step.material.labels_L)
+        newest_loss = cross_entropy(logits[: len(inputs)], targets_BK)
+        return share * newest_loss + (1 - share) * self.older_loss(logits[len(inputs) :], older)
+
+    def older_loss(self, now_RK: Tensor, older: Step) -> Tensor:
+        """The loss of a step's rows that earlier rounds bought, given their logits: a mean over them."""
+        then_RK = older.state["then"][torch.from_numpy(older.labeled_B)].to(now_RK.device)
+        targets_RK = smoothed(older.labels_B, older.material.num_classes, self.label_smoothing)
+        apart = kl_div(now_RK.log_softmax(dim=1), then_RK.softmax(dim=1), reduction="batchmean")
+        return self.distillation * apart + (1 - self.distillation) * cross_entropy(now_RK, targets_RK)

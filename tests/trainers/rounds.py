@@ -1,0 +1,71 @@
+"""Tiny lessons with rounds before them."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from labelbench_ray.proxies import Classifier
+from labelbench_ray.standardization import Standardization
+from labelbench_ray.trainers import Past, TrainingData
+from labelbench_ray.trainers._descent import Step
+from labelbench_ray.trainers._machine import ALONE, Machine
+from labelbench_ray.trainers._material import embedded_material
+from labelbench_ray.trainers._replay import Replay
+from labelbench_ray.types import Examples
+
+CLASSES, DIMENSIONS = 3, 4
+STILL = {"epochs": 1, "learning_rate": 1e-30}
+"""Settings with which a trainer returns the weights that it began with."""
+
+
+def examples(rows: int, seed: int = 0) -> Examples:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(rows) % CLASSES
+    centers = 2 * np.eye(CLASSES, DIMENSIONS)
+    return Examples((centers[labels] + rng.normal(size=(rows, DIMENSIONS))).astype(np.float32), labels)
+
+
+def identity() -> Standardization:
+    return Standardization(np.zeros(DIMENSIONS, np.float32), np.ones(DIMENSIONS, np.float32))
+
+
+def model(seed: int, *widths: int) -> Classifier:
+    """Some weights, for layers between these widths."""
+    rng = np.random.default_rng([77, seed])
+    layers = tuple(
+        (rng.normal(size=(width_in, width_out)).astype(np.float32), rng.normal(size=width_out).astype(np.float32))
+        for width_in, width_out in pairwise(widths)
+    )
+    return Classifier(identity(), layers)
+
+
+def past(num_labeled: int, classifier: Classifier, bought: object = ()) -> Past:
+    return Past(num_labeled, classifier.tensors, lambda: np.asarray(bought, np.float32).reshape(-1, CLASSES))
+
+
+def data(rows: int, *pasts: Past) -> TrainingData:
+    return TrainingData(examples(rows), examples(30, seed=1), CLASSES, identity(), 100 + np.arange(rows), past=pasts)
+
+
+def step(
+    trainer: Replay,
+    given: TrainingData,
+    newest: object,
+    classifier: Classifier,
+    seed: int = 0,
+    machine: Machine = ALONE,
+) -> Step:
+    """A step of a linear module with these weights, on these places."""
+    module = torch.nn.Sequential(torch.nn.Linear(DIMENSIONS, CLASSES))
+    classifier.fill(module)
+    material = embedded_material(given)
+    places = np.asarray(newest, np.int64)
+    rng = np.random.default_rng(seed)
+    return Step(module, material, machine, trainer.begin(material), places, places[:0], 0, 0.0, rng)
+
+
+def same(one: Classifier, other: Classifier) -> None:
+    for mine, yours in zip(one.layers, other.layers, strict=True):
+        np.testing.assert_array_equal(mine[0], yours[0])
+        np.testing.assert_array_equal(mine[1], yours[1])

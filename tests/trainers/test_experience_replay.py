@@ -1,0 +1,104 @@
+"""Experience replay: which rows a step learns from, the loss written out, and what both replaying trainers share."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from labelbench_ray.proxies.linear import Linear
+from labelbench_ray.trainers._machine import Machine
+from labelbench_ray.trainers._material import embedded_material
+from labelbench_ray.trainers._replay import Replay, replayed
+from labelbench_ray.trainers.experience_replay import ExperienceReplay
+from labelbench_ray.trainers.scaled_distillation import ScaledDistillation
+from labelbench_ray.trainers.supervised import Supervised
+from tests.samples import softmax64
+from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, model, past, same, step
+
+NOW = model(3, DIMENSIONS, CLASSES)
+
+both = pytest.mark.parametrize("trainer", [ExperienceReplay, ScaledDistillation])
+
+
+def given(rows: int, *bought: int):
+    """Rows of which earlier rounds bought so many each."""
+    ends = np.cumsum(bought)
+    return data(
+        rows,
+        *(
+            past(int(end), model(end, DIMENSIONS, CLASSES), np.zeros((size, CLASSES)))
+            for end, size in zip(ends, bought, strict=True)
+        ),
+    )
+
+
+@both
+def test_the_first_round_is_supervised_training(trainer: type[Replay]):
+    settings = {"epochs": 3, "learning_rate": 0.05}
+    same(trainer(**settings).fit(Linear(), data(9), seed=5), Supervised(**settings).fit(Linear(), data(9), seed=5))
+
+
+@both
+def test_begins_with_the_weights_of_the_last_round(trainer: type[Replay]):
+    same(trainer(**STILL).fit(Linear(), given(9, 3, 3), seed=5), model(6, DIMENSIONS, CLASSES))
+
+
+@both
+def test_an_epoch_passes_over_the_newest_rows(trainer: type[Replay]):
+    assert trainer().places(embedded_material(given(9, 2, 3))).tolist() == [5, 6, 7, 8]
+    assert trainer().places(embedded_material(data(3))).tolist() == [0, 1, 2]
+
+
+def test_replays_different_older_rows_as_many_as_newest_ones_or_all():
+    for seed in range(20):
+        found = replayed(step(ExperienceReplay(), given(9, 4, 2), [6, 8, 7], NOW, seed))
+        assert len(set(found.tolist())) == 3
+        assert set(found.tolist()) <= set(range(6))
+    assert sorted(replayed(step(ExperienceReplay(), given(9, 1, 1), [6, 8, 7], NOW))) == [0, 1]
+    assert len(replayed(step(ExperienceReplay(), data(9), [6, 8, 7], NOW))) == 0
+
+
+def test_older_rows_are_drawn_uniformly_whichever_round_bought_them():
+    drawing = step(ExperienceReplay(), given(12, 8, 2), [10, 11], NOW)
+    counts = np.bincount(np.concatenate([replayed(drawing) for _ in range(3000)]), minlength=10)
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_processes_that_share_a_fit_replay_rows_of_their_own_and_keep_step():
+    shares = [
+        step(ExperienceReplay(), given(60, 50), newest, NOW, machine=Machine(rank=rank, size=2))
+        for rank, newest in enumerate([range(50, 58), range(58, 60)])
+    ]
+    drawn = [[replayed(share).tolist() for _ in range(3)] for share in shares]
+    assert [len(rows) for rows in drawn[0] + drawn[1]] == [8] * 3 + [2] * 3
+    assert all(mine[:2] != yours for mine, yours in zip(*drawn, strict=True))
+    assert shares[0].rng.random() == shares[1].rng.random()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_the_loss_is_the_mean_cross_entropy_of_newest_and_older_rows(smoothing: float):
+    trainer = ExperienceReplay(label_smoothing=smoothing, mixup=0)
+    lesson = given(7, 2, 1)
+    newest = [3, 5, 6]
+    found = float(trainer.loss(step(trainer, lesson, newest, NOW)).detach())
+    rows = [0, 1, 2, *newest]  # three newest rows, so all three older ones are replayed
+    inputs, labels = lesson.labeled.embeddings_BD[rows], lesson.labeled.labels_B[rows]
+    logs = np.log(softmax64(inputs @ NOW.layers[0][0] + NOW.layers[0][1]))
+    targets = (1 - smoothing) * np.eye(CLASSES)[labels] + smoothing / CLASSES
+    assert found == pytest.approx(-(targets * logs).sum(axis=1).mean(), rel=1e-5)
+
+
+@both
+def test_a_fit_depends_on_its_seed_alone(trainer: type[Replay]):
+    def fit(seed: int):
+        return trainer(epochs=3, learning_rate=0.05, batch_size=2).fit(Linear(), given(40, 20, 10), seed)
+
+    same(fit(3), fit(3))
+    assert (fit(3).layers[0][0] != fit(4).layers[0][0]).any()
+
+
+def test_parts_of_a_batch_learn_as_the_whole_does_but_for_the_rows_that_are_drawn():
+    rows = data(60).labeled
+    for parts in (1, 3):
+        trainer = ExperienceReplay(epochs=20, learning_rate=0.1, accumulation=parts, label_smoothing=0, mixup=0)
+        fitted = trainer.fit(Linear(), given(60, 20, 20), seed=0)
+        assert (fitted.logits(rows.embeddings_BD).argmax(axis=1) == rows.labels_B).mean() > 0.8
