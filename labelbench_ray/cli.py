@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labelbench_ray import corrupters, datasets, encoders, experiment, plan, plugins, proxies, strategies, trainers
+from labelbench_ray.costs import Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
 from labelbench_ray.plugins import Plugin
@@ -56,6 +57,13 @@ ENVIRONMENT = (
         "max_reject_fraction", type=click.FloatRange(0, 1), default=0.01, help="Share of rows that may be undecodable."
     ),
 )
+DEFAULT = Prices()
+PRICES = (
+    _option("price_per_label", type=click.FloatRange(0), default=DEFAULT.label, help="What a label costs."),
+    _option("price_per_cpu_hour", type=click.FloatRange(0), default=DEFAULT.cpu_hour, help="An hour of a CPU core."),
+    _option("price_per_gpu_hour", type=click.FloatRange(0), default=DEFAULT.gpu_hour, help="An hour of a GPU."),
+    _option("currency", default=DEFAULT.currency, help="What prices are in."),
+)
 
 console = Console(width=None if sys.stdout.isatty() else 120)
 
@@ -72,6 +80,22 @@ def environment_options(command: Callable[..., int]) -> Callable[..., int]:
         return command(environment=Environment(**given | paths), **options)
 
     return functools.reduce(lambda decorated, option: option(decorated), reversed(ENVIRONMENT), with_environment)
+
+
+def price_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the prices that the report reckons with; nothing that is recorded depends on them."""
+
+    @functools.wraps(command)
+    def with_prices(**options: Any) -> int:  # noqa: ANN401
+        prices = Prices(
+            label=options.pop("price_per_label"),
+            cpu_hour=options.pop("price_per_cpu_hour"),
+            gpu_hour=options.pop("price_per_gpu_hour"),
+            currency=options.pop("currency"),
+        )
+        return command(prices=prices, **options)
+
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(PRICES), with_prices)
 
 
 def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
@@ -132,12 +156,13 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
 @app.command()
 @experiment_argument
 @environment_options
-def run(name: str, tiny: bool, environment: Environment) -> int:
+@price_options
+def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
     from labelbench_ray import run as job
 
     planned = plan.plan(experiment.load(name, tiny), environment)
-    status = job.run(planned, environment, console)
+    status = job.run(planned, environment, console, prices)
     if environment.tracking_uri.startswith("sqlite:"):
         console.print(
             f"MLflow: {sys.executable} -m mlflow ui --backend-store-uri {environment.tracking_uri}",
@@ -152,7 +177,9 @@ def run(name: str, tiny: bool, environment: Environment) -> int:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."
 )
-def report(folder: Path, out: Path | None) -> int:
+@_option("store", type=FOLDER, default="store", help="Where embeddings lie, for what they took.")
+@price_options
+def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
     """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table."""
     from labelbench_ray.run import write_report
 
@@ -169,7 +196,7 @@ def report(folder: Path, out: Path | None) -> int:
             + ", ".join(map(str, folders))
         )
     for each in folders:
-        write_report(each, out or each / "report.html", console)
+        write_report(each, out or each / "report.html", console, prices, store)
     return 0
 
 

@@ -11,7 +11,9 @@ from labelbench_ray import report
 from labelbench_ray.cluster.embed import embed
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import Job, job, sweep
+from labelbench_ray.costs import Prices, Spent
 from labelbench_ray.environment import Environment
+from labelbench_ray.errors import StoreError
 from labelbench_ray.ledger import Entry, Failure, Grid, write_failure, write_grid
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import Meter, meter
@@ -116,7 +118,7 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
     return made
 
 
-def run(plan: Plan, environment: Environment, console: Console) -> int:
+def run(plan: Plan, environment: Environment, console: Console, prices: Prices) -> int:
     """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish."""
     provide(plan, environment)
     write_grid(
@@ -136,9 +138,7 @@ def run(plan: Plan, environment: Environment, console: Console) -> int:
             for trial in plan.trials:
                 if trial.done:
                     mirror.submit(plan.folder / trial.parts.fingerprint)
-            mirror.submit(
-                write_report(plan.folder, plan.folder / "report.html", console, embedding_seconds(plan, environment))
-            )
+            mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
         finally:
             # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
             if problem := mirror.finish(MIRROR_SECONDS):
@@ -176,14 +176,22 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     return len(follower.failed) + unfinished
 
 
-def embedding_seconds(plan: Plan, environment: Environment) -> float:
-    """Wall seconds that the plan's stores took when they were made."""
-    return sum(EmbeddingStore.open(environment.store / store.key).manifest.seconds for store in plan.stores)
+def store_costs(folder: Path, console: Console) -> dict[str, Spent]:
+    """What making each store in a folder took, by its content hash; one that cannot be read is told and left out."""
+    costs: dict[str, Spent] = {}
+    for path in sorted(folder.glob("*/manifest.json")):
+        try:
+            manifest = EmbeddingStore.open(path.parent).manifest
+        except StoreError as error:
+            console.print(f"not counted: {error}", style="yellow", markup=False, soft_wrap=True)
+        else:
+            costs[manifest.content] = manifest.spent
+    return costs
 
 
-def write_report(folder: Path, page: Path, console: Console, seconds: float = 0.0) -> Path:
-    """Write an experiment's page and print its table; `seconds`: what embedding took, 0 where that is not known."""
-    built = report.build(folder, seconds)
+def write_report(folder: Path, page: Path, console: Console, prices: Prices, store: Path) -> Path:
+    """Write an experiment's page and print its table; `store`: where the embeddings lie, for what they took."""
+    built = report.build(folder, prices, store_costs(store, console))
     report.write(built, page)
     console.print(report.render(built))
     console.print(f"report: {page}", soft_wrap=True, highlight=False)
