@@ -7,6 +7,7 @@ from labelbench_ray.report.comparison import Comparison
 from labelbench_ray.report.contributions import Ablation
 from labelbench_ray.report.costs import Course
 from labelbench_ray.report.drawing import Style, blank, curve, fit, number, short
+from labelbench_ray.report.fidelity import Threshold
 from labelbench_ray.report.statistics import Estimate, Floats
 from labelbench_ray.report.vector import MUTED, RANDOM, SERIES, inline
 
@@ -44,7 +45,7 @@ def contributions(ablation: Ablation, name: str) -> str:
         axes.plot(dots, [height] * len(dots), linestyle="", marker="o", markersize=3.5, color=MUTED, alpha=0.6)
         if effect.told:
             axes.plot([100 * effect.low, 100 * effect.high], [height] * 2, color=color, linewidth=2)
-        axes.plot(100 * effect.value, height, marker="o", color=color, markersize=6)
+        axes.plot(100 * effect.value, height, marker="o", color=color, markersize=5)
     axes.set_yticks(range(len(lines)), [short(line[0]) for line in lines], parse_math=False)
     axes.set_ylim(-0.6, len(lines) - 0.4)
     axes.grid(axis="y", visible=False)
@@ -53,6 +54,24 @@ def contributions(ablation: Ablation, name: str) -> str:
     axes.xaxis.set_major_formatter(number(0 if high - low > 4 else 1))
     texts = "; ".join(f"{text}: {words.points(effect)}" for text, effect, _ in reversed(lines))
     return inline(figure, name, f"What each part adds to final accuracy, in points. {texts}.")
+
+
+def fidelity(pairs_P2: Floats, found: Threshold | None, name: str) -> str:
+    """Accuracy gap against batch overlap, one dot a trial and round, with the fitted line where there is one."""
+    figure, axes = blank(3.0)
+    overlap_P, gap_P = pairs_P2.T
+    axes.axhline(0, color=RANDOM, linestyle="--", linewidth=1.4)
+    axes.plot(overlap_P, 100 * gap_P, linestyle="", marker="o", markersize=4, color=SERIES[0], alpha=0.55)
+    if found is not None and found.overlap is not None:
+        low = float(overlap_P.min())
+        raised = found.level + 10 * found.slope * (found.overlap - low)
+        xs, ys = [low, found.overlap, float(overlap_P.max())], [raised, found.level, found.level]
+        axes.plot(xs, [100 * y for y in ys], color=SERIES[1], linewidth=2)
+    axes.set_xlabel("overlap of the batches", color=MUTED)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_formatter(number(0 if high - low > 4 else 1))
+    return inline(figure, name, f"Accuracy gap against batch overlap of {len(pairs_P2)} trials and rounds.")
 
 
 def _against(comparison: Comparison, xs: dict[str, Floats], looks: dict[str, Style], name: str, label: str) -> str:

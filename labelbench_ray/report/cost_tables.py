@@ -2,9 +2,11 @@
 
 from math import isinf
 
+from labelbench_ray.costs import NOTHING as NOT_SPENT
+from labelbench_ray.costs import Spent
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table, gain
-from labelbench_ray.report.contributions import Ablation
+from labelbench_ray.report.contributions import Ablation, Contribution
 from labelbench_ray.report.costs import stages
 from labelbench_ray.report.curves import Setting, title
 from labelbench_ray.report.fidelity import ENOUGH_POINTS, Threshold, Trust
@@ -20,11 +22,12 @@ def cost_table(report: Report, section: Section) -> Table:
     lines, prices = section.costs, report.prices
     finetuned = any(line.finetune.wall for line in lines)
     shared = any(line.embedding.computing for line in lines)
+    gpu = any(line.rounds.gpu for line in lines)
     head = (
         "strategy",
         "labels",
         "CPU time of the rounds",
-        "GPU time of the rounds",
+        *(["GPU time of the rounds"] if gpu else []),
         *(["full model at the end"] if finetuned else []),
         *(["share of the embedding"] if shared else []),
         "written",
@@ -40,7 +43,7 @@ def cost_table(report: Report, section: Section) -> Table:
                 Cell(line.strategy, words.several(line.trials, "trial")),
                 Cell(words.count(line.labels)),
                 Cell(words.seconds(line.rounds.cpu)),
-                Cell(words.seconds(line.rounds.gpu)),
+                *([Cell(words.seconds(line.rounds.gpu))] if gpu else []),
                 *([Cell(words.seconds(line.finetune.computing))] if finetuned else []),
                 *([Cell(words.seconds(line.embedding.computing))] if shared else []),
                 Cell(words.size(line.rounds.bytes_written)),
@@ -53,7 +56,7 @@ def cost_table(report: Report, section: Section) -> Table:
 
 
 def stage_table(section: Section) -> Table:
-    """Mean wall seconds of a trial's rounds, by stage."""
+    """Mean seconds of a trial's rounds by stage: on the clock, and below of CPU and GPU."""
     names = stages(section.costs)
     head = ("strategy", *names, "all stages")
     return Table(
@@ -61,12 +64,17 @@ def stage_table(section: Section) -> Table:
         tuple(
             (
                 Cell(line.strategy),
-                *(Cell(words.seconds(line.stages.get(name, 0.0))) for name in names),
-                Cell(words.seconds(line.rounds.wall)),
+                *(_times(line.stages.get(name, NOT_SPENT)) for name in names),
+                _times(line.rounds),
             )
             for line in section.costs
         ),
     )
+
+
+def _times(spent: Spent) -> Cell:
+    held = [f"{words.seconds(value)} {name}" for name, value in (("CPU", spent.cpu), ("GPU", spent.gpu)) if value]
+    return Cell(words.seconds(spent.wall), ", ".join(held))
 
 
 def embedding_table(report: Report) -> Table:
@@ -97,10 +105,10 @@ def protocol_table(report: Report) -> Table:
     head = (
         "strategy",
         "rounds",
-        "full model's rounds ÷ proxy's rounds",
-        "full model's rounds ÷ proxy's way with one full training at the end",
+        "ratio of the rounds",
+        "ratio with the full model at the end",
         "(T + 1) / 2",
-        "accuracy, proxy's way less full model's",
+        "accuracy lost or gained",
     )
     rows = []
     for each in report.across.protocols:
@@ -207,30 +215,36 @@ def threshold_words(found: Threshold | None) -> str:
 
 def ablation_table(ablation: Ablation) -> Table:
     """The contribution of each part in points of final accuracy, with its range over the other parts."""
-    head = ("part", "instead of", "points of final accuracy", "seeds", "least", "most")
+    head = ("part", "instead of", "points of final accuracy", "seeds", "range over the other parts")
     rows = [
-        (
-            Cell(part.name),
-            Cell(part.plain),
-            gain(part.effect),
-            Cell(str(part.effect.seeds)),
-            *(Cell(_points(estimate), context) for context, estimate in _ends(part.contexts)),
-        )
+        (Cell(part.name), Cell(part.plain), gain(part.effect), Cell(str(part.effect.seeds)), _range(part))
         for part in ablation.parts
     ]
     if ablation.together is not None:
         together = ablation.together
-        rows.append((Cell("all together"), Cell("none"), gain(together), Cell(str(together.seeds)), NOTHING, NOTHING))
+        rows.append((Cell("all together"), Cell("none"), gain(together), Cell(str(together.seeds)), NOTHING))
     return Table(head, tuple(rows))
 
 
-def _ends(contexts: tuple[tuple[str, Estimate], ...]) -> tuple[tuple[str, Estimate], tuple[str, Estimate]]:
-    ordered = sorted(contexts, key=lambda context: context[1].value)
-    return ordered[0], ordered[-1]
+def context_table(ablation: Ablation) -> Table:
+    """The contribution of each part in every combination of the others."""
+    head = ("part", "beside", "points of final accuracy", "seeds")
+    return Table(
+        head,
+        tuple(
+            (Cell(part.name), Cell(context), gain(estimate), Cell(str(estimate.seeds)))
+            for part in ablation.parts
+            for context, estimate in part.contexts
+        ),
+    )
 
 
-def _points(estimate: Estimate) -> str:
-    return words.signed(100 * estimate.value, 1)
+def _range(part: Contribution) -> Cell:
+    values = [100 * estimate.value for _, estimate in part.contexts]
+    if len(values) == 1:
+        return NOTHING
+    ends = " to ".join(words.signed(end, 1) for end in (min(values), max(values)))
+    return Cell(ends, words.several(len(values), "combination"))
 
 
 def _title(report: Report, setting: Setting, *without: str) -> str:
@@ -247,7 +261,7 @@ def _ratio(ratio: Ratio | None) -> Cell:
 def _plain(estimate: Estimate | None) -> Cell:
     if estimate is None:
         return NOTHING
-    return Cell(words.signed(estimate.value, 2, plus=""), words.plain_interval(estimate))
+    return Cell(words.signed(estimate.value, 2, plus=""), words.bounded_interval(estimate))
 
 
 def _needed(labels: float, trust: Trust) -> str:

@@ -34,8 +34,8 @@ class Cost:
     strategy: str
     trials: int
     labels: float
-    stages: dict[str, float]
-    """Wall seconds of the rounds by stage."""
+    stages: dict[str, Spent]
+    """Of the rounds; CPU and GPU seconds are 0 where a record does not tell them by stage."""
     rounds: Spent
     finetune: Spent
     """The full model at the largest budget at which it was trained; nothing where it was not."""
@@ -115,10 +115,15 @@ def _cost(strategy: str, runs: list[Run], shared: Embeddings) -> Cost:
         strategy=strategy,
         trials=len(runs),
         labels=fmean(max((record.num_labeled for record in run.records), default=0) for run in runs),
-        stages={
-            name: fmean(sum(record.seconds.get(name, 0.0) for record in run.records) for run in runs) for name in names
-        },
+        stages={name: mean(_stage(run, name) for run in runs) for name in names},
         rounds=mean(rounds(run) for run in runs),
         finetune=mean(point.spent if point else NOTHING for point in last),
         embedding=mean(share(run, shared) for run in runs),
+    )
+
+
+def _stage(run: Run, name: str) -> Spent:
+    return total(
+        Spent(record.seconds.get(name, 0.0), record.cpu.get(name, 0.0), record.gpu.get(name, 0.0))
+        for record in run.records
     )

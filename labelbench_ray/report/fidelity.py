@@ -79,6 +79,12 @@ def trusts(settings: tuple[Setting, ...]) -> tuple[Trust, ...]:
 
 def threshold(settings: tuple[Setting, ...]) -> Threshold | None:
     """Over all trials and rounds that have both overlap and gap; None with too few of them."""
+    pairs_P2 = overlaps_and_gaps(settings)
+    return fit_threshold(*pairs_P2.T) if len(pairs_P2) >= ENOUGH_POINTS else None
+
+
+def overlaps_and_gaps(settings: tuple[Setting, ...]) -> Floats:
+    """(P, 2): overlap and gap of every trial and round that has both."""
     pairs = [
         (point.metrics[OVERLAP], point.metrics[GAP])
         for setting in settings
@@ -86,7 +92,7 @@ def threshold(settings: tuple[Setting, ...]) -> Threshold | None:
         for point in run.finetunes
         if OVERLAP in point.metrics and GAP in point.metrics
     ]
-    return fit_threshold(*np.array(pairs, np.float64).T) if len(pairs) >= ENOUGH_POINTS else None
+    return np.array(pairs, np.float64).reshape(-1, 2)
 
 
 def fit_threshold(overlap_P: Floats, gap_P: Floats) -> Threshold:

@@ -12,6 +12,7 @@ from labelbench_ray.report.cells import Table
 from labelbench_ray.report.costs import course
 from labelbench_ray.report.curves import RECIPE, State
 from labelbench_ray.report.drawing import Style, styles
+from labelbench_ray.report.fidelity import overlaps_and_gaps
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.tables import short_table, strategy_table, trouble_table
 
@@ -53,6 +54,7 @@ class Part:
     title: str
     drawing: Markup
     table: Table
+    contexts: Table
     labels: int
 
 
@@ -67,6 +69,7 @@ class Overview:
     continual: Table
     trusts: tuple[tuple[str, Table, str], ...]
     threshold: str
+    fidelity: Markup
 
 
 def page(report: Report) -> str:
@@ -91,6 +94,8 @@ def page(report: Report) -> str:
 
 
 def _across(report: Report) -> Overview:
+    pairs_P2 = overlaps_and_gaps(tuple(section.setting for section in report.sections))
+    gaps = Markup(cost_figures.fidelity(pairs_P2, report.across.threshold, "fidelity")) if len(pairs_P2) else Markup()
     return Overview(
         embeddings=cost_tables.embedding_table(report),
         parts=tuple(
@@ -98,6 +103,7 @@ def _across(report: Report) -> Overview:
                 each.title,
                 Markup(cost_figures.contributions(each, f"parts-{place}")),
                 cost_tables.ablation_table(each),
+                cost_tables.context_table(each),
                 each.labels,
             )
             for place, each in enumerate(report.across.ablations)
@@ -110,6 +116,7 @@ def _across(report: Report) -> Overview:
             for each in report.across.trusts
         ),
         threshold=cost_tables.threshold_words(report.across.threshold),
+        fidelity=gaps,
     )
 
 

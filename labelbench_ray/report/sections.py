@@ -11,7 +11,7 @@ from labelbench_ray.report.comparison import Comparison, compare
 from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
 from labelbench_ray.report.costs import Cost, Embedding, Embeddings, costs, embeddings
-from labelbench_ray.report.curves import PRIMARY, Run, Setting, State, differing, read, title
+from labelbench_ray.report.curves import PRIMARY, Experiment, Run, Setting, State, differing, read, title
 from labelbench_ray.report.fidelity import Threshold, Trust, threshold, trusts
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
 from labelbench_ray.report.verdict import Verdict, judge
@@ -89,7 +89,11 @@ def build(folder: Path, prices: Prices = ASSUMED, stores: Mapping[str, Spent] = 
     Raises:
         LedgerError: the folder has no valid `experiment.json`.
     """
-    experiment = read(folder)
+    return compose(read(folder), prices, stores)
+
+
+def compose(experiment: Experiment, prices: Prices = ASSUMED, stores: Mapping[str, Spent] = NOTHING_KNOWN) -> Report:
+    """The report on what was read, see `build`."""
     settings = experiment.settings
     shared = embeddings((run for setting in settings for run in setting.runs), stores)
     fields = differing(settings) or ("dataset",)

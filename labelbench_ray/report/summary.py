@@ -51,7 +51,10 @@ def summarize(report: Report) -> dict[str, Any]:
                 "choice": section.verdict.choice,
                 "cautions": [{"title": caution.title, "text": caution.text} for caution in section.cautions],
                 "metrics": {each.metric: _comparison(each) for each in section.comparisons},
-                "seconds": {cost.strategy: cost.stages | {"cpu": cost.rounds.cpu} for cost in section.costs},
+                "seconds": {
+                    cost.strategy: {name: spent.wall for name, spent in cost.stages.items()} | {"cpu": cost.rounds.cpu}
+                    for cost in section.costs
+                },
                 "costs": {cost.strategy: _cost(cost, report.prices) for cost in section.costs},
             }
             for section in report.sections

@@ -127,17 +127,11 @@ def times(value: float) -> str:
     return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def plain(estimate: Estimate) -> str:
-    """`0.52 (0.44 to 0.60)`; without an interval, the mean alone."""
-    interval = plain_interval(estimate)
-    return f"{signed(estimate.value, 2, plus='')} ({interval})" if interval else signed(estimate.value, 2, plus="")
-
-
-def plain_interval(estimate: Estimate) -> str:
-    """`0.44 to 0.60`; empty without an interval."""
+def bounded_interval(estimate: Estimate) -> str:
+    """`0.44 to 0.60`, of what lies in -1 to 1; empty without an interval."""
     if not estimate.told:
         return ""
-    return " to ".join(signed(end, 2, plus="") for end in (estimate.low, estimate.high))
+    return " to ".join(signed(end, 2, plus="") for end in (max(estimate.low, -1.0), min(estimate.high, 1.0)))
 
 
 def size(number: int) -> str:
