@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labelbench_ray import corrupters, datasets, encoders, experiment, plan, plugins, proxies, strategies, trainers
-from labelbench_ray.costs import Prices
+from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
 from labelbench_ray.plugins import Plugin
@@ -57,12 +57,11 @@ ENVIRONMENT = (
         "max_reject_fraction", type=click.FloatRange(0, 1), default=0.01, help="Share of rows that may be undecodable."
     ),
 )
-DEFAULT = Prices()
 PRICES = (
-    _option("price_per_label", type=click.FloatRange(0), default=DEFAULT.label, help="What a label costs."),
-    _option("price_per_cpu_hour", type=click.FloatRange(0), default=DEFAULT.cpu_hour, help="An hour of a CPU core."),
-    _option("price_per_gpu_hour", type=click.FloatRange(0), default=DEFAULT.gpu_hour, help="An hour of a GPU."),
-    _option("currency", default=DEFAULT.currency, help="What prices are in."),
+    _option("price_per_label", type=click.FloatRange(0), default=ASSUMED.label, help="What a label costs."),
+    _option("price_per_cpu_hour", type=click.FloatRange(0), default=ASSUMED.cpu_hour, help="An hour of a CPU core."),
+    _option("price_per_gpu_hour", type=click.FloatRange(0), default=ASSUMED.gpu_hour, help="An hour of a GPU."),
+    _option("currency", default=ASSUMED.currency, help="What prices are in."),
 )
 
 console = Console(width=None if sys.stdout.isatty() else 120)

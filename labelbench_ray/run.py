@@ -11,7 +11,7 @@ from labelbench_ray import report
 from labelbench_ray.cluster.embed import embed
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import Job, job, sweep
-from labelbench_ray.costs import Prices, Spent
+from labelbench_ray.costs import ASSUMED, Prices, Spent
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import StoreError
 from labelbench_ray.ledger import Entry, Failure, Grid, write_failure, write_grid
@@ -118,7 +118,7 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
     return made
 
 
-def run(plan: Plan, environment: Environment, console: Console, prices: Prices) -> int:
+def run(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
     """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish."""
     provide(plan, environment)
     write_grid(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from labelbench_ray.costs import Prices, Spent
+from labelbench_ray.costs import ASSUMED, Prices, Spent
 from labelbench_ray.report.cautions import Caution, cautions
 from labelbench_ray.report.comparison import Comparison, compare
 from labelbench_ray.report.continual import Continued, continual
@@ -18,7 +18,6 @@ from labelbench_ray.report.verdict import Verdict, judge
 
 METRICS: Final = (PRIMARY, "Pool Accuracy", "Labeling Accuracy", "Balanced Test Accuracy")
 """The metrics that are shown where they are recorded. The first that is there decides."""
-ASSUMED: Final = Prices()
 NOTHING_KNOWN: Final[Mapping[str, Spent]] = {}
 
 
