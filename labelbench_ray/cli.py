@@ -31,6 +31,7 @@ from labelbench_ray import (
     strategies,
     trainers,
 )
+from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
 from labelbench_ray.plugins import Plugin
@@ -70,6 +71,12 @@ ENVIRONMENT = (
         "max_reject_fraction", type=click.FloatRange(0, 1), default=0.01, help="Share of rows that may be undecodable."
     ),
 )
+PRICES = (
+    _option("price_per_label", type=click.FloatRange(0), default=ASSUMED.label, help="What a label costs."),
+    _option("price_per_cpu_hour", type=click.FloatRange(0), default=ASSUMED.cpu_hour, help="An hour of a CPU core."),
+    _option("price_per_gpu_hour", type=click.FloatRange(0), default=ASSUMED.gpu_hour, help="An hour of a GPU."),
+    _option("currency", default=ASSUMED.currency, help="What prices are in."),
+)
 
 console = Console(width=None if sys.stdout.isatty() else 120)
 
@@ -86,6 +93,22 @@ def environment_options(command: Callable[..., int]) -> Callable[..., int]:
         return command(environment=Environment(**given | paths), **options)
 
     return functools.reduce(lambda decorated, option: option(decorated), reversed(ENVIRONMENT), with_environment)
+
+
+def price_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the prices that the report reckons with; nothing that is recorded depends on them."""
+
+    @functools.wraps(command)
+    def with_prices(**options: Any) -> int:  # noqa: ANN401
+        prices = Prices(
+            label=options.pop("price_per_label"),
+            cpu_hour=options.pop("price_per_cpu_hour"),
+            gpu_hour=options.pop("price_per_gpu_hour"),
+            currency=options.pop("currency"),
+        )
+        return command(prices=prices, **options)
+
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(PRICES), with_prices)
 
 
 def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
@@ -146,12 +169,13 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
 @app.command()
 @experiment_argument
 @environment_options
-def run(name: str, tiny: bool, environment: Environment) -> int:
+@price_options
+def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
     from labelbench_ray import run as job
 
     planned = plan.plan(experiment.load(name, tiny), environment)
-    status = job.run(planned, environment, console)
+    status = job.run(planned, environment, console, prices)
     if environment.tracking_uri.startswith("sqlite:"):
         console.print(
             f"MLflow: {sys.executable} -m mlflow ui --backend-store-uri {environment.tracking_uri}",
@@ -164,12 +188,13 @@ def run(name: str, tiny: bool, environment: Environment) -> int:
 @app.command()
 @experiment_argument
 @environment_options
-def finetune(name: str, tiny: bool, environment: Environment) -> int:
+@price_options
+def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
     from labelbench_ray import run_finetune
 
     planned = plan.plan(experiment.load(name, tiny), environment)
-    return run_finetune.finetune(planned, environment, console)
+    return run_finetune.finetune(planned, environment, console, prices)
 
 
 @app.command()
@@ -177,7 +202,9 @@ def finetune(name: str, tiny: bool, environment: Environment) -> int:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."
 )
-def report(folder: Path, out: Path | None) -> int:
+@_option("store", type=FOLDER, default="store", help="Where embeddings lie, for what they took.")
+@price_options
+def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
     """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table."""
     from labelbench_ray.run import write_report
 
@@ -194,7 +221,7 @@ def report(folder: Path, out: Path | None) -> int:
             + ", ".join(map(str, folders))
         )
     for each in folders:
-        write_report(each, out or each / "report.html", console)
+        write_report(each, out or each / "report.html", console, prices, store)
     return 0
 
 

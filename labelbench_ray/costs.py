@@ -68,6 +68,9 @@ class Prices(Frozen):
         return labels * self.label + spent.cpu / HOUR * self.cpu_hour + spent.gpu / HOUR * self.gpu_hour
 
 
+ASSUMED: Final = Prices()
+
+
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
     """Measures stages of one process; a stage inside another is told apart from it, not counted twice."""

@@ -3,6 +3,7 @@
 from pydantic import FiniteFloat, NonNegativeInt
 
 from labelbench_ray.config import Trial
+from labelbench_ray.costs import Spent
 from labelbench_ray.plugins import Frozen
 
 FORMAT = 1
@@ -41,6 +42,11 @@ class RoundRecord(Frozen):
     """Of the round's two files, but for the digits of this number."""
     proxy: str
     """SHA-256 of the round's safetensors file."""
+
+    @property
+    def spent(self) -> Spent:
+        """All stages together."""
+        return Spent(sum(self.seconds.values()), self.cpu_seconds, sum(self.gpu.values()), self.bytes_written)
 
 
 class Failure(Frozen):

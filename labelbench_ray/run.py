@@ -12,8 +12,10 @@ from labelbench_ray.cluster.embed import embed
 from labelbench_ray.cluster.jobs import selection_job
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
+from labelbench_ray.costs import ASSUMED, Prices, Spent
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
+from labelbench_ray.errors import StoreError
 from labelbench_ray.following import Follower
 from labelbench_ray.images import decoded_images
 from labelbench_ray.ledger import Entry, Grid, write_grid
@@ -22,7 +24,6 @@ from labelbench_ray.plan import Plan
 from labelbench_ray.progress import Meter, meter
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.tracking import Mirror
-from labelbench_ray.views import open_view
 
 MIRROR_SECONDS = 120.0
 """How long to wait for MLflow once all trials are done."""
@@ -71,7 +72,7 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
     return made
 
 
-def run(plan: Plan, environment: Environment, console: Console) -> int:
+def run(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
     """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish."""
     provide(plan, environment)
     note_grid(plan)
@@ -83,9 +84,7 @@ def run(plan: Plan, environment: Environment, console: Console) -> int:
         for trial in plan.trials:
             if trial.done:
                 mirror.submit(plan.folder / trial.parts.fingerprint)
-        mirror.submit(
-            write_report(plan.folder, plan.folder / "report.html", console, embedding_seconds(plan, environment))
-        )
+        mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
     return 1 if unfinished else 0
 
 
@@ -162,20 +161,22 @@ def told(follower: Follower, console: Console, before: int) -> int:
     return len(follower.failed) + unfinished
 
 
-def embedding_seconds(plan: Plan, environment: Environment) -> float:
-    """Wall seconds that the plan's stores and their views took when they were made."""
-    seconds = 0.0
-    for planned in plan.stores:
-        store = EmbeddingStore.open(environment.store / planned.key)
-        seconds += store.manifest.seconds
-        for views in planned.views:
-            seconds += sum(open_view(store, views.wanted.digest, view).seconds for view in range(views.wanted.count))
-    return seconds
+def store_costs(folder: Path, console: Console) -> dict[str, Spent]:
+    """What making each store in a folder took, by its content hash; one that cannot be read is told and left out."""
+    costs: dict[str, Spent] = {}
+    for path in sorted(folder.glob("*/manifest.json")):
+        try:
+            manifest = EmbeddingStore.open(path.parent).manifest
+        except StoreError as error:
+            console.print(f"not counted: {error}", style="yellow", markup=False, soft_wrap=True)
+        else:
+            costs[manifest.content] = manifest.spent
+    return costs
 
 
-def write_report(folder: Path, page: Path, console: Console, seconds: float = 0.0) -> Path:
-    """Write an experiment's page and print its table; `seconds`: what embedding took, 0 where that is not known."""
-    built = report.build(folder, seconds)
+def write_report(folder: Path, page: Path, console: Console, prices: Prices, store: Path) -> Path:
+    """Write an experiment's page and print its table; `store`: where the embeddings lie, for what they took."""
+    built = report.build(folder, prices, store_costs(store, console))
     report.write(built, page)
     console.print(report.render(built))
     console.print(f"report: {page}", soft_wrap=True, highlight=False)

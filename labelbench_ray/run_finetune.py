@@ -5,16 +5,17 @@ from rich.console import Console
 from labelbench_ray.cluster.jobs import finetune_job
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
+from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, NotProvidedError
 from labelbench_ray.following import Follower
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import meter
-from labelbench_ray.run import embedding_seconds, make_images, mirrored, note_grid, told, write_report
+from labelbench_ray.run import make_images, mirrored, note_grid, told, write_report
 from labelbench_ray.tuning_plan import PlannedTuning
 
 
-def finetune(plan: Plan, environment: Environment, console: Console) -> int:
+def finetune(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
     """Fit what the plan says is missing; returns the exit status, 1 when a fit failed or its labels are not bought yet.
 
     Raises:
@@ -46,7 +47,7 @@ def finetune(plan: Plan, environment: Environment, console: Console) -> int:
             f"{len(missing) - len(ready)} trials have not bought their labels yet; `labelbench run` buys them",
             style="yellow",
         )
-    write_report(plan.folder, plan.folder / "report.html", console, embedding_seconds(plan, environment))
+    write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store)
     return 1 if unfinished else 0
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,15 +10,15 @@ from numpy.typing import NDArray
 
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.encoders import Network, Trainable
-from labelbench_ray.fitting import Earlier, Fitted, Lesson, OpenView, in_process, unlabeled_ids
+from labelbench_ray.fitting import Fitted, Lesson, OpenView, in_process, unlabeled_ids
 from labelbench_ray.heads import HeadContext
 from labelbench_ray.images import DecodedImages
 from labelbench_ray.proxies._full import FullProxy
-from labelbench_ray.proxies._network import FullNetwork, Tuned, load_tensors, tensors, tuned
+from labelbench_ray.proxies._network import Tuned, load_tensors, tensors, tuned
 from labelbench_ray.store import Embedded, SplitArrays
 from labelbench_ray.trainers import Past, Tensors
 from labelbench_ray.trainers._checkpoints import Checkpoints
-from labelbench_ray.trainers._descent import Descent
+from labelbench_ray.trainers._gradient import Gradient
 from labelbench_ray.trainers._images import ImageInputs, validation_loss
 from labelbench_ray.trainers._machine import Machine
 from labelbench_ray.trainers._material import Material
@@ -33,7 +34,7 @@ class FullFitter:
     """Fits the encoder's own network; every fit keeps checkpoints, from which it goes on after a kill."""
 
     model: FullProxy
-    trainer: Descent
+    trainer: Gradient
     encoder: Trainable
     embedded: Embedded
     images: DecodedImages
@@ -56,8 +57,12 @@ class FullFitter:
         return len(self._validation_rows()) * self.trainer.uses_validation
 
     def fit(self, lesson: Lesson) -> Tensors:
-        network = self._network(lesson)
-        self.trainer.descend(network, self._material(lesson), lesson.seed, self.machine, self.checkpoints(lesson))
+        material = self._material(lesson)
+        network = self.model.network(self._context(lesson))
+        load_tensors(network, self.trainer.start(tensors(network), material.past))
+        network = self.model.adapted(network, lesson.seed).to(self.machine.device)
+        method = self.trainer.method(material.past)
+        method.descend(network, material, lesson.seed, self.machine, self.checkpoints(lesson))
         return tensors(self.model.finished(network.cpu()))
 
     def open(self, trained: Tensors) -> Fitted:
@@ -78,9 +83,6 @@ class FullFitter:
         load_tensors(network, trained)
         return tuned(network, self.encoder, "cuda" if self.machine.device.startswith("cuda") else "cpu")
 
-    def _network(self, lesson: Lesson) -> FullNetwork:
-        return self.model.network(self._context(lesson)).to(self.machine.device)
-
     def _context(self, lesson: Lesson) -> HeadContext:
         return HeadContext(self.encoder, self.embedded.classes, self.encoder.dimensions(), lesson.seed, lesson.proxy)
 
@@ -99,7 +101,7 @@ class FullFitter:
             validation_loss=validation_loss(
                 self.images.validation[rows], self.embedded.validation.labels_N[rows], self.machine
             ),
-            past=tuple(self._past(earlier, lesson) for earlier in lesson.earlier),
+            past=self._pasts(lesson),
             listen=lesson.listen,
         )
 
@@ -110,13 +112,20 @@ class FullFitter:
             return np.arange(num_rows)
         return np.sort(np.random.default_rng(VALIDATION_SEED).choice(num_rows, most, replace=False))
 
-    def _past(self, earlier: Earlier, lesson: Lesson) -> Past:
-        def logits_LK() -> Floats:
-            opened = self._opened(earlier.tensors())
-            known_LD = _embedded(self.images.pool, opened.runtime, lesson.labeled_L[: earlier.num_labeled])
-            return opened.classifier.logits(known_LD)
+    def _pasts(self, lesson: Lesson) -> tuple[Past, ...]:
+        starts = [0, *(round_.num_labeled for round_ in lesson.earlier)]
+        return tuple(
+            Past(
+                round_.num_labeled,
+                round_.tensors,
+                partial(self._logits, round_.tensors, lesson.labeled_L[start : round_.num_labeled]),
+            )
+            for start, round_ in zip(starts, lesson.earlier, strict=False)
+        )
 
-        return Past(earlier.num_labeled, earlier.tensors, logits_LK)
+    def _logits(self, trained: Callable[[], Tensors], ids_B: Ids) -> Floats:
+        opened = self._opened(trained())
+        return opened.classifier.logits(_embedded(self.images.pool, opened.runtime, ids_B))
 
 
 def _embedded(images_NHWC: NDArray[np.uint8], runtime: Network, ids_B: Ids) -> NDArray[np.float16]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from labelbench_ray import store as store_module
+from labelbench_ray.costs import Spent
 from labelbench_ray.errors import StoreError
 from labelbench_ray.shards import ShardRows, shard_bytes
 from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
@@ -156,3 +157,13 @@ def test_the_content_hash_covers_rows_classes_and_compute(store):
     contents = {manifest.content, *(manifest.model_copy(update=other).content for other in others)}
     assert len(contents) == 4
     assert manifest.model_copy(update={"seconds": 99.0, "signature": "t"}).content == manifest.content
+
+
+def test_a_manifest_from_before_costs_were_told_is_read(store):
+    path = store.directory / "manifest.json"
+    new = ("cpu_seconds", "gpu_seconds", "bytes_written")
+    content = {key: value for key, value in json.loads(path.read_text()).items() if key not in new}
+    path.write_text(json.dumps(content))
+    manifest = EmbeddingStore.open(store.directory).manifest
+    assert manifest.spent == Spent(wall=1.5)
+    assert manifest.content == store.manifest.content

@@ -31,7 +31,7 @@ from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.store import Embedded, EmbeddingStore
 from labelbench_ray.trainers import Trainer
 from labelbench_ray.trainers._checkpoints import FileCheckpoints
-from labelbench_ray.trainers._descent import Descent
+from labelbench_ray.trainers._gradient import Gradient
 from labelbench_ray.trainers._machine import Machine
 from labelbench_ray.tuning import FullFitter
 from labelbench_ray.versions import versions
@@ -181,7 +181,7 @@ def full_fitter(built: Parts, model: FullProxy, trainer: Trainer, place: Place, 
     identity = [built.fingerprint, directory.name, store.manifest.content]
     return FullFitter(
         model,
-        cast(Descent, trainer),
+        cast(Gradient, trainer),
         encoder,
         _embedded(place.store),
         images,

@@ -45,7 +45,11 @@ class FullProxy(Proxy, ABC):
 
     @abstractmethod
     def network(self, context: HeadContext) -> "FullNetwork":
-        """The network before its first step; what is not to be trained requires no gradient."""
+        """The network with its first weights, plain."""
+
+    def adapted(self, network: "FullNetwork", seed: int) -> "FullNetwork":
+        """The network as it is trained: what is not to be trained requires no gradient. May change it in place."""
+        return network
 
     def finished(self, network: "FullNetwork") -> "FullNetwork":
         """The trained network with a plain backbone, as `tuned` and the ledger take it; may be the same one."""

@@ -26,16 +26,23 @@ class Lora(FullProxy):
     """Of an adapter's input in training."""
 
     def network(self, context: HeadContext) -> "FullNetwork":
+        # Imported here: a plan does without the network.
+        from labelbench_ray.proxies._network import FullNetwork
+
+        backbone = trainable(context.encoder).network()
+        return FullNetwork(backbone, self._head().layer(context), frozen_statistics=True)
+
+    def adapted(self, network: "FullNetwork", seed: int) -> "FullNetwork":
         # Imported here: peft and transformers take seconds to import, and planning does without.
         from peft import LoraConfig
 
+        from labelbench_ray.encoders._torch import FromPixels
         from labelbench_ray.proxies._adapters import adapted
-        from labelbench_ray.proxies._network import FullNetwork
 
+        assert isinstance(network.backbone, FromPixels)
         config = LoraConfig(r=self.rank, lora_alpha=self.alpha, lora_dropout=self.dropout)
-        seed = streams.integer(context.seed, 0, "adapters")
-        backbone = adapted(trainable(context.encoder).network(), self.blocks, config, seed)
-        return FullNetwork(backbone, self._head().layer(context), frozen_statistics=True)
+        network.backbone = adapted(network.backbone, self.blocks, config, streams.integer(seed, 0, "adapters"))
+        return network
 
     def finished(self, network: "FullNetwork") -> "FullNetwork":
         from labelbench_ray.proxies._adapters import merged

@@ -1,29 +1,74 @@
-"""What a trial costs in computing: mean seconds by stage, per strategy."""
+"""What it costs: a strategy's trials in labels, seconds and money, and the embedding that they share."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from labelbench_ray.report.curves import Run, Setting
+import numpy as np
 
-CPU = "CPU time"
-WALL = "all stages"
+from labelbench_ray.costs import NOTHING, Prices, Spent, total
+from labelbench_ray.report.curves import Run, Setting
+from labelbench_ray.report.statistics import Floats
+
+Embeddings = Mapping[str, "Embedding"]
+"""By the content hash of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What making a store took, and how many trials of the experiment read it."""
+
+    spent: Spent
+    trials: int
+
+    @property
+    def share(self) -> Spent:
+        """One trial's part."""
+        return self.spent.part(1 / max(self.trials, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Mean seconds of one strategy's trials: stage -> seconds, with the sum of the stages and the CPU seconds."""
+    """Means over one strategy's trials."""
 
     strategy: str
     trials: int
-    stages: dict[str, float]
-    wall: float
-    cpu: float
+    labels: float
+    stages: dict[str, Spent]
+    """Of the rounds; CPU and GPU seconds are 0 where a record does not tell them by stage."""
+    rounds: Spent
+    finetune: Spent
+    """The full model at the largest budget at which it was trained; nothing where it was not."""
+    embedding: Spent
+    """The trial's share; nothing where the store is not known."""
+
+    @property
+    def spent(self) -> Spent:
+        """All of it."""
+        return self.rounds + self.finetune + self.embedding
 
 
-def costs(setting: Setting) -> tuple[Cost, ...]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """How one strategy's mean spending grows with the labels; the share of the embedding comes first."""
+
+    strategy: str
+    computing_T: Floats
+    """CPU and GPU seconds."""
+    money_T: Floats
+    """Labels and computing."""
+
+
+def embeddings(runs: Iterable[Run], stores: Mapping[str, Spent]) -> dict[str, Embedding]:
+    """The stores that the experiment's trials read, as far as what they took is known."""
+    read = [run.store for run in runs if run.records]
+    return {store: Embedding(stores[store], read.count(store)) for store in dict.fromkeys(read) if store in stores}
+
+
+def costs(setting: Setting, shared: Embeddings) -> tuple[Cost, ...]:
     """One line a strategy, over the compared trials."""
     lines = ((name, [run for run in setting.compared if run.strategy == name]) for name in setting.strategies)
-    return tuple(_cost(name, runs) for name, runs in lines if runs)
+    return tuple(_cost(name, runs, shared) for name, runs in lines if runs)
 
 
 def stages(lines: tuple[Cost, ...]) -> tuple[str, ...]:
@@ -31,8 +76,54 @@ def stages(lines: tuple[Cost, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stage for line in lines for stage in line.stages))
 
 
-def _cost(strategy: str, runs: list[Run]) -> Cost:
+def course(strategy: str, setting: Setting, labels: tuple[int, ...], shared: Embeddings, prices: Prices) -> Course:
+    """The spending of a strategy's compared trials at these numbers of labels."""
+    runs = [run for run in setting.compared if run.strategy == strategy]
+    spent_TS = [[share(run, shared) + rounds(run, count) for run in runs] for count in labels]
+    return Course(
+        strategy,
+        np.array([fmean(spent.computing for spent in spent_S) for spent_S in spent_TS]),
+        np.array(
+            [
+                fmean(prices.money(spent, count) for spent in spent_S)
+                for count, spent_S in zip(labels, spent_TS, strict=True)
+            ]
+        ),
+    )
+
+
+def share(run: Run, shared: Embeddings) -> Spent:
+    """The run's part of its embedding; nothing where the store is not known."""
+    return shared[run.store].share if run.store in shared else NOTHING
+
+
+def rounds(run: Run, labels: float = float("inf")) -> Spent:
+    """What the rounds up to so many labels took."""
+    return total(record.spent for record in run.records if record.num_labeled <= labels)
+
+
+def mean(spent: Iterable[Spent]) -> Spent:
+    """The mean of at least one."""
+    every = list(spent)
+    return total(every).part(1 / len(every))
+
+
+def _cost(strategy: str, runs: list[Run], shared: Embeddings) -> Cost:
     names = dict.fromkeys(stage for run in runs for record in run.records for stage in record.seconds)
-    mean = {name: fmean(sum(record.seconds.get(name, 0.0) for record in run.records) for run in runs) for name in names}
-    cpu = fmean(sum(record.cpu_seconds for record in run.records) for run in runs)
-    return Cost(strategy, len(runs), mean, sum(mean.values()), cpu)
+    last = [max(run.finetunes, key=lambda point: point.labels, default=None) for run in runs]
+    return Cost(
+        strategy=strategy,
+        trials=len(runs),
+        labels=fmean(max((record.num_labeled for record in run.records), default=0) for run in runs),
+        stages={name: mean(_stage(run, name) for run in runs) for name in names},
+        rounds=mean(rounds(run) for run in runs),
+        finetune=mean(point.spent if point else NOTHING for point in last),
+        embedding=mean(share(run, shared) for run in runs),
+    )
+
+
+def _stage(run: Run, name: str) -> Spent:
+    return total(
+        Spent(record.seconds.get(name, 0.0), record.cpu.get(name, 0.0), record.gpu.get(name, 0.0))
+        for record in run.records
+    )

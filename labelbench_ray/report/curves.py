@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from labelbench_ray.config import Trial
+from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger import Entry, History, RoundRecord, read_grid, read_history
 
 RANDOM: Final = "random"
+PRIMARY: Final = "Test Accuracy"
 RECIPE: Final = ("dataset", "encoder", "proxy", "trainer", "corrupter", "first_batch", "budget")
 """The fields that make a setting, in the order in which people tell them."""
 
@@ -31,6 +33,24 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FineTunePoint:
+    """The full model trained once on a trial's first `labels` ids; seconds by stage."""
+
+    recipe: str
+    """The model and trainer in words."""
+    labels: int
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+    cpu: dict[str, float]
+    gpu: dict[str, float]
+
+    @property
+    def spent(self) -> Spent:
+        """All stages together."""
+        return Spent(sum(self.seconds.values()), sum(self.cpu.values()), sum(self.gpu.values()))
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One trial as its ledger has it. `note` says in one line what keeps it from being finished."""
 
@@ -41,6 +61,7 @@ class Run:
     records: tuple[RoundRecord, ...] = ()
     store: str = ""
     compute: str = ""
+    finetunes: tuple[FineTunePoint, ...] = ()
 
     @property
     def strategy(self) -> str:
@@ -50,6 +71,10 @@ class Run:
     def curve(self, metric: str) -> dict[int, float]:
         """Number of labels -> the metric, for the rounds that have it."""
         return {record.num_labeled: record.metrics[metric] for record in self.records if metric in record.metrics}
+
+    def finetuned(self, recipe: str, labels: int) -> FineTunePoint | None:
+        """The full model of this recipe on so many labels."""
+        return next((point for point in self.finetunes if (point.recipe, point.labels) == (recipe, labels)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +104,19 @@ class Setting:
         """The trials of one strategy, by seed."""
         return tuple(run for run in self.runs if run.strategy == strategy)
 
+    def by_seed(self, strategy: str) -> dict[int, Run]:
+        """The compared trials of one strategy."""
+        return {run.trial.seed: run for run in self.compared if run.strategy == strategy}
+
+    def same_but(self, other: "Setting", *fields: str) -> bool:
+        """The recipes are alike in all but these fields."""
+        return all(self.recipe[field] == other.recipe[field] for field in RECIPE if field not in fields)
+
+    @property
+    def trial(self) -> Trial:
+        """One of its trials: what they share can be read from it."""
+        return self.runs[0].trial
+
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
@@ -106,10 +144,24 @@ def read(folder: Path) -> Experiment:
     return Experiment(grid.experiment, tuple(settings))
 
 
+def last_common(runs: Iterable[Run], metric: str = PRIMARY) -> int:
+    """The most labels at which all of these trials have the metric; 0 where there is none."""
+    return max(set.intersection(*(set(run.curve(metric)) for run in runs)), default=0)
+
+
 def differing(settings: Iterable[Setting]) -> tuple[str, ...]:
     """The fields of the recipe in which the settings are not all alike."""
     recipes = [setting.recipe for setting in settings]
     return tuple(field for field in RECIPE if len({recipe[field] for recipe in recipes}) > 1)
+
+
+def title(setting: Setting, fields: Iterable[str]) -> str:
+    """These fields of a setting in words; its data set alone where there is none."""
+    words = (
+        setting.recipe[field] if field == "dataset" else f"{field.replace('_', ' ')} {setting.recipe[field]}"
+        for field in fields
+    )
+    return ", ".join(words)
 
 
 def _longest(entries: Iterable[Entry]) -> list[Entry]:

@@ -1,54 +1,24 @@
 """The report's drawings: learning curves, paired differences to random, and label savings."""
 
-from dataclasses import dataclass
 from math import ceil, isfinite
-from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from labelbench_ray.report import words
 from labelbench_ray.report.comparison import Comparison, Curves, Row
 from labelbench_ray.report.curves import RANDOM as RANDOM_STRATEGY
-from labelbench_ray.report.statistics import Floats, bands
-from labelbench_ray.report.vector import GRID, INK, MUTED, RANDOM, SERIES, inline
-from labelbench_ray.report.verdict import ENOUGH_PAIRS
-
-WIDTH: Final = 5.0
-MARKERS: Final = "osD^vPX*"
-LONGEST: Final = 26
-"""Letters of a strategy's name beside a figure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How a strategy looks in every figure of the report."""
-
-    color: str
-    line: str
-    marker: str
-    place: int
-
-
-def styles(strategies: tuple[str, ...]) -> dict[str, Style]:
-    """Random grey and dashed; the others in order, from the ninth on with a dotted line."""
-    others = [name for name in strategies if name != RANDOM_STRATEGY]
-    cycle, lines = len(SERIES), ("-", ":", "-.")
-    drawn = {
-        name: Style(SERIES[place % cycle], lines[place // cycle % len(lines)], MARKERS[place % cycle], place + 1)
-        for place, name in enumerate(others)
-    }
-    return {RANDOM_STRATEGY: Style(RANDOM, "--", "", 0)} | drawn
+from labelbench_ray.report.drawing import Style, blank, curve, curve_axes, fit, number, short
+from labelbench_ray.report.statistics import Floats
+from labelbench_ray.report.vector import MUTED, RANDOM, inline
 
 
 def learning_curves(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
     """Mean curves of all strategies with their intervals."""
-    figure, axes = _curve_axes()
+    figure, axes = curve_axes()
     for row in comparison.rows:
-        _curve(axes, row.curves.labels_T, 100 * row.curves.values_ST, looks[row.strategy])
-    _fit(axes, [100 * row.curves.values_ST for row in comparison.rows])
+        curve(axes, row.curves.labels_T, 100 * row.curves.values_ST, looks[row.strategy])
+    fit(axes, [100 * row.curves.values_ST for row in comparison.rows])
     ends = ", ".join(f"{row.strategy} {words.percent(row.final.value)}" for row in comparison.rows)
     return inline(figure, name, f"{comparison.metric} against the number of labels. At the end: {ends}.")
 
@@ -59,12 +29,12 @@ def differences(comparison: Comparison, looks: dict[str, Style], name: str) -> s
     reference = comparison.row(RANDOM_STRATEGY)
     if not rows or reference is None:
         return ""
-    figure, axes = _curve_axes()
+    figure, axes = curve_axes()
     axes.axhline(0, color=RANDOM, linestyle="--", linewidth=1.6, zorder=2)
     gains = [(row, 100 * _gain(row, reference.curves)) for row in rows]
     for row, gain_ST in gains:
-        _curve(axes, row.curves.labels_T, gain_ST, looks[row.strategy])
-    _fit(axes, [gain_ST for _, gain_ST in gains] + [np.zeros((1, 1))])
+        curve(axes, row.curves.labels_T, gain_ST, looks[row.strategy])
+    fit(axes, [gain_ST for _, gain_ST in gains] + [np.zeros((1, 1))])
     ends = ", ".join(f"{row.strategy} {words.points(row.difference.final)}" for row in rows if row.difference)
     return inline(figure, name, f"{comparison.metric} less random's, paired by seed, in points. At the end: {ends}.")
 
@@ -75,7 +45,7 @@ def savings(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
     rows = sorted(told, key=_saving_order)
     if not rows:
         return ""
-    figure, axes = _blank(0.9 + 0.34 * len(rows))
+    figure, axes = blank(0.9 + 0.34 * len(rows))
     worst = min([0.0, *(end for row in rows for end in _ends(row) if isfinite(end))])
     left = max(-100.0, worst) - (24 if any(not isfinite(_ends(row)[1]) for row in rows) else 12)
     axes.set_xlim(left, 104)
@@ -83,76 +53,15 @@ def savings(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
     axes.axvline(0, color=RANDOM, linestyle="--", linewidth=1.4)
     for height, row in enumerate(rows):
         _forest_line(axes, row, height, left, looks[row.strategy])
-    axes.set_yticks(range(len(rows)), [_short(row.strategy) for row in rows], parse_math=False)
+    axes.set_yticks(range(len(rows)), [short(row.strategy) for row in rows], parse_math=False)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("labels saved, % of random's", color=MUTED)
-    axes.xaxis.set_major_formatter(_number(0))
+    axes.xaxis.set_major_formatter(number(0))
     texts = "; ".join(
         f"{row.strategy}: {words.saved_fully(row.difference.saving)}" for row in reversed(rows) if row.difference
     )
     return inline(figure, name, f"Labels saved at random's final accuracy. {texts}.")
-
-
-def _curve_axes() -> tuple[Figure, Axes]:
-    figure, axes = _blank(3.0)
-    axes.set_xlabel("number of labels", color=MUTED)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.count(value)))
-    return figure, axes
-
-
-def _blank(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.grid(color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(MUTED)
-    axes.tick_params(colors=MUTED, labelcolor=INK, length=3, width=0.7)
-    axes.tick_params(axis="y", length=0)
-    return figure, axes
-
-
-def _curve(axes: Axes, labels_T: Floats, values_ST: Floats, look: Style) -> None:
-    mean_T, low_T, high_T = bands(values_ST)
-    if len(values_ST) >= ENOUGH_PAIRS:
-        axes.fill_between(labels_T, low_T, high_T, color=look.color, alpha=0.14, linewidth=0)
-    else:
-        axes.plot(labels_T, values_ST.T, color=look.color, linewidth=0.6, alpha=0.6)
-    axes.plot(
-        labels_T,
-        mean_T,
-        color=look.color,
-        linestyle=look.line,
-        linewidth=1.8,
-        marker=look.marker or None,
-        markersize=4,
-        markeredgewidth=0,
-        zorder=2 if look.place else 3,
-    )
-
-
-def _fit(axes: Axes, curves: list[Floats]) -> None:
-    """Limits that show every mean; bands wider than half the means' range run out of the picture."""
-    triples = [bands(values_ST) for values_ST in curves]
-    means = np.concatenate([mean_T for mean_T, _, _ in triples])
-    bottom, top = float(means.min()), float(means.max())
-    room = max(0.5 * (top - bottom), 0.5)
-    low = max(bottom - room, min(float(low_T.min()) for _, low_T, _ in triples))
-    high = min(top + room, max(float(high_T.max()) for _, _, high_T in triples))
-    pad = 0.05 * (high - low) + 0.05
-    axes.set_ylim(low - pad, high + pad)
-    axes.yaxis.set_major_formatter(_number(0 if high - low > 4 else 1))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else name[: LONGEST - 3] + "..."
-
-
-def _number(decimals: int) -> FuncFormatter:
-    return FuncFormatter(lambda value, _: words.signed(value, decimals, plus=""))
 
 
 def _gain(row: Row, reference: Curves) -> Floats:

@@ -7,11 +7,14 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from labelbench_ray.report import figures, words
+from labelbench_ray.report import cost_figures, cost_tables, figures, words
+from labelbench_ray.report.cells import Table
+from labelbench_ray.report.costs import course
 from labelbench_ray.report.curves import RECIPE, State
-from labelbench_ray.report.figures import Style
+from labelbench_ray.report.drawing import Style, styles
+from labelbench_ray.report.fidelity import overlaps_and_gaps
 from labelbench_ray.report.sections import Report, Section
-from labelbench_ray.report.tables import Table, cost_table, short_table, strategy_table, trouble_table
+from labelbench_ray.report.tables import short_table, strategy_table, trouble_table
 
 TEMPLATE: Final = "page.html.jinja"
 SHOWN: Final = 2
@@ -39,12 +42,39 @@ class Chapter:
     tables: tuple[tuple[str, Table], ...]
     savings: Markup
     costs: Table
+    stages: Table
+    spending: tuple[Picture, ...]
     legend: tuple[tuple[str, Style], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What each part contributes, drawn and as a table."""
+
+    title: str
+    drawing: Markup
+    table: Table
+    contexts: Table
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What stands above the settings' own sections; tables without rows are left out."""
+
+    embeddings: Table
+    parts: tuple[Part, ...]
+    protocols: Table
+    wholes: Table
+    continual: Table
+    trusts: tuple[tuple[str, Table, str], ...]
+    threshold: str
+    fidelity: Markup
 
 
 def page(report: Report) -> str:
     """The whole page; the same report gives the same text."""
-    looks = figures.styles(report.strategies)
+    looks = styles(report.strategies)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -58,11 +88,40 @@ def page(report: Report) -> str:
         recipe_fields=RECIPE,
         troubles=trouble_table(report),
         finished=sum(run.state is State.FINISHED for run in report.runs),
-        chapters=[_chapter(number, section, looks) for number, section in enumerate(report.sections, start=1)],
+        chapters=[_chapter(report, number, looks) for number in range(1, len(report.sections) + 1)],
+        across=_across(report),
     )
 
 
-def _chapter(number: int, section: Section, looks: dict[str, Style]) -> Chapter:
+def _across(report: Report) -> Overview:
+    pairs_P2 = overlaps_and_gaps(tuple(section.setting for section in report.sections))
+    gaps = Markup(cost_figures.fidelity(pairs_P2, report.across.threshold, "fidelity")) if len(pairs_P2) else Markup()
+    return Overview(
+        embeddings=cost_tables.embedding_table(report),
+        parts=tuple(
+            Part(
+                each.title,
+                Markup(cost_figures.contributions(each, f"parts-{place}")),
+                cost_tables.ablation_table(each),
+                cost_tables.context_table(each),
+                each.labels,
+            )
+            for place, each in enumerate(report.across.ablations)
+        ),
+        protocols=cost_tables.protocol_table(report),
+        wholes=cost_tables.whole_table(report),
+        continual=cost_tables.continual_table(report),
+        trusts=tuple(
+            (cost_tables.trust_title(report, each), cost_tables.trust_table(each), cost_tables.needs(each))
+            for each in report.across.trusts
+        ),
+        threshold=cost_tables.threshold_words(report.across.threshold),
+        fidelity=gaps,
+    )
+
+
+def _chapter(report: Report, number: int, looks: dict[str, Style]) -> Chapter:
+    section = report.sections[number - 1]
     main = section.main
     shown = {row.strategy for row in main.rows} if main else set()
     return Chapter(
@@ -73,7 +132,9 @@ def _chapter(number: int, section: Section, looks: dict[str, Style]) -> Chapter:
         more=_pictures(number, section, looks, range(SHOWN, len(section.comparisons))),
         tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),
         savings=Markup(figures.savings(main, looks, f"savings-{number}") if main else ""),
-        costs=cost_table(section),
+        costs=cost_tables.cost_table(report, section),
+        stages=cost_tables.stage_table(section),
+        spending=_spending(report, number, section, looks),
         legend=tuple((name, look) for name, look in looks.items() if name in shown),
     )
 
@@ -88,3 +149,16 @@ def _pictures(number: int, section: Section, looks: dict[str, Style], places: ra
         if gain:
             pictures.append(Picture(f"{title}: gain over random", "in points, paired by seed", Markup(gain)))
     return tuple(pictures)
+
+
+def _spending(report: Report, number: int, section: Section, looks: dict[str, Style]) -> tuple[Picture, ...]:
+    main, prices = section.main, report.prices
+    if main is None:
+        return ()
+    courses = tuple(course(row.strategy, section.setting, main.labels, report.embeddings, prices) for row in main.rows)
+    computing = cost_figures.against_computing(main, courses, looks, f"computing-{number}")
+    money = cost_figures.against_money(main, courses, looks, f"money-{number}", prices.currency)
+    return (
+        Picture(main.metric, "in %, against computing time", Markup(computing)),
+        Picture(main.metric, "in %, against money", Markup(money)),
+    )

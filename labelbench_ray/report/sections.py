@@ -1,18 +1,24 @@
 """The whole report as a value: one section a setting, each with its answer, cautions, comparisons and costs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from labelbench_ray.costs import ASSUMED, Prices, Spent
 from labelbench_ray.report.cautions import Caution, cautions
 from labelbench_ray.report.comparison import Comparison, compare
-from labelbench_ray.report.costs import Cost, costs
-from labelbench_ray.report.curves import Experiment, Run, Setting, State, differing, read
+from labelbench_ray.report.continual import Continued, continual
+from labelbench_ray.report.contributions import Ablation, ablations
+from labelbench_ray.report.costs import Cost, Embedding, Embeddings, costs, embeddings
+from labelbench_ray.report.curves import PRIMARY, Experiment, Run, Setting, State, differing, read, title
+from labelbench_ray.report.fidelity import Threshold, Trust, threshold, trusts
+from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
 from labelbench_ray.report.verdict import Verdict, judge
 
-PRIMARY: Final = "Test Accuracy"
 METRICS: Final = (PRIMARY, "Pool Accuracy", "Labeling Accuracy", "Balanced Test Accuracy")
 """The metrics that are shown where they are recorded. The first that is there decides."""
+NOTHING_KNOWN: Final[Mapping[str, Spent]] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,13 +39,32 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Across:
+    """What only several settings, or fine-tunes of the full model, can tell; each empty where there is nothing."""
+
+    ablations: tuple[Ablation, ...]
+    protocols: tuple[Protocol, ...]
+    wholes: tuple[Whole, ...]
+    continual: tuple[Continued, ...]
+    trusts: tuple[Trust, ...]
+    threshold: Threshold | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """All that is known of an experiment. `embedding_seconds` is 0 where it was not told."""
+    """All that is known of an experiment. `embeddings` has the stores of which it is known what they took."""
 
     experiment: str
     strategies: tuple[str, ...]
     sections: tuple[Section, ...]
-    embedding_seconds: float
+    across: Across
+    embeddings: dict[str, Embedding]
+    prices: Prices
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """The fields of the recipe in which the settings differ."""
+        return differing(section.setting for section in self.sections)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -52,22 +77,44 @@ class Report:
         return tuple(run for run in self.runs if run.state is not State.FINISHED)
 
 
-def build(folder: Path, embedding_seconds: float = 0.0) -> Report:
+def build(folder: Path, prices: Prices = ASSUMED, stores: Mapping[str, Spent] = NOTHING_KNOWN) -> Report:
     """The report on an experiment's folder, from its ledgers alone.
+
+    Args:
+        folder: holds `experiment.json`.
+        prices: what labels and computing cost.
+        stores: what making each embedding store took, by its content hash, as far as it is known.
 
     Raises:
         LedgerError: the folder has no valid `experiment.json`.
     """
-    experiment = read(folder)
-    sections = tuple(_section(_title(setting, experiment), setting) for setting in experiment.settings)
-    return Report(experiment.name, experiment.strategies, sections, embedding_seconds)
+    return compose(read(folder), prices, stores)
 
 
-def _section(title: str, setting: Setting) -> Section:
+def compose(experiment: Experiment, prices: Prices = ASSUMED, stores: Mapping[str, Spent] = NOTHING_KNOWN) -> Report:
+    """The report on what was read, see `build`."""
+    settings = experiment.settings
+    shared = embeddings((run for setting in settings for run in setting.runs), stores)
+    fields = differing(settings) or ("dataset",)
+    sections = tuple(_section(title(setting, fields), setting, shared) for setting in settings)
+    across = Across(
+        ablations(settings),
+        protocols(settings, shared),
+        wholes(settings, shared),
+        continual(settings),
+        trusts(settings),
+        threshold(settings),
+    )
+    return Report(experiment.name, experiment.strategies, sections, across, shared, prices)
+
+
+def _section(title: str, setting: Setting, shared: Embeddings) -> Section:
     found = (compare(setting, metric) for metric in METRICS)
     comparisons = tuple(comparison for comparison in found if comparison is not None)
     main = comparisons[0] if comparisons else None
-    return Section(title, setting, comparisons, _verdict(setting, main), cautions(setting, main), costs(setting))
+    return Section(
+        title, setting, comparisons, _verdict(setting, main), cautions(setting, main), costs(setting, shared)
+    )
 
 
 def _verdict(setting: Setting, main: Comparison | None) -> Verdict:
@@ -75,12 +122,3 @@ def _verdict(setting: Setting, main: Comparison | None) -> Verdict:
         verdict = judge(main)
         return replace(verdict, headline=f"So far: {verdict.headline}") if setting.preliminary else verdict
     return Verdict("Nothing to compare yet.", f"None of {len(setting.runs)} trials has a finished round.")
-
-
-def _title(setting: Setting, experiment: Experiment) -> str:
-    fields = differing(experiment.settings) or ("dataset",)
-    words = (
-        setting.recipe[field] if field == "dataset" else f"{field.replace('_', ' ')} {setting.recipe[field]}"
-        for field in fields
-    )
-    return ", ".join(words)

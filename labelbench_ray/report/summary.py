@@ -10,12 +10,16 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from labelbench_ray.costs import Prices, Spent
 from labelbench_ray.report import words
+from labelbench_ray.report.cells import Cell, Table
 from labelbench_ray.report.comparison import Comparison, Difference, Row
+from labelbench_ray.report.costs import Cost
+from labelbench_ray.report.protocols import Protocol
 from labelbench_ray.report.savings import Saving
 from labelbench_ray.report.sections import METRICS, Report, Section
 from labelbench_ray.report.statistics import Estimate
-from labelbench_ray.report.tables import Cell, Table, strategy_table, trouble_table
+from labelbench_ray.report.tables import strategy_table, trouble_table
 from labelbench_ray.report.verdict import standing
 
 CSV_HEAD = ("setting", "strategy", "seed", "state", "round", "num_labeled", "metric", "value")
@@ -33,7 +37,10 @@ def summarize(report: Report) -> dict[str, Any]:
     """The numbers of the report as plain JSON data: fractions, label counts; absent ends of intervals are null."""
     return {
         "experiment": report.experiment,
-        "embedding_seconds": report.embedding_seconds,
+        "prices": report.prices.model_dump(mode="json"),
+        "embeddings": {
+            store: _spent(each.spent) | {"trials": each.trials} for store, each in report.embeddings.items()
+        },
         "settings": [
             {
                 "title": section.title,
@@ -44,10 +51,15 @@ def summarize(report: Report) -> dict[str, Any]:
                 "choice": section.verdict.choice,
                 "cautions": [{"title": caution.title, "text": caution.text} for caution in section.cautions],
                 "metrics": {each.metric: _comparison(each) for each in section.comparisons},
-                "seconds": {cost.strategy: cost.stages | {"cpu": cost.cpu} for cost in section.costs},
+                "seconds": {
+                    cost.strategy: {name: spent.wall for name, spent in cost.stages.items()} | {"cpu": cost.rounds.cpu}
+                    for cost in section.costs
+                },
+                "costs": {cost.strategy: _cost(cost, report.prices) for cost in section.costs},
             }
             for section in report.sections
         ],
+        "protocols": [_protocol(each) for each in report.across.protocols],
         "unfinished": [
             {
                 "fingerprint": run.fingerprint,
@@ -143,6 +155,40 @@ def _difference(difference: Difference) -> dict[str, Any]:
         "final_difference": _estimate(difference.final) | {"adjusted_p": difference.final_adjusted},
         "area_difference": _estimate(difference.area) | {"adjusted_p": difference.area_adjusted},
         "saving": _saving(difference.saving),
+    }
+
+
+def _cost(cost: Cost, prices: Prices) -> dict[str, Any]:
+    return {
+        "labels": cost.labels,
+        "rounds": _spent(cost.rounds),
+        "finetune": _spent(cost.finetune),
+        "embedding_share": _spent(cost.embedding),
+        "money": prices.money(cost.spent, cost.labels),
+    }
+
+
+def _spent(spent: Spent) -> dict[str, Any]:
+    return {
+        "wall_seconds": spent.wall,
+        "cpu_seconds": spent.cpu,
+        "gpu_seconds": spent.gpu,
+        "bytes_written": spent.bytes_written,
+    }
+
+
+def _protocol(each: Protocol) -> dict[str, Any]:
+    return {
+        "strategy": each.strategy,
+        "proxy": str(each.setting.trial.proxy),
+        "full": str(each.full.trial.proxy),
+        "seeds": each.seeds,
+        "rounds": each.rounds,
+        "ratio_in_rounds": each.in_rounds.value if each.in_rounds else None,
+        "ratio_with_final": each.with_final.value if each.with_final else None,
+        "formula": each.formula,
+        "accuracy_difference": _estimate(each.accuracy),
+        "finetuned": each.finetuned,
     }
 
 

@@ -1,29 +1,10 @@
 """The report's tables as text, the same for the page and the terminal."""
 
-from dataclasses import dataclass
-
 from labelbench_ray.report import words
+from labelbench_ray.report.cells import Cell, Table, gain
 from labelbench_ray.report.comparison import Comparison, Difference, Row
-from labelbench_ray.report.costs import stages
 from labelbench_ray.report.sections import Report, Section
-from labelbench_ray.report.statistics import Estimate
 from labelbench_ray.report.verdict import standing
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A text with a smaller one below it, such as its interval."""
-
-    text: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A head and rows of cells; the first cell of a row names the strategy or trial."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
 
 
 def short_table(section: Section) -> Table:
@@ -42,7 +23,7 @@ def short_table(section: Section) -> Table:
                 Cell(row.strategy, standing(row).value),
                 _saved(difference),
                 Cell(words.needed(difference.saving)),
-                _gain(difference.final),
+                gain(difference.final),
             )
             for row, difference in rows
         ),
@@ -70,25 +51,6 @@ def strategy_table(comparison: Comparison) -> Table:
                 *_area(row.difference),
             )
             for row in comparison.rows
-        ),
-    )
-
-
-def cost_table(section: Section) -> Table:
-    """Mean seconds a trial, by stage."""
-    names = stages(section.costs)
-    head = ("strategy", "trials", *names, "all stages", "CPU time")
-    return Table(
-        head,
-        tuple(
-            (
-                Cell(line.strategy),
-                Cell(str(line.trials)),
-                *(Cell(words.seconds(line.stages.get(name, 0.0))) for name in names),
-                Cell(words.seconds(line.wall)),
-                Cell(words.seconds(line.cpu)),
-            )
-            for line in section.costs
         ),
     )
 
@@ -122,21 +84,15 @@ def _seeds(row: Row) -> str:
 
 
 def _final(difference: Difference | None) -> tuple[Cell]:
-    return (_gain(difference.final, difference.final_adjusted) if difference else Cell(words.NONE),)
+    return (gain(difference.final, difference.final_adjusted) if difference else Cell(words.NONE),)
 
 
 def _area(difference: Difference | None) -> tuple[Cell, Cell]:
     if difference is None:
         return Cell(words.NONE), Cell(words.NONE)
-    return _gain(difference.area, difference.area_adjusted), _saved(difference)
+    return gain(difference.area, difference.area_adjusted), _saved(difference)
 
 
 def _saved(difference: Difference) -> Cell:
     text, interval = words.saved(difference.saving), words.saved_interval(difference.saving)
     return Cell(text, interval if interval != text else "")
-
-
-def _gain(estimate: Estimate, adjusted: float | None = None) -> Cell:
-    tested = adjusted is not None and estimate.told
-    note = [words.points_interval(estimate), words.p_value(adjusted) if tested and adjusted is not None else ""]
-    return Cell(words.signed(100 * estimate.value, words.digits(estimate)), ", ".join(filter(None, note)))

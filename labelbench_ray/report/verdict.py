@@ -11,6 +11,7 @@ from labelbench_ray.report.curves import RANDOM
 from labelbench_ray.report.statistics import LEVEL, Estimate, critical
 
 ENOUGH_PAIRS: Final = 3
+ADVISED_SEEDS: Final = 5
 MOST_SEEDS: Final = 100
 
 
@@ -77,8 +78,10 @@ def seeds_needed(estimate: Estimate) -> int:
 def more_seeds(estimate: Estimate) -> str:
     """What it would take to tell, as advice."""
     needed = seeds_needed(estimate)
-    if estimate.seeds < 2 or needed <= estimate.seeds:
-        return "Run at least 5 seeds."
+    if estimate.seeds < ADVISED_SEEDS and (estimate.seeds < 2 or needed <= ADVISED_SEEDS):
+        return f"Run at least {ADVISED_SEEDS} seeds."
+    if needed <= estimate.seeds:  # told by itself, but not after Holm's adjustment for the other strategies
+        return "More seeds, or fewer strategies compared at once, would tell."
     if needed >= MOST_SEEDS:
         return f"A difference this small would need {MOST_SEEDS} seeds or more to tell."
     return f"About {needed} seeds would tell a difference of this size."
@@ -156,7 +159,9 @@ def _undecided(row: Row, difference: Difference) -> Verdict:
     pairs = words.several(len(difference.seeds), "paired seed")
     if len(difference.seeds) < ENOUGH_PAIRS:
         lead = f"{row.strategy} leads random by {gain}" if difference.area.value > 0 else "No strategy leads random"
-        return Verdict("Too few seeds to tell.", f"{lead} on {pairs}, which can be chance. Run at least 5 seeds.")
+        return Verdict(
+            "Too few seeds to tell.", f"{lead} on {pairs}, which can be chance. Run at least {ADVISED_SEEDS} seeds."
+        )
     if difference.area.value <= 0:
         return Verdict("Label at random.", f"No strategy does better; the nearest is {row.strategy}, {gain}.", RANDOM)
     return Verdict(

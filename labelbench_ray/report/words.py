@@ -110,6 +110,40 @@ def seconds(value: float) -> str:
     return f"{minutes // 60}{NO_BREAK}h {minutes % 60}{NO_BREAK}min"
 
 
+def money(value: float, currency: str) -> str:
+    """`1,204 USD`, `12.50 USD`, `less than 0.01 USD`."""
+    if 0 < value < 0.01:
+        return f"less than 0.01{NO_BREAK}{currency}"
+    return f"{value:,.{0 if value >= 1000 else 2}f}{NO_BREAK}{currency}"
+
+
+def price(value: float, currency: str) -> str:
+    """`0.05 USD`, with all its digits."""
+    return f"{value:,.10g}{NO_BREAK}{currency}"
+
+
+def times(value: float) -> str:
+    """A ratio: `0.34`, `9.8`, `125`."""
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def bounded_interval(estimate: Estimate) -> str:
+    """`0.44 to 0.60`, of what lies in -1 to 1; empty without an interval."""
+    if not estimate.told:
+        return ""
+    return " to ".join(signed(end, 2, plus="") for end in (max(estimate.low, -1.0), min(estimate.high, 1.0)))
+
+
+def size(number: int) -> str:
+    """`512 B`, `3.4 MB`."""
+    value, unit = float(number), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f}{NO_BREAK}{unit}" if unit == "B" or value >= 100 else f"{value:.1f}{NO_BREAK}{unit}"
+
+
 def listed(names: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -67,6 +67,10 @@ def test_embeddings_meet_their_labels_and_ids(environment: Environment) -> None:
 def test_a_second_call_does_nothing(environment: Environment) -> None:
     built = parts.build(trial(Part.of("digits", max_rows=50)))
     store = embed_it(built, environment)
+    assert store.manifest.spent.cpu > 0
+    assert store.manifest.spent.gpu == 0
+    shards = store.directory.glob("shards/*.parquet")
+    assert store.manifest.spent.bytes_written == sum(path.stat().st_size for path in shards)
     before = {path: path.stat().st_mtime_ns for path in store.directory.rglob("*") if path.is_file()}
     assert embed_it(built, environment).manifest == store.manifest
     assert {path: path.stat().st_mtime_ns for path in before} == before

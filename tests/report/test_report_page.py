@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from labelbench_ray.costs import Spent
 from labelbench_ray.report import build, page, write
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -57,13 +58,13 @@ def check(text):
 
 
 def test_a_full_grid(planted, tmp_path):
-    report = build(planted(), embedding_seconds=214)
+    report = build(planted(), stores={"store": Spent(wall=214.0, cpu=400.0)})
     write(report, tmp_path / "new" / "report.html")
     text = (tmp_path / "new" / "report.html").read_text()
     texts = check(text).texts
     assert {"Use margin.", "margin", "50\u00a0%", "not reached"} <= set(texts)
     assert "3\u00a0min 34\u00a0s" in text
-    assert text.count('<svg role="img" aria-label="') == 5
+    assert text.count('<svg role="img" aria-label="') == 7
 
 
 def test_the_same_ledger_gives_the_same_page(planted):

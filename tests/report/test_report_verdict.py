@@ -5,7 +5,7 @@ import pytest
 
 from labelbench_ray.report import build
 from labelbench_ray.report.statistics import estimate
-from labelbench_ray.report.verdict import MOST_SEEDS, seeds_needed
+from labelbench_ray.report.verdict import MOST_SEEDS, more_seeds, seeds_needed
 
 RISING = np.array([0.5, 0.6, 0.7, 0.75, 0.8])
 
@@ -165,3 +165,14 @@ def test_seeds_without_a_partner(experiment):
 def test_seeds_needed(values, needed):
     # The first has mean 0.1, spread 0.1414: 10 seeds tell it from 0 to within 0.101, 11 to within 0.095.
     assert seeds_needed(estimate(np.array(values))) == needed
+
+
+def test_the_advice_asks_for_more_seeds_than_there_are():
+    clear = np.array([0.010, 0.012, 0.011, 0.013, 0.012])  # told by itself; unclear can only be Holm's doing
+    assert more_seeds(estimate(clear[:1])) == more_seeds(estimate(clear[:3])) == "Run at least 5 seeds."
+    assert "5 seeds" not in more_seeds(estimate(clear))
+    assert "fewer strategies" in more_seeds(estimate(clear))
+    wide = np.array([0.3, -0.2, 0.2, -0.1, 0.1])
+    needed = seeds_needed(estimate(wide))
+    assert needed > 5
+    assert more_seeds(estimate(wide)) == f"About {needed} seeds would tell a difference of this size."

@@ -1,0 +1,29 @@
+"""A table as text, the same for the page and the terminal."""
+
+from dataclasses import dataclass
+
+from labelbench_ray.report import words
+from labelbench_ray.report.statistics import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text with a smaller one below it, such as its interval."""
+
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A head and rows of cells; the first cell of a row names the strategy or trial."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def gain(estimate: Estimate, adjusted: float | None = None) -> Cell:
+    """A difference in points over its interval, and p where it was adjusted."""
+    tested = adjusted is not None and estimate.told
+    note = [words.points_interval(estimate), words.p_value(adjusted) if tested and adjusted is not None else ""]
+    return Cell(words.signed(100 * estimate.value, words.digits(estimate)), ", ".join(filter(None, note)))

@@ -1,0 +1,89 @@
+"""Drawings of cost and contribution: accuracy against computing time and money, and what each part adds."""
+
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from labelbench_ray.report import words
+from labelbench_ray.report.comparison import Comparison
+from labelbench_ray.report.contributions import Ablation
+from labelbench_ray.report.costs import Course
+from labelbench_ray.report.drawing import Style, blank, curve, fit, number, short
+from labelbench_ray.report.fidelity import Threshold
+from labelbench_ray.report.statistics import Estimate, Floats
+from labelbench_ray.report.vector import MUTED, RANDOM, SERIES, inline
+
+UNITS = ((2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
+"""(from so many seconds on, seconds in one, the unit's name)"""
+
+
+def against_computing(comparison: Comparison, courses: tuple[Course, ...], looks: dict[str, Style], name: str) -> str:
+    """Mean accuracy against the CPU and GPU time spent until then."""
+    most = max(float(course.computing_T[-1]) for course in courses)
+    _, seconds, unit = next(line for line in UNITS if most >= line[0])
+    drawn = {course.strategy: course.computing_T / seconds for course in courses}
+    return _against(comparison, drawn, looks, name, f"{unit} of CPU and GPU")
+
+
+def against_money(
+    comparison: Comparison, courses: tuple[Course, ...], looks: dict[str, Style], name: str, currency: str
+) -> str:
+    """Mean accuracy against the money spent on labels and computing until then."""
+    drawn = {course.strategy: course.money_T for course in courses}
+    return _against(comparison, drawn, looks, name, f"money for labels and computing, {currency}")
+
+
+def contributions(ablation: Ablation, name: str) -> str:
+    """One line a part: its mean contribution with the interval, and a dot for each combination of the others."""
+    lines: list[tuple[str, Estimate, list[float]]] = [
+        (part.name, part.effect, [100 * estimate.value for _, estimate in part.contexts]) for part in ablation.parts
+    ]
+    lines += [("all together", ablation.together, [])] if ablation.together else []
+    lines.reverse()
+    figure, axes = blank(0.9 + 0.38 * len(lines))
+    axes.axvline(0, color=RANDOM, linestyle="--", linewidth=1.4)
+    for height, (_, effect, dots) in enumerate(lines):
+        color = SERIES[0] if dots else SERIES[1]
+        axes.plot(dots, [height] * len(dots), linestyle="", marker="o", markersize=3.5, color=MUTED, alpha=0.6)
+        if effect.told:
+            axes.plot([100 * effect.low, 100 * effect.high], [height] * 2, color=color, linewidth=2)
+        axes.plot(100 * effect.value, height, marker="o", color=color, markersize=5)
+    axes.set_yticks(range(len(lines)), [short(line[0]) for line in lines], parse_math=False)
+    axes.set_ylim(-0.6, len(lines) - 0.4)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("points of final accuracy", color=MUTED)
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_formatter(number(0 if high - low > 4 else 1))
+    texts = "; ".join(f"{text}: {words.points(effect)}" for text, effect, _ in reversed(lines))
+    return inline(figure, name, f"What each part adds to final accuracy, in points. {texts}.")
+
+
+def fidelity(pairs_P2: Floats, found: Threshold | None, name: str) -> str:
+    """Accuracy gap against batch overlap, one dot a trial and round, with the fitted line where there is one."""
+    figure, axes = blank(3.0)
+    overlap_P, gap_P = pairs_P2.T
+    axes.axhline(0, color=RANDOM, linestyle="--", linewidth=1.4)
+    axes.plot(overlap_P, 100 * gap_P, linestyle="", marker="o", markersize=4, color=SERIES[0], alpha=0.55)
+    if found is not None and found.overlap is not None:
+        low = float(overlap_P.min())
+        raised = found.level + 10 * found.slope * (found.overlap - low)
+        xs, ys = [low, found.overlap, float(overlap_P.max())], [raised, found.level, found.level]
+        axes.plot(xs, [100 * y for y in ys], color=SERIES[1], linewidth=2)
+    axes.set_xlabel("overlap of the batches", color=MUTED)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_formatter(number(0 if high - low > 4 else 1))
+    return inline(figure, name, f"Accuracy gap against batch overlap of {len(pairs_P2)} trials and rounds.")
+
+
+def _against(comparison: Comparison, xs: dict[str, Floats], looks: dict[str, Style], name: str, label: str) -> str:
+    figure, axes = blank(3.0)
+    axes.set_xlabel(label, color=MUTED)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    most = max(float(x_T[-1]) for x_T in xs.values())
+    decimals = 0 if most >= 10 else 1 if most >= 1 else 2
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{decimals}f}"))
+    rows = [row for row in comparison.rows if row.strategy in xs]
+    for row in rows:
+        curve(axes, xs[row.strategy], 100 * row.curves.values_ST, looks[row.strategy])
+    fit(axes, [100 * row.curves.values_ST for row in rows])
+    ends = ", ".join(f"{row.strategy} {words.percent(row.final.value)} at {xs[row.strategy][-1]:,.2f}" for row in rows)
+    return inline(figure, name, f"{comparison.metric} against {label}. At the end: {ends}.")

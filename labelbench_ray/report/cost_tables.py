@@ -1,0 +1,270 @@
+"""The tables of costs, protocols, fidelity, continual training and contributions."""
+
+from math import isinf
+
+from labelbench_ray.costs import NOTHING as NOT_SPENT
+from labelbench_ray.costs import Spent
+from labelbench_ray.report import words
+from labelbench_ray.report.cells import Cell, Table, gain
+from labelbench_ray.report.contributions import Ablation, Contribution
+from labelbench_ray.report.costs import stages
+from labelbench_ray.report.curves import Setting, title
+from labelbench_ray.report.fidelity import ENOUGH_POINTS, Threshold, Trust
+from labelbench_ray.report.protocols import Ratio
+from labelbench_ray.report.sections import Report, Section
+from labelbench_ray.report.statistics import Estimate
+
+NOTHING = Cell(words.NONE)
+
+
+def cost_table(report: Report, section: Section) -> Table:
+    """Means of a trial: labels, CPU and GPU time, and money."""
+    lines, prices = section.costs, report.prices
+    finetuned = any(line.finetune.wall for line in lines)
+    shared = any(line.embedding.computing for line in lines)
+    gpu = any(line.rounds.gpu for line in lines)
+    head = (
+        "strategy",
+        "labels",
+        "CPU time of the rounds",
+        *(["GPU time of the rounds"] if gpu else []),
+        *(["full model at the end"] if finetuned else []),
+        *(["share of the embedding"] if shared else []),
+        "written",
+        "money for labels",
+        "money for computing",
+        "together",
+    )
+    rows = []
+    for line in lines:
+        labels, computing = prices.money(spent=line.spent.part(0), labels=line.labels), prices.money(line.spent)
+        rows.append(
+            (
+                Cell(line.strategy, words.several(line.trials, "trial")),
+                Cell(words.count(line.labels)),
+                Cell(words.seconds(line.rounds.cpu)),
+                *([Cell(words.seconds(line.rounds.gpu))] if gpu else []),
+                *([Cell(words.seconds(line.finetune.computing))] if finetuned else []),
+                *([Cell(words.seconds(line.embedding.computing))] if shared else []),
+                Cell(words.size(line.rounds.bytes_written)),
+                Cell(words.money(labels, prices.currency)),
+                Cell(words.money(computing, prices.currency)),
+                Cell(words.money(labels + computing, prices.currency)),
+            )
+        )
+    return Table(head, tuple(rows))
+
+
+def stage_table(section: Section) -> Table:
+    """Mean seconds of a trial's rounds by stage: on the clock, and below of CPU and GPU."""
+    names = stages(section.costs)
+    head = ("strategy", *names, "all stages")
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(line.strategy),
+                *(_times(line.stages.get(name, NOT_SPENT)) for name in names),
+                _times(line.rounds),
+            )
+            for line in section.costs
+        ),
+    )
+
+
+def _times(spent: Spent) -> Cell:
+    held = [f"{words.seconds(value)} {name}" for name, value in (("CPU", spent.cpu), ("GPU", spent.gpu)) if value]
+    return Cell(words.seconds(spent.wall), ", ".join(held))
+
+
+def embedding_table(report: Report) -> Table:
+    """What embedding took: whole, and one trial's share."""
+    prices = report.prices
+    head = ("embeddings", "on the clock", "CPU time", "GPU time", "written", "money", "trials", "money for one's share")
+    names = {run.store: f"{run.trial.dataset} by {run.trial.encoder}" for run in report.runs if run.store}
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(names[store]),
+                Cell(words.seconds(each.spent.wall)),
+                Cell(words.seconds(each.spent.cpu)),
+                Cell(words.seconds(each.spent.gpu)),
+                Cell(words.size(each.spent.bytes_written)),
+                Cell(words.money(prices.money(each.spent), prices.currency)),
+                Cell(str(each.trials)),
+                Cell(words.money(prices.money(each.share), prices.currency)),
+            )
+            for store, each in report.embeddings.items()
+        ),
+    )
+
+
+def protocol_table(report: Report) -> Table:
+    """Choosing with the full model ÷ choosing with the proxy, and what the proxy loses."""
+    head = (
+        "strategy",
+        "rounds",
+        "ratio of the rounds",
+        "ratio with the full model at the end",
+        "(T + 1) / 2",
+        "accuracy lost or gained",
+    )
+    rows = []
+    for each in report.across.protocols:
+        which = f"{each.full.trial.proxy} against {each.setting.trial.proxy}"
+        others = _title(report, each.setting, "proxy")
+        of = "of the fine-tuned model" if each.finetuned else "of the last round's models"
+        lost = gain(each.accuracy)
+        rows.append(
+            (
+                Cell(each.strategy, ", ".join(filter(None, (which, others, words.several(each.seeds, "seed"))))),
+                Cell(str(each.rounds)),
+                _ratio(each.in_rounds),
+                _ratio(each.with_final),
+                Cell(words.times(each.formula)),
+                Cell(lost.text, ", ".join(filter(None, (lost.note, of)))),
+            )
+        )
+    return Table(head, tuple(rows))
+
+
+def whole_table(report: Report) -> Table:
+    """Everything that selection-via-proxy takes ÷ its final fine-tune alone."""
+    head = ("strategy", "full model", "with the share of the embedding", "with all of the embedding")
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(
+                    each.strategy,
+                    ", ".join(filter(None, (_title(report, each.setting), words.several(each.seeds, "seed")))),
+                ),
+                Cell(each.recipe),
+                _ratio(each.shared),
+                _ratio(each.unshared),
+            )
+            for each in report.across.wholes
+        ),
+    )
+
+
+def continual_table(report: Report) -> Table:
+    """Seconds of fit saved and accuracy lost by going on from the last round."""
+    head = ("trainer", "strategy", "seeds", "seconds of fit saved", "seconds of fit ÷ from scratch", "accuracy")
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(str(each.setting.trial.trainer), _title(report, each.setting, "trainer")),
+                Cell(each.strategy),
+                Cell(str(each.seeds)),
+                Cell(words.percent(1 - each.fit.value, 0)),
+                _ratio(each.fit),
+                gain(each.accuracy),
+            )
+            for each in report.across.continual
+        ),
+    )
+
+
+def trust_title(report: Report, trust: Trust) -> str:
+    """`margin, proxy linear beside full_model, flexmatch`."""
+    others = _title(report, trust.setting, "proxy")
+    proxy = f"proxy {trust.setting.trial.proxy} beside {trust.recipe}"
+    return ", ".join(filter(None, (trust.strategy, others, proxy)))
+
+
+def trust_table(trust: Trust) -> Table:
+    """Overlap, correlation and gap by the number of labels."""
+    head = ("labels", "batches' overlap", "scores' rank correlation", "accuracy, full model less proxy")
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(words.count(line.labels)),
+                _plain(line.overlap),
+                _plain(line.correlation),
+                gain(line.gap) if line.gap else NOTHING,
+            )
+            for line in trust.lines
+        ),
+    )
+
+
+def needs(trust: Trust) -> str:
+    """The labels that the proxy and the full model each need for the same accuracy, in words."""
+    proxy, full = (_needed(labels, trust) for labels in (trust.proxy_labels, trust.full_labels))
+    return f"For {words.percent(trust.target)} the proxy needs {proxy} labels, the full model {full}."
+
+
+def threshold_words(found: Threshold | None) -> str:
+    """The overlap below which the accuracy gap grows, or why none is told."""
+    if found is None:
+        return f"An overlap below which the gap grows is sought from {ENOUGH_POINTS} trials and rounds on."
+    over = f"{words.several(found.points, 'pair')} of overlap and gap"
+    if found.overlap is None:
+        return f"Over {over} no overlap shows below which the gap grows ({words.p_value(found.p_value)})."
+    return (
+        f"Over {over} the gap is level, {words.signed(100 * found.level, 1)} points, down to an overlap of "
+        f"{found.overlap:.2f}; below that it grows by {100 * found.slope:.1f} points for each 0.1 of overlap (least "
+        f"squares with one breakpoint, {words.p_value(found.p_value)}; a trial's pairs are not independent, so this is "
+        "a hint)."
+    )
+
+
+def ablation_table(ablation: Ablation) -> Table:
+    """The contribution of each part in points of final accuracy, with its range over the other parts."""
+    head = ("part", "instead of", "points of final accuracy", "seeds", "range over the other parts")
+    rows = [
+        (Cell(part.name), Cell(part.plain), gain(part.effect), Cell(str(part.effect.seeds)), _range(part))
+        for part in ablation.parts
+    ]
+    if ablation.together is not None:
+        together = ablation.together
+        rows.append((Cell("all together"), Cell("none"), gain(together), Cell(str(together.seeds)), NOTHING))
+    return Table(head, tuple(rows))
+
+
+def context_table(ablation: Ablation) -> Table:
+    """The contribution of each part in every combination of the others."""
+    head = ("part", "beside", "points of final accuracy", "seeds")
+    return Table(
+        head,
+        tuple(
+            (Cell(part.name), Cell(context), gain(estimate), Cell(str(estimate.seeds)))
+            for part in ablation.parts
+            for context, estimate in part.contexts
+        ),
+    )
+
+
+def _range(part: Contribution) -> Cell:
+    values = [100 * estimate.value for _, estimate in part.contexts]
+    if len(values) == 1:
+        return NOTHING
+    ends = " to ".join(words.signed(end, 1) for end in (min(values), max(values)))
+    return Cell(ends, words.several(len(values), "combination"))
+
+
+def _title(report: Report, setting: Setting, *without: str) -> str:
+    return title(setting, [field for field in report.differing if field not in without])
+
+
+def _ratio(ratio: Ratio | None) -> Cell:
+    if ratio is None:
+        return NOTHING
+    low, high = words.times(ratio.low), words.times(ratio.high)
+    return Cell(words.times(ratio.value), f"{low} to {high}" if low != high else "")
+
+
+def _plain(estimate: Estimate | None) -> Cell:
+    if estimate is None:
+        return NOTHING
+    return Cell(words.signed(estimate.value, 2, plus=""), words.bounded_interval(estimate))
+
+
+def _needed(labels: float, trust: Trust) -> str:
+    if isinf(labels):
+        return f"more than {words.count(trust.lines[-1].labels)}"
+    return ("at most " if labels <= trust.first_labels else "") + words.count(labels)

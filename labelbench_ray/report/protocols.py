@@ -1,0 +1,188 @@
+"""Choosing with the full model in every round against choosing with a light proxy: seconds and accuracy.
+
+All seconds are CPU and GPU seconds of training and inference: every stage of a round but the strategy's own ("select").
+With equal batches and training time proportional to the labels, T full trainings cost (T + 1) / 2 of the last one,
+which is what the proxy's way still has to pay: once, at the end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from labelbench_ray.records import RoundRecord
+from labelbench_ray.report.costs import Embeddings, rounds, share
+from labelbench_ray.report.curves import PRIMARY, FineTunePoint, Run, Setting, last_common
+from labelbench_ray.report.statistics import Estimate, estimate
+
+FULL: Final = "full_model"
+WEIGHT: Final = {"lora": 1, FULL: 2}
+"""Proxies by how much of the encoder they train; the others train none of it."""
+OWN: Final = "select"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Sum over sum, and the least and the largest of the seeds' own ratios."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One strategy over the seeds that both proxies have."""
+
+    setting: Setting
+    """The light proxy's."""
+    full: Setting
+    strategy: str
+    seeds: int
+    rounds: int
+    in_rounds: Ratio | None
+    """Full model's rounds ÷ proxy's rounds."""
+    with_final: Ratio | None
+    """Full model's rounds ÷ (share of the embedding + proxy's rounds + the full model trained once at the end)."""
+    accuracy: Estimate
+    """Choosing with the proxy less choosing with the full model, at the last common number of labels."""
+    finetuned: bool
+    """The proxy's way ended with a recorded fine-tune, which the accuracy and the ratio are of."""
+
+    @property
+    def formula(self) -> float:
+        """(T + 1) / 2."""
+        return (self.rounds + 1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Everything that the proxy's way takes ÷ its final fine-tune alone."""
+
+    setting: Setting
+    strategy: str
+    recipe: str
+    seeds: int
+    shared: Ratio
+    """With the trial's share of the embedding."""
+    unshared: Ratio
+    """With all of it."""
+
+
+def protocols(settings: tuple[Setting, ...], embeddings: Embeddings) -> tuple[Protocol, ...]:
+    """Every pair of settings that differ in the proxy (and at most in the trainer's settings), by strategy."""
+    pairs = (
+        (light, full)
+        for light in settings
+        for full in settings
+        if _weight(light) < _weight(full) and light.same_but(full, "proxy", "trainer") and _same_method(light, full)
+    )
+    found = (
+        _protocol(light, full, strategy, embeddings)
+        for light, full in pairs
+        for strategy in light.strategies
+        if strategy in full.strategies
+    )
+    return tuple(each for each in found if each is not None)
+
+
+def wholes(settings: tuple[Setting, ...], embeddings: Embeddings) -> tuple[Whole, ...]:
+    """One for each strategy and recipe whose trials were fine-tuned at their last budget."""
+    return tuple(
+        whole
+        for setting in settings
+        if setting.trial.proxy.name != FULL
+        for strategy in setting.strategies
+        for whole in _wholes(setting, strategy, embeddings)
+    )
+
+
+def ratio(above: list[float], below: list[float]) -> Ratio | None:
+    """Of seconds by seed; None where a seed has none below."""
+    if not below or min(below) <= 0:
+        return None
+    each = [high / low for high, low in zip(above, below, strict=True)]
+    return Ratio(sum(above) / sum(below), min(each), max(each))
+
+
+def _weight(setting: Setting) -> int:
+    return WEIGHT.get(setting.trial.proxy.name, 0)
+
+
+def _same_method(first: Setting, second: Setting) -> bool:
+    """The same trainer; its learning rates and the like are each model's own."""
+    return first.trial.trainer.name == second.trial.trainer.name
+
+
+def _protocol(light: Setting, full: Setting, strategy: str, embeddings: Embeddings) -> Protocol | None:
+    lights, fulls = light.by_seed(strategy), full.by_seed(strategy)
+    pairs = [(lights[seed], fulls[seed]) for seed in sorted(lights.keys() & fulls.keys())]
+    labels = last_common(run for pair in pairs for run in pair) if pairs else 0
+    if not labels:
+        return None
+    points = [_final(run, labels) for run, _ in pairs]
+    finals = [point for point in points if point is not None and PRIMARY in point.metrics]
+    finetuned = len(finals) == len(pairs)
+    reached = (
+        [point.metrics[PRIMARY] for point in finals] if finetuned else [run.curve(PRIMARY)[labels] for run, _ in pairs]
+    )
+    ends = (
+        [point.spent.computing for point in finals]
+        if finetuned
+        else [_training(_last(run, labels)) for _, run in pairs]
+    )
+    proxy_S, full_S = ([_rounds(run, labels) for run in runs] for runs in zip(*pairs, strict=True))
+    whole_S = [
+        share(run, embeddings).computing + spent + end
+        for (run, _), spent, end in zip(pairs, proxy_S, ends, strict=True)
+    ]
+    lost = np.array(reached) - np.array([run.curve(PRIMARY)[labels] for _, run in pairs])
+    return Protocol(
+        setting=light,
+        full=full,
+        strategy=strategy,
+        seeds=len(pairs),
+        rounds=sum(record.num_labeled <= labels for record in pairs[0][1].records),
+        in_rounds=ratio(full_S, proxy_S),
+        with_final=ratio(full_S, whole_S),
+        accuracy=estimate(lost),
+        finetuned=finetuned,
+    )
+
+
+def _wholes(setting: Setting, strategy: str, embeddings: Embeddings) -> Iterator[Whole]:
+    runs = [run for run in setting.compared if run.strategy == strategy]
+    recipes = dict.fromkeys(point.recipe for run in runs for point in run.finetunes)
+    for recipe in recipes:
+        last = [(run, run.finetuned(recipe, _labels(run))) for run in runs]
+        ends = [(run, point.spent.computing) for run, point in last if point is not None]
+        fine = [end for _, end in ends]
+        parts = [rounds(run).computing + end for run, end in ends]
+        shared = ratio(
+            [share(run, embeddings).computing + part for (run, _), part in zip(ends, parts, strict=True)], fine
+        )
+        full = [embeddings[run.store].spent.computing if run.store in embeddings else 0.0 for run, _ in ends]
+        unshared = ratio([whole + part for whole, part in zip(full, parts, strict=True)], fine)
+        if shared is not None and unshared is not None:
+            yield Whole(setting, strategy, recipe, len(ends), shared, unshared)
+
+
+def _final(run: Run, labels: int) -> FineTunePoint | None:
+    return next((point for point in run.finetunes if point.labels == labels), None)
+
+
+def _labels(run: Run) -> int:
+    return max((record.num_labeled for record in run.records), default=0)
+
+
+def _last(run: Run, labels: int) -> RoundRecord:
+    return next(record for record in run.records if record.num_labeled == labels)
+
+
+def _rounds(run: Run, labels: int) -> float:
+    return sum(_training(record) for record in run.records if record.num_labeled <= labels)
+
+
+def _training(record: RoundRecord) -> float:
+    return record.spent.computing - record.cpu.get(OWN, 0.0) - record.gpu.get(OWN, 0.0)

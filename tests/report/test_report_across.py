@@ -1,0 +1,283 @@
+"""What several settings and fine-tunes tell: ratios by hand, intervals against SciPy, sections only where they say
+something.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from labelbench_ray.config import Part
+from labelbench_ray.costs import Spent
+from labelbench_ray.report import build, page, summarize
+from labelbench_ray.report.continual import continual
+from labelbench_ray.report.contributions import ablations
+from labelbench_ray.report.cost_tables import needs, threshold_words
+from labelbench_ray.report.costs import embeddings
+from labelbench_ray.report.curves import Experiment, FineTunePoint, read
+from labelbench_ray.report.fidelity import CORRELATION, ENOUGH_POINTS, GAP, OVERLAP, fit_threshold, trusts
+from labelbench_ray.report.protocols import protocols, ratio, wholes
+from labelbench_ray.report.sections import compose
+from tests.report.test_report_page import check
+
+ACCURACIES = [0.5, 0.6, 0.7]
+RECIPE = "full_model, flexmatch"
+HEADINGS = {
+    "What each part contributes",
+    "Choosing by proxy or with the full model",
+    "Going on from the last round instead of from scratch",
+    "How far the proxy can be trusted",
+}
+
+
+def spent(fit, gpu=0.0):
+    return {"select": Spent(5.0, 5.0), "fit": Spent(fit, fit, gpu), "evaluate": Spent(0.5, 0.5)}
+
+
+def interval(values):
+    return stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+
+
+def with_finetunes(found: Experiment, points) -> Experiment:
+    """The experiment with `points(run)` as the fine-tunes of its trials with a linear proxy."""
+    settings = tuple(
+        replace(
+            setting,
+            runs=tuple(
+                replace(run, finetunes=points(run)) if run.trial.proxy.name == "linear" else run for run in setting.runs
+            ),
+        )
+        for setting in found.settings
+    )
+    return replace(found, settings=settings)
+
+
+def point(labels, accuracy, seconds, **fidelity):
+    cpu, gpu = {"fine-tune": seconds / 4}, {"fine-tune": seconds * 3 / 4}
+    return FineTunePoint(RECIPE, labels, {"Test Accuracy": accuracy} | fidelity, {"fine-tune": seconds}, cpu, gpu)
+
+
+LOST = [0.01, 0.03, 0.02]
+
+
+@pytest.fixture
+def two_proxies(experiment):
+    """Three rounds of 0.5 + 0.5 seconds by proxy, and of 20 + 20 + 0.5 by the full model; `LOST` by seed at the end."""
+    for seed, lost in enumerate(LOST):
+        experiment.add("margin", seed, ACCURACIES, rounds=3, spent=spent(0.5))
+        full = [*ACCURACIES[:2], ACCURACIES[2] + lost]
+        tuned = Part.of("supervised", learning_rate=0.0001)  # a full model has learning rates of its own
+        experiment.add("margin", seed, full, rounds=3, spent=spent(20.0, 20.0), proxy="full_model", trainer=tuned)
+    return read(experiment.write())
+
+
+def test_ratios_of_sums_with_the_seeds_range():
+    found = ratio([10.0, 30.0], [2.0, 10.0])
+    assert (found.value, found.low, found.high) == (40 / 12, 3.0, 5.0)
+    assert ratio([1.0], [0.0]) is None
+    assert ratio([], []) is None
+
+
+def test_protocols_by_hand(two_proxies):
+    stores = {"store": Spent(9.0, 12.0)}
+    runs = [run for setting in two_proxies.settings for run in setting.runs]
+    (found,) = protocols(two_proxies.settings, embeddings(runs, stores))
+    assert (found.strategy, found.seeds, found.rounds, found.formula) == ("margin", 3, 3, 2.0)
+    assert found.in_rounds.value == pytest.approx(3 * 40.5 / (3 * 1.0))  # selecting is left out
+    # A sixth of the embedding, the proxy's rounds, and the full model's last round for want of a fine-tune.
+    assert found.with_final.value == pytest.approx(121.5 / (2.0 + 3.0 + 40.5))
+    assert not found.finetuned
+    assert found.accuracy.value == pytest.approx(-0.02)
+    assert (found.accuracy.low, found.accuracy.high) == pytest.approx(interval([-lost for lost in LOST]))
+
+
+def test_with_a_fine_tune_its_accuracy_and_seconds_count(two_proxies):
+    tuned = with_finetunes(two_proxies, lambda run: (point(30, 0.71 + 0.01 * run.trial.seed, 60.0),))
+    (found,) = protocols(tuned.settings, {})
+    assert found.finetuned
+    assert found.with_final.value == pytest.approx(121.5 / (3.0 + 60.0))
+    differences = [0.71 + 0.01 * seed - (0.7 + lost) for seed, lost in enumerate(LOST)]
+    assert (found.accuracy.low, found.accuracy.high) == pytest.approx(interval(differences))
+
+
+def test_the_whole_over_one_fine_tune_by_hand(two_proxies):
+    tuned = with_finetunes(two_proxies, lambda run: (point(10, 0.6, 30.0), point(30, 0.7, 60.0)))
+    runs = [run for setting in tuned.settings for run in setting.runs]
+    (found,) = wholes(tuned.settings, embeddings(runs, {"store": Spent(9.0, 12.0)}))
+    all_rounds = 3 * (5.0 + 0.5 + 0.5)  # here selecting counts
+    assert found.shared.value == pytest.approx((12 / 6 + all_rounds + 60) / 60)
+    assert found.unshared.value == pytest.approx((12 + all_rounds + 60) / 60)
+    assert wholes(two_proxies.settings, {}) == ()
+    early = with_finetunes(two_proxies, lambda run: (point(10, 0.6, 30.0),))
+    assert wholes(early.settings, {}) == ()  # none at the last budget
+
+
+@pytest.mark.parametrize("other", [{"trainer": "logistic"}, {"budget": 20}, {"encoder": "efficientnet_lite0"}])
+def test_other_recipes_are_not_compared(experiment, other):
+    experiment.add("margin", 0, ACCURACIES, rounds=3)
+    experiment.add("margin", 0, ACCURACIES, rounds=3, proxy="full_model", **other)
+    assert protocols(read(experiment.write()).settings, {}) == ()
+
+
+FITS = [12.0, 10.0, 8.0]
+
+
+@pytest.mark.parametrize("inner", [{}, {"trainer": Part.of("supervised", epochs=5).model_dump()}])
+def test_continual_training_by_hand(experiment, inner):
+    scratch = Part.of("supervised", epochs=5) if inner else Part.of("supervised")
+    for seed, fit in enumerate(FITS):
+        experiment.add("margin", seed, ACCURACIES, rounds=3, spent=spent(fit), trainer=scratch)
+        experiment.add("margin", seed, [0.9] * 3, rounds=3, spent=spent(1.0), trainer=Part.of("supervised", epochs=99))
+        ends = [*ACCURACIES[:2], ACCURACIES[2] - LOST[seed]]
+        experiment.add("margin", seed, ends, rounds=3, spent=spent(2.0), trainer=Part.of("warm_start", **inner))
+    experiment.add("margin", 3, ACCURACIES, rounds=3, trainer=Part.of("warm_start", **inner))  # without a partner
+    (found,) = continual(read(experiment.write()).settings)
+    assert found.scratch.trial.trainer == scratch
+    assert found.seeds == 3
+    assert found.fit.value == pytest.approx(6.0 / 30.0)
+    assert (found.fit.low, found.fit.high) == pytest.approx((2 / 12, 2 / 8))
+    assert (found.accuracy.low, found.accuracy.high) == pytest.approx(interval([-lost for lost in LOST]))
+
+
+def test_continual_training_without_one_from_scratch_says_nothing(experiment):
+    experiment.add("margin", 0, ACCURACIES, rounds=3, trainer="warm_start")
+    experiment.add("margin", 0, ACCURACIES, rounds=3, trainer="logistic")
+    assert continual(read(experiment.write()).settings) == ()
+
+
+NOISE = np.random.default_rng(0).normal(0, 0.01, (2, 2, 2, 4))
+EFFECTS = {"margin": 0.03, "flexmatch": 0.02, "efficientnet_lite0": 0.10}
+
+
+@pytest.fixture
+def ablated(experiment):
+    """{random, margin} x {supervised, flexmatch} x {pixels, efficientnet_lite0} x 4 seeds with these effects."""
+    for place, value in np.ndenumerate(NOISE):
+        levels = [("random", "margin"), ("supervised", "flexmatch"), ("pixels", "efficientnet_lite0")]
+        strategy, trainer, encoder = (pair[side] for pair, side in zip(levels, place, strict=False))
+        end = 0.5 + sum(EFFECTS.get(level, 0) for level in (strategy, trainer, encoder)) + value
+        seed = place[3]
+        experiment.add(strategy, seed, [0.4, end], rounds=2, trainer=trainer, encoder=encoder)
+    return read(experiment.write())
+
+
+def test_contributions_by_hand(ablated):
+    (found,) = ablations(ablated.settings)
+    assert [(part.field, part.level, part.plain) for part in found.parts] == [
+        ("strategy", "margin", "random"),
+        ("encoder", "efficientnet_lite0", "pixels"),  # the one with the lower accuracy is the plain one
+        ("trainer", "flexmatch", "supervised"),
+    ]
+    for part, axis in zip(found.parts, (0, 2, 1), strict=True):
+        effect = EFFECTS[part.level] + np.diff(NOISE, axis=axis).squeeze(axis)
+        assert (part.effect.low, part.effect.high) == pytest.approx(interval(effect.mean(axis=(0, 1))))
+        assert len(part.contexts) == 4
+        assert sorted(estimate.value for _, estimate in part.contexts) == pytest.approx(
+            sorted(effect.mean(axis=2).flat)
+        )
+    assert found.together.value == pytest.approx(0.15 + (NOISE[1, 1, 1] - NOISE[0, 0, 0]).mean())
+
+
+def test_seeds_are_paired_and_the_missing_left_out(experiment):
+    for seed in range(3):
+        experiment.add("random", seed, [0.4, 0.5 + 0.1 * seed], rounds=2)
+        if seed:
+            experiment.add("random", seed, [0.4, 0.52 + 0.1 * seed], rounds=2, trainer="flexmatch")
+    (found,) = ablations(read(experiment.write()).settings)
+    (part,) = found.parts
+    assert (part.effect.seeds, part.effect.value) == (2, pytest.approx(0.02))
+    assert found.together.value == pytest.approx(0.02)
+
+
+def test_strategies_or_budgets_alone_are_no_ablation(experiment):
+    for strategy in ("random", "margin"):
+        for budget in (10, 20):
+            experiment.add(strategy, 0, ACCURACIES, rounds=3, budget=budget)
+    assert ablations(read(experiment.write()).settings) == ()
+
+
+def fidelity(run):
+    """Overlap 0.2, 0.4, none at the end; a gap of 5 points, 3 points; by seed a little more."""
+    seed = run.trial.seed
+    return (
+        point(10, 0.55, 30.0, **{OVERLAP: 0.2 + 0.01 * seed, CORRELATION: 0.5, GAP: 0.05}),
+        point(20, 0.66, 40.0, **{OVERLAP: 0.4 + 0.02 * seed, CORRELATION: 0.7, GAP: 0.03}),
+        point(30, 0.72, 60.0),
+    )
+
+
+def test_trust_by_hand(two_proxies):
+    (found,) = trusts(with_finetunes(two_proxies, fidelity).settings)
+    assert (found.strategy, found.recipe) == ("margin", RECIPE)
+    assert [line.labels for line in found.lines] == [10, 20]
+    line = found.lines[1]
+    assert (line.overlap.low, line.overlap.high) == pytest.approx(interval([0.40, 0.42, 0.44]))
+    assert (line.correlation.value, line.gap.value) == (pytest.approx(0.7), pytest.approx(0.03))
+    assert found.target == pytest.approx(0.7)  # the proxy's end
+    assert found.proxy_labels == pytest.approx(30)
+    assert found.full_labels == pytest.approx(20 + 10 * 4 / 6)  # 0.66 to 0.72
+    assert needs(found) == "For 70.0\u00a0% the proxy needs 30 labels, the full model 27."
+
+
+def test_what_is_reached_at_once_or_never_is_said(two_proxies):
+    at_once = with_finetunes(two_proxies, lambda run: (point(10, 0.8, 1.0, **{GAP: 0.3}), point(30, 0.9, 1.0)))
+    assert "the full model at most 10." in needs(trusts(at_once.settings)[0])
+    never = replace(trusts(at_once.settings)[0], proxy_labels=float("inf"))
+    assert "the proxy needs more than 10 labels" in needs(never)
+
+
+def test_a_planted_threshold_is_found():
+    rng = np.random.default_rng(0)
+    overlap = rng.uniform(0.1, 0.9, 60)
+    gap = 0.01 + 0.2 * np.maximum(0, 0.5 - overlap) + rng.normal(0, 0.002, 60)
+    found = fit_threshold(overlap, gap)
+    assert found.overlap == pytest.approx(0.5, abs=0.03)
+    assert found.level == pytest.approx(0.01, abs=0.001)
+    assert found.slope == pytest.approx(0.02, abs=0.003)
+    assert "down to an overlap of 0.5" in threshold_words(found)
+
+
+@pytest.mark.parametrize("slope", [0.0, -0.1])
+def test_a_gap_that_does_not_grow_has_no_threshold(slope):
+    rng = np.random.default_rng(1)
+    overlap = rng.uniform(0.1, 0.9, 40)
+    found = fit_threshold(overlap, 0.02 + slope * np.maximum(0, 0.5 - overlap) + rng.normal(0, 0.005, 40))
+    assert found.overlap is None
+    assert "no overlap shows" in threshold_words(found)
+
+
+def test_overlaps_that_are_all_alike_have_no_threshold():
+    assert fit_threshold(np.full(20, 0.5), np.linspace(0, 0.1, 20)).overlap is None
+
+
+def test_few_points_are_not_fitted(two_proxies):
+    report = compose(with_finetunes(two_proxies, fidelity))
+    assert report.across.threshold is None
+    assert str(ENOUGH_POINTS) in threshold_words(None)
+
+
+def headings(report):
+    return HEADINGS & set(check(page(report)).texts)
+
+
+def test_one_setting_alone_has_none_of_the_sections(planted):
+    assert headings(build(planted(seeds=1))) == set()
+
+
+def test_sections_of_the_protocols(two_proxies):
+    tuned = compose(with_finetunes(two_proxies, fidelity))
+    assert headings(tuned) == {"Choosing by proxy or with the full model", "How far the proxy can be trusted"}
+    assert "full model at the end" in page(tuned)
+    (protocol,) = summarize(tuned)["protocols"]
+    assert protocol["formula"] == 2.0
+
+
+def test_sections_of_an_ablation(ablated):
+    assert headings(compose(replace(ablated, settings=ablated.settings[:2]))) == {"What each part contributes"}
+
+
+def test_sections_of_continual_training(experiment):
+    for trainer in ("supervised", "warm_start"):
+        experiment.add("random", 0, ACCURACIES, rounds=3, trainer=trainer)
+    assert "Going on from the last round instead of from scratch" in headings(compose(read(experiment.write())))
