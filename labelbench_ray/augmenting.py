@@ -19,6 +19,7 @@ from labelbench_ray.embedding import (
     Work,
     finite_half,
     one_compute,
+    packed,
     publish_manifest,
     write_shard,
 )
@@ -62,7 +63,7 @@ def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> Pair:
 
 def _changed(shard: DecodedShard, change: Callable[[Decoded, int], Decoded], view: int) -> DecodedShard:
     rows = zip(shard.row_ids, shard.decoded, strict=True)
-    return replace(shard, decoded=[change(decoded, key(row_id, view)) for row_id, decoded in rows])
+    return replace(shard, decoded=packed([change(decoded, key(row_id, view)) for row_id, decoded in rows]))
 
 
 def embed_pair(pair: Pair, network: Network, job: Job, item: Work) -> Made:

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from labelbench_ray import plugins, shards
+from labelbench_ray import views as views_module
 from labelbench_ray.augmentations import key
 from labelbench_ray.augmentations.images import Images
 from labelbench_ray.augmenting import ViewsJob, augment, close_view, embed_pair, missing_views
@@ -157,6 +160,33 @@ def test_views_are_mapped_and_made_once(store):
         first[0, 0, 0] = 1
     shutil.rmtree(place(store, 0) / "shards")
     np.testing.assert_array_equal(store.views(DIGEST, 1).pairs[0], first)
+
+
+def test_readers_at_once_make_an_array_once(store, monkeypatch):
+    add_views(store, 1)
+    made, make = [], views_module._make_array
+
+    def slowly(directory: Path, *rest: object) -> None:
+        made.append(directory)
+        time.sleep(0.1)
+        make(directory, *rest)
+
+    monkeypatch.setattr(views_module, "_make_array", slowly)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: store.views(DIGEST, 1).pairs[0], range(4)))
+    assert len(made) == 1
+    for pairs in found:
+        np.testing.assert_array_equal(pairs, found[0])
+
+
+def test_making_an_array_goes_on_after_a_kill(store):
+    """The draft that a killed process left is overwritten."""
+    add_views(store, 1).views(DIGEST, 1)
+    (array,) = place(store, 0).glob("arrays/*.npy")
+    expected = np.load(array)
+    array.rename(array.with_name(f".{array.name}.draft"))
+    np.testing.assert_array_equal(store.views(DIGEST, 1).pairs[0], expected)
+    assert sorted(path.name for path in array.parent.iterdir()) == [array.name, "lock"]
 
 
 def test_adding_views_touches_nothing_and_equals_making_them_at_once(store, tmp_path):

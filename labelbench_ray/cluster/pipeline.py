@@ -7,7 +7,7 @@ decoded once for all of them, and each of its views travels as a row of its own.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,8 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset
 from labelbench_ray.augmenting import Pair, ViewsJob, augment, embed_pair
 from labelbench_ray.costs import Spent, Stopwatch
 from labelbench_ray.datasets import Source
-from labelbench_ray.embedding import DecodedShard, Job, Made, Work, decode_shard, embed_shard, read_shard
-from labelbench_ray.encoders import Decoded, Device
+from labelbench_ray.embedding import DecodedShard, Job, Made, Work, decode_shard, embed_shard, packed, read_shard
+from labelbench_ray.encoders import Device
 from labelbench_ray.errors import DataError
 from labelbench_ray.shards import ShardEntry
 
@@ -93,7 +93,7 @@ def _read_and_decode(row: dict[str, Any], job: Job, source: Any) -> dict[str, An
         # A mistake of the user's travels as data: an exception would reach the driver wrapped and without its class.
         return row | {"error": str(error)}
     cpu = time.process_time() - start
-    return row | _columns(shard) | {"error": "", "decoded": _column(shard.decoded), "cpu": cpu}
+    return row | _columns(shard) | {"error": "", "decoded": packed(shard.decoded), "cpu": cpu}
 
 
 def _read_and_augment(row: dict[str, Any], job: ViewsJob, source: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
@@ -108,18 +108,14 @@ def _read_and_augment(row: dict[str, Any], job: ViewsJob, source: Any) -> Iterat
         return
     for view in views:
         pair = augment(shard, job.augmentation, view)
-        columns = {"weak": _column(pair.weak.decoded), "strong": _column(pair.strong.decoded)}
+        forms = {"weak": pair.weak.decoded, "strong": pair.strong.decoded}
         # The decoding counts for the first view of a shard.
         cpu, start = time.process_time() - start, time.process_time()
-        yield row | _columns(shard) | columns | {"error": "", "view": view, "cpu": cpu}
+        yield row | _columns(shard) | forms | {"error": "", "view": view, "cpu": cpu}
 
 
 def _columns(shard: DecodedShard) -> dict[str, Any]:
     return {"row_ids": shard.row_ids, "labels": shard.labels_B, "rejects": json.dumps(shard.rejects)}
-
-
-def _column(decoded: Sequence[Decoded]) -> Any:  # noqa: ANN401  an array of images, or texts
-    return np.stack(decoded) if len(decoded) and isinstance(decoded[0], np.ndarray) else decoded
 
 
 def _shard(row: dict[str, Any], column: str) -> DecodedShard:

@@ -111,6 +111,12 @@ def test_views_differ_and_weak_is_not_strong(shape: tuple[int, ...]):
     assert len(set(made)) == len(made)
 
 
+def test_the_strong_form_has_a_crop_of_its_own():
+    image, off = picture(24, 24, 3), {"operations": 0, "cutout": 0}
+    for number in range(20):
+        assert not np.array_equal(apply("strong", image, number, **off), apply("weak", image, number))
+
+
 def test_weak_stays_closer_to_the_image_than_strong():
     image = picture(32, 32, 3)
     away = {
