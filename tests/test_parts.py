@@ -10,7 +10,7 @@ from tests.samples import write_module
 BASE = Trial(
     dataset=Part(name="digits"), encoder=Part(name="pixels"), strategy=Part(name="random"), seed=0, rounds=8, budget=25
 )
-FINGERPRINT = "cd1515c994d32f27"
+FINGERPRINT = "1113651a51a24610"
 EMBEDDING = "6d9b4804cd0a1a44"
 
 
