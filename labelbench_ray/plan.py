@@ -45,6 +45,10 @@ class PlannedViews:
     there: int
     """So many of those are embedded."""
 
+    def __str__(self) -> str:
+        name, settings = self.wanted.recipe["name"], self.wanted.augmentation
+        return f"{self.wanted.count} augmented views of the pool by {name} ({settings})"
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedStore:
@@ -239,8 +243,7 @@ def describe(planned: Plan) -> list[str]:
             f"dimensions, {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
         )
         lines += [
-            f"  {views.wanted.count} augmented views of the pool by {views.wanted.recipe['name']!r}: {views.there} "
-            f"there, {views.wanted.count - views.there} to be embedded"
+            f"  {views}: {views.there} there, {views.wanted.count - views.there} to be embedded"
             for views in store.views
         ]
         lines += [f"  to be provided: {text}" for text in store.to_be_provided]

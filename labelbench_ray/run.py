@@ -68,7 +68,7 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
             soft_wrap=True,
         )
         for views in store.views:
-            console.print(f"  and {views.wanted.count} augmented views of the pool by {views.wanted.recipe['name']!r}")
+            console.print(f"  and {views}", highlight=False, soft_wrap=True)
     return made
 
 

@@ -153,7 +153,7 @@ def test_the_bytes_of_views_are_counted(tmp_path):
     (one,), (other,) = plain.stores, viewed.stores
     assert other.bytes - one.bytes == 5 * 2 * 64 * 2 * 2 * POOL
     assert any(f"{other.bytes / 1e6:.1f} MB on disk" in line for line in describe(viewed))
-    text = "5 augmented views of the pool by 'images': 0 there, 5 to be embedded"
+    text = "5 augmented views of the pool by images (crop=0.8 flip=True operations=3 cutout=0.5): 0 there, 5 to be "
     assert any(text in line for line in describe(viewed))
     assert not any("augmented" in line for line in describe(plain))
 
