@@ -12,6 +12,7 @@ import numpy as np
 
 from labelbench_ray.augmentations import Augmentation, key
 from labelbench_ray.config import digest
+from labelbench_ray.costs import total
 from labelbench_ray.embedding import (
     DecodedShard,
     Job,
@@ -93,7 +94,7 @@ def close_view(
         StoreError: a shard holds other rows than the store's own.
     """
     directory = view_directory(store.directory, wanted.digest, view)
-    entries = tuple(shard.entry for shard in made)
+    entries, spent = tuple(shard.entry for shard in made), total(shard.spent for shard in made)
     check_same_rows(store.directory, directory, entries)
     manifest = ViewManifest(
         view=view,
@@ -101,6 +102,9 @@ def close_view(
         base=store.manifest.content,
         compute=one_compute(directory, made),
         seconds=seconds,
+        cpu_seconds=spent.cpu,
+        gpu_seconds=spent.gpu,
+        bytes_written=sum((directory / entry.file).stat().st_size for entry in entries),
         shards=entries,
     )
     publish_manifest(directory, manifest)

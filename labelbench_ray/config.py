@@ -35,6 +35,9 @@ class FineTune(Frozen):
     trainer: Part = Part.of("supervised", epochs=10, batch_size=32, learning_rate=3e-4, gradient_clip=1.0, mixup=0.0)
     budgets: tuple[PositiveInt, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.model}, {self.trainer}"
+
 
 class Trial(Frozen):
     """One strategy, seed and budget on one embedded data set: a fold over rounds.

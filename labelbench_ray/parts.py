@@ -34,9 +34,6 @@ class Tuning:
             }
         )
 
-    def __str__(self) -> str:
-        return f"{self.recipe.model}, {self.recipe.trainer}"
-
 
 @dataclass(frozen=True)
 class Parts:

@@ -118,6 +118,12 @@ class Points:
         return self.directory / f"{num_labeled:06d}.json"
 
 
+def read_recipe(directory: Path) -> FineTune:
+    """The model and trainer of a fine-tune's folder; `LedgerError` where that is missing or damaged."""
+    path = directory / "finetune.json"
+    return parsed(PointHeader, path, read_json(path)).recipe
+
+
 def read_points(directory: Path) -> dict[int, Point]:
     """The finished points of a fine-tune's folder by number of labels; empty where there is none.
 

@@ -17,6 +17,8 @@ class Header(Frozen):
     trial: Trial
     store: str
     """Content hash of the embedding store."""
+    views: str = ""
+    """The augmented views that its trainer read, as `digest:count`; "" for none."""
     compute: str
     """Compute path of the embeddings: engine, dtype, device."""
     versions: dict[str, str]

@@ -1,5 +1,6 @@
 """`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -12,7 +13,7 @@ from labelbench_ray.cluster.embed import embed
 from labelbench_ray.cluster.jobs import selection_job
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
-from labelbench_ray.costs import ASSUMED, Prices, Spent
+from labelbench_ray.costs import ASSUMED, NOTHING, Prices, Spent
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import StoreError
@@ -24,6 +25,7 @@ from labelbench_ray.plan import Plan
 from labelbench_ray.progress import Meter, meter
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.tracking import Mirror
+from labelbench_ray.views import open_view
 
 MIRROR_SECONDS = 120.0
 """How long to wait for MLflow once all trials are done."""
@@ -162,15 +164,31 @@ def told(follower: Follower, console: Console, before: int) -> int:
 
 
 def store_costs(folder: Path, console: Console) -> dict[str, Spent]:
-    """What making each store in a folder took, by its content hash; one that cannot be read is told and left out."""
+    """What making each store in a folder took, and its first so many views, as a report's `Run.embeddings` names them.
+
+    One that cannot be read is told and left out.
+    """
     costs: dict[str, Spent] = {}
     for path in sorted(folder.glob("*/manifest.json")):
         try:
-            manifest = EmbeddingStore.open(path.parent).manifest
+            store = EmbeddingStore.open(path.parent)
+            costs |= _view_costs(store)
         except StoreError as error:
             console.print(f"not counted: {error}", style="yellow", markup=False, soft_wrap=True)
         else:
-            costs[manifest.content] = manifest.spent
+            costs[store.manifest.content] = store.manifest.spent
+    return costs
+
+
+def _view_costs(store: EmbeddingStore) -> dict[str, Spent]:
+    costs: dict[str, Spent] = {}
+    for folder in (store.directory / "views").glob("*"):
+        spent = NOTHING
+        for count in itertools.count(1):
+            if not (folder / str(count - 1) / "manifest.json").exists():
+                break
+            spent += open_view(store, folder.name, count - 1).spent
+            costs[f"{store.manifest.content}/{folder.name}:{count}"] = spent
     return costs
 
 

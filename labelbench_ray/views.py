@@ -20,6 +20,7 @@ from pydantic import JsonValue, NonNegativeInt, ValidationError
 
 from labelbench_ray.atomic import locked
 from labelbench_ray.config import digest
+from labelbench_ray.costs import Spent
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen, explain
 from labelbench_ray.shards import ShardEntry, read_keys, read_shard
@@ -41,7 +42,15 @@ class ViewManifest(Frozen):
     compute: str
     seconds: float
     """Wall seconds of the embedding; of views that were embedded together, an equal share."""
+    cpu_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    bytes_written: NonNegativeInt = 0
     shards: tuple[ShardEntry, ...]
+
+    @property
+    def spent(self) -> Spent:
+        """What making the view took."""
+        return Spent(self.seconds, self.cpu_seconds, self.gpu_seconds, self.bytes_written)
 
     @property
     def content(self) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from labelbench_ray.config import TINY_BUDGET, TINY_ROUNDS, TINY_ROWS, Part, Trial, digest, grid, tiny, vary
+from labelbench_ray.config import TINY_BUDGET, TINY_ROUNDS, TINY_ROWS, FineTune, Part, Trial, digest, grid, tiny, vary
 from labelbench_ray.errors import ConfigError
 
 BASE = Trial(
@@ -61,6 +61,8 @@ def test_a_grid_of_no_axes_is_its_base():
 @pytest.mark.parametrize("field", Trial.model_fields)
 def test_every_field_can_be_an_axis(field: str):
     values = [1, 2] if field in ("seed", "rounds", "budget") else [Part.of("one", setting=1), "two"]
+    if field == "finetune":
+        values = [None, FineTune(model=Part(name="lora"))]
     assert [getattr(trial, field) for trial in grid(BASE, **{field: values})] == [
         Part.model_validate(value) if isinstance(getattr(BASE, field), Part) else value for value in values
     ]

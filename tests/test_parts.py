@@ -3,7 +3,7 @@
 import pytest
 
 from labelbench_ray import parts
-from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.config import FineTune, Part, Trial, vary
 from labelbench_ray.errors import ConfigError
 from tests.samples import write_module
 
@@ -24,8 +24,10 @@ def test_the_fingerprint_stays_what_it_is():
     assert (built.fingerprint, built.embedding) == (FINGERPRINT, EMBEDDING)
 
 
-def test_more_rounds_are_the_same_trial():
-    assert fingerprint(rounds=9) == fingerprint()
+@pytest.mark.parametrize("field", [{"rounds": 9}, {"finetune": FineTune()}])
+def test_more_rounds_and_a_fine_tune_are_the_same_trial(field: dict):
+    base = vary(BASE, encoder="efficientnet_lite0")
+    assert parts.build(vary(base, **field)).fingerprint == parts.build(base).fingerprint
 
 
 CHANGES = {
@@ -51,7 +53,7 @@ def test_the_first_batch_s_strategy_makes_another_trial(tmp_path, monkeypatch):
 
 
 def test_every_field_is_covered_here():
-    assert set(CHANGES) | {"rounds", "first_batch"} == set(Trial.model_fields)
+    assert set(CHANGES) | {"rounds", "first_batch", "finetune"} == set(Trial.model_fields)
 
 
 @pytest.mark.parametrize(

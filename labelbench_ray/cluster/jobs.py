@@ -87,6 +87,7 @@ class SelectionJob:
             fingerprint=built.fingerprint,
             trial=self.trial,
             store=manifest.content,
+            views=str(built.wanted_views or ""),
             compute=manifest.compute,
             versions=versions(),
         )

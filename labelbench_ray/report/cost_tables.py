@@ -77,11 +77,20 @@ def _times(spent: Spent) -> Cell:
     return Cell(words.seconds(spent.wall), ", ".join(held))
 
 
+def _views(embedding: str) -> str:
+    return f", {embedding.rpartition(':')[2]} augmented views" if "/" in embedding else ""
+
+
 def embedding_table(report: Report) -> Table:
     """What embedding took: whole, and one trial's share."""
     prices = report.prices
     head = ("embeddings", "on the clock", "CPU time", "GPU time", "written", "money", "trials", "money for one's share")
-    names = {run.store: f"{run.trial.dataset} by {run.trial.encoder}" for run in report.runs if run.store}
+    names = {
+        each: f"{run.trial.dataset} by {run.trial.encoder}"
+        + (f", {each.rpartition(':')[2]} views" if "/" in each else "")
+        for run in report.runs
+        for each in run.embeddings
+    }
     return Table(
         head,
         tuple(

@@ -60,8 +60,8 @@ class Course:
 
 
 def embeddings(runs: Iterable[Run], stores: Mapping[str, Spent]) -> dict[str, Embedding]:
-    """The stores that the experiment's trials read, as far as what they took is known."""
-    read = [run.store for run in runs if run.records]
+    """The stores and views that the experiment's trials read, as far as what they took is known."""
+    read = [each for run in runs if run.records for each in run.embeddings]
     return {store: Embedding(stores[store], read.count(store)) for store in dict.fromkeys(read) if store in stores}
 
 
@@ -93,8 +93,13 @@ def course(strategy: str, setting: Setting, labels: tuple[int, ...], shared: Emb
 
 
 def share(run: Run, shared: Embeddings) -> Spent:
-    """The run's part of its embedding; nothing where the store is not known."""
-    return shared[run.store].share if run.store in shared else NOTHING
+    """The run's part of its embeddings; nothing where what they took is not known."""
+    return total(shared[each].share for each in run.embeddings if each in shared)
+
+
+def whole(run: Run, shared: Embeddings) -> Spent:
+    """All of the embeddings that the run read."""
+    return total(shared[each].spent for each in run.embeddings if each in shared)
 
 
 def rounds(run: Run, labels: float = float("inf")) -> Spent:

@@ -15,6 +15,7 @@ from labelbench_ray.config import Trial
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger import Entry, History, RoundRecord, read_grid, read_history
+from labelbench_ray.points import FOLDER, read_points, read_recipe
 
 RANDOM: Final = "random"
 PRIMARY: Final = "Test Accuracy"
@@ -60,8 +61,15 @@ class Run:
     note: str = ""
     records: tuple[RoundRecord, ...] = ()
     store: str = ""
+    views: str = ""
+    """The augmented views that its trainer read; "" for none."""
     compute: str = ""
     finetunes: tuple[FineTunePoint, ...] = ()
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """What it read: its store's content hash, and that with the augmented views."""
+        return (self.store, *([f"{self.store}/{self.views}"] if self.views else []))
 
     @property
     def strategy(self) -> str:
@@ -191,7 +199,31 @@ def _run(folder: Path, entry: Entry) -> Run:
     if header.fingerprint != entry.fingerprint:
         return Run(entry.trial, entry.fingerprint, State.DAMAGED, f"the folder holds trial {header.fingerprint}")
     state, note = _judge(entry.trial, history)
-    return Run(entry.trial, entry.fingerprint, state, note, history.records, header.store, header.compute)
+    try:
+        finetunes = _finetunes(directory)
+    except LedgerError as error:
+        return Run(entry.trial, entry.fingerprint, State.DAMAGED, _one_line(str(error)))
+    return Run(
+        entry.trial,
+        entry.fingerprint,
+        state,
+        note,
+        history.records,
+        header.store,
+        header.views,
+        header.compute,
+        finetunes,
+    )
+
+
+def _finetunes(directory: Path) -> tuple[FineTunePoint, ...]:
+    """Every full model that was trained on the trial's labels."""
+    return tuple(
+        FineTunePoint(words, labels, point.metrics, point.seconds, point.cpu, point.gpu)
+        for folder in sorted((directory / FOLDER).glob("*"))
+        for words in [str(read_recipe(folder))]
+        for labels, point in read_points(folder).items()
+    )
 
 
 def _judge(trial: Trial, history: History) -> tuple[State, str]:

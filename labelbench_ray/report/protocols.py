@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.records import RoundRecord
-from labelbench_ray.report.costs import Embeddings, rounds, share
+from labelbench_ray.report.costs import Embeddings, rounds, share, whole
 from labelbench_ray.report.curves import PRIMARY, FineTunePoint, Run, Setting, last_common
 from labelbench_ray.report.statistics import Estimate, estimate
 
@@ -90,11 +90,11 @@ def protocols(settings: tuple[Setting, ...], embeddings: Embeddings) -> tuple[Pr
 def wholes(settings: tuple[Setting, ...], embeddings: Embeddings) -> tuple[Whole, ...]:
     """One for each strategy and recipe whose trials were fine-tuned at their last budget."""
     return tuple(
-        whole
+        each
         for setting in settings
         if setting.trial.proxy.name != FULL
         for strategy in setting.strategies
-        for whole in _wholes(setting, strategy, embeddings)
+        for each in _wholes(setting, strategy, embeddings)
     )
 
 
@@ -162,8 +162,8 @@ def _wholes(setting: Setting, strategy: str, embeddings: Embeddings) -> Iterator
         shared = ratio(
             [share(run, embeddings).computing + part for (run, _), part in zip(ends, parts, strict=True)], fine
         )
-        full = [embeddings[run.store].spent.computing if run.store in embeddings else 0.0 for run, _ in ends]
-        unshared = ratio([whole + part for whole, part in zip(full, parts, strict=True)], fine)
+        full = [whole(run, embeddings).computing for run, _ in ends]
+        unshared = ratio([embedding + part for embedding, part in zip(full, parts, strict=True)], fine)
         if shared is not None and unshared is not None:
             yield Whole(setting, strategy, recipe, len(ends), shared, unshared)
 

@@ -36,6 +36,9 @@ class WantedViews:
         """The folder's name in the store."""
         return digest(self.recipe)
 
+    def __str__(self) -> str:
+        return f"{self.digest}:{self.count}"
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
