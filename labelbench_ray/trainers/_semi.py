@@ -67,7 +67,10 @@ class Term:
 
 
 class SemiSupervised(Descent):
-    """Labeled loss + `unlabeled_weight` * unlabeled loss."""
+    """Labeled loss + `unlabeled_weight` * unlabeled loss.
+
+    With `accumulation` the state is brought up to date by every part of a batch.
+    """
 
     epochs: PositiveInt = 20
     batch_size: PositiveInt = 128
@@ -75,6 +78,7 @@ class SemiSupervised(Descent):
     weight_decay: NonNegativeFloat = 1e-4
     warmup_steps: NonNegativeInt = 0
     epoch_steps: PositiveInt = 8
+    """As many as 1,000 labels make: with few labels an epoch is several passes, not a single step."""
     views: PositiveInt = 5
     """Weak and strong pairs of each row; epoch e reads pair e modulo `views`."""
     augmentation: Part = Part(name="images")

@@ -24,8 +24,12 @@ class Freematch(SemiSupervised):
     t is the running mean confidence, p the running mean distribution; both know the batch when it is masked.
     """
 
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Share of the past in the running means."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Share of the past in the running means.
+
+    The paper's 0.999 is for a million steps: in the hundreds that a fit has here, the means would not leave their first
+    values, and every row would pass.
+    """
     fairness_weight: NonNegativeFloat = 0.001
     """Weight of the term that keeps the classes of the strong views in balance."""
 

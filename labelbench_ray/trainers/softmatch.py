@@ -25,8 +25,12 @@ class Softmatch(SemiSupervised):
     c is a row's confidence after uniform alignment; m and v are running mean and variance of it.
     """
 
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Share of the past in the running mean, variance and distribution."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Share of the past in the running mean, variance and distribution.
+
+    The paper's 0.999 is for a million steps: in the hundreds that a fit has here, the means would not leave their first
+    values, and every row would pass.
+    """
     deviations: PositiveFloat = 2.0
     """The larger, the less rows below the mean confidence count."""
 

@@ -84,15 +84,16 @@ def test_a_fit_is_a_pure_function_of_its_arguments(name: str):
 @every_method
 def test_beats_the_labels_alone_where_clusters_are_easy(name: str):
     """Paired over seeds: the same labels, batches and first weights with and without the unlabeled loss."""
+    sure = {"threshold": 0.7} if name in ("pseudo_label", "fixmatch") else {}
     gains = []
     for seed in range(3):
         data, test = clusters(seed)
         with_rows, alone = (
-            accuracy(method(name, learning_rate=0.03, unlabeled_weight=weight).fit(Linear(), data, seed), test)
+            accuracy(method(name, learning_rate=0.03, unlabeled_weight=weight, **sure).fit(Linear(), data, seed), test)
             for weight in (1.0, 0.0)
         )
         gains.append(with_rows - alone)
-    assert np.mean(gains) > 0, gains
+    assert np.mean(gains) > 0.01, gains
 
 
 def accuracy(classifier: Classifier, rows: Examples) -> float:
