@@ -1,5 +1,8 @@
 """Drawings of cost and contribution: accuracy against computing time and money, and what each part adds."""
 
+from math import ceil, log10
+
+import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from labelbench_ray.report import words
@@ -78,8 +81,9 @@ def _against(comparison: Comparison, xs: dict[str, Floats], looks: dict[str, Sty
     figure, axes = blank(3.0)
     axes.set_xlabel(label, color=MUTED)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    most = max(float(x_T[-1]) for x_T in xs.values())
-    decimals = 0 if most >= 10 else 1 if most >= 1 else 2
+    ends_X = np.array([[x_T[0], x_T[-1]] for x_T in xs.values()])
+    span = float(ends_X.max() - ends_X.min())
+    decimals = min(6, max(0, ceil(-log10(span / 6)))) if span > 0 else 2
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{decimals}f}"))
     rows = [row for row in comparison.rows if row.strategy in xs]
     for row in rows:

@@ -116,7 +116,7 @@ def protocol_table(report: Report) -> Table:
         "rounds",
         "ratio of the rounds",
         "ratio with the full model at the end",
-        "(T + 1) / 2",
+        "(T + 1) / 2".replace(" ", words.NO_BREAK),
         "accuracy lost or gained",
     )
     rows = []
