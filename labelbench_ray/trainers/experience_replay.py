@@ -1,4 +1,4 @@
-"""Experience replay (CAL-ER of Das et al. 2023, arXiv 2305.06408, section 3)."""
+"""Experience replay (CAL-ER of Das et al. 2023, arXiv 2305.06408)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Scaled distillation (CAL-SD of Das et al. 2023, arXiv 2305.06408, section 3)."""
+"""Scaled distillation (CAL-SD of Das et al. 2023, arXiv 2305.06408)."""
 
 from dataclasses import replace
 from typing import Annotated

@@ -1,6 +1,6 @@
 """Every round begins with the last round's weights, shrunk and perturbed (Ash and Adams 2020, arXiv 1910.08475).
 
-Their section 4 writes shrink * old + noise with Gaussian noise. Here the noise is that of their published code: the
+They write shrink * old + noise with Gaussian noise. Here the noise is that of their published code: the
 weights of a freshly initialized model, scaled, which respects that kinds of weights are initialized differently. They
 are the very weights with which the round would begin from scratch, so that they depend on the fit's seed alone.
 """

@@ -7,7 +7,7 @@ from labelbench_ray.trainers._continued import Continued
 class WarmStart(Continued):
     """Needs fewer epochs than from scratch where early stopping sees that it is done; may generalize a little worse.
 
-    Ash and Adams 2020 (arXiv 1910.08475, section 3) measure that loss for networks trained end to end.
+    Ash and Adams 2020 (arXiv 1910.08475) measure that loss for networks trained end to end.
     """
 
     def going_on(self, last: Tensors, fresh: Tensors) -> Tensors:
