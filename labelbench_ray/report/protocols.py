@@ -121,7 +121,7 @@ def _protocol(light: Setting, full: Setting, strategy: str, embeddings: Embeddin
     labels = last_common(run for pair in pairs for run in pair) if pairs else 0
     if not labels:
         return None
-    points = [_final(run, labels) for run, _ in pairs]
+    points = [_final(run, labels, full.trial.trainer.name) for run, _ in pairs]
     finals = [point for point in points if point is not None and PRIMARY in point.metrics]
     finetuned = len(finals) == len(pairs)
     reached = (
@@ -168,8 +168,10 @@ def _wholes(setting: Setting, strategy: str, embeddings: Embeddings) -> Iterator
             yield Whole(setting, strategy, recipe, len(ends), shared, unshared)
 
 
-def _final(run: Run, labels: int) -> FineTunePoint | None:
-    return next((point for point in run.finetunes if point.labels == labels), None)
+def _final(run: Run, labels: int, trainer: str) -> FineTunePoint | None:
+    """The fine-tune on so many labels; of several recipes, one that names the full model's trainer."""
+    there = (point for point in run.finetunes if point.labels == labels)
+    return min(there, key=lambda point: trainer not in point.recipe, default=None)
 
 
 def _labels(run: Run) -> int:

@@ -101,6 +101,12 @@ def test_with_a_fine_tune_its_accuracy_and_seconds_count(two_proxies):
     assert (found.accuracy.low, found.accuracy.high) == pytest.approx(interval(differences))
 
 
+def test_of_several_fine_tunes_the_full_model_s_trainer_counts(two_proxies):
+    other, same = point(30, 0.9, 1.0), replace(point(30, 0.7, 60.0), recipe="full_model, supervised")
+    (found,) = protocols(with_finetunes(two_proxies, lambda run: (other, same)).settings, {})
+    assert found.with_final.value == pytest.approx(121.5 / (3.0 + 60.0))
+
+
 def test_the_whole_over_one_fine_tune_by_hand(two_proxies):
     tuned = with_finetunes(two_proxies, lambda run: (point(10, 0.6, 30.0), point(30, 0.7, 60.0)))
     runs = [run for setting in tuned.settings for run in setting.runs]
