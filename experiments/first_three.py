@@ -11,9 +11,9 @@ labelbench run experiments/first_three.py:paper --data-root DIR --address auto -
 
 from labelbench_ray.config import FineTune, Part, Trial, vary
 
-FULL = {"epochs": 8, "batch_size": 32, "warmup_steps": 50, "gradient_clip": 1.0}
-SUPERVISED = Part.of("supervised", learning_rate=3e-4, mixup=0.0, **FULL)
-FLEXMATCH = Part.of("flexmatch", learning_rate=3e-4, unlabeled_ratio=3, **FULL)
+FULL = {"epochs": 6, "batch_size": 32, "warmup_steps": 50, "gradient_clip": 1.0}
+SUPERVISED = Part.of("supervised", learning_rate=1e-3, mixup=0.0, **FULL)
+FLEXMATCH = Part.of("flexmatch", learning_rate=1e-3, unlabeled_ratio=3, **FULL)
 
 
 def three(base: Trial, model: Part, supervised: Part, flexmatch: Part, budgets: tuple[int, ...]) -> list[Trial]:
