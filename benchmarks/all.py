@@ -15,20 +15,8 @@ from command import places
 from machine import parser
 
 NAMES = (
-    "round",
-    "engines",
-    "embed",
-    "views",
-    "quickstart",
-    "banking77",
-    "study",
-    "memory",
-    "kill",
-    "select",
-    "flexmatch",
-    "trainers",
-    "finetune",
-    "continual",
+    *("round", "engines", "embed", "views", "quickstart", "banking77", "study", "memory", "kill", "select"),
+    *("flexmatch", "trainers", "finetune", "continual"),
 )
 
 
