@@ -46,19 +46,6 @@ class InBytes:
             raise Killed
 
 
-@dataclass
-class AsIs:
-    """Checkpoints kept as they were handed over, when they come from an engine that died."""
-
-    kept: dict[str, Any] | None = None
-
-    def load(self) -> dict[str, Any] | None:
-        return self.kept
-
-    def save(self, state: dict[str, Any]) -> None:
-        self.kept = state
-
-
 def labeled(rows: int) -> TrainingData:
     """The clusters with that many labels."""
     data, more = clusters()
@@ -111,7 +98,7 @@ def test_killed_after_any_epoch_it_continues_and_ends_with_the_same_bits(name: s
 
 def test_killed_after_its_last_epoch_a_fit_does_that_one_again_so_that_a_listener_hears_it():
     trainer, _ = COURSES["flexmatch"]
-    given, kept, heard = embedded_material(clusters()[0]), AsIs(), []
+    given, kept, heard = embedded_material(clusters()[0]), InBytes(), []
     first, second = module(), module()
     trainer.descend(first, given, 11, checkpoints=kept)
     trainer.descend(second, replace(given, listen=lambda step: heard.append(step.epoch)), 11, checkpoints=kept)
