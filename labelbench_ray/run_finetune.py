@@ -39,7 +39,7 @@ def finetune(plan: Plan, environment: Environment, console: Console, prices: Pri
     note_grid(plan)
     unfinished = len(missing) - len(ready)
     if ready:
-        unfinished += _fit(plan, ready, environment, console)
+        unfinished += _fit(plan, ready, environment, console, len(plan.tunings) - len(missing))
     else:
         console.print(f"all {len(plan.tunings)} fine-tunes are done; nothing to run")
     if len(missing) > len(ready):
@@ -51,7 +51,7 @@ def finetune(plan: Plan, environment: Environment, console: Console, prices: Pri
     return 1 if unfinished else 0
 
 
-def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, console: Console) -> int:
+def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, console: Console, before: int) -> int:
     with connected(environment.address), mirrored(plan, environment, console) as mirror:
         make_images(environment, console, [tuning.parts for tuning in ready])
         jobs = [finetune_job(tuning.parts, plan.folder, environment) for tuning in ready]
@@ -59,7 +59,7 @@ def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, conso
         with meter(console, "starting workers") as shown:
             follower = Follower(shown, mirror, "fine-tunes", budgets, {})
             sweep(jobs, plan.folder, environment, follower)
-        return told(follower, console, len(plan.tunings) - len(jobs))
+        return told(follower, console, before)
 
 
 def _bought(plan: Plan, tuning: PlannedTuning) -> int:

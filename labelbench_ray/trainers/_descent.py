@@ -131,12 +131,18 @@ class _Course:
         if found := checkpoints.load():
             self._restore(found)
         with _seeded(self.seed, found["torch"] if found else None):
-            while self.epoch < self.method.epochs and self.waited < self.method.patience:
+            while self._goes_on:
                 self._pass()
                 self._judge()
                 self.epoch += 1
-                checkpoints.save(self._snapshot())
+                # None at the end: who was killed after it does the last epoch again, so that a listener hears it.
+                if self._goes_on:
+                    checkpoints.save(self._snapshot())
         self.module.load_state_dict(self.best_weights)
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.epoch < self.method.epochs and self.waited < self.method.patience
 
     def __post_init__(self) -> None:
         method = self.method
