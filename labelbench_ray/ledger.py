@@ -155,9 +155,13 @@ def read_header(path: Path) -> Header:
 def read_history(directory: Path) -> History:
     """Everything about one trial, checked."""
     header = read_header(directory / "trial.json")
+    return History(header, tuple(read_records(directory, header)), read_failure(directory))
+
+
+def read_failure(directory: Path) -> Failure | None:
+    """Why the last attempt ended, if it failed."""
     path = directory / "failure.json"
-    failure = parsed(Failure, path, read_json(path)) if path.exists() else None
-    return History(header, tuple(read_records(directory, header)), failure)
+    return parsed(Failure, path, read_json(path)) if path.exists() else None
 
 
 def read_records(directory: Path, header: Header) -> list[RoundRecord]:

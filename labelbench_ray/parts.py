@@ -104,7 +104,7 @@ def build(trial: Trial) -> Parts:
         proxy=plugins.build(proxies.Proxy, proxies.PACKAGE, trial.proxy),
         trainer=plugins.build(trainers.Trainer, trainers.PACKAGE, trial.trainer),
         corrupter=plugins.build(corrupters.Corrupter, corrupters.PACKAGE, trial.corrupter),
-        tuning=None if trial.finetune is None else _tuning(trial.finetune),
+        tuning=None if trial.finetune is None else build_tuning(trial.finetune),
     )
     if not parts.first_batch.cold_start:
         raise ConfigError(
@@ -132,7 +132,8 @@ def check_full(parts: Parts, classes: tuple[str, ...] | None) -> None:
         parts.tuning.model.check(parts.encoder, classes, light)
 
 
-def _tuning(recipe: FineTune) -> Tuning:
+def build_tuning(recipe: FineTune) -> Tuning:
+    """Make the parts of a fine-tune; `ConfigError` as from `build`."""
     model = plugins.build(proxies.Proxy, proxies.PACKAGE, recipe.model)
     if not isinstance(model, FullProxy):
         raise ConfigError(
