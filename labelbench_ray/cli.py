@@ -64,6 +64,14 @@ ENVIRONMENT = (
         "cpus_per_trial", type=click.FloatRange(0, min_open=True), default=1.0, help="CPUs reserved for each trial."
     ),
     _option("gpus_per_trial", type=click.FloatRange(0), default=0.0, help="GPUs reserved; fractions share one."),
+    _option(
+        "fit_workers",
+        type=click.IntRange(1),
+        default=1,
+        help="Workers that share each fit of a full model, on Ray Train, beside the trial's own process; each reserves "
+        "--cpus-per-trial and, with --gpus-per-trial, one GPU. Numbers stay the same up to the rounding of sums, but "
+        "for mixup, cutmix, dropout and batch statistics, which each worker draws for its share of a batch.",
+    ),
     _option("encoder_actors", type=click.IntRange(1), help="Embedding actors; default: one a GPU, else one a core."),
     _option("scorers", type=click.IntRange(0), default=0, help="Scorer actors of each trial whose pool is large."),
     _option("scorer_rows", type=click.IntRange(1), default=2_000_000, help="Rows from which on a pool is large."),

@@ -95,6 +95,10 @@ class Stopwatch:
             if self._inner:
                 self._inner[-1] += whole
 
+    def elsewhere(self, name: str, spent: Spent) -> None:
+        """Add what other processes spent on a stage."""
+        self.spent[name] = self.spent.get(name, Spent()) + spent
+
     def lap(self) -> dict[str, Spent]:
         """What was spent since the last lap, by stage; starts anew."""
         spent = dict(self.spent)

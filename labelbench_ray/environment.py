@@ -15,6 +15,8 @@ class Environment:
     address: str | None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0
+    fit_workers: int = 1
+    """Workers that share each fit of a full model; 1: the trial's own process fits."""
     encoder_actors: int | None = None
     """Embedding actors; None: one for each GPU of the cluster, else one for each core."""
     scorers: int = 0

@@ -1,7 +1,8 @@
 """The fine-tune: the full model trained once on labels that a trial has bought, at one or several budgets."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from labelbench_ray.costs import Stopwatch
 from labelbench_ray.errors import LedgerError
@@ -58,8 +59,9 @@ class FineTuning:
         watch, num_labeled = Stopwatch(), len(chosen)
         truth_N = self.fitter.embedded.pool.labels_N
         hearing = Hearing(truth_N[unlabeled_ids(len(truth_N), chosen)])
+        lesson = self._lesson(records, chosen, labels, hearing)
         with watch.stage("fine-tune", gpus=self.fitter.gpus):
-            tensors = self.fitter.fit(self._lesson(records, chosen, labels, hearing))
+            tensors = self.fitter.fit(replace(lesson, spend=partial(watch.elsewhere, "fine-tune")))
         with watch.stage("score", gpus=self.fitter.gpus):
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.costs import Spent
 from labelbench_ray.parts import Parts
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.store import Embedded
@@ -39,6 +40,10 @@ class Earlier:
     tensors: Callable[[], Tensors]
 
 
+def _uncounted(spent: Spent) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
     """What a fit is given: the labels bought so far, in their order, and the rounds before."""
@@ -50,6 +55,8 @@ class Lesson:
     listen: Callable[[Heard], None]
     proxy: Classifier | None = None
     """The light proxy that was fitted to the same labels, where there is one."""
+    spend: Callable[[Spent], None] = _uncounted
+    """Told what other processes spent on the fit."""
 
 
 class Fitter(Protocol):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from labelbench_ray.cluster.jobs import Job
 from labelbench_ray.ledger import Failure, write_failure
+from labelbench_ray.points import HEADER
 from labelbench_ray.progress import Meter
 from labelbench_ray.tracking import Mirror
 
@@ -48,7 +49,7 @@ class Follower:
 
     def _end(self, job: Job) -> None:
         self.ended.add(job.directory)
-        if (job.directory / "trial.json").is_file():
+        if any((job.directory / name).is_file() for name in ("trial.json", HEADER)):
             self.mirror.submit(job.directory)
         self._show()
 

@@ -116,7 +116,12 @@ class Loop:
         hearing = Hearing(truth_N[unlabeled_ids(len(truth_N), labeled_L)])
         with watch.stage("fit", gpus=self.fitter.gpus):
             lesson = Lesson(
-                labeled_L, labels_L, self._earlier(records), integer(trial.seed, number, "fit"), hearing.listen
+                labeled_L,
+                labels_L,
+                self._earlier(records),
+                integer(trial.seed, number, "fit"),
+                hearing.listen,
+                spend=partial(watch.elsewhere, "fit"),
             )
             tensors = self.fitter.fit(lesson)
         with watch.stage("score", gpus=self.fitter.gpus):

@@ -97,7 +97,7 @@ def build(trial: Trial) -> Parts:
         ConfigError: an unknown name or setting, or parts that do not go together.
     """
     proxy = plugins.build(proxies.Proxy, proxies.PACKAGE, trial.proxy)
-    tuning = None if trial.finetune is None else _tuning(trial.finetune)
+    tuning = None if trial.finetune is None else build_tuning(trial.finetune)
     parts = Parts(
         trial=_settled(trial, proxy, tuning),
         dataset=plugins.build(datasets.Dataset, datasets.PACKAGE, trial.dataset),
@@ -135,7 +135,8 @@ def check_full(parts: Parts, classes: tuple[str, ...] | None) -> None:
         parts.tuning.model.check(parts.encoder, classes, light)
 
 
-def _tuning(recipe: FineTune) -> Tuning:
+def build_tuning(recipe: FineTune) -> Tuning:
+    """Make the parts of a fine-tune; `ConfigError` as from `build`."""
     model = plugins.build(proxies.Proxy, proxies.PACKAGE, recipe.model)
     if not isinstance(model, FullProxy):
         raise ConfigError(

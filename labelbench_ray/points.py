@@ -26,7 +26,7 @@ from labelbench_ray.errors import LedgerError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.sealing import parsed, read_json, sealed, unsealed
 
-FOLDER = "finetune"
+FOLDER, HEADER = "finetune", "finetune.json"
 
 
 class PointHeader(Frozen):
@@ -79,7 +79,7 @@ class Points:
         """
         directory = trial / FOLDER / header.fingerprint
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / "finetune.json"
+        path = directory / HEADER
         if path.exists() and (found := parsed(PointHeader, path, read_json(path))).store != header.store:
             raise LedgerError(
                 f"{path}: store is {found.store!r}, this run's is {header.store!r}; delete {directory} to fine-tune "
@@ -122,7 +122,7 @@ class Points:
 
 def read_recipe(directory: Path) -> FineTune:
     """The model and trainer of a fine-tune's folder; `LedgerError` where that is missing or damaged."""
-    path = directory / "finetune.json"
+    path = directory / HEADER
     return parsed(PointHeader, path, read_json(path)).recipe
 
 

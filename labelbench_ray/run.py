@@ -1,7 +1,7 @@
 """`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,11 @@ from labelbench_ray.images import decoded_images
 from labelbench_ray.ledger import Entry, Grid, write_grid
 from labelbench_ray.parts import Parts
 from labelbench_ray.plan import Plan
+from labelbench_ray.points import HEADER
 from labelbench_ray.progress import Meter, meter
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.tracking import Mirror
+from labelbench_ray.tuning_plan import PlannedTuning
 from labelbench_ray.views import open_view
 
 MIRROR_SECONDS = 120.0
@@ -86,8 +88,17 @@ def run(plan: Plan, environment: Environment, console: Console, prices: Prices =
         for trial in plan.trials:
             if trial.done:
                 mirror.submit(plan.folder / trial.parts.fingerprint)
+        submit_tunings(plan, plan.tunings, mirror)
         mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
     return 1 if unfinished else 0
+
+
+def submit_tunings(plan: Plan, tunings: Iterable[PlannedTuning], mirror: Mirror) -> None:
+    """Have the mirror take what there is of these fine-tunes."""
+    for tuning in tunings:
+        directory = tuning.directory(plan.folder)
+        if (directory / HEADER).is_file():
+            mirror.submit(directory)
 
 
 def note_grid(plan: Plan) -> None:

@@ -1,5 +1,7 @@
 """`labelbench finetune`: train the full models that an experiment asks for, on the labels that its trials bought."""
 
+from contextlib import nullcontext
+
 from rich.console import Console
 
 from labelbench_ray.cluster.jobs import finetune_job
@@ -11,7 +13,8 @@ from labelbench_ray.errors import ConfigError, NotProvidedError
 from labelbench_ray.following import Follower
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import meter
-from labelbench_ray.run import make_images, mirrored, note_grid, told, write_report
+from labelbench_ray.run import make_images, mirrored, note_grid, submit_tunings, told, write_report
+from labelbench_ray.tracking import Mirror
 from labelbench_ray.tuning_plan import PlannedTuning
 
 
@@ -38,28 +41,31 @@ def finetune(plan: Plan, environment: Environment, console: Console, prices: Pri
         raise NotProvidedError("; ".join(lacking))
     note_grid(plan)
     unfinished = len(missing) - len(ready)
-    if ready:
-        unfinished += _fit(plan, ready, environment, console, len(plan.tunings) - len(missing))
-    else:
-        console.print(f"all {len(plan.tunings)} fine-tunes are done; nothing to run")
+    with connected(environment.address) if ready else nullcontext(), mirrored(plan, environment, console) as mirror:
+        if ready:
+            unfinished += _fit(plan, ready, environment, console, mirror)
+        else:
+            console.print(f"all {len(plan.tunings)} fine-tunes are done; nothing to run")
+        submit_tunings(plan, [tuning for tuning in plan.tunings if tuning not in ready], mirror)
+        mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
     if len(missing) > len(ready):
         console.print(
             f"{len(missing) - len(ready)} trials have not bought their labels yet; `labelbench run` buys them",
             style="yellow",
         )
-    write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store)
     return 1 if unfinished else 0
 
 
-def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, console: Console, before: int) -> int:
-    with connected(environment.address), mirrored(plan, environment, console) as mirror:
-        make_images(environment, console, [tuning.parts for tuning in ready])
-        jobs = [finetune_job(tuning.parts, plan.folder, environment) for tuning in ready]
-        budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
-        with meter(console, "starting workers") as shown:
-            follower = Follower(shown, mirror, "fine-tunes", budgets, {})
-            sweep(jobs, plan.folder, environment, follower)
-        return told(follower, console, before)
+def _fit(
+    plan: Plan, ready: list[PlannedTuning], environment: Environment, console: Console, mirror: Mirror, before: int
+) -> int:
+    make_images(environment, console, [tuning.parts for tuning in ready])
+    jobs = [finetune_job(tuning.parts, plan.folder, environment) for tuning in ready]
+    budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
+    with meter(console, "starting workers") as shown:
+        follower = Follower(shown, mirror, "fine-tunes", budgets, {})
+        sweep(jobs, plan.folder, environment, follower)
+    return told(follower, console, sum(not tuning.missing for tuning in plan.tunings))
 
 
 def _bought(plan: Plan, tuning: PlannedTuning) -> int:

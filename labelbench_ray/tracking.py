@@ -1,12 +1,10 @@
-"""MLflow as a mirror of the ledger: one parent run an experiment, one child run a trial.
+"""MLflow as a mirror of the ledger: one parent run an experiment, one child run a trial and one a fine-tune of it.
 
 The mirror is written by one thread of the driver, from what the ledger says. It can be down, slow or deleted:
 trials do not notice, and the next `labelbench run` writes what it lacks. A metric's step is the number of labels
 and its timestamp is the record's, so writing one twice changes nothing.
 """
 
-import csv
-import io
 import itertools
 import logging
 import os
@@ -27,11 +25,9 @@ from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
-from labelbench_ray import parts
 from labelbench_ray.atomic import locked
-from labelbench_ray.config import Part, Trial
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger import History, read_history
+from labelbench_ray.tracked import Tracked, read_tracked
 
 FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -59,7 +55,7 @@ class Mirror:
         self._thread.start()
 
     def submit(self, path: Path) -> None:
-        """Have a trial's directory, or the report's page, written when its turn comes."""
+        """Have a trial's directory, a fine-tune's, or the report's page, written when its turn comes."""
         self._waiting.put(path)
 
     def finish(self, seconds: float) -> str:
@@ -122,9 +118,9 @@ class Book:
         client.update_run(self._parent.info.run_id, status="RUNNING")
 
     def write(self, path: Path) -> None:
-        """A trial's directory becomes a child run; a file becomes an artifact of the parent."""
+        """A trial's or fine-tune's directory becomes a child run; a file becomes an artifact of the parent."""
         if path.is_dir():
-            self._write_trial(read_history(path), path)
+            self._write(read_tracked(path))
         else:
             self._client.log_artifact(self._parent.info.run_id, str(path))
 
@@ -132,61 +128,33 @@ class Book:
         """Mark the parent as finished."""
         self._client.set_terminated(self._parent.info.run_id)
 
-    def _write_trial(self, history: History, directory: Path) -> None:
-        fingerprint = history.header.fingerprint
-        run = self._children.get(fingerprint) or self._create(history.header.trial, fingerprint)
-        self._children[fingerprint] = run
+    def _write(self, tracked: Tracked) -> None:
+        run = self._children.get(tracked.key) or self._create(tracked)
+        self._children[tracked.key] = run
         run_id, written = run.info.run_id, int(run.data.tags.get(ROUNDS, 0))
         if not run.data.params:  # it is new, or a kill came before they were written
-            params = [Param(name, value) for name, value in parameters(history.header.trial).items()]
+            params = [Param(name, value) for name, value in tracked.parameters.items()]
             self._client.log_batch(run_id, params=params)
-        if written < len(history.records):
-            metrics = list(_metrics(history, directory, written))
+        if written < len(tracked.measured):
+            metrics = [
+                Metric(name, value, each.milliseconds, each.labels)
+                for each in tracked.measured[written:]
+                for name, value in each.values.items()
+            ]
             for start in range(0, len(metrics), BATCH):
                 self._client.log_batch(run_id, metrics=metrics[start : start + BATCH])
-            self._client.log_text(run_id, chosen_table(history), "chosen.csv")
-            tags = [RunTag(ROUNDS, str(len(history.records))), RunTag("rounds", str(history.header.trial.rounds))]
-            self._client.log_batch(run_id, tags=tags)
-        if history.failure:
-            self._client.log_text(run_id, history.failure.traceback, "traceback.txt")
-        status = "FINISHED" if history.done else "FAILED" if history.failure else "RUNNING"
-        if status != run.info.status:
-            self._client.update_run(run_id, status=status)
+            for name, text in tracked.texts.items():
+                self._client.log_text(run_id, text, name)
+            tags = {ROUNDS: str(len(tracked.measured))} | tracked.tags
+            self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        if tracked.failure:
+            self._client.log_text(run_id, tracked.failure.traceback, "traceback.txt")
+        if tracked.status != run.info.status:
+            self._client.update_run(run_id, status=tracked.status)
 
-    def _create(self, trial: Trial, fingerprint: str) -> Run:
-        tags = {"mlflow.parentRunId": self._parent.info.run_id, FINGERPRINT: fingerprint}
-        run = self._client.create_run(
-            self._experiment.experiment_id, run_name=f"{trial.strategy} seed {trial.seed}", tags=tags
-        )
-        return run
-
-
-def parameters(trial: Trial) -> dict[str, str]:
-    """A trial as flat MLflow parameters: each field, and each setting as `part.setting`, defaults included.
-
-    `rounds` is a tag instead, since parameters never change and a trial may go on.
-    """
-    flat: dict[str, str] = {}
-    built = parts.build(trial)
-    for name in Trial.model_fields.keys() - {"rounds", "finetune"}:
-        value = getattr(trial, name)
-        flat[name] = value.name if isinstance(value, Part) else str(value)
-        if isinstance(value, Part):
-            settings = getattr(built, name).model_dump(mode="json")
-            flat |= {f"{name}.{setting}": str(given) for setting, given in settings.items()}
-    return flat
-
-
-def chosen_table(history: History) -> str:
-    """CSV of what was bought: round, order within it, pool id, the label that was returned."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["round", "order", "pool_id", "label"])
-    for record in history.records:
-        rows.writerows(
-            [record.round, order, *pair] for order, pair in enumerate(zip(record.chosen, record.labels, strict=True))
-        )
-    return text.getvalue()
+    def _create(self, tracked: Tracked) -> Run:
+        tags = {"mlflow.parentRunId": self._parent.info.run_id, FINGERPRINT: tracked.key}
+        return self._client.create_run(self._experiment.experiment_id, run_name=tracked.name, tags=tags)
 
 
 def open_book(uri: str, experiment: str, artifacts: Path) -> Book:
@@ -236,11 +204,3 @@ def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
         token = page.token
         if not token:
             return
-
-
-def _metrics(history: History, directory: Path, written: int) -> Iterator[Metric]:
-    for record in history.records[written:]:
-        recorded = int((directory / "rounds" / f"{record.round:03d}.json").stat().st_mtime * 1000)
-        seconds = {f"Seconds {stage}": value for stage, value in record.seconds.items()}
-        for name, value in {**record.metrics, **seconds}.items():
-            yield Metric(name, value, recorded, record.num_labeled)

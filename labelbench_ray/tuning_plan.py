@@ -27,6 +27,10 @@ class PlannedTuning:
     note: str
     """Why the last attempt failed, or what is wrong with its folder; "" when nothing is."""
 
+    def directory(self, folder: Path) -> Path:
+        """Where its points lie."""
+        return _directory(self.parts, folder)
+
 
 def planned_tunings(built: Iterable[Parts], folder: Path) -> tuple[PlannedTuning, ...]:
     """The fine-tunes of an experiment: those of one trial with the same model and trainer are one."""
@@ -100,11 +104,16 @@ def _check_network(encoder: Encoder) -> None:
         return  # the plan says so by itself, and `labelbench run` fetches them
 
 
+def _directory(built: Parts, folder: Path) -> Path:
+    assert built.tuning is not None
+    return folder / built.fingerprint / FOLDER / built.tuning.fingerprint
+
+
 def _planned(same: list[Parts], folder: Path) -> PlannedTuning:
     wanted = tuple(sorted({budget for each in same for budget in budgets(each)}))
     longest = max(same, key=lambda each: each.trial.rounds)
+    directory = _directory(longest, folder)
     assert longest.tuning is not None
-    directory = folder / longest.fingerprint / FOLDER / longest.tuning.fingerprint
     try:
         failure = read_failure(directory)
         have, note = read_points(directory), failure.error if failure else ""

@@ -14,10 +14,12 @@ from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
 from labelbench_ray import parts, tracking
-from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.config import FineTune, Part, Trial, vary
 from labelbench_ray.costs import Spent
-from labelbench_ray.ledger import Failure, Header, Ledger, read_history
-from labelbench_ray.tracking import Mirror, chosen_table, parameters, prepare_sqlite
+from labelbench_ray.ledger import Failure, Header, Ledger, read_history, write_failure
+from labelbench_ray.points import PointHeader, Points
+from labelbench_ray.tracked import chosen_table, parameters
+from labelbench_ray.tracking import Mirror, prepare_sqlite
 
 EXPERIMENT = "study.study"
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=3, rounds=2, budget=2)
@@ -393,3 +395,72 @@ def test_parameters_are_all_settings_defaults_included_but_not_rounds():
         "corrupter.seed": "321",
         "first_batch": "random",
     }
+
+
+FINE_TUNE = FineTune(model=Part.of("lora", rank=2), trainer=Part.of("supervised", epochs=7), budgets=(4, 2))
+TUNED = vary(TRIAL, encoder="efficientnet_lite0", finetune=FINE_TUNE)
+
+
+def tune(trial: Path, *budgets: int, failure: Failure | None = None) -> Path:
+    """The folder of the trial's fine-tune with a point at each of these budgets; those that are there stay."""
+    name = parts.build_tuning(FINE_TUNE).fingerprint
+    points = Points.open(trial, PointHeader(fingerprint=name, trial=trial.name, recipe=FINE_TUNE, store="s"))
+    for budget in budgets:
+        points.publish(budget, "c", {"Test Accuracy": budget / 8}, {"fine-tune": Spent(1.5)}, {"b": np.zeros(2)})
+    if failure:
+        write_failure(points.directory, failure)
+    return points.directory
+
+
+def points_expected(directory: Path) -> Histories:
+    found: Histories = {}
+    for path in sorted(directory.glob("0*.json")):
+        labels, written = int(path.stem), int(path.stat().st_mtime * 1000)
+        found.setdefault("Test Accuracy", []).append((labels, labels / 8, written))
+        found.setdefault("Seconds fine-tune", []).append((labels, 1.5, written))
+    return found
+
+
+def test_a_fine_tune_becomes_a_child_run_beside_its_trial(folder):
+    trial = record(folder, TUNED)
+    directory = tune(trial, 2, 4)
+    assert mirror(folder, trial, directory) == ""
+    (parent,), children = runs(folder)
+    (child,) = [each for each in children if "finetune.model" in each.data.params]
+    assert len(children) == 2
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert child.data.tags["labelbench.fingerprint"] == f"{trial.name}/{directory.name}"
+    assert child.data.tags["trial"] == trial.name
+    assert child.info.run_name == f"margin seed 3: {FINE_TUNE}"
+    assert histories(folder, child) == points_expected(directory)
+    assert child.info.status == "FINISHED"
+    own = {name: value for name, value in child.data.params.items() if name.startswith("finetune.")}
+    assert child.data.params == parameters(TUNED) | own
+    assert (own["finetune.model"], own["finetune.model.rank"]) == ("lora", "2")
+    assert (own["finetune.trainer"], own["finetune.trainer.epochs"]) == ("supervised", "7")
+
+
+@pytest.mark.parametrize(("first", "second"), [((2,), (4,)), ((4,), (2,)), ((2, 4), ())])
+def test_points_that_come_later_go_on_with_the_same_run_and_none_is_written_twice(folder, first, second):
+    trial = record(folder, TUNED)
+    assert mirror(folder, tune(trial, *first)) == ""
+    before = only_child(folder)
+    assert before.info.status == ("FINISHED" if len(first) == 2 else "RUNNING")
+    time.sleep(0.01)  # so that the order of the points' times is theirs
+    directory = tune(trial, *second)
+    for _ in range(2):
+        assert mirror(folder, directory) == ""
+    child = only_child(folder)
+    assert (child.info.run_id, child.info.status) == (before.info.run_id, "FINISHED")
+    found = histories(folder, child)
+    assert {name: sorted(values) for name, values in found.items()} == points_expected(directory)
+
+
+def test_a_failed_fine_tune_is_marked_with_its_traceback_and_a_damaged_one_is_told(folder):
+    failed = tune(record(folder, TUNED), 2, failure=FAILURE)
+    damaged = tune(record(folder, vary(TUNED, seed=4)), 2)
+    (damaged / "000002.json").write_bytes(b"{")
+    assert "000002.json" in mirror(folder, damaged, failed)
+    child = only_child(folder)
+    assert child.info.status == "FAILED"
+    assert text(folder, child, "traceback.txt") == FAILURE.traceback

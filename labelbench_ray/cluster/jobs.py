@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Protocol, cast
@@ -15,6 +15,7 @@ from ray.util import get_current_placement_group
 
 from labelbench_ray import parts
 from labelbench_ray.atomic import locked
+from labelbench_ray.cluster.parallel import IN_PROCESS, FitWorkers, ParallelFitter
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.encoders import trainable
@@ -57,6 +58,11 @@ class Job(Protocol):
         """Scorer actors that it starts."""
         ...
 
+    @property
+    def fit_workers(self) -> FitWorkers:
+        """Workers that it has fits shared by."""
+        ...
+
     def steps(self) -> Iterator[int]:
         """Do what is missing; after each step, how many are done in all."""
         ...
@@ -78,6 +84,7 @@ class SelectionJob:
     directory: Path
     place: Place
     scorers: int
+    fit_workers: FitWorkers = IN_PROCESS
 
     def steps(self) -> Iterator[int]:
         """Fold the missing rounds; a failure is recorded in the ledger before it is raised."""
@@ -99,7 +106,7 @@ class SelectionJob:
 
     def _fitter(self, built: Parts, open_view: OpenView) -> Fitter:
         if isinstance(built.proxy, FullProxy):
-            return full_fitter(built, built.proxy, built.trainer, self.place, self.directory)
+            return full_fitter(built, built.proxy, built.trainer, self.place, self.directory, self.fit_workers)
         return light_fitter(built, self.place, open_view)
 
     @contextmanager
@@ -121,6 +128,7 @@ class FineTuneJob:
     trial: Trial
     directory: Path
     place: Place
+    fit_workers: FitWorkers = IN_PROCESS
     scorers: int = 0
 
     def steps(self) -> Iterator[int]:
@@ -149,7 +157,8 @@ class FineTuneJob:
             light = None
             if not built.proxy.trains_encoder:
                 light = light_fitter(built, self.place, in_process(_embedded(self.place.store)))
-            full = full_fitter(built, built.tuning.model, built.tuning.trainer, self.place, self.directory)
+            tuned = built.tuning
+            full = full_fitter(built, tuned.model, tuned.trainer, self.place, self.directory, self.fit_workers)
             tuning = FineTuning(built, built.tuning, Ledger(folder, header), points, full, light)
             for done, _ in enumerate(tuning.run(), start=1):
                 (self.directory / CHECKPOINT).unlink(missing_ok=True)
@@ -160,14 +169,20 @@ def selection_job(built: Parts, folder: Path, environment: Environment, pool_row
     """The job of a trial; scorers are used when its pool is large, and read the store: a full model embeds anew."""
     scorers = environment.scorers if pool_rows >= environment.scorer_rows and not built.proxy.trains_encoder else 0
     directory = (folder / built.fingerprint).resolve()
-    return SelectionJob(built.trial, directory, _place(built, environment), scorers)
+    workers = fit_workers(environment) if built.proxy.trains_encoder else IN_PROCESS
+    return SelectionJob(built.trial, directory, _place(built, environment), scorers, workers)
 
 
 def finetune_job(built: Parts, folder: Path, environment: Environment) -> FineTuneJob:
     """The job of a trial's fine-tune."""
     assert built.tuning is not None
     directory = (folder / built.fingerprint / FOLDER / built.tuning.fingerprint).resolve()
-    return FineTuneJob(built.trial, directory, _place(built, environment))
+    return FineTuneJob(built.trial, directory, _place(built, environment), fit_workers(environment))
+
+
+def fit_workers(environment: Environment) -> FitWorkers:
+    """The workers of every fit of a full model."""
+    return FitWorkers(environment.fit_workers, environment.cpus_per_trial, int(environment.gpus_per_trial > 0))
 
 
 def light_fitter(built: Parts, place: Place, open_view: OpenView) -> LightFitter:
@@ -175,12 +190,21 @@ def light_fitter(built: Parts, place: Place, open_view: OpenView) -> LightFitter
     return LightFitter(built, _embedded(place.store), _pairs(built, place.store), open_view)
 
 
-def full_fitter(built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path) -> FullFitter:
-    """Fits a full model on this worker's device, with checkpoints in the job's directory."""
+def full_fitter(
+    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, workers: FitWorkers
+) -> Fitter:
+    """Fits a full model on this worker's device or shared by several, with checkpoints in the job's directory."""
+    make = partial(fitter_on, built, model, trainer, place, directory)
+    alone = make(Machine("cuda" if torch.cuda.is_available() else "cpu"))
+    return ParallelFitter(alone, make, workers, directory) if workers.count > 1 else alone
+
+
+def fitter_on(
+    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, machine: Machine
+) -> FullFitter:
+    """The fitter of one process; its machine computes with the model's precision."""
     store, encoder = EmbeddingStore.open(place.store), trainable(built.encoder)
     images = decoded_images(store, built.dataset.open(place.data_root), encoder)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    machine = Machine(device=device, precision=model.precision)
     identity = [built.fingerprint, directory.name, store.manifest.content]
     return FullFitter(
         model,
@@ -188,7 +212,7 @@ def full_fitter(built: Parts, model: FullProxy, trainer: Trainer, place: Place, 
         encoder,
         _embedded(place.store),
         images,
-        machine,
+        replace(machine, precision=model.precision),
         partial(_checkpoints, directory / CHECKPOINT, identity),
     )
 

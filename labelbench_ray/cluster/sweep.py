@@ -42,12 +42,17 @@ def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener:
     scratch = Path(tempfile.mkdtemp(prefix=".tune-", dir=folder))
     bundles: list[dict[str, int | float]] = [{"CPU": environment.cpus_per_trial, "GPU": environment.gpus_per_trial}]
     bundles += [{"CPU": 1}] * max(job.scorers for job in jobs)
+    # Ray Train reserves its workers' bundles by itself, and only once the trial runs: were all CPUs given to trials,
+    # each would wait for workers for ever.
+    beside = max((job.fit_workers.bundles for job in jobs), key=len)
     if environment.address is None:
-        _check_fits(bundles)
+        _check_fits([*bundles, *beside])
     tuner = Tuner(
         tune.with_resources(run_job, PlacementGroupFactory(bundles)),
         param_space={"job": tune.grid_search(list(jobs))},
-        tune_config=TuneConfig(reuse_actors=True),
+        tune_config=TuneConfig(
+            reuse_actors=True, max_concurrent_trials=_at_once([*bundles, *beside]) if beside else None
+        ),
         run_config=RunConfig(
             name="sweep",
             storage_path=str(scratch.resolve()),
@@ -65,13 +70,24 @@ def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener:
 def _check_fits(bundles: Sequence[dict[str, int | float]]) -> None:
     """Refuse a trial that this machine can never start; a cluster may grow, so there it waits."""
     have = ray.cluster_resources()
-    for resource in ("CPU", "GPU"):
-        needed = sum(bundle.get(resource, 0) for bundle in bundles)
+    for resource, needed in _needed(bundles).items():
         if needed > have.get(resource, 0):
             raise ConfigError(
-                f"a trial asks for {needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, and one CPU a scorer), "
+                f"a trial asks for {needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, the same for "
+                "each of --fit-workers, and one CPU a scorer), "
                 f"this machine has {have.get(resource, 0):g}; ask for less, or give a larger cluster's --address"
             )
+
+
+def _at_once(bundles: Sequence[dict[str, int | float]]) -> int:
+    """How many trials the cluster as it is can run at once."""
+    have = ray.cluster_resources()
+    fits = [have.get(resource, 0) // needed for resource, needed in _needed(bundles).items() if needed]
+    return max(1, int(min(fits)))
+
+
+def _needed(bundles: Sequence[dict[str, int | float]]) -> dict[str, float]:
+    return {resource: sum(bundle.get(resource, 0) for bundle in bundles) for resource in ("CPU", "GPU")}
 
 
 def run_job(config: dict[str, Any]) -> None:

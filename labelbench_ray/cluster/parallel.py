@@ -1,0 +1,220 @@
+"""One fit of a full model shared by several workers, on Ray Train.
+
+Ray Train starts the workers in a placement group of its own, beside the trial's, and joins them to one process group.
+Each rebuilds the fitter from a small description and gets the lesson from the object store; the first keeps the
+checkpoints and writes the tensors. A worker that dies takes the group with it, which then goes on from the last
+checkpoint; an error that a worker raises comes back as what it is.
+"""
+
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError, get_context
+from ray.train.torch import TorchTrainer
+from safetensors.numpy import load_file
+from safetensors.numpy import save as save_tensors
+from torch import distributed
+
+from labelbench_ray.atomic import publish
+from labelbench_ray.costs import Spent
+from labelbench_ray.fitting import Fitted, Lesson, OpenView
+from labelbench_ray.store import Embedded
+from labelbench_ray.trainers import Heard, Tensors
+from labelbench_ray.trainers._checkpoints import Checkpoints
+from labelbench_ray.trainers._machine import Machine
+from labelbench_ray.trainers._parallel import process_group
+from labelbench_ray.tuning import FullFitter
+
+DEATHS: Final = 3
+"""How often a fit whose worker dies (killed, out of memory, lost node) is taken up again."""
+MODEL: Final = "model.safetensors"
+MakeFitter = Callable[[Machine], FullFitter]
+
+
+@dataclass(frozen=True, slots=True)
+class FitWorkers:
+    """The workers that share a fit."""
+
+    count: int = 1
+    cpus: float = 1.0
+    """Of each."""
+    gpus: int = 0
+    """Of each."""
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What one of them reserves."""
+        return {"CPU": self.cpus, "GPU": float(self.gpus)}
+
+    @property
+    def bundles(self) -> list[dict[str, float]]:
+        """What they reserve beside the trial's own; nothing where the fit is in the trial's process."""
+        return [self.resources] * self.count if self.count > 1 else []
+
+
+IN_PROCESS: Final = FitWorkers()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParallelFitter:
+    """A full model's fitter (a `fitting.Fitter`) whose fits are shared; it opens models in the trial's own process."""
+
+    alone: FullFitter
+    make: MakeFitter
+    workers: FitWorkers
+    directory: Path
+    """Where workers leave the trained tensors: the trial's, which all nodes see."""
+
+    @property
+    def embedded(self) -> Embedded:
+        """As in one process."""
+        return self.alone.embedded
+
+    @property
+    def open_view(self) -> OpenView:
+        """As in one process."""
+        return self.alone.open_view
+
+    @property
+    def gpus(self) -> float:
+        """Those of the trial's own process; what the workers hold is told to the lesson."""
+        return self.alone.gpus
+
+    @property
+    def validation_labels(self) -> int:
+        """As in one process."""
+        return self.alone.validation_labels
+
+    def open(self, tensors: Tensors) -> Fitted:
+        """As in one process."""
+        return self.alone.open(tensors)
+
+    def fit(self, lesson: Lesson) -> Tensors:
+        """The same up to the rounding of sums, for trainers that draw nothing within a batch.
+
+        Raises:
+            RuntimeError: workers died again and again.
+        """
+        for path in self.directory.glob(".fit-*"):  # a killed predecessor's
+            shutil.rmtree(path, ignore_errors=True)
+        for _ in range(DEATHS + 1):
+            scratch = Path(tempfile.mkdtemp(prefix=".fit-", dir=self.directory))
+            try:
+                return self._attempt(lesson, scratch)
+            except WorkerGroupError as error:
+                # Where one died the others' errors are about that, and tell nothing.
+                failures = [failure for _, failure in sorted(error.worker_failures.items())]
+                if failures and all(isinstance(failure, Raised) for failure in failures):
+                    raise failures[0].args[0] from None
+                dead = error
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+        raise RuntimeError(
+            f"a worker of the fit died {DEATHS + 1} times (killed, out of memory, or its node was lost); lower "
+            "--fit-workers or the trainer's `batch_size`"
+        ) from dead
+
+    def _attempt(self, lesson: Lesson, scratch: Path) -> Tensors:
+        start = time.perf_counter()
+        trainer = TorchTrainer(
+            _share,
+            train_loop_config={
+                "make": self.make,
+                "lesson": ray.put(replace(lesson, listen=_nobody, spend=_nobody)),
+                "device": "cuda" if self.workers.gpus else "cpu",
+                "model": scratch / MODEL,
+            },
+            scaling_config=ScalingConfig(
+                num_workers=self.workers.count,
+                use_gpu=self.workers.gpus > 0,
+                resources_per_worker=self.workers.resources,
+            ),
+            run_config=RunConfig(
+                name="fit", storage_path=str(scratch / "train"), failure_config=FailureConfig(max_failures=0)
+            ),
+        )
+        done: Any = trainer.fit()
+        wall = time.perf_counter() - start
+        for share in done.return_value:
+            lesson.spend(Spent(cpu=share.cpu, gpu=wall * self.workers.gpus))
+            for heard in share.heard:
+                lesson.listen(heard)
+        return load_file(scratch / MODEL)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Share:
+    """What a worker tells of its share of a fit."""
+
+    cpu: float
+    heard: list[Heard]
+    """Of the last epoch."""
+
+
+class Raised(Exception):
+    """Carries what a worker raised, so that it is not taken for what Ray says of dead workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneWriter:
+    """The first worker's checkpoints for all: it reads and writes the file, the others hear from it what it read."""
+
+    kept: Checkpoints
+    rank: int
+
+    def load(self) -> dict[str, Any] | None:
+        """What the first worker found."""
+        found = [self.kept.load() if self.rank == 0 else None]
+        distributed.broadcast_object_list(found)
+        return found[0]
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Written once."""
+        if self.rank == 0:
+            self.kept.save(state)
+
+
+@dataclass(frozen=True, slots=True)
+class LastEpoch:
+    """Keeps what a trainer tells of its last epoch."""
+
+    heard: list[Heard] = field(default_factory=list)
+
+    def listen(self, heard: Heard) -> None:
+        """Forget the epoch before once another has begun."""
+        if self.heard and self.heard[0].epoch != heard.epoch:
+            self.heard.clear()
+        self.heard.append(heard)
+
+
+def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of none
+    """What a worker does; returns the shares of all."""
+    try:
+        return _fit(config["make"], ray.get(config["lesson"]), config["device"], config["model"])
+    except Exception as error:
+        rank = get_context().get_world_rank()
+        error.add_note(f"raised by worker {rank} of the fit:\n{traceback.format_exc()}")
+        raise Raised(error) from error
+
+
+def _fit(make: MakeFitter, lesson: Lesson, device: str, model: Path) -> list[Share]:
+    rank, last = distributed.get_rank(), LastEpoch()
+    fitter = make(process_group(device))
+    one_writer = OneWriter(fitter.checkpoints(lesson), rank)
+    trained = replace(fitter, checkpoints=lambda _: one_writer).fit(replace(lesson, listen=last.listen))
+    if rank == 0:
+        publish(model, save_tensors(dict(trained)))
+    shares: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(shares, Share(time.process_time(), last.heard))
+    return shares
+
+
+def _nobody(told: object) -> None:
+    """Nobody listens where the lesson travels to."""

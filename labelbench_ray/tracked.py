@@ -1,0 +1,136 @@
+"""What MLflow is told of a folder on disk: a trial's rounds, or the points of its fine-tune, as one run."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelbench_ray import parts
+from labelbench_ray.config import FineTune, Part, Trial
+from labelbench_ray.ledger import Failure, History, read_failure, read_header, read_history
+from labelbench_ray.plugins import Plugin
+from labelbench_ray.points import HEADER, read_points, read_recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Metrics, and seconds by stage, at a number of labels."""
+
+    labels: int
+    milliseconds: int
+    """When that was recorded, since 1970: writing it again changes nothing."""
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A run."""
+
+    key: str
+    """Finds the run again."""
+    name: str
+    parameters: dict[str, str]
+    measured: tuple[Measured, ...]
+    """In the order in which they were recorded, so that those that MLflow lacks are the last ones."""
+    texts: dict[str, str]
+    """Artifacts, written anew with new measurements."""
+    tags: dict[str, str]
+    wanted: int
+    failure: Failure | None
+
+    @property
+    def status(self) -> str:
+        """In MLflow's words."""
+        done = len(self.measured) >= self.wanted
+        return "FINISHED" if done else "FAILED" if self.failure else "RUNNING"
+
+
+def read_tracked(directory: Path) -> Tracked:
+    """The run of a trial's folder, or of a fine-tune's folder in it.
+
+    Raises:
+        LedgerError: a record is damaged.
+    """
+    return _finetune(directory) if (directory / HEADER).is_file() else _trial(directory)
+
+
+def parameters(trial: Trial) -> dict[str, str]:
+    """A trial as flat MLflow parameters: each field, and each setting as `part.setting`, defaults included.
+
+    `rounds` is a tag instead, since parameters never change and a trial may go on.
+    """
+    flat: dict[str, str] = {}
+    built = parts.build(trial)
+    for name in Trial.model_fields.keys() - {"rounds", "finetune"}:
+        value = getattr(trial, name)
+        flat |= _settings(name, value, getattr(built, name)) if isinstance(value, Part) else {name: str(value)}
+    return flat
+
+
+def finetune_parameters(trial: Trial, recipe: FineTune) -> dict[str, str]:
+    """Those of the trial whose labels were used, and `finetune.model` and `finetune.trainer` with their settings."""
+    tuning = parts.build_tuning(recipe)
+    model = _settings("finetune.model", recipe.model, tuning.model)
+    return parameters(trial) | model | _settings("finetune.trainer", recipe.trainer, tuning.trainer)
+
+
+def chosen_table(history: History) -> str:
+    """CSV of what was bought: round, order within it, pool id, the label that was returned."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["round", "order", "pool_id", "label"])
+    for record in history.records:
+        rows.writerows(
+            [record.round, order, *pair] for order, pair in enumerate(zip(record.chosen, record.labels, strict=True))
+        )
+    return text.getvalue()
+
+
+def _trial(directory: Path) -> Tracked:
+    history = read_history(directory)
+    trial = history.header.trial
+    return Tracked(
+        key=history.header.fingerprint,
+        name=f"{trial.strategy} seed {trial.seed}",
+        parameters=parameters(trial),
+        measured=tuple(
+            _measured(
+                directory / "rounds" / f"{record.round:03d}.json", record.num_labeled, record.metrics, record.seconds
+            )
+            for record in history.records
+        ),
+        texts={"chosen.csv": chosen_table(history)} if history.records else {},
+        tags={"rounds": str(trial.rounds)},
+        wanted=trial.rounds,
+        failure=history.failure,
+    )
+
+
+def _finetune(directory: Path) -> Tracked:
+    header, recipe = read_header(directory.parent.parent / "trial.json"), read_recipe(directory)
+    trial = header.trial
+    measured = [
+        _measured(directory / f"{labels:06d}.json", labels, point.metrics, point.seconds)
+        for labels, point in read_points(directory).items()
+    ]
+    return Tracked(
+        key=f"{header.fingerprint}/{directory.name}",
+        name=f"{trial.strategy} seed {trial.seed}: {recipe}",
+        parameters=finetune_parameters(trial, recipe),
+        measured=tuple(sorted(measured, key=lambda each: (each.milliseconds, each.labels))),
+        texts={},
+        tags={"trial": header.fingerprint},
+        wanted=max(len(set(recipe.budgets)), 1),
+        failure=read_failure(directory),
+    )
+
+
+def _measured(path: Path, labels: int, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> Measured:
+    stages = {f"Seconds {stage}": value for stage, value in seconds.items()}
+    return Measured(labels, int(path.stat().st_mtime * 1000), {**metrics, **stages})
+
+
+def _settings(name: str, part: Part, built: Plugin) -> dict[str, str]:
+    settings = built.model_dump(mode="json")
+    return {name: part.name} | {f"{name}.{setting}": str(given) for setting, given in settings.items()}

@@ -1,0 +1,40 @@
+"""What ended is handed to the mirror, be it a trial or a fine-tune."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from labelbench_ray.following import Follower
+from labelbench_ray.ledger import Failure
+from labelbench_ray.run import submit_tunings
+
+
+@pytest.mark.parametrize("header", ["trial.json", "finetune.json", None])
+@pytest.mark.parametrize("failed", [False, True])
+def test_what_ended_is_submitted_once_it_has_a_header(tmp_path: Path, header: str | None, failed: bool):
+    if header:
+        (tmp_path / header).write_text("{}")
+    submitted: list[Path] = []
+    silent: Any = SimpleNamespace(show=lambda *_: None, console=SimpleNamespace(print=lambda *_, **__: None))
+    mirror: Any = SimpleNamespace(submit=submitted.append)
+    job: Any = SimpleNamespace(directory=tmp_path, trial=SimpleNamespace(strategy="margin", seed=0))
+    follower = Follower(silent, mirror, "fine-tunes", {tmp_path: 1}, {})
+    if failed:
+        follower.on_failed(job, Failure(error="OSError: disk full", traceback="..."))
+    else:
+        follower.on_done(job)
+    assert submitted == [tmp_path] * bool(header)
+
+
+def test_fine_tunes_of_earlier_runs_are_submitted_where_they_have_begun(tmp_path: Path):
+    begun, not_begun = (SimpleNamespace(directory=lambda folder, name=name: folder / name) for name in ("a", "b"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/finetune.json").write_text("{}")
+    submitted: list[Path] = []
+    plan: Any = SimpleNamespace(folder=tmp_path)
+    mirror: Any = SimpleNamespace(submit=submitted.append)
+    tunings: Any = [begun, not_begun]
+    submit_tunings(plan, tunings, mirror)
+    assert submitted == [tmp_path / "a"]
