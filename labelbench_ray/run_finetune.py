@@ -56,9 +56,7 @@ def finetune(plan: Plan, environment: Environment, console: Console, prices: Pri
     return 1 if unfinished else 0
 
 
-def _fit(
-    plan: Plan, ready: list[PlannedTuning], environment: Environment, console: Console, mirror: Mirror, before: int
-) -> int:
+def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, console: Console, mirror: Mirror) -> int:
     make_images(environment, console, [tuning.parts for tuning in ready])
     jobs = [finetune_job(tuning.parts, plan.folder, environment) for tuning in ready]
     budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
