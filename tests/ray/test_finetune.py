@@ -18,7 +18,7 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import read_history
 from labelbench_ray.points import read_points
-from tests.full_trials import LIGHT, MODEL, QUICK, TRAINER, finetune, make_home, untimed
+from tests.full_trials import LIGHT, MODEL, QUICK, TRAINER, finetune, make_home, make_store, untimed
 from tests.ray.conftest import Ran
 
 pytestmark = pytest.mark.ray
@@ -29,8 +29,11 @@ FULL = vary(LIGHT, proxy=MODEL, trainer=TRAINER)
 
 @pytest.fixture
 def environment(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """All tests here read one store, so that it is embedded once."""
-    return replace(environment, store=tmp_path_factory.getbasetemp() / "tiny-store")
+    """All tests here read one store, made in this process: embedding on Ray has tests of its own."""
+    store = tmp_path_factory.getbasetemp() / "tiny-store"
+    if not store.exists():
+        make_store(LIGHT, store, environment.data_root)
+    return replace(environment, store=store)
 
 
 @pytest.fixture
