@@ -43,10 +43,10 @@ def fidelity(question: Question, proxy: PoolView, full: PoolView) -> dict[str, f
         return {}
     one, other = (set(_batch(question, view).tolist()) for view in (proxy, full))
     found = {"Fidelity Batch Overlap": len(one & other) / len(one | other)}
-    if proxy.num_unlabeled < 2:
+    scores = [_scores(question, view) for view in (proxy, full)]
+    if any(np.ptp(each_U) == 0 for each_U in scores):
         return found
-    correlation = float(spearmanr(*(_scores(question, view) for view in (proxy, full))).statistic)
-    return found | ({"Fidelity Score Correlation": correlation} if np.isfinite(correlation) else {})
+    return found | {"Fidelity Score Correlation": float(spearmanr(*scores).statistic)}
 
 
 def _batch(question: Question, view: PoolView) -> Ids:

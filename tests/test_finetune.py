@@ -144,7 +144,7 @@ def test_killed_while_the_tuned_model_is_scored_it_ends_with_the_same_metrics(bo
     assert untimed(found.values()) == untimed(other.tune(trial).values())
 
 
-@pytest.mark.parametrize("strategy", ["margin", "galaxy", "direct", "random", "badge"])
+@pytest.mark.parametrize("strategy", ["margin", "galaxy", "direct", "random"])
 def test_the_full_model_with_the_proxy_s_head_and_no_step_is_the_proxy(home, strategy: str):
     """Same predictions: the batches are the same, the ranks are, and no strategy buys a label by being asked."""
     trial = vary(LIGHT, strategy=strategy, finetune=finetune(12, 24, 36, model=AS_PROXY, trainer=STILL))
@@ -153,8 +153,11 @@ def test_the_full_model_with_the_proxy_s_head_and_no_step_is_the_proxy(home, str
     for record, point in zip(records, points.values(), strict=True):
         assert point.metrics["Test Accuracy"] == pytest.approx(record.metrics["Test Accuracy"], abs=1e-9)
         assert point.metrics["Test Loss"] == pytest.approx(record.metrics["Test Loss"], rel=1e-2)
-        assert point.metrics["Fidelity Batch Overlap"] == (1 if strategy != "badge" else pytest.approx(1, abs=0.2))
-        assert point.metrics["Fidelity Score Correlation"] > 0.999
+        assert point.metrics["Fidelity Batch Overlap"] == 1
+        if strategy == "random":
+            assert "Fidelity Score Correlation" not in point.metrics, "all rows have the same score"
+        else:
+            assert point.metrics["Fidelity Score Correlation"] > 0.999
         assert point.metrics["Fidelity Accuracy Gap"] == 0
     assert home.run(trial) == records
 
@@ -229,7 +232,7 @@ def test_points_and_rounds_of_another_store_are_refused(bought, where: str):
     folder = bought.job(TUNED).directory if where == "trial.json" else bought.finetune_job(TUNED).directory
     path = folder / where
     path.write_text(json.dumps(json.loads(path.read_text()) | {"store": "0" * 16}))
-    with pytest.raises(LedgerError, match=rf"{where.removesuffix('.json')}.*0000000000000000"):
+    with pytest.raises(LedgerError, match=r"store.*0000000000000000"):
         bought.tune(TUNED)
 
 

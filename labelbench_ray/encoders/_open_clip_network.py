@@ -11,6 +11,8 @@ from labelbench_ray.encoders._open_clip_models import SEED, Preprocessing, Sourc
 from labelbench_ray.encoders._torch import FromPixels
 from labelbench_ray.errors import DataError
 
+LONGEST_REASON = 300
+
 
 class ImageTower(nn.Module):
     """Normalized images to the embedding that `encode_image` gives."""
@@ -48,10 +50,16 @@ def whole(source: Source) -> nn.Module:
     except Exception as error:
         # Damaged or foreign files end in errors of zipfile, pickle, safetensors, torch and open_clip alike.
         raise DataError(
-            f"{source.weights}: not the weights of the open_clip model {name!r} ({error}); give the file that belongs "
-            "to it"
+            f"{source.weights}: not the weights of the open_clip model {name!r} ({_reason(error)}); give the file that "
+            "belongs to it"
         ) from error
     return made.eval()
+
+
+def _reason(error: Exception) -> str:
+    """An error's text in one short line; torch's own advice for a foreign file is to run what it holds."""
+    told = "it holds no tensors" if type(error).__name__ == "UnpicklingError" else " ".join(str(error).split())
+    return told if len(told) <= LONGEST_REASON else f"{told[:LONGEST_REASON]} ..."
 
 
 def registered(model: str) -> str:
