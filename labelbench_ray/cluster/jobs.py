@@ -193,7 +193,7 @@ def full_fitter(
 ) -> Fitter:
     """Fits a full model on this worker's device or shared by several, with checkpoints in the job's directory."""
     make = partial(fitter_on, built, model, trainer, place, directory)
-    alone = make(Machine("cuda" if torch.cuda.is_available() else "cpu"))
+    alone = make(Machine("cuda" if torch.cuda.is_available() else "cpu", threads=workers.threads))
     return ParallelFitter(alone, make, workers, directory) if workers.count > 1 else alone
 
 
