@@ -14,7 +14,10 @@ from pathlib import Path
 from command import places
 from machine import parser
 
-NAMES = ("round", "engines", "embed", "views", "quickstart", "banking77", "study", "memory", "kill", "select")
+NAMES = (
+    *("round", "engines", "embed", "views", "quickstart", "banking77", "study", "memory", "kill", "select"),
+    *("flexmatch", "trainers", "finetune", "continual"),
+)
 
 
 def main() -> int:

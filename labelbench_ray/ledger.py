@@ -38,6 +38,7 @@ __all__ = [
     "History",
     "Ledger",
     "RoundRecord",
+    "read_failure",
     "read_grid",
     "read_header",
     "read_history",

@@ -11,6 +11,7 @@ from labelbench_ray import corrupters, datasets, encoders, plugins, proxies, str
 from labelbench_ray.config import FineTune, Trial, digest
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.trainers._gradient import Gradient
 
 FITTING = {"image": "images", "text": "words"}
 """An augmentation for each kind of payload, to name in an error."""
@@ -95,16 +96,18 @@ def build(trial: Trial) -> Parts:
     Raises:
         ConfigError: an unknown name or setting, or parts that do not go together.
     """
+    proxy = plugins.build(proxies.Proxy, proxies.PACKAGE, trial.proxy)
+    tuning = None if trial.finetune is None else build_tuning(trial.finetune)
     parts = Parts(
-        trial=trial,
+        trial=_settled(trial, proxy, tuning),
         dataset=plugins.build(datasets.Dataset, datasets.PACKAGE, trial.dataset),
         encoder=plugins.build(encoders.Encoder, encoders.PACKAGE, trial.encoder),
         strategy=plugins.build(strategies.Strategy, strategies.PACKAGE, trial.strategy),
         first_batch=plugins.build(strategies.Strategy, strategies.PACKAGE, trial.first_batch),
-        proxy=plugins.build(proxies.Proxy, proxies.PACKAGE, trial.proxy),
+        proxy=proxy,
         trainer=plugins.build(trainers.Trainer, trainers.PACKAGE, trial.trainer),
         corrupter=plugins.build(corrupters.Corrupter, corrupters.PACKAGE, trial.corrupter),
-        tuning=None if trial.finetune is None else build_tuning(trial.finetune),
+        tuning=tuning,
     )
     if not parts.first_batch.cold_start:
         raise ConfigError(
@@ -117,7 +120,7 @@ def build(trial: Trial) -> Parts:
             f"encoder {trial.encoder} embeds {parts.encoder.payload}s, the data set {trial.dataset} holds {modality}s; "
             "choose an encoder that fits (`labelbench list encoders`)"
         )
-    parts.trainer.check(parts.proxy)
+    _check_trains(trial.trainer, parts.trainer, parts.proxy)
     _check_views(parts)
     check_full(parts, None)
     return parts
@@ -140,8 +143,23 @@ def build_tuning(recipe: FineTune) -> Tuning:
             f"finetune: {recipe.model} is a light proxy, which trains no encoder; use the model 'full_model' or 'lora'"
         )
     trainer = plugins.build(trainers.Trainer, trainers.PACKAGE, recipe.trainer)
-    trainer.check(model)
-    return Tuning(recipe, model, trainer)
+    _check_trains(recipe.trainer, trainer, model)
+    return Tuning(recipe.model_copy(update={"model": plugins.settled(recipe.model, model)}), model, trainer)
+
+
+def _settled(trial: Trial, proxy: proxies.Proxy, tuning: Tuning | None) -> Trial:
+    """The trial as it travels to workers and into the ledger: files that its full models name need not be there."""
+    model = plugins.settled(trial.proxy, proxy) if isinstance(proxy, FullProxy) else trial.proxy
+    return trial.model_copy(update={"proxy": model, "finetune": tuning.recipe if tuning else None})
+
+
+def _check_trains(named: plugins.Part, trainer: trainers.Trainer, proxy: proxies.Proxy) -> None:
+    if isinstance(proxy, FullProxy) and not isinstance(trainer, Gradient):
+        raise ConfigError(
+            f"trainer {named}: does not train by gradient descent, so it cannot train a full model; use 'supervised' "
+            "or another that does"
+        )
+    trainer.check(proxy)
 
 
 def _check_views(parts: Parts) -> None:

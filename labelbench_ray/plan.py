@@ -127,6 +127,7 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     }
     for each in built:
         _check_budget(each.trial, stores[each.embedding])
+    for each in every:  # trials that differ in their fine-tune only are one trial, and several fine-tunes
         check_full_models(each, stores[each.embedding].classes)
     return Plan(
         experiment,
@@ -234,6 +235,7 @@ def describe(planned: Plan) -> list[str]:
         lines.append(
             f"{len(points)} fine-tunes at {sum(points)} budgets, {finished} done; `labelbench finetune` runs the others"
         )
+        lines += [f"  {tuning.parts.fingerprint}: {tuning.note}" for tuning in planned.tunings if tuning.note]
     for store in planned.stores:
         trial = store.example.trial
         rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"

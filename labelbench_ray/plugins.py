@@ -145,6 +145,12 @@ def explain(error: ValidationError) -> str:
     return "; ".join(lines)
 
 
+def settled(part: Part, plugin: Plugin) -> Part:
+    """The part with its settings as the plug-in took them: what a file said, where a setting gave its path."""
+    taken = plugin.model_dump(mode="json")
+    return Part(name=part.name, settings={name: taken[name] for name in part.settings})
+
+
 def recipe(name: str, plugin: Plugin) -> dict[str, JsonValue]:
     """What identifies a plug-in in a fingerprint: its name, declared version and all settings, defaults included.
 

@@ -4,6 +4,8 @@
                                        /000500.json      what the model trained on the first 500 labels reached
                                        /000500.safetensors  its tensors
                                        /failure.json     why the last attempt ended, if it failed
+                                       /checkpoint.pt    where a fit stands, while it runs
+                                       /lock             held by the process that writes
 """
 
 import re
@@ -63,7 +65,7 @@ class Point(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """The folder of one fine-tune; the writer holds the lock of the trial's folder."""
+    """The folder of one fine-tune; the writer holds its lock."""
 
     directory: Path
     header: PointHeader

@@ -63,7 +63,7 @@ def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, conso
     with meter(console, "starting workers") as shown:
         follower = Follower(shown, mirror, "fine-tunes", budgets, {})
         sweep(jobs, plan.folder, environment, follower)
-    return told(follower, console, len(plan.tunings) - len(jobs))
+    return told(follower, console, sum(not tuning.missing for tuning in plan.tunings))
 
 
 def _bought(plan: Plan, tuning: PlannedTuning) -> int:

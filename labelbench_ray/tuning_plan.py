@@ -9,8 +9,12 @@ from labelbench_ray import parts
 from labelbench_ray.config import vary
 from labelbench_ray.encoders import Encoder, trainable
 from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError
+from labelbench_ray.ledger import read_failure
 from labelbench_ray.parts import Parts, check_full
 from labelbench_ray.points import FOLDER, read_points
+from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.trainers import Trainer
+from labelbench_ray.trainers._gradient import Gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class PlannedTuning:
     budgets: tuple[int, ...]
     missing: tuple[int, ...]
     note: str
-    """What is wrong with its folder; "" when nothing is."""
+    """Why the last attempt failed, or what is wrong with its folder; "" when nothing is."""
 
     def directory(self, folder: Path) -> Path:
         """Where its points lie."""
@@ -57,6 +61,8 @@ def check_full_models(built: Parts, classes: tuple[str, ...] | None) -> None:
             )
         assert built.tuning is not None
         _check_batch(f"trial {trial.strategy} seed {trial.seed}: the fine-tune", built.tuning.trainer, budget)
+        if budget < trial.budget:
+            _check_without_proxy(built.tuning.model, built.encoder, classes, budget, trial.budget)
     if built.full_models:
         _check_network(built.encoder)
 
@@ -69,12 +75,25 @@ def budgets(built: Parts) -> tuple[int, ...]:
     return tuple(sorted(set(built.tuning.recipe.budgets))) or (trial.rounds * trial.budget,)
 
 
-def _check_batch(where: str, trainer: object, labels: int) -> None:
-    size = getattr(trainer, "batch_size", 0)
+def _check_batch(where: str, trainer: Trainer, labels: int) -> None:
+    assert isinstance(trainer, Gradient), "`parts.build` refuses others"
+    size = trainer.method(()).batch_size
     if size > labels:
         raise ConfigError(
             f"{where} has {labels} labels, fewer than a batch of {size}; lower the trainer's `batch_size`"
         )
+
+
+def _check_without_proxy(
+    model: FullProxy, encoder: Encoder, classes: tuple[str, ...] | None, budget: int, first: int
+) -> None:
+    try:
+        model.check(encoder, classes, None)
+    except ConfigError as error:
+        raise ConfigError(
+            f"a fine-tune on {budget} labels is asked for, and the first proxy is trained on {first}: {error}; or "
+            f"raise `finetune.budgets` to {first} at least"
+        ) from error
 
 
 @cache
@@ -96,7 +115,8 @@ def _planned(same: list[Parts], folder: Path) -> PlannedTuning:
     directory = _directory(longest, folder)
     assert longest.tuning is not None
     try:
-        have, note = read_points(directory), ""
+        failure = read_failure(directory)
+        have, note = read_points(directory), failure.error if failure else ""
     except LedgerError as error:
         have, note = {}, str(error)
     merged = vary(longest.trial, finetune=longest.tuning.recipe.model_copy(update={"budgets": wanted}))

@@ -1,4 +1,4 @@
-"""docs/strategies.md says of every strategy what the code does."""
+"""The pages in docs/ say what the code does."""
 
 import re
 from pathlib import Path
@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray import experiment, strategies
+from labelbench_ray import experiment, plugins, strategies, trainers
+from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.parts import build
 from labelbench_ray.strategies._wrapper import Wrapper
 from tests.samples import make_pool
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "strategies.md").read_text()
+TRAINING = (DOCS / "training.md").read_text()
 COLUMNS = ("strategy", "wants", "time", "kind", "cold start", "asks", "from")
 MOST_BYTES_OF_THE_PICTURE = 400_000
 
@@ -70,3 +72,23 @@ def test_the_picture_is_there_and_small() -> None:
     (picture,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGE)
     assert (DOCS / picture).read_bytes().startswith(b"\x89PNG")
     assert (DOCS / picture).stat().st_size < MOST_BYTES_OF_THE_PICTURE
+
+
+def test_the_page_on_training_has_a_row_for_every_trainer() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", TRAINING, re.MULTILINE)
+    assert sorted(rows) == plugins.names(trainers.PACKAGE)
+
+
+def test_the_fine_tune_that_the_page_on_training_shows_can_be_built() -> None:
+    (shown,) = re.findall(r"```python\n(.*?)```", TRAINING, re.DOTALL)
+    namespace: dict = {}
+    exec(shown, namespace)
+    base = Trial(
+        dataset=Part(name="cifar10"),
+        encoder=Part.of("open_clip", model="ViT-B-32", pretrained="laion2b_s34b_b79k"),
+        strategy=Part(name="random"),
+        seed=0,
+        rounds=5,
+        budget=1000,
+    )
+    assert build(vary(base, finetune=namespace["finetune"])).tuning is not None

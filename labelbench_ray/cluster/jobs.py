@@ -136,7 +136,9 @@ class FineTuneJob:
         built, content = parts.build(self.trial), EmbeddingStore.open(self.place.store).manifest.content
         assert built.tuning is not None
         folder = self.directory.parent.parent
-        with locked(folder / "lock"), _recorded(self.directory):
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # Its own lock: the trial's rounds are read only, and another model may be trained on them at the same time.
+        with locked(self.directory / "lock"), _recorded(self.directory):
             header = read_header(folder / "trial.json")
             if header.store != content:
                 raise LedgerError(
@@ -164,8 +166,8 @@ class FineTuneJob:
 
 
 def selection_job(built: Parts, folder: Path, environment: Environment, pool_rows: int) -> SelectionJob:
-    """The job of a trial; scorers are used when its pool is large."""
-    scorers = environment.scorers if pool_rows >= environment.scorer_rows else 0
+    """The job of a trial; scorers are used when its pool is large, and read the store: a full model embeds anew."""
+    scorers = environment.scorers if pool_rows >= environment.scorer_rows and not built.proxy.trains_encoder else 0
     directory = (folder / built.fingerprint).resolve()
     workers = fit_workers(environment) if built.proxy.trains_encoder else IN_PROCESS
     return SelectionJob(built.trial, directory, _place(built, environment), scorers, workers)

@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import PositiveInt, model_validator
+from pydantic import PositiveInt, field_validator, model_validator
 
 from labelbench_ray import augmentations, heads, plugins
 from labelbench_ray.augmentations import Augmentation
 from labelbench_ray.encoders import Encoder, trainable
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.heads import Head, HeadContext, HeadLayer
 from labelbench_ray.plugins import Part
 from labelbench_ray.proxies import Proxy
@@ -30,6 +31,11 @@ class FullProxy(Proxy, ABC):
     validation_rows: PositiveInt | None = 1000
     """How many validation images steer early stopping, a sample that is the same for every fit; None means all."""
 
+    @field_validator("head")
+    @classmethod
+    def _settle(cls, head: Part) -> Part:
+        return plugins.settled(head, plugins.build(Head, heads.PACKAGE, head))
+
     def made_of(self) -> dict[str, plugins.Plugin]:
         return {"head": self._head(), "augmentation": self.made_augmentation}
 
@@ -41,6 +47,11 @@ class FullProxy(Proxy, ABC):
     def check(self, encoder: Encoder, classes: tuple[str, ...] | None, proxy: Proxy | None) -> None:
         """Raise `ConfigError` for parts that do not go together; the arguments are those of `Head.check`."""
         trainable(encoder)
+        if self.made_augmentation.payload != encoder.payload:
+            raise ConfigError(
+                f"the augmentation {self.augmentation} of a full model changes {self.made_augmentation.payload}s, the "
+                f"encoder takes {encoder.payload}s; choose one that fits (`labelbench list augmentations`)"
+            )
         self._head().check(encoder, classes, proxy)
 
     @abstractmethod

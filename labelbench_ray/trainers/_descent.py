@@ -131,12 +131,18 @@ class _Course:
         if found := checkpoints.load():
             self._restore(found)
         with _seeded(self.seed, found["torch"] if found else None):
-            while self.epoch < self.method.epochs and self.waited < self.method.patience:
+            while self._goes_on:
                 self._pass()
                 self._judge()
                 self.epoch += 1
-                checkpoints.save(self._snapshot())
+                # None at the end: who was killed after it does the last epoch again, so that a listener hears it.
+                if self._goes_on:
+                    checkpoints.save(self._snapshot())
         self.module.load_state_dict(self.best_weights)
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.epoch < self.method.epochs and self.waited < self.method.patience
 
     def __post_init__(self) -> None:
         method = self.method
@@ -221,7 +227,7 @@ class _Course:
         loss = float(self.machine.gather(torch.tensor([loss]))[0]) if self.machine.size > 1 else loss
         if not math.isfinite(loss):
             raise FloatingPointError(
-                f"{type(self.method).__name__.lower()}: validation loss {loss} after epoch {self.epoch} at learning "
+                f"{self._name()}: validation loss {loss} after epoch {self.epoch} at learning "
                 f"rate {self._learning_rate():.3g}; lower `learning_rate`"
             )
         if loss <= self.best_loss:
@@ -236,11 +242,14 @@ class _Course:
         unlabeled = material.unlabeled_ids_U[step.unlabeled_U].tolist()
         shown = ", ".join(map(str, labeled[:SHOWN_IDS])) + (", ..." if len(labeled) > SHOWN_IDS else "")
         error = FloatingPointError(
-            f"{type(self.method).__name__.lower()}: loss {value} at step {done} (epoch {self.epoch}), learning rate "
+            f"{self._name()}: loss {value} at step {done} (epoch {self.epoch}), learning rate "
             f"{self._learning_rate():.3g}, labeled rows {shown}; lower `learning_rate` or set `gradient_clip`"
         )
         error.add_note(f"pool ids of the batch: labeled {labeled}, unlabeled {unlabeled}")
         return error
+
+    def _name(self) -> str:
+        return type(self.method).__module__.rpartition(".")[2]
 
     def _learning_rate(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])

