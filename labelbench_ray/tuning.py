@@ -92,7 +92,13 @@ class FullFitter:
         rows = self._validation_rows()
         return Material(
             inputs=ImageInputs(
-                pool, lesson.labeled_L, unlabeled_U, model.made_augmentation, lesson.seed, self.machine.device
+                pool,
+                lesson.labeled_L,
+                unlabeled_U,
+                model.made_augmentation,
+                lesson.seed,
+                self.machine.device,
+                self.machine.threads,
             ),
             labels_L=torch.from_numpy(lesson.labels_L),
             labeled_ids_L=lesson.labeled_L,

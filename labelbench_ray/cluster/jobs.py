@@ -191,11 +191,11 @@ def light_fitter(built: Parts, place: Place, open_view: OpenView) -> LightFitter
 
 
 def full_fitter(
-    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, workers: FitWorkers
+    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, workers: FitWorkers = IN_PROCESS
 ) -> Fitter:
     """Fits a full model on this worker's device or shared by several, with checkpoints in the job's directory."""
     make = partial(fitter_on, built, model, trainer, place, directory)
-    alone = make(Machine("cuda" if torch.cuda.is_available() else "cpu"))
+    alone = make(Machine("cuda" if torch.cuda.is_available() else "cpu", threads=workers.threads))
     return ParallelFitter(alone, make, workers, directory) if workers.count > 1 else alone
 
 

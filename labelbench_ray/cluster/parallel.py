@@ -54,6 +54,11 @@ class FitWorkers:
         return {"CPU": self.cpus, "GPU": float(self.gpus)}
 
     @property
+    def threads(self) -> int:
+        """What one of them augments images with."""
+        return max(1, int(self.cpus))
+
+    @property
     def bundles(self) -> list[dict[str, float]]:
         """What they reserve beside the trial's own; nothing where the fit is in the trial's process."""
         return [self.resources] * self.count if self.count > 1 else []
@@ -130,6 +135,7 @@ class ParallelFitter:
                 "lesson": ray.put(replace(lesson, listen=_nobody, spend=_nobody)),
                 "device": "cuda" if self.workers.gpus else "cpu",
                 "model": scratch / MODEL,
+                "threads": self.workers.threads,
             },
             scaling_config=ScalingConfig(
                 num_workers=self.workers.count,
@@ -197,16 +203,16 @@ class LastEpoch:
 def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of none
     """What a worker does; returns the shares of all."""
     try:
-        return _fit(config["make"], ray.get(config["lesson"]), config["device"], config["model"])
+        machine = replace(process_group(config["device"]), threads=config["threads"])
+        return _fit(config["make"](machine), ray.get(config["lesson"]), config["model"])
     except Exception as error:
         rank = get_context().get_world_rank()
         error.add_note(f"raised by worker {rank} of the fit:\n{traceback.format_exc()}")
         raise Raised(error) from error
 
 
-def _fit(make: MakeFitter, lesson: Lesson, device: str, model: Path) -> list[Share]:
+def _fit(fitter: FullFitter, lesson: Lesson, model: Path) -> list[Share]:
     rank, last = distributed.get_rank(), LastEpoch()
-    fitter = make(process_group(device))
     one_writer = OneWriter(fitter.checkpoints(lesson), rank)
     trained = replace(fitter, checkpoints=lambda _: one_writer).fit(replace(lesson, listen=last.listen))
     if rank == 0:

@@ -10,7 +10,8 @@ from pathlib import Path
 from labelbench_ray.atomic import publish
 from labelbench_ray.report.page import page
 from labelbench_ray.report.sections import Report, build
-from labelbench_ray.report.summary import curves_csv, render, summarize
+from labelbench_ray.report.summary import curves_csv, summarize
+from labelbench_ray.report.terminal import render
 
 __all__ = ["Report", "build", "curves_csv", "page", "render", "summarize", "write"]
 

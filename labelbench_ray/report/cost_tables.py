@@ -140,16 +140,16 @@ def protocol_table(report: Report) -> Table:
 
 def whole_table(report: Report) -> Table:
     """Everything that selection-via-proxy takes ÷ its final fine-tune alone."""
-    head = ("strategy", "full model", "with the share of the embedding", "with all of the embedding")
+    head = ("full model", "strategy", "with the share of the embedding", "with all of the embedding")
     return Table(
         head,
         tuple(
             (
+                Cell(each.recipe),  # first, where long names are wrapped
                 Cell(
                     each.strategy,
                     ", ".join(filter(None, (_title(report, each.setting), words.several(each.seeds, "seed")))),
                 ),
-                Cell(each.recipe),
                 _ratio(each.shared),
                 _ratio(each.unshared),
             )

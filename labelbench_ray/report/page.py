@@ -14,7 +14,7 @@ from labelbench_ray.report.curves import RECIPE, State
 from labelbench_ray.report.drawing import Style, styles
 from labelbench_ray.report.fidelity import overlaps_and_gaps
 from labelbench_ray.report.sections import Report, Section
-from labelbench_ray.report.tables import short_table, strategy_table, trouble_table
+from labelbench_ray.report.tables import finetuned_tables, short_table, strategy_table, trouble_table
 
 TEMPLATE: Final = "page.html.jinja"
 SHOWN: Final = 2
@@ -40,6 +40,8 @@ class Chapter:
     pictures: tuple[Picture, ...]
     more: tuple[Picture, ...]
     tables: tuple[tuple[str, Table], ...]
+    tuned: tuple[tuple[str, Table], ...]
+    """By the full model and its trainer."""
     savings: Markup
     costs: Table
     stages: Table
@@ -131,6 +133,7 @@ def _chapter(report: Report, number: int, looks: dict[str, Style]) -> Chapter:
         pictures=_pictures(number, section, looks, range(SHOWN)),
         more=_pictures(number, section, looks, range(SHOWN, len(section.comparisons))),
         tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),
+        tuned=finetuned_tables(section),
         savings=Markup(figures.savings(main, looks, f"savings-{number}") if main else ""),
         costs=cost_tables.cost_table(report, section),
         stages=cost_tables.stage_table(section),

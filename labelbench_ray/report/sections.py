@@ -13,6 +13,7 @@ from labelbench_ray.report.contributions import Ablation, ablations
 from labelbench_ray.report.costs import Cost, Embedding, Embeddings, costs, embeddings
 from labelbench_ray.report.curves import PRIMARY, Experiment, Run, Setting, State, differing, read, title
 from labelbench_ray.report.fidelity import Threshold, Trust, threshold, trusts
+from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
 from labelbench_ray.report.verdict import Verdict, judge
 
@@ -31,6 +32,7 @@ class Section:
     verdict: Verdict
     cautions: tuple[Caution, ...]
     costs: tuple[Cost, ...]
+    finetuned: tuple[FineTuned, ...]
 
     @property
     def main(self) -> Comparison | None:
@@ -113,7 +115,13 @@ def _section(title: str, setting: Setting, shared: Embeddings) -> Section:
     comparisons = tuple(comparison for comparison in found if comparison is not None)
     main = comparisons[0] if comparisons else None
     return Section(
-        title, setting, comparisons, _verdict(setting, main), cautions(setting, main), costs(setting, shared)
+        title,
+        setting,
+        comparisons,
+        _verdict(setting, main),
+        cautions(setting, main),
+        costs(setting, shared),
+        finetuned(setting),
     )
 
 

@@ -55,6 +55,32 @@ def strategy_table(comparison: Comparison) -> Table:
     )
 
 
+def finetuned_tables(section: Section) -> tuple[tuple[str, Table], ...]:
+    """For each recipe: what full models reached by strategy and number of labels, and what the proxy did."""
+    proxy = section.setting.trial.proxy
+    head = ("strategy", "labels", "full model", f"proxy {proxy}", "full model less proxy")
+    return tuple(
+        (
+            recipe,
+            Table(
+                head,
+                tuple(
+                    (
+                        Cell(each.strategy, words.several(each.accuracy.seeds, "seed")),
+                        Cell(words.count(each.labels)),
+                        Cell(words.accuracy(each.accuracy)),
+                        Cell(words.accuracy(each.proxy) if each.proxy else words.NONE),
+                        gain(each.gain) if each.gain else Cell(words.NONE),
+                    )
+                    for each in section.finetuned
+                    if each.recipe == recipe
+                ),
+            ),
+        )
+        for recipe in dict.fromkeys(each.recipe for each in section.finetuned)
+    )
+
+
 def trouble_table(report: Report) -> Table:
     """The trials that are not finished, each with its reason."""
     head = ("strategy", "seed", "setting", "state", "rounds", "reason", "folder")

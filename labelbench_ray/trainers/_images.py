@@ -1,6 +1,7 @@
 """Images as a full model trains on them: augmented when they are read, by streams keyed by (seed, row, epoch)."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ class ImageInputs:
     augmentation: Augmentation
     seed: int
     device: str
+    threads: int = 1
+    """That augment; a row's augmentation is a function of its key alone, so nothing depends on them."""
 
     def labeled(self, places_B: Ids, epoch: int) -> Tensor:
         return self._augmented(self.labeled_ids_L[places_B], epoch, self.augmentation.weak)
@@ -38,7 +41,14 @@ class ImageInputs:
         return self._augmented(self.unlabeled_ids_U[places_B], epoch, self.augmentation.strong)
 
     def _augmented(self, ids_B: Ids, epoch: int, augment: Callable[[Decoded, int], Decoded]) -> Tensor:
-        images = [augment(self.images_NHWC[row], key(f"{self.seed}/{row}", epoch)) for row in ids_B.tolist()]
+        def image(row: int) -> Decoded:
+            return augment(self.images_NHWC[row], key(f"{self.seed}/{row}", epoch))
+
+        if self.threads == 1:
+            images = [image(row) for row in ids_B.tolist()]
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:  # Pillow computes without the interpreter's lock
+                images = list(pool.map(image, ids_B.tolist()))
         return torch.from_numpy(np.stack(images)).to(self.device)
 
 

@@ -24,6 +24,8 @@ class Machine:
 
     device: str = "cpu"
     precision: Precision = "float32"
+    threads: int = 1
+    """That make images ready; no number depends on them."""
     rank: int = 0
     size: int = 1
     wrap: Callable[[nn.Module], nn.Module] = _same_module

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,24 @@ BATCH = 24  # one step an epoch
 KEYS = slice(32, 64)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the small network and its embeddings lie."""
+    return tmp_path_factory.mktemp("shared")
+
+
 @pytest.fixture
-def trial(tmp_path: Path) -> Trial:
+def environment(environment: Environment, shared: Path) -> Environment:
+    """Both sweeps read one store."""
+    return replace(environment, store=shared / "store")
+
+
+@pytest.fixture
+def trial(tmp_path: Path, shared: Path) -> Trial:
     """One round of a small vision transformer, in which the second worker is killed."""
     return Trial(
         dataset=Part.of("digits", max_rows=120),
-        encoder=Part.of("open_clip", **make_clip(tmp_path).encoder.model_dump()),
+        encoder=Part.of("open_clip", **make_clip(shared).encoder.model_dump()),
         strategy=Part(name="random"),
         proxy=Part.of("full_model", validation_rows=20),
         trainer=Part.of(

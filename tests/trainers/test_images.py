@@ -1,5 +1,7 @@
 """Images as full models train on them: the same whoever reads them, in whatever order."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -81,3 +83,11 @@ def test_the_validation_loss_is_the_mean_over_all_images_as_they_are(rows: int):
     expected = cross_entropy(module(torch.from_numpy(images).float() / 255), torch.from_numpy(labels)).item()
     assert validation_loss(images, labels, ALONE)(Floats()) == pytest.approx(expected, rel=1e-5)
     assert linear.weight.grad is None
+
+
+@pytest.mark.parametrize("read", ["labeled", "weak", "strong"])
+def test_threads_give_the_same_rows_in_the_same_order(read: str):
+    places = np.array([3, 0, 2, 1, 1])
+    by_four = replace(inputs(), threads=4)
+    for epoch in range(3):
+        assert torch.equal(getattr(by_four, read)(places, epoch), getattr(inputs(), read)(places, epoch))

@@ -1,0 +1,50 @@
+"""The full models that were trained on what trials bought: accuracy by budget, beside the proxy's."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelbench_ray.report.curves import PRIMARY, Run, Setting
+from labelbench_ray.report.statistics import Estimate, estimate
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuned:
+    """One strategy's full model at one number of labels, over the seeds that have it."""
+
+    strategy: str
+    recipe: str
+    """The model and trainer in words."""
+    labels: int
+    accuracy: Estimate
+    proxy: Estimate | None
+    """Of the same seeds' proxies; None where they have no round with so many labels."""
+    gain: Estimate | None
+    """Full model less proxy, paired by seed."""
+
+
+def finetuned(setting: Setting) -> tuple[FineTuned, ...]:
+    """By recipe, strategy and number of labels."""
+    recipes = dict.fromkeys(point.recipe for run in setting.runs for point in run.finetunes)
+    return tuple(
+        _finetuned(runs, strategy, recipe, labels)
+        for recipe in recipes
+        for strategy in setting.strategies
+        for labels in sorted({point.labels for run in setting.of(strategy) for point in run.finetunes})
+        for runs in [[run for run in setting.of(strategy) if _accuracy(run, recipe, labels) is not None]]
+        if runs
+    )
+
+
+def _finetuned(runs: list[Run], strategy: str, recipe: str, labels: int) -> FineTuned:
+    tuned_S = np.array([_accuracy(run, recipe, labels) for run in runs], np.float64)
+    proxies = [run.curve(PRIMARY).get(labels) for run in runs]
+    if any(proxy is None for proxy in proxies):
+        return FineTuned(strategy, recipe, labels, estimate(tuned_S), None, None)
+    proxy_S = np.array(proxies, np.float64)
+    return FineTuned(strategy, recipe, labels, estimate(tuned_S), estimate(proxy_S), estimate(tuned_S - proxy_S))
+
+
+def _accuracy(run: Run, recipe: str, labels: int) -> float | None:
+    point = run.finetuned(recipe, labels)
+    return point.metrics.get(PRIMARY) if point else None

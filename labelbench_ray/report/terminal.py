@@ -1,0 +1,89 @@
+"""The report for the terminal."""
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from labelbench_ray.report import words
+from labelbench_ray.report.cells import Cell, Table
+from labelbench_ray.report.comparison import Comparison
+from labelbench_ray.report.protocols import Ratio
+from labelbench_ray.report.sections import Across, Report, Section
+from labelbench_ray.report.tables import finetuned_tables, strategy_table, trouble_table
+
+TUNED: Final = "Test Accuracy, beside the proxy's on the same labels; differences in points, paired by seed"
+
+
+def render(report: Report) -> RenderableType:
+    """The answer, the table and the cautions of each setting, for a rich console."""
+    parts: list[RenderableType] = [part for section in report.sections for part in _section(section, report.across)]
+    if report.troubles:
+        parts.append(_table(trouble_table(report), "Trials that are not finished", "left"))
+    return Group(*parts) if parts else Text(f"{report.experiment}: the grid has no trial.")
+
+
+def _section(section: Section, across: Across) -> list[RenderableType]:
+    answer = Text.assemble(
+        (section.title, "bold"), "  ", (section.verdict.headline, "bold green"), "\n", section.verdict.detail
+    )
+    notes = [
+        Padding(Text.assemble((f"{caution.title}. ", "bold yellow"), caution.text), (0, 0, 0, 2))
+        for caution in section.cautions
+    ]
+    if section.main is None:
+        return [answer, *notes]
+    tuned = [
+        part
+        for recipe, table in finetuned_tables(section)
+        for part in (Text.assemble(("Fine-tuned: ", "bold"), recipe), _table(table, TUNED, "right"))
+    ]
+    ratios = [Text(line) for line in _ratios(section, across)]
+    table = _table(strategy_table(section.main), _caption(section.main), "right")
+    return [answer, table, *tuned, *ratios, *notes, Text()]
+
+
+def _ratios(section: Section, across: Across) -> Iterable[str]:
+    """What choosing by proxy saves and costs, in plain lines."""
+    mine = [each for each in across.protocols if each.setting is section.setting]
+    for full, proxy in dict.fromkeys((str(each.full.trial.proxy), str(each.setting.trial.proxy)) for each in mine):
+        pairs = [each for each in mine if str(each.full.trial.proxy) == full]
+        rounds = words.listed([f"{_ratio(each.in_rounds)} ({each.strategy})" for each in pairs])
+        final = words.listed([f"{_ratio(each.with_final)} ({each.strategy})" for each in pairs])
+        yield (
+            f"Computing of the rounds, {full} ÷ {proxy}: {rounds}; with embedding and the full model at the end: "
+            f"{final}; (T + 1) / 2 = {words.times(pairs[0].formula)}."
+        )
+    wholes = [each for each in across.wholes if each.setting is section.setting]
+    if wholes:
+        ratios = words.listed([f"{_ratio(each.unshared)} ({each.strategy})" for each in wholes])
+        yield f"Computing, all of selection-via-proxy ÷ its fine-tune alone: {ratios}; claimed is at most 2."
+
+
+def _ratio(ratio: Ratio | None) -> str:
+    return words.times(ratio.value) if ratio else words.NONE
+
+
+def _caption(comparison: Comparison) -> str:
+    return (
+        f"{comparison.metric}, {words.count(comparison.labels[0])} to {words.count(comparison.labels[-1])} labels; "
+        "95 % intervals over seeds; differences in points, paired by seed; p after Holm"
+    )
+
+
+def _table(table: Table, caption: str, justify: Literal["left", "right"]) -> RichTable:
+    rich = RichTable(
+        caption=caption, caption_justify="left", box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    for place, name in enumerate(table.head):
+        rich.add_column(name, justify=justify if place else "left", vertical="top", no_wrap=place == 0, overflow="fold")
+    for row in table.rows:
+        rich.add_row(*(_cell(cell) for cell in row))
+    return rich
+
+
+def _cell(cell: Cell) -> Text:
+    return Text.assemble(cell.text, "\n", (cell.note.replace(", p", "\np"), "dim")) if cell.note else Text(cell.text)

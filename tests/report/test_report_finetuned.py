@@ -1,0 +1,110 @@
+"""Fine-tuned accuracies by budget: by hand, and told on the page, the terminal and in JSON."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from labelbench_ray.report import page, render, summarize
+from labelbench_ray.report.curves import read
+from labelbench_ray.report.fidelity import CORRELATION, GAP, OVERLAP
+from labelbench_ray.report.finetuned import finetuned
+from labelbench_ray.report.sections import compose
+from tests.report.test_report_across import RECIPE, interval, point, with_finetunes
+from tests.report.test_report_page import check
+
+PROXY = [[0.50, 0.60, 0.70], [0.52, 0.64, 0.70], [0.51, 0.62, 0.73]]
+FULL = [0.55, 0.60, 0.62]
+OTHER = "lora, supervised"
+
+
+def points(run):
+    """On 10 labels; on 15, between two rounds; and on 30 for the first seed and another recipe alone."""
+    seed = run.trial.seed
+    told = {OVERLAP: 0.3, CORRELATION: 0.5, GAP: 0.05}
+    last = (replace(point(30, 0.9, 60.0), recipe=OTHER),) if seed == 0 else ()
+    return (point(10, FULL[seed], 30.0, **told), point(15, 0.7, 30.0), *last)
+
+
+@pytest.fixture
+def tuned(experiment):
+    """Three seeds by proxy and by the full model in every round."""
+    for seed, accuracies in enumerate(PROXY):
+        experiment.add("margin", seed, accuracies, rounds=3)
+        experiment.add("margin", seed, accuracies, rounds=3, proxy="full_model")
+        experiment.add("margin", seed, accuracies, rounds=3, trainer="warm_start")
+    return with_finetunes(read(experiment.write()), points)
+
+
+def setting(tuned):
+    """The one with the linear proxy from scratch."""
+    return next(
+        each for each in tuned.settings if (each.trial.proxy.name, each.trial.trainer.name) == ("linear", "supervised")
+    )
+
+
+def test_means_and_paired_differences_by_hand(tuned):
+    first, between, other = finetuned(setting(tuned))
+    assert [(each.recipe, each.labels) for each in (first, between, other)] == [(RECIPE, 10), (RECIPE, 15), (OTHER, 30)]
+    assert (first.accuracy.low, first.accuracy.high) == pytest.approx(interval(FULL))
+    assert first.proxy.value == pytest.approx(0.51)
+    gains = [full - proxy[0] for full, proxy in zip(FULL, PROXY, strict=True)]
+    assert (first.gain.low, first.gain.high) == pytest.approx(interval(gains))
+    assert (between.accuracy.value, between.proxy, between.gain) == (pytest.approx(0.7), None, None)
+    assert (other.accuracy.seeds, other.proxy.value) == (1, pytest.approx(0.70))
+
+
+def test_a_full_model_without_a_test_accuracy_is_left_out(tuned):
+    nameless = with_finetunes(tuned, lambda run: (replace(point(10, 0.5, 1.0), metrics={}),))
+    assert finetuned(setting(nameless)) == ()
+
+
+def printed(report, width=120):
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(render(report))
+    return console.export_text()
+
+
+def test_the_terminal_tells_accuracies_and_ratios(tuned):
+    text = printed(compose(tuned))
+    for told in (
+        f"Fine-tuned: {RECIPE}",
+        f"Fine-tuned: {OTHER}",
+        "proxy linear",
+        "59.0\u00a0% ± ",
+        "Computing of the rounds, full_model ÷ linear: ",
+        "its fine-tune alone: ",
+    ):
+        assert told in text
+    assert max(map(len, printed(compose(tuned), 60).splitlines())) <= 60
+
+
+def test_without_fine_tunes_nothing_is_told(planted):
+    report = compose(read(planted()))
+    assert "Fine-tuned" not in printed(report)
+    assert "Fine-tuned full models" not in check(page(report)).texts
+    assert summarize(report)["settings"][0]["finetunes"] == []
+
+
+def test_the_page_has_a_table_for_each_recipe(tuned):
+    texts = check(page(compose(tuned))).texts
+    assert "Fine-tuned full models" in texts
+    assert {RECIPE, OTHER, "full model less proxy"} <= set(texts)
+
+
+def test_the_summary_is_strict_json_with_all_that_is_known(tuned):
+    found = json.loads(json.dumps(summarize(compose(tuned)), allow_nan=False))
+    (mine,) = [each for each in found["settings"] if each["recipe"] == setting(tuned).recipe]
+    first, between, _ = mine["finetunes"]
+    assert (first["labels"], first["accuracy"]["mean"]) == (10, pytest.approx(0.59))
+    assert (between["labels"], between["proxy"], between["gain"]) == (15, None, None)
+    (fidelity,) = [each for each in found["fidelity"] if each["setting"] == setting(tuned).recipe]
+    assert fidelity["points"][0]["batch_overlap"]["mean"] == pytest.approx(0.3)
+    assert found["fidelity_threshold"] is None
+    assert found["continual"][0]["fit_ratio"]["value"] == pytest.approx(1.0)
+    assert found["continual"][0]["accuracy_difference"]["mean"] == 0
+    parts = {(part["field"], part["level"]) for part in found["contributions"][0]["parts"]}
+    assert parts == {("proxy", "full_model"), ("trainer", "warm_start")}
+    assert [each["setting"]["trainer"] for each in found["wholes"]] == ["supervised", "warm_start"]
