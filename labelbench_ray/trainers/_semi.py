@@ -123,6 +123,9 @@ class SemiSupervised(Descent):
         inputs = step.material.inputs
         with torch.no_grad():
             weak_UK = step.module(inputs.weak(step.unlabeled_U, step.epoch)).float()
+        # Before torch 2.10 mixed precision kept the weights that it had cast here, cut from the graph, for the next
+        # pass as well: nothing would be learned.
+        torch.clear_autocast_cache()
         both = step.module(torch.cat([labeled, inputs.strong(step.unlabeled_U, step.epoch)])).float()
         return Logits(both[: len(labeled)], weak_UK, both[len(labeled) :])
 
@@ -136,7 +139,6 @@ class SemiSupervised(Descent):
 
     def tell(self, step: Step, term: Term) -> None:
         """Let whoever listens know what became of the rows."""
+        ids_U: Ids = step.material.unlabeled_ids_U[step.unlabeled_U]
         pseudo_labels_U: Ids = term.pseudo_labels_U.cpu().numpy()
-        step.material.listen(
-            Heard(step.epoch, step.unlabeled_U, pseudo_labels_U, term.weights_U.cpu().numpy().astype(np.float32))
-        )
+        step.material.listen(Heard(step.epoch, ids_U, pseudo_labels_U, term.weights_U.cpu().numpy().astype(np.float32)))
