@@ -11,6 +11,7 @@ from labelbench_ray import corrupters, datasets, encoders, plugins, proxies, str
 from labelbench_ray.config import FineTune, Trial, digest
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.trainers._gradient import Gradient
 
 FITTING = {"image": "images", "text": "words"}
 """An augmentation for each kind of payload, to name in an error."""
@@ -125,6 +126,13 @@ def build(trial: Trial) -> Parts:
 
 def check_full(parts: Parts, classes: tuple[str, ...] | None) -> None:
     """Refuse full models that the encoder or the classes do not allow; None: the classes are not known yet."""
+    for model, trainer in parts.full_models:
+        if not isinstance(trainer, Gradient):
+            kind = type(trainer).__name__
+            raise ConfigError(
+                f"trainer {kind}: {type(model).__name__} trains the encoder's network, which takes a trainer that "
+                "refines `labelbench_ray.trainers._gradient.Gradient`; use one such as 'supervised' or 'flexmatch'"
+            )
     light = None if parts.proxy.trains_encoder else parts.proxy
     if isinstance(parts.proxy, FullProxy):
         parts.proxy.check(parts.encoder, classes, None)
