@@ -177,6 +177,13 @@ def test_augmentations_that_a_full_model_would_not_see_are_refused(trainer: str)
     fingerprint(trainer=unseen)
 
 
+@pytest.mark.parametrize("trainer", ["supervised", "experience_replay"])
+def test_cutmix_of_embeddings_is_refused(trainer: str):
+    with pytest.raises(ConfigError, match=r"cutmix=0.5 .* Linear is fitted to embeddings.*use `mixup`"):
+        fingerprint(trainer=Part.of(trainer, cutmix=0.5))
+    fingerprint(**FULL, trainer=Part.of(trainer, cutmix=0.5))
+
+
 def wanting(augmentation: str | Part) -> Part:
     return Part.of("tests.augmentations.wanting", augmentation=augmentation)
 
