@@ -19,7 +19,7 @@ from machine import parser, rounded, show, show_skipped
 
 from labelbench_ray import parts
 from labelbench_ray.experiment import load
-from labelbench_ray.fitting import Lesson, LightFitter, in_process, unlabeled_ids
+from labelbench_ray.fitting import Lesson, LightFitter, in_process
 from labelbench_ray.hearing import EpochCounts, Hearing
 from labelbench_ray.parts import Parts
 from labelbench_ray.report.statistics import estimate
@@ -82,7 +82,7 @@ def fit(built: Parts, store: Path, seed: int, count: int) -> Outcome:
     pairs = opened.views(wanted.digest, wanted.count).pairs if wanted else ()
     truth_N = embedded.pool.labels_N
     labeled_L = drawn(truth_N, count, seed)
-    hearing = Hearing(truth_N[unlabeled_ids(len(truth_N), labeled_L)])
+    hearing = Hearing(truth_N)
     fitter = LightFitter(built, embedded, pairs, in_process(embedded))
     start = time.process_time()
     tensors = fitter.fit(Lesson(labeled_L, truth_N[labeled_L], (), integer(seed, count, "fit"), hearing.listen))

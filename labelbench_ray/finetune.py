@@ -7,7 +7,7 @@ from functools import partial
 from labelbench_ray.costs import Stopwatch
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.fidelity import Question, fidelity
-from labelbench_ray.fitting import Fitted, Fitter, Lesson, LightFitter, unlabeled_ids
+from labelbench_ray.fitting import Fitted, Fitter, Lesson, LightFitter
 from labelbench_ray.hearing import Hearing
 from labelbench_ray.ledger import Ledger, RoundRecord
 from labelbench_ray.loop import bought_ids, bought_labels, measure
@@ -57,8 +57,7 @@ class FineTuning:
 
     def _fit(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids) -> Point:
         watch, num_labeled = Stopwatch(), len(chosen)
-        truth_N = self.fitter.embedded.pool.labels_N
-        hearing = Hearing(truth_N[unlabeled_ids(len(truth_N), chosen)])
+        hearing = Hearing(self.fitter.embedded.pool.labels_N)
         lesson = self._lesson(records, chosen, labels, hearing)
         with watch.stage("fine-tune", gpus=self.fitter.gpus):
             tensors = self.fitter.fit(replace(lesson, spend=partial(watch.elsewhere, "fine-tune")))

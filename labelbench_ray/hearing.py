@@ -21,14 +21,14 @@ class EpochCounts:
 class Hearing:
     """Listens to one fit."""
 
-    truth_U: Ids
-    """True labels of the unlabeled rows, by place."""
+    truth_N: Ids
+    """True labels by pool id."""
     epochs: dict[int, EpochCounts] = field(default_factory=dict)
 
     def listen(self, heard: Heard) -> None:
         """Count a step; a row counts by its weight, which is 0 or 1 where a method selects rows."""
         counts = self.epochs.setdefault(heard.epoch, EpochCounts())
-        right_U = heard.pseudo_labels_U == self.truth_U[heard.places_U]
+        right_U = heard.pseudo_labels_U == self.truth_N[heard.ids_U]
         counts.rows += len(right_U)
         counts.used += float(heard.weights_U.sum(dtype=np.float64))
         counts.right += float(heard.weights_U[right_U].sum(dtype=np.float64))

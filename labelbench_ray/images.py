@@ -47,7 +47,7 @@ def decoded_images(
     """The decoded images of a store's rows; made by the first process of a machine that asks.
 
     Raises:
-        StoreError: the store was made from other data or another preprocessing, or the arrays are damaged.
+        StoreError: the store was made from other data, weights or another preprocessing, or the arrays are damaged.
         DataError: a row of the store is no longer in the data set, or can no longer be decoded.
     """
     _check_origin(store, source, encoder)
@@ -68,6 +68,8 @@ def _check_origin(store: EmbeddingStore, source: Source, encoder: Trainable) -> 
     manifest = store.manifest
     for what, stated, found in (
         ("data", manifest.signature, source.signature),
+        # A full model begins with the weights that are here now; its proxies and its heads know those of the store.
+        ("weights", manifest.weights, encoder.weights()),
         ("preprocessing", manifest.preprocessing, encoder.preprocessing()),
         ("rows", _embedded_rows(store) + manifest.rejects, sum(len(source.splits[split]) for split in SPLITS)),
     ):

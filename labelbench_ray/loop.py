@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray import metrics
 from labelbench_ray.costs import Stopwatch
-from labelbench_ray.fitting import Earlier, Fitted, Fitter, Lesson, unlabeled_ids
+from labelbench_ray.fitting import Earlier, Fitted, Fitter, Lesson
 from labelbench_ray.hearing import Hearing
 from labelbench_ray.ledger import Ledger, RoundRecord
 from labelbench_ray.metrics import Tally, tally
@@ -112,8 +112,7 @@ class Loop:
             chosen = strategy.select(view, trial.budget, stream(trial.seed, number, "select"), ask=oracle.ask)
             answers = oracle.ask(chosen)
         labeled_L, labels_L = np.concatenate([view.labeled_L, chosen]), np.concatenate([view.labels_L, answers])
-        truth_N = self.fitter.embedded.pool.labels_N
-        hearing = Hearing(truth_N[unlabeled_ids(len(truth_N), labeled_L)])
+        hearing = Hearing(self.fitter.embedded.pool.labels_N)
         with watch.stage("fit", gpus=self.fitter.gpus):
             lesson = Lesson(
                 labeled_L,

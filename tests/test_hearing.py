@@ -12,7 +12,7 @@ def heard(epoch: int, places: list[int], labels: list[int], weights: list[float]
 
 
 def test_the_last_epoch_is_counted_by_weight():
-    hearing = Hearing(truth_U=np.array([2, 1, 0, 1]))
+    hearing = Hearing(truth_N=np.array([2, 1, 0, 1]))
     hearing.listen(heard(0, [0, 1], [0, 0], [1, 1]))
     hearing.listen(heard(1, [0, 3], [2, 0], [1, 0.5]))
     hearing.listen(heard(1, [1, 2], [1, 1], [0.5, 0]))
@@ -21,7 +21,7 @@ def test_the_last_epoch_is_counted_by_weight():
 
 
 def test_no_row_used_has_no_accuracy_and_no_fit_no_metrics():
-    hearing = Hearing(truth_U=np.array([2]))
+    hearing = Hearing(truth_N=np.array([2]))
     assert hearing.metrics() == {}
     hearing.listen(heard(0, [0], [2], [0]))
     assert hearing.metrics() == {"Pseudo-Label Mask Rate": 0}

@@ -73,7 +73,7 @@ def embedded(built: Parts, folder: Path, tmp_path: Path) -> EmbeddingStore:
         embed_shard(decode_shard(read_shard(source, item, 7), built.encoder), Means(), job, item)
         for item in all_work(source, 7)
     ]
-    close_store(built, source, "weights", directory, made, 1.0)
+    close_store(built, source, built.encoder.weights(), directory, made, 1.0)
     return EmbeddingStore.open(directory)
 
 
@@ -145,6 +145,12 @@ def test_a_full_disk_is_said_before_anything_is_written(built, folder, store, mo
 def test_another_data_set_is_refused(built, folder, store):
     (folder / "test" / "dark" / "more.png").write_bytes(b"more")
     with pytest.raises(StoreError, match="made from other data"):
+        decoded_images(store, open_source(built, folder), encoder_of(built))
+
+
+def test_weights_that_were_exchanged_since_are_refused(built, folder, store, monkeypatch):
+    monkeypatch.setattr(type(built.encoder), "weights", lambda self: "others")
+    with pytest.raises(StoreError, match=r"made from other weights.*here others"):
         decoded_images(store, open_source(built, folder), encoder_of(built))
 
 

@@ -149,6 +149,41 @@ def test_a_trainer_that_cannot_fit_the_proxy_is_refused_when_the_parts_are_built
         fingerprint(trainer="logistic", proxy="shallow")
 
 
+FULL = {"encoder": "efficientnet_lite0", "proxy": "full_model"}
+
+
+@pytest.mark.parametrize("fields", [FULL, {"encoder": "efficientnet_lite0"}], ids=["every round", "fine-tune"])
+def test_a_user_s_trainer_that_fits_light_proxies_only_is_refused_for_full_models(fields, tmp_path, monkeypatch):
+    text = (
+        "from labelbench_ray.trainers import Trainer\nclass Mine(Trainer):\n    def fit(self, proxy, data, seed): ...\n"
+    )
+    mine = write_module(tmp_path, "mine", text, monkeypatch)
+    own = {"trainer": mine} if "proxy" in fields else {"finetune": FineTune(trainer=Part(name=mine))}
+    with pytest.raises(ConfigError, match=r"trainer Mine: FullModel .* use one such as 'supervised'"):
+        fingerprint(**fields, **own)
+
+
+@pytest.mark.parametrize("trainer", ["flexmatch", "warm_start"])
+def test_augmentations_that_a_full_model_would_not_see_are_refused(trainer: str):
+    unseen = Part.of("flexmatch", views=2, augmentation="images")
+    unseen, seen = (
+        each if trainer == "flexmatch" else Part.of(trainer, trainer=each) for each in (unseen, Part.of("flexmatch"))
+    )
+    with pytest.raises(ConfigError, match="augmentation and views of Flexmatch would be ignored"):
+        fingerprint(**FULL, trainer=unseen)
+    with pytest.raises(ConfigError, match="would be ignored"):
+        fingerprint(encoder="efficientnet_lite0", finetune=FineTune(trainer=unseen))
+    fingerprint(**FULL, trainer=seen)
+    fingerprint(trainer=unseen)
+
+
+@pytest.mark.parametrize("trainer", ["supervised", "experience_replay"])
+def test_cutmix_of_embeddings_is_refused(trainer: str):
+    with pytest.raises(ConfigError, match=r"cutmix=0.5 .* Linear is fitted to embeddings.*use `mixup`"):
+        fingerprint(trainer=Part.of(trainer, cutmix=0.5))
+    fingerprint(**FULL, trainer=Part.of(trainer, cutmix=0.5))
+
+
 def wanting(augmentation: str | Part) -> Part:
     return Part.of("tests.augmentations.wanting", augmentation=augmentation)
 

@@ -46,8 +46,7 @@ def _words(decoded: Decoded) -> list[str]:
 
 
 def _kept(words: list[str], deletion: float, rng: np.random.Generator) -> list[str]:
-    """The words that are not deleted; one of them, drawn evenly, where all would be."""
+    """The words that are not deleted; one of them, drawn evenly, where all would be. Of no words, none."""
     draws = rng.random(len(words)).tolist()
-    return [word for word, draw in zip(words, draws, strict=True) if draw >= deletion] or [
-        words[rng.integers(len(words))]
-    ]
+    kept = [word for word, draw in zip(words, draws, strict=True) if draw >= deletion]
+    return kept if kept or not words else [words[rng.integers(len(words))]]

@@ -23,7 +23,7 @@ class Lora(FullProxy):
     blocks: PositiveInt = 2
     """How many of the last blocks are adapted."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of an adapter's input in training."""
+    """Of an adapter's input in training, on linear layers and convolutions; on attention `peft` has none."""
 
     def network(self, context: HeadContext) -> "FullNetwork":
         # Imported here: a plan does without the network.

@@ -42,10 +42,10 @@ class WantedViews:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a step made of its unlabeled rows: their places, pseudo-labels and weights (0: left out), (U,) each."""
+    """What a step made of its unlabeled rows: pool ids, pseudo-labels and weights (0: left out), (U,) each."""
 
     epoch: int
-    places_U: Ids
+    ids_U: Ids
     pseudo_labels_U: Ids
     weights_U: Floats
 

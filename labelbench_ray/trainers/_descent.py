@@ -175,7 +175,10 @@ class _Course:
     def _unlabeled(self) -> Ids:
         """The next unlabeled rows; a pass over them starts anew when the rows left do not fill a batch."""
         if self.unlabeled_size and len(self.waiting_U) < self.unlabeled_size:
-            self.waiting_U = self.rng.permutation(len(self.material.unlabeled_ids_U))
+            rows, wanted = len(self.material.unlabeled_ids_U), self.method.epochs * self.steps * self.unlabeled_size
+            # Of a pool that the whole fit does not get through, no more are drawn than it reads.
+            few = wanted < rows
+            self.waiting_U = self.rng.choice(rows, wanted, replace=False) if few else self.rng.permutation(rows)
         batch_U, self.waiting_U = self.waiting_U[: self.unlabeled_size], self.waiting_U[self.unlabeled_size :]
         return batch_U
 
@@ -293,7 +296,7 @@ def _seeded(seed: int, states: list[Tensor] | None) -> Iterator[None]:
         torch.manual_seed(seed)
         if states is not None:
             torch.set_rng_state(states[0])
-            torch.cuda.set_rng_state_all(states[1:])
+            torch.cuda.set_rng_state_all(states[1 : 1 + torch.cuda.device_count()])  # fewer GPUs than then
         yield
 
 

@@ -18,7 +18,9 @@ from torch.nn.functional import cross_entropy
 
 from labelbench_ray import augmentations, plugins
 from labelbench_ray.augmentations import Augmentation
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part, Plugin
+from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers import Heard, WantedViews
 from labelbench_ray.trainers._descent import Descent, Step, smoothed
 from labelbench_ray.trainers._material import Material
@@ -80,9 +82,9 @@ class SemiSupervised(Descent):
     epoch_steps: PositiveInt = 8
     """As many as 1,000 labels make: with few labels an epoch is several passes, not a single step."""
     views: PositiveInt = 5
-    """Weak and strong pairs of each row; epoch e reads pair e modulo `views`."""
+    """Weak and strong pairs of each row; epoch e reads pair e modulo `views`. A full model has new ones every epoch."""
     augmentation: Part = Part(name="images")
-    """What makes the views."""
+    """What makes the views; a full model says its own."""
     unlabeled_ratio: PositiveInt = 5
     """Unlabeled rows of a step for each row of `batch_size`."""
     unlabeled_weight: NonNegativeFloat = 1.0
@@ -93,6 +95,14 @@ class SemiSupervised(Descent):
     @cached_property
     def _augmentation(self) -> Augmentation:
         return plugins.build(Augmentation, augmentations.PACKAGE, self.augmentation)
+
+    def check(self, proxy: Proxy) -> None:
+        if proxy.trains_encoder and (unread := sorted({"views", "augmentation"} & self.model_fields_set)):
+            name = type(proxy).__name__
+            raise ConfigError(
+                f"trainer: {' and '.join(unread)} of {type(self).__name__} would be ignored: {name} augments images "
+                "anew in every epoch, by an `augmentation` of its own; set that of the model instead"
+            )
 
     def wanted_views(self) -> WantedViews:
         return WantedViews(self._augmentation, plugins.recipe(self.augmentation.name, self._augmentation), self.views)
@@ -123,6 +133,9 @@ class SemiSupervised(Descent):
         inputs = step.material.inputs
         with torch.no_grad():
             weak_UK = step.module(inputs.weak(step.unlabeled_U, step.epoch)).float()
+        # Before torch 2.10 mixed precision kept the weights that it had cast here, cut from the graph, for the next
+        # pass as well: nothing would be learned.
+        torch.clear_autocast_cache()
         both = step.module(torch.cat([labeled, inputs.strong(step.unlabeled_U, step.epoch)])).float()
         return Logits(both[: len(labeled)], weak_UK, both[len(labeled) :])
 
@@ -136,7 +149,6 @@ class SemiSupervised(Descent):
 
     def tell(self, step: Step, term: Term) -> None:
         """Let whoever listens know what became of the rows."""
+        ids_U: Ids = step.material.unlabeled_ids_U[step.unlabeled_U]
         pseudo_labels_U: Ids = term.pseudo_labels_U.cpu().numpy()
-        step.material.listen(
-            Heard(step.epoch, step.unlabeled_U, pseudo_labels_U, term.weights_U.cpu().numpy().astype(np.float32))
-        )
+        step.material.listen(Heard(step.epoch, ids_U, pseudo_labels_U, term.weights_U.cpu().numpy().astype(np.float32)))

@@ -7,6 +7,7 @@ are the very weights with which the round would begin from scratch, so that they
 
 from typing import Annotated, Any
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat
 
@@ -15,8 +16,8 @@ from labelbench_ray.trainers._continued import Continued
 
 KEPT = ("mean", "scale")
 """How embeddings are standardized: it belongs to the pool."""
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""The last step of the names of what batch normalization counts."""
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked", "mean", "deviation")
+"""The last step of the names of what batch normalization counts, and of how an encoder's pixels are normalized."""
 
 
 class ShrinkAndPerturb(Continued):
@@ -30,12 +31,15 @@ class ShrinkAndPerturb(Continued):
     perturb: NonNegativeFloat = 0.01
 
     def going_on(self, last: Tensors, fresh: Tensors) -> Tensors:
-        return {name: self._mixed(last[name], fresh[name]) if learned(name) else last[name] for name in fresh}
+        return {
+            name: self._mixed(last[name], fresh[name]) if learned(name, fresh[name]) else last[name] for name in fresh
+        }
 
     def _mixed(self, last: NDArray[Any], fresh: NDArray[Any]) -> NDArray[Any]:
         return (self.shrink * last + self.perturb * fresh).astype(fresh.dtype)
 
 
-def learned(name: str) -> bool:
-    """Whether a tensor of this name is a weight that training moves, and no statistic of the data."""
-    return name not in KEPT and name.rpartition(".")[2] not in STATISTICS
+def learned(name: str, tensor: NDArray[Any]) -> bool:
+    """Whether a tensor is a weight that training moves, and no statistic of the data, index or mask."""
+    weight = np.issubdtype(tensor.dtype, np.floating)
+    return weight and name not in KEPT and name.rpartition(".")[2] not in STATISTICS

@@ -10,6 +10,8 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers._descent import Descent, Step, smoothed
 from labelbench_ray.trainers._mixing import mixed_images
 
@@ -22,6 +24,13 @@ class Supervised(Descent):
     """Both parameters of the Beta distribution of the mixing weight; 0 mixes nothing."""
     cutmix: NonNegativeFloat = 0.0
     """The same of CutMix (Yun et al. 2019, arXiv 1905.04899), for images only; with both, one is drawn a step."""
+
+    def check(self, proxy: Proxy) -> None:
+        if self.cutmix and not proxy.trains_encoder:
+            raise ConfigError(
+                f"trainer: cutmix={self.cutmix} cuts pieces out of images, {type(proxy).__name__} is fitted to "
+                "embeddings, which have none; use `mixup`, or the proxy 'full_model' or 'lora'"
+            )
 
     def loss(self, step: Step) -> Tensor:
         inputs, targets_BK = self.batch(step)

@@ -33,6 +33,11 @@ def test_a_single_word_stays(number: int, word: str):
     assert augmentation.weak(word, number) == augmentation.strong(word, number) == word
 
 
+@pytest.mark.parametrize("text", ["", " \n\t"])
+def test_a_text_without_words_stays_without(text: str):
+    assert Words().weak(text, 5) == Words().strong(text, 5) == ""
+
+
 def test_a_key_means_the_same_in_any_order():
     forms = Words().weak, Words().strong
     expected = {(form, number): form(TEXT, number) for number in range(50) for form in forms}

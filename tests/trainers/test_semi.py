@@ -10,6 +10,7 @@ from labelbench_ray.hearing import Hearing
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.trainers import Heard, Unlabeled
+from labelbench_ray.trainers._machine import Machine
 from labelbench_ray.trainers._material import Material, embedded_material
 from labelbench_ray.types import Examples
 from tests.trainers.made_up import METHODS, GivenInputs, clusters, material, method, step
@@ -37,7 +38,7 @@ def test_gradients_reach_the_selected_rows_of_the_view_that_learns_and_no_other(
     moved = grads[learns]
     assert moved is not None
     taught = np.zeros(9, bool)
-    taught[heard[0].places_U] = heard[0].weights_U > 0
+    taught[heard[0].ids_U - 3] = heard[0].weights_U > 0
     assert taught.any()
     np.testing.assert_array_equal(moved.abs().sum(dim=1) > 0, taught)
 
@@ -106,12 +107,68 @@ def test_batches_take_unlabeled_rows_by_the_ratio_and_each_once_a_pass():
     data = dataclasses.replace(data, listen=heard.append)
     method("fixmatch", epochs=2, batch_size=20, unlabeled_ratio=2, epoch_steps=9, patience=5).fit(Linear(), data, 0)
     assert [each.epoch for each in heard] == [0] * 9 + [1] * 9
-    assert {len(each.places_U) for each in heard} == {40}
+    assert {len(each.ids_U) for each in heard} == {40}
     for start in (0, 9):
-        seen = np.concatenate([each.places_U for each in heard[start : start + 9]])
+        seen = np.concatenate([each.ids_U for each in heard[start : start + 9]])
         assert len(np.unique(seen)) == 360
-        assert seen.max() < 396
-    assert [each.places_U.tolist() for each in heard[:9]] != [each.places_U.tolist() for each in heard[9:]]
+        assert seen.min() >= 4
+    assert [each.ids_U.tolist() for each in heard[:9]] != [each.ids_U.tolist() for each in heard[9:]]
+
+
+def test_a_pool_too_large_to_get_through_costs_a_step_its_own_rows_only():
+    """A permutation of all places would take 800 MB and many seconds for 100 million rows, and lie in checkpoints."""
+    saved, heard = InMemory(), []
+    given = dataclasses.replace(material(4, 8, 3), unlabeled_ids_U=Huge(), listen=heard.append)  # type: ignore[arg-type]
+    given = dataclasses.replace(given, inputs=Endless())
+    trainer = method("fixmatch", epochs=2, batch_size=4, unlabeled_ratio=2, epoch_steps=3)
+    trainer.descend(torch.nn.Linear(4, 4), given, 0, checkpoints=saved)
+    read = np.concatenate([each.ids_U for each in heard])
+    assert len(np.unique(read)) == len(read) == 2 * 4 * 8
+    assert read.max() > 10**9
+    assert [len(state["waiting"]) for state in saved.states] == [4 * 8, 0]
+
+
+class Huge:
+    """So many unlabeled rows that no array of them fits."""
+
+    def __len__(self) -> int:
+        return 10**10
+
+    def __getitem__(self, places: np.ndarray) -> np.ndarray:
+        return places
+
+
+class Endless:
+    """Made-up rows at any place."""
+
+    def labeled(self, places_B: np.ndarray, epoch: int) -> torch.Tensor:
+        return torch.ones(len(places_B), 4)
+
+    weak = strong = labeled
+
+
+class InMemory:
+    """Notes every checkpoint."""
+
+    def __init__(self) -> None:
+        self.states: list[dict] = []
+
+    def load(self) -> None:
+        return None
+
+    def save(self, state: dict) -> None:
+        self.states.append(state)
+
+
+def test_mixed_precision_leaves_every_weight_a_gradient():
+    given, machine = material(4, 3, 9), Machine(precision="bfloat16")
+    trainer, module = method("fixmatch", threshold=0.0), torch.nn.Linear(4, 4)
+    at = dataclasses.replace(step(given, {}, np.arange(3), np.arange(5)), module=module, machine=machine)
+    with machine.autocast():
+        loss = trainer.loss(at)
+    loss.backward()
+    assert module.weight.grad is not None
+    assert module.weight.grad.abs().sum() > 0
 
 
 def test_weak_and_strong_views_are_of_the_same_rows_and_turn_with_the_epoch():
@@ -171,7 +228,7 @@ def test_settings_out_of_range_are_refused():
 def test_what_becomes_of_the_rows_is_heard():
     data, _ = clusters()
     truth = np.arange(400) % 4
-    hearing = Hearing(truth[data.unlabeled.ids_U])
+    hearing = Hearing(truth)
     method("fixmatch", learning_rate=0.03).fit(Linear(), dataclasses.replace(data, listen=hearing.listen), 0)
     told = hearing.metrics()
     assert 0 < told["Pseudo-Label Mask Rate"] <= 1

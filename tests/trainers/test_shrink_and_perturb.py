@@ -6,11 +6,13 @@ import torch
 
 from labelbench_ray.config import Part
 from labelbench_ray.proxies import Classifier
+from labelbench_ray.proxies._network import tensors
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
 from labelbench_ray.trainers.shrink_and_perturb import ShrinkAndPerturb
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.trainers.warm_start import WarmStart
+from tests.small_models import build_encoder, build_proxy, context
 from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, model, past, same
 
 QUICK = Part.of("supervised", epochs=3, learning_rate=0.05)
@@ -76,6 +78,9 @@ def test_statistics_of_the_data_stay_what_they_were():
         "backbone.bn.running_var": np.full(2, 6.0, np.float32),
         "backbone.bn.num_batches_tracked": np.array(9, np.int64),
         "logit_scale": np.full(2, 2.0, np.float32),
+        "backbone.mean": np.full(2, 127.0, np.float32),
+        "backbone.deviation": np.full(2, 128.0, np.float32),
+        "backbone.position_index": np.full(2, 3, np.int64),
     }
     begun = ShrinkAndPerturb().going_on(last, {name: np.ones_like(tensor) for name, tensor in last.items()})
     assert begun.keys() == last.keys()
@@ -89,3 +94,13 @@ def test_statistics_of_the_data_stay_what_they_were():
 def test_factors_out_of_range_are_refused(settings: dict[str, float]):
     with pytest.raises(ValueError, match=next(iter(settings))):
         ShrinkAndPerturb(**settings)
+
+
+def test_a_full_model_s_pixels_are_normalized_as_before():
+    encoder = build_encoder("efficientnet_lite0", size=32)
+    named = tensors(build_proxy("full_model").network(context(encoder)))
+    begun = ShrinkAndPerturb().going_on(named, named)
+    moved = {name for name in named if not np.array_equal(begun[name], named[name])}
+    weights = dict(build_proxy("full_model").network(context(encoder)).named_parameters())
+    assert moved
+    assert moved <= weights.keys()
