@@ -27,7 +27,7 @@ class Caution:
 
 def cautions(setting: Setting, comparison: Comparison | None) -> tuple[Caution, ...]:
     """All that applies, the gravest first."""
-    found: list[Caution] = [*_unfinished(setting), *_mixed(setting)]
+    found: list[Caution] = [*_unfinished(setting), *_failed_finetunes(setting), *_mixed(setting)]
     if comparison is not None:
         found += [
             *_shortened(setting, comparison),
@@ -53,6 +53,17 @@ def _unfinished(setting: Setting) -> Iterator[Caution]:
         else "The comparison leaves them out; they are listed below."
     )
     yield Caution("Trials are not finished", f"Of {len(setting.runs)} trials, {words.listed(told)}. {consequence}")
+
+
+def _failed_finetunes(setting: Setting) -> Iterator[Caution]:
+    failed = [
+        f"{run.strategy}, seed {run.trial.seed}: {error}" for run in setting.runs for error in run.finetune_failures
+    ]
+    if failed:
+        yield Caution(
+            "Fine-tunes failed",
+            f"What they would have reached and cost is missing. {'; '.join(failed)}.",
+        )
 
 
 def _mixed(setting: Setting) -> Iterator[Caution]:

@@ -7,10 +7,10 @@ from labelbench_ray.costs import Spent
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table, gain
 from labelbench_ray.report.contributions import Ablation, Contribution
-from labelbench_ray.report.costs import stages
+from labelbench_ray.report.costs import Cost, stages
 from labelbench_ray.report.curves import Setting, title
 from labelbench_ray.report.fidelity import ENOUGH_POINTS, Threshold, Trust
-from labelbench_ray.report.protocols import Ratio
+from labelbench_ray.report.protocols import Protocol, Ratio
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.statistics import Estimate
 
@@ -30,7 +30,7 @@ def cost_table(report: Report, section: Section) -> Table:
         *(["GPU time of the rounds"] if gpu else []),
         *(["full model at the end"] if finetuned else []),
         *(["share of the embedding"] if shared else []),
-        "written",
+        "written by the rounds",
         "money for labels",
         "money for computing",
         "together",
@@ -44,7 +44,7 @@ def cost_table(report: Report, section: Section) -> Table:
                 Cell(words.count(line.labels)),
                 Cell(words.seconds(line.rounds.cpu)),
                 *([Cell(words.seconds(line.rounds.gpu))] if gpu else []),
-                *([Cell(words.seconds(line.finetune.computing))] if finetuned else []),
+                *([_tuned(line)] if finetuned else []),
                 *([Cell(words.seconds(line.embedding.computing))] if shared else []),
                 Cell(words.size(line.rounds.bytes_written)),
                 Cell(words.money(labels, prices.currency)),
@@ -53,6 +53,13 @@ def cost_table(report: Report, section: Section) -> Table:
             )
         )
     return Table(head, tuple(rows))
+
+
+def _tuned(line: Cost) -> Cell:
+    if line.tuned is None:
+        return NOTHING
+    part = f", of {line.tuned.trials} trials" if line.tuned.trials < line.trials else ""
+    return Cell(words.seconds(line.tuned.spent.computing), f"{words.count(line.tuned.labels)} labels{part}")
 
 
 def stage_table(section: Section) -> Table:
@@ -75,10 +82,6 @@ def stage_table(section: Section) -> Table:
 def _times(spent: Spent) -> Cell:
     held = [f"{words.seconds(value)} {name}" for name, value in (("CPU", spent.cpu), ("GPU", spent.gpu)) if value]
     return Cell(words.seconds(spent.wall), ", ".join(held))
-
-
-def _views(embedding: str) -> str:
-    return f", {embedding.rpartition(':')[2]} augmented views" if "/" in embedding else ""
 
 
 def embedding_table(report: Report) -> Table:
@@ -123,7 +126,6 @@ def protocol_table(report: Report) -> Table:
     for each in report.across.protocols:
         which = f"{each.full.trial.proxy} against {each.setting.trial.proxy}"
         others = _title(report, each.setting, "proxy")
-        of = "of the fine-tuned model" if each.finetuned else "of the last round's models"
         lost = gain(each.accuracy)
         rows.append(
             (
@@ -132,10 +134,16 @@ def protocol_table(report: Report) -> Table:
                 _ratio(each.in_rounds),
                 _ratio(each.with_final),
                 Cell(words.times(each.formula)),
-                Cell(lost.text, ", ".join(filter(None, (lost.note, of)))),
+                Cell(lost.text, ", ".join(filter(None, (lost.note, _compared(each))))),
             )
         )
     return Table(head, tuple(rows))
+
+
+def _compared(each: Protocol) -> str:
+    if not each.finetuned:
+        return "of the proxy itself: it has no such fine-tune"
+    return "of the fine-tuned model" if each.equal else "of a fine-tune with other settings"
 
 
 def whole_table(report: Report) -> Table:
@@ -168,7 +176,7 @@ def continual_table(report: Report) -> Table:
                 Cell(str(each.setting.trial.trainer), _title(report, each.setting, "trainer")),
                 Cell(each.strategy),
                 Cell(str(each.seeds)),
-                Cell(words.percent(1 - each.fit.value, 0)),
+                Cell(words.percent(1 - each.fit.value, 0), f"beside {each.scratch.trial.trainer}"),
                 _ratio(each.fit),
                 gain(each.accuracy),
             )

@@ -28,6 +28,17 @@ class Embedding:
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """The full model of one recipe on the most labels, over the trials that have it."""
+
+    recipe: str
+    labels: int
+    trials: int
+    spent: Spent
+    """The mean."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """Means over one strategy's trials."""
 
@@ -37,10 +48,15 @@ class Cost:
     stages: dict[str, Spent]
     """Of the rounds; CPU and GPU seconds are 0 where a record does not tell them by stage."""
     rounds: Spent
-    finetune: Spent
-    """The full model at the largest budget at which it was trained; nothing where it was not."""
+    tuned: Tuned | None
+    """The full model at the largest budget at which it was trained; None where it was not."""
     embedding: Spent
     """The trial's share; nothing where the store is not known."""
+
+    @property
+    def finetune(self) -> Spent:
+        """What one full model took; nothing where none was trained."""
+        return self.tuned.spent if self.tuned else NOTHING
 
     @property
     def spent(self) -> Spent:
@@ -115,16 +131,29 @@ def mean(spent: Iterable[Spent]) -> Spent:
 
 def _cost(strategy: str, runs: list[Run], shared: Embeddings) -> Cost:
     names = dict.fromkeys(stage for run in runs for record in run.records for stage in record.seconds)
-    last = [max(run.finetunes, key=lambda point: point.labels, default=None) for run in runs]
     return Cost(
         strategy=strategy,
         trials=len(runs),
         labels=fmean(max((record.num_labeled for record in run.records), default=0) for run in runs),
         stages={name: mean(_stage(run, name) for run in runs) for name in names},
         rounds=mean(rounds(run) for run in runs),
-        finetune=mean(point.spent if point else NOTHING for point in last),
+        tuned=_tuned(runs),
         embedding=mean(share(run, shared) for run in runs),
     )
+
+
+def _tuned(runs: list[Run]) -> Tuned | None:
+    """Of several recipes on the most labels, the one that most trials have."""
+    points = [point for run in runs for point in run.finetunes]
+    most = max((point.labels for point in points), default=0)
+    by_recipe: dict[str, list[Spent]] = {}
+    for point in sorted(points, key=lambda point: point.recipe):
+        if point.labels == most:
+            by_recipe.setdefault(point.recipe, []).append(point.spent)
+    if not by_recipe:
+        return None
+    recipe = max(by_recipe, key=lambda recipe: len(by_recipe[recipe]))
+    return Tuned(recipe, most, len(by_recipe[recipe]), mean(by_recipe[recipe]))
 
 
 def _stage(run: Run, name: str) -> Spent:

@@ -14,8 +14,9 @@ from typing import Final
 from labelbench_ray.config import Trial
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger import Entry, History, RoundRecord, read_grid, read_history
+from labelbench_ray.ledger import Entry, Failure, History, RoundRecord, read_grid, read_history
 from labelbench_ray.points import FOLDER, read_points, read_recipe
+from labelbench_ray.sealing import parsed, read_json
 
 RANDOM: Final = "random"
 PRIMARY: Final = "Test Accuracy"
@@ -33,6 +34,10 @@ class State(StrEnum):
     DAMAGED = "damaged"
 
 
+COMPARING: Final = "fidelity"
+"""The stage of a fine-tune in which it is compared with the proxy."""
+
+
 @dataclass(frozen=True, slots=True)
 class FineTunePoint:
     """The full model trained once on a trial's first `labels` ids; seconds by stage."""
@@ -47,8 +52,9 @@ class FineTunePoint:
 
     @property
     def spent(self) -> Spent:
-        """All stages together."""
-        return Spent(sum(self.seconds.values()), sum(self.cpu.values()), sum(self.gpu.values()))
+        """All stages together, but for comparing it with the proxy: nobody has to do that to get the model."""
+        wall, cpu, gpu = (float(sum(_but(stages, COMPARING))) for stages in (self.seconds, self.cpu, self.gpu))
+        return Spent(wall, cpu, gpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class Run:
     """The augmented views that its trainer read; "" for none."""
     compute: str = ""
     finetunes: tuple[FineTunePoint, ...] = ()
+    finetune_failures: tuple[str, ...] = ()
+    """Why the last attempts at fine-tunes ended, in one line each."""
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -200,7 +208,7 @@ def _run(folder: Path, entry: Entry) -> Run:
         return Run(entry.trial, entry.fingerprint, State.DAMAGED, f"the folder holds trial {header.fingerprint}")
     state, note = _judge(entry.trial, history)
     try:
-        finetunes = _finetunes(directory)
+        finetunes, failures = _finetunes(directory), _finetune_failures(directory)
     except LedgerError as error:
         return Run(entry.trial, entry.fingerprint, State.DAMAGED, _one_line(str(error)))
     return Run(
@@ -213,17 +221,28 @@ def _run(folder: Path, entry: Entry) -> Run:
         header.views,
         header.compute,
         finetunes,
+        failures,
     )
 
 
 def _finetunes(directory: Path) -> tuple[FineTunePoint, ...]:
-    """Every full model that was trained on the trial's labels."""
+    """Every full model that was trained on the trial's labels. (An attempt that ended at once left no header.)"""
     return tuple(
         FineTunePoint(words, labels, point.metrics, point.seconds, point.cpu, point.gpu)
         for folder in sorted((directory / FOLDER).glob("*"))
+        if (folder / "finetune.json").exists()
         for words in [str(read_recipe(folder))]
         for labels, point in read_points(folder).items()
     )
+
+
+def _finetune_failures(directory: Path) -> tuple[str, ...]:
+    paths = sorted((directory / FOLDER).glob("*/failure.json"))
+    return tuple(_one_line(parsed(Failure, path, read_json(path)).error) for path in paths)
+
+
+def _but(stages: dict[str, float], name: str) -> list[float]:
+    return [value for stage, value in stages.items() if stage != name]
 
 
 def _judge(trial: Trial, history: History) -> tuple[State, str]:

@@ -5,15 +5,17 @@ With equal batches and training time proportional to the labels, T full training
 which is what the proxy's way still has to pay: once, at the end.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from labelbench_ray.config import FineTune
 from labelbench_ray.records import RoundRecord
 from labelbench_ray.report.costs import Embeddings, rounds, share, whole
-from labelbench_ray.report.curves import PRIMARY, FineTunePoint, Run, Setting, last_common
+from labelbench_ray.report.curves import PRIMARY, Run, Setting, last_common
 from labelbench_ray.report.statistics import Estimate, estimate
 
 FULL: Final = "full_model"
@@ -47,8 +49,18 @@ class Protocol:
     """Full model's rounds ÷ (share of the embedding + proxy's rounds + the full model trained once at the end)."""
     accuracy: Estimate
     """Choosing with the proxy less choosing with the full model, at the last common number of labels."""
-    finetuned: bool
-    """The proxy's way ended with a recorded fine-tune, which the accuracy and the ratio are of."""
+    recipe: str
+    """The fine-tune that the proxy's way ended with, which the accuracy and the ratio are of; "" without one."""
+
+    @property
+    def finetuned(self) -> bool:
+        """The proxy's way ended with a recorded fine-tune of the same model by the same trainer."""
+        return bool(self.recipe)
+
+    @property
+    def equal(self) -> bool:
+        """Their settings are the same, too."""
+        return self.recipe == _words(self.full)
 
     @property
     def formula(self) -> float:
@@ -121,17 +133,11 @@ def _protocol(light: Setting, full: Setting, strategy: str, embeddings: Embeddin
     labels = last_common(run for pair in pairs for run in pair) if pairs else 0
     if not labels:
         return None
-    points = [_final(run, labels, full.trial.trainer.name) for run, _ in pairs]
-    finals = [point for point in points if point is not None and PRIMARY in point.metrics]
-    finetuned = len(finals) == len(pairs)
-    reached = (
-        [point.metrics[PRIMARY] for point in finals] if finetuned else [run.curve(PRIMARY)[labels] for run, _ in pairs]
-    )
-    ends = (
-        [point.spent.computing for point in finals]
-        if finetuned
-        else [_training(_last(run, labels)) for _, run in pairs]
-    )
+    recipe = _recipe([run for run, _ in pairs], labels, full)
+    ended = [(pair, _end(*pair, labels, recipe)) for pair in pairs]
+    pairs = [pair for pair, end in ended if end]
+    found = [end for _, end in ended if end]
+    reached, ends = [end.accuracy for end in found], [end.seconds for end in found]
     proxy_S, full_S = ([_rounds(run, labels) for run in runs] for runs in zip(*pairs, strict=True))
     whole_S = [
         share(run, embeddings).computing + spent + end
@@ -147,7 +153,7 @@ def _protocol(light: Setting, full: Setting, strategy: str, embeddings: Embeddin
         in_rounds=ratio(full_S, proxy_S),
         with_final=ratio(full_S, whole_S),
         accuracy=estimate(lost),
-        finetuned=finetuned,
+        recipe=recipe,
     )
 
 
@@ -168,10 +174,37 @@ def _wholes(setting: Setting, strategy: str, embeddings: Embeddings) -> Iterator
             yield Whole(setting, strategy, recipe, len(ends), shared, unshared)
 
 
-def _final(run: Run, labels: int, trainer: str) -> FineTunePoint | None:
-    """The fine-tune on so many labels; of several recipes, one that names the full model's trainer."""
-    there = (point for point in run.finetunes if point.labels == labels)
-    return min(there, key=lambda point: trainer not in point.recipe, default=None)
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What the proxy's way ends with."""
+
+    accuracy: float
+    seconds: float
+
+
+def _end(light: Run, full: Run, labels: int, recipe: str) -> _End | None:
+    """The fine-tune, None where this seed has none; without a recipe the proxy, at the cost of the full model."""
+    if not recipe:
+        return _End(light.curve(PRIMARY)[labels], _training(_last(full, labels)))
+    point = light.finetuned(recipe, labels)
+    return _End(point.metrics[PRIMARY], point.spent.computing) if point and PRIMARY in point.metrics else None
+
+
+def _recipe(runs: list[Run], labels: int, full: Setting) -> str:
+    """The fine-tune of the full setting's model by its trainer: with its settings if there is one, else most seeds'."""
+    points = [point for run in runs for point in run.finetunes if point.labels == labels and PRIMARY in point.metrics]
+    recipes = [point.recipe for point in points if _same_parts(point.recipe, full)]
+    order = sorted(set(recipes), key=lambda recipe: (recipe != _words(full), -recipes.count(recipe), recipe))
+    return order[0] if order else ""
+
+
+def _words(full: Setting) -> str:
+    return str(FineTune(model=full.trial.proxy, trainer=full.trial.trainer))
+
+
+def _same_parts(recipe: str, full: Setting) -> bool:
+    model, trainer = re.escape(full.trial.proxy.name), re.escape(full.trial.trainer.name)
+    return bool(re.match(rf"{model}(\(|,)", recipe) and re.search(rf", {trainer}(\(|$)", recipe))
 
 
 def _labels(run: Run) -> int:

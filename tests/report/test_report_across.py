@@ -93,9 +93,11 @@ def test_protocols_by_hand(two_proxies):
 
 
 def test_with_a_fine_tune_its_accuracy_and_seconds_count(two_proxies):
-    tuned = with_finetunes(two_proxies, lambda run: (point(30, 0.71 + 0.01 * run.trial.seed, 60.0),))
+    points = [replace(point(30, 0.71 + 0.01 * seed, 60.0), recipe="full_model, supervised") for seed in range(3)]
+    tuned = with_finetunes(two_proxies, lambda run: (points[run.trial.seed],))
     (found,) = protocols(tuned.settings, {})
     assert found.finetuned
+    assert not found.equal  # the full model's learning rate was another
     assert found.with_final.value == pytest.approx(121.5 / (3.0 + 60.0))
     differences = [0.71 + 0.01 * seed - (0.7 + lost) for seed, lost in enumerate(LOST)]
     assert (found.accuracy.low, found.accuracy.high) == pytest.approx(interval(differences))
@@ -105,6 +107,41 @@ def test_of_several_fine_tunes_the_full_model_s_trainer_counts(two_proxies):
     other, same = point(30, 0.9, 1.0), replace(point(30, 0.7, 60.0), recipe="full_model, supervised")
     (found,) = protocols(with_finetunes(two_proxies, lambda run: (other, same)).settings, {})
     assert found.with_final.value == pytest.approx(121.5 / (3.0 + 60.0))
+
+
+def test_a_fine_tune_by_another_trainer_says_nothing_of_what_the_proxy_loses(two_proxies):
+    tuned = with_finetunes(two_proxies, lambda run: (point(30, 0.9, 60.0),))
+    (found,) = protocols(tuned.settings, {})
+    assert not found.finetuned
+    assert found.accuracy.value == pytest.approx(-0.02)
+    assert "of the proxy itself" in page(compose(tuned))
+
+
+def test_equal_fine_tunes_come_first_and_are_called_so(two_proxies):
+    equal = "full_model, supervised(learning_rate=0.0001)"
+    points = [
+        replace(point(30, 0.7, 1.0), recipe="full_model, supervised"),
+        replace(point(30, 0.6, 60.0), recipe=equal),
+    ]
+    (found,) = protocols(with_finetunes(two_proxies, lambda run: tuple(points)).settings, {})
+    assert (found.recipe, found.equal) == (equal, True)
+
+
+def test_a_seed_without_its_fine_tune_is_left_out_and_the_others_count(two_proxies):
+    same = replace(point(30, 0.7, 60.0), recipe="full_model, supervised")
+    (found,) = protocols(with_finetunes(two_proxies, lambda run: (same,) if run.trial.seed else ()).settings, {})
+    assert (found.finetuned, found.seeds) == (True, 2)
+    assert found.accuracy.value == pytest.approx(-(0.03 + 0.02) / 2)
+    assert found.in_rounds.value == pytest.approx(40.5)
+    assert found.with_final.value == pytest.approx(121.5 / 63.0)
+
+
+def test_comparing_with_the_proxy_is_no_cost_of_a_fine_tune(two_proxies):
+    plain = replace(point(30, 0.7, 60.0), recipe="full_model, supervised")
+    compared = replace(plain, cpu=plain.cpu | {"fidelity": 1000.0}, seconds=plain.seconds | {"fidelity": 1000.0})
+    assert compared.spent == plain.spent
+    (found,) = protocols(with_finetunes(two_proxies, lambda run: (compared,)).settings, {})
+    assert found.with_final.value == pytest.approx(121.5 / 63.0)
 
 
 def test_the_whole_over_one_fine_tune_by_hand(two_proxies):
@@ -194,6 +231,16 @@ def test_seeds_are_paired_and_the_missing_left_out(experiment):
     (part,) = found.parts
     assert (part.effect.seeds, part.effect.value) == (2, pytest.approx(0.02))
     assert found.together.value == pytest.approx(0.02)
+
+
+def test_a_setting_that_has_just_begun_does_not_shorten_the_others(experiment):
+    for seed in range(3):
+        experiment.add("random", seed, [0.4, 0.5], rounds=2)
+        experiment.add("random", seed, [0.4, 0.6], rounds=2, trainer="flexmatch")
+    experiment.add("random", 0, [0.4], rounds=2, trainer="uda")
+    (found,) = ablations(read(experiment.write()).settings)
+    assert found.labels == 20
+    assert [part.level for part in found.parts] == ["flexmatch"]
 
 
 def test_strategies_or_budgets_alone_are_no_ablation(experiment):

@@ -6,10 +6,14 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from labelbench_ray import cli
+from labelbench_ray.config import FineTune, Part, digest
 from labelbench_ray.costs import Prices, Spent
+from labelbench_ray.ledger import Failure, write_failure
+from labelbench_ray.points import PointHeader, Points
 from labelbench_ray.report import build, page, summarize, words
 from labelbench_ray.report.cost_tables import cost_table, embedding_table, stage_table
 from labelbench_ray.report.costs import Embedding, course
+from labelbench_ray.report.curves import State
 
 PRICES = Prices(label=0.5, cpu_hour=36.0, gpu_hour=360.0, currency="EUR")  # 0.01 a CPU second, 0.1 a GPU second
 ROUND = {"select": Spent(1.0, 2.0), "fit": Spent(4.0, 3.0, 4.0)}  # 0.05 + 0.4
@@ -41,6 +45,35 @@ def test_the_course_by_hand(report):
     found = course("margin", section.setting, section.main.labels, report.embeddings, PRICES)
     np.testing.assert_allclose(found.computing_T, 64 + 9 * np.array([1, 2, 3]))
     np.testing.assert_allclose(found.money_T, 1.0 + np.array([1, 2, 3]) * (5 + 0.45))
+
+
+def tuned(folder, labels, cpu, recipe=None):
+    recipe = recipe or FineTune()
+    header = PointHeader(fingerprint=digest(str(recipe)), trial=folder.name, recipe=recipe, store="one")
+    Points.open(folder, header).publish(labels, "rows", {"Test Accuracy": 0.9}, {"fine-tune": Spent(cpu, cpu)}, {})
+    return header.fingerprint
+
+
+def test_one_full_model_costs_what_those_that_were_trained_did(experiment):
+    """A trial without a fine-tune, one at fewer labels and one of another recipe are not averaged in."""
+    folders = [experiment.add("random", seed, [0.5, 0.6], rounds=2, spent=ROUND) for seed in range(3)]
+    tuned(folders[0], 20, 60.0)
+    tuned(folders[1], 20, 40.0)
+    tuned(folders[1], 20, 999.0, FineTune(model=Part(name="lora")))
+    tuned(folders[2], 10, 1.0)
+    report = build(experiment.write(), PRICES)
+    line = report.sections[0].costs[0]
+    assert (line.tuned.labels, line.tuned.trials, line.finetune.cpu) == (20, 2, 50.0)
+    assert "20 labels, of 2 trials" in page(report)
+
+
+def test_failed_fine_tunes_are_told_and_leave_the_trial_as_it_is(experiment):
+    folder = experiment.add("random", 3, [0.5, 0.6], rounds=2, spent=ROUND)
+    write_failure(folder / "finetune" / "0123456789abcdef", Failure(error="OutOfMemory: no\nroom", traceback=""))
+    report = build(experiment.write(), PRICES)
+    (run,) = report.runs
+    assert (run.state, run.finetune_failures) == (State.FINISHED, ("OutOfMemory: no room",))
+    assert "random, seed 3: OutOfMemory: no room" in page(report)
 
 
 def test_what_is_not_known_is_not_counted_and_said(experiment):
