@@ -1,60 +1,24 @@
 """Gradient descent: AdamW over mini-batches with warm-up, a cosine and early stopping, for any module and any loss.
 
-A trainer that refines `Descent` says its loss for a step; everything else is here. Every random choice comes from one
-generator and torch's own, whose states lie in the checkpoint with all else, so that a fit that is killed and taken
-up again ends with the same bits.
+A trainer that refines `Descent` says its loss for a step; `_course.py` does everything else.
 """
 
-import copy
-import math
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from labelbench_ray.trainers import Past
 from labelbench_ray.trainers._checkpoints import Checkpoints, NoCheckpoints
+from labelbench_ray.trainers._course import Course
 from labelbench_ray.trainers._gradient import Gradient
 from labelbench_ray.trainers._machine import ALONE, Machine
 from labelbench_ray.trainers._material import Material
-from labelbench_ray.trainers._schedule import learning_rate_factor
+from labelbench_ray.trainers._step import State, Step
 from labelbench_ray.types import Ids
-
-SHOWN_IDS = 5
-
-State = dict[str, Tensor]
-"""What a method carries from step to step, float32 or integers; updated in place, and part of the checkpoint."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """One share of one batch: places among the labeled and the unlabeled rows, and where the fit stands."""
-
-    module: nn.Module
-    material: Material
-    machine: Machine
-    state: State
-    labeled_B: Ids
-    unlabeled_U: Ids
-    epoch: int
-    progress: float
-    """Steps done / steps in all, 0 .. 1."""
-    rng: np.random.Generator
-    balance: float = 1.0
-    """To weigh a mean over the unlabeled rows with: their share of the batch / the labeled rows' share of theirs."""
-
-    @property
-    def labels_B(self) -> Tensor:
-        """(B,) int64 what was bought for the labeled rows."""
-        return self.material.labels_L[torch.from_numpy(self.labeled_B)].to(self.machine.device)
 
 
 class Descent(Gradient):
@@ -108,196 +72,7 @@ class Descent(Gradient):
         Raises:
             FloatingPointError: a loss is no longer finite.
         """
-        _Course(self, module, material, seed, machine).run(checkpoints or NoCheckpoints())
-
-
-@dataclass
-class _Course:
-    """One fit on its way; what changes from epoch to epoch goes into `state` and comes back from it."""
-
-    method: Descent
-    module: nn.Module
-    material: Material
-    seed: int
-    machine: Machine
-    epoch: int = 0
-    best_loss: float = math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    waited: int = 0
-    waiting_U: Ids = field(default_factory=lambda: np.empty(0, np.int64))
-    """Places of unlabeled rows that this pass over them has not come to yet."""
-
-    def run(self, checkpoints: Checkpoints) -> None:
-        if found := checkpoints.load():
-            self._restore(found)
-        with _seeded(self.seed, found["torch"] if found else None):
-            while self._goes_on:
-                self._pass()
-                self._judge()
-                self.epoch += 1
-                # None at the end: who was killed after it does the last epoch again, so that a listener hears it.
-                if self._goes_on:
-                    checkpoints.save(self._snapshot())
-        self.module.load_state_dict(self.best_weights)
-
-    @property
-    def _goes_on(self) -> bool:
-        return self.epoch < self.method.epochs and self.waited < self.method.patience
-
-    def __post_init__(self) -> None:
-        method = self.method
-        self.rng = np.random.default_rng(self.seed)
-        self.places_P = method.places(self.material)
-        passes = math.ceil(method.epoch_steps / math.ceil(len(self.places_P) / method.batch_size))
-        self.passes, self.steps = passes, passes * math.ceil(len(self.places_P) / method.batch_size)
-        self.unlabeled_size = method.unlabeled_batch(self.material)
-        self.state = {name: kept.to(self.machine.device) for name, kept in method.begin(self.material).items()}
-        self.wrapped = self.machine.wrap(self.module)
-        # The fused kernel needs a third of the time of the default at a proxy's sizes.
-        self.optimizer = torch.optim.AdamW(
-            [weight for weight in self.module.parameters() if weight.requires_grad],
-            method.learning_rate,
-            weight_decay=method.weight_decay,
-            fused=True,
-        )
-        factor = partial(learning_rate_factor, warmup=method.warmup_steps, total=method.epochs * self.steps)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
-        self.scaler = self.machine.scaler()
-
-    def _pass(self) -> None:
-        self.module.train()
-        done = self.epoch * self.steps
-        for _ in range(self.passes):
-            for batch_B in np.array_split(self.rng.permutation(self.places_P), self.steps // self.passes):
-                self._step(batch_B, self._unlabeled(), done)
-                done += 1
-
-    def _unlabeled(self) -> Ids:
-        """The next unlabeled rows; a pass over them starts anew when the rows left do not fill a batch."""
-        if self.unlabeled_size and len(self.waiting_U) < self.unlabeled_size:
-            rows, wanted = len(self.material.unlabeled_ids_U), self.method.epochs * self.steps * self.unlabeled_size
-            # Of a pool that the whole fit does not get through, no more are drawn than it reads.
-            few = wanted < rows
-            self.waiting_U = self.rng.choice(rows, wanted, replace=False) if few else self.rng.permutation(rows)
-        batch_U, self.waiting_U = self.waiting_U[: self.unlabeled_size], self.waiting_U[self.unlabeled_size :]
-        return batch_U
-
-    def _step(self, batch_B: Ids, batch_U: Ids, done: int) -> None:
-        machine = self.machine
-        progress = done / (self.method.epochs * self.steps)
-        self.optimizer.zero_grad(set_to_none=True)
-        # No process and no part may be without rows, a mean over them would be NaN: few rows are repeated for all
-        # processes, and make fewer parts than asked for.
-        batch_B, batch_U = (
-            np.tile(rows, machine.size if len(rows) < machine.size else 1) for rows in (batch_B, batch_U)
-        )
-        parts = min(
-            [self.method.accumulation] + [len(rows) // machine.size for rows in (batch_B, batch_U) if len(rows)]
-        )
-        labeled, unlabeled = (_share(rows, machine, parts) for rows in (batch_B, batch_U))
-        for part_B, part_U in zip(labeled, unlabeled, strict=True):
-            # Parallel gradients are averaged over the processes, so that each is weighted by its rows.
-            share = len(part_B) * machine.size / len(batch_B)
-            balance = len(part_U) * machine.size / len(batch_U) / share if len(batch_U) else 1.0
-            step = Step(
-                self.wrapped,
-                self.material,
-                machine,
-                self.state,
-                part_B,
-                part_U,
-                self.epoch,
-                progress,
-                self.rng,
-                balance,
-            )
-            with machine.autocast():
-                loss = self.method.loss(step)
-            if not math.isfinite(value := float(loss.detach())):
-                raise self._diverged(value, done, step)
-            self.scaler.scale(loss * share if share != 1 else loss).backward()  # type: ignore[no-untyped-call]
-        if self.method.gradient_clip is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.module.parameters(), self.method.gradient_clip)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.schedule.step()
-
-    def _judge(self) -> None:
-        self.module.eval()
-        loss = self.material.validation_loss(self.module)
-        # One process decides for all: theirs may differ in the last bits, and would wait for one that stopped early.
-        loss = float(self.machine.gather(torch.tensor([loss]))[0]) if self.machine.size > 1 else loss
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"{self._name()}: validation loss {loss} after epoch {self.epoch} at learning "
-                f"rate {self._learning_rate():.3g}; lower `learning_rate`"
-            )
-        if loss <= self.best_loss:
-            self.best_loss, self.waited = loss, 0
-            self.best_weights = copy.deepcopy(self.module.state_dict())
-        else:
-            self.waited += 1
-
-    def _diverged(self, value: float, done: int, step: Step) -> FloatingPointError:
-        material = self.material
-        labeled = material.labeled_ids_L[step.labeled_B].tolist()
-        unlabeled = material.unlabeled_ids_U[step.unlabeled_U].tolist()
-        shown = ", ".join(map(str, labeled[:SHOWN_IDS])) + (", ..." if len(labeled) > SHOWN_IDS else "")
-        error = FloatingPointError(
-            f"{self._name()}: loss {value} at step {done} (epoch {self.epoch}), learning rate "
-            f"{self._learning_rate():.3g}, labeled rows {shown}; lower `learning_rate` or set `gradient_clip`"
-        )
-        error.add_note(f"pool ids of the batch: labeled {labeled}, unlabeled {unlabeled}")
-        return error
-
-    def _name(self) -> str:
-        return type(self.method).__module__.rpartition(".")[2]
-
-    def _learning_rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    def _snapshot(self) -> dict[str, Any]:
-        return {
-            "module": self.module.state_dict(),
-            "best": self.best_weights,
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict()["last_epoch"],
-            "scaler": self.scaler.state_dict(),
-            "state": self.state,
-            "waiting": torch.from_numpy(self.waiting_U),
-            "rng": self.rng.bit_generator.state,
-            "torch": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
-            "course": [self.epoch, self.best_loss, self.waited],
-        }
-
-    def _restore(self, found: dict[str, Any]) -> None:
-        self.module.load_state_dict(found["module"])
-        self.best_weights = found["best"]
-        self.optimizer.load_state_dict(found["optimizer"])
-        self.schedule.last_epoch = found["schedule"]
-        self.scaler.load_state_dict(found["scaler"])
-        for name, kept in found["state"].items():
-            self.state[name].copy_(kept)
-        self.waiting_U = found["waiting"].numpy()
-        self.rng.bit_generator.state = found["rng"]
-        self.epoch, self.best_loss, self.waited = found["course"]
-
-
-def _share(rows_B: Ids, machine: Machine, parts: int) -> list[Ids]:
-    """This process's rows of a batch, cut into parts."""
-    return np.array_split(rows_B[machine.rank :: machine.size], parts)
-
-
-@contextmanager
-def _seeded(seed: int, states: list[Tensor] | None) -> Iterator[None]:
-    """Torch's own generators (dropout, image mixing) seeded or put back; what they were before comes back after."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        if states is not None:
-            torch.set_rng_state(states[0])
-            torch.cuda.set_rng_state_all(states[1 : 1 + torch.cuda.device_count()])  # fewer GPUs than then
-        yield
+        Course(self, module, material, seed, machine).run(checkpoints or NoCheckpoints())
 
 
 def smoothed(labels_B: Tensor, num_classes: int, smoothing: float) -> Tensor:

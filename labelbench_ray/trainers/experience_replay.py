@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from labelbench_ray.trainers._descent import Step
 from labelbench_ray.trainers._replay import Replay, replayed
+from labelbench_ray.trainers._step import Step
 
 
 class ExperienceReplay(Replay):

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers._descent import Step
 from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
+from labelbench_ray.trainers._step import Step
 
 
 class Fixmatch(SemiSupervised):

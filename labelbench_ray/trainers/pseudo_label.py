@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers._descent import Step
 from labelbench_ray.trainers._semi import Logits, Pair, SemiSupervised, Term
+from labelbench_ray.trainers._step import Step
 
 
 class PseudoLabel(SemiSupervised):

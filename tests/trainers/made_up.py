@@ -11,10 +11,10 @@ from labelbench_ray import plugins, trainers
 from labelbench_ray.plugins import Part
 from labelbench_ray.standardization import Standardization
 from labelbench_ray.trainers import Heard, Trainer, TrainingData, Unlabeled
-from labelbench_ray.trainers._descent import State, Step
 from labelbench_ray.trainers._machine import ALONE
 from labelbench_ray.trainers._material import Material
 from labelbench_ray.trainers._semi import Pair, SemiSupervised
+from labelbench_ray.trainers._step import State, Step
 from labelbench_ray.types import Examples, Ids
 
 METHODS = ["pseudo_label", "uda", "fixmatch", "flexmatch", "freematch", "softmatch"]
