@@ -11,13 +11,17 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import ray
+from ray import PlacementGroupID
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError, get_context
 from ray.train.torch import TorchTrainer
+from ray.util import get_current_placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup
 from safetensors.numpy import load_file
 from safetensors.numpy import save as save_tensors
 from torch import distributed
@@ -35,6 +39,8 @@ from labelbench_ray.tuning import FullFitter
 DEATHS: Final = 3
 """How often a fit whose worker dies (killed, out of memory, lost node) is taken up again."""
 MODEL: Final = "model.safetensors"
+GROUP: Final = "group"
+"""Says which placement group the workers are in."""
 MakeFitter = Callable[[Machine], FullFitter]
 
 
@@ -107,8 +113,8 @@ class ParallelFitter:
         Raises:
             RuntimeError: workers died again and again.
         """
-        for path in self.directory.glob(".fit-*"):  # a killed predecessor's
-            shutil.rmtree(path, ignore_errors=True)
+        for path in self.directory.glob(".fit-*"):
+            _end(path)
         for _ in range(DEATHS + 1):
             scratch = Path(tempfile.mkdtemp(prefix=".fit-", dir=self.directory))
             try:
@@ -120,7 +126,7 @@ class ParallelFitter:
                     raise failures[0].args[0] from None
                 dead = error
             finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+                _end(scratch)
         raise RuntimeError(
             f"a worker of the fit died {DEATHS + 1} times (killed, out of memory, or its node was lost); lower "
             "--fit-workers or the trainer's `batch_size`"
@@ -200,6 +206,16 @@ class LastEpoch:
         self.heard.append(heard)
 
 
+def _end(scratch: Path) -> None:
+    """Delete what a fit left, its workers too: those of a trial whose process was killed would keep their CPUs.
+
+    Ray Train's own cleaner asks the dashboard whether the trial lives, and there may be none.
+    """
+    with suppress(FileNotFoundError):
+        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex((scratch / GROUP).read_text()))))
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
 def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of none
     """What a worker does; returns the shares of all."""
     try:
@@ -213,6 +229,8 @@ def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of 
 
 def _fit(fitter: FullFitter, lesson: Lesson, model: Path) -> list[Share]:
     rank, last = distributed.get_rank(), LastEpoch()
+    if rank == 0 and (group := get_current_placement_group()):
+        publish(model.with_name(GROUP), group.id.hex().encode())
     one_writer = OneWriter(fitter.checkpoints(lesson), rank)
     trained = replace(fitter, checkpoints=lambda _: one_writer).fit(replace(lesson, listen=last.listen))
     if rank == 0:
