@@ -128,13 +128,6 @@ def build(trial: Trial) -> Parts:
 
 def check_full(parts: Parts, classes: tuple[str, ...] | None) -> None:
     """Refuse full models that the encoder or the classes do not allow; None: the classes are not known yet."""
-    for model, trainer in parts.full_models:
-        if not isinstance(trainer, Gradient):
-            kind = type(trainer).__name__
-            raise ConfigError(
-                f"trainer {kind}: {type(model).__name__} trains the encoder's network, which takes a trainer that "
-                "refines `labelbench_ray.trainers._gradient.Gradient`; use one such as 'supervised' or 'flexmatch'"
-            )
     light = None if parts.proxy.trains_encoder else parts.proxy
     if isinstance(parts.proxy, FullProxy):
         parts.proxy.check(parts.encoder, classes, None)

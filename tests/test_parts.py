@@ -159,7 +159,7 @@ def test_a_user_s_trainer_that_fits_light_proxies_only_is_refused_for_full_model
     )
     mine = write_module(tmp_path, "mine", text, monkeypatch)
     own = {"trainer": mine} if "proxy" in fields else {"finetune": FineTune(trainer=Part(name=mine))}
-    with pytest.raises(ConfigError, match=r"trainer Mine: FullModel .* use one such as 'supervised'"):
+    with pytest.raises(ConfigError, match=r"trainer user_mine.part: does not train by gradient descent.*'supervised'"):
         fingerprint(**fields, **own)
 
 
