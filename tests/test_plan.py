@@ -1,6 +1,7 @@
 """A plan checks everything before anything runs, and says what is done."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from labelbench_ray.errors import ConfigError, StoreError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import Failure, Header, Ledger
 from labelbench_ray.plan import Plan, describe, plan
+from labelbench_ray.tuning_plan import PlannedTuning
 from tests.samples import write_module
 from tests.test_views import add_views, make_store
 
@@ -80,6 +82,12 @@ def test_a_damaged_ledger_is_told_by_its_file(tmp_path):
     (trial,) = make_plan(tmp_path, BASE).trials
     assert "002.json" in trial.note
     assert not trial.done
+
+
+def test_what_is_wrong_with_a_fine_tune_s_folder_is_told(tmp_path):
+    planned = make_plan(tmp_path, BASE)
+    damaged = PlannedTuning(planned.trials[0].parts, (40,), (40,), "000040.json: was altered")
+    assert "  000040.json: was altered" in describe(replace(planned, tunings=(damaged,)))
 
 
 @pytest.mark.parametrize(("rounds", "budget"), [(1, POOL + 1), (POOL // 25 + 1, 25)])

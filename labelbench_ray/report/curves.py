@@ -53,7 +53,7 @@ class FineTunePoint:
     @property
     def spent(self) -> Spent:
         """All stages together, but for comparing it with the proxy: nobody has to do that to get the model."""
-        wall, cpu, gpu = (float(sum(_but(stages, COMPARING))) for stages in (self.seconds, self.cpu, self.gpu))
+        wall, cpu, gpu = (_but(stages, COMPARING) for stages in (self.seconds, self.cpu, self.gpu))
         return Spent(wall, cpu, gpu)
 
 
@@ -241,8 +241,8 @@ def _finetune_failures(directory: Path) -> tuple[str, ...]:
     return tuple(_one_line(parsed(Failure, path, read_json(path)).error) for path in paths)
 
 
-def _but(stages: dict[str, float], name: str) -> list[float]:
-    return [value for stage, value in stages.items() if stage != name]
+def _but(stages: dict[str, float], name: str) -> float:
+    return sum(value for stage, value in stages.items() if stage != name)
 
 
 def _judge(trial: Trial, history: History) -> tuple[State, str]:

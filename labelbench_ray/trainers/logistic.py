@@ -25,7 +25,7 @@ class Logistic(Trainer):
     def check(self, proxy: Proxy) -> None:
         if not isinstance(proxy, Linear):
             raise ConfigError(
-                f"trainer: logistic fits the proxy 'linear' only, not {type(proxy).__name__.lower()!r}; "
+                f"trainer: logistic fits the proxy 'linear' only, not {type(proxy).__module__.rpartition('.')[2]!r}; "
                 "use the trainer 'supervised'"
             )
 

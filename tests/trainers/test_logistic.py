@@ -6,6 +6,7 @@ from scipy import special
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies import Classifier
+from labelbench_ray.proxies.full_model import FullModel
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
 from labelbench_ray.standardization import Standardization
@@ -82,8 +83,9 @@ def test_the_seed_and_the_validation_rows_do_not_matter():
         np.testing.assert_array_equal(mine, yours)
 
 
-def test_a_proxy_that_is_not_linear_is_refused():
+@pytest.mark.parametrize(("proxy", "name"), [(Shallow(), "shallow"), (FullModel(), "full_model")])
+def test_a_proxy_that_is_not_linear_is_refused_by_its_name(proxy, name):
     with pytest.raises(
-        ConfigError, match="logistic fits the proxy 'linear' only, not 'shallow'; use the trainer 'supervised'"
+        ConfigError, match=f"logistic fits the proxy 'linear' only, not '{name}'; use the trainer 'supervised'"
     ):
-        Logistic().check(Shallow())
+        Logistic().check(proxy)
