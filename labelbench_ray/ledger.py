@@ -204,7 +204,7 @@ def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int]
 
 
 def _check_same(path: Path, found: Header, asked: Header) -> None:
-    for name in ("format", "fingerprint", "store", "compute"):
+    for name in ("format", "fingerprint", "store", "compute", "views_content"):
         there, here = getattr(found, name), getattr(asked, name)
         if there != here:
             raise LedgerError(

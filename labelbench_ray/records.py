@@ -19,6 +19,8 @@ class Header(Frozen):
     """Content hash of the embedding store."""
     views: str = ""
     """The augmented views that its trainer read, as `digest:count`; "" for none."""
+    views_content: str = ""
+    """Content hash of those views."""
     compute: str
     """Compute path of the embeddings: engine, dtype, device."""
     versions: dict[str, str]

@@ -136,5 +136,17 @@ class FullFitter:
 
 def _embedded(images_NHWC: NDArray[np.uint8], runtime: Network, ids_B: Ids) -> NDArray[np.float16]:
     """(B, D) float16, as the store keeps embeddings."""
-    parts = [ids_B[start : start + CHUNK] for start in range(0, len(ids_B), CHUNK)]
-    return np.concatenate([runtime.embed(list(images_NHWC[part])).astype(np.float16) for part in parts])
+    embedded_BD: NDArray[np.float16] | None = None
+    for start in range(0, len(ids_B), CHUNK):
+        part = runtime.embed(list(images_NHWC[ids_B[start : start + CHUNK]]))
+        if embedded_BD is None:
+            embedded_BD = np.empty((len(ids_B), part.shape[1]), np.float16)
+        with np.errstate(over="ignore"):
+            embedded_BD[start : start + len(part)] = part
+    assert embedded_BD is not None
+    if not (finite_B := np.isfinite(embedded_BD).all(axis=1)).all():
+        raise FloatingPointError(
+            f"row {ids_B[~finite_B][0]}: the trained model's embedding holds NaN or is beyond float16's 65,504; lower "
+            "the trainer's `learning_rate` or set `gradient_clip`"
+        )
+    return embedded_BD

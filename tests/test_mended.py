@@ -37,6 +37,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "cpus_per_trial": ("0.5", 0.5),
     "gpus_per_trial": ("0.25", 0.25),
     "encoder_actors": ("3", 3),
+    "fit_workers": ("2", 2),
     "scorers": ("4", 4),
     "scorer_rows": ("5", 5),
     "max_reject_fraction": ("0.5", 0.5),

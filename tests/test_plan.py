@@ -87,7 +87,10 @@ def test_a_damaged_ledger_is_told_by_its_file(tmp_path):
 def test_what_is_wrong_with_a_fine_tune_s_folder_is_told(tmp_path):
     planned = make_plan(tmp_path, BASE)
     damaged = PlannedTuning(planned.trials[0].parts, (40,), (40,), "000040.json: was altered")
-    assert "  000040.json: was altered" in describe(replace(planned, tunings=(damaged,)))
+    told = [
+        line for line in describe(replace(planned, tunings=(damaged,))) if line.endswith("000040.json: was altered")
+    ]
+    assert told == [f"  {planned.trials[0].parts.fingerprint}: 000040.json: was altered"]
 
 
 @pytest.mark.parametrize(("rounds", "budget"), [(1, POOL + 1), (POOL // 25 + 1, 25)])

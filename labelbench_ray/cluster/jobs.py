@@ -36,6 +36,7 @@ from labelbench_ray.trainers._gradient import Gradient
 from labelbench_ray.trainers._machine import Machine
 from labelbench_ray.tuning import FullFitter
 from labelbench_ray.versions import versions
+from labelbench_ray.views import open_view
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -95,6 +96,7 @@ class SelectionJob:
             trial=self.trial,
             store=manifest.content,
             views=str(built.wanted_views or ""),
+            views_content=_views_content(built, store),
             compute=manifest.compute,
             versions=versions(),
         )
@@ -233,6 +235,13 @@ def _recorded(directory: Path) -> Iterator[None]:
     except Exception as error:
         write_failure(directory, Failure(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc()))
         raise
+
+
+def _views_content(built: Parts, store: EmbeddingStore) -> str:
+    wanted = built.wanted_views
+    if wanted is None:
+        return ""
+    return digest([open_view(store, wanted.digest, view).content for view in range(wanted.count)])
 
 
 def _pairs(built: Parts, store: Path) -> tuple[NDArray[np.float16], ...]:

@@ -39,7 +39,7 @@ def parts_of(name):
     return {"head": {"name": "zero_shot", "settings": {"templates": "simple"}}} if name == "vit" else {}
 
 
-def first(proxy: FullProxy, given: HeadContext) -> FullNetwork:
+def begun(proxy: FullProxy, given: HeadContext) -> FullNetwork:
     """The network as its training begins."""
     return proxy.adapted(proxy.network(given), given.seed)
 
@@ -66,7 +66,7 @@ def test_features_before_the_first_step_are_the_encoder_s_embeddings(made, pixel
 @pytest.mark.parametrize("kind", ["full_model", "lora"])
 def test_runtime_and_classifier_say_what_the_trained_network_says(made, pixels, name, kind):
     proxy = build_proxy(kind, **parts_of(name))
-    network = proxy.finished(trained(first(proxy, context(made[name])), pixels)).eval()
+    network = proxy.finished(trained(begun(proxy, context(made[name])), pixels)).eval()
     before = tensors(network)
     halves = tuned(network, made[name], "cpu")
     embeddings = halves.runtime.embed(list(pixels.numpy()))
@@ -105,7 +105,7 @@ def test_with_frozen_statistics_a_row_does_not_depend_on_its_batch(made, pixels)
 @every_encoder
 def test_adapters_start_as_the_base_network_and_alone_are_trained(made, pixels, name):
     proxy = build_proxy("lora", rank=4, **parts_of(name))
-    network = first(proxy, context(made[name]))
+    network = begun(proxy, context(made[name]))
     base = build_proxy("full_model", **parts_of(name)).network(context(made[name])).eval()
     with torch.inference_mode():
         torch.testing.assert_close(network.eval()(pixels), base(pixels), rtol=0, atol=0)
@@ -122,8 +122,8 @@ def test_adapters_start_as_the_base_network_and_alone_are_trained(made, pixels, 
 @every_encoder
 def test_merged_adapters_say_what_they_said_apart(made, pixels, name):
     proxy = build_proxy("lora", **parts_of(name))
-    network = trained(first(proxy, context(made[name])), pixels, steps=3, rate=1e-2).eval()
-    start = first(proxy, context(made[name])).eval()
+    network = trained(begun(proxy, context(made[name])), pixels, steps=3, rate=1e-2).eval()
+    start = begun(proxy, context(made[name])).eval()
     finished = proxy.finished(network).eval()
     with torch.inference_mode():
         torch.testing.assert_close(finished(pixels), network(pixels), rtol=1e-4, atol=1e-4)
@@ -135,7 +135,7 @@ def test_adapters_come_from_the_seed_alone(made):
     proxy = build_proxy("lora")
     torch.manual_seed(99)
     state = torch.get_rng_state()
-    one, same, other = (tensors(first(proxy, context(made["vit"], seed=seed))) for seed in (1, 1, 2))
+    one, same, other = (tensors(begun(proxy, context(made["vit"], seed=seed))) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
     first = next(key for key in one if "lora_A" in key)
     np.testing.assert_array_equal(one[first], same[first])
@@ -145,8 +145,8 @@ def test_adapters_come_from_the_seed_alone(made):
 @every_encoder
 def test_tensors_survive_a_file_and_fit_only_their_own_network(made, pixels, name):
     proxy = build_proxy("full_model")
-    network = trained(first(proxy, context(made[name])), pixels).eval()
-    fresh = first(proxy, context(made[name])).eval()
+    network = trained(begun(proxy, context(made[name])), pixels).eval()
+    fresh = begun(proxy, context(made[name])).eval()
     load_tensors(fresh, load(save(tensors(network))))
     with torch.inference_mode():
         torch.testing.assert_close(fresh(pixels), network(pixels), rtol=0, atol=0)
@@ -156,7 +156,7 @@ def test_tensors_survive_a_file_and_fit_only_their_own_network(made, pixels, nam
 
 def test_a_copy_of_a_network_in_training_can_be_made(made, pixels):
     """Early stopping keeps the best state; peft's attention holds its weights in a way that copying could refuse."""
-    network = trained(first(build_proxy("lora"), context(made["vit"])), pixels)
+    network = trained(begun(build_proxy("lora"), context(made["vit"])), pixels)
     copied = copy.deepcopy(network).eval()
     with torch.inference_mode():
         torch.testing.assert_close(copied(pixels), network.eval()(pixels))
@@ -179,7 +179,7 @@ def test_the_head_is_checked_with_its_model(made):
 
 def test_more_blocks_than_there_are_are_refused(made):
     with pytest.raises(ConfigError, match=r"blocks=4, this encoder's network has 3; lower `blocks`"):
-        first(build_proxy("lora", blocks=4), context(made["vit"]))
+        begun(build_proxy("lora", blocks=4), context(made["vit"]))
 
 
 @pytest.mark.parametrize(
