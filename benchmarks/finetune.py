@@ -2,7 +2,7 @@
 
 .venv/bin/python benchmarks/finetune.py --data-root DIR [--store STORE] [--runs RUNS]
 
-Measured: `labelbench run` and then `labelbench finetune` of `experiments/finetune.py` (5 seeds), as a user starts them.
+Measured: `labelbench run` and then `labelbench finetune` of `experiments/finetune.py` (3 seeds), as a user starts them.
 `fine_tune_seconds` is the wall time of the slowest single fine-tune with its evaluation, beside one other on two cores;
 the accuracies are on 5,000 test images, their difference with a 95 % interval over the paired seeds.
 """

@@ -11,9 +11,9 @@ labelbench run experiments/first_three.py:paper --data-root DIR --address auto -
 
 from labelbench_ray.config import FineTune, Part, Trial, vary
 
-FULL = {"batch_size": 32, "learning_rate": 1e-3, "warmup_steps": 50, "gradient_clip": 1.0}
-SUPERVISED = Part.of("supervised", epochs=12, mixup=0.0, **FULL)
-FLEXMATCH = Part.of("flexmatch", epochs=6, unlabeled_ratio=3, **FULL)
+FULL = {"batch_size": 32, "learning_rate": 5e-4, "warmup_steps": 50, "gradient_clip": 1.0}
+SUPERVISED = Part.of("supervised", epochs=12, epoch_steps=8, patience=12, mixup=0.0, **FULL)
+FLEXMATCH = Part.of("flexmatch", epochs=6, patience=6, unlabeled_ratio=3, **FULL)
 
 
 def three(base: Trial, model: Part, supervised: Part, flexmatch: Part, budgets: tuple[int, ...]) -> list[Trial]:
@@ -27,17 +27,17 @@ def three(base: Trial, model: Part, supervised: Part, flexmatch: Part, budgets: 
 
 
 def here() -> list[Trial]:
-    """3 seeds x 10 rounds of 100 labels on 5,000 CIFAR-10 images of 64 pixels, EfficientNet-Lite0."""
+    """3 seeds x 10 rounds of 50 labels on 5,000 CIFAR-10 images of 64 pixels, EfficientNet-Lite0."""
     base = Trial(
         dataset=Part.of("cifar10", max_rows=5000),
         encoder=Part.of("efficientnet_lite0", size=64),
         strategy=Part(name="confidence"),
         seed=0,
         rounds=10,
-        budget=100,
+        budget=50,
     )
-    model = Part.of("full_model", validation_rows=500)
-    budgets = (100, 200, 400, 700, 1000)
+    model = Part.of("full_model", validation_rows=250)
+    budgets = (100, 200, 350, 500)
     return [trial for seed in range(3) for trial in three(vary(base, seed=seed), model, SUPERVISED, FLEXMATCH, budgets)]
 
 
