@@ -99,9 +99,10 @@ def _check_without_proxy(
 @cache
 def _check_network(encoder: Encoder) -> None:
     try:
-        trainable(encoder).network()
+        encoder.weights()
     except NotProvidedError:
-        return  # the plan says so by itself, and `labelbench run` fetches them
+        return  # the plan says so by itself, and `labelbench run` fetches them: `network` would, too
+    trainable(encoder).network()
 
 
 def _directory(built: Parts, folder: Path) -> Path:

@@ -5,15 +5,17 @@ import torch
 
 from labelbench_ray import parts
 from labelbench_ray.config import FineTune, Part, Trial, grid, vary
-from labelbench_ray.errors import ConfigError
+from labelbench_ray.errors import ConfigError, NotProvidedError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import Failure, write_failure
 from labelbench_ray.plan import Plan, describe, plan
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.trainers import Trainer, TrainingData
+from labelbench_ray.tuning_plan import _check_network, check_full_models
 from tests.full_trials import LIGHT, TRAINER, finetune, make_home, make_store
 from tests.small_models import make_clip
 from tests.test_cli import command, experiment  # noqa: F401  the first is a fixture
+from tests.tiny_encoder import Tiny
 
 TINY = {"name": "tests.tiny_encoder"}
 FULL = {"name": "full_model"}
@@ -266,3 +268,16 @@ def test_a_file_of_templates_travels_as_its_texts(tmp_path, clip, monkeypatch):
         other = parts.build(vary(trial, **same))
         assert other.fingerprint == built.fingerprint
         assert (other.tuning and other.tuning.fingerprint) == (built.tuning and built.tuning.fingerprint)
+
+
+def test_a_plan_fetches_no_weights(monkeypatch: pytest.MonkeyPatch):
+    def missing(encoder: Tiny) -> str:
+        raise NotProvidedError("the weights are not on this machine")
+
+    def fetched(encoder: Tiny) -> None:
+        raise AssertionError("a plan looks for weights where they should lie, and no further")
+
+    _check_network.cache_clear()
+    monkeypatch.setattr(Tiny, "weights", missing)
+    monkeypatch.setattr(Tiny, "network", fetched)
+    check_full_models(parts.build(vary(LIGHT, encoder=Part.of("tests.tiny_encoder"), proxy=FULL, trainer=SMALL)), None)
