@@ -52,11 +52,12 @@ def finished(below: Path) -> dict[Path, Fact]:
 
 
 def results(below: Path) -> Any:  # noqa: ANN401  compared only
-    """All that must not depend on kills: what the shards hold, and every round but its times."""
+    """All that must not depend on kills: what the shards hold, and every round but what it cost."""
     shards = {path.name: _hash(path) for path in below.glob(SHARDS)}
     rounds = {
         history.header.fingerprint: [
-            record.model_dump(exclude={"seconds", "cpu_seconds"}) for record in history.records
+            record.model_dump(exclude={"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"})
+            for record in history.records
         ]
         for history in histories(below / "runs" / "killed.killed")
     }
