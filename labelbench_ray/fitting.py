@@ -7,7 +7,7 @@ embeddings, so that strategies and metrics see either in the same way.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,17 +129,27 @@ class LightFitter:
         return Fitted(Classifier.of_tensors(tensors), self.embedded, self.open_view)
 
 
-def pasts(earlier: Sequence[Earlier], raw_LD: NDArray[np.float16]) -> tuple[Past, ...]:
-    """What trainers may know of the rounds before, given the raw embeddings of the labeled rows as they were bought."""
+def _logits(tensors: Callable[[], Tensors], raw_BD: NDArray[Any]) -> Floats:
+    return Classifier.of_tensors(tensors()).logits(raw_BD)
+
+
+def pasts(
+    earlier: Sequence[Earlier],
+    rows_L: NDArray[Any],
+    logits: Callable[[Callable[[], Tensors], NDArray[Any]], Floats] = _logits,
+) -> tuple[Past, ...]:
+    """What trainers may know of the rounds before.
+
+    Args:
+        earlier: the rounds, from the first to the last.
+        rows_L: what a model reads of each labeled row, in the order in which they were bought: its raw embedding.
+        logits: what a round's model says of such rows.
+    """
     starts = [0, *(round_.num_labeled for round_ in earlier)]
     return tuple(
-        Past(round_.num_labeled, round_.tensors, partial(_logits, round_.tensors, raw_LD[start : round_.num_labeled]))
+        Past(round_.num_labeled, round_.tensors, partial(logits, round_.tensors, rows_L[start : round_.num_labeled]))
         for start, round_ in zip(starts, earlier, strict=False)
     )
-
-
-def _logits(tensors: Callable[[], Tensors], raw_BD: NDArray[np.float16]) -> Floats:
-    return Classifier.of_tensors(tensors()).logits(raw_BD)
 
 
 def in_process(embedded: Embedded, shards: int = 1) -> OpenView:

@@ -137,10 +137,6 @@ class Ledger:
         publish(_record_path(self.directory, number), sealed(record))
         return record
 
-    def fail(self, failure: Failure) -> None:
-        """Record why this attempt ended."""
-        write_failure(self.directory, failure)
-
 
 def write_failure(directory: Path, failure: Failure) -> None:
     """Record why an attempt ended that did not come as far as opening its ledger."""

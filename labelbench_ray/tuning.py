@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -10,13 +9,13 @@ from numpy.typing import NDArray
 
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.encoders import Network, Trainable
-from labelbench_ray.fitting import Fitted, Lesson, OpenView, in_process, unlabeled_ids
+from labelbench_ray.fitting import Fitted, Lesson, OpenView, in_process, pasts, unlabeled_ids
 from labelbench_ray.heads import HeadContext
 from labelbench_ray.images import DecodedImages
 from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.proxies._network import Tuned, load_tensors, tensors, tuned
 from labelbench_ray.store import Embedded, SplitArrays
-from labelbench_ray.trainers import Past, Tensors
+from labelbench_ray.trainers import Tensors
 from labelbench_ray.trainers._checkpoints import Checkpoints
 from labelbench_ray.trainers._gradient import Gradient
 from labelbench_ray.trainers._images import ImageInputs, validation_loss
@@ -107,7 +106,7 @@ class FullFitter:
             validation_loss=validation_loss(
                 self.images.validation[rows], self.embedded.validation.labels_N[rows], self.machine
             ),
-            past=self._pasts(lesson),
+            past=pasts(lesson.earlier, lesson.labeled_L, self._logits),
             listen=lesson.listen,
         )
 
@@ -117,17 +116,6 @@ class FullFitter:
         if most is None or most >= num_rows:
             return np.arange(num_rows)
         return np.sort(np.random.default_rng(VALIDATION_SEED).choice(num_rows, most, replace=False))
-
-    def _pasts(self, lesson: Lesson) -> tuple[Past, ...]:
-        starts = [0, *(round_.num_labeled for round_ in lesson.earlier)]
-        return tuple(
-            Past(
-                round_.num_labeled,
-                round_.tensors,
-                partial(self._logits, round_.tensors, lesson.labeled_L[start : round_.num_labeled]),
-            )
-            for start, round_ in zip(starts, lesson.earlier, strict=False)
-        )
 
     def _logits(self, trained: Callable[[], Tensors], ids_B: Ids) -> Floats:
         opened = self._opened(trained())

@@ -16,7 +16,18 @@ from hypothesis import strategies as draw
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger import Entry, Failure, Grid, Header, Ledger, RoundRecord, read_grid, read_history, write_grid
+from labelbench_ray.ledger import (
+    Entry,
+    Failure,
+    Grid,
+    Header,
+    Ledger,
+    RoundRecord,
+    read_grid,
+    read_history,
+    write_failure,
+    write_grid,
+)
 
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=3, budget=4)
 HEADER = Header(fingerprint="f" * 16, trial=TRIAL, store="store-1", compute="numpy", versions={"python": "3"})
@@ -233,7 +244,7 @@ def test_a_proxy_without_its_record_does_not_count(folder):
 def test_a_failure_is_told_until_the_next_attempt(folder):
     failure = Failure(error="OSError: disk full", traceback="Traceback ...")
     with Ledger.open(folder, HEADER) as ledger:
-        ledger.fail(failure)
+        write_failure(ledger.directory, failure)
     assert read_history(folder).failure == failure
     read(folder)
     assert read_history(folder).failure is None

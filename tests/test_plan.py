@@ -12,7 +12,7 @@ from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, StoreError
 from labelbench_ray.experiment import Experiment
-from labelbench_ray.ledger import Failure, Header, Ledger
+from labelbench_ray.ledger import Failure, Header, Ledger, write_failure
 from labelbench_ray.plan import Plan, describe, plan
 from labelbench_ray.tuning_plan import PlannedTuning
 from tests.samples import write_module
@@ -50,7 +50,7 @@ def record(folder: Path, trial: Trial, rounds: int, failure: Failure | None = No
             chosen = np.arange(trial.budget) + trial.budget * number
             ledger.publish(number, chosen, chosen % 10, trial.budget * (number + 1), {}, {}, {"bias": np.zeros(2)})
         if failure:
-            ledger.fail(failure)
+            write_failure(ledger.directory, failure)
     return directory
 
 

@@ -76,7 +76,7 @@ def record(
                 number, chosen, chosen % 3, 2 * number + 2, measured, {"fit": Spent(0.5, 1.0)}, {"b": np.zeros(2)}
             )
         if failure:
-            ledger.fail(failure)
+            write_failure(ledger.directory, failure)
     return directory
 
 

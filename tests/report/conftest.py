@@ -9,7 +9,7 @@ import pytest
 
 from labelbench_ray.config import Trial, digest, vary
 from labelbench_ray.costs import Spent
-from labelbench_ray.ledger import Entry, Failure, Grid, Header, Ledger, write_grid
+from labelbench_ray.ledger import Entry, Failure, Grid, Header, Ledger, write_failure, write_grid
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=5, budget=10)
 
@@ -54,7 +54,7 @@ class Experiment:
                     {"weight": np.zeros(1, np.float32)},
                 )
             if error:
-                ledger.fail(Failure(error=error, traceback="..."))
+                write_failure(ledger.directory, Failure(error=error, traceback="..."))
         return self.folder / fingerprint
 
     def plan(self, strategy: str, seed: int, **fields: object) -> None:
