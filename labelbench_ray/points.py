@@ -136,7 +136,7 @@ def read_points(directory: Path) -> dict[int, Point]:
     for path in sorted(directory.glob("*.json")):
         if not re.fullmatch(r"\d{6,}", path.stem):
             continue
-        point = unsealed(Point, path)
+        point = unsealed(Point, path, "delete it to fine-tune again")
         if point.fingerprint != directory.name or point.num_labeled != int(path.stem):
             raise LedgerError(
                 f"{path}: is of fine-tune {point.fingerprint} with {point.num_labeled} labels; move it back, or delete "

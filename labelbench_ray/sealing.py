@@ -11,6 +11,7 @@ from labelbench_ray.errors import LedgerError
 from labelbench_ray.plugins import Frozen, explain
 
 Value = TypeVar("Value", bound=Frozen)
+ROUNDS = "delete it and the rounds after it to run them again"
 
 
 def sealed(record: Frozen) -> bytes:
@@ -19,14 +20,12 @@ def sealed(record: Frozen) -> bytes:
     return json.dumps(content | {"checksum": digest(content)}).encode()
 
 
-def unsealed(kind: type[Value], path: Path) -> Value:
-    """The record in a file; `LedgerError` for one that is missing, cut short or altered."""
-    content = read_json(path)
+def unsealed(kind: type[Value], path: Path, mend: str = ROUNDS) -> Value:
+    """The record in a file; `LedgerError` for one that is missing, cut short or altered, with the mend."""
+    content = read_json(path, mend)
     checksum = content.pop("checksum", None)
     if checksum != digest(content):
-        raise LedgerError(
-            f"{path}: its checksum does not match its content; delete it and the rounds after it to run them again"
-        )
+        raise LedgerError(f"{path}: its checksum does not match its content; {mend}")
     return parsed(kind, path, content)
 
 
@@ -38,7 +37,7 @@ def parsed(kind: type[Value], path: Path, content: dict[str, JsonValue]) -> Valu
         raise LedgerError(f"{path}: {explain(error)}") from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, mend: str = ROUNDS) -> dict[str, Any]:
     """The object in a JSON file, without NaN or infinities."""
     try:
         content = json.loads(path.read_bytes())
@@ -46,10 +45,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise LedgerError(f"{path}: there is no such file; is this a trial's folder?") from error
     except ValueError as error:
-        raise LedgerError(
-            f"{path}: is no JSON ({error}); it was cut short or altered; delete it and the rounds after it "
-            "to run them again"
-        ) from error
+        raise LedgerError(f"{path}: is no JSON ({error}); it was cut short or altered; {mend}") from error
     if not isinstance(content, dict):
         raise LedgerError(f"{path}: holds a {type(content).__name__}, not an object; delete it to run the round again")
     return content

@@ -56,7 +56,10 @@ def test_other_files_of_the_folder_are_no_points(points):
     ("damage", "says"),
     [
         (lambda text: text[:-30], "is no JSON"),
-        (lambda text: text.replace("0.5", "0.9"), "its checksum does not match"),
+        (
+            lambda text: text.replace("0.5", "0.9"),
+            "its checksum does not match its content; delete it to fine-tune again",
+        ),
         (lambda text: "[]", "holds a list"),
         (lambda text: "", "is no JSON"),
     ],
