@@ -6,11 +6,8 @@ Exit status: 0 when everything asked for is done, 1 when a trial failed (the oth
 request is wrong.
 """
 
-import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 from pydantic import ValidationError
@@ -31,9 +28,10 @@ from labelbench_ray import (
     strategies,
     trainers,
 )
-from labelbench_ray.costs import ASSUMED, Prices
+from labelbench_ray.costs import Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
+from labelbench_ray.options import FOLDER, environment_options, experiment_argument, option, price_options
 from labelbench_ray.plugins import Plugin
 
 ROOMS: dict[str, tuple[type[Plugin], str]] = {
@@ -46,85 +44,7 @@ ROOMS: dict[str, tuple[type[Plugin], str]] = {
     "corrupters": (corrupters.Corrupter, corrupters.PACKAGE),
     "augmentations": (augmentations.Augmentation, augmentations.PACKAGE),
 }
-FOLDER = click.Path(file_okay=False, path_type=Path)
-
-
-def _option(name: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
-    variables = [f"LABELBENCH_{name.upper()}", *(["RAY_ADDRESS"] if name == "address" else [])]
-    return click.option(f"--{name.replace('_', '-')}", envvar=variables, show_envvar=True, **settings)
-
-
-ENVIRONMENT = (
-    _option("runs", type=FOLDER, default="runs", help="Where ledgers and reports lie."),
-    _option("store", type=FOLDER, default="store", help="Where embeddings lie."),
-    _option("data_root", type=FOLDER, default="data", help="Where data sets lie."),
-    _option("tracking_uri", help="MLflow's; default: sqlite in RUNS/mlflow.db."),
-    _option("address", help="A Ray cluster; default: a local one while the command runs."),
-    _option(
-        "cpus_per_trial", type=click.FloatRange(0, min_open=True), default=1.0, help="CPUs reserved for each trial."
-    ),
-    _option("gpus_per_trial", type=click.FloatRange(0), default=0.0, help="GPUs reserved; fractions share one."),
-    _option(
-        "fit_workers",
-        type=click.IntRange(1),
-        default=1,
-        help="Workers that share each fit of a full model, on Ray Train, beside the trial's own process; each reserves "
-        "--cpus-per-trial and, with --gpus-per-trial, one GPU. Numbers stay the same up to the rounding of sums, but "
-        "for mixup, cutmix, dropout and batch statistics, which each worker draws for its share of a batch.",
-    ),
-    _option("encoder_actors", type=click.IntRange(1), help="Embedding actors; default: one a GPU, else one a core."),
-    _option("scorers", type=click.IntRange(0), default=0, help="Scorer actors of each trial whose pool is large."),
-    _option("scorer_rows", type=click.IntRange(1), default=2_000_000, help="Rows from which on a pool is large."),
-    _option(
-        "max_reject_fraction", type=click.FloatRange(0, 1), default=0.01, help="Share of rows that may be undecodable."
-    ),
-)
-PRICES = (
-    _option("price_per_label", type=click.FloatRange(0), default=ASSUMED.label, help="What a label costs."),
-    _option("price_per_cpu_hour", type=click.FloatRange(0), default=ASSUMED.cpu_hour, help="An hour of a CPU core."),
-    _option("price_per_gpu_hour", type=click.FloatRange(0), default=ASSUMED.gpu_hour, help="An hour of a GPU."),
-    _option("currency", default=ASSUMED.currency, help="What prices are in."),
-)
-
 console = Console(width=None if sys.stdout.isatty() else 120)
-
-
-def environment_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options of an `Environment`, each also read from LABELBENCH_<NAME>."""
-
-    @functools.wraps(command)
-    def with_environment(**options: Any) -> int:  # noqa: ANN401
-        names = Environment.__dataclass_fields__
-        given = {name: options.pop(name) for name in list(options) if name in names}
-        given["tracking_uri"] = given["tracking_uri"] or f"sqlite:///{given['runs'].resolve() / 'mlflow.db'}"
-        paths = {name: given[name].resolve() for name in ("runs", "store", "data_root")}
-        return command(environment=Environment(**given | paths), **options)
-
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(ENVIRONMENT), with_environment)
-
-
-def price_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the prices that the report reckons with; nothing that is recorded depends on them."""
-
-    @functools.wraps(command)
-    def with_prices(**options: Any) -> int:  # noqa: ANN401
-        prices = Prices(
-            label=options.pop("price_per_label"),
-            cpu_hour=options.pop("price_per_cpu_hour"),
-            gpu_hour=options.pop("price_per_gpu_hour"),
-            currency=options.pop("currency"),
-        )
-        return command(prices=prices, **options)
-
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(PRICES), with_prices)
-
-
-def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command an experiment and `--tiny`."""
-    shrink = click.option(
-        "--tiny", is_flag=True, help="Shrink to two short rounds on a few hundred rows: a smoke test."
-    )
-    return click.argument("name", metavar="EXPERIMENT")(shrink(command))
 
 
 @click.group(
@@ -210,7 +130,7 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."
 )
-@_option("store", type=FOLDER, default="store", help="Where embeddings lie, for what they took.")
+@option("store", type=FOLDER, default="store", help="Where embeddings lie, for what they took.")
 @price_options
 def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
     """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table."""
