@@ -18,9 +18,10 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotFoundError, PreconditionError
 from obstore.store import from_url
 from platformdirs import user_cache_path
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from labelbench_ray.errors import ConfigError
 
@@ -146,19 +147,33 @@ class Remote:
 
     def create(self, data: bytes) -> Version:
         """Put it where nothing is; `FileExistsError` where something is."""
-        with self._told():
-            return _version(dict(obstore.put(_store(self.bucket), self.key, data, mode="create")))
+        return self._put_if(data, "create")
 
     def swap(self, data: bytes, version: Version) -> Version:
         """Replace this version of it; `FileExistsError` if there is another by now."""
-        with self._told():
-            # Stated by the stubs as two strings: a store that has no versions states none, and refuses one.
-            return _version(dict(obstore.put(_store(self.bucket), self.key, data, mode=cast(Any, version))))
+        return self._put_if(data, version)
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Delete it; nothing is wrong with an object that is not there."""
         with self._told():
             obstore.delete(_store(self.bucket), self.key)
+
+    def _put_if(self, data: bytes, mode: Any) -> Version:  # noqa: ANN401  its type is in obstore's stubs alone
+        """Put on condition.
+
+        obstore does not try that again where it cannot know whether the first try was done, as after a time-out. Here
+        it is: the answer may then be that somebody wrote meanwhile, and the callers look whether it was they.
+        """
+        with self._told():
+            for attempt in Retrying(
+                stop=stop_after_delay(_retry_seconds()),
+                wait=wait_exponential_jitter(0.2, 15),
+                retry=retry_if_exception_type(GenericError),
+                reraise=True,
+            ):
+                with attempt:
+                    put = obstore.put(_store(self.bucket), self.key, data, mode=mode)
+        return _version(dict(put))
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -232,9 +247,13 @@ def _store(bucket: str) -> Any:  # noqa: ANN401  one class of obstore's for each
                 "max_backoff": timedelta(seconds=15),
                 "base": 2,
             },
-            "retry_timeout": timedelta(seconds=float(os.environ.get(RETRY_SECONDS, "180"))),
+            "retry_timeout": timedelta(seconds=_retry_seconds()),
         },
     )
+
+
+def _retry_seconds() -> float:
+    return float(os.environ.get(RETRY_SECONDS, "180"))
 
 
 def _version(meta: dict[str, Any]) -> Version:

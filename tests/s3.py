@@ -1,5 +1,6 @@
 """An S3 server on loopback (moto's), with faults on demand: statuses, slowness, connections cut in the middle."""
 
+import secrets
 import socket
 import threading
 import time
@@ -17,7 +18,6 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from labelbench_ray import remote
 
-BUCKET = "pools"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "loopback", "AWS_SECRET_ACCESS_KEY": "loopback", "AWS_REGION": "us-east-1"}
 
 
@@ -41,24 +41,26 @@ class Server:
     """The running server."""
 
     environment: dict[str, str]
+    bucket: str
+    """Another one for each server: moto keeps buckets with the process, and a slow answer may come after its test."""
     faults: list[Fault] = field(default_factory=list)
     met: list[tuple[str, str]] = field(default_factory=list)
     """Requests that met a fault."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def uri(self, *parts: str) -> str:
-        return "/".join((f"s3://{BUCKET}", *parts))
+        return "/".join((f"s3://{self.bucket}", *parts))
 
     def keys(self, prefix: str = "") -> list[str]:
         """Every object's key, by boto3 and not by what is tested."""
         client = boto3.client("s3", **client_settings(self.environment))
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def fill(self, prefix: str, count: int) -> None:
         """Empty objects, without the time that as many requests take."""
         for number in range(count):
-            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(BUCKET, f"{prefix}/{number:04d}", b"")
+            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(self.bucket, f"{prefix}/{number:04d}", b"")
 
     def pick(self, method: str, path: str) -> Fault | None:
         with self.lock:
@@ -92,7 +94,7 @@ class Quiet(WSGIRequestHandler):
 def serving() -> Iterator[Server]:
     """A server with one empty bucket."""
     application = DomainDispatcherApplication(create_backend_app)
-    server = Server({})
+    server = Server({}, f"pools-{secrets.token_hex(4)}")
 
     def faulty(request: dict[str, Any], respond: Callable[..., Any]) -> Any:
         fault = server.pick(request["REQUEST_METHOD"], request["PATH_INFO"])
@@ -113,8 +115,7 @@ def serving() -> Iterator[Server]:
     thread = threading.Thread(target=http.serve_forever, daemon=True)
     thread.start()
     try:
-        s3_backends.reset()  # moto keeps its buckets with the process, not with the server
-        boto3.client("s3", **client_settings(server.environment)).create_bucket(Bucket=BUCKET)
+        boto3.client("s3", **client_settings(server.environment)).create_bucket(Bucket=server.bucket)
         yield server
     finally:
         http.shutdown()
