@@ -1,0 +1,87 @@
+"""The fault suite: `make test-faults` (a sample, ten minutes) and `make test-faults-full` (all of it, part by part).
+
+.venv/bin/python benchmarks/faults/all.py [--full] [--only PART ...] [--state .faults] [--again]
+
+Each part is a script of this folder, run as a process of its own; its answer is kept in the state folder, and a part
+that has one there is not run again unless `--again` says so: a suite that was stopped is taken up where it was. At the
+end one line a part, and exit status 1 when something did not hold or could not be run.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A script and its options in the sample and in the whole suite."""
+
+    script: str
+    sample: str | None
+    """None: not in the sample."""
+    full: str
+
+
+PARTS = {
+    "kill-driver": Part("kill.py", "--what driver --kills 2 --pool-rows 6000", "--what driver --kills 20"),
+    "kill-trial": Part("kill.py", "--what trial --kills 2 --pool-rows 6000", "--what trial --kills 20"),
+    "kill-scorer": Part("kill.py", "--what scorer --kills 2 --pool-rows 6000", "--what scorer --kills 20"),
+    "kill-embedding": Part("kill.py", "--what embedding --kills 1 --pool-rows 12000", "--what embedding --kills 20"),
+    "kill-node": Part("kill.py", "--what node --kills 1 --pool-rows 6000", "--what node --kills 20"),
+    "drivers": Part("drivers.py", None, ""),
+}
+
+
+def main() -> int:
+    """Run what has no answer yet."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--full", action="store_true")
+    options.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    options.add_argument("--state", type=Path, default=Path(".faults"), help="where answers are kept")
+    options.add_argument("--again", action="store_true", help="run parts that have an answer too")
+    arguments = options.parse_args()
+    failed = False
+    for name in arguments.only:
+        words = PARTS[name].full if arguments.full else PARTS[name].sample
+        if words is None:
+            continue
+        kept = arguments.state / ("full" if arguments.full else "sample") / f"{name}.json"
+        if arguments.again or not kept.is_file():
+            answer = run(PARTS[name].script, words.split())
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.with_suffix(".draft").write_text(json.dumps(answer, indent=1))
+            kept.with_suffix(".draft").replace(kept)
+        answer = json.loads(kept.read_text())
+        failed |= not answer.get("met", False)
+        print(line(name, answer), flush=True)
+    return int(failed)
+
+
+def run(script: str, words: list[str]) -> dict[str, Any]:
+    """The answer of a script; one that could not give any is an answer too."""
+    print(f"running {script} {' '.join(words)}", file=sys.stderr, flush=True)
+    clock = time.monotonic()
+    done = subprocess.run([sys.executable, str(HERE / script), *words], stdout=subprocess.PIPE, check=False)
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        answer = {"failed": f"exit status {done.returncode}, and no answer; what it said is above"}
+    return answer | {"status": done.returncode, "wall_seconds": round(time.monotonic() - clock, 1)}
+
+
+def line(name: str, answer: dict[str, Any]) -> str:
+    """How a part ended, in a line."""
+    word = "holds" if answer.get("met") else "skipped" if "skipped" in answer else "DOES NOT HOLD"
+    why = answer.get("skipped") or answer.get("failed") or ""
+    return f"{name:<16} {word:<14} {answer['wall_seconds']:>7.0f} s  {why}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
