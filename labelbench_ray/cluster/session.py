@@ -12,8 +12,12 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 # Workers stay where the command was started: relative paths in settings (weights, templates) mean the same there.
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ours ends the command; Tune's would end the sweep alone, and go on with the report.
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
 import ray
+
+from labelbench_ray.interruption import handlers_kept
 
 # Every process computes on one thread, and parallelism comes from processes: the same sums in the same order on any
 # machine, and no two actors fight for a core.
@@ -36,14 +40,15 @@ def connected(address: str | None) -> Iterator[None]:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
-    ray.init(
-        address=address or "local",
-        include_dashboard=False if address is None else None,
-        log_to_driver=False,
-        runtime_env={"env_vars": WORKER_ENVIRONMENT},
-        logging_level=logging.ERROR,
-    )
     try:
+        with handlers_kept():
+            ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                runtime_env={"env_vars": WORKER_ENVIRONMENT},
+                logging_level=logging.ERROR,
+            )
         yield
     finally:
         gc.collect()  # what refers to Ray must go before Ray does
