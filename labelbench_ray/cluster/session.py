@@ -3,6 +3,9 @@
 import gc
 import logging
 import os
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +20,7 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
 import ray
 
-from labelbench_ray.interruption import handlers_kept
+from labelbench_ray.interruption import end_at_once, handlers_kept, how_to_go_on
 
 # Every process computes on one thread, and parallelism comes from processes: the same sums in the same order on any
 # machine, and no two actors fight for a core.
@@ -26,6 +29,9 @@ WORKER_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+ASKED_SECONDS, LOST_SECONDS = 5.0, 40.0
+"""How often the head is asked whether it is there, and when it counts as lost. Ray's core gives up after 60 s, and ends
+the process with words of its own."""
 CHATTY = ("ray.data", "ray.tune", "ray._private.authentication")
 
 
@@ -49,7 +55,36 @@ def connected(address: str | None) -> Iterator[None]:
                 runtime_env={"env_vars": WORKER_ENVIRONMENT},
                 logging_level=logging.ERROR,
             )
-        yield
+        with _watched(ray.get_runtime_context().gcs_address):
+            yield
     finally:
         gc.collect()  # what refers to Ray must go before Ray does
         ray.shutdown()
+
+
+@contextmanager
+def _watched(head: str) -> Iterator[None]:
+    """End this process in words when the cluster's head (host:port) is gone: calls to Ray would wait for it."""
+    left = threading.Event()
+    threading.Thread(target=_watch, args=(head, left), name="watch-head", daemon=True).start()
+    try:
+        yield
+    finally:
+        left.set()
+
+
+def _watch(head: str, left: threading.Event) -> None:
+    host, _, port = head.rpartition(":")
+    answered = time.monotonic()
+    while not left.wait(ASKED_SECONDS):
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ASKED_SECONDS).close()
+            answered = time.monotonic()
+        except OSError as error:
+            silent = time.monotonic() - answered
+            if silent > LOST_SECONDS and not left.is_set():
+                end_at_once(
+                    1,
+                    f"error: the head of the Ray cluster at {head} has not answered for {silent:.0f} s ({error}): it was "
+                    f"stopped or killed, or the network is cut; {how_to_go_on()}",
+                )
