@@ -122,7 +122,7 @@ def test_a_job_that_is_stopped_goes_on_when_submitted_again(head: Cluster, tmp_p
     assert first.returncode == 0, first.stdout + first.stderr
     name = SUBMITTED.search(first.stdout + first.stderr)
     assert name
-    job, limit = name[1], time.monotonic() + 120
+    job, limit = name[1], time.monotonic() + 240
     # Two trials of three rounds are done, two wait in their second round.
     while len(records(tmp_path)) < 8:
         assert time.monotonic() < limit, ray_job(head, "logs", job).stdout
