@@ -147,7 +147,8 @@ def test_every_container_has_limits_and_a_pinned_image() -> None:
 
 def test_nothing_runs_as_root() -> None:
     for pod in pods():
-        assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["runAsUser"] > 0
         assert pod["serviceAccountName"] == ACCOUNT["metadata"]["name"]
         for container in pod["containers"]:
             assert container["securityContext"]["allowPrivilegeEscalation"] is False

@@ -77,7 +77,8 @@ def test_an_interrupt_that_something_swallows_ends_it_all_the_same(tmp_path: Pat
     process.send_signal(signal.SIGTERM)
     errors = process.communicate(timeout=10)[1]
     assert process.returncode == 143
-    assert "interrupted by SIGTERM" in errors and errors.strip().endswith("it did not end by itself")
+    assert errors.startswith("interrupted by SIGTERM")
+    assert errors.strip().endswith("it did not end by itself")
 
 
 def test_a_signal_while_modules_are_imported(tmp_path: Path) -> None:

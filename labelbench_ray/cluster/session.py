@@ -85,6 +85,6 @@ def _watch(head: str, left: threading.Event) -> None:
             if silent > LOST_SECONDS and not left.is_set():
                 end_at_once(
                     1,
-                    f"error: the head of the Ray cluster at {head} has not answered for {silent:.0f} s ({error}): it was "
-                    f"stopped or killed, or the network is cut; {how_to_go_on()}",
+                    f"error: the head of the Ray cluster at {head} has not answered for {silent:.0f} s ({error}): "
+                    f"it was stopped or killed, or the network is cut; {how_to_go_on()}",
                 )

@@ -1,5 +1,6 @@
 """`ray job` against a cluster on loopback, with token authentication, as docs/clusters.md tells."""
 
+import importlib
 import os
 import re
 import secrets
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ class Cluster:
 
     dashboard: str
     environment: dict[str, str]
+    address: str
+    session: int
+    """Of all its processes, its workers' included."""
 
 
 def free_port() -> int:
@@ -41,18 +45,18 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
     environment |= {"PATH": f"{BIN}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}  # the package beside this test
-    dashboard = free_port()
+    dashboard, port = free_port(), free_port()
     temporary = Path("/tmp") / f"lb{os.getpid()}"  # Ray's sockets do not fit below pytest's long path
     words = ["start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
     # The agent's port too: the other cluster of these tests has the default one, and without an agent no job starts.
-    ports = [f"--port={free_port()}", f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}"]
+    ports = [f"--port={port}", f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}"]
     ports.append(f"--temp-dir={temporary}")
     with (tmp_path_factory.mktemp("head") / "head.log").open("wb") as log:
         node = subprocess.Popen(
             [BIN / "ray", *words, *ports], env=environment, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        yield Cluster(f"http://127.0.0.1:{dashboard}", environment)
+        yield Cluster(f"http://127.0.0.1:{dashboard}", environment, f"127.0.0.1:{port}", node.pid)
     finally:
         node.send_signal(signal.SIGINT)
         try:
@@ -146,7 +150,41 @@ def test_a_job_that_is_stopped_goes_on_when_submitted_again(head: Cluster, tmp_p
 
 
 def test_without_the_token_nobody_submits(head: Cluster, tmp_path: Path) -> None:
-    stranger = Cluster(head.dashboard, head.environment | {"RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    stranger = replace(head, environment=head.environment | {"RAY_AUTH_TOKEN": secrets.token_hex(32)})
     refused = ray_job(stranger, "submit", "--no-wait", "--", "true")
     assert refused.returncode != 0
     assert "authentication token" in refused.stdout + refused.stderr
+
+
+def test_a_command_whose_cluster_is_lost_ends_and_says_how_to_go_on(
+    head: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills the head, so no test comes after it."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    write_work(tmp_path, tmp_path / "gate")
+    (tmp_path / "gate").touch()
+    program = (
+        f"import sys; sys.argv[:] = ['labelbench', 'run', 'experiments/mine.py', '--address', {head.address!r}, "
+        f"'--runs', {str(tmp_path / 'runs')!r}, '--store', {str(tmp_path / 'store')!r}]; "
+        "from labelbench_ray.cluster import session; session.ASKED_SECONDS, session.LOST_SECONDS = 0.5, 2; "
+        "from labelbench_ray.cli import main; main()"
+    )
+    path = f"{tmp_path / 'work'}:{head.environment['PYTHONPATH']}"
+    driver = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path / "work",
+        env=head.environment | {"PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    limit = time.monotonic() + 240
+    while not records(tmp_path):
+        assert time.monotonic() < limit
+        assert driver.poll() is None, driver.communicate()
+        time.sleep(0.1)
+    importlib.import_module("processes").end_members(head.session)
+    errors = driver.communicate(timeout=30)[1]
+    assert driver.returncode == 1
+    assert f"the head of the Ray cluster at {head.address} has not answered for" in errors
+    assert "the same command goes on: labelbench run experiments/mine.py" in errors
+    assert "Traceback" not in errors
