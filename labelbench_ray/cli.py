@@ -184,17 +184,20 @@ def main() -> None:
             error.show()
             status = error.exit_code
         except (click.Abort, KeyboardInterrupt):
-            status = _said(heard.words, heard.status)
+            # Ray is left, and drafts are deleted; threads of libraries that a usual end waits for hold nothing of ours.
+            console.file.flush()
+            interruption.end_at_once(heard.status, heard.words)
         except (UserError, ValidationError) as error:
             status = _refused(error)
         except OSError as error:
-            status = _said(f"{type(error).__name__}: {error}; {interruption.how_to_go_on()}", 1)
+            Console(stderr=True).print(
+                f"{type(error).__name__}: {error}; {interruption.how_to_go_on()}",
+                markup=False,
+                soft_wrap=True,
+                highlight=False,
+            )
+            status = 1
     sys.exit(status)
-
-
-def _said(words: str, status: int) -> int:
-    Console(stderr=True).print(words, markup=False, soft_wrap=True, highlight=False)
-    return status
 
 
 def _refused(error: UserError | ValidationError) -> int:

@@ -56,14 +56,16 @@ class Begun:
     log: Path
     session: int
     started: float
+    old: frozenset[Path]
+    """Files that were there before."""
 
     def said(self, words: str) -> bool:
         """The command has printed this."""
         return words in self.log.read_text()
 
     def found(self, pattern: str) -> bool:
-        """There is such a file."""
-        return any(self.folder.glob(pattern))
+        """There is such a file, and it is new."""
+        return not self.old.issuperset(self.folder.glob(pattern))
 
 
 @dataclass(frozen=True)
@@ -145,14 +147,15 @@ def interrupt(folder: Path, phase: str, name: str) -> Case:
     """Start the command, and send the signal when the phase has begun."""
     log = folder / f"{phase}-{name}.log"
     hold = folder / "hold-planning"
-    for path in (hold, folder / "planning"):
+    for path in (hold, folder / "planning", *folder.rglob("lock")):
         path.unlink(missing_ok=True)
     if phase == "planning":
         hold.touch()
+    old = frozenset(folder.rglob("*"))
     with silent_server() as uri:
         words = [f"--tracking-uri={uri}"] if phase == "waiting for MLflow" else []
         process = start([*line(folder, PHASES[phase].verb), *words], log)
-        seen = Begun(folder, log, process.pid, time.monotonic())
+        seen = Begun(folder, log, process.pid, time.monotonic(), old)
         while process.poll() is None and not PHASES[phase].begun(seen):
             assert time.monotonic() - seen.started < BEGINS_WITHIN, f"{phase} never began: {log.read_text()}"
             time.sleep(0.01)

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 # Read when Ray is imported. Tune's own display is off: the driver shows trials, failures and the time left itself.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -19,6 +19,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
 import ray
+from ray.util.client import ray as client
 
 from labelbench_ray.interruption import end_at_once, handlers_kept, how_to_go_on
 
@@ -55,7 +56,8 @@ def connected(address: str | None) -> Iterator[None]:
                 runtime_env={"env_vars": WORKER_ENVIRONMENT},
                 logging_level=logging.ERROR,
             )
-        with _watched(ray.get_runtime_context().gcs_address):
+        # A client (ray://) knows no head; its connection tells by itself when it is lost.
+        with nullcontext() if client.is_connected() else _watched(ray.get_runtime_context().gcs_address):
             yield
     finally:
         gc.collect()  # what refers to Ray must go before Ray does

@@ -138,6 +138,8 @@ def test_a_job_that_is_stopped_goes_on_when_submitted_again(head: Cluster, tmp_p
     assert "2 trials done, 0 failed, 2 not finished" in log
     assert "interrupted by SIGTERM; what is finished is recorded, and submit the same entrypoint again" in log
     assert "Traceback" not in log
+    supervisor = Path(f"/tmp/lb{os.getpid()}/session_latest/logs/jobs/supervisor-{job}.log")
+    assert "has been terminated gracefully with SIGTERM" in supervisor.read_text()
     gate.unlink()
     second = submit(head, tmp_path)
     assert second.returncode == 0, second.stdout + second.stderr
