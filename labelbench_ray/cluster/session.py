@@ -21,6 +21,7 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 import ray
 from ray.util.client import ray as client
 
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.interruption import end_at_once, handlers_kept, how_to_go_on
 
 # Every process computes on one thread, and parallelism comes from processes: the same sums in the same order on any
@@ -38,7 +39,11 @@ CHATTY = ("ray.data", "ray.tune", "ray._private.authentication")
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Join the cluster at `address` (or the one that runs this job), else start a local one; leave it at the end."""
+    """Join the cluster at `address` (or the one that runs this job), else start a local one; leave it at the end.
+
+    Raises:
+        ConfigError: nothing answers at the address.
+    """
     if ray.is_initialized():
         yield
         return
@@ -47,6 +52,8 @@ def connected(address: str | None) -> Iterator[None]:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    if address and "/" not in address and ":" in address:
+        _check_answers(address)
     try:
         with handlers_kept():
             ray.init(
@@ -64,6 +71,22 @@ def connected(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
+def _check_answers(head: str) -> None:
+    """Refuse an address (host:port) where nobody listens: Ray would try for a quarter of an hour."""
+    try:
+        _call(head)
+    except OSError as error:
+        raise ConfigError(
+            f"--address {head}: no Ray cluster answers there ({error}); start one, or leave the option out for a local "
+            "Ray"
+        ) from error
+
+
+def _call(head: str) -> None:
+    host, _, port = head.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=ASKED_SECONDS).close()
+
+
 @contextmanager
 def _watched(head: str) -> Iterator[None]:
     """End this process in words when the cluster's head (host:port) is gone: calls to Ray would wait for it."""
@@ -76,11 +99,10 @@ def _watched(head: str) -> Iterator[None]:
 
 
 def _watch(head: str, left: threading.Event) -> None:
-    host, _, port = head.rpartition(":")
     answered = time.monotonic()
     while not left.wait(ASKED_SECONDS):
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=ASKED_SECONDS).close()
+            _call(head)
             answered = time.monotonic()
         except OSError as error:
             silent = time.monotonic() - answered
