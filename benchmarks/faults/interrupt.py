@@ -44,7 +44,7 @@ def interrupted() -> list[Trial]:
     return grid(base, strategy=["random", "margin"], seed=range(2))
 """
 RECORDS = "runs/interrupted.interrupted/*/rounds/*.json"
-ENDS_WITHIN, LEFT_WITHIN, BEGINS_WITHIN = 20.0, 10.0, 150.0
+ENDS_WITHIN, LEFT_WITHIN, BEGINS_WITHIN = 20.0, 10.0, 300.0
 """Seconds: an end counts as a hang after so many; its processes may live so much longer; a phase begins within."""
 
 
@@ -157,7 +157,9 @@ def interrupt(folder: Path, phase: str, name: str) -> Case:
         process = start([*line(folder, PHASES[phase].verb), *words], log)
         seen = Begun(folder, log, process.pid, time.monotonic(), old)
         while process.poll() is None and not PHASES[phase].begun(seen):
-            assert time.monotonic() - seen.started < BEGINS_WITHIN, f"{phase} never began: {log.read_text()}"
+            if time.monotonic() - seen.started > BEGINS_WITHIN:
+                end_members(process.pid)
+                raise AssertionError(f"{phase} never began: {log.read_text()}")
             time.sleep(0.01)
         sent = time.monotonic()
         (os.killpg if name == "SIGINT" else os.kill)(process.pid, signal.Signals[name])
