@@ -2,8 +2,8 @@
 
 The command line takes an experiment, and where and how to run it; never a setting that changes the numbers.
 
-Exit status: 0 when everything asked for is done, 1 when a trial failed (the others ran and are kept), 2 when the
-request is wrong.
+Exit status: 0 when everything asked for is done, 1 when a trial failed (the others ran and are kept) or the cluster was
+lost, 2 when the request is wrong, 130 after Ctrl-C and 143 after SIGTERM.
 """
 
 import sys
@@ -22,6 +22,7 @@ from labelbench_ray import (
     encoders,
     experiment,
     heads,
+    interruption,
     plan,
     plugins,
     proxies,
@@ -175,18 +176,27 @@ def list_command(kind: str) -> int:
 
 
 def main() -> None:
-    """Run a command; the user's mistakes become one line and exit status 2."""
-    try:
-        status = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit("interrupted; what is recorded is kept, and the same command goes on from there")
-    except (UserError, ValidationError) as error:
-        sys.exit(_refused(error))
-    except OSError as error:
-        sys.exit(f"{type(error).__name__}: {error}; what is recorded is kept, and the same command goes on from there")
+    """Run a command; the user's mistakes become one line and exit status 2, a signal one line and 128 + its number."""
+    with interruption.listening() as heard:
+        try:
+            status = app(standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            status = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            # Ray is left, and drafts are deleted; threads of libraries that a usual end waits for hold nothing of ours.
+            console.file.flush()
+            interruption.end_at_once(heard.status, heard.words)
+        except (UserError, ValidationError) as error:
+            status = _refused(error)
+        except OSError as error:
+            Console(stderr=True).print(
+                f"{type(error).__name__}: {error}; {interruption.how_to_go_on()}",
+                markup=False,
+                soft_wrap=True,
+                highlight=False,
+            )
+            status = 1
     sys.exit(status)
 
 

@@ -117,11 +117,15 @@ def note_grid(plan: Plan) -> None:
 def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator[Mirror]:
     """A mirror that is waited for at the end, and whose trouble is told."""
     mirror = Mirror(environment.tracking_uri, plan.experiment.name, beside(environment.runs) / "mlartifacts")
+    patience = MIRROR_SECONDS
     try:
         yield mirror
+    except KeyboardInterrupt:
+        patience = 0
+        raise
     finally:
         # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
-        if problem := mirror.finish(MIRROR_SECONDS):
+        if (problem := mirror.finish(patience)) and patience:
             console.print(
                 f"{problem}. Nothing is lost: the next `labelbench run` writes what is missing there",
                 style="yellow",
@@ -147,8 +151,11 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
     with meter(console, "starting workers") as shown:
         follower = Follower(shown, mirror, "rounds", rounds, done)
-        sweep(jobs, plan.folder, environment, follower)
-    return told(follower, console, len(plan.trials) - len(jobs))
+        try:
+            sweep(jobs, plan.folder, environment, follower)
+        finally:  # also when it is interrupted: this much is recorded
+            unfinished = told(follower, console, len(plan.trials) - len(jobs))
+    return unfinished
 
 
 def make_images(environment: Environment, console: Console, needed: Sequence[Parts]) -> None:
@@ -170,8 +177,6 @@ def told(follower: Follower, console: Console, before: int) -> int:
         f"{len(follower.ended) - len(follower.failed)} trials done, {len(follower.failed)} failed, {unfinished} not "
         f"finished; {before} were done before"
     )
-    if unfinished and not follower.failed:
-        console.print("interrupted; what is recorded is kept, and the same command goes on from there", style="yellow")
     return len(follower.failed) + unfinished
 
 

@@ -62,8 +62,11 @@ def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, conso
     budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
     with meter(console, "starting workers") as shown:
         follower = Follower(shown, mirror, "fine-tunes", budgets, {})
-        sweep(jobs, plan.folder, environment, follower)
-    return told(follower, console, sum(not tuning.missing for tuning in plan.tunings))
+        try:
+            sweep(jobs, plan.folder, environment, follower)
+        finally:  # also when it is interrupted: this much is recorded
+            unfinished = told(follower, console, sum(not tuning.missing for tuning in plan.tunings))
+    return unfinished
 
 
 def _bought(plan: Plan, tuning: PlannedTuning) -> int:

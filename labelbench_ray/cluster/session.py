@@ -3,8 +3,11 @@
 import gc
 import logging
 import os
+import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 # Read when Ray is imported. Tune's own display is off: the driver shows trials, failures and the time left itself.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -12,8 +15,14 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 # Workers stay where the command was started: relative paths in settings (weights, templates) mean the same there.
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ours ends the command; Tune's would end the sweep alone, and go on with the report.
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
 import ray
+from ray.util.client import ray as client
+
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.interruption import end_at_once, handlers_kept, how_to_go_on
 
 # Every process computes on one thread, and parallelism comes from processes: the same sums in the same order on any
 # machine, and no two actors fight for a core.
@@ -22,12 +31,19 @@ WORKER_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+ASKED_SECONDS, LOST_SECONDS = 5.0, 40.0
+"""How often the head is asked whether it is there, and when it counts as lost. Ray's core gives up after 60 s, and ends
+the process with words of its own."""
 CHATTY = ("ray.data", "ray.tune", "ray._private.authentication")
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Join the cluster at `address` (or the one that runs this job), else start a local one; leave it at the end."""
+    """Join the cluster at `address` (or the one that runs this job), else start a local one; leave it at the end.
+
+    Raises:
+        ConfigError: nothing answers at the address.
+    """
     if ray.is_initialized():
         yield
         return
@@ -36,15 +52,63 @@ def connected(address: str | None) -> Iterator[None]:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
-    ray.init(
-        address=address or "local",
-        include_dashboard=False if address is None else None,
-        log_to_driver=False,
-        runtime_env={"env_vars": WORKER_ENVIRONMENT},
-        logging_level=logging.ERROR,
-    )
+    if address and "/" not in address and ":" in address:
+        _check_answers(address)
     try:
-        yield
+        with handlers_kept():
+            ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                runtime_env={"env_vars": WORKER_ENVIRONMENT},
+                logging_level=logging.ERROR,
+            )
+        # A client (ray://) knows no head; its connection tells by itself when it is lost.
+        with nullcontext() if client.is_connected() else _watched(ray.get_runtime_context().gcs_address):
+            yield
     finally:
         gc.collect()  # what refers to Ray must go before Ray does
         ray.shutdown()
+
+
+def _check_answers(head: str) -> None:
+    """Refuse an address (host:port) where nobody listens: Ray would try for a quarter of an hour."""
+    try:
+        _call(head)
+    except OSError as error:
+        raise ConfigError(
+            f"--address {head}: no Ray cluster answers there ({error}); start one, or leave the option out for a local "
+            "Ray"
+        ) from error
+
+
+def _call(head: str) -> None:
+    host, _, port = head.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=ASKED_SECONDS).close()
+
+
+@contextmanager
+def _watched(head: str) -> Iterator[None]:
+    """End this process in words when the cluster's head (host:port) is gone: calls to Ray would wait for it."""
+    left = threading.Event()
+    threading.Thread(target=_watch, args=(head, left), name="watch-head", daemon=True).start()
+    try:
+        yield
+    finally:
+        left.set()
+
+
+def _watch(head: str, left: threading.Event) -> None:
+    answered = time.monotonic()
+    while not left.wait(ASKED_SECONDS):
+        try:
+            _call(head)
+            answered = time.monotonic()
+        except OSError as error:
+            silent = time.monotonic() - answered
+            if silent > LOST_SECONDS and not left.is_set():
+                end_at_once(
+                    1,
+                    f"error: the head of the Ray cluster at {head} has not answered for {silent:.0f} s ({error}): "
+                    f"it was stopped or killed, or the network is cut; {how_to_go_on()}",
+                )
