@@ -1,6 +1,7 @@
 """The options of the command line: where data lies, what hardware there is, what things cost."""
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,10 @@ def environment_options(command: Callable[..., int]) -> Callable[..., int]:
         names = Environment.__dataclass_fields__
         given = {name: options.pop(name) for name in list(options) if name in names}
         given["tracking_uri"] = given["tracking_uri"] or f"sqlite:///{beside(given['runs']) / 'mlflow.db'}"
+        if given["address"] is None:
+            # Read when Ray is imported, later: a Ray of our own then listens on loopback, as on a Windows machine, and
+            # not on every network that this one is on.
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         return command(environment=Environment(**given), **options)
 
     return functools.reduce(lambda decorated, given: given(decorated), reversed(ENVIRONMENT), with_environment)

@@ -4,7 +4,8 @@
 
 Measured: the same `labelbench run` is started several times at the same moment on empty folders, embedding included;
 its trainer is a user's own plug-in, which notes each fit in a file. What must hold: every command ends with status 0,
-each round of each trial was fitted once, and the ledger is what one driver alone writes. Exit status 1 if something does not hold.
+each round of each trial was fitted once, and the ledger is what one driver alone writes. Exit status 1 if something
+does not hold.
 """
 
 import os

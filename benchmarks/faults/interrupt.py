@@ -18,8 +18,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from socket import socket
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "benchmarks")]
@@ -104,12 +107,15 @@ class Case:
     says_how_to_go_on: bool
     traceback: bool
     processes_left: int
+    listens_to_all: tuple[str, ...]
+    """Addresses that are not of this machine alone, on which something of it listened."""
 
     @property
     def met(self) -> bool:
         """All that is asked for."""
         right = self.status == 128 + signal.Signals[self.signal] and self.says_how_to_go_on
-        return right and not self.traceback and not self.processes_left and self.seconds < ENDS_WITHIN
+        alone = not self.processes_left and not self.listens_to_all
+        return right and alone and not self.traceback and self.seconds < ENDS_WITHIN
 
 
 def main() -> None:
@@ -161,6 +167,7 @@ def interrupt(folder: Path, phase: str, name: str) -> Case:
                 end_members(process.pid)
                 raise AssertionError(f"{phase} never began: {log.read_text()}")
             time.sleep(0.01)
+        open_to_all = listening(process.pid)
         sent = time.monotonic()
         (os.killpg if name == "SIGINT" else os.kill)(process.pid, signal.Signals[name])
         status = wait(process)
@@ -171,11 +178,26 @@ def interrupt(folder: Path, phase: str, name: str) -> Case:
     last = said.strip().rpartition("\n")[2]
     case = Case(
         phase, name, status, seconds, last.startswith(f"interrupted by {name}; what is finished is recorded"),
-        "Traceback" in said, end_members(process.pid),
+        "Traceback" in said, end_members(process.pid), open_to_all,
     )  # fmt: skip
     if not case.met:
         print(said, file=sys.stderr)
     return case
+
+
+def listening(session: int) -> tuple[str, ...]:
+    """Where the processes of a session take connections from other machines."""
+    ours = set(members(session))
+    return tuple(
+        f"{each.laddr.ip}:{each.laddr.port}"
+        for each in psutil.net_connections("tcp")
+        if each.pid in ours and each.status == psutil.CONN_LISTEN and not _loopback(each.laddr.ip)
+    )
+
+
+def _loopback(address: str) -> bool:
+    found = ip_address(address)
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
 def wait(process: "subprocess.Popen[bytes]") -> int:
