@@ -5,8 +5,9 @@
 Measured, for each phase and signal: the command is started in a session of its own, and the signal is sent when the
 phase has begun: SIGINT to the whole process group, as a terminal does, SIGTERM to the driver alone, as a job server
 does. Afterwards: the exit status (130, 143), the seconds that the end took, that the last line says how to go on, that
-no traceback was printed, and that no process of the session lives. At the end the same command runs to its end: no lock
-blocks it, and what was finished before a signal is the same file still. Exit status 1 if something does not hold.
+no traceback was printed, that nothing listened on more than loopback, and that no process of the session lives. At the
+end the same command runs to its end: no lock blocks it, and what was finished before a signal is the same file still.
+Exit status 1 if something does not hold.
 """
 
 import os
