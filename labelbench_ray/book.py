@@ -55,15 +55,14 @@ class Book:
         self.client = client
         self._experiment = experiment
         runs = list(_runs(client, experiment.experiment_id))
-        self.runs: dict[str, list[Run]] = {}
-        """Of each key, those that are there: the oldest first, and more than one where two mirrors wrote at once."""
-        for run in reversed(runs):
-            if key := run.data.tags.get(FINGERPRINT):
-                self.runs.setdefault(key, []).append(run)
-        self._children = {key: _child(found[0]) for key, found in self.runs.items()}
-        self.parent = next((run for run in reversed(runs) if EXPERIMENT in run.data.tags), None) or client.create_run(
+        self._children = {key: _child(found[0]) for key, found in _by_key(runs).items()}
+        self.parent = next((run for run in runs if EXPERIMENT in run.data.tags), None) or client.create_run(
             experiment.experiment_id, run_name=experiment.name, tags={EXPERIMENT: experiment.name}
         )
+
+    def runs(self) -> dict[str, list[Run]]:
+        """Of each key, those that are there now; more than one where two mirrors wrote at once."""
+        return _by_key(_runs(self.client, self._experiment.experiment_id))
 
     def begin(self) -> None:
         """Mark the parent as running."""
@@ -190,11 +189,21 @@ def _child(run: Run) -> Child:
     return Child(run.info.run_id, run.info.artifact_uri, run.info.status, int(written) if whole else 0)
 
 
+def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        if key := run.data.tags.get(FINGERPRINT):
+            found.setdefault(key, []).append(run)
+    return found
+
+
 def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
-    """From the newest to the oldest."""
+    """From the oldest to the newest."""
     token = None
     while True:
-        page = client.search_runs([experiment_id], max_results=1000, page_token=token)
+        page = client.search_runs(
+            [experiment_id], max_results=1000, page_token=token, order_by=["attributes.start_time ASC"]
+        )
         yield from page
         token = page.token
         if not token:

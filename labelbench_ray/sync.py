@@ -1,7 +1,7 @@
 """`labelbench sync`: make MLflow say what the ledgers say, whatever happened to it meanwhile."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,12 +92,13 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
     """
     grid = read_grid(folder)
     book, done, status = open_book(uri, grid.experiment, folder.parent / "mlartifacts"), Done(), 0
-    directories = tracked_directories(folder)
+    directories, runs = tracked_directories(folder), book.runs()
     with meter(console, "comparing runs") as shown:
         for number, directory in enumerate(directories):
             shown.show(number, len(directories), f"{folder.name}: comparing runs")
             try:
-                done += mend(book, read_tracked(directory))
+                tracked = read_tracked(directory)
+                done += mend(book, runs.get(tracked.key, []), tracked)
             except Exception as error:
                 if is_outage(error):
                     raise
@@ -117,9 +118,8 @@ def tracked_directories(folder: Path) -> list[Path]:
     return sorted(path.parent for path in found)
 
 
-def mend(book: Book, tracked: Tracked) -> Done:
-    """Have exactly one run that says what the ledger says; nothing is written where that is so."""
-    runs = book.runs.get(tracked.key, [])
+def mend(book: Book, runs: Sequence[Run], tracked: Tracked) -> Done:
+    """Have exactly one run that says what the ledger says, where there are `runs`; writes nothing when that is so."""
     if not runs:
         book.write(tracked)
         return Done(runs=1, created=1, metrics=written(tracked.measured).total())

@@ -58,13 +58,13 @@ class Mirror:
             self._ending.set()
             self._news.notify()
         self._thread.join(seconds)
-        name = f"MLflow at {redacted(self._uri)}"
+        told = [f"refused {refused}" for refused in self._refused]
         if missing := len({*self._waiting, self._current} - {None}):
             why = self._problem or f"it is slow, {seconds:g} s were not enough"
-            return f"{name} did not take {missing} {'entry' if missing == 1 else 'entries'}: {why}"
-        if problem := self._problem or "; ".join(self._refused):
-            return f"{name} did not take everything: {problem}"
-        return f"{name} is slow: the end of the experiment is not noted" if self._thread.is_alive() else ""
+            told.append(f"did not take {missing} {'entry' if missing == 1 else 'entries'}: {why}")
+        elif self._problem or self._thread.is_alive():
+            told.append(f"did not note the end of the experiment: {self._problem or 'it is slow'}")
+        return f"MLflow at {redacted(self._uri)} {'; '.join(told)}" if told else ""
 
     def _work(self) -> None:
         pauses, last_tries = _pauses(), 0
@@ -76,7 +76,7 @@ class Mirror:
             except Exception as error:  # whatever goes wrong must not reach the trials; `finish` reports it
                 text = redacted(f"{type(error).__name__}: {error}", self._uri)
                 if path and not is_outage(error):
-                    self._refused.append(str(error) if isinstance(error, UserError) else f"{path.name}: {text}")
+                    self._refused.append(f"{path.name}: {error if isinstance(error, UserError) else text}")
                     continue
                 self._keep()
                 self._problem, self._book = text, None  # what is there is read again, for an answer may be lost
