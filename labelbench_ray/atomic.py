@@ -1,14 +1,21 @@
-"""Files that are whole or absent, and locks that die with their process."""
+"""Files that are whole or absent, and locks that do not outlive their process; on a disk or in an object store."""
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from labelbench_ray.lease import leased
+from labelbench_ray.remote import Remote
+
 
 def publish(path: Path, data: bytes) -> None:
     """Write a file so that a reader, a crash or a full disk sees all of it or nothing."""
+    if isinstance(path, Remote):
+        path.put(data)
+        return
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         with draft.open("wb") as file:
@@ -20,9 +27,43 @@ def publish(path: Path, data: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
+def publish_once(path: Path, data: bytes) -> None:
+    """Publish where nothing is yet, as the holder of the folder's lock.
+
+    In an object store a lock may be lost to another holder without notice; there the put itself is conditional.
+
+    Raises:
+        FileExistsError: other content lies there; the same content is as good as written.
+    """
+    try:
+        if isinstance(path, Remote):
+            path.create(data)
+        elif path.exists():
+            raise FileExistsError(f"{path}: somebody else wrote it meanwhile")
+        else:
+            publish(path, data)
+    except FileExistsError:
+        if path.read_bytes() != data:
+            raise
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder and what lies in it; nothing is wrong with one that is not there."""
+    if not isinstance(folder, Remote):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        remove(path)
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file, waiting for a predecessor to end; the kernel frees it with the process."""
+    """Hold an exclusive lock on a file, waiting for a predecessor to end; it is free soon after its process ends."""
+    if isinstance(path, Remote):
+        with leased(path):
+            yield
+        return
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -104,7 +104,7 @@ def close_view(
         seconds=seconds,
         cpu_seconds=spent.cpu,
         gpu_seconds=spent.gpu,
-        bytes_written=sum((directory / entry.file).stat().st_size for entry in entries),
+        bytes_written=sum(shard.bytes for shard in made),
         shards=entries,
     )
     publish_manifest(directory, manifest)

@@ -31,7 +31,7 @@ from labelbench_ray import (
 from labelbench_ray.costs import Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
-from labelbench_ray.options import FOLDER, environment_options, experiment_argument, option, price_options
+from labelbench_ray.options import PLACE, environment_options, experiment_argument, option, price_options
 from labelbench_ray.plugins import Plugin
 
 ROOMS: dict[str, tuple[type[Plugin], str]] = {
@@ -126,11 +126,11 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
 
 
 @app.command()
-@click.argument("folder", metavar="RUNS_DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", metavar="RUNS_DIR", type=PLACE)
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."
 )
-@option("store", type=FOLDER, default="store", help="Where embeddings lie, for what they took.")
+@option("store", type=PLACE, default="store", help="Where embeddings lie, for what they took.")
 @price_options
 def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
     """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table."""
@@ -138,7 +138,7 @@ def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
 
     folders = (
         [folder]
-        if (folder / "experiment.json").exists()
+        if (folder / "experiment.json").is_file()
         else sorted(path.parent for path in folder.glob("*/experiment.json"))
     )
     if not folders:
@@ -154,8 +154,11 @@ def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
 
 
 @app.command()
-@click.argument("folder", metavar="RUNS_DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@option("tracking_uri", help="MLflow's; default: sqlite in mlflow.db beside the experiments' folders.")
+@click.argument("folder", metavar="RUNS_DIR", type=PLACE)
+@option(
+    "tracking_uri",
+    help="MLflow's; default: sqlite in mlflow.db beside the experiments' folders (for a RUNS_DIR by URI: ./mlflow.db).",
+)
 def sync(folder: Path, tracking_uri: str | None) -> int:
     """Make MLflow say what the ledgers say: of an experiment's folder, or of each experiment below RUNS_DIR.
 
@@ -167,9 +170,10 @@ def sync(folder: Path, tracking_uri: str | None) -> int:
     Exit status: 0 when MLflow equals the ledgers, 1 when it is down, or a ledger is damaged.
     """
     from labelbench_ray import sync as job
+    from labelbench_ray.remote import beside
 
-    folders = job.experiments(folder.resolve())
-    uri = tracking_uri or f"sqlite:///{folders[0].parent / 'mlflow.db'}"
+    folders = job.experiments(folder)
+    uri = tracking_uri or f"sqlite:///{beside(folders[0].parent) / 'mlflow.db'}"
     return job.sync(folders, uri, console)
 
 

@@ -5,14 +5,15 @@ on with the shards that are missing; the manifest is written last, and without i
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins
@@ -27,6 +28,7 @@ from labelbench_ray.shards import (
     ShardEntry,
     ShardRows,
     load_shard,
+    read_keys,
     rejects_bytes,
     shard_bytes,
     shard_file,
@@ -36,6 +38,9 @@ from labelbench_ray.store import EmbeddingStore, Manifest
 if TYPE_CHECKING:
     # At run time it would have every worker import torch and the trainers, some seconds each.
     from labelbench_ray.parts import Parts
+
+READERS = 16
+"""Threads that read shards at once: from an object store each waits for its answer most of the time."""
 
 Work = tuple[str, int]
 """(split, number) of a shard."""
@@ -70,6 +75,8 @@ class Made:
     dimensions: int
     compute: str
     rejects: Mapping[str, str]
+    bytes: int
+    """Of its file."""
     spent: Spent = NOTHING
     """Nothing for a shard that was found."""
 
@@ -133,19 +140,27 @@ def finite_half(shard: DecodedShard, network: Network, job: Job) -> NDArray[np.f
 def write_shard(shard: DecodedShard, half_BD: NDArray[np.float16], network: Network, job: Job, item: Work) -> Made:
     """Write a shard's file, which states what made it."""
     rows = ShardRows(list(shard.row_ids), shard.labels_B, half_BD, shard.rejects)
-    publish(job.directory / shard_file(*item), shard_bytes(rows, job.recipe, network.compute))
-    return _made(item, LoadedShard(rows, job.recipe, network.compute))
+    data = shard_bytes(rows, job.recipe, network.compute)
+    publish(job.directory / shard_file(*item), data)
+    return _made(item, LoadedShard(rows, job.recipe, network.compute, len(data)))
+
+
+def found_shards(job: Job, work: Sequence[Work]) -> dict[Work, Made]:
+    """The shards that an earlier, killed job finished."""
+    there = {path.name for path in (job.directory / "shards").iterdir()}
+    named = [item for item in work if PurePosixPath(shard_file(*item)).name in there]
+    with ThreadPoolExecutor(READERS) as readers:
+        found = readers.map(partial(found_shard, job), named)
+        return {item: made for item, made in zip(named, found, strict=True) if made}
 
 
 def found_shard(job: Job, item: Work) -> Made | None:
     """A shard that an earlier, killed job finished; one that is damaged or of another recipe does not count."""
     path = job.directory / shard_file(*item)
-    if not path.exists():
-        return None
     try:
         shard = load_shard(path)
     except StoreError:
-        path.unlink()
+        path.unlink(missing_ok=True)
         return None
     return _made(item, shard) if shard.recipe == job.recipe else None
 
@@ -153,7 +168,7 @@ def found_shard(job: Job, item: Work) -> Made | None:
 def _made(item: Work, shard: LoadedShard) -> Made:
     rows = shard.rows
     entry = ShardEntry(split=item[0], number=item[1], rows=len(rows.row_ids), sha256=rows.sha256())
-    return Made(entry, rows.embeddings_BD.shape[1], shard.compute, rows.rejects)
+    return Made(entry, rows.embeddings_BD.shape[1], shard.compute, rows.rejects, shard.bytes)
 
 
 def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) -> None:
@@ -194,7 +209,7 @@ def close_store(
         seconds=seconds,
         cpu_seconds=spent.cpu,
         gpu_seconds=spent.gpu,
-        bytes_written=sum((directory / shard.entry.file).stat().st_size for shard in made),
+        bytes_written=sum(shard.bytes for shard in made),
         shards=tuple(shard.entry for shard in made),
     )
     publish_manifest(directory, manifest)
@@ -222,9 +237,8 @@ def check_row_ids(directory: Path, made: Sequence[Made]) -> None:
     """Refuse a split in which two rows have the same key; reads the keys alone."""
     for split in SPLITS:
         files = [directory / shard.entry.file for shard in made if shard.entry.split == split and shard.entry.rows]
-        row_ids = pa.chunked_array(
-            [pq.read_table(file, columns=["row_id"]).column("row_id").combine_chunks() for file in files]
-        )
+        with ThreadPoolExecutor(READERS) as readers:
+            row_ids = pa.chunked_array([pa.array(keys.row_ids, pa.string()) for keys in readers.map(read_keys, files)])
         if pc.count_distinct(row_ids).as_py() < len(row_ids):
             counts = pc.value_counts(row_ids)
             twice = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]

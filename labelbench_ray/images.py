@@ -52,7 +52,7 @@ def decoded_images(
     """
     _check_origin(store, source, encoder)
     store.arrays()  # makes the folder that ours lies in
-    folder = store.directory / "arrays" / store.manifest.content / "images"
+    folder = store.arrays_folder / "images"
     if not folder.is_dir():
         with locked(folder.parent / "lock"):
             if not folder.is_dir():

@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from labelbench_ray.atomic import locked, publish
+from labelbench_ray.atomic import locked, publish, publish_once
 from labelbench_ray.costs import Spent, total
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.records import Entry, Failure, Grid, Header, RoundRecord
@@ -81,7 +81,7 @@ class Ledger:
         (directory / "rounds").mkdir(parents=True, exist_ok=True)
         with locked(directory / "lock"):
             path = directory / "trial.json"
-            if path.exists():
+            if path.is_file():
                 _check_same(path, read_header(path), header)
             publish(path, header.model_dump_json(indent=1).encode())
             (directory / "failure.json").unlink(missing_ok=True)
@@ -136,7 +136,14 @@ class Ledger:
         )
         record = record.model_copy(update={"bytes_written": len(data) + len(sealed(record))})
         publish(_proxy_path(self.directory, number), data)
-        publish(_record_path(self.directory, number), sealed(record))
+        path = _record_path(self.directory, number)
+        try:
+            publish_once(path, sealed(record))
+        except FileExistsError as error:
+            raise LedgerError(
+                f"{path}: another run recorded this round meanwhile, since this one did not answer for a while; let it "
+                "go on alone, or start this one again once it is over"
+            ) from error
         return record
 
 
@@ -160,7 +167,7 @@ def read_history(directory: Path) -> History:
 def read_failure(directory: Path) -> Failure | None:
     """Why the last attempt ended, if it failed."""
     path = directory / "failure.json"
-    return parsed(Failure, path, read_json(path)) if path.exists() else None
+    return parsed(Failure, path, read_json(path)) if path.is_file() else None
 
 
 def read_records(directory: Path, header: Header) -> list[RoundRecord]:

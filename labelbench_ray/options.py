@@ -9,8 +9,24 @@ import click
 
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.remote import beside, place
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
+
+class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A folder by path or URI."""
+
+    name = "FOLDER|URI"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, context: click.Context | None) -> Path:
+        """The place; what it cannot be is the option's mistake."""
+        try:
+            return place(str(value))
+        except ConfigError as error:
+            self.fail(str(error), param, context)
+
+
+PLACE = PlaceType()
 
 
 def option(name: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
@@ -19,10 +35,10 @@ def option(name: str, **settings: Any) -> Callable[[Callable[..., int]], Callabl
 
 
 ENVIRONMENT = (
-    option("runs", type=FOLDER, default="runs", help="Where ledgers and reports lie."),
-    option("store", type=FOLDER, default="store", help="Where embeddings lie."),
-    option("data_root", type=FOLDER, default="data", help="Where data sets lie."),
-    option("tracking_uri", help="MLflow's; default: sqlite in RUNS/mlflow.db."),
+    option("runs", type=PLACE, default="runs", help="Where ledgers and reports lie; also s3://, gs://, az://."),
+    option("store", type=PLACE, default="store", help="Where embeddings lie; also s3://, gs://, az://."),
+    option("data_root", type=PLACE, default="data", help="Where data sets lie; also s3://, gs://."),
+    option("tracking_uri", help="MLflow's; default: sqlite in RUNS/mlflow.db (for a RUNS by URI: ./mlflow.db)."),
     option("address", help="A Ray cluster; default: a local one while the command runs."),
     option(
         "cpus_per_trial", type=click.FloatRange(0, min_open=True), default=1.0, help="CPUs reserved for each trial."
@@ -58,9 +74,8 @@ def environment_options(command: Callable[..., int]) -> Callable[..., int]:
     def with_environment(**options: Any) -> int:  # noqa: ANN401
         names = Environment.__dataclass_fields__
         given = {name: options.pop(name) for name in list(options) if name in names}
-        given["tracking_uri"] = given["tracking_uri"] or f"sqlite:///{given['runs'].resolve() / 'mlflow.db'}"
-        paths = {name: given[name].resolve() for name in ("runs", "store", "data_root")}
-        return command(environment=Environment(**given | paths), **options)
+        given["tracking_uri"] = given["tracking_uri"] or f"sqlite:///{beside(given['runs']) / 'mlflow.db'}"
+        return command(environment=Environment(**given), **options)
 
     return functools.reduce(lambda decorated, given: given(decorated), reversed(ENVIRONMENT), with_environment)
 

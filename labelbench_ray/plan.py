@@ -140,7 +140,7 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
 
 def _planned_trial(built: Parts, folder: Path, content: str) -> PlannedTrial:
     directory = folder / built.fingerprint
-    if not (directory / "trial.json").exists():
+    if not (directory / "trial.json").is_file():
         return PlannedTrial(built, 0, "")
     try:
         history = read_history(directory)
@@ -180,7 +180,7 @@ def _planned_store(key: str, example: Parts, views: tuple[PlannedViews, ...], en
     except NotProvidedError as error:
         missing.append(str(error))
     content = ""
-    if (environment.store / key / "manifest.json").exists():
+    if (environment.store / key / "manifest.json").is_file():
         store = EmbeddingStore.open(environment.store / key)
         content, classes = store.manifest.content, store.manifest.classes
         rows = {name: store.manifest.count(name) for name in ("pool", "validation", "test")}

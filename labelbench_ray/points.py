@@ -83,7 +83,7 @@ class Points:
         directory = trial / FOLDER / header.fingerprint
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / HEADER
-        if path.exists() and (found := parsed(PointHeader, path, read_json(path))).store != header.store:
+        if path.is_file() and (found := parsed(PointHeader, path, read_json(path))).store != header.store:
             raise LedgerError(
                 f"{path}: store is {found.store!r}, this run's is {header.store!r}; delete {directory} to fine-tune "
                 "again"

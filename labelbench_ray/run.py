@@ -25,6 +25,7 @@ from labelbench_ray.plan import Plan
 from labelbench_ray.points import HEADER
 from labelbench_ray.progress import Meter, meter
 from labelbench_ray.redaction import redacted
+from labelbench_ray.remote import beside
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.tracking import Mirror
 from labelbench_ray.tuning_plan import PlannedTuning
@@ -116,7 +117,7 @@ def note_grid(plan: Plan) -> None:
 @contextmanager
 def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator[Mirror]:
     """A mirror that is waited for at the end, and whose trouble is told."""
-    mirror = Mirror(environment.tracking_uri, plan.experiment.name, environment.runs / "mlartifacts")
+    mirror = Mirror(environment.tracking_uri, plan.experiment.name, beside(environment.runs) / "mlartifacts")
     try:
         yield mirror
     finally:
@@ -199,7 +200,7 @@ def _view_costs(store: EmbeddingStore) -> dict[str, Spent]:
     for folder in (store.directory / "views").glob("*"):
         spent = NOTHING
         for count in itertools.count(1):
-            if not (folder / str(count - 1) / "manifest.json").exists():
+            if not (folder / str(count - 1) / "manifest.json").is_file():
                 break
             spent += open_view(store, folder.name, count - 1).spent
             costs[f"{store.manifest.content}/{folder.name}:{count}"] = spent

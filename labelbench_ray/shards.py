@@ -90,12 +90,15 @@ class LoadedShard:
     rows: ShardRows
     recipe: str
     compute: str
+    bytes: int
+    """Of its file."""
 
 
 def load_shard(path: Path) -> LoadedShard:
     """Read a shard and check its hash; `StoreError` for a file that is missing or damaged."""
     try:
-        table = pq.read_table(path)
+        data = path.read_bytes()
+        table = pq.read_table(pa.BufferReader(data))
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         dimensions = table.schema.field("embedding").type.list_size
         flat = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -105,7 +108,7 @@ def load_shard(path: Path) -> LoadedShard:
             flat.reshape(-1, dimensions),
             json.loads(metadata["rejects"]),
         )
-        shard = LoadedShard(rows, metadata["recipe"], metadata["compute"])
+        shard = LoadedShard(rows, metadata["recipe"], metadata["compute"], len(data))
         whole = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise StoreError(
@@ -125,11 +128,19 @@ def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
     return shard
 
 
-def read_keys(path: Path) -> tuple[list[str], list[str]]:
-    """Row ids of a shard and of its rejected rows, without reading its embeddings; `StoreError` names a bad file."""
+@dataclass(frozen=True, slots=True)
+class ShardKeys:
+    """Whose rows a shard holds, and whose it rejected."""
+
+    row_ids: list[str]
+    rejected: list[str]
+
+
+def read_keys(path: Path) -> ShardKeys:
+    """The keys of a shard, without decoding its embeddings; `StoreError` names a bad file."""
     try:
-        table = pq.read_table(path, columns=["row_id"])
-        return table.column("row_id").to_pylist(), sorted(json.loads(table.schema.metadata[b"rejects"]))
+        table = pq.read_table(pa.BufferReader(path.read_bytes()), columns=["row_id"])
+        return ShardKeys(table.column("row_id").to_pylist(), sorted(json.loads(table.schema.metadata[b"rejects"])))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise StoreError(
             f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again"

@@ -4,6 +4,7 @@
     <store>/<key>/rejects.parquet              rows that could not be decoded: row_id, split, reason
     <store>/<key>/manifest.json                written last: without it there is no store
     <store>/<key>/arrays/<content>/            the same as memory-mapped arrays, made once on each machine
+                                               (of a remote store: in the machine's cache)
     <store>/<key>/views/...                    the pool's augmented views, where trials want them: see `views`
 
 The key hashes the data set's and the encoder's recipe; the content hash covers every id, label and embedding.
@@ -26,6 +27,7 @@ from labelbench_ray.costs import Spent
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen, explain
+from labelbench_ray.remote import on_this_machine
 from labelbench_ray.shards import ShardEntry, read_shard, shard_file
 from labelbench_ray.standardization import Standardization, standardize
 from labelbench_ray.types import Examples
@@ -133,11 +135,16 @@ class EmbeddingStore:
         """The data set's own key of every pool id."""
         return [row_id for entry in self._entries(split) for row_id in read_shard(self.directory, entry).row_ids]
 
+    @property
+    def arrays_folder(self) -> Path:
+        """Where this machine has the store's arrays, once they are made."""
+        return on_this_machine(self.directory) / "arrays" / self.manifest.content
+
     def arrays(self) -> Embedded:
         """The store as memory-mapped arrays; made once on each machine, then shared by all its processes."""
-        folder = self.directory / "arrays" / self.manifest.content
+        folder = self.arrays_folder
         if not folder.is_dir():
-            folder.parent.mkdir(exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
             with locked(folder.parent / "lock"):
                 if not folder.is_dir():
                     for draft in folder.parent.glob(".*.draft"):  # of killed processes: we hold the lock

@@ -14,6 +14,7 @@ from labelbench_ray.ledger import read_grid
 from labelbench_ray.points import FOLDER, HEADER
 from labelbench_ray.progress import meter
 from labelbench_ray.redaction import redacted
+from labelbench_ray.remote import beside
 from labelbench_ray.tracked import Measured, Tracked, read_tracked
 from labelbench_ray.tracking import is_outage
 
@@ -91,7 +92,7 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
         Exception: whatever MLflow raises when it is down.
     """
     grid = read_grid(folder)
-    book, done, status = open_book(uri, grid.experiment, folder.parent / "mlartifacts"), Done(), 0
+    book, done, status = open_book(uri, grid.experiment, beside(folder.parent) / "mlartifacts"), Done(), 0
     directories, runs = tracked_directories(folder), book.runs()
     with meter(console, "comparing runs") as shown:
         for number, directory in enumerate(directories):

@@ -23,6 +23,7 @@ from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen, explain
+from labelbench_ray.remote import on_this_machine
 from labelbench_ray.shards import ShardEntry, read_keys, read_shard
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def view_directory(store: Path, augmentation: str, view: int) -> Path:
 
 def views_there(store: Path, augmentation: str, count: int) -> list[int]:
     """Which of the views 0 .. count-1 are whole."""
-    return [view for view in range(count) if (view_directory(store, augmentation, view) / "manifest.json").exists()]
+    return [view for view in range(count) if (view_directory(store, augmentation, view) / "manifest.json").is_file()]
 
 
 def open_view(store: "EmbeddingStore", augmentation: str, view: int) -> ViewManifest:
@@ -130,9 +131,9 @@ def check_same_rows(base: Path, directory: Path, entries: Sequence[ShardEntry]) 
 def _mapped(store: "EmbeddingStore", augmentation: str, view: int) -> NDArray[np.float16]:
     manifest = open_view(store, augmentation, view)
     directory = view_directory(store.directory, augmentation, view)
-    path = directory / "arrays" / f"{manifest.content}.npy"
+    path = on_this_machine(directory) / "arrays" / f"{manifest.content}.npy"
     if not path.exists():
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path.parent / "lock"):
             if not path.exists():
                 check_same_rows(store.directory, directory, manifest.shards)

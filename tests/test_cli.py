@@ -104,7 +104,7 @@ def test_list_names_every_plug_in(command, kind: str):
         (("plan",), "Missing argument 'EXPERIMENT'"),
         (("plan", "nowhere.py"), "no experiment file at 'nowhere.py'"),
         (("list", "strategy"), "'strategy' is not one of"),
-        (("report", "nowhere"), "does not exist"),
+        (("report", "nowhere"), "holds no experiment"),
         (("run", QUICKSTART, "--max-reject-fraction", "2"), "2.0 is not in the range"),
         (("run", QUICKSTART + ":slowstart"), "no experiment in"),
     ],

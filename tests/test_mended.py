@@ -257,7 +257,7 @@ def make_store(folder: Path, row_ids: dict[str, list[list[str]]]) -> tuple[Embed
             rows = ShardRows(ids, np.zeros(len(ids), np.int64), embeddings, {})
             (directory / shard_file(split, number)).write_bytes(shard_bytes(rows, "recipe", "numpy"))
             entry = ShardEntry(split=split, number=number, rows=len(ids), sha256=rows.sha256())
-            made.append(Made(entry, 4, "numpy", {}))
+            made.append(Made(entry, 4, "numpy", {}, 100))
     manifest = make_manifest("thekey", [each.entry for each in made])
     (directory / "manifest.json").write_text(manifest.model_dump_json())
     return EmbeddingStore.open(directory), made

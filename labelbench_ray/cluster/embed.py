@@ -18,7 +18,7 @@ from labelbench_ray.embedding import (
     check_rejects,
     check_store,
     close_store,
-    found_shard,
+    found_shards,
 )
 from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
@@ -50,7 +50,7 @@ def embed(parts: "Parts", environment: Environment, progress: Progress) -> Embed
     directory = environment.store / parts.embedding
     (directory / "shards").mkdir(parents=True, exist_ok=True)
     with locked(directory / "lock"):
-        if not (directory / "manifest.json").exists():
+        if not (directory / "manifest.json").is_file():
             _make_store(parts, source, weights, environment, directory, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
         if wanted := parts.wanted_views:
@@ -66,7 +66,7 @@ def _make_store(
     recipe = digest([parts.embedding, source.signature, weights, device, SHARD_ROWS])
     job = Job(parts.encoder, directory, recipe, device, SHARD_ROWS)
     work = all_work(source, SHARD_ROWS)
-    made = {item: found for item in work if (found := found_shard(job, item))}
+    made = found_shards(job, work)
     total = sum(len(split) for split in source.splits.values())
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
@@ -99,7 +99,7 @@ def _make_views(
     for view in missing:
         (job.view(view).directory / "shards").mkdir(parents=True, exist_ok=True)
     work = [item for item in all_work(source, SHARD_ROWS) if item[0] == "pool"]
-    made = {(view, item): found for item in work for view in missing if (found := found_shard(job.view(view), item))}
+    made = {(view, item): found for view in missing for item, found in found_shards(job.view(view), work).items()}
     pending = {item: views for item in work if (views := [view for view in missing if (view, item) not in made])}
     rows = sum(shard.entry.rows for shard in made.values())
     for view, fresh in embed_views(job, source, pending, _actors(device, environment)):

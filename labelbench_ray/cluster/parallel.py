@@ -6,7 +6,7 @@ checkpoints and writes the tensors. A worker that dies takes the group with it, 
 checkpoint; an error that a worker raises comes back as what it is.
 """
 
-import shutil
+import secrets
 import tempfile
 import time
 import traceback
@@ -22,11 +22,11 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError,
 from ray.train.torch import TorchTrainer
 from ray.util import get_current_placement_group, remove_placement_group
 from ray.util.placement_group import PlacementGroup
-from safetensors.numpy import load_file
+from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from torch import distributed
 
-from labelbench_ray.atomic import publish
+from labelbench_ray.atomic import publish, remove
 from labelbench_ray.costs import Spent
 from labelbench_ray.fitting import Fitted, Lesson, OpenView
 from labelbench_ray.store import Embedded
@@ -116,9 +116,11 @@ class ParallelFitter:
         for path in self.directory.glob(".fit-*"):
             _end(path)
         for _ in range(DEATHS + 1):
-            scratch = Path(tempfile.mkdtemp(prefix=".fit-", dir=self.directory))
+            scratch = self.directory / f".fit-{secrets.token_hex(4)}"
+            scratch.mkdir()
             try:
-                return self._attempt(lesson, scratch)
+                with tempfile.TemporaryDirectory(prefix="labelbench-train-", ignore_cleanup_errors=True) as notes:
+                    return self._attempt(lesson, scratch, notes)
             except WorkerGroupError as error:
                 # Where one died the others' errors are about that, and tell nothing.
                 failures = [failure for _, failure in sorted(error.worker_failures.items())]
@@ -132,7 +134,7 @@ class ParallelFitter:
             "--fit-workers or the trainer's `batch_size`"
         ) from dead
 
-    def _attempt(self, lesson: Lesson, scratch: Path) -> Tensors:
+    def _attempt(self, lesson: Lesson, scratch: Path, notes: str) -> Tensors:
         start = time.perf_counter()
         trainer = TorchTrainer(
             _share,
@@ -149,7 +151,10 @@ class ParallelFitter:
                 resources_per_worker=self.workers.resources,
             ),
             run_config=RunConfig(
-                name="fit", storage_path=str(scratch / "train"), failure_config=FailureConfig(max_failures=0)
+                # Ray Train's own notes; what must outlive the fit lies in the job's directory.
+                name="fit",
+                storage_path=notes,
+                failure_config=FailureConfig(max_failures=0),
             ),
         )
         done: Any = trainer.fit()
@@ -158,7 +163,7 @@ class ParallelFitter:
             lesson.spend(Spent(cpu=share.cpu, gpu=wall * self.workers.gpus))
             for heard in share.heard:
                 lesson.listen(heard)
-        return load_file(scratch / MODEL)
+        return load_tensors((scratch / MODEL).read_bytes())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,7 +218,7 @@ def _end(scratch: Path) -> None:
     """
     with suppress(FileNotFoundError):
         remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex((scratch / GROUP).read_text()))))
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove(scratch)
 
 
 def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of none

@@ -81,7 +81,7 @@ def _embedded(decoded: Dataset, actor: type, job: Job | ViewsJob, device: Device
 def _made(row: dict[str, Any]) -> Made:
     entry = ShardEntry.model_validate_json(row["entry"])
     spent = Spent(cpu=row["cpu"], gpu=row["gpu"])
-    return Made(entry, row["dimensions"], row["compute"], json.loads(row["rejects"]), spent)
+    return Made(entry, row["dimensions"], row["compute"], json.loads(row["rejects"]), int(row["bytes"]), spent)
 
 
 def _read_and_decode(row: dict[str, Any], job: Job, source: Any) -> dict[str, Any]:  # noqa: ANN401  an object reference
@@ -131,6 +131,7 @@ def _told(made: Made, row: dict[str, Any], watch: Stopwatch) -> dict[str, Any]:
         "gpu": spent.gpu,
         "entry": made.entry.model_dump_json(),
         "dimensions": made.dimensions,
+        "bytes": made.bytes,
         "compute": made.compute,
         "rejects": json.dumps(dict(made.rejects)),
     }

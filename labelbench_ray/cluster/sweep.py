@@ -39,7 +39,7 @@ class Listener(Protocol):
 
 def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener: Listener) -> None:
     """Run the jobs on the connected cluster and tell the listener about each."""
-    scratch = Path(tempfile.mkdtemp(prefix=".tune-", dir=folder))
+    scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
     bundles: list[dict[str, int | float]] = [{"CPU": environment.cpus_per_trial, "GPU": environment.gpus_per_trial}]
     bundles += [{"CPU": 1}] * max(job.scorers for job in jobs)
     # Ray Train reserves its workers' bundles by itself, and only once the trial runs: were all CPUs given to trials,

@@ -23,6 +23,11 @@ class Place:
     def __str__(self) -> str:
         return self.path
 
+    @property
+    def local(self) -> bool:
+        """It lies on a disk of this machine, so that its path can be opened."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
     def info(self) -> Any:  # noqa: ANN401  pyarrow's FileInfo, which has no type information
         """What lies here: `type`, `size`."""
         try:
@@ -59,12 +64,13 @@ def locate(root: Path, path: str) -> Place:
     Raises:
         DataError: a URI that no file system of pyarrow takes.
     """
-    if "://" not in path:
+    address = path if "://" in path else str(root / path)
+    if "://" not in address:
         return Place(fs.LocalFileSystem(), str((root / path).absolute()))
     try:
-        filesystem, inner = fs.FileSystem.from_uri(path)
+        filesystem, inner = fs.FileSystem.from_uri(address)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: {error}; give a path below the root, or a URI s3://, gs:// or file://") from error
+        raise DataError(f"{address}: {error}; give a path below the root, or a URI s3://, gs:// or file://") from error
     return Place(filesystem, inner)
 
 

@@ -9,6 +9,7 @@ from labelbench_ray.datasets._labels import coding
 from labelbench_ray.datasets._parquet import Columns, check_columns, label_column, make_table, open_files
 from labelbench_ray.datasets._places import Place, locate, missing
 from labelbench_ray.datasets._splits import halved
+from labelbench_ray.errors import DataError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 WANTED = f"{FOLDER}/ (torchvision's files), train/ and test/ (image folders) or train.parquet and test.parquet"
@@ -20,6 +21,10 @@ class Cifar10(Dataset):
     def _open(self, root: Path) -> Source:
         folder = locate(root, "cifar10")
         if (folder / FOLDER).exists():
+            if not folder.local:
+                raise DataError(
+                    f"{folder / FOLDER}: torchvision reads its files from a disk; put parquet there instead"
+                )
             (train, facts), (test, more) = (open_batches(Path(folder.path), train=part) for part in (True, False))
         elif (folder / "train").exists():
             (train, facts), (test, more) = (_images(folder / part) for part in ("train", "test"))

@@ -197,7 +197,7 @@ def _order(run: Run) -> tuple[list[str], int, bool, str, int, str]:
 
 def _run(folder: Path, entry: Entry) -> Run:
     directory = folder / entry.fingerprint
-    if not (directory / "trial.json").exists():
+    if not (directory / "trial.json").is_file():
         return Run(entry.trial, entry.fingerprint, State.MISSING, "not started")
     try:
         history = read_history(directory)
@@ -230,7 +230,7 @@ def _finetunes(directory: Path) -> tuple[FineTunePoint, ...]:
     return tuple(
         FineTunePoint(words, labels, point.metrics, point.seconds, point.cpu, point.gpu)
         for folder in sorted((directory / FOLDER).glob("*"))
-        if (folder / "finetune.json").exists()
+        if (folder / "finetune.json").is_file()
         for words in [str(read_recipe(folder))]
         for labels, point in read_points(folder).items()
     )

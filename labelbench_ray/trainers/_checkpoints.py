@@ -44,7 +44,7 @@ class FileCheckpoints:
     def load(self) -> dict[str, Any] | None:
         """The state, if the file holds one of this fit."""
         try:
-            found = torch.load(self.path, map_location="cpu", weights_only=True)
+            found = torch.load(io.BytesIO(self.path.read_bytes()), map_location="cpu", weights_only=True)
         except FileNotFoundError:
             return None
         except Exception:  # a damaged file ends in errors of zipfile, torch and pickle alike: the fit starts anew

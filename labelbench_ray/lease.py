@@ -1,0 +1,103 @@
+"""A lock in an object store: a lease that its holder keeps renewing, taken over once it no longer does.
+
+There is no lock in such a store, only a put on condition. The holder writes a new state every few seconds; whoever
+waits and sees the same state for `LEASE_SECONDS` by its own clock puts its own name there, on the condition that it
+is still that state, so that just one of several succeeds. No clocks are compared. A holder that was only suspended
+may wake up after it lost the lease: what must not be written twice is written by `atomic.publish_once`.
+"""
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from labelbench_ray.remote import Remote, Version
+
+LEASE_SECONDS = 30.0
+POLL_SECONDS = 1.0
+FREE = ""
+
+
+@contextmanager
+def leased(path: Remote) -> Iterator[None]:
+    """Hold the lease, waiting for a holder that lives or lived a moment ago."""
+    owner = secrets.token_hex(8)
+    version = _acquire(path, owner)
+    over = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(path, owner, version, over), name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
+
+
+def holder(path: Remote) -> str:
+    """Who holds the lease or held it last: "" for nobody, else the host and process, for people."""
+    try:
+        return _owner_and_holder(path.read_bytes())[1]
+    except FileNotFoundError:
+        return FREE
+
+
+def _acquire(path: Remote, owner: str) -> Version:
+    seen: Version = {}
+    since = time.monotonic()
+    while True:
+        try:
+            return path.create(_state(owner, 0))
+        except FileExistsError:
+            pass
+        try:
+            data, version = path.read_version()
+        except FileNotFoundError:
+            continue
+        found, _ = _owner_and_holder(data)
+        if found == owner:
+            return version  # ours: the answer to our own put was lost on its way
+        if version != seen:
+            seen, since = version, time.monotonic()
+        if found == FREE or time.monotonic() - since > LEASE_SECONDS:
+            with suppress(FileExistsError):
+                return path.swap(_state(owner, 0), version)
+        else:
+            time.sleep(POLL_SECONDS)
+
+
+def _keep(path: Remote, owner: str, version: Version, over: threading.Event) -> None:
+    """Renew until it is over, then free it; ends early where somebody took it over."""
+    for number in range(1, 1 << 62):
+        ended = over.wait(LEASE_SECONDS / 3)
+        try:
+            version = path.swap(_state(FREE if ended else owner, number), version)
+        except FileExistsError:
+            try:
+                data, version = path.read_version()
+            except OSError:
+                continue
+            if _owner_and_holder(data)[0] != owner:
+                return
+        except OSError:
+            pass  # it is tried again in a while; if that is too late, another one takes over
+        if ended:
+            return
+
+
+def _state(owner: str, number: int) -> bytes:
+    """Never the same bytes twice: a store may name a version by its content."""
+    whose = f"{socket.gethostname()}, process {os.getpid()}" if owner else FREE
+    return json.dumps({"owner": owner, "holder": whose, "number": number, "by": secrets.token_hex(4)}).encode()
+
+
+def _owner_and_holder(data: bytes) -> tuple[str, str]:
+    """A state that cannot be read has a holder whom nobody knows, and who does not renew it."""
+    try:
+        state = json.loads(data)
+        return str(state["owner"]), str(state["holder"])
+    except (ValueError, KeyError, TypeError):
+        return "?", "?"

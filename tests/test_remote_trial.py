@@ -1,0 +1,108 @@
+"""Trials whose ledger and embeddings lie in an object store that fails now and then."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from labelbench_ray import parts
+from labelbench_ray.atomic import publish
+from labelbench_ray.cluster.jobs import Place, SelectionJob
+from labelbench_ray.config import Part, Trial
+from labelbench_ray.errors import LedgerError
+from labelbench_ray.ledger import read_history
+from labelbench_ray.remote import Remote, RemoteError, place
+from tests.full_trials import make_store
+from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
+
+TRIAL = Trial(
+    dataset=Part.of("digits", max_rows=200),
+    encoder=Part(name="pixels"),
+    strategy=Part(name="margin"),
+    trainer=Part(name="logistic"),
+    seed=0,
+    rounds=4,
+    budget=10,
+)
+COSTS = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"}
+
+
+@dataclass(frozen=True)
+class Home:
+    """A trial here, and the same one in the object store."""
+
+    here: SelectionJob
+    there: SelectionJob
+
+
+@pytest.fixture
+def home(s3: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:  # noqa: F811
+    monkeypatch.setenv("LABELBENCH_CACHE", str(tmp_path / "cache"))
+    built = parts.build(TRIAL)
+    make_store(TRIAL, tmp_path / "store", tmp_path)
+    for path in (tmp_path / "store").rglob("*"):
+        if path.is_file() and path.name != "lock" and "arrays" not in path.parts:
+            publish(place(s3.uri(str(path.relative_to(tmp_path)))), path.read_bytes())
+    remote = SelectionJob(
+        TRIAL, place(s3.uri("runs", built.fingerprint)), Place(place(s3.uri("store", built.embedding)), tmp_path), 0
+    )
+    local = SelectionJob(TRIAL, tmp_path / built.fingerprint, Place(tmp_path / "store" / built.embedding, tmp_path), 0)
+    return Home(local, remote)
+
+
+def numbers(directory: Path) -> list[dict]:
+    return [record.model_dump(exclude=COSTS) for record in read_history(directory).records]
+
+
+def record(number: int, fault: Fault) -> Fault:
+    """The fault, for puts of a round's record."""
+    return Fault(lambda verb, key: verb == "PUT" and key.endswith(f"rounds/{number:03d}.json"), **vars_of(fault))
+
+
+def vars_of(fault: Fault) -> dict:
+    return {name: getattr(fault, name) for name in ("status", "seconds", "cut", "times")}
+
+
+def everything(method: str, key: str) -> bool:
+    return True
+
+
+def test_a_trial_in_an_object_store_is_the_one_on_a_disk(home: Home):
+    assert list(home.here.steps()) == list(home.there.steps()) == [1, 2, 3, 4]
+    assert numbers(home.there.directory) == numbers(home.here.directory)
+    assert list(home.there.steps()) == [], "it is done"
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"cut": True}, {"seconds": 2.0}])
+def test_a_fault_that_passes_changes_nothing(home: Home, s3: Server, fault: dict):  # noqa: F811
+    list(home.here.steps())
+    s3.faults += [record(1, Fault(everything, times=2, **fault)), Fault(everything, times=1, **fault)]
+    assert list(home.there.steps()) == [1, 2, 3, 4]
+    assert len(s3.met) == 3
+    assert numbers(home.there.directory) == numbers(home.here.directory)
+
+
+def test_a_store_that_goes_on_failing_fails_the_trial_which_goes_on_later(home: Home, s3: Server):  # noqa: F811
+    list(home.here.steps())
+    s3.faults.append(record(2, Fault(everything, status=503)))
+    with pytest.raises(RemoteError, match=r"rounds/002.json: .*check the address"):
+        list(home.there.steps())
+    assert len(s3.met) > 2, "it was tried again"
+    history = read_history(home.there.directory)
+    assert history.failure
+    assert "002.json" in history.failure.error
+    assert len(history.records) == 2
+    s3.faults.clear()
+    assert list(home.there.steps()) == [3, 4]
+    assert numbers(home.there.directory) == numbers(home.here.directory)
+
+
+def test_a_round_that_another_run_recorded_meanwhile_is_never_overwritten(home: Home, s3: Server):  # noqa: F811
+    steps = home.there.steps()
+    next(steps)
+    theirs = home.there.directory / "rounds" / "001.json"
+    assert isinstance(theirs, Remote)
+    theirs.create(b"another run's, whose lease began when ours was lost")
+    with pytest.raises(LedgerError, match=r"rounds/001.json: another run recorded this round meanwhile"):
+        next(steps)
+    assert theirs.read_bytes().startswith(b"another run's")
