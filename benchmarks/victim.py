@@ -56,7 +56,7 @@ def results(below: Path) -> Any:  # noqa: ANN401  compared only
     shards = {path.name: _hash(path) for path in below.glob(SHARDS)}
     rounds = {
         history.header.fingerprint: [
-            record.model_dump(exclude={"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"})
+            record.model_dump(exclude={"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished"})
             for record in history.records
         ]
         for history in histories(below / "runs" / "killed.killed")

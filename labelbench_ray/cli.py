@@ -154,6 +154,30 @@ def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
     return 0
 
 
+@app.command()
+@click.argument("folder", metavar="RUNS_DIR", type=PLACE)
+@option(
+    "tracking_uri",
+    help="MLflow's; default: sqlite in mlflow.db beside the experiments' folders (for a RUNS_DIR by URI: ./mlflow.db).",
+)
+def sync(folder: Path, tracking_uri: str | None) -> int:
+    """Make MLflow say what the ledgers say: of an experiment's folder, or of each experiment below RUNS_DIR.
+
+    Writes what is missing after an outage, or all of it to a server that is new; a second time changes nothing. Trials
+    of earlier grids are written as well: their ledgers are kept. A run that says something else than its ledger is
+    deleted in MLflow (which can restore it) and written anew. Do not use it while the experiment runs: the run brings
+    MLflow up to date by itself.
+
+    Exit status: 0 when MLflow equals the ledgers, 1 when it is down, or a ledger is damaged.
+    """
+    from labelbench_ray import sync as job
+    from labelbench_ray.remote import beside
+
+    folders = job.experiments(folder)
+    uri = tracking_uri or f"sqlite:///{beside(folders[0].parent) / 'mlflow.db'}"
+    return job.sync(folders, uri, console)
+
+
 @app.command("list")
 @click.argument("kind", type=click.Choice(list(ROOMS)))
 def list_command(kind: str) -> int:

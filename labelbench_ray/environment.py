@@ -1,6 +1,6 @@
 """Where data lies and what hardware there is: everything that a run needs and that no number depends on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -11,7 +11,8 @@ class Environment:
     runs: Path
     store: Path
     data_root: Path
-    tracking_uri: str
+    tracking_uri: str = field(repr=False)
+    """May hold a password."""
     address: str | None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0

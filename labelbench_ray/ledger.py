@@ -11,6 +11,7 @@ when they are cut short, repeated, over budget or of another trial; nothing is e
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,6 +131,7 @@ class Ledger:
             cpu_seconds=total(spent.values()).cpu,
             cpu={stage: each.cpu for stage, each in spent.items()},
             gpu={stage: each.gpu for stage, each in spent.items()},
+            finished=int(time.time() * 1000),
             proxy=sha256(data).hexdigest(),
         )
         record = record.model_copy(update={"bytes_written": len(data) + len(sealed(record))})

@@ -9,6 +9,7 @@
 """
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -54,6 +55,8 @@ class Point(Frozen):
     cpu: dict[str, FiniteFloat]
     gpu: dict[str, FiniteFloat]
     bytes_written: NonNegativeInt
+    finished: NonNegativeInt | None = None
+    """When the fit ended, in milliseconds since 1970; not known of older records."""
     model: str
     """SHA-256 of the tensors' file."""
 
@@ -109,6 +112,7 @@ class Points:
             cpu={stage: each.cpu for stage, each in spent.items()},
             gpu={stage: each.gpu for stage, each in spent.items()},
             bytes_written=len(data),
+            finished=int(time.time() * 1000),
             model=sha256(data).hexdigest(),
         )
         publish(self.path(num_labeled).with_suffix(".safetensors"), data)

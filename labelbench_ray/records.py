@@ -44,6 +44,8 @@ class RoundRecord(Frozen):
     """GPU seconds by stage."""
     bytes_written: NonNegativeInt = 0
     """Of the round's two files, but for the digits of this number."""
+    finished: NonNegativeInt | None = None
+    """When the round ended, in milliseconds since 1970; not known of older records."""
     proxy: str
     """SHA-256 of the round's safetensors file."""
 

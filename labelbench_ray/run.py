@@ -24,6 +24,7 @@ from labelbench_ray.parts import Parts
 from labelbench_ray.plan import Plan
 from labelbench_ray.points import HEADER
 from labelbench_ray.progress import Meter, meter
+from labelbench_ray.redaction import redacted
 from labelbench_ray.remote import beside
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.tracking import Mirror
@@ -127,9 +128,11 @@ def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator
         # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
         if (problem := mirror.finish(patience)) and patience:
             console.print(
-                f"{problem}. Nothing is lost: the next `labelbench run` writes what is missing there",
+                f"{problem}. Nothing is lost: `labelbench sync {plan.folder} --tracking-uri "
+                f"{redacted(environment.tracking_uri)}` writes what is missing there, and so does the next run",
                 style="yellow",
                 markup=False,
+                soft_wrap=True,
             )
 
 

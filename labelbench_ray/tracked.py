@@ -2,15 +2,18 @@
 
 import csv
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelbench_ray import parts
 from labelbench_ray.config import FineTune, Part, Trial
-from labelbench_ray.ledger import Failure, History, read_failure, read_header, read_history
+from labelbench_ray.ledger import Failure, History, RoundRecord, read_failure, read_header, read_history
 from labelbench_ray.plugins import Plugin
-from labelbench_ray.points import HEADER, read_points, read_recipe
+from labelbench_ray.points import HEADER, Point, read_points, read_recipe
+
+TRACEBACK = "traceback.txt"
+LONGEST = 6000
+"""MLflow takes no longer parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Tracked:
     measured: tuple[Measured, ...]
     """In the order in which they were recorded, so that those that MLflow lacks are the last ones."""
     texts: dict[str, str]
-    """Artifacts, written anew with new measurements."""
+    """Artifacts that new measurements change."""
     tags: dict[str, str]
     wanted: int
     failure: Failure | None
@@ -44,6 +47,11 @@ class Tracked:
         """In MLflow's words."""
         done = len(self.measured) >= self.wanted
         return "FINISHED" if done else "FAILED" if self.failure else "RUNNING"
+
+    @property
+    def artifacts(self) -> dict[str, str]:
+        """All of them, by name."""
+        return self.texts | ({TRACEBACK: self.failure.traceback} if self.failure else {})
 
 
 def read_tracked(directory: Path) -> Tracked:
@@ -93,11 +101,9 @@ def _trial(directory: Path) -> Tracked:
     return Tracked(
         key=history.header.fingerprint,
         name=f"{trial.strategy} seed {trial.seed}",
-        parameters=parameters(trial),
+        parameters=_shortened(parameters(trial)),
         measured=tuple(
-            _measured(
-                directory / "rounds" / f"{record.round:03d}.json", record.num_labeled, record.metrics, record.seconds
-            )
+            _measured(directory / "rounds" / f"{record.round:03d}.json", record.num_labeled, record)
             for record in history.records
         ),
         texts={"chosen.csv": chosen_table(history)} if history.records else {},
@@ -111,13 +117,12 @@ def _finetune(directory: Path) -> Tracked:
     header, recipe = read_header(directory.parent.parent / "trial.json"), read_recipe(directory)
     trial = header.trial
     measured = [
-        _measured(directory / f"{labels:06d}.json", labels, point.metrics, point.seconds)
-        for labels, point in read_points(directory).items()
+        _measured(directory / f"{labels:06d}.json", labels, point) for labels, point in read_points(directory).items()
     ]
     return Tracked(
         key=f"{header.fingerprint}/{directory.name}",
         name=f"{trial.strategy} seed {trial.seed}: {recipe}",
-        parameters=finetune_parameters(trial, recipe),
+        parameters=_shortened(finetune_parameters(trial, recipe)),
         measured=tuple(sorted(measured, key=lambda each: (each.milliseconds, each.labels))),
         texts={},
         tags={"trial": header.fingerprint},
@@ -126,9 +131,15 @@ def _finetune(directory: Path) -> Tracked:
     )
 
 
-def _measured(path: Path, labels: int, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> Measured:
-    stages = {f"Seconds {stage}": value for stage, value in seconds.items()}
-    return Measured(labels, int(path.stat().st_mtime * 1000), {**metrics, **stages})
+def _measured(path: Path, labels: int, record: RoundRecord | Point) -> Measured:
+    stages = {f"Seconds {stage}": value for stage, value in record.seconds.items()}
+    # Older records do not say when they were made; they lie on a local disk, which does.
+    finished = int(path.stat().st_mtime * 1000) if record.finished is None else record.finished
+    return Measured(labels, finished, {**record.metrics, **stages})
+
+
+def _shortened(given: dict[str, str]) -> dict[str, str]:
+    return {name: value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..." for name, value in given.items()}
 
 
 def _settings(name: str, part: Part, built: Plugin) -> dict[str, str]:

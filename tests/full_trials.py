@@ -115,5 +115,5 @@ def run_with_kills(monkeypatch: pytest.MonkeyPatch, go_on: Callable[[], Any], mo
 
 def untimed(records: Any) -> list[dict[str, Any]]:
     """All that must be the same whatever was killed."""
-    fields = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"}
+    fields = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished"}
     return [record.model_dump(exclude=fields) for record in records]

@@ -91,11 +91,11 @@ def test_a_record_is_json_with_the_documented_names(folder):
 
 
 def test_a_record_from_before_costs_were_told_by_stage_is_read(folder):
-    new = ("cpu", "gpu", "bytes_written")
+    new = ("cpu", "gpu", "bytes_written", "finished")
     before = json.loads((folder / "rounds" / "001.json").read_text())
     rewrite(folder / "rounds" / "001.json", lambda record: {key: record[key] for key in record if key not in new})
     old = read(folder)[1]
-    assert (old.cpu, old.gpu, old.bytes_written) == ({}, {}, 0)
+    assert (old.cpu, old.gpu, old.bytes_written, old.finished) == ({}, {}, 0, None)
     assert (old.seconds, old.cpu_seconds, list(old.chosen)) == (
         before["seconds"],
         before["cpu_seconds"],

@@ -1,7 +1,10 @@
 """MLflow holds what the ledgers say, once, and whatever happens to it stays there."""
 
+import json
 import shutil
+import socket
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from functools import partial
@@ -13,13 +16,15 @@ import pytest
 from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
-from labelbench_ray import parts, tracking
+from labelbench_ray import mlflow_sqlite, parts, tracking
+from labelbench_ray.book import Book, open_book
 from labelbench_ray.config import FineTune, Part, Trial, vary
 from labelbench_ray.costs import Spent
 from labelbench_ray.ledger import Failure, Header, Ledger, read_history, write_failure
+from labelbench_ray.mlflow_sqlite import prepare_sqlite
 from labelbench_ray.points import PointHeader, Points
 from labelbench_ray.tracked import chosen_table, parameters
-from labelbench_ray.tracking import Mirror, prepare_sqlite
+from labelbench_ray.tracking import Mirror
 
 EXPERIMENT = "study.study"
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=3, rounds=2, budget=2)
@@ -106,7 +111,7 @@ def expected(directory: Path) -> Histories:
     """The histories that a ledger's records make."""
     found: Histories = {}
     for each in read_history(directory).records:
-        written = int((directory / "rounds" / f"{each.round:03d}.json").stat().st_mtime * 1000)
+        written = each.finished
         seconds = {f"Seconds {stage}": value for stage, value in each.seconds.items()}
         for name, value in {**each.metrics, **seconds}.items():
             found.setdefault(name, []).append((each.num_labeled, value, written))
@@ -168,7 +173,7 @@ def test_metrics_that_a_killed_run_wrote_without_noting_it_are_not_doubled(folde
 
 def test_a_child_that_a_killed_run_left_without_parameters_gets_them(folder):
     directory = record(folder)
-    tracking.open_book(uri(folder), EXPERIMENT, folder / "artifacts")
+    open_book(uri(folder), EXPERIMENT, folder / "artifacts")
     (parent,), _ = runs(folder)
     tags = {"mlflow.parentRunId": parent.info.run_id, "labelbench.fingerprint": directory.name}
     MlflowClient(uri(folder)).create_run(parent.info.experiment_id, tags=tags)
@@ -210,17 +215,17 @@ def test_thousands_of_metrics_are_written_in_batches_that_mlflow_takes(folder, m
     sizes: list[int] = []
     log_batch = MlflowClient.log_batch
 
-    def counting(client: MlflowClient, run_id: str, metrics: tuple[Metric, ...] = (), **rest: object) -> None:
+    def counting(client: MlflowClient, run_id: str, metrics: tuple[Metric, ...] = (), *rest: object) -> None:
         sizes.append(len(metrics))
-        log_batch(client, run_id, metrics=metrics, **rest)
+        log_batch(client, run_id, metrics, *rest)
 
     monkeypatch.setattr(MlflowClient, "log_batch", counting)
     assert mirror(folder, directory) == ""
-    assert (max(sizes), sum(sizes)) == (1000, 2 * 1101)
+    assert (max(sizes), sum(sizes)) == (800, 2 * 1101)
     child = only_child(folder)
     assert len(child.data.metrics) == 1101
     client = MlflowClient(uri(folder))
-    for name in ("Metric 0", "Metric 999", "Metric 1000", "Metric 1099"):
+    for name in ("Metric 0", "Metric 799", "Metric 800", "Metric 1099"):
         history = client.get_metric_history(child.info.run_id, name)
         assert [(point.step, point.value) for point in history] == [(2, float(name[7:])), (4, float(name[7:]))]
 
@@ -234,21 +239,106 @@ def test_an_mlflow_that_is_down_is_told_once_and_soon(tmp_path, monkeypatch):
         writing.submit(directory)
     problem = writing.finish(60)
     assert time.monotonic() - start < 5
-    assert problem.startswith("MLflow at http://127.0.0.1:9 did not take everything: ")
+    assert problem.startswith("MLflow at http://127.0.0.1:9 did not take 1 entry: ")
     assert "refused" in problem
 
 
-def test_an_mlflow_that_is_down_is_tried_again_at_the_end_only(tmp_path, monkeypatch):
-    """Each try may wait for a timeout."""
-    tries: list[str] = []
+def test_an_mlflow_that_is_down_is_tried_again_at_longer_and_longer_intervals(tmp_path, monkeypatch):
+    tries: list[float] = []
 
-    def down(address: str, *_: object) -> tracking.Book:
-        tries.append(address)
+    def down(*_: object) -> tracking.Book:
+        tries.append(time.monotonic())
         raise ConnectionError("timed out")
 
     monkeypatch.setattr(tracking, "open_book", down)
-    assert "ConnectionError: timed out" in mirror(tmp_path, *[tmp_path] * 30)
-    assert len(tries) == 2
+    monkeypatch.setattr(tracking, "FIRST_PAUSE", 0.05)
+    writing = Mirror(uri(tmp_path), EXPERIMENT, tmp_path)
+    for number in range(30):
+        writing.submit(tmp_path / str(number))
+    time.sleep(1.2)
+    problem = writing.finish(60)
+    assert "did not take 30 entries: ConnectionError: timed out" in problem
+    pauses = np.diff(tries[:5])
+    assert (pauses >= 0.05 * 2.0 ** np.arange(4)).all()
+    assert 5 <= len(tries) <= 7
+
+
+def test_an_mlflow_that_answered_once_is_waited_for_at_the_end(folder, monkeypatch):
+    directories = [record(folder, vary(TRIAL, seed=seed)) for seed in range(3)]
+    monkeypatch.setattr(tracking, "FIRST_PAUSE", 0.01)
+    take, failures = Book.take, iter([ConnectionError("down")] * 6)
+
+    def down_for_a_while(book: Book, path: Path) -> None:
+        if path != directories[0]:
+            for error in failures:
+                raise error
+        take(book, path)
+
+    monkeypatch.setattr(Book, "take", down_for_a_while)
+    assert mirror(folder, *directories) == ""
+    assert next(failures, None) is None
+    assert len(runs(folder)[1]) == 3
+
+
+def test_an_entry_that_is_submitted_while_it_is_written_is_written_again(folder, monkeypatch):
+    directory = record(folder, rounds=1, failure=FAILURE)
+    inside, go_on, take = threading.Event(), threading.Event(), Book.take
+
+    def slow(book: Book, path: Path) -> None:
+        take(book, path)
+        inside.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr(Book, "take", slow)
+    writing = Mirror(uri(folder), EXPERIMENT, folder / "artifacts")
+    writing.submit(directory)
+    assert inside.wait(30)
+    record(folder)
+    writing.submit(directory)
+    go_on.set()
+    assert writing.finish(60) == ""
+    assert histories(folder, only_child(folder)) == expected(directory)
+    assert only_child(folder).info.status == "FINISHED"
+
+
+def test_a_server_that_never_answers_holds_nothing_up_beyond_the_limit(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        writing = Mirror(f"http://127.0.0.1:{silent.getsockname()[1]}", EXPERIMENT, tmp_path)
+        start = time.monotonic()
+        writing.submit(record(tmp_path))
+        assert time.monotonic() - start < 0.5
+        assert "did not take 1 entry: it is slow, 0.5 s were not enough" in writing.finish(0.5)
+        assert time.monotonic() - start < 2
+
+
+def test_what_mlflow_refuses_is_told_and_does_not_hold_up_the_others(folder):
+    """A metric of a name that MLflow does not take."""
+    refused, other = (record(folder, vary(TRIAL, seed=seed), metrics={name: 1.0}) for seed, name in enumerate("?a"))
+    problem = mirror(folder, refused, other)
+    assert refused.name in problem
+    assert "Invalid" in problem
+    assert {child.data.tags["labelbench.fingerprint"] for child in runs(folder)[1] if child.data.metrics} == {
+        other.name
+    }
+
+
+def test_long_and_many_parameters_are_taken(folder, monkeypatch):
+    many = {f"setting {number}": "x" * (7000 if number % 50 == 0 else 5) for number in range(250)}
+    monkeypatch.setattr("labelbench_ray.tracked.parameters", lambda _: many)
+    assert mirror(folder, record(folder)) == ""
+    found = only_child(folder).data.params
+    assert found.keys() == many.keys()
+    assert found["setting 1"] == "xxxxx"
+    assert found["setting 50"] == "x" * 5997 + "..."
+
+
+def test_a_password_in_the_address_is_not_told(tmp_path):
+    address = "http://user:s3cret@127.0.0.1:9"
+    writing = Mirror(address, EXPERIMENT, tmp_path)
+    writing.submit(record(tmp_path))
+    problem = writing.finish(60)
+    assert problem.startswith("MLflow at http://***@127.0.0.1:9 did not take")
+    assert "s3cret" not in problem
 
 
 def test_what_mlflow_did_not_take_at_first_is_written_at_the_end(folder, monkeypatch):
@@ -279,11 +369,11 @@ def test_a_damaged_ledger_is_still_told_when_mlflow_failed_after_it(folder, monk
     failures = iter([ConnectionError("down")])
     create_run = MlflowClient.create_run
 
-    def down_at_first(client: MlflowClient, experiment: str, **rest: object) -> Run:
-        if "mlflow.parentRunId" in rest["tags"]:
+    def down_at_first(client: MlflowClient, *given: object, **named: object) -> Run:
+        if len(given) == 4:  # a child
             for error in failures:
                 raise error
-        return create_run(client, experiment, **rest)
+        return create_run(client, *given, **named)
 
     monkeypatch.setattr(MlflowClient, "create_run", down_at_first)
     assert "001.json" in mirror(folder, damaged, other)
@@ -313,7 +403,7 @@ def test_a_database_without_a_schema_is_set_aside_and_made_again(tmp_path, whole
         shutil.copy(whole, address.removeprefix("sqlite:///"))
         return SimpleNamespace(engine=SimpleNamespace(dispose=lambda: None))
 
-    monkeypatch.setattr(tracking, "SqlAlchemyStore", made_quickly)
+    monkeypatch.setattr(mlflow_sqlite, "SqlAlchemyStore", made_quickly)
     path = tmp_path / "mlflow.db"
     damage(path)
     broken = path.read_bytes()
@@ -415,7 +505,7 @@ def tune(trial: Path, *budgets: int, failure: Failure | None = None) -> Path:
 def points_expected(directory: Path) -> Histories:
     found: Histories = {}
     for path in sorted(directory.glob("0*.json")):
-        labels, written = int(path.stem), int(path.stat().st_mtime * 1000)
+        labels, written = int(path.stem), json.loads(path.read_text())["finished"]
         found.setdefault("Test Accuracy", []).append((labels, labels / 8, written))
         found.setdefault("Seconds fine-tune", []).append((labels, 1.5, written))
     return found
