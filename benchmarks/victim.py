@@ -8,6 +8,8 @@ import numpy as np
 from command import Places, command, histories
 from PIL import Image
 
+from labelbench_ray.records import COSTS
+
 EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
 
 
@@ -55,10 +57,7 @@ def results(below: Path) -> Any:  # noqa: ANN401  compared only
     """All that must not depend on kills: what the shards hold, and every round but what it cost."""
     shards = {path.name: _hash(path) for path in below.glob(SHARDS)}
     rounds = {
-        history.header.fingerprint: [
-            record.model_dump(exclude={"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished"})
-            for record in history.records
-        ]
+        history.header.fingerprint: [record.model_dump(exclude=COSTS) for record in history.records]
         for history in histories(below / "runs" / "killed.killed")
     }
     return shards, rounds

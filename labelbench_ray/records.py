@@ -26,6 +26,10 @@ class Header(Frozen):
     versions: dict[str, str]
 
 
+COSTS = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished"}
+"""What a round took, and when; everything else in a record is the same whatever was killed, and on any machine."""
+
+
 class RoundRecord(Frozen):
     """One finished round: `chosen` and `labels` are aligned, metrics are finite or absent."""
 

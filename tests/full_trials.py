@@ -15,6 +15,7 @@ from labelbench_ray.embedding import Job, all_work, close_store, decode_shard, e
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger import RoundRecord, read_history
 from labelbench_ray.points import Point, read_points
+from labelbench_ray.records import COSTS
 from labelbench_ray.trainers._checkpoints import FileCheckpoints
 
 SHARD_ROWS = 64
@@ -115,5 +116,4 @@ def run_with_kills(monkeypatch: pytest.MonkeyPatch, go_on: Callable[[], Any], mo
 
 def untimed(records: Any) -> list[dict[str, Any]]:
     """All that must be the same whatever was killed."""
-    fields = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished"}
-    return [record.model_dump(exclude=fields) for record in records]
+    return [record.model_dump(exclude=COSTS) for record in records]

@@ -40,10 +40,7 @@ def run(
 
 
 def untimed(records: Sequence[RoundRecord]) -> list[dict]:
-    return [
-        record.model_dump(exclude={"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished"})
-        for record in records
-    ]
+    return [record.model_dump(exclude=COSTS) for record in records]
 
 
 def test_every_round_is_recorded_with_its_labels_metrics_and_seconds(tmp_path):

@@ -11,6 +11,7 @@ from labelbench_ray.cluster.jobs import Place, SelectionJob
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger import read_history
+from labelbench_ray.records import COSTS
 from labelbench_ray.remote import Remote, RemoteError, place
 from tests.full_trials import make_store
 from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
@@ -24,7 +25,6 @@ TRIAL = Trial(
     rounds=4,
     budget=10,
 )
-COSTS = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"}
 
 
 @dataclass(frozen=True)

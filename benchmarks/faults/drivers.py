@@ -24,6 +24,7 @@ from machine import parser, show  # noqa: E402
 from processes import end_members, start  # noqa: E402
 
 from labelbench_ray.ledger import read_grid, read_history  # noqa: E402
+from labelbench_ray.records import COSTS  # noqa: E402
 from labelbench_ray.remote import place  # noqa: E402
 from tests.s3 import serving  # noqa: E402
 
@@ -54,7 +55,6 @@ def together() -> list[Trial]:
     return grid(base, strategy=["random", "margin"], seed=range(4))
 """
 TRIALS, ROUNDS = 8, 5
-COSTS = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"}
 LIMIT_SECONDS = 400.0
 
 

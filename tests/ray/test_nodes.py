@@ -15,6 +15,7 @@ from labelbench_ray.atomic import publish
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT
 from labelbench_ray.experiment import load
 from labelbench_ray.ledger import read_history
+from labelbench_ray.records import COSTS
 from labelbench_ray.remote import place
 from tests.s3 import Server, s3  # noqa: F401  a fixture
 
@@ -79,9 +80,8 @@ def test_an_experiment_runs_without_a_shared_disk(s3: Server, nodes: str, tmp_pa
     here, there = tmp_path / "runs" / "tests.grid", place(s3.uri("runs", "experiment.scattered"))
     ours = {path.name: read_history(path).records for path in here.iterdir() if (path / "trial.json").is_file()}
     theirs = {path.name: read_history(path).records for path in there.iterdir() if (path / "trial.json").is_file()}
-    costs = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"}
-    assert {name: [record.model_dump(exclude=costs) for record in records] for name, records in theirs.items()} == {
-        name: [record.model_dump(exclude=costs) for record in records] for name, records in ours.items()
+    assert {name: [record.model_dump(exclude=COSTS) for record in records] for name, records in theirs.items()} == {
+        name: [record.model_dump(exclude=COSTS) for record in records] for name, records in ours.items()
     }
     assert len(ours) == 4
     assert (there / "report.html").is_file()
