@@ -14,6 +14,7 @@ from labelbench_ray.ledger import Header, Ledger, RoundRecord, read_records
 from labelbench_ray.loop import Loop
 from labelbench_ray.oracle import Oracle
 from labelbench_ray.proxies import Classifier
+from labelbench_ray.records import COSTS
 from labelbench_ray.store import Embedded
 from labelbench_ray.types import BLOCK_ROWS
 from tests.samples import make_embedded, write_module
