@@ -19,6 +19,8 @@ from pydantic import NonNegativeInt
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen
 
+MEND = "`labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted)"
+
 
 def shard_file(split: str, number: int) -> str:
     """A shard's name below the store."""
@@ -108,11 +110,9 @@ def load_shard(path: Path) -> LoadedShard:
         shard = LoadedShard(rows, metadata["recipe"], metadata["compute"])
         whole = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise StoreError(
-            f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again"
-        ) from error
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
     if not whole:
-        raise StoreError(f"{path}: its content does not have the hash that it states; delete it to embed it again")
+        raise StoreError(f"{path}: its content does not have the hash that it states; {MEND}")
     return shard
 
 
@@ -121,7 +121,7 @@ def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
     path = directory / entry.file
     shard = load_shard(path).rows
     if shard.sha256() != entry.sha256:
-        raise StoreError(f"{path}: its content is not what the manifest states; delete {directory} to embed again")
+        raise StoreError(f"{path}: its content is not what the manifest states; {MEND}")
     return shard
 
 
@@ -131,9 +131,7 @@ def read_keys(path: Path) -> tuple[list[str], list[str]]:
         table = pq.read_table(path, columns=["row_id"])
         return table.column("row_id").to_pylist(), sorted(json.loads(table.schema.metadata[b"rejects"]))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise StoreError(
-            f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again"
-        ) from error
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
 
 
 def _stated(shard: ShardRows, recipe: str, compute: str) -> str:

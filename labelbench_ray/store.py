@@ -133,9 +133,18 @@ class EmbeddingStore:
         """The data set's own key of every pool id."""
         return [row_id for entry in self._entries(split) for row_id in read_shard(self.directory, entry).row_ids]
 
+    @property
+    def has_arrays(self) -> bool:
+        """They were made on this machine: its shards are not read again."""
+        return self._arrays.is_dir()
+
+    @property
+    def _arrays(self) -> Path:
+        return self.directory / "arrays" / self.manifest.content
+
     def arrays(self) -> Embedded:
         """The store as memory-mapped arrays; made once on each machine, then shared by all its processes."""
-        folder = self.directory / "arrays" / self.manifest.content
+        folder = self._arrays
         if not folder.is_dir():
             folder.parent.mkdir(exist_ok=True)
             with locked(folder.parent / "lock"):

@@ -15,10 +15,12 @@ from labelbench_ray.datasets import Source
 from labelbench_ray.embedding import (
     Job,
     all_work,
+    check_mended,
     check_rejects,
     check_store,
     close_store,
     found_shard,
+    set_damaged_aside,
 )
 from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
@@ -53,6 +55,7 @@ def embed(parts: "Parts", environment: Environment, progress: Progress) -> Embed
         if not (directory / "manifest.json").exists():
             _make_store(parts, source, weights, environment, directory, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
+        _mend_shards(store, parts, source, weights, environment)
         if wanted := parts.wanted_views:
             _make_views(store, wanted, parts.encoder, source, environment, progress)
     return store
@@ -62,16 +65,14 @@ def _make_store(
     parts: "Parts", source: Source, weights: str, environment: Environment, directory: Path, progress: Progress
 ) -> None:
     start = time.monotonic()
-    device = _device()
-    recipe = digest([parts.embedding, source.signature, weights, device, SHARD_ROWS])
-    job = Job(parts.encoder, directory, recipe, device, SHARD_ROWS)
+    job = _job(parts, source, weights, directory)
     work = all_work(source, SHARD_ROWS)
     made = {item: found for item in work if (found := found_shard(job, item))}
     total = sum(len(split) for split in source.splits.values())
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
     pending = [item for item in work if item not in made]
-    for fresh in embed_shards(job, source, pending, _actors(device, environment)):
+    for fresh in embed_shards(job, source, pending, _actors(job.device, environment)):
         made[fresh.entry.split, fresh.entry.number] = fresh
         rejects += fresh.rejects.items()
         rows += fresh.entry.rows
@@ -79,6 +80,20 @@ def _make_store(
         progress(rows + len(rejects), total)
     check_rejects(rejects, total, environment.max_reject_fraction)
     close_store(parts, source, weights, directory, [made[item] for item in work], time.monotonic() - start)
+
+
+def _job(parts: "Parts", source: Source, weights: str, directory: Path) -> Job:
+    device = _device()
+    recipe = digest([parts.embedding, source.signature, weights, device, SHARD_ROWS])
+    return Job(parts.encoder, directory, recipe, device, SHARD_ROWS)
+
+
+def _mend_shards(store: EmbeddingStore, parts: "Parts", source: Source, weights: str, environment: Environment) -> None:
+    """Embed shards of a finished store again that are gone or damaged since; where its arrays are, none is read."""
+    damaged = [] if store.has_arrays else set_damaged_aside(store)
+    job = _job(parts, source, weights, store.directory)
+    for made in embed_shards(job, source, damaged, _actors(job.device, environment)):
+        check_mended(store, made)
 
 
 def _make_views(
