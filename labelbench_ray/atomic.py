@@ -3,12 +3,16 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
 def publish(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, a crash or a full disk sees all of it or nothing."""
+    """Write a file so that a reader, a crash or a full disk sees all of it or nothing.
+
+    Raises:
+        OSError: the disk is full, read-only or broken; names the file, which is as it was before.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         with draft.open("wb") as file:
@@ -16,8 +20,12 @@ def publish(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:
+        text = f"{error.strerror}, so it was not written; mend that (make room), and run the same command again"
+        raise OSError(error.errno, text, str(path)) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that is read-only now would hide what went wrong
+            draft.unlink(missing_ok=True)
 
 
 @contextmanager

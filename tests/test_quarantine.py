@@ -3,51 +3,19 @@
 import json
 import time
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from labelbench_ray import parts
 from labelbench_ray import quarantine as quarantine_module
-from labelbench_ray.config import FineTune, Part, Trial, digest
+from labelbench_ray.config import FineTune, digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import Header, Ledger, RoundRecord, read_history, read_records
-from labelbench_ray.loop import Loop
+from labelbench_ray.ledger import read_history
 from labelbench_ray.points import PointHeader, Points, read_points
 from labelbench_ray.quarantine import read_why, set_aside, set_asides
-from tests.samples import make_embedded
-
-TRIAL = Trial(
-    dataset="digits",
-    encoder="pixels",
-    strategy="margin",
-    seed=0,
-    rounds=4,
-    budget=5,
-    trainer=Part.of("supervised", epochs=2, learning_rate=0.05),
-)
-HEADER = Header(fingerprint=parts.build(TRIAL).fingerprint, trial=TRIAL, store="memory", compute="numpy", versions={})
-EMBEDDED = make_embedded()
-NOT_COMPARED = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written"}
-
-
-def run(folder: Path, rounds: int | None = None) -> list[RoundRecord]:
-    """What is missing, as a worker runs it; at most so many rounds."""
-    with Ledger.open(folder, HEADER) as ledger:
-        fitter = LightFitter(parts.build(TRIAL), EMBEDDED, (), in_process(EMBEDDED))
-        return list(islice(Loop(parts.build(TRIAL), ledger, fitter).rounds(), rounds))
-
-
-def numbers(records: list[RoundRecord]) -> list[int]:
-    return [record.round for record in records]
-
-
-def chosen_and_measured(folder: Path) -> list[dict]:
-    return [record.model_dump(exclude=NOT_COMPARED) for record in read_records(folder, HEADER)]
+from tests.memory_trials import chosen_and_measured, numbers, run
 
 
 @pytest.fixture(scope="module")
