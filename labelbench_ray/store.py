@@ -25,6 +25,7 @@ from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.errors import StoreError
+from labelbench_ray.mapping import mapped
 from labelbench_ray.plugins import Frozen, explain
 from labelbench_ray.shards import ShardEntry, read_shard, shard_file
 from labelbench_ray.standardization import Standardization, standardize
@@ -152,10 +153,7 @@ class EmbeddingStore:
                     for draft in folder.parent.glob(".*.draft"):  # of killed processes: we hold the lock
                         shutil.rmtree(draft)
                     self._make_arrays(folder)
-        try:
-            return self._mapped(folder)
-        except (OSError, EOFError, ValueError) as error:
-            raise StoreError(f"{folder}: {error}; delete it to have it made again") from error
+        return self._mapped(folder)
 
     def views(self, augmentation: str, count: int) -> Views:
         """The pool's first `count` views by the augmentation whose recipe has this digest, memory-mapped.
@@ -166,13 +164,18 @@ class EmbeddingStore:
         return open_views(self, augmentation, count)
 
     def _mapped(self, folder: Path) -> Embedded:
+        width, mend = self.manifest.dimensions, f"delete {folder} to have it made again"
         splits = {
             split: SplitArrays(
-                np.load(folder / f"{split}.npy", mmap_mode="r"), np.load(folder / f"{split}-labels.npy", mmap_mode="r")
+                mapped(folder / f"{split}.npy", np.float16, (rows, width), mend),
+                mapped(folder / f"{split}-labels.npy", np.int64, (rows,), mend),
             )
             for split in SPLITS
+            for rows in [self.manifest.count(split)]
         }
-        standardization = Standardization(np.load(folder / "mean.npy"), np.load(folder / "scale.npy"))
+        standardization = Standardization(
+            *(np.array(mapped(folder / f"{name}.npy", np.float32, (width,), mend)) for name in ("mean", "scale"))
+        )
         return Embedded(**splits, standardization=standardization, classes=self.manifest.classes)
 
     def _entries(self, split: str) -> list[ShardEntry]:

@@ -298,8 +298,8 @@ def test_damaged_arrays_are_refused_by_their_folder_and_deleting_it_mends_them(s
     damage(folder / file)
     with pytest.raises(StoreError) as refused:
         store.arrays()
-    assert str(refused.value).startswith(f"{folder}: ")
-    assert "delete it" in str(refused.value)
+    assert str(refused.value).startswith(f"{folder / file}: ")
+    assert f"delete {folder} to have it made again" in str(refused.value)
     shutil.rmtree(folder)
     np.testing.assert_array_equal(store.arrays().pool.embeddings_ND, whole)
 
