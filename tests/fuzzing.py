@@ -8,6 +8,7 @@ import json
 import os
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -92,9 +93,9 @@ def _spoiled_json(content: Any, seal: bool, random: random.Random) -> bytes:
         if random.random() < 0.2 and isinstance(holder, dict):
             holder.pop(key, None)
         elif random.random() < 0.1 and isinstance(holder, dict):
-            holder["another"] = random.choice(NASTY)
+            holder["another"] = deepcopy(random.choice(NASTY))
         else:
-            holder[key] = random.choice(NASTY)
+            holder[key] = deepcopy(random.choice(NASTY))
     text = json.dumps(content)
     if random.random() < 0.1:
         text = text.replace('"', '"' + "[" * random.choice((1, 100, 100_000)), 1)

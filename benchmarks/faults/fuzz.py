@@ -6,7 +6,7 @@ The targets and the ways to spoil are those of tests/fuzzing.py: bytes flipped, 
 extreme counts; JSON values replaced by nasty ones, with a checksum that fits where there is one. Each reader gets the
 same share of the time, in a process of its own whose memory is limited.
 Measured: inputs tried, those read and those refused; the slowest and the most memory. A finding is an error that is not
-ours, a reader that needs more than 10 s, or a process that dies; its input is saved below DIR (default: fuzz-findings/).
+ours, a reader that needs more than 10 s, or a process that dies; its input is kept in DIR (default: fuzz-findings/).
 Exit status 1 when there is one.
 """
 
@@ -27,9 +27,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from machine import parser, show
+from machine import parser, show  # noqa: E402
 
-from tests.fuzzing import OURS, Target, spoiled, targets
+from tests.fuzzing import OURS, Target, spoiled, targets  # noqa: E402
 
 HANG_SECONDS = 10
 MEMORY_BYTES = 3 * 2**30
