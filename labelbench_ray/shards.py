@@ -125,6 +125,20 @@ def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
     return shard
 
 
+def check_counts(directory: Path, entries: Iterable[ShardEntry]) -> None:
+    """Refuse shards that do not hold as many rows as a manifest states, before memory or disk is laid out for them."""
+    for entry in entries:
+        path = directory / entry.file
+        try:
+            rows = pq.read_metadata(path).num_rows
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+        if rows != entry.rows:
+            raise StoreError(
+                f"{path}: {rows} rows, the manifest states {entry.rows}; delete {directory} to embed again"
+            )
+
+
 def read_keys(path: Path) -> tuple[list[str], list[str]]:
     """Row ids of a shard and of its rejected rows, without reading its embeddings; `StoreError` names a bad file."""
     try:

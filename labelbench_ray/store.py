@@ -27,7 +27,7 @@ from labelbench_ray.datasets import SPLITS
 from labelbench_ray.errors import StoreError
 from labelbench_ray.mapping import mapped
 from labelbench_ray.plugins import Frozen, explain
-from labelbench_ray.shards import ShardEntry, read_shard, shard_file
+from labelbench_ray.shards import ShardEntry, check_counts, read_shard, shard_file
 from labelbench_ray.standardization import Standardization, standardize
 from labelbench_ray.types import Examples
 from labelbench_ray.views import Views, open_views
@@ -128,6 +128,9 @@ class EmbeddingStore:
                 f"{path}: format {manifest.format} of store {manifest.key!r}, expected {FORMAT} of "
                 f"{directory.name!r}; it belongs elsewhere; delete {directory} to embed again"
             )
+        for split in SPLITS:
+            if not manifest.count(split):
+                raise StoreError(f"{path}: no rows of the split {split!r}; delete {directory} to embed again")
         return cls(directory, manifest)
 
     def row_ids(self, split: str = "pool") -> list[str]:
@@ -185,6 +188,7 @@ class EmbeddingStore:
         draft = folder.with_name(f".{folder.name}.{os.getpid()}.draft")
         draft.mkdir()
         try:
+            check_counts(self.directory, self.manifest.shards)
             for split in SPLITS:
                 self._fill(draft, split)
             standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
@@ -203,6 +207,11 @@ class EmbeddingStore:
         start = 0
         for entry in self._entries(split):
             shard = read_shard(self.directory, entry)
+            if entry.rows and shard.embeddings_BD.shape[1] != self.manifest.dimensions:
+                raise StoreError(
+                    f"{self.directory / entry.file}: {shard.embeddings_BD.shape[1]} dimensions, the manifest states "
+                    f"{self.manifest.dimensions}; delete {self.directory} to embed again"
+                )
             embeddings_ND[start : start + entry.rows] = shard.embeddings_BD
             labels_N[start : start + entry.rows] = shard.labels_B
             start += entry.rows

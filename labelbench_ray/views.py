@@ -24,7 +24,7 @@ from labelbench_ray.costs import Spent
 from labelbench_ray.errors import StoreError
 from labelbench_ray.mapping import mapped
 from labelbench_ray.plugins import Frozen, explain
-from labelbench_ray.shards import ShardEntry, read_keys, read_shard
+from labelbench_ray.shards import ShardEntry, check_counts, read_keys, read_shard
 
 if TYPE_CHECKING:
     from labelbench_ray.store import EmbeddingStore  # which gives its views by what is here
@@ -145,6 +145,7 @@ def _mapped(store: "EmbeddingStore", augmentation: str, view: int) -> NDArray[np
 def _make_array(directory: Path, manifest: ViewManifest, path: Path, dimensions: int) -> None:
     draft = path.with_name(f".{path.name}.draft")  # one name for all processes: a killed one's is overwritten
     rows = sum(entry.rows for entry in manifest.shards)
+    check_counts(directory, manifest.shards)
     try:
         pairs_N2D = np.lib.format.open_memmap(draft, mode="w+", dtype=np.float16, shape=(rows, 2, dimensions))
         start = 0

@@ -7,9 +7,11 @@ import io
 import json
 import os
 import random
+import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -155,8 +157,22 @@ def _put(path: Path, data: bytes) -> Path:
     return path
 
 
+@cache
+def _files_of_ledger() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        _points(_make_ledger(Path(folder)))
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
 def _ledger(folder: Path) -> Path:
-    """A finished trial below `folder`, as its grid says."""
+    """A finished trial below `folder`, as its grid says, and a fine-tune of it."""
+    for name, data in _files_of_ledger().items():
+        _put(folder / name, data)
+    return folder / HEADER.fingerprint
+
+
+def _make_ledger(folder: Path) -> Path:
     directory = folder / HEADER.fingerprint
     with Ledger.open(directory, HEADER) as ledger:
         for number in range(2):
@@ -173,10 +189,11 @@ def _points(trial: Path) -> Points:
     return points
 
 
-def _report(folder: Path) -> None:
+def _report(folder: Path, drawn: bool) -> None:
     built = report.build(folder)
     Console(file=io.StringIO()).print(report.render(built))
-    report.page(built)
+    if drawn:  # a page takes a hundred times as long as the rest
+        report.page(built).encode()
     report.curves_csv(built)
     json.dumps(report.summarize(built))
 
@@ -186,11 +203,10 @@ def _of_ledger(name: str) -> Callable[[Path, bytes], None]:
 
     def read(folder: Path, data: bytes) -> None:
         directory = _ledger(folder)
-        _points(directory)
         path = folder / name.format(trial=HEADER.fingerprint)
         path.write_bytes(data)
         try:
-            _report(folder)
+            _report(folder, drawn=len(data) % 20 == 0)
             read_history(directory)
         finally:
             with Ledger.open(directory, HEADER) as ledger:
@@ -201,7 +217,7 @@ def _of_ledger(name: str) -> Callable[[Path, bytes], None]:
 
 
 def _sound_of_ledger(name: str, scratch: Path) -> bytes:
-    _points(_ledger(scratch))
+    _ledger(scratch)
     return (scratch / name.format(trial=HEADER.fingerprint)).read_bytes()
 
 
@@ -226,9 +242,8 @@ def _read_store(folder: Path, data: bytes) -> None:
 def _read_arrays(folder: Path, data: bytes) -> None:
     _read_store(folder, MANIFEST.model_dump_json().encode())
     store = EmbeddingStore.open(folder / "key")
-    for name in ("mean.npy", "pool.npy", "test-labels.npy"):
-        (folder / "key" / "arrays" / MANIFEST.content / name).write_bytes(data)
-        store.arrays()
+    (folder / "key" / "arrays" / MANIFEST.content / "mean.npy").write_bytes(data)
+    store.arrays()
 
 
 def _read_shard(folder: Path, data: bytes) -> None:
@@ -283,7 +298,7 @@ def _image(form: str, **options: Any) -> bytes:
 
 def _npy() -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, np.ones(4))
+    np.save(buffer, np.ones(4, np.float32))
     return buffer.getvalue()
 
 

@@ -10,8 +10,7 @@ from tests.fuzzing import OURS, Target, spoiled, targets
 
 SECONDS = 5.0
 """A reader that takes longer hangs, as far as people are concerned."""
-TRIES, LEDGER_TRIES = 25, 5
-"""Those of whole ledgers draw a report's page each time."""
+TRIES = 25
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +25,6 @@ NAMES = (
 )
 
 
-LEDGERS = ("header", "record", "grid", "point", "failure")
-
-
 def test_every_target_is_tried(every):
     assert set(every) == set(NAMES)
 
@@ -41,7 +37,7 @@ def test_what_is_sound_is_read(every, name: str, tmp_path: Path):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_spoiled_is_read_or_refused_with_our_own_error(every, name: str, tmp_path: Path):
     choices = random.Random(f"{name} 0")
-    for number in range(LEDGER_TRIES if name in LEDGERS else TRIES):
+    for number in range(TRIES):
         folder = tmp_path / str(number)
         folder.mkdir()
         data = spoiled(every[name], choices)
