@@ -58,7 +58,7 @@ class Place:
 
 def _refuse_loops(folder: str) -> None:
     """A link to a folder above it would list the same files again and again, each time under another name."""
-    waiting = [(folder, (os.path.realpath(folder),))]
+    waiting: list[tuple[str, tuple[str, ...]]] = [(folder, (os.path.realpath(folder),))]
     while waiting:
         path, above = waiting.pop()
         with os.scandir(path) as entries:
