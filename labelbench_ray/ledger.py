@@ -45,6 +45,7 @@ __all__ = [
     "read_grid",
     "read_header",
     "read_history",
+    "read_record",
     "read_records",
     "sound_records",
     "write_failure",
@@ -212,6 +213,11 @@ def read_records(directory: Path, header: Header) -> list[RoundRecord]:
     if sound.trouble:
         raise sound.trouble
     return list(sound.records)
+
+
+def read_record(directory: Path, number: int) -> RoundRecord:
+    """One round, its checksum checked; `LedgerError` where it is missing or damaged."""
+    return unsealed(RoundRecord, _record_path(directory, number))
 
 
 def sound_records(directory: Path, header: Header) -> Sound:
