@@ -20,7 +20,7 @@ from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 from safetensors.numpy import save as save_tensors
 
 from labelbench_ray.atomic import publish
-from labelbench_ray.config import FineTune, digest
+from labelbench_ray.config import FineTune, Fingerprint, digest
 from labelbench_ray.costs import Spent, total
 from labelbench_ray.errors import DamagedError, LedgerError
 from labelbench_ray.plugins import Frozen
@@ -34,8 +34,8 @@ AGAIN = "`labelbench finetune` sets it aside and fits that model again"
 class PointHeader(Frozen):
     """`finetune.json`: what is fitted."""
 
-    fingerprint: str
-    trial: str
+    fingerprint: Fingerprint
+    trial: Fingerprint
     """Fingerprint of the trial."""
     recipe: FineTune
     store: str
@@ -45,8 +45,8 @@ class PointHeader(Frozen):
 class Point(Frozen):
     """A full model trained on the first `num_labeled` labels of a trial."""
 
-    fingerprint: str
-    trial: str
+    fingerprint: Fingerprint
+    trial: Fingerprint
     num_labeled: PositiveInt
     chosen: str
     """Hash of the ids and labels that it was trained on."""

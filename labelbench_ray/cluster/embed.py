@@ -52,10 +52,12 @@ def embed(parts: "Parts", environment: Environment, progress: Progress) -> Embed
     directory = environment.store / parts.embedding
     (directory / "shards").mkdir(parents=True, exist_ok=True)
     with locked(directory / "lock"):
-        if not (directory / "manifest.json").exists():
+        found = (directory / "manifest.json").exists()
+        if not found:
             _make_store(parts, source, weights, environment, directory, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
-        _mend_shards(store, parts, source, weights, environment)
+        if found:
+            _mend_shards(store, parts, source, weights, environment)
         if wanted := parts.wanted_views:
             _make_views(store, wanted, parts.encoder, source, environment, progress)
     return store
