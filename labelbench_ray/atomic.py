@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from labelbench_ray.lease import leased
@@ -12,7 +12,11 @@ from labelbench_ray.remote import Remote
 
 
 def publish(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, a crash or a full disk sees all of it or nothing."""
+    """Write a file so that a reader, a crash or a full disk sees all of it or nothing.
+
+    Raises:
+        OSError: the disk is full, read-only or broken; names the file, which is as it was before.
+    """
     if isinstance(path, Remote):
         path.put(data)
         return
@@ -23,8 +27,12 @@ def publish(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:
+        text = f"{error.strerror}, so it was not written; mend that (make room), and run the same command again"
+        raise OSError(error.errno, text, str(path)) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that is read-only now would hide what went wrong
+            draft.unlink(missing_ok=True)
 
 
 def publish_once(path: Path, data: bytes) -> None:

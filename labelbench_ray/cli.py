@@ -32,6 +32,7 @@ from labelbench_ray import (
 from labelbench_ray.costs import Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
+from labelbench_ray.events import logged
 from labelbench_ray.options import PLACE, environment_options, experiment_argument, option, price_options
 from labelbench_ray.plugins import Plugin
 
@@ -90,7 +91,7 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
 
     planned = plan.plan(experiment.load(name, tiny), environment)
     provide(planned, environment)
-    with connected(environment.address):
+    with logged(planned, environment, console), connected(environment.address):
         make_stores(planned, environment, console)
     return 0
 
@@ -104,7 +105,8 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     from labelbench_ray import run as job
 
     planned = plan.plan(experiment.load(name, tiny), environment)
-    status = job.run(planned, environment, console, prices)
+    with logged(planned, environment, console):
+        status = job.run(planned, environment, console, prices)
     if environment.tracking_uri.startswith("sqlite:"):
         console.print(
             f"MLflow: {sys.executable} -m mlflow ui --backend-store-uri {environment.tracking_uri}",
@@ -123,7 +125,8 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
     from labelbench_ray import run_finetune
 
     planned = plan.plan(experiment.load(name, tiny), environment)
-    return run_finetune.finetune(planned, environment, console, prices)
+    with logged(planned, environment, console):
+        return run_finetune.finetune(planned, environment, console, prices)
 
 
 @app.command()

@@ -8,9 +8,9 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import JsonValue, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, ValidationError
 
 from labelbench_ray.errors import ConfigError, unknown
 from labelbench_ray.plugins import Frozen, Part, explain
@@ -18,6 +18,8 @@ from labelbench_ray.plugins import Frozen, Part, explain
 __all__ = ["FineTune", "Part", "Trial", "digest", "grid", "tiny", "vary"]
 
 Axis = Iterable[Any]
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+"""What names a folder below an experiment's; read from a file, it must not lead out of it."""
 
 TINY_ROUNDS: Final = 2
 TINY_BUDGET: Final = 25

@@ -23,6 +23,7 @@ from labelbench_ray.datasets import SPLITS, Records, Source
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.plugins import Frozen
+from labelbench_ray.quarantine import set_aside
 from labelbench_ray.shards import (
     LoadedShard,
     ShardEntry,
@@ -33,6 +34,7 @@ from labelbench_ray.shards import (
     shard_bytes,
     shard_file,
 )
+from labelbench_ray.shards import read_shard as read_entry
 from labelbench_ray.store import EmbeddingStore, Manifest
 
 if TYPE_CHECKING:
@@ -246,6 +248,36 @@ def check_row_ids(directory: Path, made: Sequence[Made]) -> None:
                 f"row_id {twice.as_py()!r} is repeated in the split {split!r}; ids are the keys of rows and must be "
                 "distinct; rename one"
             )
+
+
+def set_damaged_aside(store: EmbeddingStore) -> list[Work]:
+    """The shards of a finished store that are gone or not what its manifest states; their files are set aside."""
+    damaged: list[Work] = []
+    for entry in store.manifest.shards:
+        try:
+            read_entry(store.directory, entry)
+        except StoreError as error:
+            set_aside(store.directory, [store.directory / entry.file], str(error))
+            damaged.append((entry.split, entry.number))
+    return damaged
+
+
+def missing_shards(store: EmbeddingStore) -> list[Work]:
+    """The shards of a finished store whose files are gone."""
+    there = {path.name for path in (store.directory / "shards").iterdir()}
+    return [
+        (entry.split, entry.number) for entry in store.manifest.shards if PurePosixPath(entry.file).name not in there
+    ]
+
+
+def check_mended(store: EmbeddingStore, made: Made) -> None:
+    """Refuse a shard that was embedded again and is not what the store's manifest states."""
+    if made.entry not in store.manifest.shards:
+        raise StoreError(
+            f"{store.directory / made.entry.file}: was damaged, and embedding its rows again on {made.compute!r} gave "
+            f"other content than the manifest states (made on {store.manifest.compute!r}); put the file back from a "
+            f"copy, or delete {store.directory} to embed everything again"
+        )
 
 
 def check_store(store: EmbeddingStore, source: Source, weights: str) -> EmbeddingStore:

@@ -26,3 +26,7 @@ class Environment:
     """Pools with at least this many rows are large."""
     max_reject_fraction: float = 0.01
     """An embedding job stops when more than this share of the rows cannot be decoded."""
+    events: str | None = None
+    """The file of the event log; None: see `events.events_file`."""
+    verbose: bool = False
+    """Tell people every event, too."""

@@ -32,6 +32,10 @@ class LedgerError(UserError):
     """A trial's record that is damaged, repeated, over budget or of another trial."""
 
 
+class DamagedError(LedgerError):
+    """One that cannot be used, whoever reads it: a writer sets it aside."""
+
+
 class BudgetError(UserError):
     """More labels were asked for than the trial pays for."""
 

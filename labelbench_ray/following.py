@@ -1,12 +1,17 @@
 """What people see of a sweep: steps done, trials that failed, and the mirror brought up to date."""
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from labelbench_ray.cluster.jobs import Job
-from labelbench_ray.ledger import Failure, write_failure
-from labelbench_ray.points import HEADER
+from labelbench_ray.errors import LedgerError
+from labelbench_ray.events import Event, Events
+from labelbench_ray.ledger import Failure, read_record, write_failure
+from labelbench_ray.points import FOLDER, HEADER
 from labelbench_ray.progress import Meter
+from labelbench_ray.quarantine import read_why, set_asides
 from labelbench_ray.tracking import Mirror
 
 
@@ -23,19 +28,35 @@ class Follower:
     steps_done: dict[Path, int]
     ended: set[Path] = field(default_factory=set)
     failed: set[Path] = field(default_factory=set)
+    events: Events = field(default_factory=lambda: Events(""))
+    told: dict[Path, int] = field(default_factory=dict)
+    """Steps of each job that events were written for, or that were there before."""
+    set_aside: set[tuple[Path, str]] = field(default_factory=set)
+    began: float = field(default_factory=time.time)
+
+    def on_started(self, job: Job) -> None:
+        """A worker began."""
+        again = job.directory in self.told
+        self.told.setdefault(job.directory, self.steps_done.get(job.directory, 0))
+        self._tell(job, Event.TRIAL_TAKEN_UP if again else Event.TRIAL_STARTED, rounds_done=self.told[job.directory])
 
     def on_round(self, job: Job, rounds: int) -> None:
-        """A step was recorded."""
+        """A step was recorded, and maybe others since the last one that was told."""
         self.steps_done[job.directory] = rounds
+        self._tell_steps(job, rounds)
         self._show()
 
     def on_done(self, job: Job) -> None:
         """The trial is finished."""
+        self._tell_steps(job, self.steps[job.directory])
+        self._tell(job, Event.TRIAL_DONE)
         self._end(job)
 
     def on_failed(self, job: Job, failure: Failure) -> None:
         """The trial failed; said at once, for a sweep may go on for days."""
         self.failed.add(job.directory)
+        self._tell_set_asides(job)
+        self._tell(job, Event.TRIAL_FAILED, error=failure.error)
         self._say(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {failure.error}")
         if not (job.directory / "failure.json").exists():  # it failed before its ledger was open, or its worker died
             try:
@@ -43,6 +64,29 @@ class Follower:
             except OSError as error:
                 self._say(f"that cannot be recorded: {error}")
         self._end(job)
+
+    def _tell_steps(self, job: Job, done: int) -> None:
+        """An event for each step that is new; what a round reached stands in the ledger."""
+        if job.directory not in self.told or self.told[job.directory] < done:
+            self._tell_set_asides(job)
+        for number in range(self.told.get(job.directory, 0), done):
+            if self.unit == "rounds":
+                self._tell(job, Event.ROUND_RECORDED, round=number, **_reached(job.directory, number))
+            else:
+                self._tell(job, Event.FINE_TUNE_RECORDED, done=number + 1)
+        self.told[job.directory] = done
+
+    def _tell_set_asides(self, job: Job) -> None:
+        for name in set_asides(job.directory):
+            if int(name) >= int(self.began) and (job.directory, name) not in self.set_aside:
+                self.set_aside.add((job.directory, name))
+                why = read_why(job.directory, name)
+                self._tell(job, Event.SET_ASIDE, reason=why.reason, files=list(why.files))
+                self._say(f"set aside, and run again: {why.reason}")
+
+    def _tell(self, job: Job, event: Event, **fields: Any) -> None:  # noqa: ANN401  JSON
+        trial = {"trial": _fingerprint(job.directory), "strategy": str(job.trial.strategy), "seed": job.trial.seed}
+        self.events.tell(event, **trial | fields)
 
     def _say(self, text: str) -> None:
         self.shown.console.print(text, style="red", markup=False)
@@ -64,3 +108,19 @@ class Follower:
             f"{len(self.ended) - len(self.failed)} of {len(self.steps)} trials done, {running} running, "
             f"{len(self.failed)} failed; {self.unit}",
         )
+
+
+def _fingerprint(directory: Path) -> str:
+    """Of the trial; a fine-tune lies below it."""
+    return directory.parent.parent.name if directory.parent.name == FOLDER else directory.name
+
+
+def _reached(directory: Path, number: int) -> dict[str, float]:
+    """What a round's record says that people watch; nothing where it cannot be read, for trials must not notice."""
+    try:
+        record = read_record(directory, number)
+    except (LedgerError, OSError):
+        return {}
+    accuracy = record.metrics.get("Test Accuracy")
+    told = {} if accuracy is None else {"test_accuracy": accuracy}
+    return {"num_labeled": record.num_labeled, "seconds": round(record.spent.wall, 3)} | told

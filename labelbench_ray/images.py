@@ -19,6 +19,7 @@ from labelbench_ray.atomic import locked
 from labelbench_ray.datasets import SPLITS, Payload, Source, Split
 from labelbench_ray.encoders import Trainable
 from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.mapping import mapped
 from labelbench_ray.store import EmbeddingStore
 
 READ_ROWS = 256
@@ -57,10 +58,11 @@ def decoded_images(
         with locked(folder.parent / "lock"):
             if not folder.is_dir():
                 _make(folder, store, source, encoder, progress)
-    try:
-        images = {split: np.load(folder / f"{split}.npy", mmap_mode="r") for split in SPLITS}
-    except (OSError, EOFError, ValueError) as error:
-        raise StoreError(f"{folder}: {error}; delete it to have it made again") from error
+    mend = f"delete {folder} to have it made again"
+    images = {
+        split: mapped(folder / f"{split}.npy", np.uint8, (store.manifest.count(split), *encoder.shape()), mend)
+        for split in SPLITS
+    }
     return DecodedImages(**images)
 
 

@@ -5,12 +5,13 @@
                                      /rounds/000.json, 000.safetensors  one record a round, and the proxy fitted in it
                                      /failure.json  why the last attempt ended, if it failed
                                      /lock          held by the process that writes
+                                     /quarantine/   what could not be used and was run again, see `quarantine`
 
 A trial is done when its records say so. Records are published by rename, carry a checksum, and are refused by name
-when they are cut short, repeated, over budget or of another trial; nothing is ever mixed in.
+when they are cut short, repeated, over budget or of another trial; nothing is ever mixed in. A writer sets such a round
+and those after it aside, and runs them again: a round depends on those before it only.
 """
 
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,9 +28,10 @@ from safetensors.numpy import save as save_tensors
 
 from labelbench_ray.atomic import locked, publish, publish_once
 from labelbench_ray.costs import Spent, total
-from labelbench_ray.errors import LedgerError
-from labelbench_ray.records import Entry, Failure, Grid, Header, RoundRecord
-from labelbench_ray.sealing import parsed, read_json, sealed, unsealed
+from labelbench_ray.errors import DamagedError, LedgerError
+from labelbench_ray.quarantine import set_aside
+from labelbench_ray.records import FORMAT, Entry, Failure, Grid, Header, RoundRecord
+from labelbench_ray.sealing import ROUNDS, read_value, sealed, unsealed
 
 __all__ = [
     "Entry",
@@ -39,11 +41,14 @@ __all__ = [
     "History",
     "Ledger",
     "RoundRecord",
+    "Sound",
     "read_failure",
     "read_grid",
     "read_header",
     "read_history",
+    "read_record",
     "read_records",
+    "sound_records",
     "write_failure",
     "write_grid",
 ]
@@ -64,6 +69,15 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """The rounds of a trial before the first that cannot be used."""
+
+    records: tuple[RoundRecord, ...]
+    trouble: DamagedError | None
+    """What is wrong with the next one; None when there is no next one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """A trial's directory, opened for writing by the one process that holds its lock."""
 
@@ -75,17 +89,44 @@ class Ledger:
     def open(cls, directory: Path, header: Header) -> Iterator["Ledger"]:
         """Lock the directory, waiting for a dying predecessor, and write or check its `trial.json`.
 
+        Rounds that cannot be used are set aside, and all of them with a `trial.json` that cannot be read: which store
+        they were made from is not known then.
+
         Raises:
             LedgerError: the directory belongs to another trial, or its rounds were made from another store.
         """
         (directory / "rounds").mkdir(parents=True, exist_ok=True)
         with locked(directory / "lock"):
-            path = directory / "trial.json"
-            if path.is_file():
-                _check_same(path, read_header(path), header)
-            publish(path, header.model_dump_json(indent=1).encode())
+            ledger = cls(directory, header)
+            ledger._claim()
+            publish(directory / "trial.json", header.model_dump_json(indent=1).encode())
             (directory / "failure.json").unlink(missing_ok=True)
-            yield cls(directory, header)
+            ledger._keep_sound_rounds()
+            yield ledger
+
+    def _claim(self) -> None:
+        path, rounds = self.directory / "trial.json", _round_files(self.directory, 0)
+        if not path.exists() and not rounds:
+            return
+        try:
+            found = read_header(path)
+        except DamagedError as error:
+            set_aside(self.directory, [path, *rounds], str(error))
+        else:
+            _check_same(path, found, self.header)
+
+    def _keep_sound_rounds(self) -> None:
+        sound = sound_records(self.directory, self.header)
+        kept, trouble = 0, sound.trouble
+        for record in sound.records:
+            try:
+                self.proxy(record)
+            except DamagedError as error:
+                trouble = error
+                break
+            kept += 1
+        if trouble:
+            set_aside(self.directory, _round_files(self.directory, kept), str(trouble))
 
     def records(self) -> list[RoundRecord]:
         """The finished rounds, checked."""
@@ -97,13 +138,13 @@ class Ledger:
         try:
             data = path.read_bytes()
             if sha256(data).hexdigest() != record.proxy:
-                raise LedgerError(
+                raise DamagedError(
                     f"{path}: does not have the hash that its record states; delete this round's files and "
                     "those after it to run them again"
                 )
             tensors: dict[str, NDArray[Any]] = load_tensors(data)
         except (FileNotFoundError, SafetensorError) as error:
-            raise LedgerError(
+            raise DamagedError(
                 f"{path}: {error}; delete this round's files and those after it to run them again"
             ) from error
         return tensors
@@ -155,7 +196,7 @@ def write_failure(directory: Path, failure: Failure) -> None:
 
 def read_header(path: Path) -> Header:
     """A checked `trial.json`; `LedgerError` names the file and what is wrong."""
-    return parsed(Header, path, read_json(path))
+    return read_value(Header, path, "`labelbench run` sets it and its rounds aside and runs the trial again", FORMAT)
 
 
 def read_history(directory: Path) -> History:
@@ -167,7 +208,7 @@ def read_history(directory: Path) -> History:
 def read_failure(directory: Path) -> Failure | None:
     """Why the last attempt ended, if it failed."""
     path = directory / "failure.json"
-    return parsed(Failure, path, read_json(path)) if path.is_file() else None
+    return read_value(Failure, path, "delete it; `labelbench run` tries again") if path.is_file() else None
 
 
 def read_records(directory: Path, header: Header) -> list[RoundRecord]:
@@ -177,35 +218,49 @@ def read_records(directory: Path, header: Header) -> list[RoundRecord]:
         LedgerError: a record is cut short, altered, missing between others, of another trial, of the wrong size, or
             chooses a row again.
     """
-    numbers = sorted(
-        int(path.stem) for path in (directory / "rounds").glob("*.json") if re.fullmatch(r"\d{3,}", path.stem)
-    )
+    sound = sound_records(directory, header)
+    if sound.trouble:
+        raise sound.trouble
+    return list(sound.records)
+
+
+def read_record(directory: Path, number: int) -> RoundRecord:
+    """One round, its checksum checked; `LedgerError` where it is missing or damaged."""
+    return unsealed(RoundRecord, _record_path(directory, number))
+
+
+def sound_records(directory: Path, header: Header) -> Sound:
+    """The same up to the first record that is not as it must be, with what is wrong there."""
+    numbers = sorted({_number(path) for path in _round_files(directory, 0) if path.suffix == ".json"})
     records: list[RoundRecord] = []
     chosen: set[int] = set()
-    for expected, number in enumerate(numbers):
-        path = _record_path(directory, number)
-        if number != expected:
-            raise LedgerError(f"{path}: round {expected} is missing before it; delete the rounds after the gap")
-        record = unsealed(RoundRecord, path)
-        _check_record(path, record, number, chosen, header)
-        chosen.update(record.chosen)
-        records.append(record)
-    return records
+    try:
+        for expected, number in enumerate(numbers):
+            path = _record_path(directory, number)
+            if number != expected:
+                raise DamagedError(f"{path}: round {expected} is missing before it; {ROUNDS}")
+            record = unsealed(RoundRecord, path)
+            _check_record(path, record, number, chosen, header)
+            chosen.update(record.chosen)
+            records.append(record)
+    except DamagedError as error:
+        return Sound(tuple(records), error)
+    return Sound(tuple(records), None)
 
 
 def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int], header: Header) -> None:
     budget = header.trial.budget
     if record.fingerprint != header.fingerprint:
-        raise LedgerError(f"{path}: belongs to trial {record.fingerprint}, not to {header.fingerprint}; move it back")
+        raise DamagedError(f"{path}: belongs to trial {record.fingerprint}, not to {header.fingerprint}; {ROUNDS}")
     if record.round != number:
-        raise LedgerError(f"{path}: holds round {record.round}, its name says {number}; rename or delete it")
+        raise DamagedError(f"{path}: holds round {record.round}, its name says {number}; {ROUNDS}")
     if len(record.chosen) != budget or len(record.labels) != budget or record.num_labeled != budget * (number + 1):
-        raise LedgerError(
+        raise DamagedError(
             f"{path}: {len(record.chosen)} rows, {len(record.labels)} labels, {record.num_labeled} in all; "
-            f"the budget is {budget} a round; delete it and the rounds after it"
+            f"the budget is {budget} a round; {ROUNDS}"
         )
     if len(set(record.chosen)) != budget or not chosen.isdisjoint(record.chosen):
-        raise LedgerError(f"{path}: chooses a row twice; delete it and the rounds after it")
+        raise DamagedError(f"{path}: chooses a row twice; {ROUNDS}")
 
 
 def _check_same(path: Path, found: Header, asked: Header) -> None:
@@ -216,6 +271,18 @@ def _check_same(path: Path, found: Header, asked: Header) -> None:
                 f"{path}: {name} is {there!r}, this run's is {here!r}; rounds of both would mix. "
                 "Use another --runs directory, or delete this trial's folder to start it again"
             )
+
+
+def _round_files(directory: Path, first: int) -> list[Path]:
+    """The files of the rounds from `first` on: the records, in order, and then the proxies."""
+    found = [path for suffix in ("json", "safetensors") for path in (directory / "rounds").glob(f"*.{suffix}")]
+    return sorted((path for path in found if _number(path) >= first), key=lambda path: (path.suffix, _number(path)))
+
+
+def _number(path: Path) -> int:
+    """The round that a file is named for; -1 for a file that is not ours."""
+    stem = path.stem
+    return int(stem) if stem.isascii() and stem.isdigit() and stem == f"{int(stem):03d}" else -1
 
 
 def _record_path(directory: Path, number: int) -> Path:
@@ -234,4 +301,4 @@ def write_grid(folder: Path, grid: Grid) -> None:
 
 def read_grid(folder: Path) -> Grid:
     """A checked `experiment.json`."""
-    return parsed(Grid, folder / "experiment.json", read_json(folder / "experiment.json"))
+    return read_value(Grid, folder / "experiment.json", "`labelbench run` writes it anew")

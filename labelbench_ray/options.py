@@ -59,6 +59,13 @@ ENVIRONMENT = (
     option(
         "max_reject_fraction", type=click.FloatRange(0, 1), default=0.01, help="Share of rows that may be undecodable."
     ),
+    option(
+        "events",
+        type=click.Path(dir_okay=False, allow_dash=True),
+        help="File that gets a JSON line for every event of a trial, - for standard error; default: "
+        "RUNS/EXPERIMENT/events.jsonl, and standard error where RUNS is a URI.",
+    ),
+    option("verbose", is_flag=True, help="Print every event of a trial, one short line each."),
 )
 PRICES = (
     option("price_per_label", type=click.FloatRange(0), default=ASSUMED.label, help="What a label costs."),

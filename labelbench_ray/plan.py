@@ -10,7 +10,7 @@ from labelbench_ray.datasets import Source
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError
 from labelbench_ray.experiment import Experiment
-from labelbench_ray.ledger import read_history
+from labelbench_ray.ledger import read_failure, read_header, sound_records
 from labelbench_ray.parts import Parts
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.trainers import WantedViews
@@ -143,15 +143,17 @@ def _planned_trial(built: Parts, folder: Path, content: str) -> PlannedTrial:
     if not (directory / "trial.json").is_file():
         return PlannedTrial(built, 0, "")
     try:
-        history = read_history(directory)
+        header, failure = read_header(directory / "trial.json"), read_failure(directory)
     except LedgerError as error:
         return PlannedTrial(built, 0, str(error))
-    header = history.header
     if header.fingerprint != built.fingerprint:
         return PlannedTrial(built, 0, f"{directory} holds the trial {header.fingerprint}; move it back")
     if content and header.store != content:
         return PlannedTrial(built, 0, f"{directory} was made from another store; delete it to start the trial again")
-    return PlannedTrial(built, len(history.records), history.failure.error if history.failure else "")
+    sound = sound_records(directory, header)
+    if sound.trouble:  # whichever round it is in, the trial is not done before it was set aside
+        return PlannedTrial(built, min(len(sound.records), built.trial.rounds - 1), str(sound.trouble))
+    return PlannedTrial(built, len(sound.records), failure.error if failure else "")
 
 
 def _views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[PlannedViews, ...]:

@@ -6,9 +6,9 @@
                                        /failure.json     why the last attempt ended, if it failed
                                        /checkpoint.pt    where a fit stands, while it runs
                                        /lock             held by the process that writes
+                                       /quarantine/      what could not be used and was fitted again
 """
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,20 +21,22 @@ from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 from safetensors.numpy import save as save_tensors
 
 from labelbench_ray.atomic import publish
-from labelbench_ray.config import FineTune, digest
+from labelbench_ray.config import FineTune, Fingerprint, digest
 from labelbench_ray.costs import Spent, total
-from labelbench_ray.errors import LedgerError
+from labelbench_ray.errors import DamagedError, LedgerError
 from labelbench_ray.plugins import Frozen
-from labelbench_ray.sealing import parsed, read_json, sealed, unsealed
+from labelbench_ray.quarantine import set_aside
+from labelbench_ray.sealing import read_value, sealed, unsealed
 
 FOLDER, HEADER = "finetune", "finetune.json"
+AGAIN = "`labelbench finetune` sets it aside and fits that model again"
 
 
 class PointHeader(Frozen):
     """`finetune.json`: what is fitted."""
 
-    fingerprint: str
-    trial: str
+    fingerprint: Fingerprint
+    trial: Fingerprint
     """Fingerprint of the trial."""
     recipe: FineTune
     store: str
@@ -44,8 +46,8 @@ class PointHeader(Frozen):
 class Point(Frozen):
     """A full model trained on the first `num_labeled` labels of a trial."""
 
-    fingerprint: str
-    trial: str
+    fingerprint: Fingerprint
+    trial: Fingerprint
     num_labeled: PositiveInt
     chosen: str
     """Hash of the ids and labels that it was trained on."""
@@ -75,7 +77,7 @@ class Points:
 
     @classmethod
     def open(cls, trial: Path, header: PointHeader) -> "Points":
-        """Make the folder, or check that it belongs to this fine-tune.
+        """Make the folder, or check that it belongs to this fine-tune; what cannot be used is set aside.
 
         Raises:
             LedgerError: its points were made from another store.
@@ -83,11 +85,18 @@ class Points:
         directory = trial / FOLDER / header.fingerprint
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / HEADER
-        if path.is_file() and (found := parsed(PointHeader, path, read_json(path))).store != header.store:
-            raise LedgerError(
-                f"{path}: store is {found.store!r}, this run's is {header.store!r}; delete {directory} to fine-tune "
-                "again"
-            )
+        if path.is_file() or _records(directory):
+            try:
+                found = _read_header(path)
+            except DamagedError as error:
+                set_aside(directory, [path, *_records(directory), *directory.glob("*.safetensors")], str(error))
+            else:
+                _check_store(path, found, header)
+        for each in _records(directory):
+            try:
+                _read_point(each)
+            except DamagedError as error:
+                set_aside(directory, [each, each.with_suffix(".safetensors")], str(error))
         publish(path, header.model_dump_json(indent=1).encode())
         (directory / "failure.json").unlink(missing_ok=True)
         return cls(directory, header)
@@ -126,8 +135,7 @@ class Points:
 
 def read_recipe(directory: Path) -> FineTune:
     """The model and trainer of a fine-tune's folder; `LedgerError` where that is missing or damaged."""
-    path = directory / HEADER
-    return parsed(PointHeader, path, read_json(path)).recipe
+    return _read_header(directory / HEADER).recipe
 
 
 def read_points(directory: Path) -> dict[int, Point]:
@@ -136,18 +144,33 @@ def read_points(directory: Path) -> dict[int, Point]:
     Raises:
         LedgerError: a record is cut short, altered, or of another fine-tune.
     """
-    points: dict[int, Point] = {}
-    for path in sorted(directory.glob("*.json")):
-        if not re.fullmatch(r"\d{6,}", path.stem):
-            continue
-        point = unsealed(Point, path, "delete it to fine-tune again")
-        if point.fingerprint != directory.name or point.num_labeled != int(path.stem):
-            raise LedgerError(
-                f"{path}: is of fine-tune {point.fingerprint} with {point.num_labeled} labels; move it back, or delete "
-                "it to fine-tune again"
-            )
-        points[point.num_labeled] = point
-    return points
+    return {int(path.stem): _read_point(path) for path in _records(directory)}
+
+
+def _records(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.glob("*.json") if _is_number(path.stem))
+
+
+def _is_number(stem: str) -> bool:
+    return stem.isascii() and stem.isdigit() and stem == f"{int(stem):06d}"
+
+
+def _read_point(path: Path) -> Point:
+    point = unsealed(Point, path, AGAIN)
+    if point.fingerprint != path.parent.name or point.num_labeled != int(path.stem):
+        raise DamagedError(f"{path}: is of fine-tune {point.fingerprint} with {point.num_labeled} labels; {AGAIN}")
+    return point
+
+
+def _read_header(path: Path) -> PointHeader:
+    return read_value(PointHeader, path, "`labelbench finetune` sets it and its models aside and fits them again")
+
+
+def _check_store(path: Path, found: PointHeader, header: PointHeader) -> None:
+    if found.store != header.store:
+        raise LedgerError(
+            f"{path}: store is {found.store!r}, this run's is {header.store!r}; delete {path.parent} to fine-tune again"
+        )
 
 
 def chosen_hash(ids: list[int], labels: list[int]) -> str:

@@ -2,7 +2,7 @@
 
 from pydantic import FiniteFloat, NonNegativeInt
 
-from labelbench_ray.config import Trial
+from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.costs import Spent
 from labelbench_ray.plugins import Frozen
 
@@ -13,7 +13,7 @@ class Header(Frozen):
     """`trial.json`: what a trial is, and what its numbers were computed from."""
 
     format: int = FORMAT
-    fingerprint: str
+    fingerprint: Fingerprint
     trial: Trial
     store: str
     """Content hash of the embedding store."""
@@ -33,7 +33,7 @@ COSTS = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished"}
 class RoundRecord(Frozen):
     """One finished round: `chosen` and `labels` are aligned, metrics are finite or absent."""
 
-    fingerprint: str
+    fingerprint: Fingerprint
     round: NonNegativeInt
     chosen: tuple[NonNegativeInt, ...]
     labels: tuple[NonNegativeInt, ...]
@@ -69,7 +69,7 @@ class Failure(Frozen):
 class Entry(Frozen):
     """A trial of a grid and the name of its folder."""
 
-    fingerprint: str
+    fingerprint: Fingerprint
     trial: Trial
 
 

@@ -217,6 +217,11 @@ def place(text: str) -> Path:
         raise ConfigError(str(error)) from error
 
 
+def is_remote(path: Path) -> bool:
+    """It lies in an object store."""
+    return isinstance(path, Remote)
+
+
 def beside(folder: Path) -> Path:
     """Where local files that belong to a folder lie: in it; of a remote one, in the working directory."""
     return Path.cwd() if isinstance(folder, Remote) else folder

@@ -17,6 +17,7 @@ from labelbench_ray.costs import ASSUMED, NOTHING, Prices, Spent
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import StoreError
+from labelbench_ray.events import Event, Events
 from labelbench_ray.following import Follower
 from labelbench_ray.images import decoded_images
 from labelbench_ray.ledger import Entry, Grid, write_grid
@@ -54,6 +55,8 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
     made: dict[str, EmbeddingStore] = {}
     for store in plan.stores:
         trial = store.example.trial
+        told, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
+        told.tell(Event.EMBEDDING_STARTED, store=store.key, **names)
         with meter(console, "embedding, rows") as shown:
             if store.whole and store.to_be_provided:
                 # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
@@ -62,6 +65,8 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
                 for example in store.examples:
                     made[store.key] = embed(example, environment, partial(shown.show, words="embedding, rows"))
         manifest = made[store.key].manifest
+        rows = manifest.count("pool")
+        told.tell(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)
         console.print(
             f"embedded {trial.dataset} with {trial.encoder}: {manifest.count('pool')} rows of {manifest.dimensions} "
             f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
@@ -153,7 +158,7 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     rounds = {each.directory: each.trial.rounds for each in jobs}
     done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
     with meter(console, "starting workers") as shown:
-        follower = Follower(shown, mirror, "rounds", rounds, done)
+        follower = Follower(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
         try:
             sweep(jobs, plan.folder, environment, follower)
         finally:  # also when it is interrupted: this much is recorded
@@ -179,6 +184,12 @@ def told(follower: Follower, console: Console, before: int) -> int:
     console.print(
         f"{len(follower.ended) - len(follower.failed)} trials done, {len(follower.failed)} failed, {unfinished} not "
         f"finished; {before} were done before"
+    )
+    follower.events.tell(
+        Event.SWEEP_ENDED if not unfinished else Event.INTERRUPTED,
+        done=len(follower.ended) - len(follower.failed),
+        failed=len(follower.failed),
+        unfinished=unfinished,
     )
     return len(follower.failed) + unfinished
 

@@ -10,6 +10,7 @@ from labelbench_ray.cluster.sweep import sweep
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, NotProvidedError
+from labelbench_ray.events import Events
 from labelbench_ray.following import Follower
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import meter
@@ -61,7 +62,7 @@ def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, conso
     jobs = [finetune_job(tuning.parts, plan.folder, environment) for tuning in ready]
     budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
     with meter(console, "starting workers") as shown:
-        follower = Follower(shown, mirror, "fine-tunes", budgets, {})
+        follower = Follower(shown, mirror, "fine-tunes", budgets, {}, events=Events(plan.experiment.name))
         try:
             sweep(jobs, plan.folder, environment, follower)
         finally:  # also when it is interrupted: this much is recorded

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 from pydantic import JsonValue, ValidationError
 
 from labelbench_ray.config import digest
-from labelbench_ray.errors import LedgerError
+from labelbench_ray.errors import DamagedError, LedgerError
 from labelbench_ray.plugins import Frozen, explain
 
 Value = TypeVar("Value", bound=Frozen)
-ROUNDS = "delete it and the rounds after it to run them again"
+ROUNDS = "`labelbench run` sets it and the rounds after it aside and runs them again"
 
 
 def sealed(record: Frozen) -> bytes:
@@ -21,31 +21,44 @@ def sealed(record: Frozen) -> bytes:
 
 
 def unsealed(kind: type[Value], path: Path, mend: str = ROUNDS) -> Value:
-    """The record in a file; `LedgerError` for one that is missing, cut short or altered, with the mend."""
-    content = read_json(path, mend)
+    """The record in a file; `DamagedError` for one that is missing, cut short or altered, with the mend."""
+    content = _read_json(path, mend)
     checksum = content.pop("checksum", None)
     if checksum != digest(content):
-        raise LedgerError(f"{path}: its checksum does not match its content; {mend}")
-    return parsed(kind, path, content)
+        raise DamagedError(f"{path}: its checksum does not match its content; {mend}")
+    return _parsed(kind, path, content, mend)
 
 
-def parsed(kind: type[Value], path: Path, content: dict[str, JsonValue]) -> Value:
-    """Content as a value; `LedgerError` names what does not fit."""
+def read_value(kind: type[Value], path: Path, mend: str, version: int | None = None) -> Value:
+    """A file without checksum as a value.
+
+    Raises:
+        DamagedError: it is missing, no JSON, or does not fit.
+        LedgerError: its `format` is another one than `version`.
+    """
+    content = _read_json(path, mend)
+    stated = content.get("format", version)
+    if stated != version and isinstance(stated, int):
+        raise LedgerError(f"{path}: format {stated}, this version reads {version}; use the version that wrote it")
+    return _parsed(kind, path, content, mend)
+
+
+def _parsed(kind: type[Value], path: Path, content: dict[str, JsonValue], mend: str) -> Value:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise LedgerError(f"{path}: {explain(error)}") from error
+        raise DamagedError(f"{path}: {explain(error)}; {mend}") from error
 
 
-def read_json(path: Path, mend: str = ROUNDS) -> dict[str, Any]:
+def _read_json(path: Path, mend: str) -> dict[str, Any]:
     """The object in a JSON file, without NaN or infinities."""
     try:
         content = json.loads(path.read_bytes())
         digest(content)  # refuses NaN and infinities
     except FileNotFoundError as error:
-        raise LedgerError(f"{path}: there is no such file; is this a trial's folder?") from error
-    except ValueError as error:
-        raise LedgerError(f"{path}: is no JSON ({error}); it was cut short or altered; {mend}") from error
+        raise DamagedError(f"{path}: there is no such file; is this a trial's folder?") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{path}: is no JSON ({error}); it was cut short or altered; {mend}") from error
     if not isinstance(content, dict):
-        raise LedgerError(f"{path}: holds a {type(content).__name__}, not an object; delete it to run the round again")
+        raise DamagedError(f"{path}: holds a {type(content).__name__}, not an object; {mend}")
     return content

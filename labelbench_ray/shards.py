@@ -18,6 +18,9 @@ from pydantic import NonNegativeInt
 
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen
+from labelbench_ray.remote import is_remote
+
+MEND = "`labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted)"
 
 
 def shard_file(split: str, number: int) -> str:
@@ -96,8 +99,8 @@ class LoadedShard:
 
 def load_shard(path: Path) -> LoadedShard:
     """Read a shard and check its hash; `StoreError` for a file that is missing or damaged."""
+    data = _content(path)
     try:
-        data = path.read_bytes()
         table = pq.read_table(pa.BufferReader(data))
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         dimensions = table.schema.field("embedding").type.list_size
@@ -111,11 +114,9 @@ def load_shard(path: Path) -> LoadedShard:
         shard = LoadedShard(rows, metadata["recipe"], metadata["compute"], len(data))
         whole = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise StoreError(
-            f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again"
-        ) from error
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
     if not whole:
-        raise StoreError(f"{path}: its content does not have the hash that it states; delete it to embed it again")
+        raise StoreError(f"{path}: its content does not have the hash that it states; {MEND}")
     return shard
 
 
@@ -124,8 +125,26 @@ def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
     path = directory / entry.file
     shard = load_shard(path).rows
     if shard.sha256() != entry.sha256:
-        raise StoreError(f"{path}: its content is not what the manifest states; delete {directory} to embed again")
+        raise StoreError(f"{path}: its content is not what the manifest states; {MEND}")
     return shard
+
+
+def check_counts(directory: Path, entries: Iterable[ShardEntry]) -> None:
+    """Refuse shards that do not hold as many rows as a manifest states, before memory or disk is laid out for them.
+
+    Of a remote store they are not read twice: the rows stated are laid out in a sparse file, and each shard is checked
+    when it is read.
+    """
+    for entry in () if is_remote(directory) else entries:
+        path = directory / entry.file
+        try:
+            rows = pq.read_metadata(path).num_rows
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+        if rows != entry.rows:
+            raise StoreError(
+                f"{path}: {rows} rows, the manifest states {entry.rows}; delete {directory} to embed again"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +157,20 @@ class ShardKeys:
 
 def read_keys(path: Path) -> ShardKeys:
     """The keys of a shard, without decoding its embeddings; `StoreError` names a bad file."""
+    data = _content(path)
     try:
-        table = pq.read_table(pa.BufferReader(path.read_bytes()), columns=["row_id"])
+        table = pq.read_table(pa.BufferReader(data), columns=["row_id"])
         return ShardKeys(table.column("row_id").to_pylist(), sorted(json.loads(table.schema.metadata[b"rejects"])))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise StoreError(
-            f"{path}: no readable shard ({type(error).__name__}: {error}); delete it to embed it again"
-        ) from error
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+
+
+def _content(path: Path) -> bytes:
+    """A file that is gone is damage; a disk or a store that does not answer is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no readable shard ({error}); {MEND}") from error
 
 
 def _stated(shard: ShardRows, recipe: str, compute: str) -> str:

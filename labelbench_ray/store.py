@@ -26,9 +26,10 @@ from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.errors import StoreError
+from labelbench_ray.mapping import mapped
 from labelbench_ray.plugins import Frozen, explain
 from labelbench_ray.remote import on_this_machine
-from labelbench_ray.shards import ShardEntry, read_shard, shard_file
+from labelbench_ray.shards import ShardEntry, check_counts, read_shard, shard_file
 from labelbench_ray.standardization import Standardization, standardize
 from labelbench_ray.types import Examples
 from labelbench_ray.views import Views, open_views
@@ -129,6 +130,9 @@ class EmbeddingStore:
                 f"{path}: format {manifest.format} of store {manifest.key!r}, expected {FORMAT} of "
                 f"{directory.name!r}; it belongs elsewhere; delete {directory} to embed again"
             )
+        for split in SPLITS:
+            if not manifest.count(split):
+                raise StoreError(f"{path}: no rows of the split {split!r}; delete {directory} to embed again")
         return cls(directory, manifest)
 
     def row_ids(self, split: str = "pool") -> list[str]:
@@ -140,6 +144,11 @@ class EmbeddingStore:
         """Where this machine has the store's arrays, once they are made."""
         return on_this_machine(self.directory) / "arrays" / self.manifest.content
 
+    @property
+    def has_arrays(self) -> bool:
+        """They were made on this machine: its shards are not read again."""
+        return self.arrays_folder.is_dir()
+
     def arrays(self) -> Embedded:
         """The store as memory-mapped arrays; made once on each machine, then shared by all its processes."""
         folder = self.arrays_folder
@@ -150,10 +159,7 @@ class EmbeddingStore:
                     for draft in folder.parent.glob(".*.draft"):  # of killed processes: we hold the lock
                         shutil.rmtree(draft)
                     self._make_arrays(folder)
-        try:
-            return self._mapped(folder)
-        except (OSError, EOFError, ValueError) as error:
-            raise StoreError(f"{folder}: {error}; delete it to have it made again") from error
+        return self._mapped(folder)
 
     def views(self, augmentation: str, count: int) -> Views:
         """The pool's first `count` views by the augmentation whose recipe has this digest, memory-mapped.
@@ -164,13 +170,18 @@ class EmbeddingStore:
         return open_views(self, augmentation, count)
 
     def _mapped(self, folder: Path) -> Embedded:
+        width, mend = self.manifest.dimensions, f"delete {folder} to have it made again"
         splits = {
             split: SplitArrays(
-                np.load(folder / f"{split}.npy", mmap_mode="r"), np.load(folder / f"{split}-labels.npy", mmap_mode="r")
+                mapped(folder / f"{split}.npy", np.float16, (rows, width), mend),
+                mapped(folder / f"{split}-labels.npy", np.int64, (rows,), mend),
             )
             for split in SPLITS
+            for rows in [self.manifest.count(split)]
         }
-        standardization = Standardization(np.load(folder / "mean.npy"), np.load(folder / "scale.npy"))
+        standardization = Standardization(
+            *(np.array(mapped(folder / f"{name}.npy", np.float32, (width,), mend)) for name in ("mean", "scale"))
+        )
         return Embedded(**splits, standardization=standardization, classes=self.manifest.classes)
 
     def _entries(self, split: str) -> list[ShardEntry]:
@@ -180,6 +191,7 @@ class EmbeddingStore:
         draft = folder.with_name(f".{folder.name}.{os.getpid()}.draft")
         draft.mkdir()
         try:
+            check_counts(self.directory, self.manifest.shards)
             for split in SPLITS:
                 self._fill(draft, split)
             standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
@@ -198,6 +210,11 @@ class EmbeddingStore:
         start = 0
         for entry in self._entries(split):
             shard = read_shard(self.directory, entry)
+            if entry.rows and shard.embeddings_BD.shape[1] != self.manifest.dimensions:
+                raise StoreError(
+                    f"{self.directory / entry.file}: {shard.embeddings_BD.shape[1]} dimensions, the manifest states "
+                    f"{self.manifest.dimensions}; delete {self.directory} to embed again"
+                )
             embeddings_ND[start : start + entry.rows] = shard.embeddings_BD
             labels_N[start : start + entry.rows] = shard.labels_B
             start += entry.rows

@@ -22,9 +22,10 @@ from labelbench_ray.atomic import locked
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import StoreError
+from labelbench_ray.mapping import mapped
 from labelbench_ray.plugins import Frozen, explain
 from labelbench_ray.remote import on_this_machine
-from labelbench_ray.shards import ShardEntry, read_keys, read_shard
+from labelbench_ray.shards import ShardEntry, check_counts, read_keys, read_shard
 
 if TYPE_CHECKING:
     from labelbench_ray.store import EmbeddingStore  # which gives its views by what is here
@@ -138,16 +139,14 @@ def _mapped(store: "EmbeddingStore", augmentation: str, view: int) -> NDArray[np
             if not path.exists():
                 check_same_rows(store.directory, directory, manifest.shards)
                 _make_array(directory, manifest, path, store.manifest.dimensions)
-    try:
-        pairs_N2D: NDArray[np.float16] = np.load(path, mmap_mode="r")
-    except (OSError, EOFError, ValueError) as error:
-        raise StoreError(f"{path}: {error}; delete it to have it made again") from error
-    return pairs_N2D
+    rows = sum(entry.rows for entry in manifest.shards)
+    return mapped(path, np.float16, (rows, 2, store.manifest.dimensions), "delete it to have it made again")
 
 
 def _make_array(directory: Path, manifest: ViewManifest, path: Path, dimensions: int) -> None:
     draft = path.with_name(f".{path.name}.draft")  # one name for all processes: a killed one's is overwritten
     rows = sum(entry.rows for entry in manifest.shards)
+    check_counts(directory, manifest.shards)
     try:
         pairs_N2D = np.lib.format.open_memmap(draft, mode="w+", dtype=np.float16, shape=(rows, 2, dimensions))
         start = 0

@@ -19,7 +19,7 @@ def test_what_ended_is_submitted_once_it_has_a_header(tmp_path: Path, header: st
     submitted: list[Path] = []
     silent: Any = SimpleNamespace(show=lambda *_: None, console=SimpleNamespace(print=lambda *_, **__: None))
     mirror: Any = SimpleNamespace(submit=submitted.append)
-    job: Any = SimpleNamespace(directory=tmp_path, trial=SimpleNamespace(strategy="margin", seed=0))
+    job: Any = SimpleNamespace(directory=tmp_path, trial=SimpleNamespace(strategy="margin", seed=0, rounds=1))
     follower = Follower(silent, mirror, "fine-tunes", {tmp_path: 1}, {})
     if failed:
         follower.on_failed(job, Failure(error="OSError: disk full", traceback="..."))

@@ -173,5 +173,5 @@ def test_a_damaged_array_says_how_to_mend_it(built, folder, store):
     decoded_images(store, source, encoder_of(built))
     images = store.directory / "arrays" / store.manifest.content / "images"
     (images / "test.npy").write_bytes(b"")
-    with pytest.raises(StoreError, match="delete it to have it made again"):
+    with pytest.raises(StoreError, match=r"delete .* to have it made again"):
         decoded_images(store, source, encoder_of(built))

@@ -57,7 +57,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "trial"
 
 
-def read(folder: Path, header: Header = HEADER) -> list[RoundRecord]:
+def read(folder: Path) -> list[RoundRecord]:
+    """As a report and a plan do."""
+    return list(read_history(folder).records)
+
+
+def open_again(folder: Path, header: Header = HEADER) -> list[RoundRecord]:
+    """As a run does."""
     with Ledger.open(folder, header) as ledger:
         return ledger.records()
 
@@ -208,17 +214,27 @@ def test_a_record_copied_to_another_round_is_refused_by_name(folder):
         read(folder)
 
 
+def test_a_folder_of_a_later_format_is_refused_and_left_as_it_is(folder):
+    path = folder / "trial.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2, "news": "what this version knows not"}))
+    with pytest.raises(
+        LedgerError, match=r"trial\.json: format 2, this version reads 1; use the version that wrote it"
+    ):
+        open_again(folder)
+    assert not (folder / "quarantine").exists()
+
+
 @pytest.mark.parametrize(("field", "value"), [("fingerprint", "e" * 16), ("store", "store-2"), ("compute", "torch")])
 def test_a_folder_of_another_trial_or_store_is_refused_by_name(folder, field: str, value: str):
     with pytest.raises(
         LedgerError, match=rf"trial\.json: {field} is '{getattr(HEADER, field)}', this run's is '{value}'"
     ):
-        read(folder, HEADER.model_copy(update={field: value}))
-    assert read(folder) == read(folder, HEADER)
+        open_again(folder, HEADER.model_copy(update={field: value}))
+    assert len(open_again(folder)) == 3
 
 
 def test_other_versions_of_packages_go_on(folder):
-    assert len(read(folder, HEADER.model_copy(update={"versions": {"python": "4"}}))) == 3
+    assert len(open_again(folder, HEADER.model_copy(update={"versions": {"python": "4"}}))) == 3
 
 
 @pytest.mark.parametrize(
@@ -232,8 +248,8 @@ def test_other_versions_of_packages_go_on(folder):
 )
 def test_a_damaged_proxy_is_refused_by_name(folder, damage: Callable[[Path], None]):
     damage(folder / "rounds" / "002.safetensors")
-    with Ledger.open(folder, HEADER) as ledger, pytest.raises(LedgerError, match=r"002\.safetensors"):
-        ledger.proxy(ledger.records()[-1])
+    with pytest.raises(LedgerError, match=r"002\.safetensors"):
+        Ledger(folder, HEADER).proxy(read(folder)[-1])
 
 
 def test_a_proxy_without_its_record_does_not_count(folder):
@@ -246,7 +262,7 @@ def test_a_failure_is_told_until_the_next_attempt(folder):
     with Ledger.open(folder, HEADER) as ledger:
         write_failure(ledger.directory, failure)
     assert read_history(folder).failure == failure
-    read(folder)
+    open_again(folder)
     assert read_history(folder).failure is None
 
 
@@ -274,7 +290,7 @@ def test_a_writer_waits_for_its_predecessor_and_takes_over_when_that_is_killed(t
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"held\n"
-        successor = threading.Thread(target=lambda: seen.append(read(tmp_path / "trial")))
+        successor = threading.Thread(target=lambda: seen.append(open_again(tmp_path / "trial")))
         successor.start()
         successor.join(0.2)
         assert seen == []

@@ -12,13 +12,14 @@ from click.testing import CliRunner, Result
 from labelbench_ray import cli, parts, plugins, strategies, versions
 from labelbench_ray import plan as planning
 from labelbench_ray.config import Trial, vary
-from labelbench_ray.embedding import Made, check_row_ids
+from labelbench_ray.embedding import Made, check_mended, check_row_ids, set_damaged_aside
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import Header, Ledger
 from labelbench_ray.plan import PlannedTrial, plan
 from labelbench_ray.plugins import Plugin
+from labelbench_ray.quarantine import set_asides
 from labelbench_ray.shards import ShardRows, shard_bytes
 from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
 from labelbench_ray.strategies import Strategy
@@ -41,6 +42,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "scorers": ("4", 4),
     "scorer_rows": ("5", 5),
     "max_reject_fraction": ("0.5", 0.5),
+    "events": ("/elsewhere/events.jsonl", "/elsewhere/events.jsonl"),
 }
 """Of each option: what is typed, and what it means."""
 
@@ -71,7 +73,13 @@ def invoke(*words: str, variables: dict[str, str] | None = None) -> Result:
 
 
 def test_the_options_are_those_of_the_environment():
-    assert set(GIVEN) == {field.name for field in dataclasses.fields(Environment)}
+    assert {*GIVEN, "verbose"} == {field.name for field in dataclasses.fields(Environment)}
+
+
+def test_verbose_is_said_or_read_from_its_variable(environment_of):
+    assert not environment_of().verbose
+    assert environment_of("--verbose").verbose
+    assert environment_of(LABELBENCH_VERBOSE="1").verbose
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -297,8 +305,8 @@ def test_damaged_arrays_are_refused_by_their_folder_and_deleting_it_mends_them(s
     damage(folder / file)
     with pytest.raises(StoreError) as refused:
         store.arrays()
-    assert str(refused.value).startswith(f"{folder}: ")
-    assert "delete it" in str(refused.value)
+    assert str(refused.value).startswith(f"{folder / file}: ")
+    assert f"delete {folder} to have it made again" in str(refused.value)
     shutil.rmtree(folder)
     np.testing.assert_array_equal(store.arrays().pool.embeddings_ND, whole)
 
@@ -358,3 +366,20 @@ def test_versions_that_cannot_be_told_are_unknown():
     assert found["labelbench-ray"] == "unknown"
     assert found.get("commit", "unknown") == "unknown"
     assert found["numpy"] == np.__version__
+
+
+def test_a_shard_that_was_embedded_again_to_other_content_is_refused_by_name(store):
+    entry = store.manifest.shards[0]
+    check_mended(store, Made(entry, 4, "numpy", {}, 100))
+    other = entry.model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(StoreError, match=r"pool-00000\.parquet: was damaged, .* on 'cuda' gave other content"):
+        check_mended(store, Made(other, 4, "cuda", {}, 100))
+
+
+def test_a_finished_store_s_damaged_shards_are_set_aside(store):
+    assert set_damaged_aside(store) == []
+    cut_short(store.directory / shard_file("pool", 1))
+    (store.directory / shard_file("test", 0)).unlink()
+    assert set_damaged_aside(store) == [("pool", 1), ("test", 0)]
+    assert not (store.directory / shard_file("pool", 1)).exists()
+    assert len(set_asides(store.directory)) == 2

@@ -58,7 +58,7 @@ def test_other_files_of_the_folder_are_no_points(points):
         (lambda text: text[:-30], "is no JSON"),
         (
             lambda text: text.replace("0.5", "0.9"),
-            "its checksum does not match its content; delete it to fine-tune again",
+            "its checksum does not match its content; `labelbench finetune` sets it aside",
         ),
         (lambda text: "[]", "holds a list"),
         (lambda text: "", "is no JSON"),
@@ -73,7 +73,9 @@ def test_a_damaged_point_is_refused_by_name(points, damage, says: str):
 
 def test_a_point_that_was_moved_is_refused_by_name(points, tmp_path):
     points.path(500).rename(points.path(600))
-    with pytest.raises(LedgerError, match=r"000600\.json: is of fine-tune f+ with 500 labels; move it back"):
+    with pytest.raises(
+        LedgerError, match=r"000600\.json: is of fine-tune f+ with 500 labels; `labelbench finetune` sets it aside"
+    ):
         read_points(points.directory)
     other = Points.open(tmp_path, HEADER.model_copy(update={"fingerprint": "e" * 16}))
     points.path(600).rename(other.path(500))
@@ -106,7 +108,7 @@ def test_a_damaged_header_is_refused_by_name(points, tmp_path):
     path = points.directory / "finetune.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": 3}))
     with pytest.raises(LedgerError, match=r"finetune\.json: recipe"):
-        Points.open(tmp_path, HEADER)
+        read_recipe(points.directory)
 
 
 def test_the_hash_of_what_was_bought_is_that_of_rows_labels_and_their_order():

@@ -9,6 +9,7 @@ from labelbench_ray import parts
 from labelbench_ray.atomic import publish
 from labelbench_ray.cluster.jobs import Place, SelectionJob
 from labelbench_ray.config import Part, Trial
+from labelbench_ray.embedding import Job, found_shards
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger import read_history
 from labelbench_ray.records import COSTS
@@ -95,6 +96,19 @@ def test_a_store_that_goes_on_failing_fails_the_trial_which_goes_on_later(home: 
     s3.faults.clear()
     assert list(home.there.steps()) == [3, 4]
     assert numbers(home.there.directory) == numbers(home.here.directory)
+
+
+def test_a_store_that_does_not_answer_is_not_taken_for_a_damaged_one(home: Home, s3: Server):  # noqa: F811
+    shards = home.there.place.store / "shards"
+    before = s3.keys("store")
+    s3.faults.append(Fault(lambda verb, key: verb == "GET" and "/shards/" in key, status=503))
+    with pytest.raises(RemoteError, match="check the address"):
+        found_shards(Job(parts.build(TRIAL).encoder, shards.parent, "recipe", "cpu", 64), [("pool", 0)])
+    with pytest.raises(RemoteError, match="check the address"):
+        list(home.there.steps())
+    s3.faults.clear()
+    assert s3.keys("store") == before, "nothing was deleted or set aside"
+    assert list(home.there.steps()) == [1, 2, 3, 4]
 
 
 def test_a_round_that_another_run_recorded_meanwhile_is_never_overwritten(home: Home, s3: Server):  # noqa: F811

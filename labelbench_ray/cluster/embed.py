@@ -15,14 +15,18 @@ from labelbench_ray.datasets import Source
 from labelbench_ray.embedding import (
     Job,
     all_work,
+    check_mended,
     check_rejects,
     check_store,
     close_store,
     found_shards,
+    missing_shards,
+    set_damaged_aside,
 )
 from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.remote import is_remote
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.views import check_same_rows
 
@@ -50,9 +54,12 @@ def embed(parts: "Parts", environment: Environment, progress: Progress) -> Embed
     directory = environment.store / parts.embedding
     (directory / "shards").mkdir(parents=True, exist_ok=True)
     with locked(directory / "lock"):
-        if not (directory / "manifest.json").is_file():
+        found = (directory / "manifest.json").is_file()
+        if not found:
             _make_store(parts, source, weights, environment, directory, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
+        if found:
+            _mend_shards(store, parts, source, weights, environment)
         if wanted := parts.wanted_views:
             _make_views(store, wanted, parts.encoder, source, environment, progress)
     return store
@@ -62,16 +69,14 @@ def _make_store(
     parts: "Parts", source: Source, weights: str, environment: Environment, directory: Path, progress: Progress
 ) -> None:
     start = time.monotonic()
-    device = _device()
-    recipe = digest([parts.embedding, source.signature, weights, device, SHARD_ROWS])
-    job = Job(parts.encoder, directory, recipe, device, SHARD_ROWS)
+    job = _job(parts, source, weights, directory)
     work = all_work(source, SHARD_ROWS)
     made = found_shards(job, work)
     total = sum(len(split) for split in source.splits.values())
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
     pending = [item for item in work if item not in made]
-    for fresh in embed_shards(job, source, pending, _actors(device, environment)):
+    for fresh in embed_shards(job, source, pending, _actors(job.device, environment)):
         made[fresh.entry.split, fresh.entry.number] = fresh
         rejects += fresh.rejects.items()
         rows += fresh.entry.rows
@@ -79,6 +84,27 @@ def _make_store(
         progress(rows + len(rejects), total)
     check_rejects(rejects, total, environment.max_reject_fraction)
     close_store(parts, source, weights, directory, [made[item] for item in work], time.monotonic() - start)
+
+
+def _job(parts: "Parts", source: Source, weights: str, directory: Path) -> Job:
+    device = _device()
+    recipe = digest([parts.embedding, source.signature, weights, device, SHARD_ROWS])
+    return Job(parts.encoder, directory, recipe, device, SHARD_ROWS)
+
+
+def _mend_shards(store: EmbeddingStore, parts: "Parts", source: Source, weights: str, environment: Environment) -> None:
+    """Embed shards of a finished store again that are gone or damaged since; where its arrays are, none is read.
+
+    Of a remote store those that are gone: reading all of it here first would cost more than it saves, and whoever maps
+    its arrays checks every shard anyway.
+    """
+    if is_remote(store.directory):
+        damaged = missing_shards(store)
+    else:
+        damaged = [] if store.has_arrays else set_damaged_aside(store)
+    job = _job(parts, source, weights, store.directory)
+    for made in embed_shards(job, source, damaged, _actors(job.device, environment)):
+        check_mended(store, made)
 
 
 def _make_views(

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -233,7 +233,10 @@ def _recorded(directory: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        write_failure(directory, Failure(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc()))
+        with suppress(OSError):  # on a full disk: the driver is told in any case, and says that it is not recorded
+            write_failure(
+                directory, Failure(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+            )
         raise
 
 

@@ -27,6 +27,9 @@ WORKER_DEATHS = 3
 class Listener(Protocol):
     """Told in the driver what happens in the workers."""
 
+    def on_started(self, job: Job) -> None:
+        """A worker began with the trial; a second time after one that died."""
+
     def on_round(self, job: Job, rounds: int) -> None:
         """A round was recorded; `rounds` are done in all."""
 
@@ -111,6 +114,9 @@ class _Relay(Callback):
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that we never do, and a listener holds a terminal."""
         return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
+        self._listener.on_started(trial.config["job"])
 
     def on_trial_result(
         self,

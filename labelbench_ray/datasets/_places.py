@@ -1,5 +1,6 @@
 """Where data lies: a path below the root, or a URI that pyarrow's file systems know (`s3://`, `gs://`, `file://`)."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class Place:
 
     def listing(self, *, recursive: bool = False) -> list[Any]:
         """What lies in this folder, sorted by path."""
+        if recursive and isinstance(self.filesystem, fs.LocalFileSystem):
+            _refuse_loops(self.path)
         try:
             found = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=recursive))
         except (OSError, pa.ArrowException) as error:
@@ -56,6 +59,20 @@ class Place:
                 return bytes(file.read())
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{self}: {error}; the file was there when the data set was opened") from error
+
+
+def _refuse_loops(folder: str) -> None:
+    """A link to a folder above it would list the same files again and again, each time under another name."""
+    waiting: list[tuple[str, tuple[str, ...]]] = [(folder, (os.path.realpath(folder),))]
+    while waiting:
+        path, above = waiting.pop()
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+                    real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}/{entry.name}"
+                    if real in above:
+                        raise DataError(f"{entry.path}: a link to {real}, which it lies in; remove it")
+                    waiting.append((entry.path, (*above, real)))
 
 
 def locate(root: Path, path: str) -> Place:

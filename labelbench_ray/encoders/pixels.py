@@ -10,7 +10,7 @@ from pydantic import PositiveInt
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder
-from labelbench_ray.encoders._images import open_image
+from labelbench_ray.encoders._images import open_gray
 
 
 class Pixels(Encoder):
@@ -29,7 +29,7 @@ class Pixels(Encoder):
         return f"gray, bilinear to {self.size} x {self.size}, divided by 255"
 
     def decode(self, payload: Payload) -> Decoded:
-        image = open_image(payload).convert("L")
+        image = open_gray(payload)
         return np.asarray(image.resize((self.size, self.size)) if image.size != (self.size, self.size) else image)
 
     def load(self, device: Device) -> "PixelNetwork":

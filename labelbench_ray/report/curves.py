@@ -14,9 +14,8 @@ from typing import Final
 from labelbench_ray.config import Trial
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger import Entry, Failure, History, RoundRecord, read_grid, read_history
+from labelbench_ray.ledger import Entry, History, RoundRecord, read_failure, read_grid, read_history
 from labelbench_ray.points import FOLDER, read_points, read_recipe
-from labelbench_ray.sealing import parsed, read_json
 
 RANDOM: Final = "random"
 PRIMARY: Final = "Test Accuracy"
@@ -237,8 +236,8 @@ def _finetunes(directory: Path) -> tuple[FineTunePoint, ...]:
 
 
 def _finetune_failures(directory: Path) -> tuple[str, ...]:
-    paths = sorted((directory / FOLDER).glob("*/failure.json"))
-    return tuple(_one_line(parsed(Failure, path, read_json(path)).error) for path in paths)
+    found = (read_failure(path) for path in sorted((directory / FOLDER).glob("*")))
+    return tuple(_one_line(failure.error) for failure in found if failure)
 
 
 def _but(stages: dict[str, float], name: str) -> float:

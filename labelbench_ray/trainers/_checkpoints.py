@@ -49,7 +49,7 @@ class FileCheckpoints:
             return None
         except Exception:  # a damaged file ends in errors of zipfile, torch and pickle alike: the fit starts anew
             return None
-        return found["state"] if isinstance(found, dict) and found.get("identity") == self.identity else None
+        return found.get("state") if isinstance(found, dict) and found.get("identity") == self.identity else None
 
     def save(self, state: dict[str, Any]) -> None:
         """Publish it by rename."""

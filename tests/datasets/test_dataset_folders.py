@@ -1,5 +1,6 @@
 """Image folders, generic and ImageNet's."""
 
+import os
 import pickle
 
 import numpy as np
@@ -124,3 +125,31 @@ def test_a_sample_keeps_the_order_of_the_files(tmp_path):
     split = build(path="pets", max_rows=10).open(tmp_path).splits["pool"]
     assert len(split) == 10
     assert np.all(np.diff(split.rows) > 0)
+
+
+def test_what_is_no_file_is_no_row(tmp_path):
+    fill(tmp_path / "pets/train", 10)
+    folder = tmp_path / "pets/train/cat"
+    (folder / "folder.jpg").mkdir()
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    (folder / "dangling.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    assert [len(build(path="pets").open(tmp_path).splits[name]) for name in datasets.SPLITS] == [16, 2, 2]
+
+
+@pytest.mark.parametrize("target", ["..", ".", "../../train/dog/back"])
+def test_a_link_to_a_folder_above_is_refused_by_name(tmp_path, target):
+    fill(tmp_path / "pets/train", 10)
+    for number in range(3):  # listed, they would be 3 to the power of 40 folders
+        (tmp_path / f"pets/train/cat/up{number}").symlink_to(target)
+    (tmp_path / "pets/train/dog/back").symlink_to("../cat")
+    with pytest.raises(DataError, match=r"pets/train/.*: a link to .*, which it lies in; remove it"):
+        build(path="pets").open(tmp_path)
+
+
+def test_a_link_to_a_folder_elsewhere_is_followed(tmp_path):
+    fill(tmp_path / "pets/train", 10)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/1.png").write_bytes(b"one")
+    (tmp_path / "pets/train/cat/more").symlink_to(tmp_path / "more")
+    assert sum(map(len, build(path="pets").open(tmp_path).splits.values())) == 20 + 1

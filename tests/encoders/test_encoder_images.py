@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from PIL import Image
 
 from labelbench_ray.encoders import _images
-from labelbench_ray.encoders._images import open_image, open_rgb
+from labelbench_ray.encoders._images import open_gray, open_image, open_rgb
 
 RED_HWC = np.full((4, 6, 3), (200, 30, 60), dtype=np.uint8)
 
@@ -63,7 +65,8 @@ def test_transparent_pixels_are_black_whatever_color_they_hide():
     [
         ("a text", "payload is str"),
         (b"", "zero bytes"),
-        (b"no image at all", "UnidentifiedImageError"),
+        (b"no image at all", "no image that is whole in one of the formats AVIF, BMP, "),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image"),  # Pillow would have Ghostscript run it
         (
             encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)), "JPEG")[
                 :900
@@ -83,3 +86,79 @@ def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(ValueError, match="at most"):
         open_image(bomb(int(_images.MAX_PIXELS**0.5) + 1))
+
+
+def test_the_reason_is_the_same_each_time():
+    """A shard's hash covers it, so an address in memory would give each embedding another content."""
+    reasons = []
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no image") as refused:
+            open_image(bytes(bytearray(b"no image at all")))
+        reasons.append(str(refused.value))
+    assert reasons[0] == reasons[1]
+    assert "0x" not in reasons[0]
+
+
+@pytest.mark.parametrize("mode", ["I;16", "F", "LA", "RGBA", "P"])
+def test_an_image_converted_by_strips_is_the_same_as_at_once(monkeypatch, mode):
+    rng = np.random.default_rng(0)
+    if mode in ("I;16", "F"):
+        kind = np.uint16 if mode == "I;16" else np.float32
+        image = Image.fromarray(rng.integers(0, 256 if mode == "F" else 65536, (40, 30)).astype(kind))
+    elif mode == "P":
+        image = Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)).quantize(16)
+        image.info["transparency"] = 3
+    else:
+        image = Image.fromarray(rng.integers(0, 256, (40, 30, len(mode)), dtype=np.uint8), mode=mode)
+    payload = encoded(image, "TIFF" if mode == "F" else "PNG", **({"transparency": 3} if mode == "P" else {}))
+    whole = [np.asarray(each(payload)) for each in (open_rgb, open_gray)]
+    monkeypatch.setattr(_images, "STRIP_PIXELS", 30 * 7)
+    for at_once, each in zip(whole, (open_rgb, open_gray), strict=True):
+        np.testing.assert_array_equal(np.asarray(each(payload)), at_once)
+
+
+def test_gray_of_sixteen_bits_and_of_hidden_colors_is_what_people_see():
+    deep_HW = np.array([[0, 16384, 32768, 65535]], dtype=np.uint16)
+    assert np.asarray(open_gray(encoded(Image.fromarray(deep_HW))))[0].tolist() == [0, 64, 128, 255]
+    hidden_HWC = np.array([[[255, 255, 255, 0], [255, 255, 255, 255]]], dtype=np.uint8)
+    assert np.asarray(open_gray(encoded(Image.fromarray(hidden_HWC))))[0].tolist() == [0, 255]
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from labelbench_ray.encoders._images import open_rgb
+payload = Path(sys.argv[1]).read_bytes()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    open_rgb(payload)
+except ValueError as error:
+    print(f"rejected: {error}")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def peak_mib(path):
+    """Memory that opening an image takes in a process of its own, and what it printed before."""
+    done = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True)
+    *said, kib = done.stdout.splitlines()
+    return int(kib) / 1024, "".join(said)
+
+
+@pytest.mark.parametrize("side", [8_001, 14_000])
+def test_a_whole_bomb_takes_no_memory(tmp_path, side):
+    """Its pixels are all there, in a small file: zeros."""
+    Image.new("L", (side, side)).save(tmp_path / "bomb.png", compress_level=1)
+    assert (tmp_path / "bomb.png").stat().st_size < 0.01 * side * side
+    peak, said = peak_mib(tmp_path / "bomb.png")
+    assert said.startswith("rejected:")
+    assert str(side) in said or "exceeds limit" in said
+    assert peak < 40
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "I;16"])
+def test_an_image_takes_at_most_the_memory_that_is_stated(tmp_path, mode):
+    Image.new(mode, (30_000, 500)).save(tmp_path / "wide.png", compress_level=1)
+    peak, said = peak_mib(tmp_path / "wide.png")
+    assert not said
+    assert peak < (30_000 * 500 * 10 + 80e6) / 2**20

@@ -17,6 +17,7 @@ from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.encoders.pixels import Pixels
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.quarantine import set_asides
 from labelbench_ray.store import EmbeddingStore
 from tests.augmentations.wanting import Wanting
 
@@ -90,6 +91,26 @@ def test_a_killed_embed_redoes_only_the_missing_and_the_damaged_shards(environme
     assert kept.stat().st_mtime_ns == before
     assert again.manifest.content == whole.manifest.content
     assert again.manifest.shards == whole.manifest.shards
+
+
+def test_a_damaged_shard_of_a_finished_store_is_set_aside_and_embedded_again(
+    environment: Environment, images: Path
+) -> None:
+    built = parts.build(trial(IMAGES))
+    store = embed_it(built, environment)
+    shards = sorted((store.directory / "shards").glob("*.parquet"))
+    whole = {path: path.read_bytes() for path in shards}
+    shards[0].write_bytes(whole[shards[0]][:-20])
+    shards[-1].unlink()
+    with pytest.raises(StoreError, match=rf"{shards[0].name}: .*`labelbench embed` embeds it again"):
+        store.arrays()
+    embed_it(built, environment)
+    assert {path: path.read_bytes() for path in shards} == whole
+    assert len(set_asides(store.directory)) == 2
+    store.arrays()
+    shards[0].write_bytes(b"")  # read no more where the arrays are
+    embed_it(built, environment)
+    assert shards[0].read_bytes() == b""
 
 
 def test_rows_that_cannot_be_decoded_are_rejected_with_a_reason(environment: Environment, images: Path) -> None:

@@ -116,18 +116,23 @@ def test_a_trial_that_fails_before_its_ledger_is_open_is_recorded_too(
 ) -> None:
     home = folder(environment, BASE)
     home.mkdir(parents=True)
-    (home / "trial.json").write_text("{")
+    (home / "trial.json").write_text('{"format": 99}')
     assert run_trials([BASE]).status == 1
     assert "LedgerError" in json.loads((home / "failure.json").read_text())["traceback"]
 
 
-def test_a_damaged_record_fails_its_trial_only(run_trials: Run, environment: Environment) -> None:
+def test_a_damaged_record_is_set_aside_told_and_run_again(run_trials: Run, environment: Environment) -> None:
     assert run_trials([BASE]).status == 0
-    path = folder(environment, BASE) / "rounds/001.json"
+    home = folder(environment, BASE)
+    before = read_history(home).records
+    path = home / "rounds/001.json"
     path.write_text(path.read_text()[:-40])
     ran = run_trials([BASE, vary(BASE, seed=1)])
-    assert ran.status == 1
+    assert ran.status == 0
+    assert "set aside, and run again" in ran.printed
     assert "001.json" in ran.printed
+    assert numbers(read_history(home).records) == numbers(before)
+    assert len(list((home / "quarantine").iterdir())) == 1
     assert len(read_history(folder(environment, vary(BASE, seed=1))).records) == 2
 
 

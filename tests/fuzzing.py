@@ -1,0 +1,352 @@
+"""What is read from disk, one target a reader: sound bytes, ways to spoil them, and the errors that are ours.
+
+The suite tries a few spoiled inputs of each; `benchmarks/faults/fuzz.py` tries them for as long as it is told.
+"""
+
+import io
+import json
+import os
+import random
+import tempfile
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import ValidationError
+from rich.console import Console
+from safetensors.numpy import save as save_tensors
+
+from labelbench_ray import parts, report
+from labelbench_ray.config import FineTune, Part, Trial, digest
+from labelbench_ray.costs import Spent
+from labelbench_ray.encoders._images import open_rgb
+from labelbench_ray.errors import UserError
+from labelbench_ray.ledger import Entry, Failure, Grid, Header, Ledger, read_history, write_grid
+from labelbench_ray.points import PointHeader, Points, read_points, read_recipe
+from labelbench_ray.quarantine import read_why, set_aside, set_asides
+from labelbench_ray.shards import ShardEntry, ShardRows, load_shard, read_keys, shard_bytes, shard_file
+from labelbench_ray.store import EmbeddingStore, Manifest
+from labelbench_ray.trainers._checkpoints import FileCheckpoints
+from labelbench_ray.views import ViewManifest, open_view
+
+OURS = (UserError, ValidationError)
+"""What a reader may raise."""
+TRIAL = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=2, budget=3)
+HEADER = Header(
+    fingerprint=parts.build(TRIAL).fingerprint, trial=TRIAL, store="s", compute="numpy", versions={"a": "1"}
+)
+POINTS = PointHeader(fingerprint="f" * 16, trial=HEADER.fingerprint, recipe=FineTune(), store="s")
+ROWS = ShardRows(["a", "b", "c"], np.arange(3), np.arange(12, dtype=np.float16).reshape(3, 4), {"d": "broken"})
+ENTRIES = [ShardEntry(split=split, number=0, rows=3, sha256=ROWS.sha256()) for split in ("pool", "validation", "test")]
+MANIFEST = Manifest(
+    key="key",
+    dataset={"name": "digits"},
+    encoder={"name": "pixels"},
+    signature="0",
+    weights="none",
+    preprocessing="none",
+    compute="numpy",
+    classes=("a", "b", "c"),
+    dimensions=4,
+    rejects=1,
+    seconds=1.0,
+    shards=tuple(ENTRIES),
+)
+NASTY: tuple[Any, ...] = (
+    *(None, True, -1, 0, 1, 2**31, 2**63, 2**64, 10**12, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf")),
+    *("", " ", "\x00", "\ud800", "../../x", "/etc/passwd", "a/b", "x" * 100_000, "NaN", "margin", "os.path", "."),
+    *([], {}, [[]], [None], {"name": "margin"}, {"": ""}, {"name": "power", "settings": {"strategy": "power"}}),
+)
+"""What takes the place of a value in JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A reader, the sound content of what it reads, and whether it carries a checksum."""
+
+    sound: bytes
+    read: Callable[[Path, bytes], object]
+    """Given an empty folder."""
+    sealed: bool = False
+
+
+def spoiled(target: Target, random: random.Random) -> bytes:
+    """The sound content, spoiled in one to four ways."""
+    data = target.sound
+    if data[:1] == b"{" and random.random() < 0.6:
+        data = _spoiled_json(json.loads(data), target.sealed and random.random() < 0.8, random)
+        if random.random() < 0.7:
+            return data
+    for _ in range(random.randint(1, 4)):
+        data = random.choice((_flip, _cut, _insert, _double, _number))(data, random)
+    return data
+
+
+def _spoiled_json(content: Any, seal: bool, random: random.Random) -> bytes:
+    for _ in range(random.randint(1, 3)):
+        holder, key = random.choice(list(_places(content)) or [({}, "")])
+        if random.random() < 0.2 and isinstance(holder, dict):
+            holder.pop(key, None)
+        elif random.random() < 0.1 and isinstance(holder, dict):
+            holder["another"] = deepcopy(random.choice(NASTY))
+        else:
+            holder[key] = deepcopy(random.choice(NASTY))
+    text = json.dumps(content)
+    if random.random() < 0.1:
+        text = text.replace('"', '"' + "[" * random.choice((1, 100, 100_000)), 1)
+    if random.random() < 0.1:
+        text = text[:-1] + ", " + text[1:]  # every key twice
+    if random.random() < 0.1:
+        text = text.replace("null", "[" * 50_000 + "]" * 50_000, 1)
+    if not seal:
+        return text.encode("utf-8", "surrogatepass")
+    try:
+        body = {key: value for key, value in json.loads(text).items() if key != "checksum"}
+        return json.dumps(body | {"checksum": digest(body)}).encode("utf-8", "surrogatepass")
+    except (ValueError, RecursionError):
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _places(content: Any) -> Any:
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield content, key
+        yield from _places(value)
+
+
+def _flip(data: bytes, random: random.Random) -> bytes:
+    spoiled = bytearray(data or b"\0")
+    for _ in range(random.choice((1, 1, 1, 8))):
+        spoiled[random.randrange(len(spoiled))] ^= 1 << random.randrange(8)
+    return bytes(spoiled)
+
+
+def _cut(data: bytes, random: random.Random) -> bytes:
+    return data[: random.randrange(len(data) + 1)]
+
+
+def _insert(data: bytes, random: random.Random) -> bytes:
+    place = random.randrange(len(data) + 1)
+    return data[:place] + random.randbytes(random.choice((1, 4, 300))) + data[place:]
+
+
+def _double(data: bytes, random: random.Random) -> bytes:
+    start = random.randrange(len(data) + 1)
+    stop = min(len(data), start + random.choice((1, 8, 64)))
+    return data[:stop] + data[start:stop] + data[stop:]
+
+
+def _number(data: bytes, random: random.Random) -> bytes:
+    """Four or eight bytes become an extreme integer, as counts and sizes in binary formats are."""
+    width = random.choice((4, 8))
+    place = random.randrange(len(data) + 1)
+    value = random.choice((0, 1, 2 ** (8 * width) - 1, 2 ** (8 * width - 1) - 1, 2 ** (4 * width)))
+    return data[:place] + value.to_bytes(width, random.choice(("little", "big"))) + data[place + width :]
+
+
+def _put(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+@cache
+def _files_of_ledger() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        _points(_make_ledger(Path(folder)))
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def _ledger(folder: Path) -> Path:
+    """A finished trial below `folder`, as its grid says, and a fine-tune of it."""
+    for name, data in _files_of_ledger().items():
+        _put(folder / name, data)
+    return folder / HEADER.fingerprint
+
+
+def _make_ledger(folder: Path) -> Path:
+    directory = folder / HEADER.fingerprint
+    with Ledger.open(directory, HEADER) as ledger:
+        for number in range(2):
+            ids = np.arange(3) + 3 * number
+            metrics = {"Test Accuracy": 0.5 + number / 4, "Pool Accuracy": 0.5}
+            ledger.publish(number, ids, ids % 3, 3 * number + 3, metrics, {"fit": Spent(1.0, 1.0)}, {"b": np.ones(2)})
+    write_grid(folder, Grid(experiment="a.b", entries=(Entry(fingerprint=HEADER.fingerprint, trial=TRIAL),)))
+    return directory
+
+
+def _points(trial: Path) -> Points:
+    points = Points.open(trial, POINTS)
+    points.publish(6, "bought", {"Test Accuracy": 0.5}, {"fit": Spent(1, 1)}, {"bias": np.ones(2)})
+    return points
+
+
+def _report(folder: Path, drawn: bool) -> None:
+    built = report.build(folder)
+    Console(file=io.StringIO()).print(report.render(built))
+    if drawn:  # a page takes a hundred times as long as the rest
+        report.page(built).encode()
+    report.curves_csv(built)
+    json.dumps(report.summarize(built))
+
+
+def _of_ledger(name: str) -> Callable[[Path, bytes], None]:
+    """Reads a folder in which one file of the trial is spoiled, as a report and then as a run does."""
+
+    def read(folder: Path, data: bytes) -> None:
+        directory = _ledger(folder)
+        path = folder / name.format(trial=HEADER.fingerprint)
+        path.write_bytes(data)
+        try:
+            _report(folder, drawn=len(data) % 20 == 0)
+            read_history(directory)
+        finally:
+            with Ledger.open(directory, HEADER) as ledger:
+                ledger.records()
+                _points(directory)
+
+    return read
+
+
+def _sound_of_ledger(name: str, scratch: Path) -> bytes:
+    _ledger(scratch)
+    return (scratch / name.format(trial=HEADER.fingerprint)).read_bytes()
+
+
+def _read_trial(folder: Path, data: bytes) -> None:
+    trial = Trial.model_validate_json(data)
+    str(trial.strategy)
+    digest(trial.model_dump(mode="json"))
+    if trial.dataset.name == "digits":
+        parts.build(trial)
+
+
+def _read_store(folder: Path, data: bytes) -> None:
+    directory = folder / "key"
+    for entry in ENTRIES:
+        _put(directory / entry.file, shard_bytes(ROWS, "recipe", "numpy"))
+    _put(directory / "manifest.json", data)
+    store = EmbeddingStore.open(directory)
+    store.row_ids()
+    store.arrays()
+
+
+def _read_arrays(folder: Path, data: bytes) -> None:
+    _read_store(folder, MANIFEST.model_dump_json().encode())
+    store = EmbeddingStore.open(folder / "key")
+    (folder / "key" / "arrays" / MANIFEST.content / "mean.npy").write_bytes(data)
+    store.arrays()
+
+
+def _read_shard(folder: Path, data: bytes) -> None:
+    path = _put(folder / shard_file("pool", 0), data)
+    try:
+        load_shard(path)
+    finally:
+        read_keys(path)
+
+
+def _read_view(folder: Path, data: bytes) -> None:
+    store = EmbeddingStore(folder, MANIFEST)
+    _put(folder / "views" / digest({"name": "words"}) / "0" / "manifest.json", data)
+    open_view(store, digest({"name": "words"}), 0)
+
+
+def _read_proxy(folder: Path, data: bytes) -> None:
+    directory = _ledger(folder)
+    record = read_history(directory).records[0].model_copy(update={"proxy": sha256(data).hexdigest()})
+    (directory / "rounds" / "000.safetensors").write_bytes(data)
+    Ledger(directory, HEADER).proxy(record)
+
+
+def _read_why(folder: Path, data: bytes) -> None:
+    _put(folder / "x", b"")
+    set_aside(folder, [folder / "x"], "damaged")
+    (name,) = set_asides(folder)
+    _put(folder / "quarantine" / name / "why.json", data)
+    read_why(folder, name)
+
+
+def _read_point_header(folder: Path, data: bytes) -> None:
+    points = _points(folder)
+    (points.directory / "finetune.json").write_bytes(data)
+    read_recipe(points.directory)
+    read_points(points.directory)
+
+
+def _read_image(folder: Path, data: bytes) -> None:
+    try:
+        open_rgb(data)
+    except ValueError as error:
+        raise UserError(str(error)) from error  # a row's reason in rejects.parquet
+
+
+def _image(form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pixels_HWC = np.random.default_rng(0).integers(0, 256, (24, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels_HWC).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def _npy() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(4, np.float32))
+    return buffer.getvalue()
+
+
+def _checkpoint() -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"identity": "me", "state": {"weight": torch.ones(3), "epoch": 1}}, buffer)
+    return buffer.getvalue()
+
+
+def targets(scratch: Path) -> dict[str, Target]:
+    """Every reader by name; `scratch`: an empty folder."""
+    view = ViewManifest(
+        view=0, augmentation={"name": "words"}, base=MANIFEST.content, compute="n", seconds=1, shards=(ENTRIES[0],)
+    )
+    files = {
+        "header": "{trial}/trial.json",
+        "record": "{trial}/rounds/001.json",
+        "grid": "experiment.json",
+        "point": "{trial}/finetune/" + POINTS.fingerprint + "/000006.json",
+    }
+    ledgers = {
+        name: Target(_sound_of_ledger(file, scratch), _of_ledger(file), name in ("record", "point"))
+        for name, file in files.items()
+    }
+    failure = Failure(error="OSError: no", traceback="...").model_dump_json().encode()
+    images = {
+        f"image {form}": Target(_image(form), _read_image) for form in ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP")
+    }
+    return {
+        "trial": Target(TRIAL.model_dump_json().encode(), _read_trial),
+        "part": Target(
+            Part.of("partition", strategy=Part.of("margin")).model_dump_json().encode(),
+            lambda _, data: str(Part.model_validate_json(data)),
+        ),
+        "fine-tune": Target(
+            FineTune(budgets=(3,)).model_dump_json().encode(), lambda _, data: FineTune.model_validate_json(data)
+        ),
+        **ledgers,
+        "failure": Target(failure, _of_ledger("{trial}/failure.json")),
+        "point header": Target(POINTS.model_dump_json().encode(), _read_point_header),
+        "why": Target(b'{"time": 1, "reason": "r", "files": ["x"]}', _read_why),
+        "manifest": Target(MANIFEST.model_dump_json().encode(), _read_store),
+        "view manifest": Target(view.model_dump_json().encode(), _read_view),
+        "shard": Target(shard_bytes(ROWS, "recipe", "numpy"), _read_shard),
+        "arrays": Target(_npy(), _read_arrays),
+        "proxy": Target(save_tensors({"weight": np.ones((2, 3), np.float32)}), _read_proxy),
+        "checkpoint": Target(
+            _checkpoint(), lambda folder, data: FileCheckpoints(_put(folder / f"{os.getpid()}.pt", data), "me").load()
+        ),
+        **images,
+    }
