@@ -31,6 +31,7 @@ class Follower:
 
     def on_done(self, job: Job) -> None:
         """The trial is finished."""
+        self.steps_done[job.directory] = self.steps[job.directory]
         self._end(job)
 
     def on_failed(self, job: Job, failure: Failure) -> None:

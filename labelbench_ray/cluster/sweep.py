@@ -6,6 +6,7 @@ is recorded and reported while the others go on.
 
 import shutil
 import tempfile
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ from labelbench_ray.ledger import Failure
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is taken up again within one sweep."""
 
+SECONDS_BETWEEN_REPORTS = 1.0
+"""A trial's rounds are told at most this often; its end at once."""
+
 
 class Listener(Protocol):
     """Told in the driver what happens in the workers."""
@@ -39,7 +43,7 @@ class Listener(Protocol):
 
 def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener: Listener) -> None:
     """Run the jobs on the connected cluster and tell the listener about each."""
-    scratch = Path(tempfile.mkdtemp(prefix=".tune-", dir=folder))
+    scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
     bundles: list[dict[str, int | float]] = [{"CPU": environment.cpus_per_trial, "GPU": environment.gpus_per_trial}]
     bundles += [{"CPU": 1}] * max(job.scorers for job in jobs)
     # Ray Train reserves its workers' bundles by itself, and only once the trial runs: were all CPUs given to trials,
@@ -49,13 +53,17 @@ def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener:
         _check_fits([*bundles, *beside])
     tuner = Tuner(
         tune.with_resources(run_job, PlacementGroupFactory(bundles)),
-        param_space={"job": tune.grid_search(list(jobs))},
+        # The grid is one of numbers: Tune copies all of it for every trial.
+        param_space={
+            "number": tune.grid_search(list(range(len(jobs)))),
+            "job": tune.sample_from(lambda config: jobs[config["number"]]),
+        },
         tune_config=TuneConfig(
             reuse_actors=True, max_concurrent_trials=_at_once([*bundles, *beside]) if beside else None
         ),
         run_config=RunConfig(
             name="sweep",
-            storage_path=str(scratch.resolve()),
+            storage_path=str(scratch),
             verbose=0,
             callbacks=[_Relay(listener)],
             failure_config=FailureConfig(max_failures=WORKER_DEATHS),
@@ -93,9 +101,13 @@ def _needed(bundles: Sequence[dict[str, int | float]]) -> dict[str, float]:
 def run_job(config: dict[str, Any]) -> None:
     """What a worker does: the job's missing steps; every one is reported."""
     job: Job = config["job"]
+    told = time.monotonic()
     try:
         for rounds in job.steps():
-            tune.report({"rounds": rounds})
+            # Each report is an exchange with the driver, which costs more CPU seconds than a short round.
+            if time.monotonic() - told >= SECONDS_BETWEEN_REPORTS:
+                tune.report({"rounds": rounds})
+                told = time.monotonic()
         tune.report({"finished": True})
     except Exception as error:
         # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
@@ -127,6 +139,11 @@ class _Relay(Callback):
             self._listener.on_done(job)
         elif "rounds" in result:
             self._listener.on_round(job, result["rounds"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
+        """Forget what Tune keeps of it: statistics of each of its own metrics, for as long as the sweep lasts."""
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
         text = f"its worker died {WORKER_DEATHS + 1} times (killed, out of memory, or its node was lost)"
