@@ -62,7 +62,7 @@ def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, conso
     budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
     with meter(console, "starting workers") as shown:
         follower = Follower(shown, mirror, "fine-tunes", budgets, {})
-        sweep(jobs, plan.folder, environment, follower)
+        sweep(jobs, environment, follower)
     return told(follower, console, sum(not tuning.missing for tuning in plan.tunings))
 
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 import traceback
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,9 +18,11 @@ from ray import tune
 from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
 from labelbench_ray.cluster.jobs import Job
+from labelbench_ray.cluster.parallel import end_fits
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import ConfigError
-from labelbench_ray.ledger import Failure
+from labelbench_ray.errors import ConfigError, LedgerError
+from labelbench_ray.ledger import Failure, read_failure, write_failure
+from labelbench_ray.limits import Limits, watched
 
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is taken up again within one sweep."""
@@ -41,7 +44,7 @@ class Listener(Protocol):
         """The trial ended with an error; the others go on."""
 
 
-def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener: Listener) -> None:
+def sweep(jobs: Sequence[Job], environment: Environment, listener: Listener) -> None:
     """Run the jobs on the connected cluster and tell the listener about each."""
     scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
     bundles: list[dict[str, int | float]] = [{"CPU": environment.cpus_per_trial, "GPU": environment.gpus_per_trial}]
@@ -57,6 +60,8 @@ def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener:
         param_space={
             "number": tune.grid_search(list(range(len(jobs)))),
             "job": tune.sample_from(lambda config: jobs[config["number"]]),
+            "limits": Limits(environment.memory_per_trial, environment.round_minutes),
+            "sweep": uuid.uuid4().hex,
         },
         tune_config=TuneConfig(
             reuse_actors=True, max_concurrent_trials=_at_once([*bundles, *beside]) if beside else None
@@ -101,17 +106,36 @@ def _needed(bundles: Sequence[dict[str, int | float]]) -> dict[str, float]:
 def run_job(config: dict[str, Any]) -> None:
     """What a worker does: the job's missing steps; every one is reported."""
     job: Job = config["job"]
+    if ended := _ended_by_limit(job.directory, config["sweep"]):
+        end_fits(job.directory)
+        tune.report({"error": ended.error, "traceback": ended.traceback})
+        return
+
+    def record(failure: Failure) -> None:
+        write_failure(job.directory, failure.model_copy(update={"sweep": config["sweep"]}))
+
     told = time.monotonic()
     try:
-        for rounds in job.steps():
-            # Each report is an exchange with the driver, which costs more CPU seconds than a short round.
-            if time.monotonic() - told >= SECONDS_BETWEEN_REPORTS:
-                tune.report({"rounds": rounds})
-                told = time.monotonic()
+        with watched(config["limits"], record) as round_done:
+            for rounds in job.steps():
+                round_done()
+                # Each report is an exchange with the driver, which costs more CPU seconds than a short round.
+                if time.monotonic() - told >= SECONDS_BETWEEN_REPORTS:
+                    tune.report({"rounds": rounds})
+                    told = time.monotonic()
         tune.report({"finished": True})
     except Exception as error:
         # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
         tune.report({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
+
+
+def _ended_by_limit(directory: Path, sweep: str) -> Failure | None:
+    """Why a limit ended this trial earlier in this sweep: Tune takes up every trial whose worker is gone."""
+    try:
+        failure = read_failure(directory)
+    except LedgerError:  # a damaged one is of an earlier sweep; this attempt replaces it
+        return None
+    return failure if failure and failure.sweep == sweep else None
 
 
 class _Relay(Callback):
