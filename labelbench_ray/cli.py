@@ -68,7 +68,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
             Text(each.note),
         )
     console.print(trials)
-    for line in plan.describe(planned):
+    for line in [*plan.describe(planned), plan.describe_memory(planned, environment)]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 0
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from labelbench_ray.ledger import Failure
 

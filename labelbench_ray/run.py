@@ -146,7 +146,7 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
     with meter(console, "starting workers") as shown:
         follower = Follower(shown, mirror, "rounds", rounds, done)
-        sweep(jobs, environment, follower)
+        sweep(jobs, environment, follower, plan.memory)
     return told(follower, console, len(plan.trials) - len(jobs))
 
 

@@ -11,6 +11,7 @@ from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, NotProvidedError
 from labelbench_ray.following import Follower
+from labelbench_ray.needs import tuning_bytes
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import meter
 from labelbench_ray.run import make_images, mirrored, note_grid, submit_tunings, told, write_report
@@ -62,7 +63,7 @@ def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, conso
     budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
     with meter(console, "starting workers") as shown:
         follower = Follower(shown, mirror, "fine-tunes", budgets, {})
-        sweep(jobs, environment, follower)
+        sweep(jobs, environment, follower, max(tuning_bytes(tuning.parts) for tuning in ready))
     return told(follower, console, sum(not tuning.missing for tuning in plan.tunings))
 
 

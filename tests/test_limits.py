@@ -79,7 +79,7 @@ def test_each_round_has_its_own_time(tmp_path: Path):
 
 
 def test_code_that_lets_no_thread_run_is_ended_too(tmp_path: Path):
-    program = f"""
+    program = """
 import ctypes
 from labelbench_ray import limits
 limits.GRACE_SECONDS = 0.5

@@ -23,6 +23,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError
 from labelbench_ray.ledger import Failure, read_failure, write_failure
 from labelbench_ray.limits import Limits, watched
+from labelbench_ray.needs import GIB, reserved_bytes
 
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is taken up again within one sweep."""
@@ -44,11 +45,14 @@ class Listener(Protocol):
         """The trial ended with an error; the others go on."""
 
 
-def sweep(jobs: Sequence[Job], environment: Environment, listener: Listener) -> None:
-    """Run the jobs on the connected cluster and tell the listener about each."""
+def sweep(jobs: Sequence[Job], environment: Environment, listener: Listener, memory: int) -> None:
+    """Run the jobs on the connected cluster and tell the listener about each.
+
+    Args:
+        memory: bytes that the process of any job needs, as estimated.
+    """
     scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
-    bundles: list[dict[str, int | float]] = [{"CPU": environment.cpus_per_trial, "GPU": environment.gpus_per_trial}]
-    bundles += [{"CPU": 1}] * max(job.scorers for job in jobs)
+    bundles = trial_bundles(environment, memory, max(job.scorers for job in jobs))
     # Ray Train reserves its workers' bundles by itself, and only once the trial runs: were all CPUs given to trials,
     # each would wait for workers for ever.
     beside = max((job.fit_workers.bundles for job in jobs), key=len)
@@ -85,11 +89,20 @@ def _check_fits(bundles: Sequence[dict[str, int | float]]) -> None:
     have = ray.cluster_resources()
     for resource, needed in _needed(bundles).items():
         if needed > have.get(resource, 0):
-            raise ConfigError(
-                f"a trial asks for {needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, the same for "
-                "each of --fit-workers, and one CPU a scorer), "
-                f"this machine has {have.get(resource, 0):g}; ask for less, or give a larger cluster's --address"
-            )
+            raise ConfigError(f"a trial asks for {_said(resource, needed, have.get(resource, 0))}")
+
+
+def _said(resource: str, needed: float, have: float) -> str:
+    mend = "ask for less, or give a larger cluster's --address"
+    if resource == "memory":
+        return (
+            f"{needed / GIB:.2f} GiB of memory (--memory-per-trial, else estimated), Ray has "
+            f"{have / GIB:.2f} for trials on this machine; {mend}"
+        )
+    return (
+        f"{needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, the same for each of --fit-workers, and one CPU "
+        f"a scorer), this machine has {have:g}; {mend}"
+    )
 
 
 def _at_once(bundles: Sequence[dict[str, int | float]]) -> int:
@@ -100,7 +113,18 @@ def _at_once(bundles: Sequence[dict[str, int | float]]) -> int:
 
 
 def _needed(bundles: Sequence[dict[str, int | float]]) -> dict[str, float]:
-    return {resource: sum(bundle.get(resource, 0) for bundle in bundles) for resource in ("CPU", "GPU")}
+    return {resource: sum(bundle.get(resource, 0) for bundle in bundles) for resource in ("CPU", "GPU", "memory")}
+
+
+def trial_bundles(environment: Environment, memory: int, scorers: int) -> list[dict[str, int | float]]:
+    """What a trial reserves: for its own process, and for each scorer."""
+    own: dict[str, int | float] = {
+        "CPU": environment.cpus_per_trial,
+        "GPU": environment.gpus_per_trial,
+        "memory": reserved_bytes(environment, memory),
+    }
+    scorer: dict[str, int | float] = {"CPU": 1}
+    return [own, *[scorer] * scorers]
 
 
 def run_job(config: dict[str, Any]) -> None:
