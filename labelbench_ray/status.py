@@ -27,7 +27,6 @@ class State(StrEnum):
     """A process holds its lock."""
     FAILED = "failed"
     DAMAGED = "damaged"
-    STOPPED = "stopped early"
     WAITING = "waiting"
     """Nobody works on it, and nothing is wrong with it."""
 
@@ -48,7 +47,7 @@ class TrialStatus(Frozen):
     last_round: datetime | None
     """When the last round was recorded."""
     why: str
-    """Why it failed, was stopped or cannot be read, in one line; "" for the others."""
+    """Why it failed or cannot be read, in one line; "" for the others."""
 
 
 class Status(Frozen):

@@ -115,7 +115,7 @@ def test_the_command_shows_an_experiment_or_all_below_a_folder(tmp_path: Path, m
     every = CliRunner().invoke(cli.app, ["status", str(tmp_path), "--json"])
     told = [json.loads(line) for line in every.output.splitlines()]
     assert [each["trials"][0]["rounds_done"] for each in told] == [1, 0]
-    assert told[0]["counts"] == {"done": 0, "running": 0, "failed": 0, "damaged": 0, "stopped early": 0, "waiting": 1}
+    assert told[0]["counts"] == {"done": 0, "running": 0, "failed": 0, "damaged": 0, "waiting": 1}
     empty = tmp_path / "empty"
     empty.mkdir()
     refused = CliRunner().invoke(cli.app, ["status", str(empty)])

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from labelbench_ray import parts
-from labelbench_ray.cluster.sweep import _ended_by_limit
+from labelbench_ray.cluster.sweep import _ended_by_limit, trial_bundles
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger import Failure, History, read_history, write_failure
+from labelbench_ray.needs import GIB
 from tests.ray.conftest import Ran
 
 pytestmark = pytest.mark.ray
@@ -45,7 +47,7 @@ def check_ended(ran: Ran, environment: Environment, trial: Trial, words: str) ->
     assert failure is not None
     assert words in failure.error
     assert f"{trial.trainer.name.rpartition('.')[2]}.py" in failure.traceback
-    assert ran.printed.count(words) == 1  # it was not taken up again within the sweep
+    assert ran.printed.count("failed: random, seed 0") == 1  # it was not taken up again within the sweep
 
 
 def test_a_leaking_trial_is_ended_and_the_others_go_on(run_trials: Run, environment: Environment) -> None:
@@ -69,3 +71,18 @@ def test_only_the_sweep_in_which_a_limit_ended_a_trial_leaves_it_so(tmp_path: Pa
     assert _ended_by_limit(tmp_path, "this") is None
     (tmp_path / "failure.json").write_text("{")
     assert _ended_by_limit(tmp_path, "this") is None
+
+
+def test_a_trial_s_needs_are_declared(environment: Environment) -> None:
+    quarter = replace(environment, gpus_per_trial=0.25, cpus_per_trial=0.5)
+    assert trial_bundles(quarter, 3 * GIB, scorers=2) == [
+        {"CPU": 0.5, "GPU": 0.25, "memory": 3 * GIB},
+        {"CPU": 1},
+        {"CPU": 1},
+    ]
+    assert trial_bundles(replace(quarter, memory_per_trial=0.5), 3 * GIB, scorers=0)[0]["memory"] == GIB // 2
+
+
+def test_a_trial_that_needs_more_memory_than_there_is_is_refused(run_trials: Run) -> None:
+    with pytest.raises(ConfigError, match=r"a trial asks for 4000\.00 GiB of memory \(--memory-per-trial, else"):
+        run_trials([HEALTHY], memory_per_trial=4000.0)
