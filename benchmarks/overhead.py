@@ -1,6 +1,6 @@
 """What a trial of a sweep costs beyond the loop itself: CPU seconds of driver and workers, and the driver's memory.
 
-.venv/bin/python benchmarks/overhead.py [--trials 200] [--tracking-uri URI]
+.venv/bin/python benchmarks/overhead.py [--trials 2000] [--tracking-uri URI]
 
 Measured: `labelbench run` of tiny trials (digits, 300 rows, two rounds of 20 labels, a logistic probe) on a finished
 store, against the same trials folded one after another by the plain loop in one process, without Ray, Tune or MLflow.
@@ -96,7 +96,7 @@ class Sampled:
 def main() -> None:
     """Embed, run both ways and show."""
     options = parser(__doc__)
-    options.add_argument("--trials", type=int, default=200)
+    options.add_argument("--trials", type=int, default=2000)
     options.add_argument("--tracking-uri", help="MLflow's; default: sqlite; one that does not answer leaves it out")
     arguments = options.parse_args()
     tracking = [f"--tracking-uri={arguments.tracking_uri}"] if arguments.tracking_uri else []
