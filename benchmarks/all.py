@@ -16,7 +16,7 @@ from machine import parser
 
 NAMES = (
     *("round", "engines", "embed", "views", "quickstart", "banking77", "study", "memory", "kill", "select"),
-    *("flexmatch", "trainers", "finetune", "continual"),
+    *("flexmatch", "trainers", "finetune", "continual", "overhead"),
 )
 
 

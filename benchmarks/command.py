@@ -12,7 +12,8 @@ from pathlib import Path
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.experiment import load
-from labelbench_ray.ledger import History, read_grid, read_history
+from labelbench_ray.grids import read_grid
+from labelbench_ray.ledger import History, read_history
 from labelbench_ray.parts import build
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from labelbench_ray.lease import leased
+from labelbench_ray.lease import leased, renewed
 from labelbench_ray.remote import Remote
 
 
@@ -75,3 +75,17 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def held(path: Path) -> bool:
+    """Whether a living process holds the lock; looking keeps nobody from taking it for longer than a moment."""
+    if isinstance(path, Remote):
+        return renewed(path)
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

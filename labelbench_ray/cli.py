@@ -6,6 +6,7 @@ Exit status: 0 when everything asked for is done, 1 when a trial failed (the oth
 lost, 2 when the request is wrong, 130 after Ctrl-C and 143 after SIGTERM.
 """
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -15,37 +16,26 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from labelbench_ray import (
-    augmentations,
-    corrupters,
-    datasets,
-    encoders,
-    experiment,
-    heads,
-    interruption,
-    plan,
-    plugins,
-    proxies,
-    strategies,
-    trainers,
-)
+from labelbench_ray import interruption, plugins
 from labelbench_ray.costs import Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
 from labelbench_ray.events import logged
+from labelbench_ray.grids import experiment_folders
 from labelbench_ray.options import PLACE, environment_options, experiment_argument, option, price_options
-from labelbench_ray.plugins import Plugin
 
-ROOMS: dict[str, tuple[type[Plugin], str]] = {
-    "strategies": (strategies.Strategy, strategies.PACKAGE),
-    "trainers": (trainers.Trainer, trainers.PACKAGE),
-    "proxies": (proxies.Proxy, proxies.PACKAGE),
-    "heads": (heads.Head, heads.PACKAGE),
-    "encoders": (encoders.Encoder, encoders.PACKAGE),
-    "datasets": (datasets.Dataset, datasets.PACKAGE),
-    "corrupters": (corrupters.Corrupter, corrupters.PACKAGE),
-    "augmentations": (augmentations.Augmentation, augmentations.PACKAGE),
+ROOMS = {
+    "strategies": "Strategy",
+    "trainers": "Trainer",
+    "proxies": "Proxy",
+    "heads": "Head",
+    "encoders": "Encoder",
+    "datasets": "Dataset",
+    "corrupters": "Corrupter",
+    "augmentations": "Augmentation",
 }
+"""The packages of plug-ins, and the class that each refines."""
+runs_argument = click.argument("folder", metavar="RUNS_DIR", type=PLACE)
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
@@ -63,6 +53,9 @@ def app() -> None:
 @environment_options
 def plan_command(name: str, tiny: bool, environment: Environment) -> int:
     """Check an experiment: what would run, what is done, what is missing. Starts nothing."""
+    # Torch takes a second to import, Ray and MLflow more, so only the commands that use them do.
+    from labelbench_ray import experiment, plan
+
     planned = plan.plan(experiment.load(name, tiny), environment)
     trials = Table("trial", "strategy", "seed", "rounds done", "note", box=None, pad_edge=False)
     for each in planned.trials:
@@ -75,7 +68,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
             Text(each.note),
         )
     console.print(trials)
-    for line in plan.describe(planned):
+    for line in [*plan.describe(planned), plan.describe_memory(planned, environment)]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 0
 
@@ -85,7 +78,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
 @environment_options
 def embed(name: str, tiny: bool, environment: Environment) -> int:
     """Embed the pools that an experiment needs; does nothing where that is done."""
-    # Ray, torch and MLflow take seconds to import, so only the commands that use them do.
+    from labelbench_ray import experiment, plan
     from labelbench_ray.cluster.session import connected
     from labelbench_ray.run import make_stores, provide
 
@@ -102,6 +95,7 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
 @price_options
 def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
+    from labelbench_ray import experiment, plan
     from labelbench_ray import run as job
 
     planned = plan.plan(experiment.load(name, tiny), environment)
@@ -122,15 +116,33 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
 @price_options
 def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
-    from labelbench_ray import run_finetune
+    from labelbench_ray import experiment, plan, run_finetune
 
     planned = plan.plan(experiment.load(name, tiny), environment)
     with logged(planned, environment, console):
         return run_finetune.finetune(planned, environment, console, prices)
 
 
+@app.command("status")
+@runs_argument
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, an experiment each, for programs.")
+def status_command(folder: Path, as_json: bool) -> int:
+    """Tell what is done, running, failed and why, from the ledger alone; also while a sweep runs."""
+    from labelbench_ray import status
+
+    for each in experiment_folders(folder):
+        read = status.read(each)
+        if as_json:
+            click.echo(read.model_dump_json())
+        else:
+            if (table := status.table(read)).row_count:
+                console.print(table)
+            console.print(status.summary(read), soft_wrap=True, highlight=False, markup=False)
+    return 0
+
+
 @app.command()
-@click.argument("folder", metavar="RUNS_DIR", type=PLACE)
+@runs_argument
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."
 )
@@ -140,13 +152,7 @@ def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
     """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table."""
     from labelbench_ray.run import write_report
 
-    folders = (
-        [folder]
-        if (folder / "experiment.json").is_file()
-        else sorted(path.parent for path in folder.glob("*/experiment.json"))
-    )
-    if not folders:
-        raise click.UsageError(f"{folder} holds no experiment: no experiment.json in it or one level below")
+    folders = experiment_folders(folder)
     if out and len(folders) > 1:
         raise click.UsageError(
             f"--out names one file, {folder} holds {len(folders)} experiments; name one of: "
@@ -158,7 +164,7 @@ def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
 
 
 @app.command()
-@click.argument("folder", metavar="RUNS_DIR", type=PLACE)
+@runs_argument
 @option(
     "tracking_uri",
     help="MLflow's; default: sqlite in mlflow.db beside the experiments' folders (for a RUNS_DIR by URI: ./mlflow.db).",
@@ -176,7 +182,7 @@ def sync(folder: Path, tracking_uri: str | None) -> int:
     from labelbench_ray import sync as job
     from labelbench_ray.remote import beside
 
-    folders = job.experiments(folder)
+    folders = experiment_folders(folder)
     uri = tracking_uri or f"sqlite:///{beside(folders[0].parent) / 'mlflow.db'}"
     return job.sync(folders, uri, console)
 
@@ -185,7 +191,8 @@ def sync(folder: Path, tracking_uri: str | None) -> int:
 @click.argument("kind", type=click.Choice(list(ROOMS)))
 def list_command(kind: str) -> int:
     """List the plug-ins of a kind with their settings; yours are named by full module path."""
-    base, package = ROOMS[kind]
+    package = f"labelbench_ray.{kind}"
+    base = getattr(importlib.import_module(package), ROOMS[kind])
     table = Table("name", "settings", "what", box=None, pad_edge=False)
     for name in plugins.names(package):
         try:

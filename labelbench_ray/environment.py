@@ -16,6 +16,10 @@ class Environment:
     address: str | None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0
+    memory_per_trial: float | None = None
+    """GiB of private memory of a trial's process: reserved, and a trial that takes more is ended."""
+    round_minutes: float | None = None
+    """A trial without a new round for so long is ended."""
     fit_workers: int = 1
     """Workers that share each fit of a full model; 1: the trial's own process fits."""
     encoder_actors: int | None = None

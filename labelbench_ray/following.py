@@ -50,6 +50,7 @@ class Follower:
         """The trial is finished."""
         self._tell_steps(job, self.steps[job.directory])
         self._tell(job, Event.TRIAL_DONE)
+        self.steps_done[job.directory] = self.steps[job.directory]
         self._end(job)
 
     def on_failed(self, job: Job, failure: Failure) -> None:

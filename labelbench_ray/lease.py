@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 from labelbench_ray.remote import Remote, Version
 
@@ -37,12 +38,13 @@ def leased(path: Remote) -> Iterator[None]:
         keeper.join()
 
 
-def holder(path: Remote) -> str:
-    """Who holds the lease or held it last: "" for nobody, else the host and process, for people."""
+def renewed(path: Remote) -> bool:
+    """Whether somebody holds the lease and renewed it of late, by the store's clock and ours."""
     try:
-        return _owner_and_holder(path.read_bytes())[1]
+        owner, _ = _owner_and_holder(path.read_bytes())
+        return owner != FREE and datetime.now(UTC) - path.modified() < timedelta(seconds=2 * LEASE_SECONDS)
     except FileNotFoundError:
-        return FREE
+        return False
 
 
 def _acquire(path: Remote, owner: str) -> Version:

@@ -30,27 +30,23 @@ from labelbench_ray.atomic import locked, publish, publish_once
 from labelbench_ray.costs import Spent, total
 from labelbench_ray.errors import DamagedError, LedgerError
 from labelbench_ray.quarantine import set_aside
-from labelbench_ray.records import FORMAT, Entry, Failure, Grid, Header, RoundRecord
+from labelbench_ray.records import FORMAT, Failure, Header, RoundRecord
 from labelbench_ray.sealing import ROUNDS, read_value, sealed, unsealed
 
 __all__ = [
-    "Entry",
     "Failure",
-    "Grid",
     "Header",
     "History",
     "Ledger",
     "RoundRecord",
     "Sound",
     "read_failure",
-    "read_grid",
     "read_header",
     "read_history",
     "read_record",
     "read_records",
     "sound_records",
     "write_failure",
-    "write_grid",
 ]
 
 
@@ -291,14 +287,3 @@ def _record_path(directory: Path, number: int) -> Path:
 
 def _proxy_path(directory: Path, number: int) -> Path:
     return directory / "rounds" / f"{number:03d}.safetensors"
-
-
-def write_grid(folder: Path, grid: Grid) -> None:
-    """Note which trials belong to the experiment now; those of earlier grids stay on disk."""
-    folder.mkdir(parents=True, exist_ok=True)
-    publish(folder / "experiment.json", grid.model_dump_json(indent=1).encode())
-
-
-def read_grid(folder: Path) -> Grid:
-    """A checked `experiment.json`."""
-    return read_value(Grid, folder / "experiment.json", "`labelbench run` writes it anew")

@@ -46,6 +46,17 @@ ENVIRONMENT = (
     ),
     option("gpus_per_trial", type=click.FloatRange(0), default=0.0, help="GPUs reserved; fractions share one."),
     option(
+        "memory_per_trial",
+        type=click.FloatRange(0, min_open=True),
+        help="GiB of its own that a trial's process may hold (Python included, embeddings not): reserved for it, and a "
+        "trial that takes more is ended; default: what `labelbench plan` estimates is reserved, nothing is ended.",
+    ),
+    option(
+        "round_minutes",
+        type=click.FloatRange(0, min_open=True),
+        help="A trial (or fine-tune) that finishes no round for so long is ended; default: none is.",
+    ),
+    option(
         "fit_workers",
         type=click.IntRange(1),
         default=1,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from labelbench_ray import parts
@@ -11,6 +12,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import read_failure, read_header, sound_records
+from labelbench_ray.needs import GIB, at_once_here, reserved_bytes, trial_bytes
 from labelbench_ray.parts import Parts
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.trainers import WantedViews
@@ -28,6 +30,8 @@ class PlannedTrial:
     rounds_done: int
     note: str
     """Why the last attempt failed, or what is wrong with the folder; "" when nothing is."""
+    memory: int
+    """Bytes that its process needs, estimated."""
 
     @property
     def done(self) -> bool:
@@ -108,6 +112,11 @@ class Plan:
         """The trials that are not done."""
         return tuple(trial for trial in self.trials if not trial.done)
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the process of any of its missing trials needs; of any trial where none is missing."""
+        return max(trial.memory for trial in self.missing or self.trials)
+
 
 def plan(experiment: Experiment, environment: Environment) -> Plan:
     """Check an experiment and look up what is done; reads no payload and starts nothing.
@@ -132,28 +141,29 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     return Plan(
         experiment,
         folder,
-        tuple(_planned_trial(each, folder, stores[each.embedding].content) for each in built),
+        tuple(_planned_trial(each, folder, stores[each.embedding]) for each in built),
         tuple(stores.values()),
         planned_tunings(every, folder),
     )
 
 
-def _planned_trial(built: Parts, folder: Path, content: str) -> PlannedTrial:
+def _planned_trial(built: Parts, folder: Path, store: PlannedStore) -> PlannedTrial:
     directory = folder / built.fingerprint
+    planned = partial(PlannedTrial, built, memory=trial_bytes(built, store.rows, len(store.classes or ())))
     if not (directory / "trial.json").is_file():
-        return PlannedTrial(built, 0, "")
+        return planned(0, "")
     try:
         header, failure = read_header(directory / "trial.json"), read_failure(directory)
     except LedgerError as error:
-        return PlannedTrial(built, 0, str(error))
+        return planned(0, str(error))
     if header.fingerprint != built.fingerprint:
-        return PlannedTrial(built, 0, f"{directory} holds the trial {header.fingerprint}; move it back")
-    if content and header.store != content:
-        return PlannedTrial(built, 0, f"{directory} was made from another store; delete it to start the trial again")
+        return planned(0, f"{directory} holds the trial {header.fingerprint}; move it back")
+    if store.content and header.store != store.content:
+        return planned(0, f"{directory} was made from another store; delete it to start the trial again")
     sound = sound_records(directory, header)
     if sound.trouble:  # whichever round it is in, the trial is not done before it was set aside
-        return PlannedTrial(built, min(len(sound.records), built.trial.rounds - 1), str(sound.trouble))
-    return PlannedTrial(built, len(sound.records), failure.error if failure else "")
+        return planned(min(len(sound.records), built.trial.rounds - 1), str(sound.trouble))
+    return planned(len(sound.records), failure.error if failure else "")
 
 
 def _views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[PlannedViews, ...]:
@@ -221,6 +231,16 @@ def _longest(built: Iterable[Parts]) -> list[Parts]:
         if each.trial.rounds > known.trial.rounds:
             longest[each.fingerprint] = each
     return list(longest.values())
+
+
+def describe_memory(planned: Plan, environment: Environment) -> str:
+    """What is reserved for each trial, in words."""
+    memory = reserved_bytes(environment, planned.memory)
+    said = "estimated" if environment.memory_per_trial is None else "as given, and no more is allowed"
+    return (
+        f"memory: {memory / GIB:.2f} GiB are reserved for each trial ({said}); a local Ray runs "
+        f"{at_once_here(environment, memory)} at once here"
+    )
 
 
 def describe(planned: Plan) -> list[str]:

@@ -64,6 +64,8 @@ class Failure(Frozen):
 
     error: str
     traceback: str
+    sweep: str = ""
+    """The sweep in which a limit ended it, which does not take it up again; "" for other failures."""
 
 
 class Entry(Frozen):

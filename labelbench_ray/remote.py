@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
 from hashlib import sha256
@@ -139,6 +139,11 @@ class Remote:
         with self._told():
             found = obstore.get(_store(self.bucket), self.key)
             return bytes(found.bytes()), _version(dict(found.meta))
+
+    def modified(self) -> datetime:
+        """When it was put, by the store's clock."""
+        with self._told():
+            return obstore.head(_store(self.bucket), self.key)["last_modified"]
 
     def put(self, data: bytes) -> None:
         """Replace it, whole or not at all."""

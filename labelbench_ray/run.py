@@ -19,12 +19,13 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import StoreError
 from labelbench_ray.events import Event, Events
 from labelbench_ray.following import Follower
+from labelbench_ray.grids import write_grid
 from labelbench_ray.images import decoded_images
-from labelbench_ray.ledger import Entry, Grid, write_grid
 from labelbench_ray.parts import Parts
 from labelbench_ray.plan import Plan
 from labelbench_ray.points import HEADER
 from labelbench_ray.progress import Meter, meter
+from labelbench_ray.records import Entry, Grid
 from labelbench_ray.redaction import redacted
 from labelbench_ray.remote import beside
 from labelbench_ray.store import EmbeddingStore
@@ -160,7 +161,7 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     with meter(console, "starting workers") as shown:
         follower = Follower(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
         try:
-            sweep(jobs, plan.folder, environment, follower)
+            sweep(jobs, environment, follower, plan.memory)
         finally:  # also when it is interrupted: this much is recorded
             unfinished = told(follower, console, len(plan.trials) - len(jobs))
     return unfinished

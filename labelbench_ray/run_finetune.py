@@ -12,6 +12,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, NotProvidedError
 from labelbench_ray.events import Events
 from labelbench_ray.following import Follower
+from labelbench_ray.needs import tuning_bytes
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import meter
 from labelbench_ray.run import make_images, mirrored, note_grid, submit_tunings, told, write_report
@@ -64,7 +65,7 @@ def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, conso
     with meter(console, "starting workers") as shown:
         follower = Follower(shown, mirror, "fine-tunes", budgets, {}, events=Events(plan.experiment.name))
         try:
-            sweep(jobs, plan.folder, environment, follower)
+            sweep(jobs, environment, follower, max(tuning_bytes(tuning.parts) for tuning in ready))
         finally:  # also when it is interrupted: this much is recorded
             unfinished = told(follower, console, sum(not tuning.missing for tuning in plan.tunings))
     return unfinished

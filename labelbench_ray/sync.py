@@ -9,8 +9,7 @@ from mlflow.entities import Run
 from rich.console import Console
 
 from labelbench_ray.book import Book, open_book, tags_of
-from labelbench_ray.errors import ConfigError
-from labelbench_ray.ledger import read_grid
+from labelbench_ray.grids import read_grid
 from labelbench_ray.points import FOLDER, HEADER
 from labelbench_ray.progress import meter
 from labelbench_ray.redaction import redacted
@@ -18,7 +17,7 @@ from labelbench_ray.remote import beside
 from labelbench_ray.tracked import Measured, Tracked, read_tracked
 from labelbench_ray.tracking import is_outage
 
-GRID, REPORT = "experiment.json", "report.html"
+REPORT = "report.html"
 
 Written = Counter[tuple[str, int, float]]
 """How often there is which (metric, number of labels, value)."""
@@ -52,18 +51,6 @@ class Done:
             f"{self.runs} runs: {self.created} created, {self.completed} completed, {self.replaced} replaced; "
             f"{self.metrics} metrics written"
         )
-
-
-def experiments(folder: Path) -> list[Path]:
-    """The folder, when it is an experiment's, or those of the experiments below it.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    folders = [folder] if (folder / GRID).is_file() else sorted(path.parent for path in folder.glob(f"*/{GRID}"))
-    if not folders:
-        raise ConfigError(f"{folder} holds no experiment: no {GRID} in it or one level below")
-    return folders
 
 
 def sync(folders: Iterable[Path], uri: str, console: Console) -> int:

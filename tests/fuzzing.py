@@ -28,9 +28,11 @@ from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.errors import UserError
-from labelbench_ray.ledger import Entry, Failure, Grid, Header, Ledger, read_history, write_grid
+from labelbench_ray.grids import write_grid
+from labelbench_ray.ledger import Failure, Header, Ledger, read_history
 from labelbench_ray.points import PointHeader, Points, read_points, read_recipe
 from labelbench_ray.quarantine import read_why, set_aside, set_asides
+from labelbench_ray.records import Entry, Grid
 from labelbench_ray.shards import ShardEntry, ShardRows, load_shard, read_keys, shard_bytes, shard_file
 from labelbench_ray.store import EmbeddingStore, Manifest
 from labelbench_ray.trainers._checkpoints import FileCheckpoints

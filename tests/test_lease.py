@@ -6,7 +6,7 @@ import time
 import pytest
 
 from labelbench_ray import lease
-from labelbench_ray.atomic import locked
+from labelbench_ray.atomic import held, locked
 from labelbench_ray.remote import place
 from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
 
@@ -46,21 +46,28 @@ def test_a_holder_that_lives_keeps_it_beyond_a_lease(path):
             taken.set()
 
     with locked(path):
-        assert lease.holder(path)
+        assert held(path)
         waiting = threading.Thread(target=wait)
         waiting.start()
         assert not taken.wait(3 * lease.LEASE_SECONDS)
     assert taken.wait(5)
     waiting.join()
-    assert lease.holder(path) == ""
+    assert not held(path)
 
 
 def test_a_dead_holder_s_lease_is_taken_over(path):
     path.create(lease._state("dead", 7))
+    assert held(path), "it may be alive"
     start = time.monotonic()
     with locked(path):
         assert time.monotonic() - start > lease.LEASE_SECONDS, "it may be alive"
-    assert lease.holder(path) == ""
+    assert not held(path)
+
+
+def test_a_lease_that_is_no_longer_renewed_is_not_shown_as_held(path):
+    path.create(lease._state("dead", 7))
+    time.sleep(2 * lease.LEASE_SECONDS + 1)  # the store's clock counts whole seconds
+    assert not held(path)
 
 
 def test_a_lock_that_cannot_be_read_is_taken_over(path):
@@ -98,4 +105,4 @@ def test_a_store_that_does_not_answer_for_a_moment_does_not_end_a_lease(path, s3
         s3.faults.append(Fault(lambda verb, name: verb == "PUT", status=503, times=1))
         time.sleep(lease.LEASE_SECONDS)
         assert s3.met
-    assert lease.holder(path) == ""
+    assert not held(path)

@@ -9,7 +9,9 @@ import pytest
 from labelbench_ray import report
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.experiment import load
-from labelbench_ray.ledger import Entry, Grid, read_grid, read_header, write_grid
+from labelbench_ray.grids import read_grid, write_grid
+from labelbench_ray.ledger import read_header
+from labelbench_ray.records import Entry, Grid
 from labelbench_ray.tracked import read_tracked
 from tests.memory_trials import HEADER, TRIAL, run
 

@@ -20,8 +20,9 @@ from labelbench_ray.book import Book
 from labelbench_ray.cli import app
 from labelbench_ray.config import vary
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.ledger import Grid, write_grid
+from labelbench_ray.grids import write_grid
 from labelbench_ray.mlflow_sqlite import prepare_sqlite
+from labelbench_ray.records import Grid
 from labelbench_ray.tracked import parameters, read_tracked
 from tests.servers.mlflow_server import S3, client_of, mlflow_server, postgres, postgres_programs, s3
 from tests.test_tracking import EXPERIMENT, FAILURE, TRIAL, TUNED, expected, histories, record, text, tune

@@ -23,7 +23,8 @@ from command import Places, command  # noqa: E402
 from machine import parser, show  # noqa: E402
 from processes import end_members, start  # noqa: E402
 
-from labelbench_ray.ledger import read_grid, read_history  # noqa: E402
+from labelbench_ray.grids import read_grid  # noqa: E402
+from labelbench_ray.ledger import read_history  # noqa: E402
 from labelbench_ray.records import COSTS  # noqa: E402
 from labelbench_ray.remote import place  # noqa: E402
 from tests.s3 import serving  # noqa: E402

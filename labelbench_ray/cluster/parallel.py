@@ -113,8 +113,7 @@ class ParallelFitter:
         Raises:
             RuntimeError: workers died again and again.
         """
-        for path in self.directory.glob(".fit-*"):
-            _end(path)
+        end_fits(self.directory)
         for _ in range(DEATHS + 1):
             scratch = self.directory / f".fit-{secrets.token_hex(4)}"
             scratch.mkdir()
@@ -209,6 +208,12 @@ class LastEpoch:
         if self.heard and self.heard[0].epoch != heard.epoch:
             self.heard.clear()
         self.heard.append(heard)
+
+
+def end_fits(directory: Path) -> None:
+    """Delete what the fits of a killed trial left."""
+    for path in directory.glob(".fit-*"):
+        _end(path)
 
 
 def _end(scratch: Path) -> None:

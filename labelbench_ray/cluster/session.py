@@ -12,6 +12,8 @@ from contextlib import contextmanager, nullcontext
 # Read when Ray is imported. Tune's own display is off: the driver shows trials, failures and the time left itself.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+# Nor is its own record of the sweep written while it runs, which takes longer with every trial: the ledger is ours.
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1000000000")
 # Workers stay where the command was started: relative paths in settings (weights, templates) mean the same there.
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

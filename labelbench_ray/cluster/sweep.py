@@ -6,7 +6,9 @@ is recorded and reported while the others go on.
 
 import shutil
 import tempfile
+import time
 import traceback
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,12 +18,18 @@ from ray import tune
 from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
 from labelbench_ray.cluster.jobs import Job
+from labelbench_ray.cluster.parallel import end_fits
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import ConfigError
-from labelbench_ray.ledger import Failure
+from labelbench_ray.errors import ConfigError, LedgerError
+from labelbench_ray.ledger import Failure, read_failure, write_failure
+from labelbench_ray.limits import Limits, watched
+from labelbench_ray.needs import GIB, reserved_bytes
 
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is taken up again within one sweep."""
+
+SECONDS_BETWEEN_REPORTS = 1.0
+"""A trial's rounds are told at most this often; its end at once."""
 
 
 class Listener(Protocol):
@@ -40,11 +48,14 @@ class Listener(Protocol):
         """The trial ended with an error; the others go on."""
 
 
-def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener: Listener) -> None:
-    """Run the jobs on the connected cluster and tell the listener about each."""
+def sweep(jobs: Sequence[Job], environment: Environment, listener: Listener, memory: int) -> None:
+    """Run the jobs on the connected cluster and tell the listener about each.
+
+    Args:
+        memory: bytes that the process of any job needs, as estimated.
+    """
     scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
-    bundles: list[dict[str, int | float]] = [{"CPU": environment.cpus_per_trial, "GPU": environment.gpus_per_trial}]
-    bundles += [{"CPU": 1}] * max(job.scorers for job in jobs)
+    bundles = trial_bundles(environment, memory, max(job.scorers for job in jobs))
     # Ray Train reserves its workers' bundles by itself, and only once the trial runs: were all CPUs given to trials,
     # each would wait for workers for ever.
     beside = max((job.fit_workers.bundles for job in jobs), key=len)
@@ -52,13 +63,19 @@ def sweep(jobs: Sequence[Job], folder: Path, environment: Environment, listener:
         _check_fits([*bundles, *beside])
     tuner = Tuner(
         tune.with_resources(run_job, PlacementGroupFactory(bundles)),
-        param_space={"job": tune.grid_search(list(jobs))},
+        # The grid is one of numbers: Tune copies all of it for every trial.
+        param_space={
+            "number": tune.grid_search(list(range(len(jobs)))),
+            "job": tune.sample_from(lambda config: jobs[config["number"]]),
+            "limits": Limits(environment.memory_per_trial, environment.round_minutes),
+            "sweep": uuid.uuid4().hex,
+        },
         tune_config=TuneConfig(
             reuse_actors=True, max_concurrent_trials=_at_once([*bundles, *beside]) if beside else None
         ),
         run_config=RunConfig(
             name="sweep",
-            storage_path=str(scratch.resolve()),
+            storage_path=str(scratch),
             verbose=0,
             callbacks=[_Relay(listener)],
             failure_config=FailureConfig(max_failures=WORKER_DEATHS),
@@ -75,11 +92,20 @@ def _check_fits(bundles: Sequence[dict[str, int | float]]) -> None:
     have = ray.cluster_resources()
     for resource, needed in _needed(bundles).items():
         if needed > have.get(resource, 0):
-            raise ConfigError(
-                f"a trial asks for {needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, the same for "
-                "each of --fit-workers, and one CPU a scorer), "
-                f"this machine has {have.get(resource, 0):g}; ask for less, or give a larger cluster's --address"
-            )
+            raise ConfigError(f"a trial asks for {_said(resource, needed, have.get(resource, 0))}")
+
+
+def _said(resource: str, needed: float, have: float) -> str:
+    mend = "ask for less, or give a larger cluster's --address"
+    if resource == "memory":
+        return (
+            f"{needed / GIB:.2f} GiB of memory (--memory-per-trial, else estimated), Ray has "
+            f"{have / GIB:.2f} for trials on this machine; {mend}"
+        )
+    return (
+        f"{needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, the same for each of --fit-workers, and one CPU "
+        f"a scorer), this machine has {have:g}; {mend}"
+    )
 
 
 def _at_once(bundles: Sequence[dict[str, int | float]]) -> int:
@@ -90,19 +116,53 @@ def _at_once(bundles: Sequence[dict[str, int | float]]) -> int:
 
 
 def _needed(bundles: Sequence[dict[str, int | float]]) -> dict[str, float]:
-    return {resource: sum(bundle.get(resource, 0) for bundle in bundles) for resource in ("CPU", "GPU")}
+    return {resource: sum(bundle.get(resource, 0) for bundle in bundles) for resource in ("CPU", "GPU", "memory")}
+
+
+def trial_bundles(environment: Environment, memory: int, scorers: int) -> list[dict[str, int | float]]:
+    """What a trial reserves: for its own process, and for each scorer."""
+    own: dict[str, int | float] = {
+        "CPU": environment.cpus_per_trial,
+        "GPU": environment.gpus_per_trial,
+        "memory": reserved_bytes(environment, memory),
+    }
+    scorer: dict[str, int | float] = {"CPU": 1}
+    return [own, *[scorer] * scorers]
 
 
 def run_job(config: dict[str, Any]) -> None:
     """What a worker does: the job's missing steps; every one is reported."""
     job: Job = config["job"]
+    if ended := _ended_by_limit(job.directory, config["sweep"]):
+        end_fits(job.directory)
+        tune.report({"error": ended.error, "traceback": ended.traceback})
+        return
+
+    def record(failure: Failure) -> None:
+        write_failure(job.directory, failure.model_copy(update={"sweep": config["sweep"]}))
+
+    told = time.monotonic()
     try:
-        for rounds in job.steps():
-            tune.report({"rounds": rounds})
+        with watched(config["limits"], record) as round_done:
+            for rounds in job.steps():
+                round_done()
+                # Each report is an exchange with the driver, which costs more CPU seconds than a short round.
+                if time.monotonic() - told >= SECONDS_BETWEEN_REPORTS:
+                    tune.report({"rounds": rounds})
+                    told = time.monotonic()
         tune.report({"finished": True})
     except Exception as error:
         # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
         tune.report({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
+
+
+def _ended_by_limit(directory: Path, sweep: str) -> Failure | None:
+    """Why a limit ended this trial earlier in this sweep: Tune takes up every trial whose worker is gone."""
+    try:
+        failure = read_failure(directory)
+    except LedgerError:  # a damaged one is of an earlier sweep; this attempt replaces it
+        return None
+    return failure if failure and failure.sweep == sweep else None
 
 
 class _Relay(Callback):
@@ -133,6 +193,11 @@ class _Relay(Callback):
             self._listener.on_done(job)
         elif "rounds" in result:
             self._listener.on_round(job, result["rounds"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
+        """Forget what Tune keeps of it: statistics of each of its own metrics, for as long as the sweep lasts."""
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
         text = f"its worker died {WORKER_DEATHS + 1} times (killed, out of memory, or its node was lost)"

@@ -14,8 +14,10 @@ from typing import Final
 from labelbench_ray.config import Trial
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger import Entry, History, RoundRecord, read_failure, read_grid, read_history
+from labelbench_ray.grids import read_grid
+from labelbench_ray.ledger import History, RoundRecord, read_failure, read_history
 from labelbench_ray.points import FOLDER, read_points, read_recipe
+from labelbench_ray.records import Entry
 
 RANDOM: Final = "random"
 PRIMARY: Final = "Test Accuracy"

@@ -9,7 +9,9 @@ import pytest
 
 from labelbench_ray.config import Trial, digest, vary
 from labelbench_ray.costs import Spent
-from labelbench_ray.ledger import Entry, Failure, Grid, Header, Ledger, write_failure, write_grid
+from labelbench_ray.grids import write_grid
+from labelbench_ray.ledger import Failure, Header, Ledger, write_failure
+from labelbench_ray.records import Entry, Grid
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=5, budget=10)
 
