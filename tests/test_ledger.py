@@ -16,18 +16,16 @@ from hypothesis import strategies as draw
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
+from labelbench_ray.grids import read_grid, write_grid
 from labelbench_ray.ledger import (
-    Entry,
     Failure,
-    Grid,
     Header,
     Ledger,
     RoundRecord,
-    read_grid,
     read_history,
     write_failure,
-    write_grid,
 )
+from labelbench_ray.records import Entry, Grid
 
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=3, budget=4)
 HEADER = Header(fingerprint="f" * 16, trial=TRIAL, store="store-1", compute="numpy", versions={"python": "3"})

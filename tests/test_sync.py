@@ -20,7 +20,7 @@ from labelbench_ray.book import Book
 from labelbench_ray.cli import app
 from labelbench_ray.config import vary
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.grids import write_grid
+from labelbench_ray.grids import experiment_folders, write_grid
 from labelbench_ray.mlflow_sqlite import prepare_sqlite
 from labelbench_ray.records import Grid
 from labelbench_ray.tracked import parameters, read_tracked
@@ -58,7 +58,7 @@ def uri(folder: Path) -> str:
 
 def synced(folder: Path, address: str = "") -> Synced:
     console = Console(file=io.StringIO(), width=200)
-    status = sync.sync(sync.experiments(folder), address or uri(folder), console)
+    status = sync.sync(experiment_folders(folder), address or uri(folder), console)
     return Synced(status, console.file.getvalue())
 
 
@@ -241,7 +241,7 @@ def test_a_server_that_is_down_is_told_without_its_password(folder):
 
 def test_a_folder_without_an_experiment_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no experiment"):
-        sync.experiments(tmp_path)
+        experiment_folders(tmp_path)
 
 
 @dataclass(frozen=True)

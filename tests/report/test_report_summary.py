@@ -33,9 +33,9 @@ def test_nothing_at_all(experiment):
     assert "no trial" in printed(build(experiment.write()))
 
 
-def test_summary_is_strict_json(planted):
-    for seeds in (1, 5):
-        json.loads(json.dumps(summarize(build(planted(seeds=seeds))), allow_nan=False))
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_summary_is_strict_json(planted, seeds: int):
+    json.loads(json.dumps(summarize(build(planted(seeds=seeds))), allow_nan=False))
 
 
 def test_summary_holds_the_numbers(planted):
