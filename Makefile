@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup quickstart test lint type test-fast test-ray bench
+.PHONY: setup quickstart test lint type test-fast test-ray test-faults test-faults-full bench
 
 setup: $(STAMP)
 
@@ -29,6 +29,13 @@ test-fast: setup
 
 test-ray: setup
 	$(BIN)/python -m pytest -m ray
+
+# A sample in ten minutes, or all of it in some hours; parts that have an answer in .faults/ are not run again.
+test-faults: setup
+	$(BIN)/python benchmarks/faults/all.py --again
+
+test-faults-full: setup
+	$(BIN)/python benchmarks/faults/all.py --full
 
 bench: setup
 	$(BIN)/python benchmarks/all.py

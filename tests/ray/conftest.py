@@ -20,7 +20,13 @@ from labelbench_ray.run import run
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
     """Three logical CPUs, so that a trial and two scorers fit, whatever the machine has."""
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": WORKER_ENVIRONMENT})
+    ray.init(
+        address="local",
+        num_cpus=3,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+    )
     with connected(None):
         yield
     ray.shutdown()
