@@ -5,7 +5,6 @@ on with the shards that are missing; the manifest is written last, and without i
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -24,6 +23,7 @@ from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.quarantine import set_aside
+from labelbench_ray.reading import read_each
 from labelbench_ray.shards import (
     LoadedShard,
     ShardEntry,
@@ -40,9 +40,6 @@ from labelbench_ray.store import EmbeddingStore, Manifest
 if TYPE_CHECKING:
     # At run time it would have every worker import torch and the trainers, some seconds each.
     from labelbench_ray.parts import Parts
-
-READERS = 16
-"""Threads that read shards at once: from an object store each waits for its answer most of the time."""
 
 Work = tuple[str, int]
 """(split, number) of a shard."""
@@ -151,9 +148,8 @@ def found_shards(job: Job, work: Sequence[Work]) -> dict[Work, Made]:
     """The shards that an earlier, killed job finished."""
     there = {path.name for path in (job.directory / "shards").iterdir()}
     named = [item for item in work if PurePosixPath(shard_file(*item)).name in there]
-    with ThreadPoolExecutor(READERS) as readers:
-        found = readers.map(partial(found_shard, job), named)
-        return {item: made for item, made in zip(named, found, strict=True) if made}
+    found = read_each(partial(found_shard, job), named)
+    return {item: made for item, made in zip(named, found, strict=True) if made}
 
 
 def found_shard(job: Job, item: Work) -> Made | None:
@@ -239,8 +235,7 @@ def check_row_ids(directory: Path, made: Sequence[Made]) -> None:
     """Refuse a split in which two rows have the same key; reads the keys alone."""
     for split in SPLITS:
         files = [directory / shard.entry.file for shard in made if shard.entry.split == split and shard.entry.rows]
-        with ThreadPoolExecutor(READERS) as readers:
-            row_ids = pa.chunked_array([pa.array(keys.row_ids, pa.string()) for keys in readers.map(read_keys, files)])
+        row_ids = pa.chunked_array([pa.array(keys.row_ids, pa.string()) for keys in read_each(read_keys, files)])
         if pc.count_distinct(row_ids).as_py() < len(row_ids):
             counts = pc.value_counts(row_ids)
             twice = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]

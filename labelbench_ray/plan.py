@@ -14,6 +14,7 @@ from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import read_failure, read_header, sound_records
 from labelbench_ray.needs import GIB, at_once_here, reserved_bytes, trial_bytes
 from labelbench_ray.parts import Parts
+from labelbench_ray.reading import read_each
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.trainers import WantedViews
 from labelbench_ray.tuning_plan import PlannedTuning, check_full_models, planned_tunings
@@ -141,7 +142,7 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     return Plan(
         experiment,
         folder,
-        tuple(_planned_trial(each, folder, stores[each.embedding]) for each in built),
+        tuple(read_each(lambda each: _planned_trial(each, folder, stores[each.embedding]), built)),
         tuple(stores.values()),
         planned_tunings(every, folder),
     )

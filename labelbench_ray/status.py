@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from labelbench_ray.errors import LedgerError
 from labelbench_ray.grids import read_grid
 from labelbench_ray.ledger import History, read_failure, read_history
 from labelbench_ray.plugins import Frozen
+from labelbench_ray.reading import read_each
 from labelbench_ray.records import Entry, RoundRecord
 
 ALL_SHOWN: Final = 40
@@ -77,7 +79,7 @@ def read(folder: Path) -> Status:
     by_rounds = sorted(grid.entries, key=lambda entry: entry.trial.rounds)
     longest = {entry.fingerprint: entry for entry in by_rounds}  # a trial with fewer rounds is its beginning
     here = [entry for entry in grid.entries if longest[entry.fingerprint] is entry]
-    return Status(experiment=grid.experiment, folder=folder, trials=tuple(_status(folder, entry) for entry in here))
+    return Status(experiment=grid.experiment, folder=folder, trials=tuple(read_each(partial(_status, folder), here)))
 
 
 def table(status: Status) -> Table:

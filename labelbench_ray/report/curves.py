@@ -7,6 +7,7 @@ is dropped: a trial that is missing, unfinished, failed or damaged is kept, with
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from labelbench_ray.errors import LedgerError
 from labelbench_ray.grids import read_grid
 from labelbench_ray.ledger import History, RoundRecord, read_failure, read_history
 from labelbench_ray.points import FOLDER, read_points, read_recipe
+from labelbench_ray.reading import read_each
 from labelbench_ray.records import Entry
 
 RANDOM: Final = "random"
@@ -156,7 +158,7 @@ def read(folder: Path) -> Experiment:
         LedgerError: `experiment.json` is absent or damaged. (A damaged trial is told in its `Run`.)
     """
     grid = read_grid(folder)
-    runs = sorted((_run(folder, entry) for entry in _longest(grid.entries)), key=_order)
+    runs = sorted(read_each(partial(_run, folder), _longest(grid.entries)), key=_order)
     settings = (Setting(dict(recipe), tuple(members)) for recipe, members in groupby(runs, key=_recipe))
     return Experiment(grid.experiment, tuple(settings))
 
