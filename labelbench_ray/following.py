@@ -1,6 +1,7 @@
 """What people see of a sweep: steps done, trials that failed, and the mirror brought up to date."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,11 @@ class Follower:
         self._tell_set_asides(job)
         self._tell(job, Event.TRIAL_FAILED, error=failure.error)
         self._say(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {failure.error}")
-        if not (job.directory / "failure.json").exists():  # it failed before its ledger was open, or its worker died
-            try:
+        try:
+            if not (job.directory / "failure.json").exists():  # before its ledger was open, or its worker died
                 write_failure(job.directory, failure)
-            except OSError as error:
-                self._say(f"that cannot be recorded: {error}")
+        except OSError as error:
+            self._say(f"that cannot be recorded: {error}")
         self._end(job)
 
     def _tell_steps(self, job: Job, done: int) -> None:
@@ -78,12 +79,14 @@ class Follower:
         self.told[job.directory] = done
 
     def _tell_set_asides(self, job: Job) -> None:
-        for name in set_asides(job.directory):
-            if int(name) >= int(self.began) and (job.directory, name) not in self.set_aside:
-                self.set_aside.add((job.directory, name))
-                why = read_why(job.directory, name)
-                self._tell(job, Event.SET_ASIDE, reason=why.reason, files=list(why.files))
-                self._say(f"set aside, and run again: {why.reason}")
+        """Nothing where they cannot be read: an error here would end the sweep, and trials must not notice."""
+        with suppress(LedgerError, OSError):
+            for name in set_asides(job.directory):
+                if int(name) >= int(self.began) and (job.directory, name) not in self.set_aside:
+                    self.set_aside.add((job.directory, name))
+                    why = read_why(job.directory, name)
+                    self._tell(job, Event.SET_ASIDE, reason=why.reason, files=list(why.files))
+                    self._say(f"set aside, and run again: {why.reason}")
 
     def _tell(self, job: Job, event: Event, **fields: Any) -> None:  # noqa: ANN401  JSON
         trial = {"trial": _fingerprint(job.directory), "strategy": str(job.trial.strategy), "seed": job.trial.seed}
@@ -94,7 +97,7 @@ class Follower:
 
     def _end(self, job: Job) -> None:
         self.ended.add(job.directory)
-        if any((job.directory / name).is_file() for name in ("trial.json", HEADER)):
+        if _has_header(job.directory):
             self.mirror.submit(job.directory)
         self._show()
 
@@ -114,6 +117,14 @@ class Follower:
 def _fingerprint(directory: Path) -> str:
     """Of the trial; a fine-tune lies below it."""
     return directory.parent.parent.name if directory.parent.name == FOLDER else directory.name
+
+
+def _has_header(directory: Path) -> bool:
+    """Where it cannot be seen it may be there: the mirror looks again, and waits for places that do not answer."""
+    try:
+        return any((directory / name).is_file() for name in ("trial.json", HEADER))
+    except OSError:
+        return True
 
 
 def _reached(directory: Path, number: int) -> dict[str, float]:

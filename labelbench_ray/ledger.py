@@ -172,9 +172,11 @@ class Ledger:
             proxy=sha256(data).hexdigest(),
         )
         record = record.model_copy(update={"bytes_written": len(data) + len(sealed(record))})
-        publish(_proxy_path(self.directory, number), data)
         path = _record_path(self.directory, number)
         try:
+            if path.is_file():  # then the proxy beside it is that run's, and its record states that one's hash
+                raise FileExistsError(path)
+            publish(_proxy_path(self.directory, number), data)
             publish_once(path, sealed(record))
         except FileExistsError as error:
             raise LedgerError(

@@ -5,7 +5,7 @@ processes of a node and are no part of it. The estimate is a bound by simple sum
 and at most about four times that; `--memory-per-trial` says it better where it is wrong.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import pairwise
 from typing import Final
@@ -68,14 +68,22 @@ def tuning_bytes(built: Parts) -> int:
 def reserved_bytes(environment: Environment, estimated: int) -> int:
     """What is reserved for each trial: what the user says, else the estimate."""
     given = environment.memory_per_trial
-    return estimated if given is None else int(given * GIB)
+    return estimated if given is None else max(1, int(given * GIB))
+
+
+def reservable_bytes(estimated: int, machines: Iterable[float]) -> int:
+    """The estimate, but no more than the largest of these machines has: it is rough, and must not keep trials waiting.
+
+    It then makes them run one at a time there. What the user says is not lowered.
+    """
+    return min(estimated, int(max(machines, default=estimated)))
 
 
 def at_once_here(environment: Environment, memory: int) -> int:
     """How many trials of this memory a Ray of this machine's own runs at once."""
     cpus: float = (psutil.cpu_count() or 1) // environment.cpus_per_trial
-    total: int = psutil.virtual_memory().total
-    return int(min(cpus, RAYS_SHARE * total // memory))
+    fit = RAYS_SHARE * psutil.virtual_memory().total // memory
+    return int(min(cpus, max(fit, 1) if environment.memory_per_trial is None else fit))
 
 
 def _strategy(built: Parts, rows: Mapping[str, int], classes: int) -> int:

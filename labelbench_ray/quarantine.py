@@ -49,9 +49,10 @@ def set_aside(directory: Path, files: Iterable[Path], reason: str) -> Path:
 
 
 def set_asides(directory: Path) -> tuple[str, ...]:
-    """What was set aside in a folder, by unix time, earliest first."""
+    """What was set aside in a folder, by unix time, earliest first; whatever else people put there is left out."""
     folder = directory / FOLDER
-    return tuple(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ()
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return tuple(sorted(name for name in names if name.isascii() and name.isdigit()))
 
 
 def read_why(directory: Path, name: str) -> Why:

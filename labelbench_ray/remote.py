@@ -108,11 +108,11 @@ class Remote:
         return self.is_file() or self.is_dir()
 
     def iterdir(self) -> Iterator["Remote"]:
-        """What lies directly in this folder, sorted."""
+        """What lies directly in this folder, sorted; without the empty object that consoles make to show the folder."""
         with self._told():
             found = obstore.list_with_delimiter(_store(self.bucket), prefix=f"{self.key}/" if self.parts else None)
         keys = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
-        yield from sorted(Remote(self.bucket, tuple(key.split("/"))) for key in keys)
+        yield from sorted(Remote(self.bucket, tuple(key.split("/"))) for key in keys if key != self.key)
 
     def glob(self, pattern: str) -> Iterator["Remote"]:
         """What matches, folder by folder; no `**`."""

@@ -58,7 +58,8 @@ class Status(Frozen):
     """An experiment's trials."""
 
     experiment: str
-    folder: Path
+    folder: str
+    """Path or URI."""
     trials: tuple[TrialStatus, ...]
 
     @computed_field  # type: ignore[prop-decorator]
@@ -79,7 +80,9 @@ def read(folder: Path) -> Status:
     by_rounds = sorted(grid.entries, key=lambda entry: entry.trial.rounds)
     longest = {entry.fingerprint: entry for entry in by_rounds}  # a trial with fewer rounds is its beginning
     here = [entry for entry in grid.entries if longest[entry.fingerprint] is entry]
-    return Status(experiment=grid.experiment, folder=folder, trials=tuple(read_each(partial(_status, folder), here)))
+    return Status(
+        experiment=grid.experiment, folder=str(folder), trials=tuple(read_each(partial(_status, folder), here))
+    )
 
 
 def table(status: Status) -> Table:

@@ -88,7 +88,7 @@ def open_view(store: "EmbeddingStore", augmentation: str, view: int) -> ViewMani
     mend = f"delete {directory} to embed that view again"
     try:
         manifest = ViewManifest.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+    except (FileNotFoundError, ValidationError) as error:
         why = explain(error) if isinstance(error, ValidationError) else str(error)
         raise StoreError(f"{path}: {why}; {mend}") from error
     if (manifest.format, manifest.view, digest(manifest.augmentation)) != (FORMAT, view, augmentation):

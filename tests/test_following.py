@@ -28,6 +28,30 @@ def test_what_ended_is_submitted_once_it_has_a_header(tmp_path: Path, header: st
     assert submitted == [tmp_path] * bool(header)
 
 
+@pytest.mark.parametrize("end", ["on_round", "on_done", "on_failed"])
+@pytest.mark.parametrize("trouble", ["foreign", "no why", "down"])
+def test_a_place_that_cannot_be_read_does_not_end_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str, end: str
+):
+    submitted: list[Path] = []
+    silent: Any = SimpleNamespace(show=lambda *_: None, console=SimpleNamespace(print=lambda *_, **__: None))
+    mirror: Any = SimpleNamespace(submit=submitted.append)
+    job: Any = SimpleNamespace(directory=tmp_path, trial=SimpleNamespace(strategy="margin", seed=0, rounds=1))
+    (tmp_path / "trial.json").write_text("{}")
+    (tmp_path / "quarantine" / ("old" if trouble == "foreign" else "9999999999")).mkdir(parents=True)
+    follower = Follower(silent, mirror, "rounds", {tmp_path: 1}, {})
+    if trouble == "down":
+
+        def down(path: Path) -> bool:
+            raise OSError("the object store does not answer")
+
+        for name in ("exists", "is_file", "is_dir"):
+            monkeypatch.setattr(Path, name, down)
+    told: Any = getattr(follower, end)
+    told(job, *{"on_round": [1], "on_done": [], "on_failed": [Failure(error="", traceback="")]}[end])
+    assert submitted == ([] if end == "on_round" else [tmp_path])
+
+
 def test_fine_tunes_of_earlier_runs_are_submitted_where_they_have_begun(tmp_path: Path):
     begun, not_begun = (SimpleNamespace(directory=lambda folder, name=name: folder / name) for name in ("a", "b"))
     (tmp_path / "a").mkdir()

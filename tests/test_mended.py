@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from labelbench_ray import cli, parts, plugins, strategies, versions
 from labelbench_ray import plan as planning
+from labelbench_ray.cluster import embed
 from labelbench_ray.config import Trial, vary
 from labelbench_ray.embedding import Made, check_mended, check_row_ids, set_damaged_aside
 from labelbench_ray.environment import Environment
@@ -320,6 +322,13 @@ def test_drafts_of_killed_processes_are_removed_when_arrays_are_made(store):
         (folder / f".{store.manifest.content}.{pid}.draft" / "pool.npy").write_bytes(b"half")
     store.arrays()
     assert {path.name for path in folder.iterdir()} == {"lock", store.manifest.content}
+
+
+def test_a_finished_store_asks_no_cluster_for_machines_to_embed_on(store, monkeypatch):
+    monkeypatch.setattr(embed.ray, "cluster_resources", lambda: {"memory": 1.0})  # its workers are yet to start
+    nothing_else: Any = None
+    store.arrays()
+    embed._mend_shards(store, nothing_else, nothing_else, "", nothing_else)
 
 
 # Packages that are not installed.

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
-from labelbench_ray.needs import GIB, PYTHON, at_once_here, reserved_bytes, trial_bytes
+from labelbench_ray.needs import GIB, PYTHON, at_once_here, reservable_bytes, reserved_bytes, trial_bytes
 
 BASE = Trial(
     dataset=Part(name="digits"), encoder=Part(name="pixels"), strategy=Part(name="margin"), seed=0, rounds=4, budget=25
@@ -34,8 +35,17 @@ def test_what_is_given_is_reserved_and_as_many_run_at_once_as_fit():
     assert reserved_bytes(ENVIRONMENT, 3 * GIB) == 3 * GIB
     given = Environment(Path("runs"), Path("store"), Path("data"), "", address=None, memory_per_trial=0.5)
     assert reserved_bytes(given, 3 * GIB) == GIB // 2
-    assert at_once_here(ENVIRONMENT, 2**50) == 0
+    assert reserved_bytes(replace(given, memory_per_trial=1e-12), 3 * GIB) == 1
+    assert at_once_here(given, 2**50) == 0
     assert at_once_here(ENVIRONMENT, 1) >= 1
+
+
+def test_an_estimate_beyond_every_machine_has_trials_run_one_at_a_time():
+    """It is rough: on a small machine, or one whose memory others use, a trial may well fit."""
+    assert reservable_bytes(3 * GIB, [0.0, 2.5 * GIB]) == 2.5 * GIB
+    assert reservable_bytes(3 * GIB, [8.0 * GIB, 2.5 * GIB]) == 3 * GIB
+    assert reservable_bytes(3 * GIB, []) == 3 * GIB
+    assert at_once_here(ENVIRONMENT, 2**50) == 1
 
 
 PROGRAM = """

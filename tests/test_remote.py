@@ -3,6 +3,7 @@
 import pickle
 from pathlib import Path
 
+import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from labelbench_ray.atomic import publish, publish_once, remove
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.remote import Remote, RemoteError, beside, on_this_machine, place
-from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
+from tests.s3 import Fault, Server, client_settings, s3  # noqa: F401  a fixture
 
 PURE = st.lists(st.from_regex(r"[a-z0-9._-]{1,8}", fullmatch=True).filter(lambda part: part.strip(".")), min_size=1)
 
@@ -69,6 +70,19 @@ def test_it_holds_what_was_put(s3: Server):  # noqa: F811
     (folder / "b/trial.json").unlink(missing_ok=True)
     remove(folder / "a")
     assert s3.keys() == []
+
+
+def test_the_empty_object_that_a_console_shows_as_a_folder_is_none_of_its_content(s3: Server):  # noqa: F811
+    client = boto3.client("s3", **client_settings(s3.environment))
+    for key in ("runs/", "runs/a/", "empty/"):
+        client.put_object(Bucket=s3.bucket, Key=key, Body=b"")
+    folder = place(s3.uri("runs"))
+    publish(folder / "a" / "trial.json", b"{}")
+    assert list(folder.iterdir()) == [folder / "a"]
+    assert list((folder / "a").iterdir()) == [folder / "a" / "trial.json"]
+    assert not place(s3.uri("empty")).is_dir()
+    remove(folder)
+    assert not (folder / "a/trial.json").exists()
 
 
 def test_a_thousand_names_are_all_listed(s3: Server):  # noqa: F811

@@ -18,7 +18,9 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.grids import write_grid
 from labelbench_ray.ledger import Failure, Header, Ledger, read_history, write_failure
 from labelbench_ray.records import Entry, Grid
+from labelbench_ray.remote import place
 from labelbench_ray.status import State
+from tests.s3 import Server, s3  # noqa: F401  a fixture
 
 BASE = Trial(
     dataset=Part(name="digits"), encoder=Part(name="pixels"), strategy=Part(name="margin"), seed=0, rounds=3, budget=5
@@ -123,6 +125,16 @@ def test_the_command_shows_an_experiment_or_all_below_a_folder(tmp_path: Path, m
     empty.mkdir()
     with pytest.raises(ConfigError, match="holds no experiment"):
         CliRunner().invoke(cli.app, ["status", str(empty)], catch_exceptions=False)
+
+
+def test_an_experiment_in_an_object_store_is_told_as_one_on_a_disk(tmp_path: Path, s3: Server):  # noqa: F811
+    first, second = grid(BASE, seed=[0, 1])
+    for runs in (tmp_path, place(s3.uri("runs"))):
+        record(runs / "study.study", first, rounds=2)
+        note(runs / "study.study", first, second)
+    told = [status.read(runs / "study.study") for runs in (tmp_path, place(s3.uri("runs")))]
+    assert told[0].counts == told[1].counts
+    assert json.loads(told[1].model_dump_json())["folder"] == s3.uri("runs", "study.study")
 
 
 def test_of_a_large_grid_only_what_runs_or_is_wrong_is_listed(tmp_path: Path):

@@ -179,6 +179,17 @@ def test_readers_at_once_make_an_array_once(store, monkeypatch):
         np.testing.assert_array_equal(pairs, found[0])
 
 
+def test_a_disk_that_does_not_answer_is_not_taken_for_a_damaged_view(store, monkeypatch):
+    store = add_views(store, 1)
+
+    def down(path):
+        raise OSError("it does not answer")
+
+    monkeypatch.setattr(Path, "read_bytes", down)
+    with pytest.raises(OSError, match="it does not answer"):
+        open_view(store, DIGEST, 0)
+
+
 def test_making_an_array_goes_on_after_a_kill(store):
     """The draft that a killed process left is overwritten."""
     add_views(store, 1).views(DIGEST, 1)

@@ -102,6 +102,8 @@ def _mend_shards(store: EmbeddingStore, parts: "Parts", source: Source, weights:
         damaged = missing_shards(store)
     else:
         damaged = [] if store.has_arrays else set_damaged_aside(store)
+    if not damaged:  # a cluster that shows no machine to embed on yet is well enough then
+        return
     job = _job(parts, source, weights, store.directory)
     for made in embed_shards(job, source, damaged, _actors(job.device, environment)):
         check_mended(store, made)

@@ -23,7 +23,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError
 from labelbench_ray.ledger import Failure, read_failure, write_failure
 from labelbench_ray.limits import Limits, watched
-from labelbench_ray.needs import GIB, reserved_bytes
+from labelbench_ray.needs import GIB, reservable_bytes, reserved_bytes
 
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is taken up again within one sweep."""
@@ -55,7 +55,8 @@ def sweep(jobs: Sequence[Job], environment: Environment, listener: Listener, mem
         memory: bytes that the process of any job needs, as estimated.
     """
     scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
-    bundles = trial_bundles(environment, memory, max(job.scorers for job in jobs))
+    machines = [node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]]
+    bundles = trial_bundles(environment, reservable_bytes(memory, machines), max(job.scorers for job in jobs))
     # Ray Train reserves its workers' bundles by itself, and only once the trial runs: were all CPUs given to trials,
     # each would wait for workers for ever.
     beside = max((job.fit_workers.bundles for job in jobs), key=len)
@@ -99,7 +100,7 @@ def _said(resource: str, needed: float, have: float) -> str:
     mend = "ask for less, or give a larger cluster's --address"
     if resource == "memory":
         return (
-            f"{needed / GIB:.2f} GiB of memory (--memory-per-trial, else estimated), Ray has "
+            f"{needed / GIB:.2f} GiB of memory (--memory-per-trial), Ray has "
             f"{have / GIB:.2f} for trials on this machine; {mend}"
         )
     return (
@@ -160,7 +161,7 @@ def _ended_by_limit(directory: Path, sweep: str) -> Failure | None:
     """Why a limit ended this trial earlier in this sweep: Tune takes up every trial whose worker is gone."""
     try:
         failure = read_failure(directory)
-    except LedgerError:  # a damaged one is of an earlier sweep; this attempt replaces it
+    except (LedgerError, OSError):  # a damaged one is of an earlier sweep; a place that is down fails this attempt
         return None
     return failure if failure and failure.sweep == sweep else None
 

@@ -44,9 +44,11 @@ class FileCheckpoints:
     def load(self) -> dict[str, Any] | None:
         """The state, if the file holds one of this fit."""
         try:
-            found = torch.load(io.BytesIO(self.path.read_bytes()), map_location="cpu", weights_only=True)
+            data = self.path.read_bytes()  # a disk or an object store that does not answer is no damage: it is raised
         except FileNotFoundError:
             return None
+        try:
+            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except Exception:  # a damaged file ends in errors of zipfile, torch and pickle alike: the fit starts anew
             return None
         return found.get("state") if isinstance(found, dict) and found.get("identity") == self.identity else None

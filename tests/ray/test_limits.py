@@ -73,6 +73,14 @@ def test_only_the_sweep_in_which_a_limit_ended_a_trial_leaves_it_so(tmp_path: Pa
     assert _ended_by_limit(tmp_path, "this") is None
 
 
+def test_a_place_that_does_not_answer_is_left_to_the_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(path: Path) -> bool:
+        raise OSError("the object store does not answer")
+
+    monkeypatch.setattr(Path, "is_file", down)
+    assert _ended_by_limit(tmp_path, "this") is None
+
+
 def test_a_trial_s_needs_are_declared(environment: Environment) -> None:
     quarter = replace(environment, gpus_per_trial=0.25, cpus_per_trial=0.5)
     assert trial_bundles(quarter, 3 * GIB, scorers=2) == [
@@ -84,5 +92,5 @@ def test_a_trial_s_needs_are_declared(environment: Environment) -> None:
 
 
 def test_a_trial_that_needs_more_memory_than_there_is_is_refused(run_trials: Run) -> None:
-    with pytest.raises(ConfigError, match=r"a trial asks for 4000\.00 GiB of memory \(--memory-per-trial, else"):
+    with pytest.raises(ConfigError, match=r"a trial asks for 4000\.00 GiB of memory \(--memory-per-trial\), Ray"):
         run_trials([HEALTHY], memory_per_trial=4000.0)

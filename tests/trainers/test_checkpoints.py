@@ -58,6 +58,19 @@ def test_no_code_of_a_file_runs(kept):
     assert kept.load() is None
 
 
+def test_a_place_that_does_not_answer_is_not_taken_for_one_without_a_checkpoint(kept, monkeypatch):
+    kept.save(STATE)
+
+    def down(path):
+        raise OSError("the object store does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(kept.path), "read_bytes", down)
+        with pytest.raises(OSError, match="does not answer"):
+            kept.load()
+    assert kept.load() is not None
+
+
 def test_a_failed_write_leaves_the_last_state(kept, monkeypatch):
     kept.save({"module": {}})
 
