@@ -24,10 +24,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from machine import parser, show
 from sweeps import NAME, Sweep, error_of, rounds
 
 from labelbench_ray.remote import RETRY_SECONDS
-from machine import parser, show
 from tests.s3 import Fault, Server, serving
 
 SLOW, CUT = 0.03, 0.05
@@ -107,9 +107,7 @@ def passing(sweep: Sweep, server: Server, share: float, seed: int, wanted: objec
 def lasting(sweep: Sweep, server: Server, wanted: dict[str, Any]) -> dict[str, Any]:
     """One trial's rounds cannot be written, until they can."""
     below, hit = server.uri("lasting"), sorted(wanted)[0]
-    server.faults.append(
-        Fault(lambda method, path: method == "PUT" and f"/{NAME}/{hit}/rounds/" in path, status=503)
-    )
+    server.faults.append(Fault(lambda method, path: method == "PUT" and f"/{NAME}/{hit}/rounds/" in path, status=503))
     os.environ[RETRY_SECONDS] = "5"
     ran = sweep.run(below)
     server.faults.clear()

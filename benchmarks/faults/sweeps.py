@@ -3,15 +3,18 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from command import LABELBENCH  # noqa: E402
-from processes import end_members, start  # noqa: E402
+from processes import end_members, members, start  # noqa: E402
 
 from labelbench_ray.grids import read_grid  # noqa: E402
 from labelbench_ray.ledger import read_history  # noqa: E402
@@ -23,13 +26,14 @@ EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
 
 def small() -> list[Trial]:
     base = Trial(
-        dataset=Part.of("digits", max_rows=400), encoder=Part(name="pixels"), strategy="random",
+        dataset={dataset}, encoder=Part(name="pixels"), strategy="random",
         trainer={trainer}, seed=0, rounds={rounds}, budget=20,
     )
-    return grid(base, strategy=["random", "margin"], seed=range({seeds}))
+    return [*{before}, *grid(base, strategy=["random", "margin"], seed=range({seeds}))]
 """
 NAME = "disturbed.small"
 LIMIT_SECONDS = 400.0
+SECONDS_BETWEEN_LOOKS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,9 @@ class Sweep:
     rounds: int = 3
     seeds: int = 2
     trainer: str = 'Part(name="logistic")'
+    dataset: str = 'Part.of("digits", max_rows=400)'
+    before: str = "[]"
+    """Further trials; an expression."""
     options: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -49,20 +56,24 @@ class Sweep:
         """How many there are."""
         return 2 * self.seeds
 
-    def line(self, below: str, verb: str = "run") -> list[str]:
+    def line(self, below: str, verb: str) -> list[str]:
         """The command, with ledgers and embeddings below a folder or URI."""
         file = self.folder / "disturbed.py"
-        file.write_text(EXPERIMENT.format(trainer=self.trainer, rounds=self.rounds, seeds=self.seeds))
+        file.write_text(
+            EXPERIMENT.format(
+                dataset=self.dataset, trainer=self.trainer, rounds=self.rounds, seeds=self.seeds, before=self.before
+            )
+        )
         places = [f"--runs={below}/runs", f"--store={below}/store", f"--data-root={self.folder}"]
         tracking = f"--tracking-uri=sqlite:///{self.folder}/mlflow.db"
         return [str(LABELBENCH), verb, f"{file}:small", *places, tracking, *self.options]
 
-    def begin(self, below: str) -> "Running":
+    def begin(self, below: str, verb: str = "run") -> "Running":
         """Start it."""
         log = self.folder / f"log-{time.monotonic_ns()}"
         os.environ.update(self.environment)
         os.chdir(self.folder)  # where MLflow's artifacts and the plug-ins of a user lie
-        return Running(start(self.line(below), log), log, time.monotonic())
+        return Running(start(self.line(below, verb), log), log, time.monotonic())
 
     def run(self, below: str) -> "Ran":
         """Run it to its end."""
@@ -85,6 +96,18 @@ class Running:
     process: Any
     log: Path
     began: float
+
+    def peaks(self) -> dict[str, int]:
+        """Watch it until it ends: the most private bytes that each of its processes held, by title and id."""
+        most: dict[str, int] = {}
+        while self.process.poll() is None and time.monotonic() - self.began < LIMIT_SECONDS:
+            for pid in members(self.process.pid):
+                with suppress(psutil.Error):
+                    process = psutil.Process(pid)
+                    memory, title = process.memory_info(), f"{(process.cmdline() or ['?'])[0]} {pid}"
+                    most[title] = max(most.get(title, 0), memory.rss - memory.shared)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        return most
 
     def end(self) -> Ran:
         """Wait for its end; nothing that it started is left."""
