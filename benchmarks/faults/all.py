@@ -36,6 +36,14 @@ PARTS = {
     "kill-embedding": Part("kill.py", "--what embedding --kills 1 --pool-rows 12000", "--what embedding --kills 20"),
     "kill-node": Part("kill.py", "--what node --kills 1 --pool-rows 6000", "--what node --kills 20"),
     "drivers": Part("drivers.py", None, ""),
+    "s3": Part("s3.py", "--rounds 2", "--rounds 10 --seeds 4"),
+    "disk": Part("disk.py", "--cases full records", ""),
+    "images": Part("images.py", "--images 2400", "--images 10000"),
+    "limits": Part("limits.py", "--seeds 1 --round-minutes 0.25", "--seeds 4"),
+    "mlflow": Part("mlflow_down.py", "--cases middle", "--cases start,middle,end"),
+    "interrupt": Part("interrupt.py", "--phases planning sweep", ""),
+    "fuzz": Part("fuzz.py", "--minutes 0.5", "--minutes 10"),
+    "overhead": Part("../overhead.py", None, ""),
 }
 
 
