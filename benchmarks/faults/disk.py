@@ -1,15 +1,15 @@
 """A disk that fills up and becomes read-only under a sweep; and ledgers and embeddings that were damaged on a disk.
 
-.venv/bin/python benchmarks/faults/disk.py [--cases full records manifest] [--seeds 3]
+.venv/bin/python benchmarks/faults/disk.py [--cases full records manifest] [--seeds 4]
 
 full: a tiny file system (tmpfs, mounted for this; needs the right to mount) is filled while the sweep runs on it. What
 must hold: status 1, and the text names the files and what mends it; nothing is half-written; what was finished stays,
 byte for byte. Then it is read-only: status 1 or 2 with a text that says so, and no byte changes. Then there is room
 again: the same command finishes, and all equals a run that was never disturbed.
-records: in a copy of a finished sweep each trial is damaged in another way (a record cut short, a bit flipped in a
-proxy, another trial's record, a record repeated, one missing, a damaged trial.json), a shard is half-written, and the
-same command runs again. What must hold: each is refused by name in the event log (a shard: in the quarantine), found
-in the quarantine as it was, and done again; all equals the undisturbed run.
+records: in a copy of a finished sweep each trial is damaged in another way (a record cut short, a bit flipped in one,
+or in a proxy of a trial that lacks a round, another trial's record, one repeated, one missing, a damaged trial.json), a
+shard is half-written, and the same command runs again. What must hold: each is refused by name in the event log (a
+shard: in the quarantine), found in the quarantine as it was, and done again; all equals the undisturbed run.
 manifest: the same with a store's damaged manifest.json: status 2 and a text that names it; once the folder that the
 text names is deleted, the same command embeds again, and all is equal.
 
@@ -58,7 +58,7 @@ def main() -> int:
     """Run the cases and show."""
     options = parser(__doc__)
     options.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
-    options.add_argument("--seeds", type=int, default=3, help="of two strategies")
+    options.add_argument("--seeds", type=int, default=4, help="of two strategies")
     arguments = options.parse_args()
     measured: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="labelbench-") as name:
@@ -209,9 +209,10 @@ def flip(path: Path, other: Path) -> None:
     path.write_bytes(data)
 
 
-def exchange(path: Path, other: Path) -> None:
-    """The same file of another trial."""
-    path.write_bytes(other.read_bytes())
+def flip_of_unfinished(path: Path, other: Path) -> None:
+    """A proxy is read again, and checked, where its trial goes on."""
+    path.with_name(f"{ROUNDS - 1:03d}.json").unlink()
+    flip(path, other)
 
 
 def repeat(path: Path, other: Path) -> None:
@@ -219,18 +220,15 @@ def repeat(path: Path, other: Path) -> None:
     path.write_bytes(path.with_name("000.json").read_bytes())
 
 
-def remove(path: Path, other: Path) -> None:
-    """It is gone; the ones after it are not."""
-    path.unlink()
-
-
-Spoil = Callable[[Path, Path], None]
+Spoil = Callable[[Path, Path], object]
+"""(a file, the same one of another trial)"""
 DAMAGES: dict[str, tuple[str, Spoil]] = {
     "truncated": ("rounds/001.json", cut_short),
-    "bit flipped": ("rounds/001.safetensors", flip),
-    "foreign": ("rounds/001.json", exchange),
+    "bit flipped": ("rounds/001.json", flip),
+    "proxy": ("rounds/001.safetensors", flip_of_unfinished),
+    "foreign": ("rounds/001.json", lambda path, other: path.write_bytes(other.read_bytes())),
     "repeated": ("rounds/001.json", repeat),
-    "missing": ("rounds/001.json", remove),
+    "missing": ("rounds/001.json", lambda path, other: path.unlink()),
     "trial.json": ("trial.json", cut_short),
 }
 

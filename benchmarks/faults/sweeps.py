@@ -33,7 +33,7 @@ def small() -> list[Trial]:
 """
 NAME = "disturbed.small"
 LIMIT_SECONDS = 400.0
-SECONDS_BETWEEN_LOOKS = 0.05
+SECONDS_BETWEEN_LOOKS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
