@@ -70,7 +70,7 @@ def race(trials: Sequence[Trial]) -> Race:
         if len(values) > 1:
             raise ConfigError(
                 f"early stopping compares trials after the same number of rounds, and those to run differ in {name}: "
-                f"{', '.join(values)}; put each {name} into an experiment of its own, or leave out --early-stopping"
+                f"{', '.join(values)}; give each of these an experiment of its own, or leave out --early-stopping"
             )
     rounds = trials[0].rounds
     if rounds < FEWEST_ROUNDS:
