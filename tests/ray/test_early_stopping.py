@@ -4,13 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import pytest
 
 from labelbench_ray import parts, report, status
 from labelbench_ray.atomic import held
-from labelbench_ray.cluster import sweep
 from labelbench_ray.config import Part, Trial, grid
 from labelbench_ray.environment import Environment
 from labelbench_ray.fitting import LightFitter, in_process
@@ -44,20 +42,6 @@ def environment(environment: Environment, tmp_path_factory: pytest.TempPathFacto
     return replace(environment, store=tmp_path_factory.getbasetemp() / "shared-store", cpus_per_trial=3.0)
 
 
-@pytest.fixture
-def workers(monkeypatch: pytest.MonkeyPatch) -> set[int]:
-    """Process ids of the workers that reported something."""
-    found: set[int] = set()
-    heard = sweep._Relay.on_trial_result
-
-    def hear(relay: sweep._Relay, **told: Any) -> None:
-        found.add(told["result"]["pid"])
-        heard(relay, **told)
-
-    monkeypatch.setattr(sweep._Relay, "on_trial_result", hear)
-    return found
-
-
 def records(runs: Path, trial: Trial) -> Sequence[RoundRecord]:
     return read_history(runs / "tests.grid" / parts.build(trial).fingerprint).records
 
@@ -72,11 +56,10 @@ def dominated(scores: Sequence[float]) -> list[int]:
 
 
 def test_dominated_trials_stop_and_a_run_without_early_stopping_finishes_them(
-    run_trials: Callable[..., Ran], environment: Environment, tmp_path: Path, workers: set[int]
+    run_trials: Callable[..., Ran], environment: Environment, tmp_path: Path
 ) -> None:
     ran = run_trials(TRIALS, early_stopping=True)
     assert ran.status == 0
-    assert len(workers) == 1  # whose trials were ended runs the next ones
     whole = [never_stopped(trial, environment.store, tmp_path) for trial in TRIALS]
     expected = dominated([each[JUDGED_AFTER - 1].metrics["Validation Accuracy"] for each in whole])
     assert {4, 5} <= set(expected) < set(range(6))
