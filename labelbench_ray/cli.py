@@ -57,6 +57,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
     from labelbench_ray import experiment, plan
 
     planned = plan.plan(experiment.load(name, tiny), environment)
+    race = plan.planned_race(planned, environment)
     trials = Table("trial", "strategy", "seed", "rounds done", "note", box=None, pad_edge=False)
     for each in planned.trials:
         trial = each.parts.trial
@@ -68,7 +69,8 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
             Text(each.note),
         )
     console.print(trials)
-    for line in [*plan.describe(planned), plan.describe_memory(planned, environment)]:
+    stopping = [f"early stopping: a trial ends when {race.rule}"] if race else []
+    for line in [*plan.describe(planned), plan.describe_memory(planned, environment), *stopping]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 0
 

@@ -20,6 +20,8 @@ class Environment:
     """GiB of private memory of a trial's process: reserved, and a trial that takes more is ended."""
     round_minutes: float | None = None
     """A trial without a new round for so long is ended."""
+    early_stopping: bool = False
+    """Trials that others dominate half-way are ended there; see `stopping`."""
     fit_workers: int = 1
     """Workers that share each fit of a full model; 1: the trial's own process fits."""
     encoder_actors: int | None = None

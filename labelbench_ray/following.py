@@ -13,6 +13,7 @@ from labelbench_ray.ledger import Failure, read_record, write_failure
 from labelbench_ray.points import FOLDER, HEADER
 from labelbench_ray.progress import Meter
 from labelbench_ray.quarantine import read_why, set_asides
+from labelbench_ray.stopping import Race, Stopped, write_stopped
 from labelbench_ray.tracking import Mirror
 
 
@@ -29,11 +30,17 @@ class Follower:
     steps_done: dict[Path, int]
     ended: set[Path] = field(default_factory=set)
     failed: set[Path] = field(default_factory=set)
+    stopped: set[Path] = field(default_factory=set)
     events: Events = field(default_factory=lambda: Events(""))
     told: dict[Path, int] = field(default_factory=dict)
     """Steps of each job that events were written for, or that were there before."""
     set_aside: set[tuple[Path, str]] = field(default_factory=set)
     began: float = field(default_factory=time.time)
+
+    @property
+    def done(self) -> set[Path]:
+        """The jobs that came to their end."""
+        return self.ended - self.failed - self.stopped
 
     def on_started(self, job: Job) -> None:
         """A worker began."""
@@ -65,6 +72,18 @@ class Follower:
                 write_failure(job.directory, failure)
         except OSError as error:
             self._say(f"that cannot be recorded: {error}")
+        self._end(job)
+
+    def on_stopped(self, job: Job, rounds: int) -> None:
+        """The trial was ended early. Tune has no word for that, so it is recorded here."""
+        self.stopped.add(job.directory)
+        trial = job.trial
+        stopped = Stopped(rounds_done=rounds, rounds=trial.rounds, rule=Race(trial.rounds).rule)
+        self._tell(job, Event.TRIAL_STOPPED, rounds_done=rounds, reason=stopped.rule)
+        try:
+            write_stopped(job.directory, stopped)
+        except OSError as error:
+            self._say(f"{trial.strategy}, seed {trial.seed} was stopped early; that cannot be recorded: {error}")
         self._end(job)
 
     def _tell_steps(self, job: Job, done: int) -> None:
@@ -104,13 +123,13 @@ class Follower:
     def _show(self) -> None:
         running = sum(directory not in self.ended for directory in self.steps_done)
         done = sum(self.steps_done.values()) + sum(
-            self.steps[directory] - self.steps_done.get(directory, 0) for directory in self.failed
+            self.steps[directory] - self.steps_done.get(directory, 0) for directory in self.failed | self.stopped
         )
         self.shown.show(
             done,
             sum(self.steps.values()),
-            f"{len(self.ended) - len(self.failed)} of {len(self.steps)} trials done, {running} running, "
-            f"{len(self.failed)} failed; {self.unit}",
+            f"{len(self.done)} of {len(self.steps)} trials done, {running} running, {len(self.failed)} failed"
+            f"{f', {len(self.stopped)} stopped early' if self.stopped else ''}; {self.unit}",
         )
 
 

@@ -4,6 +4,7 @@
     <experiment folder>/<fingerprint>/trial.json  what the trial is, and which store it reads
                                      /rounds/000.json, 000.safetensors  one record a round, and the proxy fitted in it
                                      /failure.json  why the last attempt ended, if it failed
+                                     /stopped.json  by which rule it was ended early, if it was
                                      /lock          held by the process that writes
                                      /quarantine/   what could not be used and was run again, see `quarantine`
 
@@ -32,6 +33,7 @@ from labelbench_ray.errors import DamagedError, LedgerError
 from labelbench_ray.quarantine import set_aside
 from labelbench_ray.records import FORMAT, Failure, Header, RoundRecord
 from labelbench_ray.sealing import ROUNDS, read_value, sealed, unsealed
+from labelbench_ray.stopping import STOPPED, Stopped, read_stopped
 
 __all__ = [
     "Failure",
@@ -57,6 +59,7 @@ class History:
     header: Header
     records: tuple[RoundRecord, ...]
     failure: Failure | None
+    stopped: Stopped | None = None
 
     @property
     def done(self) -> bool:
@@ -97,6 +100,7 @@ class Ledger:
             ledger._claim()
             publish(directory / "trial.json", header.model_dump_json(indent=1).encode())
             (directory / "failure.json").unlink(missing_ok=True)
+            (directory / STOPPED).unlink(missing_ok=True)
             ledger._keep_sound_rounds()
             yield ledger
 
@@ -200,7 +204,8 @@ def read_header(path: Path) -> Header:
 def read_history(directory: Path) -> History:
     """Everything about one trial, checked."""
     header = read_header(directory / "trial.json")
-    return History(header, tuple(read_records(directory, header)), read_failure(directory))
+    records = tuple(read_records(directory, header))
+    return History(header, records, read_failure(directory), read_stopped(directory))
 
 
 def read_failure(directory: Path) -> Failure | None:

@@ -57,6 +57,13 @@ ENVIRONMENT = (
         help="A trial (or fine-tune) that finishes no round for so long is ended; default: none is.",
     ),
     option(
+        "early_stopping",
+        is_flag=True,
+        help="For `run`: end a trial whose validation accuracy after half of its rounds is below the median of those "
+        "that came so far before it (Tune's ASHA). Saves computing and biases the report, which says so; which trials "
+        "end depends on the order in which rounds finish. Without it, `run` goes on with those that were ended.",
+    ),
+    option(
         "fit_workers",
         type=click.IntRange(1),
         default=1,

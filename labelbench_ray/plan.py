@@ -15,6 +15,7 @@ from labelbench_ray.ledger import read_failure, read_header, sound_records
 from labelbench_ray.needs import GIB, at_once_here, reserved_bytes, trial_bytes
 from labelbench_ray.parts import Parts
 from labelbench_ray.reading import read_each
+from labelbench_ray.stopping import Race, Stopped, race, read_stopped
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.trainers import WantedViews
 from labelbench_ray.tuning_plan import PlannedTuning, check_full_models, planned_tunings
@@ -33,6 +34,8 @@ class PlannedTrial:
     """Why the last attempt failed, or what is wrong with the folder; "" when nothing is."""
     memory: int
     """Bytes that its process needs, estimated."""
+    left: Stopped | None = None
+    """How it was stopped early, where it is to be left at that."""
 
     @property
     def done(self) -> bool:
@@ -110,8 +113,13 @@ class Plan:
 
     @property
     def missing(self) -> tuple[PlannedTrial, ...]:
-        """The trials that are not done."""
-        return tuple(trial for trial in self.trials if not trial.done)
+        """The trials that are to be run."""
+        return tuple(trial for trial in self.trials if not trial.done and not trial.left)
+
+    @property
+    def left(self) -> tuple[PlannedTrial, ...]:
+        """The trials that were stopped early, and are left at that."""
+        return tuple(trial for trial in self.trials if not trial.done and trial.left)
 
     @property
     def memory(self) -> int:
@@ -142,19 +150,20 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     return Plan(
         experiment,
         folder,
-        tuple(read_each(lambda each: _planned_trial(each, folder, stores[each.embedding]), built)),
+        tuple(read_each(lambda each: _planned_trial(each, stores[each.embedding], environment, folder), built)),
         tuple(stores.values()),
         planned_tunings(every, folder),
     )
 
 
-def _planned_trial(built: Parts, folder: Path, store: PlannedStore) -> PlannedTrial:
+def _planned_trial(built: Parts, store: PlannedStore, environment: Environment, folder: Path) -> PlannedTrial:
     directory = folder / built.fingerprint
     planned = partial(PlannedTrial, built, memory=trial_bytes(built, store.rows, len(store.classes or ())))
     if not (directory / "trial.json").is_file():
         return planned(0, "")
     try:
-        header, failure = read_header(directory / "trial.json"), read_failure(directory)
+        header = read_header(directory / "trial.json")
+        failure, stopped = read_failure(directory), read_stopped(directory)
     except LedgerError as error:
         return planned(0, str(error))
     if header.fingerprint != built.fingerprint:
@@ -164,7 +173,19 @@ def _planned_trial(built: Parts, folder: Path, store: PlannedStore) -> PlannedTr
     sound = sound_records(directory, header)
     if sound.trouble:  # whichever round it is in, the trial is not done before it was set aside
         return planned(min(len(sound.records), built.trial.rounds - 1), str(sound.trouble))
-    return planned(len(sound.records), failure.error if failure else "")
+    note = failure.error if failure else str(stopped or "")
+    return planned(len(sound.records), note, left=stopped if environment.early_stopping else None)
+
+
+def planned_race(planned: Plan, environment: Environment) -> Race | None:
+    """The race of the trials to run; None where early stopping is off or nothing is to run.
+
+    Raises:
+        ConfigError: they cannot be compared while they run.
+    """
+    return (
+        race([each.parts.trial for each in planned.missing]) if environment.early_stopping and planned.missing else None
+    )
 
 
 def _views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[PlannedViews, ...]:
@@ -246,11 +267,12 @@ def describe_memory(planned: Plan, environment: Environment) -> str:
 
 def describe(planned: Plan) -> list[str]:
     """The plan's sums in plain words, one line each."""
-    done = len(planned.trials) - len(planned.missing)
+    done = sum(trial.done for trial in planned.trials)
+    left = f"{len(planned.left)} stopped early and left, " if planned.left else ""
     labels = sum((trial.parts.trial.rounds - trial.rounds_done) * trial.parts.trial.budget for trial in planned.missing)
     lines = [
-        f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {len(planned.missing)} to run, which "
-        f"buy {labels:,} labels in all"
+        f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {left}{len(planned.missing)} to run, "
+        f"which buy {labels:,} labels in all"
     ]
     if planned.tunings:
         points = [len(tuning.budgets) for tuning in planned.tunings]

@@ -22,12 +22,13 @@ from labelbench_ray.following import Follower
 from labelbench_ray.grids import write_grid
 from labelbench_ray.images import decoded_images
 from labelbench_ray.parts import Parts
-from labelbench_ray.plan import Plan
+from labelbench_ray.plan import Plan, planned_race
 from labelbench_ray.points import HEADER
 from labelbench_ray.progress import Meter, meter
 from labelbench_ray.records import Entry, Grid
 from labelbench_ray.redaction import redacted
 from labelbench_ray.remote import beside
+from labelbench_ray.stopping import Race
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.tracking import Mirror
 from labelbench_ray.tuning_plan import PlannedTuning
@@ -85,16 +86,22 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
 
 
 def run(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
-    """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish."""
+    """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish.
+
+    Raises:
+        ConfigError: early stopping is asked for, of trials that cannot be compared.
+    """
+    raced = planned_race(plan, environment)
     provide(plan, environment)
     note_grid(plan)
     needs_ray = bool(plan.missing) or not all(store.whole for store in plan.stores)
     with connected(environment.address) if needs_ray else nullcontext(), mirrored(plan, environment, console) as mirror:
-        unfinished = _run_missing(plan, environment, console, mirror) if needs_ray else 0
+        unfinished = _run_missing(plan, environment, console, mirror, raced) if needs_ray else 0
         if not needs_ray:
-            console.print(f"all {len(plan.trials)} trials are done; nothing to run")
+            left = f" or were stopped early ({len(plan.left)})" if plan.left else ""
+            console.print(f"all {len(plan.trials)} trials are done{left}; nothing to run")
         for trial in plan.trials:
-            if trial.done:
+            if trial.done or trial.left:
                 mirror.submit(plan.folder / trial.parts.fingerprint)
         submit_tunings(plan, plan.tunings, mirror)
         mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
@@ -142,7 +149,7 @@ def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator
             )
 
 
-def _run_missing(plan: Plan, environment: Environment, console: Console, mirror: Mirror) -> int:
+def _run_missing(plan: Plan, environment: Environment, console: Console, mirror: Mirror, raced: Race | None) -> int:
     """Embed, then sweep; returns how many trials failed or did not finish."""
     stores = make_stores(plan, environment, console)
     if not plan.missing:
@@ -161,9 +168,11 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     with meter(console, "starting workers") as shown:
         follower = Follower(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
         try:
-            sweep(jobs, environment, follower, plan.memory)
+            sweep(jobs, environment, follower, plan.memory, raced)
         finally:  # also when it is interrupted: this much is recorded
-            unfinished = told(follower, console, len(plan.trials) - len(jobs))
+            unfinished = told(follower, console, sum(trial.done for trial in plan.trials))
+            if plan.left:
+                console.print(f"{len(plan.left)} stopped early before and left; run without --early-stopping")
     return unfinished
 
 
@@ -183,13 +192,14 @@ def told(follower: Follower, console: Console, before: int) -> int:
     """Say how a sweep went; returns how many trials failed or did not finish."""
     unfinished = len(follower.steps) - len(follower.ended)
     console.print(
-        f"{len(follower.ended) - len(follower.failed)} trials done, {len(follower.failed)} failed, {unfinished} not "
-        f"finished; {before} were done before"
+        f"{len(follower.done)} trials done, {len(follower.failed)} failed, {unfinished} not finished"
+        f"{f', {len(follower.stopped)} stopped early' if follower.stopped else ''}; {before} were done before"
     )
     follower.events.tell(
         Event.SWEEP_ENDED if not unfinished else Event.INTERRUPTED,
-        done=len(follower.ended) - len(follower.failed),
+        done=len(follower.done),
         failed=len(follower.failed),
+        stopped=len(follower.stopped),
         unfinished=unfinished,
     )
     return len(follower.failed) + unfinished

@@ -29,13 +29,15 @@ class State(StrEnum):
     DONE = "done"
     RUNNING = "running"
     """A process holds its lock."""
+    STOPPED = "stopped"
+    """Early, since others were better."""
     FAILED = "failed"
     DAMAGED = "damaged"
     WAITING = "waiting"
     """Nobody works on it, and nothing is wrong with it."""
 
 
-QUIET: Final = (State.DONE, State.WAITING)
+QUIET: Final = (State.DONE, State.STOPPED, State.WAITING)
 
 
 class TrialStatus(Frozen):
@@ -51,7 +53,7 @@ class TrialStatus(Frozen):
     last_round: datetime | None
     """When the last round was recorded."""
     why: str
-    """Why it failed or cannot be read, in one line; "" for the others."""
+    """Why it failed, was stopped or cannot be read, in one line; "" for the others."""
 
 
 class Status(Frozen):
@@ -109,7 +111,7 @@ def summary(status: Status) -> str:
     hidden = len(status.trials) > ALL_SHOWN and any(trial.state in QUIET for trial in status.trials)
     return (
         f"{status.experiment}: {len(status.trials)} trials: {states or 'none'}; {done} of {rounds} rounds recorded"
-        + ("; those that are done or waiting are not listed" if hidden else "")
+        + ("; those that are done, stopped or waiting are not listed" if hidden else "")
     )
 
 
@@ -145,6 +147,9 @@ def _judge(entry: Entry, history: History, is_held: bool) -> tuple[State, str]:
         return State.DAMAGED, f"the folder holds trial {history.header.fingerprint}; move it back"
     if len(history.records) >= entry.trial.rounds:
         return State.DONE, ""
+    if history.stopped and not history.failure:
+        # Before its lock is asked for: its process holds that until it is given another trial.
+        return State.STOPPED, str(history.stopped)
     if is_held:
         return State.RUNNING, ""
     if history.failure:

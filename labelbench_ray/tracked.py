@@ -41,12 +41,14 @@ class Tracked:
     tags: dict[str, str]
     wanted: int
     failure: Failure | None
+    stopped: bool = False
+    """Ended early, since others were better."""
 
     @property
     def status(self) -> str:
         """In MLflow's words."""
         done = len(self.measured) >= self.wanted
-        return "FINISHED" if done else "FAILED" if self.failure else "RUNNING"
+        return "FINISHED" if done else "FAILED" if self.failure else "KILLED" if self.stopped else "RUNNING"
 
     @property
     def artifacts(self) -> dict[str, str]:
@@ -107,9 +109,10 @@ def _trial(directory: Path) -> Tracked:
             for record in history.records
         ),
         texts={"chosen.csv": chosen_table(history)} if history.records else {},
-        tags={"rounds": str(trial.rounds)},
+        tags={"rounds": str(trial.rounds), "stopped_early": str(history.stopped is not None).lower()},
         wanted=trial.rounds,
         failure=history.failure,
+        stopped=history.stopped is not None,
     )
 
 

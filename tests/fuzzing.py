@@ -33,7 +33,9 @@ from labelbench_ray.ledger import Failure, Header, Ledger, read_history
 from labelbench_ray.points import PointHeader, Points, read_points, read_recipe
 from labelbench_ray.quarantine import read_why, set_aside, set_asides
 from labelbench_ray.records import Entry, Grid
+from labelbench_ray.sealing import sealed
 from labelbench_ray.shards import ShardEntry, ShardRows, load_shard, read_keys, shard_bytes, shard_file
+from labelbench_ray.stopping import Stopped
 from labelbench_ray.store import EmbeddingStore, Manifest
 from labelbench_ray.trainers._checkpoints import FileCheckpoints
 from labelbench_ray.views import ViewManifest, open_view
@@ -340,6 +342,7 @@ def targets(scratch: Path) -> dict[str, Target]:
         ),
         **ledgers,
         "failure": Target(failure, _of_ledger("{trial}/failure.json")),
+        "stopped": Target(sealed(Stopped(rounds_done=1, rounds=2, rule="r")), _of_ledger("{trial}/stopped.json"), True),
         "point header": Target(POINTS.model_dump_json().encode(), _read_point_header),
         "why": Target(b'{"time": 1, "reason": "r", "files": ["x"]}', _read_why),
         "manifest": Target(MANIFEST.model_dump_json().encode(), _read_store),

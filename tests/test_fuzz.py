@@ -24,6 +24,7 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
 
 NAMES = (
     *("trial", "part", "fine-tune", "header", "record", "grid", "point", "failure", "point header", "why", "manifest"),
+    "stopped",
     *("view manifest", "shard", "arrays", "proxy", "checkpoint"),
     *("image PNG", "image JPEG", "image GIF", "image TIFF", "image BMP", "image WEBP"),
 )

@@ -77,13 +77,14 @@ def invoke(*words: str, variables: dict[str, str] | None = None) -> Result:
 
 
 def test_the_options_are_those_of_the_environment():
-    assert {*GIVEN, "verbose"} == {field.name for field in dataclasses.fields(Environment)}
+    assert {*GIVEN, "verbose", "early_stopping"} == {field.name for field in dataclasses.fields(Environment)}
 
 
-def test_verbose_is_said_or_read_from_its_variable(environment_of):
-    assert not environment_of().verbose
-    assert environment_of("--verbose").verbose
-    assert environment_of(LABELBENCH_VERBOSE="1").verbose
+@pytest.mark.parametrize("name", ["verbose", "early_stopping"])
+def test_a_switch_is_off_unless_it_is_said_or_read_from_its_variable(environment_of, name: str):
+    assert not getattr(environment_of(), name)
+    assert getattr(environment_of(f"--{name.replace('_', '-')}"), name)
+    assert getattr(environment_of(**{f"LABELBENCH_{name.upper()}": "1"}), name)
 
 
 @pytest.mark.parametrize("name", GIVEN)

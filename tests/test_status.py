@@ -120,7 +120,7 @@ def test_the_command_shows_an_experiment_or_all_below_a_folder(tmp_path: Path, m
     every = CliRunner().invoke(cli.app, ["status", str(tmp_path), "--json"])
     told = [json.loads(line) for line in every.output.splitlines()]
     assert [each["trials"][0]["rounds_done"] for each in told] == [1, 0]
-    assert told[0]["counts"] == {"done": 0, "running": 0, "failed": 0, "damaged": 0, "waiting": 1}
+    assert told[0]["counts"] == {"done": 0, "running": 0, "stopped": 0, "failed": 0, "damaged": 0, "waiting": 1}
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(ConfigError, match="holds no experiment"):
@@ -144,8 +144,8 @@ def test_of_a_large_grid_only_what_runs_or_is_wrong_is_listed(tmp_path: Path):
     read = status.read(tmp_path)
     assert status.table(read).row_count == 1
     assert status.summary(read) == (
-        "study.study: 41 trials: 1 failed, 40 waiting; 1 of 123 rounds recorded; those that are done or waiting are "
-        "not listed"
+        "study.study: 41 trials: 1 failed, 40 waiting; 1 of 123 rounds recorded; those that are done, stopped or "
+        "waiting are not listed"
     )
 
 

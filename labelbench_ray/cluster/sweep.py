@@ -9,7 +9,7 @@ import tempfile
 import time
 import traceback
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,11 +19,13 @@ from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, 
 
 from labelbench_ray.cluster.jobs import Job
 from labelbench_ray.cluster.parallel import end_fits
+from labelbench_ray.cluster.racing import results, scheduler
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError
 from labelbench_ray.ledger import Failure, read_failure, write_failure
 from labelbench_ray.limits import Limits, watched
 from labelbench_ray.needs import GIB, reservable_bytes, reserved_bytes
+from labelbench_ray.stopping import Race
 
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is taken up again within one sweep."""
@@ -47,12 +49,18 @@ class Listener(Protocol):
     def on_failed(self, job: Job, failure: Failure) -> None:
         """The trial ended with an error; the others go on."""
 
+    def on_stopped(self, job: Job, rounds: int) -> None:
+        """The trial was ended after so many rounds, since others are better."""
 
-def sweep(jobs: Sequence[Job], environment: Environment, listener: Listener, memory: int) -> None:
+
+def sweep(
+    jobs: Sequence[Job], environment: Environment, listener: Listener, memory: int, race: Race | None = None
+) -> None:
     """Run the jobs on the connected cluster and tell the listener about each.
 
     Args:
         memory: bytes that the process of any job needs, as estimated.
+        race: ends trials that others dominate; None: all are run to their end.
     """
     scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
     machines = [node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]]
@@ -69,10 +77,13 @@ def sweep(jobs: Sequence[Job], environment: Environment, listener: Listener, mem
             "number": tune.grid_search(list(range(len(jobs)))),
             "job": tune.sample_from(lambda config: jobs[config["number"]]),
             "limits": Limits(environment.memory_per_trial, environment.round_minutes),
+            "race": race,
             "sweep": uuid.uuid4().hex,
         },
         tune_config=TuneConfig(
-            reuse_actors=True, max_concurrent_trials=_at_once([*bundles, *beside]) if beside else None
+            reuse_actors=True,
+            max_concurrent_trials=_at_once([*bundles, *beside]) if beside else None,
+            scheduler=scheduler(race) if race else None,
         ),
         run_config=RunConfig(
             name="sweep",
@@ -142,19 +153,42 @@ def run_job(config: dict[str, Any]) -> None:
     def record(failure: Failure) -> None:
         write_failure(job.directory, failure.model_copy(update={"sweep": config["sweep"]}))
 
-    told = time.monotonic()
+    report = _every_now_and_then() if config["race"] is None else _every_round(config["race"], job.directory)
     try:
         with watched(config["limits"], record) as round_done:
             for rounds in job.steps():
                 round_done()
-                # Each report is an exchange with the driver, which costs more CPU seconds than a short round.
-                if time.monotonic() - told >= SECONDS_BETWEEN_REPORTS:
-                    tune.report({"rounds": rounds})
-                    told = time.monotonic()
+                report(rounds)
         tune.report({"finished": True})
     except Exception as error:
         # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
         tune.report({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
+
+
+def _every_now_and_then() -> Callable[[int], None]:
+    """Each report is an exchange with the driver, which costs more CPU seconds than a short round."""
+    told = time.monotonic()
+
+    def report(rounds: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= SECONDS_BETWEEN_REPORTS:
+            tune.report({"rounds": rounds})
+            told = time.monotonic()
+
+    return report
+
+
+def _every_round(race: Race, directory: Path) -> Callable[[int], None]:
+    """Tune ends a trial within a report: by `SystemExit`, which passes through the rounds and frees the ledger."""
+    told = 0
+
+    def report(rounds: int) -> None:
+        nonlocal told
+        for result in results(race, directory, told, rounds):
+            tune.report(result)
+        told = rounds
+
+    return report
 
 
 def _ended_by_limit(directory: Path, sweep: str) -> Failure | None:
@@ -196,7 +230,9 @@ class _Relay(Callback):
             self._listener.on_round(job, result["rounds"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
-        """Forget what Tune keeps of it: statistics of each of its own metrics, for as long as the sweep lasts."""
+        """Tell of a trial that was ended; forget what Tune keeps for as long as the sweep lasts, of its own metrics."""
+        if "rounds" in trial.last_result:  # it was about to go on
+            self._listener.on_stopped(trial.config["job"], trial.last_result["rounds"])
         trial.metric_analysis.clear()
         trial.metric_n_steps.clear()
 

@@ -27,7 +27,7 @@ class Caution:
 
 def cautions(setting: Setting, comparison: Comparison | None) -> tuple[Caution, ...]:
     """All that applies, the gravest first."""
-    found: list[Caution] = [*_unfinished(setting), *_failed_finetunes(setting), *_mixed(setting)]
+    found: list[Caution] = [*_unfinished(setting), *_stopped(setting), *_failed_finetunes(setting), *_mixed(setting)]
     if comparison is not None:
         found += [
             *_shortened(setting, comparison),
@@ -53,6 +53,44 @@ def _unfinished(setting: Setting) -> Iterator[Caution]:
         else "The comparison leaves them out; they are listed below."
     )
     yield Caution("Trials are not finished", f"Of {len(setting.runs)} trials, {words.listed(told)}. {consequence}")
+
+
+def _stopped(setting: Setting) -> Iterator[Caution]:
+    stopped = [run for run in setting.runs if run.state is State.STOPPED]
+    names = list(dict.fromkeys(run.strategy for run in stopped))
+    told = [f"{name} ({_seeds([run.trial.seed for run in stopped if run.strategy == name])})" for name in names]
+    finished = {run.strategy for run in setting.runs if run.state is State.FINISHED}
+    if stopped:
+        yield Caution(
+            "Early stopping was on",
+            f"Ended before the last round, as others were better by then: {words.listed(told)}. They have no final "
+            "accuracy, and the validation labels that decided are not counted in the budget. "
+            + _thinned([name for name in names if name in finished])
+            + _gone([name for name in names if name not in finished])
+            + "For an unbiased comparison run it again without --early-stopping: it goes on where they stopped.",
+        )
+
+
+def _thinned(strategies: list[str]) -> str:
+    """What is biased of strategies with trials that were stopped and others that were not."""
+    if not strategies:
+        return ""
+    random = "; being the baseline, random makes savings of the others look smaller" if RANDOM in strategies else ""
+    return (
+        f"Numbers at the end are of the stronger seeds alone for {words.listed(strategies)}, which favors "
+        f"{'it' if len(strategies) == 1 else 'them'} and narrows intervals{random}. "
+    )
+
+
+def _gone(strategies: list[str]) -> str:
+    """What is missing of strategies whose trials were all stopped, or have not ended."""
+    if not strategies:
+        return ""
+    random = "; without random there is no baseline" if RANDOM in strategies else ""
+    return (
+        f"No trial of {words.listed(strategies)} ran to the end: being behind half-way does not say how it would have "
+        f"ended{random}. "
+    )
 
 
 def _failed_finetunes(setting: Setting) -> Iterator[Caution]:

@@ -1,7 +1,7 @@
 """What an experiment's folder holds, as frozen values: settings, their trials, and the curves of each strategy.
 
 A setting is all that two trials must share to be compared: everything but strategy, seed and number of rounds. Nothing
-is dropped: a trial that is missing, unfinished, failed or damaged is kept, with the reason.
+is dropped: a trial that is missing, unfinished, stopped early, failed or damaged is kept, with the reason.
 """
 
 from collections.abc import Iterable
@@ -32,6 +32,7 @@ class State(StrEnum):
 
     FINISHED = "finished"
     UNFINISHED = "unfinished"
+    STOPPED = "stopped early"
     FAILED = "failed"
     MISSING = "missing"
     DAMAGED = "damaged"
@@ -254,6 +255,8 @@ def _judge(trial: Trial, history: History) -> tuple[State, str]:
         return State.FINISHED, ""
     if history.failure is not None:
         return State.FAILED, f"in round {done}: {_one_line(history.failure.error)}"
+    if history.stopped is not None:
+        return State.STOPPED, str(history.stopped)
     return State.UNFINISHED, f"{done} of {trial.rounds} rounds done"
 
 

@@ -12,6 +12,7 @@ from labelbench_ray.costs import Spent
 from labelbench_ray.grids import write_grid
 from labelbench_ray.ledger import Failure, Header, Ledger, write_failure
 from labelbench_ray.records import Entry, Grid
+from labelbench_ray.stopping import Stopped, write_stopped
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=5, budget=10)
 
@@ -31,13 +32,14 @@ class Experiment:
         accuracies: Sequence[float],
         *,
         error: str = "",
+        stopped: bool = False,
         extra: dict[str, float] | None = None,
         first: int | None = None,
         store: str = "store",
         spent: dict[str, Spent] | None = None,
         **fields: object,
     ) -> Path:
-        """A trial with these test accuracies round by round; more rounds asked for than given: unfinished or failed."""
+        """A trial with these test accuracies; more rounds asked for than given: unfinished, stopped or failed."""
         trial = vary(self.base, strategy=strategy, seed=seed, **fields)
         fingerprint = digest(trial.model_dump(mode="json", exclude={"rounds"}))
         self.entries.append(Entry(fingerprint=fingerprint, trial=trial))
@@ -57,6 +59,10 @@ class Experiment:
                 )
             if error:
                 write_failure(ledger.directory, Failure(error=error, traceback="..."))
+            if stopped:
+                write_stopped(
+                    ledger.directory, Stopped(rounds_done=len(accuracies), rounds=trial.rounds, rule="behind")
+                )
         return self.folder / fingerprint
 
     def plan(self, strategy: str, seed: int, **fields: object) -> None:
