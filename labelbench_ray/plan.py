@@ -137,20 +137,30 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     }
     for each in built:
         _check_budget(each.trial, stores[each.embedding])
+    # Not by the threads below: they would all build an encoder's network at once to count its parameters.
+    memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for each in every:  # trials that differ in their fine-tune only are one trial, and several fine-tunes
         check_full_models(each, stores[each.embedding].classes)
     return Plan(
         experiment,
         folder,
-        tuple(read_each(lambda each: _planned_trial(each, folder, stores[each.embedding]), built)),
+        tuple(
+            read_each(
+                lambda each: _planned_trial(each, folder, stores[each.embedding], memory[each.fingerprint]), built
+            )
+        ),
         tuple(stores.values()),
         planned_tunings(every, folder),
     )
 
 
-def _planned_trial(built: Parts, folder: Path, store: PlannedStore) -> PlannedTrial:
+def _memory(built: Parts, store: PlannedStore) -> int:
+    return trial_bytes(built, store.rows, len(store.classes or ()))
+
+
+def _planned_trial(built: Parts, folder: Path, store: PlannedStore, memory: int) -> PlannedTrial:
     directory = folder / built.fingerprint
-    planned = partial(PlannedTrial, built, memory=trial_bytes(built, store.rows, len(store.classes or ())))
+    planned = partial(PlannedTrial, built, memory=memory)
     if not (directory / "trial.json").is_file():
         return planned(0, "")
     try:
