@@ -46,7 +46,6 @@ class Event(StrEnum):
     SET_ASIDE = "set_aside"
     """Records that could not be used were moved to its quarantine."""
     TRIAL_FAILED = "trial_failed"
-    TRIAL_STOPPED = "trial_stopped"
     TRIAL_DONE = "trial_done"
     INTERRUPTED = "interrupted"
 
