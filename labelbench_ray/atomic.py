@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,8 @@ def publish(path: Path, data: bytes) -> None:
     if isinstance(path, Remote):
         path.put(data)
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    # Not by the process's number alone: on a shared disk other machines have the same, containers most of all.
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.draft")
     try:
         with draft.open("wb") as file:
             file.write(data)

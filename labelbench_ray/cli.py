@@ -54,7 +54,7 @@ def app() -> None:
 def plan_command(name: str, tiny: bool, environment: Environment) -> int:
     """Check an experiment: what would run, what is done, what is missing. Starts nothing."""
     # Torch takes a second to import, Ray and MLflow more, so only the commands that use them do.
-    from labelbench_ray import experiment, plan
+    from labelbench_ray import experiment, plan, plan_words
 
     planned = plan.plan(experiment.load(name, tiny), environment)
     race = plan.planned_race(planned, environment)
@@ -70,7 +70,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
         )
     console.print(trials)
     stopping = [f"early stopping: a trial ends when {race.rule}"] if race else []
-    for line in [*plan.describe(planned), plan.describe_memory(planned, environment), *stopping]:
+    for line in [*plan_words.describe(planned), plan_words.describe_memory(planned, environment), *stopping]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 0
 

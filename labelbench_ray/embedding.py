@@ -235,7 +235,7 @@ def check_row_ids(directory: Path, made: Sequence[Made]) -> None:
     """Refuse a split in which two rows have the same key; reads the keys alone."""
     for split in SPLITS:
         files = [directory / shard.entry.file for shard in made if shard.entry.split == split and shard.entry.rows]
-        row_ids = pa.chunked_array([pa.array(keys.row_ids, pa.string()) for keys in read_each(read_keys, files)])
+        row_ids = pa.chunked_array(read_each(_row_ids, files))
         if pc.count_distinct(row_ids).as_py() < len(row_ids):
             counts = pc.value_counts(row_ids)
             twice = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]
@@ -243,6 +243,11 @@ def check_row_ids(directory: Path, made: Sequence[Made]) -> None:
                 f"row_id {twice.as_py()!r} is repeated in the split {split!r}; ids are the keys of rows and must be "
                 "distinct; rename one"
             )
+
+
+def _row_ids(file: Path) -> pa.StringArray:
+    """Packed at once: as texts of Python's, those of a large pool would take ten times as much memory."""
+    return pa.array(read_keys(file).row_ids, pa.string())
 
 
 def set_damaged_aside(store: EmbeddingStore) -> list[Work]:

@@ -19,7 +19,7 @@ from labelbench_ray.atomic import locked
 from labelbench_ray.datasets import SPLITS, Payload, Source, Split
 from labelbench_ray.encoders import Trainable
 from labelbench_ray.errors import DataError, StoreError
-from labelbench_ray.mapping import mapped
+from labelbench_ray.mapping import check_room, mapped
 from labelbench_ray.store import EmbeddingStore
 
 READ_ROWS = 256
@@ -89,12 +89,8 @@ def _embedded_rows(store: EmbeddingStore) -> int:
 def _make(folder: Path, store: EmbeddingStore, source: Source, encoder: Trainable, progress: Progress) -> None:
     for draft in folder.parent.glob(".images.*.draft"):  # of killed processes: we hold the lock
         shutil.rmtree(draft)
-    needed, free = _embedded_rows(store) * image_bytes({"row": 1}, encoder), shutil.disk_usage(folder.parent).free
-    if needed > free:  # a memory map that outgrows its disk would kill the process without a word
-        raise StoreError(
-            f"{folder}: the decoded images need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; make room, use "
-            "another --store, or a smaller image size"
-        )
+    needed = _embedded_rows(store) * image_bytes({"row": 1}, encoder)
+    check_room(folder, needed, "use another --store (of a remote one: LABELBENCH_CACHE), or a smaller image size")
     draft = folder.with_name(f".images.{os.getpid()}.draft")
     draft.mkdir()
     try:

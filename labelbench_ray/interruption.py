@@ -9,7 +9,6 @@ Imports nothing heavy: it listens while everything else is still being imported.
 """
 
 import os
-import re
 import shlex
 import signal
 import sys
@@ -20,12 +19,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
+from labelbench_ray.redaction import redacted
+
 ENDING_SECONDS = 15.0
 """Something that swallows the interrupt, or that is slow to end, is waited for no longer."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it in the driver of a submitted job."""
-PASSWORD = re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*(?=@)")
 
 
 @dataclass
@@ -94,7 +94,7 @@ def end_at_once(status: int, words: str) -> NoReturn:
 
 def how_to_go_on() -> str:
     """The command that goes on, without passwords; every finished round, shard and fine-tune is recorded."""
-    words = [PASSWORD.sub("***", word) for word in sys.argv[1:]]
+    words = [redacted(word) for word in sys.argv[1:]]
     name = [sys.executable, "-m", __package__] if sys.argv[0].endswith("__main__.py") else ["labelbench"]
     again = "submit the same entrypoint again" if JOB_VARIABLE in os.environ else "the same command goes on"
     return f"what is finished is recorded, and {again}: {shlex.join([*name, *words])}"

@@ -12,7 +12,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import read_failure, read_header, sound_records
-from labelbench_ray.needs import GIB, at_once_here, reserved_bytes, trial_bytes
+from labelbench_ray.needs import trial_bytes
 from labelbench_ray.parts import Parts
 from labelbench_ray.reading import read_each
 from labelbench_ray.stopping import Race, Stopped, race, read_stopped
@@ -145,20 +145,35 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     }
     for each in built:
         _check_budget(each.trial, stores[each.embedding])
+    # Not by the threads below: they would all build an encoder's network at once to count its parameters.
+    memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for each in every:  # trials that differ in their fine-tune only are one trial, and several fine-tunes
         check_full_models(each, stores[each.embedding].classes)
     return Plan(
         experiment,
         folder,
-        tuple(read_each(lambda each: _planned_trial(each, stores[each.embedding], environment, folder), built)),
+        tuple(
+            read_each(
+                lambda each: _planned_trial(
+                    each, stores[each.embedding], environment, folder, memory[each.fingerprint]
+                ),
+                built,
+            )
+        ),
         tuple(stores.values()),
         planned_tunings(every, folder),
     )
 
 
-def _planned_trial(built: Parts, store: PlannedStore, environment: Environment, folder: Path) -> PlannedTrial:
+def _memory(built: Parts, store: PlannedStore) -> int:
+    return trial_bytes(built, store.rows, len(store.classes or ()))
+
+
+def _planned_trial(
+    built: Parts, store: PlannedStore, environment: Environment, folder: Path, memory: int
+) -> PlannedTrial:
     directory = folder / built.fingerprint
-    planned = partial(PlannedTrial, built, memory=trial_bytes(built, store.rows, len(store.classes or ())))
+    planned = partial(PlannedTrial, built, memory=memory)
     if not (directory / "trial.json").is_file():
         return planned(0, "")
     try:
@@ -253,45 +268,3 @@ def _longest(built: Iterable[Parts]) -> list[Parts]:
         if each.trial.rounds > known.trial.rounds:
             longest[each.fingerprint] = each
     return list(longest.values())
-
-
-def describe_memory(planned: Plan, environment: Environment) -> str:
-    """What is reserved for each trial, in words."""
-    memory = reserved_bytes(environment, planned.memory)
-    said = "estimated" if environment.memory_per_trial is None else "as given, and no more is allowed"
-    return (
-        f"memory: {memory / GIB:.2f} GiB are reserved for each trial ({said}); a local Ray runs "
-        f"{at_once_here(environment, memory)} at once here"
-    )
-
-
-def describe(planned: Plan) -> list[str]:
-    """The plan's sums in plain words, one line each."""
-    done = sum(trial.done for trial in planned.trials)
-    left = f"{len(planned.left)} stopped early and left, " if planned.left else ""
-    labels = sum((trial.parts.trial.rounds - trial.rounds_done) * trial.parts.trial.budget for trial in planned.missing)
-    lines = [
-        f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {left}{len(planned.missing)} to run, "
-        f"which buy {labels:,} labels in all"
-    ]
-    if planned.tunings:
-        points = [len(tuning.budgets) for tuning in planned.tunings]
-        finished = sum(len(tuning.budgets) - len(tuning.missing) for tuning in planned.tunings)
-        lines.append(
-            f"{len(points)} fine-tunes at {sum(points)} budgets, {finished} done; `labelbench finetune` runs the others"
-        )
-        lines += [f"  {tuning.parts.fingerprint}: {tuning.note}" for tuning in planned.tunings if tuning.note]
-    for store in planned.stores:
-        trial = store.example.trial
-        rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"
-        state = "embedded" if store.done else "to be embedded"
-        lines.append(
-            f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} "
-            f"dimensions, {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
-        )
-        lines += [
-            f"  {views}: {views.there} there, {views.wanted.count - views.there} to be embedded"
-            for views in store.views
-        ]
-        lines += [f"  to be provided: {text}" for text in store.to_be_provided]
-    return lines

@@ -9,18 +9,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.remote import is_remote
 
-MEND = "`labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted)"
+MEND = "delete it, and `labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted, too)"
 
 
 def shard_file(split: str, number: int) -> str:
@@ -31,7 +32,8 @@ def shard_file(split: str, number: int) -> str:
 class ShardEntry(Frozen):
     """A shard's file, rows and content."""
 
-    split: str
+    split: Annotated[str, Field(pattern=r"^[a-z]{1,16}$")]
+    """Part of a file's name; read from a file, it must not lead out of the store."""
     number: NonNegativeInt
     rows: NonNegativeInt
     sha256: str

@@ -26,7 +26,7 @@ from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.errors import StoreError
-from labelbench_ray.mapping import mapped
+from labelbench_ray.mapping import ROOM, check_room, mapped
 from labelbench_ray.plugins import Frozen, explain
 from labelbench_ray.remote import on_this_machine
 from labelbench_ray.shards import ShardEntry, check_counts, read_shard, shard_file
@@ -192,6 +192,8 @@ class EmbeddingStore:
         draft.mkdir()
         try:
             check_counts(self.directory, self.manifest.shards)
+            rows = sum(self.manifest.count(split) for split in SPLITS)
+            check_room(folder, rows * (2 * self.manifest.dimensions + 8), ROOM)
             for split in SPLITS:
                 self._fill(draft, split)
             standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))

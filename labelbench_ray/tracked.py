@@ -10,6 +10,7 @@ from labelbench_ray.config import FineTune, Part, Trial
 from labelbench_ray.ledger import Failure, History, RoundRecord, read_failure, read_header, read_history
 from labelbench_ray.plugins import Plugin
 from labelbench_ray.points import HEADER, Point, read_points, read_recipe
+from labelbench_ray.remote import modified
 
 TRACEBACK = "traceback.txt"
 LONGEST = 6000
@@ -136,8 +137,8 @@ def _finetune(directory: Path) -> Tracked:
 
 def _measured(path: Path, labels: int, record: RoundRecord | Point) -> Measured:
     stages = {f"Seconds {stage}": value for stage, value in record.seconds.items()}
-    # Older records do not say when they were made; they lie on a local disk, which does.
-    finished = int(path.stat().st_mtime * 1000) if record.finished is None else record.finished
+    # Older records do not say when they were made; where they lie does.
+    finished = int(modified(path).timestamp() * 1000) if record.finished is None else record.finished
     return Measured(labels, finished, {**record.metrics, **stages})
 
 

@@ -22,7 +22,7 @@ from labelbench_ray.atomic import locked
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import StoreError
-from labelbench_ray.mapping import mapped
+from labelbench_ray.mapping import ROOM, check_room, mapped
 from labelbench_ray.plugins import Frozen, explain
 from labelbench_ray.remote import on_this_machine
 from labelbench_ray.shards import ShardEntry, check_counts, read_keys, read_shard
@@ -147,6 +147,7 @@ def _make_array(directory: Path, manifest: ViewManifest, path: Path, dimensions:
     draft = path.with_name(f".{path.name}.draft")  # one name for all processes: a killed one's is overwritten
     rows = sum(entry.rows for entry in manifest.shards)
     check_counts(directory, manifest.shards)
+    check_room(path, rows * 2 * dimensions * 2, ROOM)
     try:
         pairs_N2D = np.lib.format.open_memmap(draft, mode="w+", dtype=np.float16, shape=(rows, 2, dimensions))
         start = 0

@@ -21,6 +21,20 @@ def test_what_is_published_is_there(tmp_path):
     assert contents(tmp_path) == {"record.json": b"second"}
 
 
+def test_writers_on_other_machines_with_the_same_process_number_do_not_share_a_draft(tmp_path, monkeypatch):
+    drafts: list[Path] = []
+    replace = Path.replace
+
+    def seen(draft: Path, path: Path) -> Path:
+        drafts.append(draft)
+        return replace(draft, path)
+
+    monkeypatch.setattr(Path, "replace", seen)
+    for data in (b"mine", b"theirs"):
+        publish(tmp_path / "experiment.json", data)
+    assert len(set(drafts)) == 2
+
+
 @pytest.fixture(params=[b"whole", None], ids=["over an old file", "new"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A folder that must hold the same files after a failure as before."""

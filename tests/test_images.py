@@ -138,7 +138,7 @@ def test_their_bytes_are_known_before_they_are_made(built, folder, store):
 def test_a_full_disk_is_said_before_anything_is_written(built, folder, store, monkeypatch):
     usage = shutil.disk_usage(folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(StoreError, match=r"need 0\.0 GB, 0\.0 GB are free; make room"):
+    with pytest.raises(StoreError, match=r"needs 0\.0 GB, 0\.0 GB are free; make room"):
         decoded_images(store, open_source(built, folder), encoder_of(built))
 
 

@@ -114,5 +114,8 @@ def test_the_command_is_quoted_and_shows_no_password(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv(interruption.JOB_VARIABLE, raising=False)
     says = "labelbench run 'my file.py' --tracking-uri 'postgresql://***@host/db'"
     assert interruption.how_to_go_on() == GOES_ON + says
+    for address in ("postgresql://host/db?user=ann&password=s3cret", "http://ann:s3/cr@et@host", "http://s3cret@host"):
+        monkeypatch.setattr(sys, "argv", ["/bin/labelbench", "run", f"--tracking-uri={address}"])
+        assert not {"s3cret", "cr@et"} & {part for part in ("s3cret", "cr@et") if part in interruption.how_to_go_on()}
     monkeypatch.setenv(interruption.JOB_VARIABLE, "{}")
     assert "submit the same entrypoint again" in interruption.how_to_go_on()

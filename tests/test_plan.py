@@ -1,6 +1,7 @@
 """A plan checks everything before anything runs, and says what is done."""
 
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 
 from labelbench_ray import parts
+from labelbench_ray import plan as planning
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, StoreError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import Failure, Header, Ledger, write_failure
-from labelbench_ray.plan import Plan, describe, plan
+from labelbench_ray.plan import Plan, plan
+from labelbench_ray.plan_words import describe
 from labelbench_ray.tuning_plan import PlannedTuning
 from tests.samples import write_module
 from tests.test_views import add_views, make_store
@@ -139,6 +142,19 @@ def test_the_sums_count_what_is_left_to_buy(tmp_path):
     record(tmp_path, first, 4)
     text = describe(make_plan(tmp_path, first, second))[0]
     assert "2 trials, 1 done, 1 to run, which buy 100 labels" in text
+
+
+def test_memory_is_estimated_by_one_thread(tmp_path, monkeypatch):
+    """Sixteen would each build the network of an encoder whose parameters are counted."""
+    threads: set[int] = set()
+
+    def estimate(*_: object) -> int:
+        threads.add(threading.get_ident())
+        return 1
+
+    monkeypatch.setattr(planning, "trial_bytes", estimate)
+    make_plan(tmp_path, *grid(BASE, seed=range(8)))
+    assert threads == {threading.get_ident()}
 
 
 def test_planning_writes_nothing(tmp_path):

@@ -22,7 +22,8 @@ from labelbench_ray.experiment import Experiment
 from labelbench_ray.following import Follower
 from labelbench_ray.grids import write_grid
 from labelbench_ray.ledger import Failure, Header, Ledger, read_history, write_failure
-from labelbench_ray.plan import Plan, describe, plan, planned_race
+from labelbench_ray.plan import Plan, plan, planned_race
+from labelbench_ray.plan_words import describe
 from labelbench_ray.records import Entry, Grid
 from labelbench_ray.run import run, told
 from labelbench_ray.stopping import STOPPED, Race, Stopped, race, read_stopped, write_stopped

@@ -110,6 +110,25 @@ def test_arrays_that_fail_leave_no_draft(store):
     assert [path.name for path in (store.directory / "arrays").iterdir()] == ["lock"]
 
 
+def test_a_disk_without_room_is_refused_before_anything_is_mapped(store, monkeypatch):
+    """The kernel ends a process whose memory map outgrows its disk."""
+    usage = shutil.disk_usage(store.directory)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=100))
+    with pytest.raises(StoreError, match=r"needs 0\.0 GB, 0\.0 GB are free; make room, .*LABELBENCH_CACHE"):
+        store.arrays()
+    assert not store.has_arrays
+
+
+@pytest.mark.parametrize("split", ["../../pool", "pool/x", ""])
+def test_a_manifest_s_split_cannot_lead_out_of_the_store(store, split: str):
+    path = store.directory / "manifest.json"
+    content = json.loads(path.read_text())
+    content["shards"][0]["split"] = split
+    path.write_text(json.dumps(content))
+    with pytest.raises(StoreError, match="split"):
+        EmbeddingStore.open(store.directory)
+
+
 def test_a_damaged_shard_is_refused_by_name(store):
     path = store.directory / shard_file("pool", 1)
     path.write_bytes(path.read_bytes()[:-100])

@@ -8,7 +8,8 @@ from labelbench_ray.config import FineTune, Part, Trial, grid, vary
 from labelbench_ray.errors import ConfigError, NotProvidedError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import Failure, write_failure
-from labelbench_ray.plan import Plan, describe, plan
+from labelbench_ray.plan import Plan, plan
+from labelbench_ray.plan_words import describe
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.trainers import Trainer, TrainingData
 from labelbench_ray.tuning_plan import _check_network, check_full_models
