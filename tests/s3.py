@@ -129,7 +129,7 @@ def serving() -> Iterator[Server]:
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """The server, its address and credentials in this process's environment, and short patience."""
     with serving() as server:
-        for name, value in (server.environment | {remote.RETRY_SECONDS: "3"}).items():
+        for name, value in (server.environment | {remote.RETRY_SECONDS: "5"}).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(remote, "REQUEST_SECONDS", 1)
         remote._store.cache_clear()

@@ -10,8 +10,8 @@ from tests.samples import write_module
 BASE = Trial(
     dataset=Part(name="digits"), encoder=Part(name="pixels"), strategy=Part(name="random"), seed=0, rounds=8, budget=25
 )
-FINGERPRINT = "1113651a51a24610"
-EMBEDDING = "6d9b4804cd0a1a44"
+FINGERPRINT = "26d96eebdbebb41e"
+EMBEDDING = "82fd790ebc407d0e"
 
 
 def fingerprint(**fields: object) -> str:

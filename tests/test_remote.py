@@ -125,7 +125,7 @@ def test_one_of_two_versions_is_put(s3: Server):  # noqa: F811
     assert path.read_version() == (b"2", second)
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"status": 429}, {"cut": True}, {"seconds": 2.0}])
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"status": 429}, {"cut": True}, {"seconds": 1.3}])
 @pytest.mark.parametrize("method", ["PUT", "GET"])
 def test_a_fault_that_passes_is_waited_out(s3: Server, fault: dict, method: str):  # noqa: F811
     path = place(s3.uri("x"))

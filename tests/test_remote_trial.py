@@ -74,7 +74,7 @@ def test_a_trial_in_an_object_store_is_the_one_on_a_disk(home: Home):
     assert list(home.there.steps()) == [], "it is done"
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"cut": True}, {"seconds": 2.0}])
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"cut": True}, {"seconds": 1.3}])
 def test_a_fault_that_passes_changes_nothing(home: Home, s3: Server, fault: dict):  # noqa: F811
     list(home.here.steps())
     s3.faults += [record(1, Fault(everything, times=2, **fault)), Fault(everything, times=1, **fault)]
