@@ -58,6 +58,7 @@ def _acquire(path: Remote, owner: str) -> Version:
         try:
             data, version = path.read_version()
         except FileNotFoundError:
+            time.sleep(POLL_SECONDS)  # it was freed meanwhile, or the store cannot tell yet
             continue
         found, _ = _owner_and_holder(data)
         if found == owner:

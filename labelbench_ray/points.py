@@ -94,7 +94,7 @@ class Points:
                 _check_store(path, found, header)
         for each in _records(directory):
             try:
-                _read_point(each)
+                _check_tensors(each.with_suffix(".safetensors"), _read_point(each))
             except DamagedError as error:
                 set_aside(directory, [each, each.with_suffix(".safetensors")], str(error))
         publish(path, header.model_dump_json(indent=1).encode())
@@ -160,6 +160,15 @@ def _read_point(path: Path) -> Point:
     if point.fingerprint != path.parent.name or point.num_labeled != int(path.stem):
         raise DamagedError(f"{path}: is of fine-tune {point.fingerprint} with {point.num_labeled} labels; {AGAIN}")
     return point
+
+
+def _check_tensors(path: Path, point: Point) -> None:
+    try:
+        found = sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise DamagedError(f"{path}: there is no such file; {AGAIN}") from error
+    if found != point.model:
+        raise DamagedError(f"{path}: does not have the hash that its record states; {AGAIN}")
 
 
 def _read_header(path: Path) -> PointHeader:

@@ -115,6 +115,8 @@ def load_shard(path: Path) -> LoadedShard:
         )
         shard = LoadedShard(rows, metadata["recipe"], metadata["compute"], len(data))
         whole = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
+    except pa.ArrowMemoryError:  # says nothing about the file
+        raise
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
     if not whole:

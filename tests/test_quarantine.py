@@ -183,6 +183,15 @@ def test_a_damaged_point_alone_is_set_aside(tmp_path, damage):
 
 
 @pytest.mark.parametrize("damage", [cut_short, empty, Path.unlink])
+@pytest.mark.parametrize("damage", [flip_a_bit, Path.unlink])
+def test_a_point_whose_model_is_damaged_is_set_aside_with_it(tmp_path, damage):
+    points = make_points(tmp_path)
+    damage(points.path(500).with_suffix(".safetensors"))
+    assert set(read_points(Points.open(tmp_path, POINTS).directory)) == {1000}
+    (when,) = set_asides(points.directory)
+    assert "000500.safetensors" in read_why(points.directory, when).reason
+
+
 def test_with_its_header_all_points_are_set_aside(tmp_path, damage):
     points = make_points(tmp_path)
     damage(points.directory / "finetune.json")
