@@ -182,7 +182,6 @@ def test_a_damaged_point_alone_is_set_aside(tmp_path, damage):
     assert set(read_why(points.directory, when).files) == {"000500.json", "000500.safetensors"}
 
 
-@pytest.mark.parametrize("damage", [cut_short, empty, Path.unlink])
 @pytest.mark.parametrize("damage", [flip_a_bit, Path.unlink])
 def test_a_point_whose_model_is_damaged_is_set_aside_with_it(tmp_path, damage):
     points = make_points(tmp_path)
@@ -192,6 +191,7 @@ def test_a_point_whose_model_is_damaged_is_set_aside_with_it(tmp_path, damage):
     assert "000500.safetensors" in read_why(points.directory, when).reason
 
 
+@pytest.mark.parametrize("damage", [cut_short, empty, Path.unlink])
 def test_with_its_header_all_points_are_set_aside(tmp_path, damage):
     points = make_points(tmp_path)
     damage(points.directory / "finetune.json")
