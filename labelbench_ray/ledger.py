@@ -138,15 +138,10 @@ class Ledger:
         try:
             data = path.read_bytes()
             if sha256(data).hexdigest() != record.proxy:
-                raise DamagedError(
-                    f"{path}: does not have the hash that its record states; delete this round's files and "
-                    "those after it to run them again"
-                )
+                raise DamagedError(f"{path}: does not have the hash that its record states; {ROUNDS}")
             tensors: dict[str, NDArray[Any]] = load_tensors(data)
         except (FileNotFoundError, SafetensorError) as error:
-            raise DamagedError(
-                f"{path}: {error}; delete this round's files and those after it to run them again"
-            ) from error
+            raise DamagedError(f"{path}: {error}; {ROUNDS}") from error
         return tensors
 
     def publish(

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 
 from labelbench_ray.errors import ConfigError, unknown
 
+LONGEST_SHOWN = 200
+"""Characters of a value in an error."""
+
 
 class Frozen(BaseModel):
     """Base of every configuration value: unknown keys fail with the nearest name, values never change."""
@@ -140,9 +143,15 @@ def explain(error: ValidationError) -> str:
     for item in error.errors(include_url=False):
         where = ".".join(str(step) for step in item["loc"])
         text = item["msg"].removeprefix("Value error, ")
-        was = "" if item["type"] in ("value_error", "missing") else f" (was {item['input']!r})"
+        was = "" if item["type"] in ("value_error", "missing") else f" (was {_shortly(item['input'])})"
         lines.append(f"{where}: {text}{was}" if where else f"{text}{was}")
     return "; ".join(lines)
+
+
+def _shortly(value: Any) -> str:  # noqa: ANN401
+    """A value as far as a person reads it: a damaged file is one, whole."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def settled(part: Part, plugin: Plugin) -> Part:

@@ -7,7 +7,7 @@ from pydantic import PositiveInt, ValidationError
 
 from labelbench_ray import errors, plugins, strategies, trainers
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.plugins import Frozen, Part
+from labelbench_ray.plugins import Frozen, Part, explain
 from tests.samples import write_module
 
 STRATEGY = """
@@ -159,3 +159,9 @@ def test_the_user_s_mistakes_are_value_errors_that_travel_between_processes(kind
     sent = pickle.loads(pickle.dumps(kind("row 3: the rule")))  # noqa: S301
     assert type(sent) is kind
     assert str(sent) == "row 3: the rule"
+
+
+def test_an_error_shows_no_more_of_a_value_than_a_person_reads():
+    with pytest.raises(ValidationError) as error:
+        Part.model_validate_json("{" + "x" * 10_000)
+    assert len(explain(error.value)) < 500
