@@ -13,7 +13,7 @@ from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
 
 @pytest.fixture
 def path(s3: Server, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.6)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1.5)
     monkeypatch.setattr(lease, "POLL_SECONDS", 0.05)
     return place(s3.uri("trial", "lock"))
 
