@@ -30,7 +30,7 @@ test-fast: setup
 test-ray: setup
 	$(BIN)/python -m pytest -m ray
 
-# A sample in ten minutes, or all of it in some hours; parts that have an answer in .faults/ are not run again.
+# A sample meant for ten minutes, or all of it in some hours; parts that have an answer in .faults/ are not run again.
 test-faults: setup
 	$(BIN)/python benchmarks/faults/all.py --again
 

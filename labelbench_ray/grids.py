@@ -13,12 +13,12 @@ FILE = "experiment.json"
 def write_grid(folder: Path, grid: Grid) -> None:
     """Note which trials belong to the experiment now; those of earlier grids stay on disk."""
     folder.mkdir(parents=True, exist_ok=True)
-    publish(folder / "experiment.json", grid.model_dump_json(indent=1).encode())
+    publish(folder / FILE, grid.model_dump_json(indent=1).encode())
 
 
 def read_grid(folder: Path) -> Grid:
     """A checked `experiment.json`."""
-    return read_value(Grid, folder / "experiment.json", "`labelbench run` writes it anew")
+    return read_value(Grid, folder / FILE, "`labelbench run` writes it anew")
 
 
 def experiment_folders(folder: Path) -> list[Path]:
