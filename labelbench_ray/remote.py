@@ -84,9 +84,6 @@ class Remote:
     def with_suffix(self, suffix: str) -> "Remote":
         return self.parent / f"{self.stem}{suffix}"
 
-    def as_uri(self) -> str:
-        return str(self)
-
     def resolve(self) -> "Remote":
         return self
 

@@ -1,4 +1,4 @@
-"""The fault suite: `make test-faults` (a sample, meant for ten minutes) and `make test-faults-full` (all of it, part by part).
+"""The fault suite: `make test-faults` (a sample, meant for ten minutes), `make test-faults-full` (all of it, in parts).
 
 .venv/bin/python benchmarks/faults/all.py [--full] [--only PART ...] [--state .faults] [--again]
 
