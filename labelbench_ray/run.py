@@ -25,6 +25,7 @@ from labelbench_ray.parts import Parts
 from labelbench_ray.plan import Plan, planned_race
 from labelbench_ray.points import HEADER
 from labelbench_ray.progress import Meter, meter
+from labelbench_ray.quarantine import read_why, set_asides
 from labelbench_ray.records import Entry, Grid
 from labelbench_ray.redaction import redacted
 from labelbench_ray.remote import beside
@@ -59,6 +60,7 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
         trial = store.example.trial
         told, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
         told.tell(Event.EMBEDDING_STARTED, store=store.key, **names)
+        before = set_asides(environment.store / store.key)
         with meter(console, "embedding, rows") as shown:
             if store.whole and store.to_be_provided:
                 # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
@@ -66,6 +68,10 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
             else:
                 for example in store.examples:
                     made[store.key] = embed(example, environment, partial(shown.show, words="embedding, rows"))
+        for name in sorted({*set_asides(environment.store / store.key)} - {*before}):
+            why = read_why(environment.store / store.key, name)
+            told.tell(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
+            console.print(f"set aside, and embedded again: {why.reason}", markup=False, soft_wrap=True, highlight=False)
         manifest = made[store.key].manifest
         rows = manifest.count("pool")
         told.tell(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -186,3 +187,17 @@ def test_scorers_in_a_sweep_choose_the_same(run_trials: Run, environment: Enviro
     scored = replace(environment, runs=tmp_path / "scored")
     assert run_trials([margin], runs=scored.runs, scorers=2, scorer_rows=1).status == 0
     assert numbers(read_history(folder(scored, margin)).records) == alone
+
+
+def test_a_damaged_shard_is_told_and_embedded_again(run_trials: Run, environment: Environment, tmp_path: Path) -> None:
+    store = tmp_path / "store-of-its-own"
+    assert run_trials([BASE], store=store).status == 0
+    (shard,) = store.glob("*/shards/pool-00000.parquet")
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:500])
+    shutil.rmtree(next(store.glob("*/arrays")))
+    ran = run_trials(grid(BASE, seed=range(2)), store=store)
+    assert ran.status == 0
+    assert "set aside, and embedded again" in ran.printed
+    assert str(shard) in ran.printed
+    assert shard.read_bytes() == whole
