@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 QUIET_SECONDS = 10.0
 """Where output is no terminal (a log, a CI job), a line is printed this often."""
@@ -47,7 +55,7 @@ def meter(console: Console, words: str) -> Iterator[Meter]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:g}/{task.total:g}"),
+        MofNCompleteColumn(),  # the total is None until the first unit is reported
         TimeElapsedColumn(),
         TextColumn("elapsed,"),
         TimeRemainingColumn(),
