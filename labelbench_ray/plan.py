@@ -73,6 +73,8 @@ class PlannedStore:
     """Its content hash, "" while it is not embedded."""
     to_be_provided: tuple[str, ...]
     """What must be put on this machine first: data, weights."""
+    rejects: int
+    """Rows of all splits that could not be decoded; 0 while it is not embedded."""
     views: tuple[PlannedViews, ...]
     """One of each augmentation."""
 
@@ -144,7 +146,9 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
         for key, example in reversed(examples.items())
     }
     for each in built:
-        _check_budget(each.trial, stores[each.embedding])
+        store = stores[each.embedding]
+        if store.rows:
+            check_budget(each.trial, store.rows["pool"], store.rejects)
     # Not by the threads below: they would all build an encoder's network at once to count its parameters.
     memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for each in every:  # trials that differ in their fine-tune only are one trial, and several fine-tunes
@@ -228,14 +232,14 @@ def _planned_store(key: str, example: Parts, views: tuple[PlannedViews, ...], en
         example.encoder.weights()
     except NotProvidedError as error:
         missing.append(str(error))
-    content = ""
+    content, rejects = "", 0
     if (environment.store / key / "manifest.json").is_file():
         store = EmbeddingStore.open(environment.store / key)
-        content, classes = store.manifest.content, store.manifest.classes
+        content, classes, rejects = store.manifest.content, store.manifest.classes, store.manifest.rejects
         rows = {name: store.manifest.count(name) for name in ("pool", "validation", "test")}
         for each in views:
             _check_views(each, store, missing)
-    return PlannedStore(key, example, rows, classes, content, tuple(missing), views)
+    return PlannedStore(key, example, rows, classes, content, tuple(missing), rejects, views)
 
 
 def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[str]) -> None:
@@ -250,13 +254,14 @@ def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[s
         )
 
 
-def _check_budget(trial: Trial, store: PlannedStore) -> None:
-    rows = store.rows.get("pool")
+def check_budget(trial: Trial, rows: int, rejects: int) -> None:
+    """Refuse a trial that buys more labels than the pool has rows; `rejects`: rows that embedding left out."""
     wanted = trial.rounds * trial.budget
-    if rows is not None and wanted > rows:
+    if wanted > rows:
+        rejected = f" ({rejects:,} rows of the data set could not be decoded, see rejects.parquet)" if rejects else ""
         raise ConfigError(
             f"trial {trial.strategy} seed {trial.seed}: {trial.rounds} rounds of {trial.budget} labels are "
-            f"{wanted}, the pool has {rows} rows; lower `rounds` or `budget`"
+            f"{wanted}, the pool has {rows} rows{rejected}; lower `rounds` or `budget`"
         )
 
 

@@ -22,7 +22,7 @@ from labelbench_ray.following import Follower
 from labelbench_ray.grids import write_grid
 from labelbench_ray.images import decoded_images
 from labelbench_ray.parts import Parts
-from labelbench_ray.plan import Plan, planned_race
+from labelbench_ray.plan import Plan, check_budget, planned_race
 from labelbench_ray.points import HEADER
 from labelbench_ray.progress import Meter, meter
 from labelbench_ray.quarantine import read_why, set_asides
@@ -54,7 +54,11 @@ def provide(plan: Plan, environment: Environment) -> None:
 
 
 def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[str, EmbeddingStore]:
-    """Embed every store of the plan that is not whole; by key. Ray is connected."""
+    """Embed every store of the plan that is not whole; by key. Ray is connected.
+
+    Raises:
+        ConfigError: fewer rows of the pool were embedded than a trial buys labels for.
+    """
     made: dict[str, EmbeddingStore] = {}
     for store in plan.stores:
         trial = store.example.trial
@@ -76,7 +80,7 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
         rows = manifest.count("pool")
         told.tell(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)
         console.print(
-            f"embedded {trial.dataset} with {trial.encoder}: {manifest.count('pool')} rows of {manifest.dimensions} "
+            f"embedded {trial.dataset} with {trial.encoder}: {rows} rows of {manifest.dimensions} "
             f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
             + (
                 f"; {manifest.rejects} rejected, see {made[store.key].directory / 'rejects.parquet'}"
@@ -86,6 +90,9 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
             highlight=False,
             soft_wrap=True,
         )
+        for each in plan.missing:
+            if each.parts.embedding == store.key:
+                check_budget(each.parts.trial, rows, manifest.rejects)
         for views in store.views:
             console.print(f"  and {views}", highlight=False, soft_wrap=True)
     return made
