@@ -19,14 +19,14 @@ class EpochCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hearing:
-    """Listens to one fit."""
+    """The counts of one fit, by epoch."""
 
     truth_N: Ids
     """True labels by pool id."""
     epochs: dict[int, EpochCounts] = field(default_factory=dict)
 
     def listen(self, heard: Heard) -> None:
-        """Count a step; a row counts by its weight, which is 0 or 1 where a method selects rows."""
+        """Count some rows of an epoch, each by its weight, which is 0 or 1 where a method selects rows."""
         counts = self.epochs.setdefault(heard.epoch, EpochCounts())
         right_U = heard.pseudo_labels_U == self.truth_N[heard.ids_U]
         counts.rows += len(right_U)
@@ -34,7 +34,7 @@ class Hearing:
         counts.right += float(heard.weights_U[right_U].sum(dtype=np.float64))
 
     def metrics(self) -> dict[str, float]:
-        """Of the last epoch; empty after a fit without unlabeled rows. No row used: no accuracy."""
+        """Of the epoch that the fit kept, the last one reported. Empty: no unlabeled rows. None used: no accuracy."""
         if not self.epochs:
             return {}
         last = self.epochs[max(self.epochs)]

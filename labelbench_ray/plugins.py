@@ -8,6 +8,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
@@ -36,6 +37,11 @@ class Plugin(Frozen):
     """Base of every plug-in. Raise `version` when a change of the code changes its numbers."""
 
     version: ClassVar[int] = 1
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {}
+    """Settings that are newer than recorded runs, each with the value under which numbers are what they were before.
+
+    At that value the recipe leaves the setting out, so that fingerprints stay.
+    """
 
     def made_of(self) -> "dict[str, Plugin]":
         """The plug-ins that its settings of type `Part` name, made; a plug-in that has such a setting says them."""
@@ -169,7 +175,8 @@ def recipe(name: str, plugin: Plugin) -> dict[str, JsonValue]:
     inner = plugin.made_of()
     assert inner.keys() == parts.keys(), f"{type(plugin).__name__}.made_of must make {sorted(parts)}"
     settings = plugin.model_dump(mode="json") | {field: recipe(parts[field], made) for field, made in inner.items()}
-    return {"name": name, "version": plugin.version, "settings": settings}
+    named = {field: value for field, value in settings.items() if (field, value) not in plugin.neutral_settings.items()}
+    return {"name": name, "version": plugin.version, "settings": named}
 
 
 def importable(path: str) -> None:

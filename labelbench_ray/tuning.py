@@ -18,7 +18,7 @@ from labelbench_ray.store import Embedded, SplitArrays
 from labelbench_ray.trainers import Tensors
 from labelbench_ray.trainers._checkpoints import Checkpoints
 from labelbench_ray.trainers._gradient import Gradient
-from labelbench_ray.trainers._images import ImageInputs, validation_loss
+from labelbench_ray.trainers._images import ImageInputs, validation
 from labelbench_ray.trainers._machine import Machine
 from labelbench_ray.trainers._material import Material
 from labelbench_ray.types import Floats, Ids
@@ -103,9 +103,7 @@ class FullFitter:
             labeled_ids_L=lesson.labeled_L,
             unlabeled_ids_U=unlabeled_U,
             num_classes=len(classes),
-            validation_loss=validation_loss(
-                self.images.validation[rows], self.embedded.validation.labels_N[rows], self.machine
-            ),
+            validate=validation(self.images.validation[rows], self.embedded.validation.labels_N[rows], self.machine),
             past=pasts(lesson.earlier, lesson.labeled_L, self._logits),
             listen=lesson.listen,
         )

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -171,7 +171,7 @@ class Share:
 
     cpu: float
     heard: list[Heard]
-    """Of the last epoch."""
+    """Of the epoch that is kept, the rows of all workers: reported by the first."""
 
 
 class Raised(Exception):
@@ -195,19 +195,6 @@ class OneWriter:
         """Written once."""
         if self.rank == 0:
             self.kept.save(state)
-
-
-@dataclass(frozen=True, slots=True)
-class LastEpoch:
-    """Keeps what a trainer tells of its last epoch."""
-
-    heard: list[Heard] = field(default_factory=list)
-
-    def listen(self, heard: Heard) -> None:
-        """Forget the epoch before once another has begun."""
-        if self.heard and self.heard[0].epoch != heard.epoch:
-            self.heard.clear()
-        self.heard.append(heard)
 
 
 def end_fits(directory: Path) -> None:
@@ -238,15 +225,15 @@ def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of 
 
 
 def _fit(fitter: FullFitter, lesson: Lesson, model: Path) -> list[Share]:
-    rank, last = distributed.get_rank(), LastEpoch()
+    rank, heard = distributed.get_rank(), list[Heard]()
     if rank == 0 and (group := get_current_placement_group()):
         publish(model.with_name(GROUP), group.id.hex().encode())
     one_writer = OneWriter(fitter.checkpoints(lesson), rank)
-    trained = replace(fitter, checkpoints=lambda _: one_writer).fit(replace(lesson, listen=last.listen))
+    trained = replace(fitter, checkpoints=lambda _: one_writer).fit(replace(lesson, listen=heard.append))
     if rank == 0:
         publish(model, save_tensors(dict(trained)))
     shares: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(shares, Share(time.process_time(), last.heard))
+    distributed.all_gather_object(shares, Share(time.process_time(), heard))
     return shares
 
 

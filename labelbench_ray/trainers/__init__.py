@@ -42,7 +42,7 @@ class WantedViews:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a step made of its unlabeled rows: pool ids, pseudo-labels and weights (0: left out), (U,) each."""
+    """What the steps of an epoch made of their unlabeled rows: pool ids, pseudo-labels, weights (0: left out); (U,)."""
 
     epoch: int
     ids_U: Ids
@@ -73,12 +73,12 @@ NONE_UNLABELED = Unlabeled(np.empty(0, np.int64), ())
 
 
 def _unheard(heard: Heard) -> None:
-    """Nobody listens."""
+    """No-op."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """What a trainer may learn from. Validation rows steer early stopping only, and are reported beside the budget."""
+    """What a trainer may learn from. Validation rows decide which epoch is kept, and are counted beside the budget."""
 
     labeled: Examples
     """In the order in which they were bought."""
@@ -91,7 +91,7 @@ class TrainingData:
     past: tuple[Past, ...] = ()
     """The rounds before this one, from the first to the last."""
     listen: Callable[[Heard], None] = _unheard
-    """Told what every step makes of its unlabeled rows."""
+    """Called at the end of the fit with what the steps of the epoch that is kept made of their unlabeled rows."""
 
 
 class Trainer(plugins.Plugin, ABC):

@@ -8,7 +8,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from labelbench_ray.trainers import Heard
 from labelbench_ray.trainers._checkpoints import Checkpoints
+from labelbench_ray.trainers._kept import KeptEpoch, Validated, merged
 from labelbench_ray.trainers._machine import Machine
 from labelbench_ray.trainers._material import Material
 from labelbench_ray.trainers._schedule import learning_rate_factor
@@ -39,9 +41,10 @@ class Course:
     seed: int
     machine: Machine
     epoch: int = 0
-    best_loss: float = math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    kept: KeptEpoch = field(default_factory=KeptEpoch)
     waited: int = 0
+    heard: list[Heard] = field(default_factory=list)
+    """What the steps of this epoch made of their unlabeled rows."""
     waiting_U: Ids = field(default_factory=lambda: np.empty(0, np.int64))
     """Places of unlabeled rows that this pass over them has not come to yet."""
 
@@ -50,13 +53,17 @@ class Course:
             self._restore(found)
         with _seeded(self.seed, found["torch"] if found else None):
             while self._goes_on:
+                self.heard.clear()
                 self._pass()
                 self._judge()
                 self.epoch += 1
-                # None at the end: who was killed after it does the last epoch again, so that a listener hears it.
+                # None at the end: a fit that was killed after its last epoch repeats that one.
                 if self._goes_on:
                     checkpoints.save(self._snapshot())
-        self.module.load_state_dict(self.best_weights)
+        self.module.load_state_dict(self.kept.weights)
+        self.module.eval()
+        if self.kept.heard and self.machine.rank == 0:  # the first process reports the rows of all
+            self.listen(self.kept.heard)
 
     @property
     def _goes_on(self) -> bool:
@@ -64,6 +71,7 @@ class Course:
 
     def __post_init__(self) -> None:
         method = self.method
+        self.listen, self.material = self.material.listen, replace(self.material, listen=self.heard.append)
         self.rng = np.random.default_rng(self.seed)
         self.places_P = method.places(self.material)
         passes = math.ceil(method.epoch_steps / math.ceil(len(self.places_P) / method.batch_size))
@@ -142,20 +150,29 @@ class Course:
         self.schedule.step()
 
     def _judge(self) -> None:
-        self.module.eval()
-        loss = self.material.validation_loss(self.module)
-        # One process decides for all: theirs may differ in the last bits, and would wait for one that stopped early.
-        loss = float(self.machine.gather(torch.tensor([loss]))[0]) if self.machine.size > 1 else loss
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"{self._name()}: validation loss {loss} after epoch {self.epoch} at learning "
-                f"rate {self._learning_rate():.3g}; lower `learning_rate`"
-            )
-        if loss <= self.best_loss:
-            self.best_loss, self.waited = loss, 0
-            self.best_weights = copy.deepcopy(self.module.state_dict())
+        score = self._score()
+        if score >= self.kept.score:
+            weights = copy.deepcopy(self.module.state_dict())
+            self.kept, self.waited = KeptEpoch(score, weights, merged(self.heard, self.machine)), 0
         else:
             self.waited += 1
+
+    def _score(self) -> tuple[float, ...]:
+        """The better this epoch, the larger; without validation rows, or where none are asked for, the later."""
+        keep, validate = self.method.keep, self.material.validate
+        if keep == "last" or validate is None:
+            return (float(self.epoch),)
+        self.module.eval()
+        found = validate(self.module)
+        if self.machine.size > 1:
+            # One process decides for all: theirs may differ in the last bits, and would wait for one that stopped.
+            found = Validated(*self.machine.gather(torch.tensor([[found.accuracy, found.loss]]))[0].tolist())
+        if not math.isfinite(found.loss):
+            raise FloatingPointError(
+                f"{self._name()}: validation loss {found.loss} after epoch {self.epoch} at learning "
+                f"rate {self._learning_rate():.3g}; lower `learning_rate`"
+            )
+        return found.score(keep)
 
     def _diverged(self, value: float, done: int, step: Step) -> FloatingPointError:
         material = self.material
@@ -178,7 +195,6 @@ class Course:
     def _snapshot(self) -> dict[str, Any]:
         return {
             "module": self.module.state_dict(),
-            "best": self.best_weights,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict()["last_epoch"],
             "scaler": self.scaler.state_dict(),
@@ -186,12 +202,12 @@ class Course:
             "waiting": torch.from_numpy(self.waiting_U),
             "rng": self.rng.bit_generator.state,
             "torch": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
-            "course": [self.epoch, self.best_loss, self.waited],
-        }
+            "course": [self.epoch, self.waited],
+        } | self.kept.state()
 
     def _restore(self, found: dict[str, Any]) -> None:
         self.module.load_state_dict(found["module"])
-        self.best_weights = found["best"]
+        self.kept = KeptEpoch.of_state(found)
         self.optimizer.load_state_dict(found["optimizer"])
         self.schedule.last_epoch = found["schedule"]
         self.scaler.load_state_dict(found["scaler"])
@@ -199,7 +215,7 @@ class Course:
             self.state[name].copy_(kept)
         self.waiting_U = found["waiting"].numpy()
         self.rng.bit_generator.state = found["rng"]
-        self.epoch, self.best_loss, self.waited = found["course"]
+        self.epoch, *_, self.waited = found["course"]  # in older checkpoints the lowest loss lies between
 
 
 def _share(rows_B: Ids, machine: Machine, parts: int) -> list[Ids]:

@@ -4,10 +4,11 @@ A trainer that refines `Descent` says its loss for a step; `_course.py` does eve
 """
 
 from abc import abstractmethod
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
@@ -15,6 +16,7 @@ from labelbench_ray.trainers import Past
 from labelbench_ray.trainers._checkpoints import Checkpoints, NoCheckpoints
 from labelbench_ray.trainers._course import Course
 from labelbench_ray.trainers._gradient import Gradient
+from labelbench_ray.trainers._kept import Keep
 from labelbench_ray.trainers._machine import ALONE, Machine
 from labelbench_ray.trainers._material import Material
 from labelbench_ray.trainers._step import State, Step
@@ -24,6 +26,7 @@ from labelbench_ray.types import Ids
 class Descent(Gradient):
     """A trainer by gradient descent."""
 
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {"keep": "loss"}
     epochs: PositiveInt = 30
     batch_size: PositiveInt = 500
     learning_rate: PositiveFloat = 2e-3
@@ -31,14 +34,29 @@ class Descent(Gradient):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     warmup_steps: NonNegativeInt = 200
     """Capped at a tenth of all steps."""
+    keep: Keep = "loss"
+    """Which epoch's weights a fit ends with.
+
+    `accuracy`: that of the best validation accuracy, of equal ones that of the lowest validation loss; `loss`: that of
+    the lowest validation loss; `last`: the last one, and so it is where there are no validation rows.
+    """
     patience: PositiveInt = 5
-    """Epochs without a new best validation loss (an equal one counts as new) before training stops."""
+    """Epochs without a new best (an equal one counts as new) before training stops; with `keep` "last" all run."""
     epoch_steps: PositiveInt = 1
     """An epoch is one pass over the labeled rows, or as many whole passes as make at least this many steps."""
     gradient_clip: PositiveFloat | None = None
     """Largest norm of the gradient; None: any."""
     accumulation: PositiveInt = 1
     """Parts into which a batch is cut so that it fits into memory."""
+
+    @property
+    def uses_validation(self) -> bool:  # type: ignore[override]  # read of a trainer that is made, never of its class
+        return self.keep != "last"
+
+    @property
+    def certain_epochs(self) -> int:
+        """Epochs that run whatever is found on the validation rows: the first is a new best, then patience begins."""
+        return min(self.epochs, 1 + self.patience) if self.uses_validation else self.epochs
 
     def method(self, past: tuple[Past, ...]) -> "Descent":
         return self
@@ -67,7 +85,7 @@ class Descent(Gradient):
         machine: Machine = ALONE,
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        """Train a module in place; it ends with the weights of its best epoch.
+        """Train a module in place; it ends with the weights of the epoch that `keep` asks for.
 
         Raises:
             FloatingPointError: a loss is no longer finite.

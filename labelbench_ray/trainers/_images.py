@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from labelbench_ray.augmentations import Augmentation, key
 from labelbench_ray.encoders import Decoded
+from labelbench_ray.trainers._kept import Validated
 from labelbench_ray.trainers._machine import Machine
 from labelbench_ray.types import Ids
 
@@ -52,17 +53,21 @@ class ImageInputs:
         return torch.from_numpy(np.stack(images)).to(self.device)
 
 
-def validation_loss(images_NHWC: NDArray[np.uint8], labels_N: Ids, machine: Machine) -> Callable[[nn.Module], float]:
-    """The mean cross-entropy of a module on images as they are."""
+def validation(
+    images_NHWC: NDArray[np.uint8], labels_N: Ids, machine: Machine
+) -> Callable[[nn.Module], Validated] | None:
+    """A module's accuracy and mean cross-entropy on images as they are; None without images."""
 
-    def loss(module: nn.Module) -> float:
-        total = 0.0
+    def validate(module: nn.Module) -> Validated:
+        right, total = 0, 0.0
         for start in range(0, len(labels_N), VALIDATION_BATCH):
             stop = start + VALIDATION_BATCH
             images, labels_B = (torch.from_numpy(np.array(part[start:stop])) for part in (images_NHWC, labels_N))
             with torch.inference_mode(), machine.autocast():
-                logits_BK = module(images.to(machine.device))
-            total += float(cross_entropy(logits_BK.float(), labels_B.to(machine.device), reduction="sum"))
-        return total / len(labels_N)
+                logits_BK = module(images.to(machine.device)).float()
+            labels_B = labels_B.to(machine.device)
+            right += int((logits_BK.argmax(dim=1) == labels_B).sum())
+            total += float(cross_entropy(logits_BK, labels_B, reduction="sum"))
+        return Validated(right / len(labels_N), total / len(labels_N))
 
-    return loss
+    return validate if len(labels_N) else None

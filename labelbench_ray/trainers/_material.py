@@ -1,4 +1,4 @@
-"""What gradient descent works on: labeled and unlabeled rows as a module takes them, by place, and a validation loss.
+"""What gradient descent works on: labeled and unlabeled rows as a module takes them, by place, and validation.
 
 A place counts within the labeled rows (in the order in which they were bought) or within the unlabeled ones.
 """
@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from labelbench_ray.standardization import Standardization
 from labelbench_ray.trainers import Heard, Past, TrainingData, Unlabeled
+from labelbench_ray.trainers._kept import Validated
 from labelbench_ray.types import Examples, Ids
 
 WEAK, STRONG = 0, 1
@@ -45,7 +46,8 @@ class Material:
     labeled_ids_L: Ids
     unlabeled_ids_U: Ids
     num_classes: int
-    validation_loss: Callable[[nn.Module], float]
+    validate: Callable[[nn.Module], Validated] | None
+    """A module on the validation rows; None: there are no such rows."""
     past: tuple[Past, ...]
     listen: Callable[[Heard], None]
 
@@ -78,11 +80,13 @@ class EmbeddedInputs:
 def embedded_material(data: TrainingData) -> Material:
     """The material of a proxy on embeddings."""
     labeled_LD, labels_L = tensors(data.labeled)
-    validation = tensors(data.validation)
+    validation_VD, truth_V = tensors(data.validation)
 
-    def validation_loss(module: nn.Module) -> float:
+    def validate(module: nn.Module) -> Validated:
         with torch.inference_mode():
-            return float(cross_entropy(module(validation[0]), validation[1]))
+            logits_VK = module(validation_VD)
+            right_V = logits_VK.argmax(dim=1) == truth_V
+            return Validated(float(right_V.float().mean()), float(cross_entropy(logits_VK, truth_V)))
 
     return Material(
         inputs=EmbeddedInputs(labeled_LD, data.labeled_ids_L, data.unlabeled, data.standardization),
@@ -90,7 +94,7 @@ def embedded_material(data: TrainingData) -> Material:
         labeled_ids_L=data.labeled_ids_L,
         unlabeled_ids_U=data.unlabeled.ids_U,
         num_classes=data.num_classes,
-        validation_loss=validation_loss,
+        validate=validate if len(truth_V) else None,
         past=data.past,
         listen=data.listen,
     )

@@ -9,6 +9,7 @@ state is float32.
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from labelbench_ray.plugins import Part, Plugin
 from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers import Heard, WantedViews
 from labelbench_ray.trainers._descent import Descent, smoothed
+from labelbench_ray.trainers._kept import Keep
 from labelbench_ray.trainers._material import Material
 from labelbench_ray.trainers._step import Step
 from labelbench_ray.types import Ids
@@ -75,11 +77,16 @@ class SemiSupervised(Descent):
     With `accumulation` the state is brought up to date by every part of a batch.
     """
 
+    version: ClassVar[int] = 2
     epochs: PositiveInt = 20
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 3e-3
     weight_decay: NonNegativeFloat = 1e-4
     warmup_steps: NonNegativeInt = 0
+    keep: Keep = "accuracy"
+    """As of any trainer by gradient descent. With few labels the validation loss is lowest after an epoch or two, long
+    before the pseudo-labels have taught anything: by `loss` these methods gain nothing over their labels alone."""
+    patience: PositiveInt = 10
     epoch_steps: PositiveInt = 8
     """As many as 1,000 labels make: with few labels an epoch is several passes, not a single step."""
     views: PositiveInt = 5
@@ -149,7 +156,7 @@ class SemiSupervised(Descent):
         """The loss of this process's unlabeled rows, a mean over all of them; brings `step.state` up to date."""
 
     def tell(self, step: Step, term: Term) -> None:
-        """Let whoever listens know what became of the rows."""
+        """Report what became of the rows."""
         ids_U: Ids = step.material.unlabeled_ids_U[step.unlabeled_U]
         pseudo_labels_U: Ids = term.pseudo_labels_U.cpu().numpy()
         step.material.listen(Heard(step.epoch, ids_U, pseudo_labels_U, term.weights_U.cpu().numpy().astype(np.float32)))

@@ -20,7 +20,11 @@ class PseudoLabel(SemiSupervised):
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
     ramp: Annotated[float, Field(ge=0, le=1)] = 0.4
-    """Share of all steps over which the unlabeled loss grows linearly from nothing to its full weight."""
+    """Share of the steps over which the unlabeled loss grows linearly from nothing to its full weight.
+
+    Counted are the steps of the epochs that run in any case: all, or where training may stop early the first one and
+    `patience` more. A ramp over epochs that never run would leave the unlabeled rows out.
+    """
 
     def logits(self, labeled: Tensor, step: Step) -> Logits:
         weak = step.material.inputs.weak(step.unlabeled_U, step.epoch)
@@ -31,5 +35,6 @@ class PseudoLabel(SemiSupervised):
         confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
         mask_U = (confidence_U >= self.threshold).float()
         losses_U = cross_entropy(pair.student_UK, predicted_U, reduction="none")
-        grown = min(1.0, pair.progress / self.ramp) if self.ramp else 1.0
+        epochs_done, ramp_epochs = pair.progress * self.epochs, self.ramp * self.certain_epochs
+        grown = min(1.0, epochs_done / ramp_epochs) if self.ramp else 1.0
         return Term(grown * (mask_U * losses_U).mean(), predicted_U, mask_U)

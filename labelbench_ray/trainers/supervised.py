@@ -18,7 +18,7 @@ from labelbench_ray.trainers._step import Step
 
 
 class Supervised(Descent):
-    """Cross-entropy with label smoothing and mixup, cosine schedule, early stopping on the validation loss."""
+    """Cross-entropy with label smoothing and mixup, cosine schedule, early stopping by validation."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     mixup: NonNegativeFloat = 0.2

@@ -1,9 +1,10 @@
 """Made-up batches and problems for trainers that learn from unlabeled rows, and the check of one against an oracle."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -11,9 +12,10 @@ from labelbench_ray import plugins, trainers
 from labelbench_ray.plugins import Part
 from labelbench_ray.standardization import Standardization
 from labelbench_ray.trainers import Heard, Trainer, TrainingData, Unlabeled
+from labelbench_ray.trainers._kept import Validated
 from labelbench_ray.trainers._machine import ALONE
 from labelbench_ray.trainers._material import Material
-from labelbench_ray.trainers._semi import Pair, SemiSupervised
+from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
 from labelbench_ray.trainers._step import State, Step
 from labelbench_ray.types import Examples, Ids
 
@@ -24,6 +26,20 @@ def method(name: str, **settings: object) -> SemiSupervised:
     made = plugins.build(Trainer, trainers.PACKAGE, Part.of(name, **settings))  # type: ignore[arg-type]
     assert isinstance(made, SemiSupervised)
     return made
+
+
+def observed_steps(monkeypatch: pytest.MonkeyPatch) -> list[Heard]:
+    """What every step from now on makes of its unlabeled rows, in whatever epoch."""
+    steps: list[Heard] = []
+    tell = SemiSupervised.tell
+
+    def observing(trainer: SemiSupervised, step: Step, term: Term) -> None:
+        listen = step.material.listen
+        both = replace(step.material, listen=lambda heard: (steps.append(heard), listen(heard)))
+        tell(trainer, replace(step, material=both), term)
+
+    monkeypatch.setattr(SemiSupervised, "tell", observing)
+    return steps
 
 
 @dataclass
@@ -62,7 +78,7 @@ def material(
         labeled_ids_L=np.arange(labeled),
         unlabeled_ids_U=np.arange(labeled, labeled + unlabeled),
         num_classes=classes,
-        validation_loss=lambda _: 0.0,
+        validate=lambda _: Validated(1.0, 0.0),
         past=(),
         listen=listen,
     )

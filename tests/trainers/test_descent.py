@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers import TrainingData
+from labelbench_ray.trainers import Heard, TrainingData
 from labelbench_ray.trainers._descent import Descent, Step
+from labelbench_ray.trainers._kept import Validated
 from labelbench_ray.trainers._machine import ALONE, Machine
 from labelbench_ray.trainers._material import Material, embedded_material
 from labelbench_ray.trainers.supervised import Supervised
@@ -74,6 +75,8 @@ COURSES = {
     "dropout": (Supervised(epochs=EPOCHS, batch_size=16, learning_rate=0.03, gradient_clip=0.5), 0.5),
     "flexmatch": (method("flexmatch", epochs=EPOCHS, batch_size=16, learning_rate=0.03), 0.0),
     "softmatch": (method("softmatch", epochs=EPOCHS, batch_size=16, epoch_steps=2), 0.2),
+    "freematch, the last": (method("freematch", epochs=EPOCHS, batch_size=16, keep="last"), 0.0),
+    "accuracy": (Supervised(epochs=EPOCHS, batch_size=16, learning_rate=0.03, keep="accuracy", patience=10), 0.0),
     "stops early": (Supervised(epochs=EPOCHS, batch_size=16, learning_rate=3.0, patience=1), 0.0),
 }
 
@@ -96,14 +99,29 @@ def test_killed_after_any_epoch_it_continues_and_ends_with_the_same_bits(name: s
             assert torch.equal(mine, theirs)
 
 
-def test_killed_after_its_last_epoch_a_fit_does_that_one_again_so_that_a_listener_hears_it():
+def test_killed_after_any_epoch_a_fit_reports_the_same_rows_of_the_epoch_that_it_keeps():
+    """The validation rows find the second epoch best: it lies before most kills."""
     trainer, _ = COURSES["flexmatch"]
-    given, kept, heard = embedded_material(clusters()[0]), InBytes(), []
-    first, second = module(), module()
-    trainer.descend(first, given, 11, checkpoints=kept)
-    trainer.descend(second, replace(given, listen=lambda step: heard.append(step.epoch)), 11, checkpoints=kept)
-    assert all(map(torch.equal, weights(first), weights(second)))
-    assert set(heard) == {EPOCHS - 1}
+    whole = reported(trainer, InBytes())
+    assert [each.epoch for each in whole] == [1]
+    for kills in range(1, EPOCHS):
+        checkpoints = InBytes(kill_after=kills)
+        with pytest.raises(Killed):
+            reported(trainer, checkpoints)
+        (found,) = reported(trainer, checkpoints)
+        for name in ("epoch", "ids_U", "pseudo_labels_U", "weights_U"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(whole[0], name))
+
+
+def reported(trainer: Descent, checkpoints: InBytes) -> list[Heard]:
+    """What a fit reports whose second epoch is the best on the validation rows."""
+    heard: list[Heard] = []
+    scores = iter([0.5, 0.9, *[0.7] * EPOCHS][len(checkpoints.saved) :])
+    given = replace(
+        embedded_material(clusters()[0]), listen=heard.append, validate=lambda _: Validated(next(scores), 1.0)
+    )
+    trainer.descend(module(), given, 11, checkpoints=checkpoints)
+    return heard
 
 
 @pytest.mark.parametrize("parts", [2, 3, 100])
@@ -180,8 +198,11 @@ def one_process(rank: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     for name, (trainer, rows) in PARALLEL.items():
-        found = descended(trainer, embedded_material(labeled(rows)), machine=process_group())
+        heard: list[Heard] = []
+        given = replace(embedded_material(labeled(rows)), listen=heard.append)
+        found = descended(trainer, given, machine=process_group())
         torch.save(found, Path(folder) / f"{name} {rank}.pt")
+        torch.save([torch.from_numpy(each.ids_U) for each in heard], Path(folder) / f"{name} {rank} heard.pt")
     distributed.destroy_process_group()
 
 
@@ -210,3 +231,15 @@ def test_two_processes_fit_as_one_does(name: str, by_two: Path):
     for mine, theirs, expected in zip(first, second, alone, strict=True):
         assert torch.equal(mine, theirs)
         torch.testing.assert_close(mine, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_the_first_of_two_processes_reports_the_rows_of_both(name: str, by_two: Path):
+    """One process reports the epoch that is kept, whose steps each read the same rows."""
+    trainer, rows = PARALLEL[name]
+    alone: list[Heard] = []
+    descended(trainer, replace(embedded_material(labeled(rows)), listen=alone.append))
+    first, second = (torch.load(by_two / f"{name} {rank} heard.pt", weights_only=True) for rank in (0, 1))
+    assert len(second) == 0
+    assert [sorted(ids.tolist()) for ids in first] == [sorted(each.ids_U.tolist()) for each in alone]
+    assert len(first) == (name != "supervised")

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from labelbench_ray.augmentations import key
 from labelbench_ray.augmentations.images import Images
-from labelbench_ray.trainers._images import VALIDATION_BATCH, ImageInputs, validation_loss
+from labelbench_ray.trainers._images import VALIDATION_BATCH, ImageInputs, validation
 from labelbench_ray.trainers._machine import ALONE
 
 POOL = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
@@ -70,7 +70,7 @@ def test_reading_touches_no_generator_and_no_image():
 
 
 @pytest.mark.parametrize("rows", [1, VALIDATION_BATCH, VALIDATION_BATCH + 1])
-def test_the_validation_loss_is_the_mean_over_all_images_as_they_are(rows: int):
+def test_validation_is_over_all_images_as_they_are(rows: int):
     images = np.random.default_rng(1).integers(0, 256, (rows, 4, 4, 3), dtype=np.uint8)
     labels = np.arange(rows) % 5
     linear = nn.Linear(48, 5)
@@ -80,9 +80,17 @@ def test_the_validation_loss_is_the_mean_over_all_images_as_they_are(rows: int):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             return module(pixels.float() / 255)
 
-    expected = cross_entropy(module(torch.from_numpy(images).float() / 255), torch.from_numpy(labels)).item()
-    assert validation_loss(images, labels, ALONE)(Floats()) == pytest.approx(expected, rel=1e-5)
+    logits, truth = module(torch.from_numpy(images).float() / 255), torch.from_numpy(labels)
+    validate = validation(images, labels, ALONE)
+    assert validate is not None
+    found = validate(Floats())
+    assert found.loss == pytest.approx(cross_entropy(logits, truth).item(), rel=1e-5)
+    assert found.accuracy == (logits.argmax(dim=1) == truth).double().mean().item()
     assert linear.weight.grad is None
+
+
+def test_without_images_there_is_no_validation():
+    assert validation(POOL[:0], np.arange(0), ALONE) is None
 
 
 @pytest.mark.parametrize("read", ["labeled", "weak", "strong"])

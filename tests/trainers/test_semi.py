@@ -13,7 +13,7 @@ from labelbench_ray.trainers import Heard, Unlabeled
 from labelbench_ray.trainers._machine import Machine
 from labelbench_ray.trainers._material import Material, embedded_material
 from labelbench_ray.types import Examples
-from tests.trainers.made_up import METHODS, GivenInputs, clusters, material, method, step
+from tests.trainers.made_up import METHODS, GivenInputs, clusters, material, method, observed_steps, step
 
 every_method = pytest.mark.parametrize("name", METHODS)
 QUICK = {"epochs": 3}
@@ -101,10 +101,9 @@ def accuracy(classifier: Classifier, rows: Examples) -> float:
     return float((classifier.logits(rows.embeddings_BD).argmax(axis=1) == rows.labels_B).mean())
 
 
-def test_batches_take_unlabeled_rows_by_the_ratio_and_each_once_a_pass():
+def test_batches_take_unlabeled_rows_by_the_ratio_and_each_once_a_pass(monkeypatch):
     data, _ = clusters()
-    heard: list[Heard] = []
-    data = dataclasses.replace(data, listen=heard.append)
+    heard = observed_steps(monkeypatch)
     method("fixmatch", epochs=2, batch_size=20, unlabeled_ratio=2, epoch_steps=9, patience=5).fit(Linear(), data, 0)
     assert [each.epoch for each in heard] == [0] * 9 + [1] * 9
     assert {len(each.ids_U) for each in heard} == {40}
@@ -115,10 +114,10 @@ def test_batches_take_unlabeled_rows_by_the_ratio_and_each_once_a_pass():
     assert [each.ids_U.tolist() for each in heard[:9]] != [each.ids_U.tolist() for each in heard[9:]]
 
 
-def test_a_pool_too_large_to_get_through_costs_a_step_its_own_rows_only():
+def test_a_pool_too_large_to_get_through_costs_a_step_its_own_rows_only(monkeypatch):
     """A permutation of all places would take 800 MB and many seconds for 100 million rows, and lie in checkpoints."""
-    saved, heard = InMemory(), []
-    given = dataclasses.replace(material(4, 8, 3), unlabeled_ids_U=Huge(), listen=heard.append)  # type: ignore[arg-type]
+    saved, heard = InMemory(), observed_steps(monkeypatch)
+    given = dataclasses.replace(material(4, 8, 3), unlabeled_ids_U=Huge())  # type: ignore[arg-type]
     given = dataclasses.replace(given, inputs=Endless())
     trainer = method("fixmatch", epochs=2, batch_size=4, unlabeled_ratio=2, epoch_steps=3)
     trainer.descend(torch.nn.Linear(4, 4), given, 0, checkpoints=saved)
