@@ -8,6 +8,7 @@ lost, 2 when the request is wrong, 130 after Ctrl-C and 143 after SIGTERM.
 
 import importlib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -70,8 +71,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
         )
     console.print(trials)
     stopping = [f"early stopping: a trial ends when {race.rule}"] if race else []
-    for line in [*plan_words.describe(planned), plan_words.describe_memory(planned, environment), *stopping]:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    _state([*plan_words.describe(planned), plan_words.describe_memory(planned, environment), *stopping])
     return 0
 
 
@@ -80,11 +80,12 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
 @environment_options
 def embed(name: str, tiny: bool, environment: Environment) -> int:
     """Embed the pools that an experiment needs; does nothing where that is done."""
-    from labelbench_ray import experiment, plan
+    from labelbench_ray import experiment, plan, plan_words
     from labelbench_ray.cluster.session import connected
     from labelbench_ray.run import make_stores, provide
 
     planned = plan.plan(experiment.load(name, tiny), environment)
+    _state(plan_words.describe_data(planned))
     provide(planned, environment)
     with logged(planned, environment, console), connected(environment.address):
         make_stores(planned, environment, console)
@@ -97,10 +98,11 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
 @price_options
 def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
-    from labelbench_ray import experiment, plan
+    from labelbench_ray import experiment, plan, plan_words
     from labelbench_ray import run as job
 
     planned = plan.plan(experiment.load(name, tiny), environment)
+    _state(plan_words.describe_data(planned))
     with logged(planned, environment, console):
         status = job.run(planned, environment, console, prices)
     if environment.tracking_uri.startswith("sqlite:"):
@@ -234,6 +236,12 @@ def main() -> None:
             )
             status = 1
     sys.exit(status)
+
+
+def _state(lines: Iterable[str]) -> None:
+    """Print lines as they are, each uncut."""
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _refused(error: UserError | ValidationError) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from labelbench_ray import parts
 from labelbench_ray.config import Trial
+from labelbench_ray.data_words import describe_source
 from labelbench_ray.datasets import Source
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError
@@ -77,6 +78,8 @@ class PlannedStore:
     """Rows of all splits that could not be decoded; 0 while it is not embedded."""
     views: tuple[PlannedViews, ...]
     """One of each augmentation."""
+    found: tuple[str, ...] = ()
+    """What the data set holds, in words; nothing while the data are to be provided."""
 
     @property
     def done(self) -> bool:
@@ -222,10 +225,12 @@ def _planned_store(key: str, example: Parts, views: tuple[PlannedViews, ...], en
     missing: list[str] = []
     rows: dict[str, int] = {}
     classes: tuple[str, ...] | None = None
+    found: tuple[str, ...] = ()
     try:
         source: Source = example.dataset.open(environment.data_root)
         classes = source.classes
         rows = {name: len(split) for name, split in source.splits.items()}
+        found = describe_source(source)
     except NotProvidedError as error:
         missing.append(str(error))
     try:
@@ -239,7 +244,7 @@ def _planned_store(key: str, example: Parts, views: tuple[PlannedViews, ...], en
         rows = {name: store.manifest.count(name) for name in ("pool", "validation", "test")}
         for each in views:
             _check_views(each, store, missing)
-    return PlannedStore(key, example, rows, classes, content, tuple(missing), rejects, views)
+    return PlannedStore(key, example, rows, classes, content, tuple(missing), rejects, views, found)
 
 
 def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[str]) -> None:

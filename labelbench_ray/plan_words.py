@@ -39,9 +39,16 @@ def describe(planned: Plan) -> list[str]:
             f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} "
             f"dimensions, {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
         )
+        lines += [f"  {line}" for line in store.found]
         lines += [
             f"  {views}: {views.there} there, {views.wanted.count - views.there} to be embedded"
             for views in store.views
         ]
         lines += [f"  to be provided: {text}" for text in store.to_be_provided]
     return lines
+
+
+def describe_data(planned: Plan) -> list[str]:
+    """What each data set of a plan holds and what of it is ignored, once for each; nothing where data are not here."""
+    data = {str(store.example.trial.dataset): store.found for store in planned.stores if store.found}
+    return [line for name, found in data.items() for line in (f"data set {name}:", *(f"  {each}" for each in found))]

@@ -10,15 +10,31 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from labelbench_ray import plugins
+from labelbench_ray.datasets._findings import NOTHING_FOUND, Findings, Ignored
 from labelbench_ray.errors import DataError
 
+__all__ = [
+    "Dataset",
+    "Findings",
+    "Ignored",
+    "LabeledTable",
+    "Modality",
+    "Payload",
+    "Records",
+    "Rows",
+    "Source",
+    "Split",
+    "Table",
+    "halves",
+    "signature",
+]
 PACKAGE = __name__
 SPLITS = ("pool", "validation", "test")
 SPLIT_SEED = 42
@@ -47,6 +63,15 @@ class Table(Protocol):
         ...
 
 
+@runtime_checkable
+class LabeledTable(Table, Protocol):
+    """A table that knows its labels without reading payloads, so that a plan can count the classes of each split."""
+
+    def labels(self, rows: Rows) -> NDArray[np.int64]:
+        """(B,) labels of these rows, in this order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
     """The rows of a table that belong to one split."""
@@ -61,6 +86,10 @@ class Split:
         """Rows start .. stop-1 of the split."""
         return self.table.read(self.rows[start:stop])
 
+    def labels(self) -> NDArray[np.int64] | None:
+        """(N,) labels of the split; None where its table would have to read payloads for them."""
+        return self.table.labels(self.rows) if isinstance(self.table, LabeledTable) else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
@@ -72,6 +101,7 @@ class Source:
     classes: tuple[str, ...]
     splits: dict[str, Split]
     signature: str
+    findings: Findings = NOTHING_FOUND
 
 
 class Dataset(plugins.Plugin, ABC):
@@ -96,7 +126,13 @@ class Dataset(plugins.Plugin, ABC):
         for name, split in splits.items():
             if not len(split):
                 raise DataError(f"{self}: the split {name!r} is empty; every split needs at least one row")
-        return replace(source, splits=splits)
+        sampled = tuple(
+            f"{name}: a sample of {len(split):,} of {len(source.splits[name]):,} rows (max_rows)"
+            for name, split in splits.items()
+            if len(split) < len(source.splits[name])
+        )
+        findings = replace(source.findings, notes=(*source.findings.notes, *sampled))
+        return replace(source, splits=splits, findings=findings)
 
     def modality(self) -> Modality:
         """What the payloads are; an encoder's `payload` must be the same."""

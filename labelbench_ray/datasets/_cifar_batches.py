@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from labelbench_ray.datasets import Records, Rows, Table
@@ -28,12 +29,16 @@ class BatchesTable:
 
     def read(self, rows: Rows) -> Records:
         batches = _batches(self.root, self.part)
-        labels_N = np.asarray(batches.targets, dtype=np.int64)
         return Records(
             [f"{self.part}/{row:08d}" for row in rows],
             [_png(batches.data[row]) for row in rows],
-            labels_N[np.asarray(rows)],
+            self.labels(rows),
         )
+
+    def labels(self, rows: Rows) -> NDArray[np.int64]:
+        """(B,) labels of these rows."""
+        labels_N: NDArray[np.int64] = np.asarray(_batches(self.root, self.part).targets, dtype=np.int64)
+        return labels_N[np.asarray(rows, dtype=np.int64)]
 
 
 def open_batches(root: Path, *, train: bool) -> tuple[Table, list[object]]:

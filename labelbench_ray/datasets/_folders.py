@@ -1,9 +1,11 @@
 """Image folders: one folder a class, its files are the rows. Listed once, when the data set is opened."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +13,16 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from labelbench_ray.datasets import Records, Rows
+from labelbench_ray.datasets._findings import HIDDEN, Kinds, hidden_kind, is_hidden, kind_of, suffix_of
+from labelbench_ray.datasets._formats import suffixes
+from labelbench_ray.datasets._layout import TEST, VALIDATION
 from labelbench_ray.datasets._places import Place, missing
 from labelbench_ray.errors import DataError, unknown
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+NO_IMAGE = "not the suffix of an image that can be decoded"
+NO_FILE = "neither a file nor a folder"
+NO_CLASS_FOLDER = "images belong in their class's folder"
+NO_ROWS = "without rows in every split, so not a class"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,57 +47,141 @@ class FolderTable:
     def read(self, rows: Rows) -> Records:
         rows_B = np.asarray(rows, dtype=np.int64)
         names = self.names_N.take(pa.array(rows_B)).to_pylist()
-        split = self.folder.path.rstrip("/").rsplit("/", 1)[-1]
-        labels_B = np.searchsorted(self.ends_K, rows_B, side="right").astype(np.int64)
-        return Records([f"{split}/{name}" for name in names], [(self.folder / name).read() for name in names], labels_B)
+        payloads = [(self.folder / name).read() for name in names]
+        return Records([f"{self.folder.name}/{name}" for name in names], payloads, self.labels(rows_B))
+
+    def labels(self, rows: Rows) -> NDArray[np.int64]:
+        """(B,) labels of these rows."""
+        return np.searchsorted(self.ends_K, np.asarray(rows, dtype=np.int64), side="right").astype(np.int64)
+
+    @property
+    def origin(self) -> str:
+        """Where its rows come from, in words."""
+        return f"{len(self):,} files of {self.folder.name}/"
 
 
-def class_folders(folder: Place, wanted: str) -> tuple[str, ...]:
-    """The names of the class folders of a split, sorted.
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassFolder:
+    """The images below one class's folder, in order."""
+
+    name: str
+    """As it is written on disk."""
+    names_N: Any
+    """Paths below the split's folder; a pyarrow string array."""
+    sizes_N: NDArray[np.int64]
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitFolder:
+    """One split's folder as it was listed."""
+
+    folder: Place
+    classes: Mapping[str, ClassFolder]
+    """By name in the normal form of Unicode: a Mac's copy of a folder writes its name in another form."""
+    ignored: Kinds
+
+
+def list_folder(folder: Place, wanted: str) -> SplitFolder:
+    """List every class folder of a split.
 
     Raises:
         NotProvidedError: the folder is not there.
-        DataError: it holds no folders.
+        DataError: it holds no folders, or two of the same name.
     """
     if not folder.exists():
         raise missing(folder, wanted)
     if not folder.is_folder():
         raise DataError(f"{folder}: a file; an image folder has one folder for each class")
-    classes = tuple(
-        info.base_name
-        for info in folder.listing()
-        if info.type == fs.FileType.Directory and not info.base_name.startswith(".")
-    )
+    kinds: Kinds = Counter()
+    classes: dict[str, ClassFolder] = {}
+    for info in folder.listing():
+        name = info.base_name
+        if info.type != fs.FileType.Directory:
+            kinds[(HIDDEN, hidden) if (hidden := hidden_kind(name)) else (NO_CLASS_FOLDER, kind_of(name))] += 1
+        elif is_hidden(name):
+            inside = (folder / name).listing(recursive=True)
+            kinds[HIDDEN, f"{name}/"] += sum(each.type == fs.FileType.File for each in inside)
+        elif (other := classes.get(normalize("NFC", name))) is not None:
+            raise DataError(
+                f"{folder}: the folders {other.name!a} and {name!a} have the same name, in two forms of Unicode; move "
+                "the files of one into the other"
+            )
+        else:
+            classes[normalize("NFC", name)] = _list_class(folder, name, kinds)
     if not classes:
         raise DataError(f"{folder}: no class folders; an image folder has one folder for each class, with its images")
-    return classes
+    if "train" in classes and (held_out := {*VALIDATION, *TEST} & {*classes}):
+        raise DataError(
+            f"{folder}: train/ and {min(held_out)}/ lie in it, which are splits and not classes; set `path` to it"
+        )
+    return SplitFolder(folder, classes, kinds)
 
 
-def open_folder(folder: Place, classes: Sequence[str], wanted: str) -> FolderTable:
-    """List the images of every class.
+def _list_class(folder: Place, name: str, kinds: Kinds) -> ClassFolder:
+    """List one class, which bounds what is in memory at once and asks a bucket for pages of one prefix only."""
+    names, sizes = [], []
+    for info in (folder / name).listing(recursive=True):
+        below = info.path[len(folder.path) :].lstrip("/")
+        if info.type == fs.FileType.Directory:
+            continue
+        if hidden := hidden_kind(below):
+            kinds[HIDDEN, hidden] += 1
+        elif info.type != fs.FileType.File:
+            kinds[NO_FILE, kind_of(info.base_name)] += 1
+        elif suffix_of(info.base_name) not in suffixes():
+            kinds[NO_IMAGE, kind_of(info.base_name)] += 1
+        else:
+            names.append(below)
+            sizes.append(info.size)
+    return ClassFolder(name, pa.array(names, pa.large_string()), np.array(sizes, dtype=np.int64))
+
+
+def class_names(train: SplitFolder, others: Iterable[SplitFolder]) -> tuple[tuple[str, ...], Kinds]:
+    """The names of the classes, sorted as they are written in `train`; and the folders that hold no rows anywhere."""
+    splits = (train, *others)
+    filled = {key for split in splits for key, each in split.classes.items() if len(each.names_N)}
+    empty = {key for split in splits for key in split.classes} - filled
+    classes = tuple(each.name for key, each in train.classes.items() if key in filled)
+    return classes, Counter({(NO_ROWS, f"{key}/"): 0 for key in empty})
+
+
+def folder_table(split: SplitFolder, classes: Sequence[str]) -> FolderTable:
+    """The rows of one split's folder.
+
+    Raises:
+        DataError: it holds rows of a folder that is not a class, or no image at all.
+    """
+    keys = [normalize("NFC", name) for name in classes]
+    for key, each in split.classes.items():
+        if key not in keys and len(each.names_N):
+            raise DataError(f"{split.folder / each.name}: {unknown('class', each.name, classes)}")
+    found = [split.classes.get(key) for key in keys]
+    digest, names, counts = hashlib.sha256(), [pa.array([], pa.large_string())], []
+    for one in found:
+        counts.append(len(one.names_N) if one else 0)
+        if one:
+            pairs = zip(one.names_N.to_pylist(), one.sizes_N.tolist(), strict=True)
+            digest.update("".join(f"{path}\0{size}\0" for path, size in pairs).encode())
+            names.append(one.names_N)
+    if not sum(counts):
+        ignored = ", ".join(sorted({what for why, what in split.ignored if why == NO_IMAGE}))
+        raise DataError(
+            f"{split.folder}: no images in its class folders (looked for {' '.join(sorted(suffixes()))}"
+            f"{f'; found {ignored}' if ignored else ''})"
+        )
+    return FolderTable(split.folder, pa.concat_arrays(names), np.cumsum(counts), digest.hexdigest())
+
+
+def open_folder(folder: Place, classes: Sequence[str], wanted: str) -> tuple[FolderTable, Kinds]:
+    """List the images of every one of these classes; and what is not a row.
 
     Raises:
         NotProvidedError: the folder is not there.
-        DataError: it holds a folder that is no class, or no image.
+        DataError: it holds a folder that is not a class, or no image.
     """
-    found = class_folders(folder, wanted)
-    for name in found:
-        if name not in classes:
-            raise DataError(f"{folder / name}: {unknown('class', name, classes)}")
-    digest = hashlib.sha256()
-    names, counts = [], []
-    for name in classes:
-        # One listing a class bounds what is in memory at once and asks a bucket for pages of one prefix only.
-        listed = (folder / name).listing(recursive=True) if name in found else []
-        images = [info for info in listed if info.type == fs.FileType.File and _is_image(info.base_name)]
-        below = [info.path[len(folder.path) :].lstrip("/") for info in images]
-        digest.update("".join(f"{path}\0{info.size}\0" for path, info in zip(below, images, strict=True)).encode())
-        names.append(pa.array(below, pa.large_string()))
-        counts.append(len(below))
-    if not sum(counts):
-        raise DataError(f"{folder}: no images in its class folders (looked for {' '.join(SUFFIXES)})")
-    return FolderTable(folder, pa.concat_arrays(names), np.cumsum(counts), digest.hexdigest())
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    split = list_folder(folder, wanted)
+    for each in split.classes.values():
+        if normalize("NFC", each.name) not in {normalize("NFC", name) for name in classes}:
+            raise DataError(f"{folder / each.name}: {unknown('class', each.name, classes)}")
+    return folder_table(split, classes), split.ignored

@@ -106,6 +106,13 @@ class ParquetTable:
         labels_B = self.coding.encode(table[columns.label], label_column(self.files, columns))
         return Records(self._ids(table, rows_B), _payloads(table[columns.payload]), labels_B)
 
+    def labels(self, rows: Rows) -> NDArray[np.int64]:
+        """(B,) labels of these rows; reads the label column only, one file at a time."""
+        where, files = label_column(self.files, self.columns), range(len(self.files.places))
+        columns = (self.files.file_column(self.columns.label, file) for file in files)
+        labels_N = np.concatenate([self.coding.encode(column, where) for column in columns])
+        return labels_N[np.asarray(rows, dtype=np.int64)]
+
     def _ids(self, table: Any, rows_B: NDArray[np.int64]) -> list[str]:  # noqa: ANN401
         if self.columns.row_id is None:
             return self.files.row_names(rows_B)

@@ -25,6 +25,11 @@ class Place:
         return self.path
 
     @property
+    def name(self) -> str:
+        """The last step of its path."""
+        return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
     def local(self) -> bool:
         """It lies on a disk of this machine, so that its path can be opened."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
@@ -43,14 +48,20 @@ class Place:
         return bool(self.info().type == fs.FileType.Directory)
 
     def listing(self, *, recursive: bool = False) -> list[Any]:
-        """What lies in this folder, sorted by path."""
-        if recursive and isinstance(self.filesystem, fs.LocalFileSystem):
+        """What lies in this folder, sorted by path.
+
+        Raises:
+            DataError: it cannot be listed, or a name in it is not UTF-8.
+        """
+        if recursive and self.local:
             _refuse_loops(self.path)
         try:
             found = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=recursive))
+            return sorted(found, key=lambda info: info.path)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{_not_utf8(self.path)}: the name is not UTF-8, so no row id; rename it") from error
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{self}: {error}; check the address and the permissions") from error
-        return sorted(found, key=lambda info: info.path)
 
     def read(self) -> bytes:
         """The content of this file."""
@@ -59,6 +70,15 @@ class Place:
                 return bytes(file.read())
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{self}: {error}; the file was there when the data set was opened") from error
+
+
+def _not_utf8(folder: str) -> str:
+    """The first file or folder below a folder of this machine whose name is not UTF-8, with its bytes escaped."""
+    for above, folders, files in os.walk(folder):
+        for name in sorted([*folders, *files]):
+            if not name.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in name):
+                return ascii(f"{above}/{name}")
+    return folder
 
 
 def _refuse_loops(folder: str) -> None:

@@ -1,5 +1,7 @@
 """How the files that a data set has become the splits `pool`, `validation` and `test`."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from labelbench_ray.datasets import SPLIT_SEED, Split, Table, halves
@@ -30,3 +32,13 @@ def arrange(train: Table, validation: Table | None, test: Table | None) -> dict[
         return {"pool": whole(train), "validation": whole(validation), "test": whole(test)}
     held_out = test if test is not None else validation
     return tenths(train) if held_out is None else halved(train, held_out)
+
+
+def origins(tables: Mapping[str, str]) -> dict[str, str]:
+    """Where the splits that `arrange` makes come from, in words, given where `train` and the held-out tables do."""
+    train, held_out = tables["train"], [tables[part] for part in ("validation", "test") if part in tables]
+    if len(held_out) == 2:
+        return {"pool": train, "validation": held_out[0], "test": held_out[1]}
+    if held_out:
+        return {"pool": train, "validation": f"half of {held_out[0]}", "test": f"half of {held_out[0]}"}
+    return {"pool": f"80 % of {train}", "validation": f"10 % of {train}", "test": f"10 % of {train}"}

@@ -1,48 +1,86 @@
 """CIFAR-10 (Krizhevsky 2009), from torchvision's own files, an image folder or parquet, whichever is there."""
 
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
-from labelbench_ray.datasets import Dataset, Source, Table, signature
+from labelbench_ray.datasets import Dataset, Findings, Source, Table, signature
 from labelbench_ray.datasets._cifar_batches import FOLDER, open_batches
+from labelbench_ray.datasets._findings import Kinds, ignored
 from labelbench_ray.datasets._folders import open_folder
 from labelbench_ray.datasets._labels import coding
+from labelbench_ray.datasets._layout import VALIDATION, beside, one_of
 from labelbench_ray.datasets._parquet import Columns, check_columns, label_column, make_table, open_files
 from labelbench_ray.datasets._places import Place, locate, missing
-from labelbench_ray.datasets._splits import halved
+from labelbench_ray.datasets._splits import arrange, origins
 from labelbench_ray.errors import DataError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 WANTED = f"{FOLDER}/ (torchvision's files), train/ and test/ (image folders) or train.parquet and test.parquet"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """One official part, or a validation split that lies beside them."""
+
+    table: Table
+    facts: list[object]
+    """What identifies it."""
+    origin: str
+    ignored: Kinds
+
+
 class Cifar10(Dataset):
-    """The official test set halved into validation and test, as in LabelBench."""
+    """The official test set halved into validation and test, as in LabelBench, unless a validation split is there."""
 
     def _open(self, root: Path) -> Source:
         folder = locate(root, "cifar10")
         if (folder / FOLDER).exists():
-            if not folder.local:
-                raise DataError(
-                    f"{folder / FOLDER}: torchvision reads its files from a disk; put parquet there instead"
-                )
-            (train, facts), (test, more) = (open_batches(Path(folder.path), train=part) for part in (True, False))
+            names, parts = {"train": FOLDER}, _batches(folder)
         elif (folder / "train").exists():
-            (train, facts), (test, more) = (_images(folder / part) for part in ("train", "test"))
+            names = _names(folder, "")
+            parts = {part: _images(folder / name) for part, name in names.items()}
         elif (folder / "train.parquet").exists():
-            (train, facts), (test, more) = (_parquet(folder / f"{part}.parquet") for part in ("train", "test"))
+            names = _names(folder, ".parquet")
+            parts = {part: _parquet(folder / name) for part, name in names.items()}
         else:
             raise missing(folder / "train.parquet", WANTED)
-        return Source(CLASSES, halved(train, test), signature(["cifar10", *facts, *more]))
+        tables = {part: opened.table for part, opened in parts.items()}
+        return Source(
+            CLASSES,
+            arrange(tables["train"], tables.get("validation"), tables["test"]),
+            signature(["cifar10", *(fact for opened in parts.values() for fact in opened.facts)]),
+            Findings(
+                origins({part: opened.origin for part, opened in parts.items()}),
+                ignored(*(opened.ignored for opened in parts.values()), beside(folder, names.values())),
+            ),
+        )
 
 
-def _images(folder: Place) -> tuple[Table, list[object]]:
-    table = open_folder(folder, CLASSES, WANTED)
-    return table, [table.content, len(table)]
+def _names(folder: Place, suffix: str) -> dict[str, str]:
+    """The files or folders of the splits; the validation split last, so that without one the signature is the same."""
+    names = {"train": f"train{suffix}", "test": f"test{suffix}"}
+    found = one_of(
+        VALIDATION, lambda word: f"{word}{suffix}" if (folder / f"{word}{suffix}").exists() else None, folder
+    )
+    return names | ({"validation": found} if found else {})
 
 
-def _parquet(place: Place) -> tuple[Table, list[object]]:
+def _batches(folder: Place) -> dict[str, Opened]:
+    if not folder.local:
+        raise DataError(f"{folder / FOLDER}: torchvision reads its files from a disk; put parquet there instead")
+    opened = {part: open_batches(Path(folder.path), train=part == "train") for part in ("train", "test")}
+    return {part: Opened(table, facts, f"{FOLDER}/", Counter()) for part, (table, facts) in opened.items()}
+
+
+def _images(folder: Place) -> Opened:
+    table, kinds = open_folder(folder, CLASSES, WANTED)
+    return Opened(table, [table.content, len(table)], table.origin, kinds)
+
+
+def _parquet(place: Place) -> Opened:
     files = open_files(place, WANTED)
     columns = Columns("image", "label", "path" if "path" in files.schema.names else None, "image")
     check_columns(files, columns)
     classes = coding(files.column("label"), label_column(files, columns), CLASSES)
-    return make_table(files, columns, classes), files.facts()
+    return Opened(make_table(files, columns, classes), files.facts(), place.name, Counter())

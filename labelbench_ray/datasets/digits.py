@@ -40,10 +40,14 @@ class DigitsTable:
         return len(_digits()[1])
 
     def read(self, rows: Rows) -> Records:
-        images_NHW, labels_N = _digits()
+        images_NHW, _ = _digits()
         return Records(
-            [f"digits/{row:04d}" for row in rows], [_png(images_NHW[row]) for row in rows], labels_N[np.asarray(rows)]
+            [f"digits/{row:04d}" for row in rows], [_png(images_NHW[row]) for row in rows], self.labels(rows)
         )
+
+    def labels(self, rows: Rows) -> NDArray[np.int64]:
+        """(B,) labels of these rows."""
+        return _digits()[1][np.asarray(rows, dtype=np.int64)]
 
 
 @cache

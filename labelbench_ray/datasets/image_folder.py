@@ -4,10 +4,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from labelbench_ray.datasets import Dataset, Source, signature
-from labelbench_ray.datasets._folders import class_folders, open_folder
-from labelbench_ray.datasets._places import locate
-from labelbench_ray.datasets._splits import arrange
+from labelbench_ray.datasets import Dataset, Findings, Source, signature
+from labelbench_ray.datasets._findings import ignored
+from labelbench_ray.datasets._folders import class_names, folder_table, list_folder
+from labelbench_ray.datasets._layout import TEST, VALIDATION, beside, one_of
+from labelbench_ray.datasets._places import Place, locate
+from labelbench_ray.datasets._splits import arrange, origins
 
 
 class ImageFolder(Dataset):
@@ -20,7 +22,7 @@ class ImageFolder(Dataset):
     """Below the data root, or a URI."""
     train: str = "train"
     validation: str | None = None
-    """None: the folder `validation` if it is there."""
+    """None: the folder `validation`, `valid` or `val` if it is there."""
     test: str | None = None
     """None: the folder `test` if it is there."""
     classes: tuple[str, ...] | None = None
@@ -29,13 +31,32 @@ class ImageFolder(Dataset):
     def _open(self, root: Path) -> Source:
         top = locate(root, self.path)
         wanted = f"{self.train}/<class>/<image> (and, where they exist, validation/ and test/)"
-        classes = self.classes or class_folders(top / self.train, wanted)
-        tables = {"train": open_folder(top / self.train, classes, wanted)}
-        for part, given in (("validation", self.validation), ("test", self.test)):
-            if given is not None or (top / part).exists():
-                tables[part] = open_folder(top / (given or part), classes, wanted)
+        names = self._names(top)
+        splits = {part: list_folder(top / name, wanted) for part, name in names.items()}
+        train, *others = splits.values()
+        found, empty = class_names(train, others)
+        classes = self.classes or found
+        tables = {part: folder_table(split, classes) for part, split in splits.items()}
+        used = {name.split("/")[0] for name in names.values()}
         return Source(
             classes=classes,
             splits=arrange(tables["train"], tables.get("validation"), tables.get("test")),
             signature=signature([*classes, *((part, table.content) for part, table in tables.items())]),
+            findings=Findings(
+                origins=origins({part: table.origin for part, table in tables.items()}),
+                ignored=ignored(*(split.ignored for split in splits.values()), empty, beside(top, used)),
+            ),
         )
+
+    def _names(self, top: Place) -> dict[str, str]:
+        """The folders of the splits that are there or asked for."""
+
+        def there(name: str) -> str | None:
+            return name if name != self.train and (top / name).is_folder() else None
+
+        names = {
+            "train": self.train,
+            "validation": self.validation or one_of(VALIDATION, there, top),
+            "test": self.test or one_of(TEST, there, top),
+        }
+        return {part: name for part, name in names.items() if name is not None}

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from labelbench_ray.datasets import SPLIT_SEED, Dataset, Rows, Source, Split, signature
-from labelbench_ray.datasets._folders import class_folders, open_folder
+from labelbench_ray.datasets import SPLIT_SEED, Dataset, Findings, Rows, Source, Split, signature
+from labelbench_ray.datasets._findings import ignored
+from labelbench_ray.datasets._folders import class_names, folder_table, list_folder
+from labelbench_ray.datasets._layout import beside
 from labelbench_ray.datasets._places import locate
 from labelbench_ray.datasets._splits import whole
 
@@ -18,13 +20,22 @@ class Imagenet(Dataset):
 
     def _open(self, root: Path) -> Source:
         top = locate(root, self.path)
-        classes = class_folders(top / "train", WANTED)
-        train, official = (open_folder(top / part, classes, WANTED) for part in ("train", "val"))
+        splits = [list_folder(top / part, WANTED) for part in ("train", "val")]
+        classes, empty = class_names(splits[0], splits[1:])
+        train, official = (folder_table(split, classes) for split in splits)
         validation, test = quarters(len(official))
         return Source(
             classes=classes,
             splits={"pool": whole(train), "validation": Split(official, validation), "test": Split(official, test)},
             signature=signature(["imagenet", train.content, official.content]),
+            findings=Findings(
+                origins={
+                    "pool": train.origin,
+                    "validation": f"a quarter of {official.origin}",
+                    "test": f"three quarters of {official.origin}",
+                },
+                ignored=ignored(*(split.ignored for split in splits), empty, beside(top, ("train", "val"))),
+            ),
         )
 
 

@@ -8,11 +8,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets._formats import FORMATS
 
 MAX_PIXELS = 64_000_000
 """Of one image; decoding takes at most 10 bytes a pixel and 80 MB, so 720 MB."""
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""Those that images of data sets come in. Pillow knows more, one of which it has Ghostscript run as a program."""
 STRIP_PIXELS = 4_000_000
 
 
