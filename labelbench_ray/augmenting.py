@@ -26,6 +26,7 @@ from labelbench_ray.embedding import (
 )
 from labelbench_ray.encoders import Decoded, Network
 from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.versions import versions
 from labelbench_ray.views import ViewManifest, check_same_rows, open_view, view_directory, views_there
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def close_view(
         gpu_seconds=spent.gpu,
         bytes_written=sum(shard.bytes for shard in made),
         shards=entries,
+        versions=versions(),
     )
     publish_manifest(directory, manifest)
     return manifest

@@ -142,6 +142,8 @@ def status_command(folder: Path, as_json: bool) -> int:
             if (table := status.table(read)).row_count:
                 console.print(table)
             console.print(status.summary(read), soft_wrap=True, highlight=False, markup=False)
+            for line in status.cautions(read):
+                console.print(line, style="yellow", soft_wrap=True, highlight=False, markup=False)
     return 0
 
 

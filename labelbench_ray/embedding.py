@@ -36,6 +36,7 @@ from labelbench_ray.shards import (
 )
 from labelbench_ray.shards import read_shard as read_entry
 from labelbench_ray.store import EmbeddingStore, Manifest
+from labelbench_ray.versions import versions
 
 if TYPE_CHECKING:
     # At run time it would have every worker import torch and the trainers, some seconds each.
@@ -209,6 +210,7 @@ def close_store(
         gpu_seconds=spent.gpu,
         bytes_written=sum(shard.bytes for shard in made),
         shards=tuple(shard.entry for shard in made),
+        versions=versions(),
     )
     publish_manifest(directory, manifest)
 

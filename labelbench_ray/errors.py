@@ -36,6 +36,14 @@ class DamagedError(LedgerError):
     """One that cannot be used, whoever reads it: a writer sets it aside."""
 
 
+class MissingError(DamagedError):
+    """One that is not there at all."""
+
+
+class OtherVersionError(LedgerError):
+    """A sound file of a version that knows more than this one: nobody touches it, and commands end at it."""
+
+
 class BudgetError(UserError):
     """More labels were asked for than the trial pays for."""
 

@@ -15,6 +15,7 @@ from labelbench_ray.progress import Meter
 from labelbench_ray.quarantine import read_why, set_asides
 from labelbench_ray.stopping import Race, Stopped, write_stopped
 from labelbench_ray.tracking import Mirror
+from labelbench_ray.versions import versions
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Follower:
         """The trial was ended early. Tune has no word for that, so it is recorded here."""
         self.stopped.add(job.directory)
         trial = job.trial
-        stopped = Stopped(rounds_done=rounds, rounds=trial.rounds, rule=Race(trial.rounds).rule)
+        stopped = Stopped(rounds_done=rounds, rounds=trial.rounds, rule=Race(trial.rounds).rule, versions=versions())
         self._tell(job, Event.TRIAL_STOPPED, rounds_done=rounds, reason=stopped.rule)
         try:
             write_stopped(job.directory, stopped)

@@ -30,8 +30,9 @@ from safetensors.numpy import save as save_tensors
 from labelbench_ray.atomic import locked, publish, publish_once
 from labelbench_ray.costs import Spent, total
 from labelbench_ray.errors import DamagedError, LedgerError
+from labelbench_ray.failures import read_failure, write_failure
 from labelbench_ray.quarantine import set_aside
-from labelbench_ray.records import FORMAT, Failure, Header, RoundRecord
+from labelbench_ray.records import Failure, Header, RoundRecord
 from labelbench_ray.sealing import ROUNDS, read_value, sealed, unsealed
 from labelbench_ray.stopping import STOPPED, Stopped, read_stopped
 
@@ -93,29 +94,37 @@ class Ledger:
 
         Raises:
             LedgerError: the directory belongs to another trial, or its rounds were made from another store.
+            OtherVersionError: another version wrote its files.
         """
         (directory / "rounds").mkdir(parents=True, exist_ok=True)
         with locked(directory / "lock"):
             ledger = cls(directory, header)
-            ledger._claim()
-            publish(directory / "trial.json", header.model_dump_json(indent=1).encode())
+            found = ledger._claim()
+            kept = ledger._keep_sound_rounds()
+            began = found.versions if found and kept else header.versions
+            publish(
+                directory / "trial.json",
+                header.model_copy(update={"versions": began}).model_dump_json(indent=1).encode(),
+            )
             (directory / "failure.json").unlink(missing_ok=True)
             (directory / STOPPED).unlink(missing_ok=True)
-            ledger._keep_sound_rounds()
             yield ledger
 
-    def _claim(self) -> None:
+    def _claim(self) -> Header | None:
+        """The header that is there; None where there is none, or one that had to be set aside with its rounds."""
         path, rounds = self.directory / "trial.json", _round_files(self.directory, 0)
         if not path.exists() and not rounds:
-            return
+            return None
         try:
             found = read_header(path)
         except DamagedError as error:
             set_aside(self.directory, [path, *rounds], str(error))
-        else:
-            _check_same(path, found, self.header)
+            return None
+        _check_same(path, found, self.header)
+        return found
 
-    def _keep_sound_rounds(self) -> None:
+    def _keep_sound_rounds(self) -> int:
+        """Set aside the rest; returns how many rounds are kept."""
         sound = sound_records(self.directory, self.header)
         kept, trouble = 0, sound.trouble
         for record in sound.records:
@@ -127,6 +136,7 @@ class Ledger:
             kept += 1
         if trouble:
             set_aside(self.directory, _round_files(self.directory, kept), str(trouble))
+        return kept
 
     def records(self) -> list[RoundRecord]:
         """The finished rounds, checked."""
@@ -169,6 +179,7 @@ class Ledger:
             gpu={stage: each.gpu for stage, each in spent.items()},
             finished=int(time.time() * 1000),
             proxy=sha256(data).hexdigest(),
+            versions=self.header.versions,
         )
         record = record.model_copy(update={"bytes_written": len(data) + len(sealed(record))})
         path = _record_path(self.directory, number)
@@ -185,15 +196,9 @@ class Ledger:
         return record
 
 
-def write_failure(directory: Path, failure: Failure) -> None:
-    """Record why an attempt ended that did not come as far as opening its ledger."""
-    directory.mkdir(parents=True, exist_ok=True)
-    publish(directory / "failure.json", failure.model_dump_json(indent=1).encode())
-
-
 def read_header(path: Path) -> Header:
     """A checked `trial.json`; `LedgerError` names the file and what is wrong."""
-    return read_value(Header, path, "`labelbench run` sets it and its rounds aside and runs the trial again", FORMAT)
+    return read_value(Header, path, "`labelbench run` sets it and its rounds aside and runs the trial again")
 
 
 def read_history(directory: Path) -> History:
@@ -201,12 +206,6 @@ def read_history(directory: Path) -> History:
     header = read_header(directory / "trial.json")
     records = tuple(read_records(directory, header))
     return History(header, records, read_failure(directory), read_stopped(directory))
-
-
-def read_failure(directory: Path) -> Failure | None:
-    """Why the last attempt ended, if it failed."""
-    path = directory / "failure.json"
-    return read_value(Failure, path, "delete it; `labelbench run` tries again") if path.is_file() else None
 
 
 def read_records(directory: Path, header: Header) -> list[RoundRecord]:

@@ -80,7 +80,7 @@ class Watch:
     def _end(self, error: str) -> None:
         stack = "".join(traceback.format_stack(sys._current_frames().get(self.trial_thread)))
         try:
-            self.record(Failure(error=error, traceback=f"where the trial was:\n{stack}"))
+            self.record(Failure.of(error, f"where the trial was:\n{stack}"))
         except Exception:
             traceback.print_exc()  # it cannot be written down: the limit holds all the same
         sys.stderr.flush()

@@ -1,6 +1,7 @@
 """A plan: every part of every trial built, every budget checked, and what is already done, before anything runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,9 @@ from labelbench_ray.config import Trial
 from labelbench_ray.data_words import describe_source
 from labelbench_ray.datasets import Source
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError
+from labelbench_ray.errors import ConfigError, DamagedError, LedgerError, NotProvidedError, OtherVersionError
 from labelbench_ray.experiment import Experiment
+from labelbench_ray.grids import FILE, read_grid
 from labelbench_ray.ledger import read_failure, read_header, sound_records
 from labelbench_ray.needs import trial_bytes
 from labelbench_ray.parts import Parts
@@ -139,10 +141,12 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
         ConfigError: an unknown name or setting, a budget beyond the pool, views that cannot be embedded here.
         StoreError: a store or a view that is damaged, or a view of another store.
         DataError: data that are there but are not what they say.
+        OtherVersionError: another version wrote what is there.
     """
     every = [parts.build(trial) for trial in experiment.trials]
     built = _longest(every)
     folder = environment.runs / experiment.name
+    _check_grid(folder)
     examples = {each.embedding: each for each in reversed(built)}
     stores = {
         key: _planned_store(key, example, _views(key, built, environment), environment)
@@ -172,6 +176,13 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     )
 
 
+def _check_grid(folder: Path) -> None:
+    """Leave alone what another version wrote; one that is damaged is written anew."""
+    if (folder / FILE).is_file():
+        with suppress(DamagedError):
+            read_grid(folder)
+
+
 def _memory(built: Parts, store: PlannedStore) -> int:
     return trial_bytes(built, store.rows, len(store.classes or ()))
 
@@ -186,6 +197,8 @@ def _planned_trial(
     try:
         header = read_header(directory / "trial.json")
         failure, stopped = read_failure(directory), read_stopped(directory)
+    except OtherVersionError:
+        raise
     except LedgerError as error:
         return planned(0, str(error))
     if header.fingerprint != built.fingerprint:

@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from labelbench_ray.errors import ConfigError, unknown
 
 LONGEST_SHOWN = 200
 """Characters of a value in an error."""
+UNKNOWN_KEY = "unknown_key"
+"""The type of the error for a key that a model does not have; its context names the key."""
 
 
 class Frozen(BaseModel):
@@ -29,7 +32,8 @@ class Frozen(BaseModel):
     def _refuse_unknown_keys(cls, given: Any) -> Any:  # noqa: ANN401
         for key in given if isinstance(given, dict) else ():
             if key not in cls.model_fields:
-                raise ValueError(unknown(f"setting of {cls.__name__}", str(key), cls.model_fields))
+                text = unknown(f"setting of {cls.__name__}", str(key), cls.model_fields)
+                raise PydanticCustomError(UNKNOWN_KEY, "{text}", {"text": text, "key": key})
         return given
 
 
@@ -149,7 +153,7 @@ def explain(error: ValidationError) -> str:
     for item in error.errors(include_url=False):
         where = ".".join(str(step) for step in item["loc"])
         text = item["msg"].removeprefix("Value error, ")
-        was = "" if item["type"] in ("value_error", "missing") else f" (was {_shortly(item['input'])})"
+        was = "" if item["type"] in ("value_error", "missing", UNKNOWN_KEY) else f" (was {_shortly(item['input'])})"
         lines.append(f"{where}: {text}{was}" if where else f"{text}{was}")
     return "; ".join(lines)
 

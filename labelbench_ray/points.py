@@ -41,6 +41,8 @@ class PointHeader(Frozen):
     recipe: FineTune
     store: str
     """Content hash of the embedding store whose rows were used."""
+    versions: dict[str, str] = {}
+    """Of the code that fits what is missing; each point states those that made it, older ones do not."""
 
 
 class Point(Frozen):
@@ -61,6 +63,8 @@ class Point(Frozen):
     """When the fit ended, in milliseconds since 1970; not known of older records."""
     model: str
     """SHA-256 of the tensors' file."""
+    versions: dict[str, str] = {}
+    """Of the code that made the point; older records do not state them."""
 
     @property
     def spent(self) -> Spent:
@@ -123,6 +127,7 @@ class Points:
             bytes_written=len(data),
             finished=int(time.time() * 1000),
             model=sha256(data).hexdigest(),
+            versions=self.header.versions,
         )
         publish(self.path(num_labeled).with_suffix(".safetensors"), data)
         publish(self.path(num_labeled), sealed(point))

@@ -15,6 +15,7 @@ from pydantic import NonNegativeInt
 from labelbench_ray.atomic import publish
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.sealing import read_value
+from labelbench_ray.versions import versions
 
 FOLDER, REASON = "quarantine", "why.json"
 
@@ -27,6 +28,8 @@ class Why(Frozen):
     reason: str
     files: tuple[str, ...]
     """Names below the folder that they were moved from."""
+    versions: dict[str, str] = {}
+    """Of the code that moved them; older files do not state them."""
 
 
 def set_aside(directory: Path, files: Iterable[Path], reason: str) -> Path:
@@ -39,7 +42,7 @@ def set_aside(directory: Path, files: Iterable[Path], reason: str) -> Path:
     while (folder := directory / FOLDER / str(now)).exists():
         now += 1
     folder.mkdir(parents=True, exist_ok=True)
-    why = Why(time=now, reason=reason, files=tuple(below))
+    why = Why(time=now, reason=reason, files=tuple(below), versions=versions())
     publish(folder / REASON, why.model_dump_json(indent=1).encode())
     for name, path in reversed(below.items()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

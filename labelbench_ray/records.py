@@ -5,6 +5,7 @@ from pydantic import FiniteFloat, NonNegativeInt
 from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.costs import Spent
 from labelbench_ray.plugins import Frozen
+from labelbench_ray.versions import versions
 
 FORMAT = 1
 
@@ -24,10 +25,12 @@ class Header(Frozen):
     compute: str
     """Compute path of the embeddings: engine, dtype, device."""
     versions: dict[str, str]
+    """Of the code that began the trial; each round states those that made it."""
 
 
-COSTS = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished"}
-"""What a round took, and when; everything else in a record is the same whatever was killed, and on any machine."""
+COSTS = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished", "versions"}
+"""What a round took, when, and by which code; everything else in a record is the same whatever was killed, and on any
+machine."""
 
 
 class RoundRecord(Frozen):
@@ -52,6 +55,8 @@ class RoundRecord(Frozen):
     """When the round ended, in milliseconds since 1970; not known of older records."""
     proxy: str
     """SHA-256 of the round's safetensors file."""
+    versions: dict[str, str] = {}
+    """Of the code that made the round; older records do not state them, and are taken to be of the header's."""
 
     @property
     def spent(self) -> Spent:
@@ -66,6 +71,13 @@ class Failure(Frozen):
     traceback: str
     sweep: str = ""
     """The sweep in which a limit ended it, which does not take it up again; "" for other failures."""
+    versions: dict[str, str] = {}
+    """Of the code that failed; older files do not state them."""
+
+    @classmethod
+    def of(cls, error: str, traceback: str) -> "Failure":
+        """A failure of the code that runs now."""
+        return cls(error=error, traceback=traceback, versions=versions())
 
 
 class Entry(Frozen):
@@ -80,3 +92,5 @@ class Grid(Frozen):
 
     experiment: str
     entries: tuple[Entry, ...]
+    versions: dict[str, str] = {}
+    """Of the code that wrote it; older files do not state them."""

@@ -16,7 +16,7 @@ from labelbench_ray.cluster.sweep import sweep
 from labelbench_ray.costs import ASSUMED, NOTHING, Prices, Spent
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import StoreError
+from labelbench_ray.errors import OtherVersionError, StoreError
 from labelbench_ray.events import Event, Events
 from labelbench_ray.following import Follower
 from labelbench_ray.grids import write_grid
@@ -33,6 +33,7 @@ from labelbench_ray.stopping import Race
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.tracking import Mirror
 from labelbench_ray.tuning_plan import PlannedTuning
+from labelbench_ray.versions import versions
 from labelbench_ray.views import open_view
 
 MIRROR_SECONDS = 120.0
@@ -136,6 +137,7 @@ def note_grid(plan: Plan) -> None:
         Grid(
             experiment=plan.experiment.name,
             entries=tuple(Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials),
+            versions=versions(),
         ),
     )
 
@@ -228,7 +230,7 @@ def store_costs(folder: Path, console: Console) -> dict[str, Spent]:
         try:
             store = EmbeddingStore.open(path.parent)
             costs |= _view_costs(store)
-        except StoreError as error:
+        except (StoreError, OtherVersionError) as error:
             console.print(f"not counted: {error}", style="yellow", markup=False, soft_wrap=True)
         else:
             costs[store.manifest.content] = store.manifest.spent

@@ -12,15 +12,19 @@ from rich.table import Table
 from rich.text import Text
 
 from labelbench_ray.atomic import held
-from labelbench_ray.errors import LedgerError
+from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.grids import read_grid
 from labelbench_ray.ledger import History, read_failure, read_history
 from labelbench_ray.plugins import Frozen
+from labelbench_ray.provenance import MAY_DIFFER, describe, provenances
 from labelbench_ray.reading import read_each
 from labelbench_ray.records import Entry, RoundRecord
 
 ALL_SHOWN: Final = 40
 """Grids with more trials are shown without those that are done or wait."""
+
+MOST_CAUTIONS: Final = 5
+"""Cautions about single trials; more are one line."""
 
 
 class State(StrEnum):
@@ -54,6 +58,8 @@ class TrialStatus(Frozen):
     """When the last round was recorded."""
     why: str
     """Why it failed, was stopped or cannot be read, in one line; "" for the others."""
+    versions: str = ""
+    """Which versions made which rounds, where several did."""
 
 
 class Status(Frozen):
@@ -115,18 +121,30 @@ def summary(status: Status) -> str:
     )
 
 
+def cautions(status: Status) -> list[str]:
+    """What to know of trials whose rounds several versions made: a line each, of a large grid their number alone."""
+    mixed = [trial for trial in status.trials if trial.versions]
+    if len(mixed) > MOST_CAUTIONS:
+        return [f"the rounds of {len(mixed)} trials were made by several versions each: {MAY_DIFFER}"]
+    return [f"{trial.name}, seed {trial.seed}: {trial.versions}" for trial in mixed]
+
+
 def _status(folder: Path, entry: Entry) -> TrialStatus:
     directory = folder / entry.fingerprint
     is_held = held(directory / "lock")  # before its records are read: it may end meanwhile
     state, why = State.RUNNING if is_held else State.WAITING, ""
     records: tuple[RoundRecord, ...] = ()
+    versions = ""
     try:
         if (directory / "trial.json").is_file():
             history = read_history(directory)
             records = history.records
+            versions = describe(provenances(history.header, records))
             state, why = _judge(entry, history, is_held)
         elif not is_held and (failure := read_failure(directory)):
             state, why = State.FAILED, _one_line(failure.error)
+    except OtherVersionError:
+        raise
     except LedgerError as error:
         state, why = State.DAMAGED, _one_line(str(error))
     trial = entry.trial
@@ -139,6 +157,7 @@ def _status(folder: Path, entry: Entry) -> TrialStatus:
         rounds=trial.rounds,
         last_round=_ended(records[-1]) if records else None,
         why=why,
+        versions=versions,
     )
 
 

@@ -34,6 +34,8 @@ class Stopped(Frozen):
     """So many it asked for."""
     rule: str
     """By which it was ended, in words."""
+    versions: dict[str, str] = {}
+    """Of the code that ended it; older files do not state them."""
 
     def __str__(self) -> str:
         return f"stopped early after {self.rounds_done} of {self.rounds} rounds: {self.rule}"

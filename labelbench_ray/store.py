@@ -19,16 +19,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import JsonValue, NonNegativeInt, PositiveInt
 
 from labelbench_ray.atomic import locked
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.errors import StoreError
+from labelbench_ray.errors import DamagedError, MissingError, StoreError
 from labelbench_ray.mapping import ROOM, check_room, mapped
-from labelbench_ray.plugins import Frozen, explain
+from labelbench_ray.plugins import Frozen
 from labelbench_ray.remote import on_this_machine
+from labelbench_ray.sealing import read_value
 from labelbench_ray.shards import ShardEntry, check_counts, read_shard, shard_file
 from labelbench_ray.standardization import Standardization, standardize
 from labelbench_ray.types import Examples
@@ -62,6 +63,8 @@ class Manifest(Frozen):
     bytes_written: NonNegativeInt = 0
     """Of all shards."""
     shards: tuple[ShardEntry, ...]
+    versions: dict[str, str] = {}
+    """Of the code that closed the store; older stores do not state them."""
 
     @property
     def content(self) -> str:
@@ -115,20 +118,21 @@ class EmbeddingStore:
 
         Raises:
             StoreError: there is none, or it is damaged.
+            OtherVersionError: another version made it.
         """
         path = directory / "manifest.json"
         try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
-        except FileNotFoundError as error:
+            manifest = read_value(Manifest, path, f"delete {directory} to embed again", "--store")
+        except MissingError as error:
             raise StoreError(
                 f"{path}: there is no such file; `labelbench embed` makes or finishes the store"
             ) from error
-        except ValidationError as error:
-            raise StoreError(f"{path}: {explain(error)}; delete {directory} to embed again") from error
-        if manifest.format != FORMAT or manifest.key != directory.name:
+        except DamagedError as error:
+            raise StoreError(str(error)) from error
+        if manifest.key != directory.name:
             raise StoreError(
-                f"{path}: format {manifest.format} of store {manifest.key!r}, expected {FORMAT} of "
-                f"{directory.name!r}; it belongs elsewhere; delete {directory} to embed again"
+                f"{path}: is of store {manifest.key!r}, expected {directory.name!r}; it belongs elsewhere; delete "
+                f"{directory} to embed again"
             )
         for split in SPLITS:
             if not manifest.count(split):

@@ -8,10 +8,10 @@ from pathlib import Path
 from labelbench_ray import parts
 from labelbench_ray.config import vary
 from labelbench_ray.encoders import Encoder, trainable
-from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError
+from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError, OtherVersionError
 from labelbench_ray.ledger import read_failure
 from labelbench_ray.parts import Parts, check_full
-from labelbench_ray.points import FOLDER, read_points
+from labelbench_ray.points import FOLDER, HEADER, read_points, read_recipe
 from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.trainers import Trainer
 from labelbench_ray.trainers._gradient import Gradient
@@ -117,7 +117,11 @@ def _planned(same: list[Parts], folder: Path) -> PlannedTuning:
     assert longest.tuning is not None
     try:
         failure = read_failure(directory)
+        if (directory / HEADER).is_file():
+            read_recipe(directory)
         have, note = read_points(directory), failure.error if failure else ""
+    except OtherVersionError:
+        raise
     except LedgerError as error:
         have, note = {}, str(error)
     merged = vary(longest.trial, finetune=longest.tuning.recipe.model_copy(update={"budgets": wanted}))

@@ -7,7 +7,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("labelbench-ray", "ray", "torch", "numpy", "scikit-learn", "pyarrow", "open_clip_torch", "mlflow")
+OURS = "labelbench-ray"
+PACKAGES = (OURS, "ray", "torch", "numpy", "scikit-learn", "pyarrow", "open_clip_torch", "mlflow")
 
 
 @cache

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue, NonNegativeInt, ValidationError
+from pydantic import JsonValue, NonNegativeInt
 
 from labelbench_ray.atomic import locked
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
-from labelbench_ray.errors import StoreError
+from labelbench_ray.errors import DamagedError, MissingError, StoreError
 from labelbench_ray.mapping import ROOM, check_room, mapped
-from labelbench_ray.plugins import Frozen, explain
+from labelbench_ray.plugins import Frozen
 from labelbench_ray.remote import on_this_machine
+from labelbench_ray.sealing import read_value
 from labelbench_ray.shards import ShardEntry, check_counts, read_keys, read_shard
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class ViewManifest(Frozen):
     gpu_seconds: float = 0.0
     bytes_written: NonNegativeInt = 0
     shards: tuple[ShardEntry, ...]
+    versions: dict[str, str] = {}
+    """Of the code that closed the view; older views do not state them."""
 
     @property
     def spent(self) -> Spent:
@@ -82,19 +85,21 @@ def open_view(store: "EmbeddingStore", augmentation: str, view: int) -> ViewMani
 
     Raises:
         StoreError: it is damaged, or the view was made from another store.
+        OtherVersionError: another version made it.
     """
     directory = view_directory(store.directory, augmentation, view)
     path = directory / "manifest.json"
     mend = f"delete {directory} to embed that view again"
     try:
-        manifest = ViewManifest.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError) as error:
-        why = explain(error) if isinstance(error, ValidationError) else str(error)
-        raise StoreError(f"{path}: {why}; {mend}") from error
-    if (manifest.format, manifest.view, digest(manifest.augmentation)) != (FORMAT, view, augmentation):
+        manifest = read_value(ViewManifest, path, mend, "--store")
+    except MissingError as error:
+        raise StoreError(f"{path}: there is no such file; {mend}") from error
+    except DamagedError as error:
+        raise StoreError(str(error)) from error
+    if (manifest.view, digest(manifest.augmentation)) != (view, augmentation):
         raise StoreError(
-            f"{path}: format {manifest.format} of view {manifest.view} of {digest(manifest.augmentation)!r}, expected "
-            f"{FORMAT} of {view} of {augmentation!r}; it belongs elsewhere; {mend}"
+            f"{path}: is of view {manifest.view} of {digest(manifest.augmentation)!r}, expected {view} of "
+            f"{augmentation!r}; it belongs elsewhere; {mend}"
         )
     if manifest.base != store.manifest.content:
         raise StoreError(

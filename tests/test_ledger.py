@@ -15,7 +15,7 @@ from hypothesis import strategies as draw
 
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.costs import Spent
-from labelbench_ray.errors import LedgerError
+from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.grids import read_grid, write_grid
 from labelbench_ray.ledger import (
     Failure,
@@ -216,7 +216,8 @@ def test_a_folder_of_a_later_format_is_refused_and_left_as_it_is(folder):
     path = folder / "trial.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2, "news": "what this version knows not"}))
     with pytest.raises(
-        LedgerError, match=r"trial\.json: format 2, this version reads 1; use the version that wrote it"
+        OtherVersionError,
+        match=r"trial\.json: was written by another .*: format 2, this version reads 1; .* install that version",
     ):
         open_again(folder)
     assert not (folder / "quarantine").exists()

@@ -28,6 +28,7 @@ from labelbench_ray.records import Entry, Grid
 from labelbench_ray.run import run, told
 from labelbench_ray.stopping import STOPPED, Race, Stopped, race, read_stopped, write_stopped
 from labelbench_ray.tracked import read_tracked
+from labelbench_ray.versions import versions
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=5, budget=4)
 EXPERIMENT = """
@@ -196,7 +197,7 @@ def test_the_driver_records_tells_and_counts_a_stopped_trial_which_is_no_failure
         follower.on_done(SimpleNamespace(directory=tmp_path, trial=BASE))
         unfinished = told(follower, console, 0)
     stopped = read_stopped(directory)
-    assert stopped == Stopped(rounds_done=3, rounds=5, rule=Race(5).rule)
+    assert stopped == Stopped(rounds_done=3, rounds=5, rule=Race(5).rule, versions=versions())
     assert (unfinished, submitted) == (0, [directory])
     assert "1 trials done, 0 failed, 0 not finished, 1 stopped early; 0 were done before" in console.file.getvalue()
     assert shown[-1][:2] == (10, 10)  # what it would have run is not waited for

@@ -19,7 +19,7 @@ from labelbench_ray.augmenting import ViewsJob, augment, close_view, embed_pair,
 from labelbench_ray.datasets import Records
 from labelbench_ray.embedding import DecodedShard, Job, Made, decode_shard, embed_shard, found_shard
 from labelbench_ray.encoders.pixels import PixelNetwork, Pixels
-from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.errors import DataError, OtherVersionError, StoreError
 from labelbench_ray.store import EmbeddingStore, Manifest
 from labelbench_ray.trainers import WantedViews
 from labelbench_ray.views import ViewManifest, open_view, views_there
@@ -270,10 +270,8 @@ def rewrite(path: Path, **fields: object) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"colour": "red"}, "colour"),
         ({"view": 1}, "of view 1 of"),
         ({"augmentation": {"name": "other"}}, "belongs elsewhere"),
-        ({"format": 2}, "format 2"),
         ({"seconds": None}, "seconds"),
     ],
 )
@@ -283,6 +281,14 @@ def test_a_manifest_that_is_not_this_view_s_is_refused_by_name(store, fields: di
     with pytest.raises(
         StoreError, match=rf"{DIGEST}/0/manifest\.json.*{message}.*delete .*{DIGEST}/0 to embed that view"
     ):
+        store.views(DIGEST, 1)
+
+
+@pytest.mark.parametrize(("fields", "message"), [({"colour": "red"}, "'colour'"), ({"format": 2}, "format 2")])
+def test_a_manifest_of_another_version_is_refused_and_not_called_damaged(store, fields: dict, message: str):
+    path = place(add_views(store, 1), 0) / "manifest.json"
+    rewrite(path, **fields)
+    with pytest.raises(OtherVersionError, match=rf"{DIGEST}/0/manifest\.json: was written .*{message}.*--store"):
         store.views(DIGEST, 1)
 
 

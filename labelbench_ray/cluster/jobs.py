@@ -20,7 +20,7 @@ from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import LedgerError
+from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.finetune import FineTuning
 from labelbench_ray.fitting import Fitter, Lesson, LightFitter, OpenView, in_process
 from labelbench_ray.images import decoded_images
@@ -154,6 +154,7 @@ class FineTuneJob:
                     trial=built.fingerprint,
                     recipe=built.tuning.recipe,
                     store=content,
+                    versions=versions(),
                 ),
             )
             light = None
@@ -232,11 +233,12 @@ def _place(built: Parts, environment: Environment) -> Place:
 def _recorded(directory: Path) -> Iterator[None]:
     try:
         yield
+    except OtherVersionError:
+        raise  # nothing is written into a folder of another version
     except Exception as error:
+        text = f"{type(error).__name__}: {error}"
         with suppress(OSError):  # on a full disk: the driver is told in any case, and says that it is not recorded
-            write_failure(
-                directory, Failure(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
-            )
+            write_failure(directory, Failure.of(text, traceback.format_exc()))
         raise
 
 

@@ -223,7 +223,7 @@ class _Relay(Callback):
     ) -> None:
         job = trial.config["job"]
         if "error" in result:
-            self._listener.on_failed(job, Failure(error=result["error"], traceback=result["traceback"]))
+            self._listener.on_failed(job, Failure.of(result["error"], result["traceback"]))
         elif "finished" in result:
             self._listener.on_done(job)
         elif "rounds" in result:
@@ -238,4 +238,4 @@ class _Relay(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
         text = f"its worker died {WORKER_DEATHS + 1} times (killed, out of memory, or its node was lost)"
-        self._listener.on_failed(trial.config["job"], Failure(error=text, traceback=""))
+        self._listener.on_failed(trial.config["job"], Failure.of(text, ""))

@@ -7,6 +7,7 @@ from typing import Final
 from labelbench_ray.report import words
 from labelbench_ray.report.comparison import Comparison, Row
 from labelbench_ray.report.curves import RANDOM, Run, Setting, State
+from labelbench_ray.report.several_versions import several_versions
 from labelbench_ray.report.statistics import Estimate
 from labelbench_ray.report.verdict import Standing, more_seeds, standing
 
@@ -119,6 +120,8 @@ def _mixed(setting: Setting) -> Iterator[Caution]:
             f"Trials of {_seeds(odd)} do not share their first batch, so the comparison is not "
             "paired and its intervals may be wrong.",
         )
+    if text := several_versions(setting):
+        yield Caution("Made by several versions", text)
 
 
 def _first_batches(runs: tuple[Run, ...]) -> dict[int, set[tuple[int, ...]]]:

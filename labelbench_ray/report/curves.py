@@ -14,10 +14,11 @@ from typing import Final
 
 from labelbench_ray.config import Trial
 from labelbench_ray.costs import Spent
-from labelbench_ray.errors import LedgerError
+from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.grids import read_grid
 from labelbench_ray.ledger import History, RoundRecord, read_failure, read_history
 from labelbench_ray.points import FOLDER, read_points, read_recipe
+from labelbench_ray.provenance import Provenance, Versions, numeric, provenances
 from labelbench_ray.reading import read_each
 from labelbench_ray.records import Entry
 
@@ -53,6 +54,8 @@ class FineTunePoint:
     seconds: dict[str, float]
     cpu: dict[str, float]
     gpu: dict[str, float]
+    versions: Versions = ()
+    """By which it was made; empty where that is not recorded."""
 
     @property
     def spent(self) -> Spent:
@@ -77,6 +80,8 @@ class Run:
     finetunes: tuple[FineTunePoint, ...] = ()
     finetune_failures: tuple[str, ...] = ()
     """Why the last attempts at fine-tunes ended, in one line each."""
+    provenances: tuple[Provenance, ...] = ()
+    """Which versions made which rounds."""
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -205,6 +210,8 @@ def _run(folder: Path, entry: Entry) -> Run:
         return Run(entry.trial, entry.fingerprint, State.MISSING, "not started")
     try:
         history = read_history(directory)
+    except OtherVersionError:
+        raise
     except LedgerError as error:
         return Run(entry.trial, entry.fingerprint, State.DAMAGED, _one_line(str(error)))
     header = history.header
@@ -213,6 +220,8 @@ def _run(folder: Path, entry: Entry) -> Run:
     state, note = _judge(entry.trial, history)
     try:
         finetunes, failures = _finetunes(directory), _finetune_failures(directory)
+    except OtherVersionError:
+        raise
     except LedgerError as error:
         return Run(entry.trial, entry.fingerprint, State.DAMAGED, _one_line(str(error)))
     return Run(
@@ -226,13 +235,14 @@ def _run(folder: Path, entry: Entry) -> Run:
         header.compute,
         finetunes,
         failures,
+        provenances(header, history.records),
     )
 
 
 def _finetunes(directory: Path) -> tuple[FineTunePoint, ...]:
     """Every full model that was trained on the trial's labels. (An attempt that ended at once left no header.)"""
     return tuple(
-        FineTunePoint(words, labels, point.metrics, point.seconds, point.cpu, point.gpu)
+        FineTunePoint(words, labels, point.metrics, point.seconds, point.cpu, point.gpu, numeric(point.versions))
         for folder in sorted((directory / FOLDER).glob("*"))
         if (folder / "finetune.json").is_file()
         for words in [str(read_recipe(folder))]
