@@ -144,14 +144,15 @@ def measure(view: PoolView, fitted: Fitted, validation_labels: int) -> dict[str,
     embedded, classifier = fitted.embedded, fitted.classifier
     truth_N = embedded.pool.labels_N
     pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N)))
-    true_L = truth_N[view.labeled_L]
+    true_L, test = truth_N[view.labeled_L], tally_split(classifier, embedded.test)
     return {
         **metrics.of_split("Pool", pool.rows),
         **metrics.of_split("Validation", tally_split(classifier, embedded.validation)),
-        **metrics.of_split("Test", tally_split(classifier, embedded.test)),
+        **metrics.of_split("Test", test),
         **metrics.of_labeled(true_L, view.num_classes),
         "Labeling Accuracy": metrics.labeling_accuracy(pool.rows, pool.labeled_correct, view.labels_L, true_L),
         "Num Validation Labels": validation_labels,
+        "Num Test Rows": int(test.support_K.sum()),
     }
 
 

@@ -26,7 +26,10 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A strategy less random over their common seeds; adjusted p-values are Holm's over the setting's strategies."""
+    """A strategy less random over their common seeds.
+
+    Intervals hold for all strategies that the setting compares with random at once; adjusted p-values are Holm's.
+    """
 
     seeds: tuple[int, ...]
     final: Estimate
@@ -55,6 +58,11 @@ class Comparison:
     labels: tuple[int, ...]
     rows: tuple[Row, ...]
 
+    @property
+    def compared(self) -> int:
+        """How many strategies are compared with random."""
+        return sum(row.difference is not None for row in self.rows)
+
     def row(self, strategy: str) -> Row | None:
         """The strategy's row, if it has any finished trial."""
         return next((row for row in self.rows if row.strategy == strategy), None)
@@ -70,8 +78,8 @@ def compare(setting: Setting, metric: str) -> Comparison | None:
         return None
     have = {run.strategy for run in runs}
     every = [_curves(name, runs, metric, labels) for name in setting.strategies if name in have]
-    differences = _differences(every)
-    rows = [_row(curves, differences.get(curves.strategy)) for curves in every]
+    found = differences(every)
+    rows = [_row(curves, found.get(curves.strategy)) for curves in every]
     return Comparison(metric, tuple(labels), tuple(sorted(rows, key=lambda row: -row.area.value)))
 
 
@@ -96,37 +104,33 @@ def _row(curves: Curves, difference: Difference | None) -> Row:
     return Row(curves.strategy, curves, estimate(curves.values_ST[:, -1]), estimate(area_S), difference)
 
 
-def _differences(every: list[Curves]) -> dict[str, Difference]:
+def differences(every: list[Curves]) -> dict[str, Difference]:
+    """Every strategy less random, by name; nothing without random."""
     reference = next((curves for curves in every if curves.strategy == RANDOM), None)
     if reference is None:
         return {}
-    return _adjust(
-        {
-            curves.strategy: _difference(curves, reference)
-            for curves in every
-            if curves is not reference and _common(curves, reference)
-        }
-    )
+    rivals = [curves for curves in every if curves is not reference and _common(curves, reference)]
+    return _adjust({curves.strategy: _difference(curves, reference, len(rivals)) for curves in rivals})
 
 
-def _difference(curves: Curves, reference: Curves) -> Difference:
+def _difference(curves: Curves, reference: Curves, comparisons: int) -> Difference:
     seeds = _common(curves, reference)
     mine_ST, random_ST = curves.at(seeds), reference.at(seeds)
     area_S = area_under_curve(curves.labels_T, mine_ST) - area_under_curve(curves.labels_T, random_ST)
     return Difference(
         seeds,
-        estimate(mine_ST[:, -1] - random_ST[:, -1]),
-        estimate(area_S),
-        saving(curves.labels_T, mine_ST, random_ST),
+        estimate(mine_ST[:, -1] - random_ST[:, -1], comparisons),
+        estimate(area_S, comparisons),
+        saving(curves.labels_T, mine_ST, random_ST, comparisons),
     )
 
 
-def _adjust(differences: dict[str, Difference]) -> dict[str, Difference]:
-    finals_M = holm(np.array([each.final.p_value for each in differences.values()]))
-    areas_M = holm(np.array([each.area.p_value for each in differences.values()]))
+def _adjust(found: dict[str, Difference]) -> dict[str, Difference]:
+    finals_M = holm(np.array([each.final.p_value for each in found.values()]))
+    areas_M = holm(np.array([each.area.p_value for each in found.values()]))
     return {
         name: Difference(each.seeds, each.final, each.area, each.saving, float(final), float(area))
-        for (name, each), final, area in zip(differences.items(), finals_M, areas_M, strict=True)
+        for (name, each), final, area in zip(found.items(), finals_M, areas_M, strict=True)
     }
 
 

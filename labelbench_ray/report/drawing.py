@@ -10,9 +10,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from labelbench_ray.report import words
 from labelbench_ray.report.curves import RANDOM as RANDOM_STRATEGY
-from labelbench_ray.report.statistics import Floats, bands
+from labelbench_ray.report.statistics import ENOUGH_PAIRS, Floats, bands
 from labelbench_ray.report.vector import GRID, INK, MUTED, RANDOM, SERIES
-from labelbench_ray.report.verdict import ENOUGH_PAIRS
 
 WIDTH: Final = 5.0
 MARKERS: Final = "osD^vPX*"

@@ -27,6 +27,7 @@ def estimate(found: Estimate) -> Plain:
         "high": finite(found.high),
         "spread": found.spread,
         "seeds": found.seeds,
+        "intervals_at_once": found.comparisons,
         "p": found.p_value,
     }
 

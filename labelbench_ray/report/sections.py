@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from labelbench_ray.costs import ASSUMED, Prices, Spent
-from labelbench_ray.report.cautions import Caution, cautions
+from labelbench_ray.report.cautions import cautions
 from labelbench_ray.report.comparison import Comparison, compare
+from labelbench_ray.report.comparison_cautions import Caution
 from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
 from labelbench_ray.report.costs import Cost, Embedding, Embeddings, costs, embeddings

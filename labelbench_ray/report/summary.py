@@ -8,9 +8,9 @@ from labelbench_ray.costs import Prices
 from labelbench_ray.report import plain, words
 from labelbench_ray.report.comparison import Comparison, Difference, Row
 from labelbench_ray.report.costs import Cost
+from labelbench_ray.report.findings import findings, standing
 from labelbench_ray.report.savings import Saving
 from labelbench_ray.report.sections import METRICS, Report
-from labelbench_ray.report.verdict import standing
 
 CSV_HEAD = ("setting", "strategy", "seed", "state", "round", "num_labeled", "metric", "value")
 
@@ -31,6 +31,7 @@ def summarize(report: Report) -> dict[str, Any]:
                 "headline": section.verdict.headline,
                 "detail": section.verdict.detail,
                 "choice": section.verdict.choice,
+                "measure": section.verdict.finding.measure.value if section.verdict.finding else None,
                 "cautions": [{"title": caution.title, "text": caution.text} for caution in section.cautions],
                 "metrics": {each.metric: _comparison(each) for each in section.comparisons},
                 "seconds": {
@@ -93,11 +94,13 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
+    known = findings(row)
     facts = {
         "seeds": list(row.curves.seeds),
         "final": plain.estimate(row.final),
         "area": plain.estimate(row.area),
         "standing": standing(row).value,
+        "standings": {each.measure.value: each.standing.value for each in known.every} if known else {},
     }
     return facts | _difference(row.difference) if row.difference else facts
 

@@ -3,8 +3,8 @@
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table, gain
 from labelbench_ray.report.comparison import Comparison, Difference, Row
+from labelbench_ray.report.findings import standing
 from labelbench_ray.report.sections import Report, Section
-from labelbench_ray.report.verdict import standing
 
 
 def short_table(section: Section) -> Table:
@@ -20,7 +20,7 @@ def short_table(section: Section) -> Table:
         head,
         tuple(
             (
-                Cell(row.strategy, standing(row).value),
+                Cell(row.strategy, f"{standing(row)}"),
                 _saved(difference),
                 Cell(words.needed(difference.saving)),
                 gain(difference.final),

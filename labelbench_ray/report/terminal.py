@@ -70,7 +70,7 @@ def _ratio(ratio: Ratio | None) -> str:
 def _caption(comparison: Comparison) -> str:
     return (
         f"{comparison.metric}, {words.count(comparison.labels[0])} to {words.count(comparison.labels[-1])} labels; "
-        "95 % intervals over seeds; differences in points, paired by seed; p after Holm"
+        f"{words.intervals(comparison.compared)}; differences in points, paired by seed; p after Holm"
     )
 
 

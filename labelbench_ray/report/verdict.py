@@ -1,51 +1,28 @@
-"""The answer in plain words: which strategy to use, and how it stands to random."""
+"""The answer in plain words: which strategy to use, by which measure, and how sure that is."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-from math import sqrt
-from typing import Final
+
+import numpy as np
 
 from labelbench_ray.report import words
-from labelbench_ray.report.comparison import Comparison, Difference, Row, paired_difference
+from labelbench_ray.report.comparison import Comparison, Row, paired_difference
 from labelbench_ray.report.curves import RANDOM
-from labelbench_ray.report.statistics import LEVEL, Estimate, critical
-
-ENOUGH_PAIRS: Final = 3
-ADVISED_SEEDS: Final = 5
-MOST_SEEDS: Final = 100
-
-
-class Standing(StrEnum):
-    """How a strategy stands to random, by the area under the curve, adjusted for the number of strategies."""
-
-    REFERENCE = "reference"
-    BETTER = "better than random"
-    WORSE = "worse than random"
-    UNCLEAR = "no clear difference"
-    FEW = "too few seeds"
-    UNPAIRED = "not compared"
+from labelbench_ray.report.findings import Findings, Standing, Tested, findings, standing
+from labelbench_ray.report.power import ADVISED_SEEDS, more_seeds
+from labelbench_ray.report.savings import Saving
+from labelbench_ray.report.statistics import LEVEL, holm
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do, and why. `choice` is the strategy to use; empty where the data do not choose one."""
+    """What to do, and why."""
 
     headline: str
     detail: str
     choice: str = ""
-
-
-def standing(row: Row) -> Standing:
-    """How a row's strategy stands to random."""
-    if row.strategy == RANDOM:
-        return Standing.REFERENCE
-    if row.difference is None:
-        return Standing.UNPAIRED
-    if len(row.difference.seeds) < ENOUGH_PAIRS:
-        return Standing.FEW
-    if row.difference.area_adjusted >= 1 - LEVEL:
-        return Standing.UNCLEAR
-    return Standing.BETTER if row.difference.area.value > 0 else Standing.WORSE
+    """The strategy to use; empty where the data do not choose one."""
+    finding: Tested | None = None
+    """The comparison with random on which it rests; None where there is none."""
 
 
 def judge(comparison: Comparison) -> Verdict:
@@ -53,38 +30,18 @@ def judge(comparison: Comparison) -> Verdict:
     reference = comparison.row(RANDOM)
     if reference is None:
         return _without_random(comparison)
-    rivals = [(row, row.difference) for row in comparison.rows if row.difference is not None]
+    rivals = [(row, found) for row in comparison.rows if (found := findings(row))]
     if not rivals:
         return Verdict(
             "Nothing to compare with random yet.",
             f"Random ends at {words.accuracy(reference.final)}. "
             "No other strategy has a trial with one of random's seeds.",
         )
-    rivals.sort(key=lambda rival: -rival[1].area.value)
-    for row, difference in rivals:
-        if standing(row) is Standing.BETTER:
-            return Verdict(f"Use {row.strategy}.", _winner(comparison, row, difference), row.strategy)
-    return _undecided(*rivals[0])
-
-
-def seeds_needed(estimate: Estimate) -> int:
-    """How many seeds would tell a mean of this size and spread from 0; `MOST_SEEDS` stands for 'that many or more'."""
-    for seeds in range(2, MOST_SEEDS):
-        if critical(seeds) * estimate.spread / sqrt(seeds) < abs(estimate.value):
-            return seeds
-    return MOST_SEEDS
-
-
-def more_seeds(estimate: Estimate) -> str:
-    """What it would take to tell, as advice."""
-    needed = seeds_needed(estimate)
-    if estimate.seeds < ADVISED_SEEDS and (estimate.seeds < 2 or needed <= ADVISED_SEEDS):
-        return f"Run at least {ADVISED_SEEDS} seeds."
-    if needed <= estimate.seeds:  # told by itself, but not after Holm's adjustment for the other strategies
-        return "More seeds, or fewer strategies compared at once, would tell."
-    if needed >= MOST_SEEDS:
-        return f"A difference this small would need {MOST_SEEDS} seeds or more to tell."
-    return f"About {needed} seeds would tell a difference of this size."
+    rivals.sort(key=lambda rival: -rival[1].area.estimate.value)
+    for row, found in rivals:
+        if found.area.standing is Standing.BETTER:
+            return _winner(comparison, row, found)
+    return _undecided(comparison, [found for _, found in rivals])
 
 
 def _without_random(comparison: Comparison) -> Verdict:
@@ -95,22 +52,40 @@ def _without_random(comparison: Comparison) -> Verdict:
             f"It ends at {words.accuracy(best.final)}. Add random to the grid to learn what it saves.",
         )
     return Verdict(
-        f"{best.strategy} has the highest learning curve, but nothing says what it saves.",
-        "Random is not in the comparison: add it to the grid to learn what the strategies save.",
+        f"{best.strategy} has the highest mean learning curve, but nothing states what it saves.",
+        "Random is not in the comparison: add it to the grid to learn what the strategies save. Whether the strategies "
+        "differ from each other is not tested.",
     )
 
 
-def _winner(comparison: Comparison, row: Row, difference: Difference) -> str:
-    return " ".join(filter(None, (_saves(difference), _ends(row, difference), _peers(comparison, row))))
+def _winner(comparison: Comparison, row: Row, found: Findings) -> Verdict:
+    detail = (
+        f"{_measured(comparison)} it is significantly better than random: {found.area}.",
+        _saves(found.saved.saving),
+        _ends(row, found.final),
+        _peers(comparison, row),
+    )
+    text = " ".join(filter(None, detail))
+    if found.final.standing is Standing.WORSE:
+        return Verdict(
+            f"{row.strategy} is better than random over the learning curve, but worse at its end.",
+            text,
+            finding=found.area,
+        )
+    return Verdict(f"Use {row.strategy}.", text, row.strategy, found.area)
 
 
-def _saves(difference: Difference) -> str:
-    saving = difference.saving
+def _measured(comparison: Comparison) -> str:
+    first, last = words.count(comparison.labels[0]), words.count(comparison.labels[-1])
+    return f"By mean {comparison.metric.lower()} over the learning curve ({first} to {last} labels)"
+
+
+def _saves(saving: Saving) -> str:
     target = words.percent(saving.target)
     if saving.moot:
         return "Random is at its highest with its first labels already, so there are none to save."
     if not saving.reached:
-        return f"Its learning curve is higher on the whole, yet it does not reach random's final accuracy ({target})."
+        return f"It does not reach random's highest mean accuracy ({target}), so it saves no labels there."
     if saving.at_least:
         return (
             f"Its first {words.count(saving.first_labels)} labels already give the {target} for which random needs "
@@ -118,9 +93,9 @@ def _saves(difference: Difference) -> str:
         )
     interval = words.saved_interval(saving)
     return (
-        f"It reaches random's final accuracy ({target}) with {words.count(saving.labels)} labels instead of "
+        f"It reaches random's highest mean accuracy ({target}) with {words.count(saving.labels)} labels instead of "
         f"{words.count(saving.random_labels)}: {_fewer(saving.fraction)}"
-        f"{f' (95 % interval: {interval})' if interval else ''}."
+        f"{f' (95{words.NO_BREAK}% interval: {interval})' if interval else ''}."
     )
 
 
@@ -129,43 +104,54 @@ def _fewer(fraction: float) -> str:
     return f"{amount} fewer" if fraction >= 0 else f"{amount} more"
 
 
-def _ends(row: Row, difference: Difference) -> str:
-    labels, gain = words.count(row.curves.labels_T[-1]), difference.final.value
+def _ends(row: Row, final: Tested) -> str:
+    labels, gain = words.count(row.curves.labels_T[-1]), final.estimate.value
     way = "above" if gain >= 0 else "below"
     return (
         f"With {labels} labels it is at {words.percent(row.final.value)}, {abs(100 * gain):.1f} points {way} "
-        f"random (95 % interval: {words.points_interval(difference.final)})."
+        f"random ({final.evidence})."
     )
 
 
 def _peers(comparison: Comparison, best: Row) -> str:
-    peers = [
-        row.strategy
-        for row in comparison.rows
-        if row is not best and standing(row) is Standing.BETTER and _alike(best, row)
-    ]
+    """The others that are better than random, as far as their learning curves do not differ from the best one's."""
+    others = [row for row in comparison.rows if row is not best and standing(row) is Standing.BETTER]
+    found = [paired_difference(best, row) for row in others]
+    adjusted = holm(np.array([each.p_value if each else 1.0 for each in found]))
+    peers = [row.strategy for row, p_value in zip(others, adjusted, strict=True) if p_value >= 1 - LEVEL]
     if not peers:
         return ""
-    return f"Not to be told apart from it over these seeds: {words.listed(peers)}."
+    return f"Also better than random, and not significantly different from {best.strategy}: {words.listed(peers)}."
 
 
-def _alike(first: Row, second: Row) -> bool:
-    difference = paired_difference(first, second)
-    return difference is None or not difference.excludes_zero
-
-
-def _undecided(row: Row, difference: Difference) -> Verdict:
-    gain = f"{words.points(difference.area)} points of mean accuracy over the curve"
-    pairs = words.several(len(difference.seeds), "paired seed")
-    if len(difference.seeds) < ENOUGH_PAIRS:
-        lead = f"{row.strategy} leads random by {gain}" if difference.area.value > 0 else "No strategy leads random"
+def _undecided(comparison: Comparison, every: list[Findings]) -> Verdict:
+    """No strategy is better by the area; `every` is ordered by it."""
+    best, measured = every[0], _measured(comparison)
+    pairs = words.several(best.area.estimate.seeds, "paired seed")
+    if best.area.standing is Standing.FEW:
         return Verdict(
-            "Too few seeds to tell.", f"{lead} on {pairs}, which can be chance. Run at least {ADVISED_SEEDS} seeds."
+            "Too few seeds to decide.",
+            f"{measured} {best.strategy} differs from random by {words.points(best.area.estimate)} points on {pairs}, "
+            f"which can be chance. Run at least {ADVISED_SEEDS} seeds.",
+            finding=best.area,
         )
-    if difference.area.value <= 0:
-        return Verdict("Label at random.", f"No strategy does better; the nearest is {row.strategy}, {gain}.", RANDOM)
+    ends = [found.strategy for found in every if found.final.standing is Standing.BETTER]
+    at_the_end = f"; at its end {words.listed(ends)} {'is' if len(ends) == 1 else 'are'}" if ends else ""
+    if all(found.area.standing is Standing.WORSE for found in every):
+        others = "the only other strategy" if len(every) == 1 else f"each of the {len(every)} other strategies"
+        nearest = "it" if len(every) == 1 else f"the nearest, {best.strategy},"
+        detail = f"{measured} {others} is significantly worse; {nearest} differs from random by {best.area}."
+        if ends:
+            return Verdict(
+                f"No strategy is better than random over the whole learning curve{at_the_end}.",
+                detail,
+                finding=best.area,
+            )
+        return Verdict("Label at random.", detail, RANDOM, best.area)
+    where = " over the whole learning curve" if ends else ""
     return Verdict(
-        "No strategy is surely better than random.",
-        f"The best so far is {row.strategy}, {gain} over {pairs}; "
-        f"{words.p_value(difference.area_adjusted)} after Holm. {more_seeds(difference.area)}",
+        f"No strategy is significantly better than random{where}{at_the_end}.",
+        f"{measured} {best.strategy} comes first; it differs from random by {best.area} over {pairs}, which is not "
+        f"significant. {more_seeds(best.area.estimate)}",
+        finding=best.area,
     )

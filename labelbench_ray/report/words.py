@@ -49,6 +49,16 @@ def digits(estimate: Estimate) -> int:
     return 1 if not estimate.told or 100 * (estimate.high - estimate.low) / 2 >= 0.05 else 2
 
 
+def intervals(compared: int) -> str:
+    """What the intervals of a comparison with random hold for."""
+    if compared < 2:
+        return "95 % intervals over seeds"
+    return (
+        f"95 % intervals over seeds, those of differences and of labels saved wide enough to hold for all {compared} "
+        "strategies at once (Bonferroni)"
+    )
+
+
 def p_value(value: float) -> str:
     """`p < 0.001`, `p = 0.03`."""
     if value < 0.001:
@@ -149,9 +159,9 @@ def listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def several(number: int, noun: str) -> str:
-    """`1 seed`, `5 seeds`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def several(number: int, noun: str, plural: str = "") -> str:
+    """`1 seed`, `5 seeds`; `plural` where it is not the noun and an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _bound(saving: Saving) -> str:

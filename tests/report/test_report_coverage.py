@@ -1,7 +1,8 @@
-"""Do the 95 % intervals hold what they claim? Simulations with five seeds and known truths."""
+"""Do the 95 % intervals hold what they claim, alone and all at once? Simulations with five seeds and known truths."""
 
 import numpy as np
 
+from labelbench_ray.report.comparison import Curves, differences
 from labelbench_ray.report.savings import first_crossing, saving
 from labelbench_ray.report.statistics import estimate
 
@@ -38,3 +39,34 @@ def test_saving_interval_covers_the_saving():
 def _noisy(mean_T, luck_S1, rng):
     """Luck shared with the paired trial, luck of the whole trial, luck of each round."""
     return mean_T + luck_S1 + rng.normal(0, 0.006, (SEEDS, 1)) + rng.normal(0, 0.003, (SEEDS, mean_T.size))
+
+
+def test_intervals_of_all_strategies_hold_at_once():
+    """25 strategies that equal random: without adjustment, an interval excludes 0 in a third of all reports."""
+    labels_T, strategies, families = LABELS_T[:3], 25, 200
+    rng = np.random.default_rng(2)
+    wrong = {"final": 0, "area": 0, "saving": 0, "unadjusted": 0, "p": 0}
+    for _ in range(families):
+        luck_S1 = rng.normal(0, 0.006, (SEEDS, 1))
+        names = ["random", *(f"strategy{number}" for number in range(strategies))]
+        every = [Curves(name, tuple(range(SEEDS)), labels_T, _noisy(truth(1.0)[:3], luck_S1, rng)) for name in names]
+        found = differences(every).values()
+        wrong["final"] += any(each.final.excludes_zero for each in found)
+        wrong["area"] += any(each.area.excludes_zero for each in found)
+        wrong["saving"] += any(not each.saving.low_labels <= labels_T[-1] <= each.saving.high_labels for each in found)
+        wrong["p"] += any(each.area_adjusted < 0.05 for each in found)
+        wrong["unadjusted"] += any(each.area.p_value < 0.05 for each in found)
+        assert all(each.area_adjusted < 0.05 for each in found if each.area.excludes_zero)
+    assert wrong["unadjusted"] / families > 0.3
+    assert max(wrong[name] for name in ("final", "area", "saving", "p")) / families <= 0.075
+
+
+def test_intervals_hold_at_once_for_strategies_that_differ():
+    """Holm's steps would not do here: all are found, and the last interval would have the plain level."""
+    rng = np.random.default_rng(3)
+    effects_M = np.array([0.05, 0.1, 0.2, -0.1])
+    wrong = 0
+    for _ in range(DRAWS):
+        found = [estimate(effect + rng.normal(0, 0.01, SEEDS), effects_M.size) for effect in effects_M]
+        wrong += any(not each.low <= effect <= each.high for each, effect in zip(found, effects_M, strict=True))
+    assert 0.025 <= wrong / DRAWS <= 0.075

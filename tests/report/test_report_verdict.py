@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 
-from labelbench_ray.report import build
-from labelbench_ray.report.statistics import estimate
-from labelbench_ray.report.verdict import MOST_SEEDS, more_seeds, seeds_needed
+from labelbench_ray.report import build, page
+from labelbench_ray.report.findings import Measure, Standing
 
 RISING = np.array([0.5, 0.6, 0.7, 0.75, 0.8])
 
 
 def titles(section):
     return {caution.title for caution in section.cautions}
+
+
+def text_of(section, title):
+    (caution,) = [each for each in section.cautions if each.title == title]
+    return caution.text
 
 
 def grid_of(experiment, strategies, seeds=5, wobble=0.0):
@@ -41,7 +45,7 @@ def test_order_of_the_grid_does_not_matter(experiment, planted):
 
 def test_two_seeds_are_too_few(planted):
     (section,) = build(planted(seeds=2)).sections
-    assert section.verdict.headline == "Too few seeds to tell."
+    assert section.verdict.headline == "Too few seeds to decide."
     assert "Too few seeds" in titles(section)
 
 
@@ -53,8 +57,9 @@ def test_one_seed(planted):
 
 def test_no_clear_gain(experiment):
     (section,) = build(grid_of(experiment, {"random": 0, "margin": 0.002}, wobble=0.04)).sections
-    assert section.verdict.choice in ("", "random")
-    assert titles(section) & {"Cannot be told from random", "No better than random"}
+    assert (section.verdict.choice, section.verdict.finding.standing) == ("", Standing.UNCLEAR)
+    assert section.verdict.headline == "No strategy is significantly better than random."
+    assert "which is not significant" in section.verdict.detail
     assert "Seeds vary widely" in titles(section)
 
 
@@ -66,7 +71,114 @@ def test_savings_that_may_be_none(experiment):
         experiment.add("margin", seed, lifted.clip(0, 0.8).tolist())
     (section,) = build(experiment.write()).sections
     assert section.verdict.choice == "margin"
-    assert "Savings may be none" in titles(section)
+    assert text_of(section, "Measures disagree") == (
+        "margin: significantly better than random by mean accuracy over the curve, not significantly different from "
+        "random by final accuracy and labels saved. The answer above goes by mean accuracy over the curve."
+    )
+
+
+def curves_of(experiment, strategies, wobble=0.0, seeds=5):
+    """Each strategy's mean curve, with a seed's luck that random does not share."""
+    for number, (strategy, curve) in enumerate(strategies.items()):
+        noise = wobble * np.random.default_rng(number).normal(size=seeds)
+        for seed in range(seeds):
+            experiment.add(strategy, seed, (np.array(curve) + noise[seed]).tolist())
+    return experiment.write()
+
+
+def test_better_at_the_end_alone_is_stated_in_the_answer_itself(experiment):
+    """The audit's case: `No better than random: entropy` beside a third of the labels saved."""
+    late = [0.5, 0.45, 0.62, 0.82, 0.9]
+    (section,) = build(curves_of(experiment, {"random": RISING, "entropy": late}, wobble=0.02)).sections
+    saved = section.main.row("entropy").difference.saving
+    assert saved.part(saved.high_labels) > 0.15
+    assert section.verdict.headline == (
+        "No strategy is significantly better than random over the whole learning curve; at its end entropy is."
+    )
+    assert section.verdict.choice == ""
+    assert text_of(section, "Measures disagree").startswith(
+        "entropy: not significantly different from random by mean accuracy over the curve, significantly better than "
+        "random by final accuracy and labels saved."
+    )
+
+
+def test_better_over_the_curve_and_worse_at_the_end_is_no_recommendation(experiment):
+    early = [0.5, 0.9, 0.9, 0.8, 0.7]
+    (section,) = build(curves_of(experiment, {"random": RISING, "margin": early}, wobble=0.001)).sections
+    assert section.verdict.headline == "margin is better than random over the learning curve, but worse at its end."
+    assert section.verdict.choice == ""
+
+
+def test_a_mean_below_random_s_is_no_reason_to_label_at_random(experiment):
+    """What is known is that the difference is not significant, whatever its sign."""
+    (section,) = build(grid_of(experiment, {"random": 0, "margin": -0.02}, wobble=0.02)).sections
+    area = section.main.row("margin").difference.area
+    assert area.value < 0
+    assert not area.excludes_zero
+    assert section.verdict.choice == ""
+    assert section.verdict.headline == "No strategy is significantly better than random."
+
+
+def test_all_worse_by_the_curve_and_one_better_at_the_end(experiment):
+    late = [0.5, 0.3, 0.3, 0.5, 0.9]
+    (section,) = build(curves_of(experiment, {"random": RISING, "margin": late}, wobble=0.001)).sections
+    assert section.verdict.headline == (
+        "No strategy is better than random over the whole learning curve; at its end margin is."
+    )
+    assert section.verdict.choice == ""
+
+
+def test_the_answer_states_its_measure_estimate_interval_and_p(planted):
+    (section,) = build(planted()).sections
+    found = section.verdict.finding
+    assert (found.measure, found.standing) == (Measure.AREA, Standing.BETTER)
+    assert found.estimate == section.main.row("margin").difference.area
+    assert section.verdict.detail.startswith(
+        "By mean test accuracy over the learning curve (10 to 50 labels) it is significantly better than random: "
+        f"{found}."
+    )
+    assert "95\u00a0% interval: +" in str(found)
+    assert "p < 0.001" in str(found)
+
+
+def test_p_below_a_twentieth_beside_an_interval_that_includes_0_is_explained(experiment):
+    rng = np.random.default_rng(5)
+    for seed, noise in enumerate(rng.normal(size=6)):
+        experiment.add("random", seed, RISING.tolist())
+        for number in range(3):  # found at Holm's first steps
+            experiment.add(f"clear{number}", seed, (RISING + 0.1 + 0.001 * noise).tolist())
+        experiment.add("last", seed, (RISING + 0.012 + 0.01 * noise).tolist())
+    (section,) = build(experiment.write()).sections
+    last = section.main.row("last").difference
+    assert last.area_adjusted < 0.05
+    assert not last.area.excludes_zero
+    assert "last: intervals hold for all 4 strategies at once" in text_of(
+        section, "An interval includes 0 although p is below 0.05"
+    )
+
+
+def test_random_that_falls_at_its_end_is_named_for_what_it_is(experiment):
+    """The audit's case: 80.1 % called random's final accuracy where it ends at 75.8 %."""
+    falling = [0.5, 0.7, 0.801, 0.78, 0.758]
+    (section,) = build(
+        curves_of(experiment, {"random": falling, "margin": [0.5, 0.8, 0.9, 0.9, 0.9]}, wobble=0.001)
+    ).sections
+    assert "It reaches random's highest mean accuracy (80." in section.verdict.detail
+    assert "instead of 30:" in section.verdict.detail
+    assert text_of(section, "Random is best before its end").endswith(
+        "at the end. Labels saved are counted against the 30."
+    )
+    assert "random's final accuracy" not in page(build(experiment.folder)).replace("\u2019", "'")
+
+
+@pytest.mark.parametrize(("rows", "named"), [(4, True), (100, True), (10_000, False)])
+def test_few_test_rows_are_named(experiment, rows, named):
+    for seed in range(3):
+        experiment.add("random", seed, RISING.tolist(), extra={"Num Test Rows": float(rows)})
+    (section,) = build(experiment.write()).sections
+    assert ("Few test rows" in titles(section)) is named
+    if rows == 4:
+        assert "4 rows: one answer is 25.0 points of accuracy" in text_of(section, "Few test rows")
 
 
 def test_worse_than_random(experiment):
@@ -78,12 +190,12 @@ def test_worse_than_random(experiment):
 
 def test_peers_are_named(experiment):
     (section,) = build(grid_of(experiment, {"random": 0, "margin": 0.05, "entropy": 0.05}, wobble=0.004)).sections
-    assert "Not to be told apart" in section.verdict.detail
+    assert "Also better than random, and not significantly different from " in section.verdict.detail
 
 
 def test_without_random(planted):
     (section,) = build(planted(strategies=("margin", "entropy"))).sections
-    assert section.verdict.headline.startswith("margin has the highest learning curve")
+    assert section.verdict.headline.startswith("margin has the highest mean learning curve")
     assert "No random baseline" in titles(section)
 
 
@@ -159,20 +271,3 @@ def test_seeds_without_a_partner(experiment):
         if seed:
             experiment.add("random", seed, RISING.tolist())
     assert "Seeds without a partner" in titles(build(experiment.write()).sections[0])
-
-
-@pytest.mark.parametrize(("values", "needed"), [([0.0, 0.2], 11), ([0.1, 0.1], 2), ([-1.0, 1.0001], MOST_SEEDS)])
-def test_seeds_needed(values, needed):
-    # The first has mean 0.1, spread 0.1414: 10 seeds tell it from 0 to within 0.101, 11 to within 0.095.
-    assert seeds_needed(estimate(np.array(values))) == needed
-
-
-def test_the_advice_asks_for_more_seeds_than_there_are():
-    clear = np.array([0.010, 0.012, 0.011, 0.013, 0.012])  # told by itself; unclear can only be Holm's doing
-    assert more_seeds(estimate(clear[:1])) == more_seeds(estimate(clear[:3])) == "Run at least 5 seeds."
-    assert "5 seeds" not in more_seeds(estimate(clear))
-    assert "fewer strategies" in more_seeds(estimate(clear))
-    wide = np.array([0.3, -0.2, 0.2, -0.1, 0.1])
-    needed = seeds_needed(estimate(wide))
-    assert needed > 5
-    assert more_seeds(estimate(wide)) == f"About {needed} seeds would tell a difference of this size."

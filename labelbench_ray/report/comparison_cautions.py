@@ -1,0 +1,203 @@
+"""What a reader must know of a comparison before trusting the answer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+from typing import Final
+
+from labelbench_ray.report import words
+from labelbench_ray.report.comparison import Comparison, Row
+from labelbench_ray.report.curves import RANDOM, Setting
+from labelbench_ray.report.findings import DECIDED, Findings, Measure, Standing, findings, standing
+from labelbench_ray.report.power import more_seeds
+from labelbench_ray.report.statistics import Estimate
+
+WIDE_SPREAD: Final = 0.02
+"""Standard deviation over seeds, as a fraction of all answers, from which seeds are said to vary widely."""
+SATURATED_PART: Final = 0.99
+"""Random is near its end when it has this part of its final accuracy."""
+TEST_ROWS: Final = "Num Test Rows"
+WIDE_REACH: Final = 2.0
+"""Points by which accuracies on other test rows may differ, from which the size of the test set is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """A short name of the trouble, and what it means."""
+
+    title: str
+    text: str
+
+
+def of_comparison(setting: Setting, comparison: Comparison) -> Iterator[Caution]:
+    """All that applies, the gravest first."""
+    yield from _shortened(setting, comparison)
+    for find in (_few_seeds, _unpaired, _unclear, _worse, _disagreeing, _sharper, _wide, _falling, _saturated):
+        yield from find(comparison)
+    yield from _few_test_rows(setting, comparison)
+
+
+def _shortened(setting: Setting, comparison: Comparison) -> Iterator[Caution]:
+    longest = max(max(run.curve(comparison.metric), default=0) for run in setting.compared)
+    if longest > comparison.labels[-1]:
+        yield Caution(
+            "Different lengths",
+            f"Some trials go on to {words.count(longest)} labels; the tables compare "
+            f"up to {words.count(comparison.labels[-1])}, which all have.",
+        )
+
+
+def _few_seeds(comparison: Comparison) -> Iterator[Caution]:
+    few = [row for row in comparison.rows if standing(row) is Standing.FEW]
+    if few:
+        least = min(len(row.difference.seeds) for row in few if row.difference is not None)
+        yield Caution(
+            "Too few seeds",
+            f"{_names(few)}: {words.several(least, 'seed')} paired with random. "
+            "Below 3 pairs chance cannot be ruled out; 5 or more are advised.",
+        )
+
+
+def _unpaired(comparison: Comparison) -> Iterator[Caution]:
+    unpaired = [row for row in comparison.rows if standing(row) is Standing.UNPAIRED]
+    if comparison.row(RANDOM) is None:
+        yield Caution("No random baseline", "Savings are measured against random selection, which has no curve here.")
+    elif unpaired:
+        yield Caution("No common seed", f"{_names(unpaired)}: no finished trial shares a seed with random.")
+    lost = [(row, len(row.curves.seeds) - len(row.difference.seeds)) for row in comparison.rows if row.difference]
+    partly = [f"{row.strategy} ({number})" for row, number in lost if number]
+    if partly:
+        yield Caution(
+            "Seeds without a partner",
+            "Trials whose seed has no finished random trial are in the curves "
+            f"but not in the differences: {words.listed(partly)}.",
+        )
+
+
+def _unclear(comparison: Comparison) -> Iterator[Caution]:
+    """Beside a strategy that is better; without one the answer itself states it."""
+    if not any(standing(row) is Standing.BETTER for row in comparison.rows):
+        return
+    unclear = [row for row in comparison.rows if standing(row) is Standing.UNCLEAR]
+    if unclear:
+        best = max((row.difference.area for row in unclear if row.difference), key=lambda area: area.value)
+        yield Caution(
+            "Not significantly different from random",
+            f"{_names(unclear)}: by {Measure.AREA} the difference to random may be chance at this number of seeds. "
+            f"{more_seeds(best)}",
+        )
+
+
+def _worse(comparison: Comparison) -> Iterator[Caution]:
+    worse = [row for row in comparison.rows if standing(row) is Standing.WORSE]
+    if worse:
+        yield Caution("Worse than random", f"{_names(worse)}: significantly, by {Measure.AREA}.")
+
+
+def _disagreeing(comparison: Comparison) -> Iterator[Caution]:
+    """Strategies whose measures do not come to the same, together where they differ in the same way."""
+    groups: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        found = findings(row)
+        if found is not None and found.disagree:
+            groups.setdefault(_by_measure(found), []).append(row.strategy)
+    if groups:
+        told = "; ".join(f"{words.listed(names)}: {text}" for text, names in groups.items())
+        yield Caution("Measures disagree", f"{told}. The answer above goes by {Measure.AREA}.")
+
+
+def _by_measure(found: Findings) -> str:
+    """`not significantly different from random by A, significantly better than random by B and C`."""
+    decided = [each for each in found.every if each.standing in DECIDED]
+    standings = dict.fromkeys(each.standing for each in decided)
+    return ", ".join(
+        f"{each} by {words.listed([known.measure for known in decided if known.standing is each])}"
+        for each in standings
+    )
+
+
+def _sharper(comparison: Comparison) -> Iterator[Caution]:
+    known = [found for row in comparison.rows if (found := findings(row))]
+    sharper = [found.strategy for found in known if found.area.sharper or found.final.sharper]
+    if sharper:
+        yield Caution(
+            "An interval includes 0 although p is below 0.05",
+            f"{words.listed(sharper)}: intervals hold for all {len(known)} strategies at once and are wide. Holm's p "
+            "tests one strategy after another and finds more at the same risk of a false difference. The answer goes "
+            "by p.",
+        )
+
+
+def _wide(comparison: Comparison) -> Iterator[Caution]:
+    wide = [
+        f"{row.strategy} (± {100 * _spread(row.final, row.area):.1f} points)"
+        for row in comparison.rows
+        if _spread(row.final, row.area) >= WIDE_SPREAD
+    ]
+    if wide:
+        yield Caution(
+            "Seeds vary widely",
+            f"Standard deviation over seeds: {words.listed(wide)}. "
+            "A single run of your own may land far from the mean.",
+        )
+
+
+def _spread(final: Estimate, area: Estimate) -> float:
+    return max(final.spread, area.spread)
+
+
+def _falling(comparison: Comparison) -> Iterator[Caution]:
+    row = comparison.row(RANDOM)
+    saved = next((each.difference.saving for each in comparison.rows if each.difference), None)
+    if row is not None and saved is not None and saved.falls:
+        yield Caution(
+            "Random is best before its end",
+            f"Its mean accuracy is highest, {words.percent(saved.target)}, with {words.count(saved.random_labels)} "
+            f"labels, and {words.percent(row.final.value)} with {words.count(saved.last_labels)} at the end. Labels "
+            f"saved are counted against the {words.count(saved.random_labels)}.",
+        )
+
+
+def _saturated(comparison: Comparison) -> Iterator[Caution]:
+    row = comparison.row(RANDOM)
+    if row is None or len(comparison.labels) < 3:
+        return
+    mean_T = row.curves.values_ST.mean(axis=0)
+    near = next(
+        count for count, mean in zip(comparison.labels, mean_T, strict=True) if mean >= SATURATED_PART * mean_T.max()
+    )
+    if near <= comparison.labels[-1] / 2:
+        yield Caution(
+            "Accuracy is saturated",
+            f"Random is within 1 % of its highest mean accuracy from {words.count(near)} "
+            f"of {words.count(comparison.labels[-1])} labels on. Beyond that there is little left to "
+            "save, and the labels saved depend on noise: compare at a smaller budget.",
+        )
+
+
+def _few_test_rows(setting: Setting, comparison: Comparison) -> Iterator[Caution]:
+    known = [
+        record.metrics[TEST_ROWS] for run in setting.compared for record in run.records if TEST_ROWS in record.metrics
+    ]
+    if not known or "Test" not in comparison.metric:
+        return
+    rows, best = min(known), max(row.final.value for row in comparison.rows)
+    reach = 100 * _reach(best, rows)
+    if reach >= WIDE_REACH:
+        yield Caution(
+            "Few test rows",
+            f"The test set has {words.several(round(rows), 'row')}: one answer is "
+            f"{words.signed(100 / rows, 1, plus='')} points of accuracy. On other rows of the same kind accuracies may "
+            f"lie about {reach:.0f} points higher or lower (95 %). Intervals over seeds do not include that: all seeds "
+            "are tested on the same rows.",
+        )
+
+
+def _reach(accuracy: float, rows: float) -> float:
+    """Half of the 95 % interval of an accuracy on so many rows, by Agresti and Coull."""
+    middle = (accuracy * rows + 2) / (rows + 4)
+    return 1.96 * sqrt(middle * (1 - middle) / (rows + 4))
+
+
+def _names(rows: list[Row]) -> str:
+    return words.listed([row.strategy for row in rows])
