@@ -2,6 +2,10 @@
 
 A part's contribution is the difference to the plain level of its field, averaged seed by seed over every combination of
 the other fields that has both; the interval is over the seeds.
+
+A trainer that learns from unlabeled rows is measured against the control, which takes the same steps on the same views
+and leaves the unlabeled rows out (`unlabeled_weight=0`), where the grid has it. Against a trainer without views the
+difference is that of steps and views, too, which is stated.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +14,9 @@ from itertools import groupby, product
 from typing import Final
 
 import numpy as np
+from pydantic import JsonValue
 
+from labelbench_ray.config import Part
 from labelbench_ray.report.curves import PRIMARY, RANDOM, RECIPE, Run, Setting, State, last_common
 from labelbench_ray.report.statistics import Estimate, estimate
 
@@ -18,6 +24,25 @@ FIELDS: Final = ("strategy", *(field for field in RECIPE if field not in ("datas
 """Accuracies of other data sets or other numbers of labels are not compared."""
 PLAIN: Final = frozenset({RANDOM, "supervised", "linear", "clean"})
 """The levels that the others are measured against; elsewhere it is the one with the lowest mean accuracy."""
+
+STEPS: Final = frozenset(
+    {
+        "accumulation",
+        "augmentation",
+        "batch_size",
+        "epoch_steps",
+        "epochs",
+        "gradient_clip",
+        "keep",
+        "label_smoothing",
+        "learning_rate",
+        "patience",
+        "unlabeled_ratio",
+        "views",
+        "warmup_steps",
+        "weight_decay",
+    }
+)
 
 Levels = tuple[str, ...]
 Cells = Mapping[Levels, Mapping[int, float]]
@@ -31,6 +56,8 @@ class Contribution:
     field: str
     level: str
     plain: str
+    unlike: bool
+    """It also takes other steps, on augmented views, which the plain level does not."""
     effect: Estimate
     contexts: tuple[tuple[str, Estimate], ...]
 
@@ -48,6 +75,35 @@ class Ablation:
     labels: int
     parts: tuple[Contribution, ...]
     together: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trainers:
+    """The trainers of a grid by the words for them, and those of them that read augmented views."""
+
+    parts: Mapping[str, Part]
+    with_views: frozenset[str]
+
+    @classmethod
+    def of(cls, runs: list[Run]) -> "Trainers":
+        """Those of the runs."""
+        with_views = {str(run.trial.trainer) for run in runs if run.views}
+        return cls({str(run.trial.trainer): run.trial.trainer for run in runs}, frozenset(with_views))
+
+    def control(self, level: str) -> str | None:
+        """The trainer that takes the same steps on the same views without the unlabeled rows; None without one."""
+        if level not in self.with_views or _leaves_out(self.parts[level]):
+            return None
+        same = (
+            other
+            for other in sorted(self.with_views)
+            if _leaves_out(self.parts[other]) and _steps(self.parts[other]) == _steps(self.parts[level])
+        )
+        return next(same, None)
+
+    def unlike(self, level: str, other: str) -> bool:
+        """Just one of the two reads views."""
+        return (level in self.with_views) != (other in self.with_views)
 
 
 def ablations(settings: tuple[Setting, ...]) -> tuple[Ablation, ...]:
@@ -78,8 +134,21 @@ def _ablation(settings: tuple[Setting, ...]) -> Ablation | None:
         levels = tuple(_level(run, field) for field in fields)
         cells.setdefault(levels, {})[run.trial.seed] = run.curve(PRIMARY)[labels]
     plain = tuple(_plain(cells, place) for place in range(len(fields)))
-    parts = tuple(part for place in range(len(fields)) for part in _contributions(cells, fields, plain, place))
+    trainers = Trainers.of(runs)
+    parts = tuple(
+        part for place in range(len(fields)) for part in _contributions(cells, fields, plain, place, trainers)
+    )
     return Ablation("", labels, parts, _together(cells, plain)) if parts else None
+
+
+def _leaves_out(trainer: Part) -> bool:
+    """Its unlabeled rows count for nothing."""
+    return trainer.settings.get("unlabeled_weight") == 0
+
+
+def _steps(trainer: Part) -> dict[str, JsonValue]:
+    """The settings that decide steps and views; all methods have the same defaults of them."""
+    return {name: value for name, value in trainer.settings.items() if name in STEPS}
 
 
 def _level(run: Run, field: str) -> str:
@@ -94,9 +163,14 @@ def _plain(cells: Cells, place: int) -> str:
     return known[0] if known else min(means, key=lambda level: (np.mean(means[level]), level))
 
 
-def _contributions(cells: Cells, fields: Levels, plain: Levels, place: int) -> Iterator[Contribution]:
+def _contributions(
+    cells: Cells, fields: Levels, plain: Levels, place: int, trainers: Trainers
+) -> Iterator[Contribution]:
     for level in sorted({levels[place] for levels in cells} - {plain[place]}):
-        pairs = [(levels, _swapped(levels, place, plain[place])) for levels in cells if levels[place] == level]
+        is_trainer = fields[place] == "trainer"
+        reference = trainers.control(level) or plain[place] if is_trainer else plain[place]
+        unlike = is_trainer and trainers.unlike(level, reference)
+        pairs = [(levels, _swapped(levels, place, reference)) for levels in cells if levels[place] == level]
         pairs = [(mine, other) for mine, other in pairs if cells.get(other, {}).keys() & cells[mine].keys()]
         if not pairs:
             continue
@@ -106,7 +180,7 @@ def _contributions(cells: Cells, fields: Levels, plain: Levels, place: int) -> I
         )
         if seeds:
             mean_S = np.mean([[cells[mine][s] - cells[other][s] for s in seeds] for mine, other in pairs], axis=0)
-            yield Contribution(fields[place], level, plain[place], estimate(mean_S), contexts)
+            yield Contribution(fields[place], level, reference, unlike, estimate(mean_S), contexts)
 
 
 def _swapped(levels: Levels, place: int, level: str) -> Levels:

@@ -10,8 +10,8 @@ from labelbench_ray.report.comparison import Comparison
 from labelbench_ray.report.contributions import Ablation
 from labelbench_ray.report.costs import Course
 from labelbench_ray.report.drawing import Style, blank, curve, fit, number, short
-from labelbench_ray.report.fidelity import Threshold
 from labelbench_ray.report.statistics import Estimate, Floats
+from labelbench_ray.report.threshold import Block, Threshold
 from labelbench_ray.report.vector import MUTED, RANDOM, SERIES, inline
 
 UNITS = ((2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
@@ -59,22 +59,23 @@ def contributions(ablation: Ablation, name: str) -> str:
     return inline(figure, name, f"What each part adds to final accuracy, in points. {texts}.")
 
 
-def fidelity(pairs_P2: Floats, found: Threshold | None, name: str) -> str:
-    """Accuracy gap against batch overlap, one dot a trial and round, with the fitted line where there is one."""
+def fidelity(measured: tuple[Block, ...], found: Threshold | None, name: str) -> str:
+    """Accuracy gap against batch overlap, one dot a trial and round, one color a number of labels."""
     figure, axes = blank(3.0)
-    overlap_P, gap_P = pairs_P2.T
     axes.axhline(0, color=RANDOM, linestyle="--", linewidth=1.4)
-    axes.plot(overlap_P, 100 * gap_P, linestyle="", marker="o", markersize=4, color=SERIES[0], alpha=0.55)
+    counts = sorted({labels for block in measured for labels in block.labels})
+    for block in measured:
+        for labels, overlap_R, gap_R in zip(block.labels, block.overlap_RL.T, block.gap_RL.T, strict=True):
+            color = SERIES[counts.index(labels) % len(SERIES)]
+            axes.plot(overlap_R, 100 * gap_R, linestyle="", marker="o", markersize=4, color=color, alpha=0.55)
     if found is not None and found.overlap is not None:
-        low = float(overlap_P.min())
-        raised = found.level + 10 * found.slope * (found.overlap - low)
-        xs, ys = [low, found.overlap, float(overlap_P.max())], [raised, found.level, found.level]
-        axes.plot(xs, [100 * y for y in ys], color=SERIES[1], linewidth=2)
+        axes.axvline(found.overlap, color=MUTED, linestyle=":", linewidth=1.4)
     axes.set_xlabel("overlap of the batches", color=MUTED)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
     low, high = axes.get_ylim()
     axes.yaxis.set_major_formatter(number(0 if high - low > 4 else 1))
-    return inline(figure, name, f"Accuracy gap against batch overlap of {len(pairs_P2)} trials and rounds.")
+    points = sum(block.gap_RL.size for block in measured)
+    return inline(figure, name, f"Accuracy gap against batch overlap of {points} trials and rounds.")
 
 
 def _against(comparison: Comparison, xs: dict[str, Floats], looks: dict[str, Style], name: str, label: str) -> str:

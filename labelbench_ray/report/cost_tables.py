@@ -9,10 +9,11 @@ from labelbench_ray.report.cells import Cell, Table, gain
 from labelbench_ray.report.contributions import Ablation, Contribution
 from labelbench_ray.report.costs import Cost, stages
 from labelbench_ray.report.curves import Setting, title
-from labelbench_ray.report.fidelity import ENOUGH_POINTS, Threshold, Trust
+from labelbench_ray.report.fidelity import Trust
 from labelbench_ray.report.protocols import Protocol, Ratio
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.statistics import Estimate
+from labelbench_ray.report.threshold import ENOUGH_POINTS, Threshold
 
 NOTHING = Cell(words.NONE)
 
@@ -216,17 +217,21 @@ def needs(trust: Trust) -> str:
 
 
 def threshold_words(found: Threshold | None) -> str:
-    """The overlap below which the accuracy gap grows, or why none is told."""
+    """The overlap below which the accuracy gap grows at equal numbers of labels, or why none is stated."""
     if found is None:
         return f"An overlap below which the gap grows is sought from {ENOUGH_POINTS} trials and rounds on."
     over = f"{words.several(found.points, 'pair')} of overlap and gap"
+    if found.p_value is None:
+        return (
+            f"These {over} do not identify whether the gap grows as the overlap falls: both change with the number of "
+            "labels, and too few trials of one setting were measured at the same numbers of labels."
+        )
+    how = f"least squares with one breakpoint; {words.p_value(found.p_value)} by exchanging whole trials"
     if found.overlap is None:
-        return f"Over {over} no overlap shows below which the gap grows ({words.p_value(found.p_value)})."
+        return f"At equal numbers of labels, these {over} do not show that the gap grows below some overlap ({how})."
     return (
-        f"Over {over} the gap is level, {words.signed(100 * found.level, 1)} points, down to an overlap of "
-        f"{found.overlap:.2f}; below that it grows by {100 * found.slope:.1f} points for each 0.1 of overlap (least "
-        f"squares with one breakpoint, {words.p_value(found.p_value)}; a trial's pairs are not independent, so this is "
-        "a hint)."
+        f"At equal numbers of labels, the gap grows by {100 * found.slope:.1f} points for each 0.1 of overlap below "
+        f"{found.overlap:.2f} ({how}; over {over}). Whether a low overlap causes it is not known."
     )
 
 
@@ -234,13 +239,17 @@ def ablation_table(ablation: Ablation) -> Table:
     """The contribution of each part in points of final accuracy, with its range over the other parts."""
     head = ("part", "instead of", "points of final accuracy", "seeds", "range over the other parts")
     rows = [
-        (Cell(part.name), Cell(part.plain), gain(part.effect), Cell(str(part.effect.seeds)), _range(part))
+        (Cell(part.name), _instead(part), gain(part.effect), Cell(str(part.effect.seeds)), _range(part))
         for part in ablation.parts
     ]
     if ablation.together is not None:
         together = ablation.together
         rows.append((Cell("all together"), Cell("none"), gain(together), Cell(str(together.seeds)), NOTHING))
     return Table(head, tuple(rows))
+
+
+def _instead(part: Contribution) -> Cell:
+    return Cell(part.plain, "other steps, no views" if part.unlike else "")
 
 
 def context_table(ablation: Ablation) -> Table:

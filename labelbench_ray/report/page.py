@@ -12,7 +12,6 @@ from labelbench_ray.report.cells import Table
 from labelbench_ray.report.costs import course
 from labelbench_ray.report.curves import RECIPE, State
 from labelbench_ray.report.drawing import Style, styles
-from labelbench_ray.report.fidelity import overlaps_and_gaps
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.tables import finetuned_tables, short_table, strategy_table, trouble_table
 
@@ -96,8 +95,8 @@ def page(report: Report) -> str:
 
 
 def _across(report: Report) -> Overview:
-    pairs_P2 = overlaps_and_gaps(tuple(section.setting for section in report.sections))
-    gaps = Markup(cost_figures.fidelity(pairs_P2, report.across.threshold, "fidelity")) if len(pairs_P2) else Markup()
+    measured = report.across.measured
+    gaps = Markup(cost_figures.fidelity(measured, report.across.threshold, "fidelity")) if measured else Markup()
     return Overview(
         embeddings=cost_tables.embedding_table(report),
         parts=tuple(

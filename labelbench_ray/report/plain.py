@@ -6,10 +6,11 @@ from typing import Any
 from labelbench_ray.costs import Spent
 from labelbench_ray.report.continual import Continued
 from labelbench_ray.report.contributions import Ablation
-from labelbench_ray.report.fidelity import Threshold, Trust
+from labelbench_ray.report.fidelity import Trust
 from labelbench_ray.report.finetuned import FineTuned
 from labelbench_ray.report.protocols import Protocol, Ratio, Whole
 from labelbench_ray.report.statistics import Estimate
+from labelbench_ray.report.threshold import Threshold
 
 Plain = dict[str, Any]
 
@@ -109,14 +110,13 @@ def trust(each: Trust) -> Plain:
 
 
 def threshold(found: Threshold | None) -> Plain | None:
-    """The overlap below which the accuracy gap grows; null where too little is known."""
+    """The overlap below which the accuracy gap grows at equal numbers of labels; null where too little is known."""
     if found is None:
         return None
     return {
         "points": found.points,
         "p": found.p_value,
         "overlap": found.overlap,
-        "level": found.level,
         "slope": found.slope,
     }
 
@@ -142,6 +142,7 @@ def ablation(each: Ablation) -> Plain:
                 "field": part.field,
                 "level": part.level,
                 "instead_of": part.plain,
+                "other_steps_and_views": part.unlike,
                 "effect": estimate(part.effect),
                 "contexts": [{"beside": context, "effect": estimate(found)} for context, found in part.contexts],
             }

@@ -13,9 +13,10 @@ from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
 from labelbench_ray.report.costs import Cost, Embedding, Embeddings, costs, embeddings
 from labelbench_ray.report.curves import PRIMARY, Experiment, Run, Setting, State, differing, read, title
-from labelbench_ray.report.fidelity import Threshold, Trust, threshold, trusts
+from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
+from labelbench_ray.report.threshold import Block, Threshold, blocks, threshold
 from labelbench_ray.report.verdict import Verdict, judge
 
 METRICS: Final = (PRIMARY, "Pool Accuracy", "Labeling Accuracy", "Balanced Test Accuracy")
@@ -50,6 +51,7 @@ class Across:
     wholes: tuple[Whole, ...]
     continual: tuple[Continued, ...]
     trusts: tuple[Trust, ...]
+    measured: tuple[Block, ...]
     threshold: Threshold | None
 
 
@@ -100,13 +102,15 @@ def compose(experiment: Experiment, prices: Prices = ASSUMED, stores: Mapping[st
     shared = embeddings((run for setting in settings for run in setting.runs), stores)
     fields = differing(settings) or ("dataset",)
     sections = tuple(_section(title(setting, fields), setting, shared) for setting in settings)
+    measured = blocks(settings)
     across = Across(
         ablations(settings),
         protocols(settings, shared),
         wholes(settings, shared),
         continual(settings),
         trusts(settings),
-        threshold(settings),
+        measured,
+        threshold(measured),
     )
     return Report(experiment.name, experiment.strategies, sections, across, shared, prices)
 

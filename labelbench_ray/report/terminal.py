@@ -70,7 +70,8 @@ def _ratio(ratio: Ratio | None) -> str:
 def _caption(comparison: Comparison) -> str:
     return (
         f"{comparison.metric}, {words.count(comparison.labels[0])} to {words.count(comparison.labels[-1])} labels; "
-        f"{words.intervals(comparison.compared)}; differences in points, paired by seed; p after Holm"
+        f"± is a strategy's own 95 % interval, ranges are {words.intervals(comparison.compared)}; differences in "
+        "points, paired by seed; p after Holm"
     )
 
 

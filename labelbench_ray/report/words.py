@@ -50,13 +50,9 @@ def digits(estimate: Estimate) -> int:
 
 
 def intervals(compared: int) -> str:
-    """What the intervals of a comparison with random hold for."""
-    if compared < 2:
-        return "95 % intervals over seeds"
-    return (
-        f"95 % intervals over seeds, those of differences and of labels saved wide enough to hold for all {compared} "
-        "strategies at once (Bonferroni)"
-    )
+    """What the intervals of differences to random and of labels saved are, for so many strategies."""
+    at_once = f" that hold for all {compared} strategies at once (Bonferroni)" if compared > 1 else ""
+    return f"95 % intervals over seeds{at_once}"
 
 
 def p_value(value: float) -> str:

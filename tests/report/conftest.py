@@ -36,6 +36,7 @@ class Experiment:
         extra: dict[str, float] | None = None,
         first: int | None = None,
         store: str = "store",
+        views: str = "",
         spent: dict[str, Spent] | None = None,
         **fields: object,
     ) -> Path:
@@ -43,7 +44,7 @@ class Experiment:
         trial = vary(self.base, strategy=strategy, seed=seed, **fields)
         fingerprint = digest(trial.model_dump(mode="json", exclude={"rounds"}))
         self.entries.append(Entry(fingerprint=fingerprint, trial=trial))
-        header = Header(fingerprint=fingerprint, trial=trial, store=store, compute="onnx", versions={})
+        header = Header(fingerprint=fingerprint, trial=trial, store=store, views=views, compute="onnx", versions={})
         ids = np.random.default_rng(seed if first is None else first).permutation(1_000).astype(np.int64)
         with Ledger.open(self.folder / fingerprint, header) as ledger:
             for number, accuracy in enumerate(accuracies):

@@ -16,9 +16,10 @@ from labelbench_ray.report.contributions import ablations
 from labelbench_ray.report.cost_tables import needs, threshold_words
 from labelbench_ray.report.costs import embeddings
 from labelbench_ray.report.curves import Experiment, FineTunePoint, read
-from labelbench_ray.report.fidelity import CORRELATION, ENOUGH_POINTS, GAP, OVERLAP, fit_threshold, trusts
+from labelbench_ray.report.fidelity import CORRELATION, trusts
 from labelbench_ray.report.protocols import protocols, ratio, wholes
 from labelbench_ray.report.sections import compose
+from labelbench_ray.report.threshold import ENOUGH_POINTS, GAP, OVERLAP
 from tests.report.test_report_page import check
 
 ACCURACIES = [0.5, 0.6, 0.7]
@@ -222,6 +223,40 @@ def test_contributions_by_hand(ablated):
     assert found.together.value == pytest.approx(0.15 + (NOISE[1, 1, 1] - NOISE[0, 0, 0]).mean())
 
 
+def with_control(experiment, *trainers):
+    """{supervised, the control, flexmatch} x 4 seeds: views add 2 points, unlabeled rows 1 more."""
+    levels = {
+        "supervised": (Part.of("supervised"), "", 0.0),
+        "control": (Part.of("fixmatch", unlabeled_weight=0), "abc:5", 0.02),
+        "longer": (Part.of("fixmatch", unlabeled_weight=0, epochs=60), "abc:5", 0.05),
+        "flexmatch": (Part.of("flexmatch", threshold=0.9), "abc:5", 0.03),
+    }
+    for name in trainers:
+        trainer, views, gain = levels[name]
+        for seed in range(4):
+            end = 0.5 + gain + 0.001 * seed * len(name)
+            experiment.add("random", seed, [0.4, end], rounds=2, trainer=trainer, views=views)
+    return read(experiment.write())
+
+
+def test_a_trainer_of_unlabeled_rows_is_measured_against_the_control_with_the_same_steps(experiment):
+    found = with_control(experiment, "supervised", "control", "longer", "flexmatch")
+    parts = {part.level: part for part in ablations(found.settings)[0].parts}
+    flexmatch = parts["flexmatch(threshold=0.9)"]
+    assert (flexmatch.plain, flexmatch.unlike) == ("fixmatch(unlabeled_weight=0)", False)
+    assert flexmatch.effect.value == pytest.approx(0.01 + 0.0015 * (len("flexmatch") - len("control")))
+    control = parts["fixmatch(unlabeled_weight=0)"]
+    assert (control.plain, control.unlike) == ("supervised", True)
+    assert "other steps, no views" in page(compose(found))
+
+
+def test_without_the_control_it_is_stated_that_steps_and_views_differ(experiment):
+    found = with_control(experiment, "supervised", "longer", "flexmatch")  # the control takes other steps
+    parts = {part.level: part for part in ablations(found.settings)[0].parts}
+    assert (parts["flexmatch(threshold=0.9)"].plain, parts["flexmatch(threshold=0.9)"].unlike) == ("supervised", True)
+    assert summarize(compose(found))["contributions"][0]["parts"][-1]["other_steps_and_views"]
+
+
 def test_seeds_are_paired_and_the_missing_left_out(experiment):
     for seed in range(3):
         experiment.add("random", seed, [0.4, 0.5 + 0.1 * seed], rounds=2)
@@ -278,30 +313,6 @@ def test_what_is_reached_at_once_or_never_is_said(two_proxies):
     assert "the full model at most 10." in needs(trusts(at_once.settings)[0])
     never = replace(trusts(at_once.settings)[0], proxy_labels=float("inf"))
     assert "the proxy needs more than 10 labels" in needs(never)
-
-
-def test_a_planted_threshold_is_found():
-    rng = np.random.default_rng(0)
-    overlap = rng.uniform(0.1, 0.9, 60)
-    gap = 0.01 + 0.2 * np.maximum(0, 0.5 - overlap) + rng.normal(0, 0.002, 60)
-    found = fit_threshold(overlap, gap)
-    assert found.overlap == pytest.approx(0.5, abs=0.03)
-    assert found.level == pytest.approx(0.01, abs=0.001)
-    assert found.slope == pytest.approx(0.02, abs=0.003)
-    assert "down to an overlap of 0.5" in threshold_words(found)
-
-
-@pytest.mark.parametrize("slope", [0.0, -0.1])
-def test_a_gap_that_does_not_grow_has_no_threshold(slope):
-    rng = np.random.default_rng(1)
-    overlap = rng.uniform(0.1, 0.9, 40)
-    found = fit_threshold(overlap, 0.02 + slope * np.maximum(0, 0.5 - overlap) + rng.normal(0, 0.005, 40))
-    assert found.overlap is None
-    assert "no overlap shows" in threshold_words(found)
-
-
-def test_overlaps_that_are_all_alike_have_no_threshold():
-    assert fit_threshold(np.full(20, 0.5), np.linspace(0, 0.1, 20)).overlap is None
 
 
 def test_few_points_are_not_fitted(two_proxies):

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from labelbench_ray.report import page, render, summarize
 from labelbench_ray.report.curves import read
-from labelbench_ray.report.fidelity import CORRELATION, GAP, OVERLAP
+from labelbench_ray.report.fidelity import CORRELATION
 from labelbench_ray.report.finetuned import finetuned
 from labelbench_ray.report.sections import compose
+from labelbench_ray.report.threshold import GAP, OVERLAP
 from tests.report.test_report_across import RECIPE, interval, point, with_finetunes
 from tests.report.test_report_page import check
 
