@@ -63,6 +63,14 @@ def ignored(*kinds: Kinds) -> tuple[Ignored, ...]:
     )
 
 
+def stated(notes: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Notes about the tables of a data set, by part: those that hold of all of them once."""
+    every = {note: [part for part in notes if note in notes[part]] for each in notes.values() for note in each if note}
+    return tuple(
+        note if len(parts) == len(notes) else f"{' and '.join(parts)}: {note}" for note, parts in every.items()
+    )
+
+
 def hidden_kind(below: str) -> str | None:
     """The hidden or tool's folder that a path lies in, or the kind of hidden file that it is; None for all others.
 

@@ -1,8 +1,9 @@
 """Labels as they stand in a file, int or string, and the class numbers 0 .. K-1 that they mean."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -26,14 +27,16 @@ class Coding:
             DataError: a null, or a label that is no class; names the value and the row.
         """
         column = plain(column, where)
-        kind = pa.int64() if pa.types.is_integer(column.type) else pa.string()
         wanted = pa.int64() if self.values and isinstance(self.values[0], int) else pa.string()
-        if kind != wanted:
+        if column.type != wanted:
             raise DataError(
-                f"{where}: labels are {column.type}, but the classes are told apart by {wanted}; "
-                "use one type of label in all files"
+                f"{where}: labels are {column.type}, those of the classes are {wanted}; use one type of label in all "
+                "files"
             )
-        numbers = pc.index_in(column.cast(kind), value_set=pa.array(self.values, kind))
+        values = pa.array(self.values, wanted)
+        numbers = pc.index_in(column, value_set=values)
+        if numbers.null_count and wanted == pa.string():  # a Mac may have written the same name in another form
+            numbers = pc.index_in(_normal(column), value_set=_normal(values))
         if numbers.null_count:
             row = pc.index(numbers.is_null(), True).as_py()
             raise DataError(
@@ -44,16 +47,30 @@ class Coding:
 
 
 def plain(column: Any, where: str) -> Any:  # noqa: ANN401
-    """The column with dictionary encoding undone, checked to be int or string without nulls."""
+    """The column as int64 or string, with dictionary encoding undone.
+
+    Raises:
+        DataError: another type, a null, an integer beyond int64, or a text that is not UTF-8.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise DataError(f"{where}: labels are {kind}; labels must be int or string")
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    if not (text or pa.types.is_integer(kind)):
+        raise DataError(f"{where}: labels are {kind}; labels must be int or string; convert the column")
     if column.null_count:
         row = pc.index(column.is_null(), True).as_py()
         raise DataError(f"{where}, row {row}: the label is null; every row needs a label (the oracle's answer)")
+    try:
+        column = column.cast(pa.string() if text else pa.int64())
+        column.validate(full=True)
+    except pa.ArrowException as error:
+        raise DataError(f"{where}: {error}; labels must be UTF-8 text or integers that int64 holds") from error
     return column
+
+
+def _normal(texts: Any) -> Any:  # noqa: ANN401
+    return pc.utf8_normalize(texts, form="NFC")
 
 
 def coding(column: Any, where: str, classes: Sequence[str] | None) -> Coding:  # noqa: ANN401
@@ -64,10 +81,24 @@ def coding(column: Any, where: str, classes: Sequence[str] | None) -> Coding:  #
     """
     column = plain(column, where)
     integers = pa.types.is_integer(column.type)
+    if not integers or classes is not None:
+        _refuse_forms(pc.unique(column).to_pylist() if classes is None else classes, where)
     if classes is not None:
         return Coding(tuple(classes), tuple(range(len(classes))) if integers else tuple(classes))
     values = tuple(sorted(pc.unique(column).to_pylist()))
     return Coding(tuple(str(value) for value in values), values)
+
+
+def _refuse_forms(names: Iterable[str], where: str) -> None:
+    """Refuse two classes whose names are one name in two forms of Unicode."""
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(normalize("NFC", name), name)
+        if other != name:
+            raise DataError(
+                f"{where}: the classes {other!a} and {name!a} have the same name, in two forms of Unicode; write it in "
+                "one form"
+            )
 
 
 def named_coding(labels: Any, names: Any, where: str) -> Coding:  # noqa: ANN401

@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from pyarrow import fs
 
-from labelbench_ray.datasets._findings import HIDDEN, Kinds, is_hidden, kind_of
+from labelbench_ray.datasets._findings import HIDDEN, Kinds, hidden_kind, is_hidden, kind_of
 from labelbench_ray.datasets._places import Place
 from labelbench_ray.errors import DataError
 
@@ -32,6 +33,15 @@ def one_of(words: Sequence[str], found: Callable[[str], str | None], top: Place)
     return names[0] if names else None
 
 
+def validation_name(folder: Place, suffix: str) -> str | None:
+    """What the validation split is called; None where there is none. Errors as from `one_of`."""
+
+    def found(word: str) -> str | None:
+        return f"{word}{suffix}" if (folder / f"{word}{suffix}").exists() else None
+
+    return one_of(VALIDATION, found, folder)
+
+
 def split_words(paths: Iterable[str]) -> dict[str, str]:
     """The splits that relative paths are named for (`train-0.parquet`, `test/a.png`), each with its first path."""
     words: dict[str, str] = {}
@@ -44,16 +54,52 @@ def split_words(paths: Iterable[str]) -> dict[str, str]:
     return words
 
 
+def parquet_files(top: Place, word: str) -> str | None:
+    """How a split's parquet files are named below a folder; None: there are none.
+
+    A file or folder `train.parquet`, shards `train-*.parquet`, a folder `train`; or shards in `data/`, as the Hugging
+    Face hub lays them out.
+    """
+    if (top / f"{word}.parquet").exists():
+        return f"{word}.parquet"
+    for shards in (f"{word}-*.parquet", f"data/{word}-*.parquet"):
+        if top.matching(shards):
+            return shards
+    folder = top / word
+    if folder.is_folder() and any(is_parquet(info.path[len(top.path) :]) for info in folder.listing(recursive=True)):
+        return word
+    return None
+
+
+def is_parquet(below: str) -> bool:
+    """Whether a path below a data set's folder is one of its parquet files."""
+    return below.endswith(".parquet") and hidden_kind(below.lstrip("/")) is None
+
+
 def beside(top: Place, used: Iterable[str]) -> Kinds:
-    """What lies in the data set's folder and is none of its splits; `used`: the first steps of their paths."""
+    """What lies in the data set's folder, and in folders of its splits' files, and is none of the splits.
+
+    `used` are paths below it, which may hold patterns.
+    """
     kinds: Kinds = Counter()
-    for info in top.listing() if top.is_folder() else ():
-        if info.base_name in used:
+    last_steps: dict[str, set[str]] = {"": set()}
+    for path in used:
+        folder, _, last = path.strip("/").rpartition("/")
+        last_steps.setdefault(folder, set()).add(last)
+        last_steps[""].add(path.strip("/").split("/")[0])
+    for folder, names in last_steps.items():
+        _count_beside(top / folder if folder else top, names, kinds)
+    return kinds
+
+
+def _count_beside(folder: Place, names: Iterable[str], kinds: Kinds) -> None:
+    for info in folder.listing() if folder.is_folder() else ():
+        name = info.base_name
+        if name in names or any(fnmatchcase(name, pattern) for pattern in names):
             continue
         if info.type == fs.FileType.Directory:
-            kinds[HIDDEN if is_hidden(info.base_name) else BESIDE, f"{info.base_name}/"] = 0
-        elif info.base_name.startswith("."):
-            kinds[HIDDEN, info.base_name] += 1
+            kinds[HIDDEN if is_hidden(name) else BESIDE, f"{name}/"] = 0
+        elif hidden := hidden_kind(name):
+            kinds[HIDDEN, hidden] += 1
         else:
-            kinds[BESIDE, kind_of(info.base_name)] += 1
-    return kinds
+            kinds[BESIDE, kind_of(name)] += 1

@@ -1,5 +1,8 @@
 """Parquet files read as one table: only the row groups and the columns that a read needs."""
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,11 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import fs
 
 from labelbench_ray.datasets import Modality, Payload, Records, Rows
+from labelbench_ray.datasets._findings import HIDDEN, Kinds, hidden_kind, kind_of
 from labelbench_ray.datasets._labels import Coding
-from labelbench_ray.datasets._places import Place, missing
+from labelbench_ray.datasets._layout import split_words
+from labelbench_ray.datasets._places import PATTERN, Place, missing, resolve
 from labelbench_ray.errors import DataError, unknown
+
+NO_PARQUET = "not the suffix .parquet"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,9 +46,17 @@ class ParquetFiles:
     ends_G: NDArray[np.int64]
     """The number of rows up to the end of each row group."""
     schema: Any
+    ignored: Kinds
+    """What lies in the folder and is not read."""
 
     def __len__(self) -> int:
         return int(self.ends_G[-1])
+
+    @property
+    def origin(self) -> str:
+        """Where its rows come from, in words."""
+        many = f"{len(self.names):,} files of {self.places[0].folder.name}/"
+        return many if len(self.names) > 1 else self.names[0]
 
     def facts(self) -> list[object]:
         """What identifies the content, for a signature."""
@@ -63,6 +79,10 @@ class ParquetFiles:
         in_group_B = rows_B - (self.ends_G - counts_G)[group_B]
         return self._read(groups, columns).take(offsets[place_B] + in_group_B)
 
+    def places_of(self, rows_B: NDArray[np.int64]) -> list[Place]:
+        """The file that each of these rows lies in."""
+        return [self.places[file] for file in self.file_G[np.searchsorted(self.ends_G, rows_B, side="right")]]
+
     def row_names(self, rows_B: NDArray[np.int64]) -> list[str]:
         """`<file's name without suffix>/<number of the row in it>`, for rows without an id of their own."""
         file_B = self.file_G[np.searchsorted(self.ends_G, rows_B, side="right")]
@@ -77,13 +97,10 @@ class ParquetFiles:
         for file in np.unique(self.file_G[groups]):
             place = self.places[file]
             wanted = [int(self.group_G[group]) for group in groups if self.file_G[group] == file]
-            try:
-                with pq.ParquetFile(place.path, filesystem=place.filesystem) as opened:
-                    # One thread: a task has one core. Only the needed row groups are decoded.
-                    read = opened.read_row_groups(wanted, columns=columns, use_threads=False)
-                    parts.append(read.cast(parts[0].schema))
-            except (OSError, pa.ArrowException) as error:
-                raise _damaged(place, error) from error
+            with reading(place), pq.ParquetFile(place.path, filesystem=place.filesystem) as opened:
+                # One thread: a task has one core. Only the needed row groups are decoded.
+                read = opened.read_row_groups(wanted, columns=columns, use_threads=False)
+                parts.append(read.cast(parts[0].schema))
         return pa.concat_tables(parts)
 
 
@@ -104,7 +121,8 @@ class ParquetTable:
         wanted = list(dict.fromkeys(filter(None, (columns.payload, columns.label, columns.row_id))))
         table = self.files.rows(rows_B, wanted)
         labels_B = self.coding.encode(table[columns.label], label_column(self.files, columns))
-        return Records(self._ids(table, rows_B), _payloads(table[columns.payload]), labels_B)
+        payloads = _payloads(table[columns.payload], columns.modality, self.files.places_of(rows_B))
+        return Records(self._ids(table, rows_B), payloads, labels_B)
 
     def labels(self, rows: Rows) -> NDArray[np.int64]:
         """(B,) labels of these rows; reads the label column only, one file at a time."""
@@ -122,23 +140,34 @@ class ParquetTable:
         return [str(value) for value in column.to_pylist()]
 
 
+def open_split(top: Place, name: str, wanted: str) -> ParquetFiles:
+    """Open the file or the folder of this name below `top`, or the files that it is a pattern of; errors as below."""
+    if not PATTERN.search(name) or (top / name).exists():
+        return open_files(top / name, wanted)
+    if not (found := top.matching(name)):
+        raise missing(top / name, wanted)
+    return _open(found, Counter())
+
+
 def open_files(place: Place, wanted: str) -> ParquetFiles:
     """Read the footers of one parquet file, or of all below a folder.
 
     Raises:
         NotProvidedError: nothing is there.
-        DataError: not parquet, cut short, no rows, or files of one folder with different columns.
+        DataError: not parquet, cut short, no rows, files of several splits or with different columns in one folder.
     """
     if not place.exists():
         raise missing(place, wanted)
-    places: tuple[Place, ...] = (place,)
-    names: tuple[str, ...] = (place.path.rsplit("/", 1)[-1],)
-    if place.is_folder():
-        found = [info.path for info in place.listing(recursive=True) if info.path.endswith(".parquet")]
-        places = tuple(Place(place.filesystem, path) for path in found)
-        names = tuple(f"{names[0]}/{path[len(place.path) :].strip('/')}" for path in found)
-    if not places:
+    if not place.is_folder():
+        return _open({place.name: place}, Counter())
+    found, kinds = _visible(place)
+    if not found:
         raise missing(place / "*.parquet", wanted)
+    return _open({f"{place.name}/{below}": each for below, each in found.items()}, kinds)
+
+
+def _open(found: Mapping[str, Place], kinds: Kinds) -> ParquetFiles:
+    names, places = tuple(found), tuple(found.values())
     footers = [_footer(each) for each in places]
     for each, (_, schema) in zip(places, footers, strict=True):
         if not schema.equals(footers[0][1]):
@@ -149,10 +178,32 @@ def open_files(place: Place, wanted: str) -> ParquetFiles:
         for group in range(metadata.num_row_groups)
     ]
     if not groups or not sum(count for _, _, count in groups):
-        raise DataError(f"{place}: no rows; every split needs at least one row")
+        raise DataError(f"{places[0]}: no rows; every split needs at least one row")
     file_G, group_G, count_G = np.array(groups, dtype=np.int64).T
     sizes = tuple(int(each.info().size) for each in places)
-    return ParquetFiles(places, names, sizes, file_G, group_G, np.cumsum(count_G), footers[0][1])
+    return ParquetFiles(places, names, sizes, file_G, group_G, np.cumsum(count_G), footers[0][1], kinds)
+
+
+def _visible(folder: Place) -> tuple[dict[str, Place], Kinds]:
+    """The parquet files below a folder, and what else lies there."""
+    kinds: Kinds = Counter()
+    found: dict[str, Place] = {}
+    for info in folder.listing(recursive=True):
+        below = info.path[len(folder.path) :].lstrip("/")
+        if info.type == fs.FileType.Directory:
+            continue
+        if hidden := hidden_kind(below):
+            kinds[HIDDEN, hidden] += 1
+        elif below.endswith(".parquet"):
+            found[below] = Place(folder.filesystem, info.path)
+        else:
+            kinds[NO_PARQUET, kind_of(info.base_name)] += 1
+    if len(words := split_words(found)) > 1:
+        raise DataError(
+            f"{folder}: holds files of several splits ({', '.join(words.values())}), which would be mixed; set `path` "
+            f'to this folder, or name the files of one split, as in train="{folder.name}/train-*.parquet"'
+        )
+    return found, kinds
 
 
 def make_table(files: ParquetFiles, columns: Columns, coding: Coding) -> ParquetTable:
@@ -169,35 +220,77 @@ def label_column(files: ParquetFiles, columns: Columns) -> str:
 
 def check_columns(files: ParquetFiles, columns: Columns) -> None:
     """Refuse files in which a column is missing or holds something else; names the column and the nearest one."""
-    have = files.schema.names
     for name in filter(None, (columns.payload, columns.label, columns.row_id)):
-        if name not in have:
-            raise DataError(f"{files.places[0]}: {unknown('column', name, have)}")
+        check_column(files, name)
     kind = files.schema.field(columns.payload).type
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
-    expected = (pa.binary(), pa.large_binary()) if columns.modality == "image" else (pa.string(), pa.large_string())
+    # Texts in a column of images are paths: `named_images` looks whether they are there.
+    text = (pa.string(), pa.large_string(), pa.string_view())
+    expected = (pa.binary(), pa.large_binary(), *text) if columns.modality == "image" else text
     if kind not in expected:
         raise DataError(
             f"{files.places[0]}: column {columns.payload!r} is {kind}, {columns.modality} payloads are {expected[0]}"
         )
 
 
+def check_column(files: ParquetFiles, name: str) -> None:
+    """Refuse files that lack a column, or have two of its name."""
+    have = files.schema.names
+    if name not in have:
+        raise DataError(f"{files.places[0]}: {unknown('column', name, have)}")
+    if have.count(name) > 1:
+        raise DataError(f"{files.places[0]}: has {have.count(name)} columns called {name!r}; rename or drop one")
+
+
 def _footer(place: Place) -> tuple[Any, Any]:
+    with reading(place), pq.ParquetFile(place.path, filesystem=place.filesystem) as file:
+        return file.metadata, file.schema_arrow.remove_metadata()
+
+
+@contextmanager
+def reading(place: Place) -> Iterator[None]:
+    """Turn what reading a damaged file raises into one line that names it."""
     try:
-        with pq.ParquetFile(place.path, filesystem=place.filesystem) as file:
-            return file.metadata, file.schema_arrow.remove_metadata()
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(place, error) from error
+        yield
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{place}: not a parquet file, or cut short ({error}); copy it again from its source"
+        ) from error
 
 
-def _damaged(place: Place, error: Exception) -> DataError:
-    return DataError(f"{place}: not a parquet file, or cut short ({error}); copy it again from its source")
-
-
-def _payloads(column: Any) -> list[Payload]:  # noqa: ANN401
-    """The payloads; null is zero bytes, which every encoder's `decode` rejects with a reason."""
-    if pa.types.is_struct(column.type):
+def _payloads(column: Any, modality: Modality, places_B: Sequence[Place]) -> list[Payload]:  # noqa: ANN401
+    """The payloads; null is zero bytes, which every encoder's `decode` rejects with a reason, as are wrong texts."""
+    nested, names = pa.types.is_struct(column.type), None
+    if nested:
         # The form in which the Hugging Face hub keeps images: a struct of bytes and path.
-        column = pa.chunked_array([chunk.field("bytes") for chunk in column.chunks], column.type.field("bytes").type)
-    return [b"" if value is None else value for value in column.to_pylist()]
+        names = _field(column, "path") if column.type.get_field_index("path") >= 0 else None
+        column = _field(column, "bytes")
+    elif modality == "image" and not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        names, column = column, pa.nulls(len(column), pa.binary())
+    if modality == "text":
+        return [_text(value) for value in column.cast(pa.large_binary()).to_pylist()]
+    values: list[bytes | None] = column.to_pylist()
+    paths = [None] * len(values) if names is None else names.to_pylist()
+    return [
+        _named(place, path) if value is None and path else value or b""
+        for value, path, place in zip(values, paths, places_B, strict=True)
+    ]
+
+
+def _field(column: Any, name: str) -> Any:  # noqa: ANN401
+    return pa.chunked_array([chunk.field(name) for chunk in column.chunks], column.type.field(name).type)
+
+
+def _named(file: Place, path: str) -> bytes:
+    """The image that a row without bytes names; zero bytes where there is none."""
+    image = resolve(file, path)
+    return image.read() if image.exists() else b""
+
+
+def _text(value: bytes | None) -> Payload:
+    """A text; the bytes as they are where they are not UTF-8."""
+    try:
+        return b"" if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value or b""

@@ -1,7 +1,9 @@
 """Where data lies: a path below the root, or a URI that pyarrow's file systems know (`s3://`, `gs://`, `file://`)."""
 
 import os
+import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from labelbench_ray.errors import DataError, NotProvidedError
+
+PATTERN = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +32,11 @@ class Place:
     def name(self) -> str:
         """The last step of its path."""
         return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def folder(self) -> "Place":
+        """The folder that it lies in."""
+        return Place(self.filesystem, self.path.rstrip("/").rpartition("/")[0])
 
     @property
     def local(self) -> bool:
@@ -62,6 +71,22 @@ class Place:
             raise DataError(f"{_not_utf8(self.path)}: the name is not UTF-8, so no row id; rename it") from error
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{self}: {error}; check the address and the permissions") from error
+
+    def matching(self, pattern: str) -> "dict[str, Place]":
+        """The files below this folder that a pattern means (`data/train-*.parquet`), sorted; each step means one step.
+
+        They are named by the steps from the first one that is a pattern.
+        """
+        steps = pattern.split("/")
+        first = next(number for number, step in enumerate(steps) if PATTERN.search(step))
+        base, wanted = Place(self.filesystem, "/".join([self.path, *steps[:first]])), steps[first:]
+        found: dict[str, Place] = {}
+        for info in base.listing(recursive=len(wanted) > 1) if base.is_folder() else ():
+            below = info.path[len(base.path) :].lstrip("/")
+            names = below.split("/")
+            if info.type == fs.FileType.File and len(names) == len(wanted) and all(map(fnmatchcase, names, wanted)):
+                found[below] = Place(self.filesystem, info.path)
+        return found
 
     def read(self) -> bytes:
         """The content of this file."""
@@ -109,6 +134,13 @@ def locate(root: Path, path: str) -> Place:
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{address}: {error}; give a path below the root, or a URI s3://, gs:// or file://") from error
     return Place(filesystem, inner)
+
+
+def resolve(file: Place, path: str) -> Place:
+    """The place that a path in a file means: below the file's folder, or absolute on a disk of this machine."""
+    if file.local and path.startswith("/"):
+        return Place(file.filesystem, path)
+    return file.folder / path
 
 
 def missing(place: Place, wanted: str) -> NotProvidedError:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from labelbench_ray.datasets import Dataset, Modality, Source, signature
+from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
+from labelbench_ray.datasets._findings import ignored
 from labelbench_ray.datasets._labels import Coding, coding, named_coding
+from labelbench_ray.datasets._layout import beside, validation_name
 from labelbench_ray.datasets._parquet import Columns, ParquetFiles, check_columns, label_column, make_table, open_files
 from labelbench_ray.datasets._places import locate
-from labelbench_ray.datasets._splits import halved
+from labelbench_ray.datasets._splits import arrange, origins
 
 WANTED = "banking77's train.parquet and test.parquet, with columns text, label and label_name,"
 COLUMNS = Columns(payload="text", label="label", row_id=None, modality="text")
@@ -20,14 +22,21 @@ class Banking77(Dataset):
 
     def _open(self, root: Path) -> Source:
         folder = locate(root, "banking77")
-        train, test = (open_files(folder / name, WANTED) for name in ("train.parquet", "test.parquet"))
-        for files in (train, test):
-            check_columns(files, COLUMNS)
-        intents = _intents(train)
+        validation = validation_name(folder, ".parquet")
+        names = {"train": "train.parquet", "test": "test.parquet"} | ({"validation": validation} if validation else {})
+        files = {part: open_files(folder / name, WANTED) for part, name in names.items()}
+        for each in files.values():
+            check_columns(each, COLUMNS)
+        intents = _intents(files["train"])
+        tables = {part: make_table(each, COLUMNS, intents) for part, each in files.items()}
         return Source(
             classes=intents.classes,
-            splits=halved(make_table(train, COLUMNS, intents), make_table(test, COLUMNS, intents)),
-            signature=signature(["banking77", *train.facts(), *test.facts()]),
+            splits=arrange(tables["train"], tables.get("validation"), tables["test"]),
+            signature=signature(["banking77", *(fact for each in files.values() for fact in each.facts())]),
+            findings=Findings(
+                origins=origins({part: each.origin for part, each in files.items()}),
+                ignored=ignored(*(each.ignored for each in files.values()), beside(folder, names.values())),
+            ),
         )
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from labelbench_ray.datasets import Dataset, Findings, Source, Table, signature
 from labelbench_ray.datasets._cifar_batches import FOLDER, open_batches
-from labelbench_ray.datasets._findings import Kinds, ignored
+from labelbench_ray.datasets._findings import Kinds, ignored, stated
 from labelbench_ray.datasets._folders import open_folder
+from labelbench_ray.datasets._image_paths import named_images
+from labelbench_ray.datasets._keys import key_column
 from labelbench_ray.datasets._labels import coding
-from labelbench_ray.datasets._layout import VALIDATION, beside, one_of
+from labelbench_ray.datasets._layout import beside, validation_name
 from labelbench_ray.datasets._parquet import Columns, check_columns, label_column, make_table, open_files
 from labelbench_ray.datasets._places import Place, locate, missing
 from labelbench_ray.datasets._splits import arrange, origins
@@ -28,6 +30,7 @@ class Opened:
     """What identifies it."""
     origin: str
     ignored: Kinds
+    notes: tuple[str, ...] = ()
 
 
 class Cifar10(Dataset):
@@ -53,6 +56,7 @@ class Cifar10(Dataset):
             Findings(
                 origins({part: opened.origin for part, opened in parts.items()}),
                 ignored(*(opened.ignored for opened in parts.values()), beside(folder, names.values())),
+                stated({part: opened.notes for part, opened in parts.items()}),
             ),
         )
 
@@ -60,9 +64,7 @@ class Cifar10(Dataset):
 def _names(folder: Place, suffix: str) -> dict[str, str]:
     """The files or folders of the splits; the validation split last, so that without one the signature is the same."""
     names = {"train": f"train{suffix}", "test": f"test{suffix}"}
-    found = one_of(
-        VALIDATION, lambda word: f"{word}{suffix}" if (folder / f"{word}{suffix}").exists() else None, folder
-    )
+    found = validation_name(folder, suffix)
     return names | ({"validation": found} if found else {})
 
 
@@ -80,7 +82,10 @@ def _images(folder: Place) -> Opened:
 
 def _parquet(place: Place) -> Opened:
     files = open_files(place, WANTED)
-    columns = Columns("image", "label", "path" if "path" in files.schema.names else None, "image")
+    key, note = key_column(files, None)
+    columns = Columns("image", "label", key, "image")
     check_columns(files, columns)
     classes = coding(files.column("label"), label_column(files, columns), CLASSES)
-    return Opened(make_table(files, columns, classes), files.facts(), place.name, Counter())
+    images = named_images(files, columns)
+    facts = [*files.facts(), *images.facts]
+    return Opened(make_table(files, columns, classes), facts, files.origin, files.ignored, (note, images.note))

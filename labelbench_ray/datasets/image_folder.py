@@ -37,14 +37,13 @@ class ImageFolder(Dataset):
         found, empty = class_names(train, others)
         classes = self.classes or found
         tables = {part: folder_table(split, classes) for part, split in splits.items()}
-        used = {name.split("/")[0] for name in names.values()}
         return Source(
             classes=classes,
             splits=arrange(tables["train"], tables.get("validation"), tables.get("test")),
             signature=signature([*classes, *((part, table.content) for part, table in tables.items())]),
             findings=Findings(
                 origins=origins({part: table.origin for part, table in tables.items()}),
-                ignored=ignored(*(split.ignored for split in splits.values()), empty, beside(top, used)),
+                ignored=ignored(*(split.ignored for split in splits.values()), empty, beside(top, names.values())),
             ),
         )
 

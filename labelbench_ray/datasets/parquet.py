@@ -1,20 +1,33 @@
 """Any parquet files of images or text, here or in a bucket (`s3://`, `gs://`)."""
 
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
 
-from labelbench_ray.datasets import Dataset, Modality, Source, Table, signature
+from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Table, signature
+from labelbench_ray.datasets._findings import ignored, stated
+from labelbench_ray.datasets._image_paths import inside, named_images
+from labelbench_ray.datasets._keys import key_column
 from labelbench_ray.datasets._labels import Coding, coding, named_coding
-from labelbench_ray.datasets._parquet import Columns, ParquetFiles, check_columns, label_column, make_table, open_files
-from labelbench_ray.datasets._places import locate
-from labelbench_ray.datasets._splits import arrange
-from labelbench_ray.errors import DataError, unknown
+from labelbench_ray.datasets._layout import TEST, VALIDATION, beside, one_of, parquet_files
+from labelbench_ray.datasets._parquet import (
+    Columns,
+    ParquetFiles,
+    check_column,
+    check_columns,
+    label_column,
+    make_table,
+    open_split,
+)
+from labelbench_ray.datasets._places import Place, locate
+from labelbench_ray.datasets._splits import arrange, origins
 
 
 class Parquet(Dataset):
     """`<path>/<split>.parquet`, each split a file or a folder of files with one row an example.
 
+    Shards as the Hugging Face hub names them are found as well: `<path>/<split>-*.parquet`, also in `<path>/data/`.
     Without a validation file the test set is halved; without either, train is cut 80/10/10.
     """
 
@@ -27,14 +40,15 @@ class Parquet(Dataset):
     label_name: str | None = None
     """The column of class names, for int labels."""
     row_id: str | None = None
-    """The column of unique ids; None: `path` if there is one, else the file's name and the row's number in it."""
+    """The column of unique ids; None: `path` if it is one, else the file's name and the row's number in it."""
     classes: tuple[str, ...] | None = None
     """Class names in order; None: the distinct labels of `train`, sorted."""
     train: str = "train.parquet"
+    """A file, a folder of files, or a pattern such as `data/train-*.parquet`; as the next two."""
     validation: str | None = None
-    """None: `validation.parquet` if it is there."""
+    """None: what is called `validation`, `valid` or `val`, if it is there."""
     test: str | None = None
-    """None: `test.parquet` if it is there."""
+    """None: what is called `test`, if it is there."""
 
     def modality(self) -> Modality:
         return self.payload
@@ -42,30 +56,48 @@ class Parquet(Dataset):
     def _open(self, root: Path) -> Source:
         top = locate(root, self.path)
         wanted = f"{self.train} (and, where they exist, validation.parquet and test.parquet)"
-        files = {"train": open_files(top / self.train, wanted)}
-        for part, given in (("validation", self.validation), ("test", self.test)):
-            name = given or f"{part}.parquet"
-            if given is not None or (top / name).exists():
-                files[part] = open_files(top / name, wanted)
-        columns = {part: self._columns(each) for part, each in files.items()}
+        names = self._names(top)
+        files = {part: open_split(top, name, wanted) for part, name in names.items()}
+        keys = {part: key_column(each, self.row_id) for part, each in files.items()}
+        columns = {
+            part: Columns(self.column or self.payload, self.label, key, self.payload) for part, (key, _) in keys.items()
+        }
         for part, each in files.items():
             check_columns(each, columns[part])
         classes = self._coding(files["train"], columns["train"])
         tables: dict[str, Table] = {part: make_table(each, columns[part], classes) for part, each in files.items()}
+        images = {part: named_images(each, columns[part]) for part, each in files.items()}
+        facts = ((part, *each.facts(), *images[part].facts) for part, each in files.items())
         return Source(
             classes=classes.classes,
             splits=arrange(tables["train"], tables.get("validation"), tables.get("test")),
-            signature=signature([*classes.classes, *((part, *each.facts()) for part, each in files.items())]),
+            signature=signature([*classes.classes, *facts]),
+            findings=Findings(
+                origins=origins({part: each.origin for part, each in files.items()}),
+                ignored=ignored(
+                    *(each.ignored for each in files.values()),
+                    beside(top, [*names.values(), *inside(top, images.values())]),
+                ),
+                notes=stated({part: (note, images[part].note) for part, (_, note) in keys.items()}),
+            ),
         )
 
-    def _columns(self, files: ParquetFiles) -> Columns:
-        row_id = self.row_id or ("path" if "path" in files.schema.names else None)
-        return Columns(self.column or self.payload, self.label, row_id, self.payload)
+    def _names(self, top: Place) -> dict[str, str]:
+        """The files of the splits that are there or asked for: a file, a folder, or a pattern."""
+        found = partial(parquet_files, top)
+        train = self.train
+        if train == Parquet.model_fields["train"].default:  # else it is what the user named
+            train = found("train") or train
+        names = {
+            "train": train,
+            "validation": self.validation or one_of(VALIDATION, found, top),
+            "test": self.test or one_of(TEST, found, top),
+        }
+        return {part: name for part, name in names.items() if name is not None}
 
     def _coding(self, train: ParquetFiles, columns: Columns) -> Coding:
         labels, where = train.column(self.label), label_column(train, columns)
         if self.label_name is None:
             return coding(labels, where, self.classes)
-        if self.label_name not in train.schema.names:
-            raise DataError(f"{train.places[0]}: {unknown('column', self.label_name, train.schema.names)}")
+        check_column(train, self.label_name)
         return named_coding(labels, train.column(self.label_name), where)

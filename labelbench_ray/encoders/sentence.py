@@ -36,7 +36,7 @@ class Sentence(Encoder):
 
     def decode(self, payload: Payload) -> Decoded:
         if not isinstance(payload, str):
-            what = "zero bytes" if payload == b"" else type(payload).__name__
+            what = "bytes that are not UTF-8" if payload else "zero bytes"
             raise ValueError(f"payload is {what}, a sentence encoder needs text")
         if not payload.strip():
             raise ValueError("empty text")

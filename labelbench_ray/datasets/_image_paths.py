@@ -1,0 +1,98 @@
+"""Images that parquet files name by path instead of holding their bytes: found when the data set is opened."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from labelbench_ray.datasets._parquet import Columns, ParquetFiles, reading
+from labelbench_ray.datasets._places import Place, resolve
+from labelbench_ray.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImages:
+    """The images that the rows of one split name."""
+
+    facts: list[object]
+    """What identifies them, for a signature; nothing where the rows hold bytes."""
+    note: str
+    folders: tuple[str, ...]
+    """Where they lie."""
+
+
+IN_THE_FILES = NamedImages([], "", ())
+
+
+def named_images(files: ParquetFiles, columns: Columns) -> NamedImages:
+    """Look for the image that each row names, where no row holds bytes; reads the paths alone.
+
+    Raises:
+        DataError: some are not there.
+    """
+    kind = files.schema.field(columns.payload).type
+    if columns.modality != "image" or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return IN_THE_FILES
+    nested = pa.types.is_struct(kind)
+    if nested and kind.get_field_index("path") < 0:
+        return IN_THE_FILES
+    if nested and not all(_all_null(place, f"{columns.payload}.bytes") for place in files.places):
+        return IN_THE_FILES
+    digest, folders, count, lost = hashlib.sha256(), dict[str, dict[str, int]](), 0, list[Place]()
+    for place in files.places:
+        for path in _paths(place, columns.payload, nested):
+            image, count = resolve(place, path), count + 1
+            if image.folder.path not in folders:
+                folders[image.folder.path] = _sizes(image.folder)
+            size = folders[image.folder.path].get(image.name)
+            digest.update(f"{path}\0{size}\0".encode())
+            lost += [image] if size is None else []
+    if lost or not count:
+        missing = f"{len(lost):,} of {count:,} files are not there, the first: {lost[0]}" if lost else "no row has one"
+        raise DataError(
+            f"{files.places[0]}: column {columns.payload!r} holds paths of images and no bytes; {missing}; put the "
+            "images there (relative paths start at the parquet file's folder), or write their bytes into the column"
+        )
+    note = f"{count:,} images are read by the paths in column {columns.payload!r}"
+    return NamedImages([digest.hexdigest()], note, tuple(folders))
+
+
+def inside(top: Place, images: Iterable[NamedImages]) -> list[str]:
+    """Where images lie below a data set's folder: they are not ignored."""
+    folders = {folder for each in images for folder in each.folders}
+    return [folder[len(top.path) :].strip("/") for folder in folders if folder.startswith(f"{top.path.rstrip('/')}/")]
+
+
+def _all_null(place: Place, column: str) -> bool:
+    """Whether no row of a file has a value in a nested column, as far as its footer states that."""
+    with reading(place), pq.ParquetFile(place.path, filesystem=place.filesystem) as opened:
+        footer = opened.metadata
+        for group in range(footer.num_row_groups):
+            for number in range(footer.num_columns):
+                chunk = footer.row_group(group).column(number)
+                if chunk.path_in_schema == column:
+                    statistics = chunk.statistics
+                    if statistics is None or not statistics.has_null_count or statistics.null_count < chunk.num_values:
+                        return False
+    return True
+
+
+def _paths(place: Place, column: str, nested: bool) -> Iterable[str]:
+    """The paths of a file's rows, in order, without those that are null."""
+    with reading(place), pq.ParquetFile(place.path, filesystem=place.filesystem) as opened:
+        for batch in opened.iter_batches(columns=[f"{column}.path" if nested else column], use_threads=False):
+            paths: Any = batch.column(0).field("path") if nested else batch.column(0)
+            yield from (path for path in paths.to_pylist() if path)
+
+
+def _sizes(folder: Place) -> dict[str, int]:
+    """The sizes of a folder's files, by name; none where there is no such folder."""
+    return (
+        {info.base_name: info.size for info in folder.listing() if info.type == fs.FileType.File}
+        if folder.is_folder()
+        else {}
+    )
