@@ -11,7 +11,9 @@ large sample, needs no random numbers, and says 'not reached' by itself when no 
 target. It runs from the first n that could reach the target to the last that could still lie below it. With several
 strategies the test's level is 5 % over their number, so that all their intervals hold at once. In simulations
 with five seeds (tests/report/test_report_coverage.py) it covers the true saving in 95 to 98 % of the cases; the
-percentile bootstrap over all resamples of five seeds covers 85 %. (Letters: S seeds, T checkpoints.)
+percentile bootstrap over all resamples of five seeds covers 85 %. It is an interval of the strategy's labels, with
+`random_labels` taken as measured: where random's curve is flat, noise decides which checkpoint is its highest, and the
+saved fraction is less certain than its interval. (Letters: S seeds, T checkpoints.)
 """
 
 from dataclasses import dataclass

@@ -36,6 +36,20 @@ def test_saving_interval_covers_the_saving():
         assert max(below, above) / DRAWS <= 0.045
 
 
+def test_labels_are_covered_where_random_falls_before_its_end():
+    """The target is then a maximum of several noisy means; the interval of the strategy's labels still holds."""
+    labels_T = np.arange(30.0, 181.0, 30.0)
+    random_T = np.array([0.5, 0.7, 0.78, 0.801, 0.78, 0.758])
+    strategy_T = np.array([0.5, 0.74, 0.82, 0.84, 0.84, 0.84])
+    labels, rng = first_crossing(labels_T, strategy_T - random_T.max()), np.random.default_rng(4)
+    covered = 0
+    for _ in range(DRAWS):
+        luck_S1 = rng.normal(0, 0.006, (SEEDS, 1))
+        found = saving(labels_T, _noisy(strategy_T, luck_S1, rng), _noisy(random_T, luck_S1, rng))
+        covered += found.low_labels <= labels <= found.high_labels
+    assert 0.92 <= covered / DRAWS <= 0.98
+
+
 def _noisy(mean_T, luck_S1, rng):
     """Luck shared with the paired trial, luck of the whole trial, luck of each round."""
     return mean_T + luck_S1 + rng.normal(0, 0.006, (SEEDS, 1)) + rng.normal(0, 0.003, (SEEDS, mean_T.size))
