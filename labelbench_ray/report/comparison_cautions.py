@@ -32,9 +32,11 @@ class Caution:
 def of_comparison(setting: Setting, comparison: Comparison) -> Iterator[Caution]:
     """All that applies, the gravest first."""
     yield from _shortened(setting, comparison)
-    for find in (_few_seeds, _unpaired, _unclear, _worse, _disagreeing, _sharper, _wide, _falling, _saturated):
+    for find in (_few_seeds, _unpaired, _unclear, _worse, _disagreeing, _sharper):
         yield from find(comparison)
     yield from _few_test_rows(setting, comparison)
+    for find in (_wide, _falling, _saturated):
+        yield from find(comparison)
 
 
 def _shortened(setting: Setting, comparison: Comparison) -> Iterator[Caution]:
@@ -122,7 +124,7 @@ def _sharper(comparison: Comparison) -> Iterator[Caution]:
     if sharper:
         yield Caution(
             "An interval includes 0 although p is below 0.05",
-            f"{words.listed(sharper)}: intervals hold for all {len(known)} strategies at once and are wide. Holm's p "
+            f"{words.listed(sharper)}: intervals hold for {words.together(len(known))} at once and are wide. Holm's p "
             "tests one strategy after another and finds more at the same risk of a false difference. The answer goes "
             "by p.",
         )

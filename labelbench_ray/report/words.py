@@ -51,8 +51,13 @@ def digits(estimate: Estimate) -> int:
 
 def intervals(compared: int) -> str:
     """What the intervals of differences to random and of labels saved are, for so many strategies."""
-    at_once = f" that hold for all {compared} strategies at once (Bonferroni)" if compared > 1 else ""
+    at_once = f" that hold for {together(compared)} at once (Bonferroni)" if compared > 1 else ""
     return f"95 % intervals over seeds{at_once}"
+
+
+def together(compared: int) -> str:
+    """`both strategies`, `all 3 strategies`."""
+    return "both strategies" if compared == 2 else f"all {compared} strategies"
 
 
 def p_value(value: float) -> str:
