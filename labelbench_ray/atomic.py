@@ -1,15 +1,17 @@
-"""Files that are whole or absent, and locks that do not outlive their process; on a disk or in an object store."""
+"""Files that are whole or absent, on a disk or in an object store; and no way out of a folder through links."""
 
-import fcntl
+import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from labelbench_ray.lease import leased, renewed
+from labelbench_ray.errors import LedgerError
 from labelbench_ray.remote import Remote
+
+NO_SUCH_CALL = (errno.EINVAL, errno.ENOTSUP)
+"""What file systems answer that cannot flush a folder."""
 
 
 def publish(path: Path, data: bytes) -> None:
@@ -29,6 +31,7 @@ def publish(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         text = f"{error.strerror}, so it was not written; mend that (make room), and run the same command again"
         raise OSError(error.errno, text, str(path)) from error
@@ -67,27 +70,34 @@ def remove(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file, waiting for a predecessor to end; it is free soon after its process ends."""
-    if isinstance(path, Remote):
-        with leased(path):
-            yield
+def refuse_links(directory: Path) -> None:
+    """Refuse a folder in which a link lies, at any depth: nothing is read or written through one.
+
+    The folder itself may be a link.
+
+    Raises:
+        LedgerError: names the link and where it leads.
+    """
+    if isinstance(directory, Remote) or not directory.is_dir():
         return
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise LedgerError(
+                    f"{entry.path}: is a link to {os.readlink(entry.path)}; records are not read or written through "
+                    "links; put what it leads to in its place, or delete it"
+                )
+            if entry.is_dir(follow_symlinks=False):
+                refuse_links(directory / entry.name)
 
 
-def held(path: Path) -> bool:
-    """Whether a living process holds the lock; looking keeps nobody from taking it for longer than a moment."""
-    if isinstance(path, Remote):
-        return renewed(path)
+def _flush_folder(folder: Path) -> None:
+    """Bring a rename onto the disk: without it a power cut may leave the old name, or none."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SUCH_CALL:
+            raise
+    finally:
+        os.close(descriptor)

@@ -36,6 +36,10 @@ class DamagedError(LedgerError):
     """One that cannot be used, whoever reads it: a writer sets it aside."""
 
 
+class LostLockError(LedgerError):
+    """This process no longer holds the lock of a folder: another one may write there, so this one does not."""
+
+
 class MissingError(DamagedError):
     """One that is not there at all."""
 

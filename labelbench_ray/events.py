@@ -41,6 +41,8 @@ class Event(StrEnum):
     TRIAL_STARTED = "trial_started"
     TRIAL_TAKEN_UP = "trial_taken_up"
     """Its worker died, and another one goes on from what is recorded."""
+    TRIAL_WAITING = "trial_waiting"
+    """Its worker waits for a lock that another process holds."""
     ROUND_RECORDED = "round_recorded"
     FINE_TUNE_RECORDED = "fine_tune_recorded"
     SET_ASIDE = "set_aside"

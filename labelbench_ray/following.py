@@ -9,7 +9,9 @@ from typing import Any
 from labelbench_ray.cluster.jobs import Job
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.events import Event, Events
-from labelbench_ray.ledger import Failure, read_record, write_failure
+from labelbench_ray.failures import FILE
+from labelbench_ray.ledger import Failure, read_history, read_record, write_failure
+from labelbench_ray.locks import held
 from labelbench_ray.points import FOLDER, HEADER
 from labelbench_ray.progress import Meter
 from labelbench_ray.quarantine import read_why, set_asides
@@ -49,6 +51,11 @@ class Follower:
         self.told.setdefault(job.directory, self.steps_done.get(job.directory, 0))
         self._tell(job, Event.TRIAL_TAKEN_UP if again else Event.TRIAL_STARTED, rounds_done=self.told[job.directory])
 
+    def on_waiting(self, job: Job, words: str) -> None:
+        """Its worker waits for a lock, and states whose."""
+        self._tell(job, Event.TRIAL_WAITING, reason=words)
+        self._say(words)
+
     def on_round(self, job: Job, rounds: int) -> None:
         """A step was recorded, and maybe others since the last one that was told."""
         self.steps_done[job.directory] = rounds
@@ -69,7 +76,7 @@ class Follower:
         self._tell(job, Event.TRIAL_FAILED, error=failure.error)
         self._say(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {failure.error}")
         try:
-            if not (job.directory / "failure.json").exists():  # before its ledger was open, or its worker died
+            if not _is_recorded(job):  # it ended before its ledger was open, or its worker died
                 write_failure(job.directory, failure)
         except OSError as error:
             self._say(f"that cannot be recorded: {error}")
@@ -132,6 +139,15 @@ class Follower:
             f"{len(self.done)} of {len(self.steps)} trials done, {running} running, {len(self.failed)} failed"
             f"{f', {len(self.stopped)} stopped early' if self.stopped else ''}; {self.unit}",
         )
+
+
+def _is_recorded(job: Job) -> bool:
+    """There is nothing to record: the worker did, or another run goes on with the trial, or has finished it."""
+    if (job.directory / FILE).exists() or held(job.directory / "lock"):
+        return True
+    with suppress(LedgerError):
+        return job.directory.parent.name != FOLDER and read_history(job.directory).done
+    return False
 
 
 def _fingerprint(directory: Path) -> str:

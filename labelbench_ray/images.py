@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.atomic import locked
 from labelbench_ray.datasets import SPLITS, Payload, Source, Split
 from labelbench_ray.encoders import Trainable
 from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.locks import locked
 from labelbench_ray.mapping import check_room, mapped
 from labelbench_ray.store import EmbeddingStore
 

@@ -7,32 +7,42 @@ may wake up after it lost the lease: what must not be written twice is written b
 """
 
 import json
+import logging
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from labelbench_ray.remote import Remote, Version
 
 LEASE_SECONDS = 30.0
 POLL_SECONDS = 1.0
+NOTICE_SECONDS = 5.0
+"""Who waits longer for a lock states whom it waits for."""
 FREE = ""
+logger = logging.getLogger(__name__)
+
+
+def waiting_words(path: Path | Remote, holder: str) -> str:
+    """What a process that waits for a lock states."""
+    return f"waiting for {path}: {holder} holds it; work here goes on when that process ends"
 
 
 @contextmanager
-def leased(path: Remote) -> Iterator[None]:
-    """Hold the lease, waiting for a holder that lives or lived a moment ago."""
+def leased(path: Remote) -> Iterator[Callable[[], bool]]:
+    """Hold the lease, waiting for a holder that lives or lived a moment ago; yields whether it still is held."""
     owner = secrets.token_hex(8)
     version = _acquire(path, owner)
     over = threading.Event()
     keeper = threading.Thread(target=_keep, args=(path, owner, version, over), name="lease", daemon=True)
     keeper.start()
     try:
-        yield
+        yield lambda: _is_owner(path, owner)
     finally:
         over.set()
         keeper.join()
@@ -47,9 +57,20 @@ def renewed(path: Remote) -> bool:
         return False
 
 
+def _is_owner(path: Remote, owner: str) -> bool:
+    """A store that does not answer says nothing: what is written then is put on condition, or fails."""
+    try:
+        return _owner_and_holder(path.read_bytes())[0] == owner
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 def _acquire(path: Remote, owner: str) -> Version:
     seen: Version = {}
-    since = time.monotonic()
+    began = since = time.monotonic()
+    is_silent = True
     while True:
         try:
             return path.create(_state(owner, 0))
@@ -60,9 +81,12 @@ def _acquire(path: Remote, owner: str) -> Version:
         except FileNotFoundError:
             time.sleep(POLL_SECONDS)  # it was freed meanwhile, or the store cannot tell yet
             continue
-        found, _ = _owner_and_holder(data)
+        found, holder = _owner_and_holder(data)
         if found == owner:
             return version  # ours: the answer to our own put was lost on its way
+        if is_silent and found != FREE and time.monotonic() - began > NOTICE_SECONDS:
+            logger.warning("%s", waiting_words(path, holder))
+            is_silent = False
         if version != seen:
             seen, since = version, time.monotonic()
         if found == FREE or time.monotonic() - since > LEASE_SECONDS:

@@ -27,10 +27,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from labelbench_ray.atomic import locked, publish, publish_once
+from labelbench_ray.atomic import publish, publish_once, refuse_links
 from labelbench_ray.costs import Spent, total
-from labelbench_ray.errors import DamagedError, LedgerError
+from labelbench_ray.errors import DamagedError, LedgerError, LostLockError
 from labelbench_ray.failures import read_failure, write_failure
+from labelbench_ray.locks import NO_LOCK, Lock, locked
 from labelbench_ray.quarantine import set_aside
 from labelbench_ray.records import Failure, Header, RoundRecord
 from labelbench_ray.sealing import ROUNDS, read_value, sealed, unsealed
@@ -83,6 +84,7 @@ class Ledger:
 
     directory: Path
     header: Header
+    lock: Lock = NO_LOCK
 
     @classmethod
     @contextmanager
@@ -93,12 +95,14 @@ class Ledger:
         they were made from is not known then.
 
         Raises:
-            LedgerError: the directory belongs to another trial, or its rounds were made from another store.
+            LedgerError: the directory belongs to another trial, its rounds were made from another store, or a link
+                lies in it.
             OtherVersionError: another version wrote its files.
         """
+        refuse_links(directory)
         (directory / "rounds").mkdir(parents=True, exist_ok=True)
-        with locked(directory / "lock"):
-            ledger = cls(directory, header)
+        with locked(directory / "lock") as lock:
+            ledger = cls(directory, header, lock)
             found = ledger._claim()
             kept = ledger._keep_sound_rounds()
             began = found.versions if found and kept else header.versions
@@ -164,7 +168,12 @@ class Ledger:
         spent: Mapping[str, Spent],
         tensors: dict[str, NDArray[Any]],
     ) -> RoundRecord:
-        """Write a round: the proxy first, then the record, which makes the round count."""
+        """Write a round: the proxy first, then the record, which makes the round count.
+
+        Raises:
+            LostLockError: another process may write here, or has recorded the round.
+        """
+        self.lock.check()
         data = save_tensors(tensors)
         record = RoundRecord(
             fingerprint=self.header.fingerprint,
@@ -189,7 +198,7 @@ class Ledger:
             publish(_proxy_path(self.directory, number), data)
             publish_once(path, sealed(record))
         except FileExistsError as error:
-            raise LedgerError(
+            raise LostLockError(
                 f"{path}: another run recorded this round meanwhile, since this one did not answer for a while; let it "
                 "go on alone, or start this one again once it is over"
             ) from error
@@ -197,7 +206,8 @@ class Ledger:
 
 
 def read_header(path: Path) -> Header:
-    """A checked `trial.json`; `LedgerError` names the file and what is wrong."""
+    """A checked `trial.json`; `LedgerError` names the file and what is wrong, or a link in the trial's folder."""
+    refuse_links(path.parent)
     return read_value(Header, path, "`labelbench run` sets it and its rounds aside and runs the trial again")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from labelbench_ray.atomic import locked
+from labelbench_ray.locks import locked
 
 SQLITE = "sqlite:///"
 

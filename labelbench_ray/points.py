@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 from safetensors.numpy import save as save_tensors
 
-from labelbench_ray.atomic import publish
+from labelbench_ray.atomic import publish, refuse_links
 from labelbench_ray.config import FineTune, Fingerprint, digest
 from labelbench_ray.costs import Spent, total
 from labelbench_ray.errors import DamagedError, LedgerError
+from labelbench_ray.locks import NO_LOCK, Lock
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.quarantine import set_aside
 from labelbench_ray.sealing import read_value, sealed, unsealed
@@ -78,14 +79,16 @@ class Points:
 
     directory: Path
     header: PointHeader
+    lock: Lock = NO_LOCK
 
     @classmethod
-    def open(cls, trial: Path, header: PointHeader) -> "Points":
+    def open(cls, trial: Path, header: PointHeader, lock: Lock = NO_LOCK) -> "Points":
         """Make the folder, or check that it belongs to this fine-tune; what cannot be used is set aside.
 
         Raises:
-            LedgerError: its points were made from another store.
+            LedgerError: its points were made from another store, or a link lies in the trial's folder.
         """
+        refuse_links(trial)
         directory = trial / FOLDER / header.fingerprint
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / HEADER
@@ -103,7 +106,7 @@ class Points:
                 set_aside(directory, [each, each.with_suffix(".safetensors")], str(error))
         publish(path, header.model_dump_json(indent=1).encode())
         (directory / "failure.json").unlink(missing_ok=True)
-        return cls(directory, header)
+        return cls(directory, header, lock)
 
     def publish(
         self,
@@ -113,7 +116,8 @@ class Points:
         spent: Mapping[str, Spent],
         tensors: Mapping[str, NDArray[Any]],
     ) -> Point:
-        """Write a point: the tensors first, then the record, which makes it count."""
+        """Write a point: the tensors first, then the record, which makes it count; `LostLockError` without the lock."""
+        self.lock.check()
         data = save_tensors(dict(tensors))
         point = Point(
             fingerprint=self.header.fingerprint,

@@ -11,10 +11,10 @@ from pydantic import computed_field
 from rich.table import Table
 from rich.text import Text
 
-from labelbench_ray.atomic import held
 from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.grids import read_grid
 from labelbench_ray.ledger import History, read_failure, read_history
+from labelbench_ray.locks import held
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.provenance import MAY_DIFFER, describe, provenances
 from labelbench_ray.reading import read_each

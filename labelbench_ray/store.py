@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue, NonNegativeInt, PositiveInt
 
-from labelbench_ray.atomic import locked
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
+from labelbench_ray.locks import locked
 from labelbench_ray.mapping import ROOM, check_room, mapped
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.remote import on_this_machine

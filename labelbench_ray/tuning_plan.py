@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from labelbench_ray import parts
+from labelbench_ray.atomic import refuse_links
 from labelbench_ray.config import vary
 from labelbench_ray.encoders import Encoder, trainable
 from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError, OtherVersionError
@@ -116,6 +117,7 @@ def _planned(same: list[Parts], folder: Path) -> PlannedTuning:
     directory = _directory(longest, folder)
     assert longest.tuning is not None
     try:
+        refuse_links(folder / longest.fingerprint)
         failure = read_failure(directory)
         if (directory / HEADER).is_file():
             read_recipe(directory)

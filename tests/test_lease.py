@@ -6,7 +6,7 @@ import time
 import pytest
 
 from labelbench_ray import lease
-from labelbench_ray.atomic import held, locked
+from labelbench_ray.locks import held, locked
 from labelbench_ray.remote import place
 from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
 

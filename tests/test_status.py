@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from labelbench_ray import cli, parts, status
-from labelbench_ray.atomic import held, locked
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.grids import write_grid
 from labelbench_ray.ledger import Failure, Header, Ledger, read_history, write_failure
+from labelbench_ray.locks import held, locked
 from labelbench_ray.records import Entry, Grid
 from labelbench_ray.remote import place
 from labelbench_ray.status import State
@@ -77,7 +77,7 @@ def test_a_lock_is_held_as_long_as_its_process_lives(tmp_path: Path):
     program = f"""
 import time
 from pathlib import Path
-from labelbench_ray.atomic import locked
+from labelbench_ray.locks import locked
 with locked(Path({str(lock)!r})):
     print("locked", flush=True)
     time.sleep(60)

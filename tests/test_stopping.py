@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from labelbench_ray import cli, parts, status
-from labelbench_ray.atomic import locked
 from labelbench_ray.cluster.racing import results
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
@@ -22,6 +21,7 @@ from labelbench_ray.experiment import Experiment
 from labelbench_ray.following import Follower
 from labelbench_ray.grids import write_grid
 from labelbench_ray.ledger import Failure, Header, Ledger, read_history, write_failure
+from labelbench_ray.locks import locked
 from labelbench_ray.plan import Plan, plan, planned_race
 from labelbench_ray.plan_words import describe
 from labelbench_ray.records import Entry, Grid

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import ray
 
-from labelbench_ray.atomic import locked
 from labelbench_ray.augmenting import ViewsJob, close_view, missing_views
 from labelbench_ray.cluster.pipeline import embed_shards, embed_views
 from labelbench_ray.config import digest
@@ -26,6 +25,7 @@ from labelbench_ray.embedding import (
 from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.locks import locked
 from labelbench_ray.remote import is_remote
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.views import check_same_rows

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from ray.util import get_current_placement_group
 
 from labelbench_ray import parts
-from labelbench_ray.atomic import locked
 from labelbench_ray.cluster.parallel import IN_PROCESS, FitWorkers, ParallelFitter
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import LedgerError, OtherVersionError
+from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
 from labelbench_ray.finetune import FineTuning
 from labelbench_ray.fitting import Fitter, Lesson, LightFitter, OpenView, in_process
 from labelbench_ray.images import decoded_images
 from labelbench_ray.ledger import Failure, Header, Ledger, read_header, write_failure
+from labelbench_ray.locks import Lock, locked
 from labelbench_ray.loop import Loop
 from labelbench_ray.parts import Parts
 from labelbench_ray.points import FOLDER, PointHeader, Points
@@ -100,7 +100,11 @@ class SelectionJob:
             compute=manifest.compute,
             versions=versions(),
         )
-        with Ledger.open(self.directory, header) as ledger, _recorded(self.directory), self._view() as open_view:
+        with (
+            Ledger.open(self.directory, header) as ledger,
+            _recorded(self.directory, ledger.lock),
+            self._view() as open_view,
+        ):
             fitter = self._fitter(built, open_view)
             for record in Loop(built, ledger, fitter).rounds():
                 (self.directory / CHECKPOINT).unlink(missing_ok=True)
@@ -140,7 +144,7 @@ class FineTuneJob:
         folder = self.directory.parent.parent
         self.directory.mkdir(parents=True, exist_ok=True)
         # Its own lock: the trial's rounds are read only, and another model may be trained on them at the same time.
-        with locked(self.directory / "lock"), _recorded(self.directory):
+        with locked(self.directory / "lock") as lock, _recorded(self.directory, lock):
             header = read_header(folder / "trial.json")
             if header.store != content:
                 raise LedgerError(
@@ -156,6 +160,7 @@ class FineTuneJob:
                     store=content,
                     versions=versions(),
                 ),
+                lock,
             )
             light = None
             if not built.proxy.trains_encoder:
@@ -230,12 +235,14 @@ def _place(built: Parts, environment: Environment) -> Place:
 
 
 @contextmanager
-def _recorded(directory: Path) -> Iterator[None]:
+def _recorded(directory: Path, lock: Lock) -> Iterator[None]:
+    """Record why an attempt ends; not in a folder of another version, nor where another process writes by now."""
     try:
         yield
-    except OtherVersionError:
-        raise  # nothing is written into a folder of another version
+    except (OtherVersionError, LostLockError):
+        raise
     except Exception as error:
+        lock.check()
         text = f"{type(error).__name__}: {error}"
         with suppress(OSError):  # on a full disk: the driver is told in any case, and says that it is not recorded
             write_failure(directory, Failure.of(text, traceback.format_exc()))

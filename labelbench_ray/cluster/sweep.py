@@ -20,6 +20,7 @@ from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, 
 from labelbench_ray.cluster.jobs import Job
 from labelbench_ray.cluster.parallel import end_fits
 from labelbench_ray.cluster.racing import results, scheduler
+from labelbench_ray.cluster.waiting import WAITING, waits_reported
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError
 from labelbench_ray.ledger import Failure, read_failure, write_failure
@@ -39,6 +40,9 @@ class Listener(Protocol):
 
     def on_started(self, job: Job) -> None:
         """A worker began with the trial; a second time after one that died."""
+
+    def on_waiting(self, job: Job, words: str) -> None:
+        """The trial's worker waits for a lock; the words name its holder."""
 
     def on_round(self, job: Job, rounds: int) -> None:
         """A round was recorded; `rounds` are done in all."""
@@ -155,7 +159,7 @@ def run_job(config: dict[str, Any]) -> None:
 
     report = _every_now_and_then() if config["race"] is None else _every_round(config["race"], job.directory)
     try:
-        with watched(config["limits"], record) as round_done:
+        with waits_reported(), watched(config["limits"], record) as round_done:
             for rounds in job.steps():
                 round_done()
                 report(rounds)
@@ -224,6 +228,8 @@ class _Relay(Callback):
         job = trial.config["job"]
         if "error" in result:
             self._listener.on_failed(job, Failure.of(result["error"], result["traceback"]))
+        elif WAITING in result:
+            self._listener.on_waiting(job, result[WAITING])
         elif "finished" in result:
             self._listener.on_done(job)
         elif "rounds" in result:

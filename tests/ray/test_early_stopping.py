@@ -8,11 +8,11 @@ from statistics import median
 import pytest
 
 from labelbench_ray import parts, report, status
-from labelbench_ray.atomic import held
 from labelbench_ray.config import Part, Trial, grid
 from labelbench_ray.environment import Environment
 from labelbench_ray.fitting import LightFitter, in_process
 from labelbench_ray.ledger import Header, Ledger, read_history
+from labelbench_ray.locks import held
 from labelbench_ray.loop import Loop
 from labelbench_ray.records import RoundRecord
 from labelbench_ray.report.curves import State
