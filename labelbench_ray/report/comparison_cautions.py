@@ -15,7 +15,7 @@ from labelbench_ray.report.statistics import Estimate
 WIDE_SPREAD: Final = 0.02
 """Standard deviation over seeds, as a fraction of all answers, from which seeds are said to vary widely."""
 SATURATED_PART: Final = 0.99
-"""Random is near its end when it has this part of its final accuracy."""
+"""Random has little left to gain when it has this part of its highest mean accuracy."""
 TEST_ROWS: Final = "Num Test Rows"
 WIDE_REACH: Final = 2.0
 """Points by which accuracies on other test rows may differ, from which the size of the test set is named."""
