@@ -23,7 +23,8 @@ from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 
-from labelbench_ray.mlflow_sqlite import SQLITE, prepare_sqlite
+from labelbench_ray.mlflow_address import SQLITE, sqlite_file
+from labelbench_ray.mlflow_sqlite import prepare_sqlite
 from labelbench_ray.tracked import TRACEBACK, Measured, Tracked, read_tracked
 
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is raised, too
@@ -164,8 +165,8 @@ def open_book(uri: str, experiment: str, artifacts: Path) -> Book:
 
     `artifacts`: where those of a database without a server lie; a server has a place of its own.
     """
-    if uri.startswith(SQLITE):
-        prepare_sqlite(Path(uri.removeprefix(SQLITE)))
+    if uri.startswith(SQLITE) and (file := sqlite_file(uri)):
+        prepare_sqlite(file)
     client = MlflowClient(uri)
     found = client.get_experiment_by_name(experiment)
     if found is None:

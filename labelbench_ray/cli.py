@@ -23,6 +23,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
 from labelbench_ray.events import logged
 from labelbench_ray.grids import experiment_folders
+from labelbench_ray.mlflow_address import SQLITE, sqlite_uri, ui_command
 from labelbench_ray.options import PLACE, environment_options, experiment_argument, option, price_options
 
 ROOMS = {
@@ -105,12 +106,8 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     _state(plan_words.describe_data(planned))
     with logged(planned, environment, console):
         status = job.run(planned, environment, console, prices)
-    if environment.tracking_uri.startswith("sqlite:"):
-        console.print(
-            f"MLflow: {sys.executable} -m mlflow ui --backend-store-uri {environment.tracking_uri}",
-            soft_wrap=True,
-            highlight=False,
-        )
+    if environment.tracking_uri.startswith(SQLITE):
+        console.print(f"MLflow: {ui_command(environment.tracking_uri)}", soft_wrap=True, highlight=False, markup=False)
     return status
 
 
@@ -189,7 +186,7 @@ def sync(folder: Path, tracking_uri: str | None) -> int:
     from labelbench_ray.remote import beside
 
     folders = experiment_folders(folder)
-    uri = tracking_uri or f"sqlite:///{beside(folders[0].parent) / 'mlflow.db'}"
+    uri = tracking_uri or sqlite_uri(beside(folders[0].parent) / "mlflow.db")
     return job.sync(folders, uri, console)
 
 

@@ -23,7 +23,9 @@ class Experiment:
 
 
 def load(text: str, shrink: bool = False) -> Experiment:
-    """The experiment that `file.py:function`, or `file.py` if it defines just one, names; `shrink` makes it tiny.
+    """The experiment that `file.py:function`, or `file.py` if it defines just one, names.
+
+    `shrink` makes it tiny, under a name of its own: a smoke test must not displace the study's status and report.
 
     Raises:
         ConfigError: no such file or function, or what it returns is no list of trials.
@@ -46,7 +48,8 @@ def load(text: str, shrink: bool = False) -> Experiment:
     trials = functions[name]()
     if not isinstance(trials, list) or not trials or not all(isinstance(trial, Trial) for trial in trials):
         raise ConfigError(f"{file}:{name} must return a list of at least one Trial")
-    return Experiment(f"{path.stem}.{name}", tuple(tiny(trials) if shrink else trials))
+    full = f"{path.stem}.{name}"
+    return Experiment(f"{full}.tiny", tuple(tiny(trials))) if shrink else Experiment(full, tuple(trials))
 
 
 def _module(path: Path) -> ModuleType:

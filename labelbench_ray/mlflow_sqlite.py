@@ -6,11 +6,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from mlflow.store.db import utils as db_utils
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from labelbench_ray.locks import locked
+from labelbench_ray.mlflow_address import sqlite_uri
 
-SQLITE = "sqlite:///"
+# MLflow makes a database's folder, by its quoted name: `a%3Fb` beside `a?b`. `prepare_sqlite` makes the right one.
+db_utils._make_parent_dirs_if_sqlite = lambda db_uri: None
 
 
 def prepare_sqlite(path: Path) -> None:
@@ -22,7 +25,7 @@ def prepare_sqlite(path: Path) -> None:
         if not path.exists():
             draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
             draft.unlink(missing_ok=True)
-            SqlAlchemyStore(f"{SQLITE}{draft}", str(path.parent)).engine.dispose()  # type: ignore[no-untyped-call]
+            SqlAlchemyStore(sqlite_uri(draft), str(path.parent)).engine.dispose()  # type: ignore[no-untyped-call]
             draft.replace(path)
 
 

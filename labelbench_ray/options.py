@@ -11,6 +11,7 @@ import click
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.mlflow_address import sqlite_uri
 from labelbench_ray.remote import beside, place
 
 
@@ -100,7 +101,7 @@ def environment_options(command: Callable[..., int]) -> Callable[..., int]:
     def with_environment(**options: Any) -> int:  # noqa: ANN401
         names = Environment.__dataclass_fields__
         given = {name: options.pop(name) for name in list(options) if name in names}
-        given["tracking_uri"] = given["tracking_uri"] or f"sqlite:///{beside(given['runs']) / 'mlflow.db'}"
+        given["tracking_uri"] = given["tracking_uri"] or sqlite_uri(beside(given["runs"]) / "mlflow.db")
         if given["address"] is None:
             # Read when Ray is imported, later: a Ray of our own then listens on loopback, as on a Windows machine, and
             # not on every network that this one is on.
@@ -129,6 +130,8 @@ def price_options(command: Callable[..., int]) -> Callable[..., int]:
 def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command an experiment and `--tiny`."""
     shrink = click.option(
-        "--tiny", is_flag=True, help="Shrink to two short rounds on a few hundred rows: a smoke test."
+        "--tiny",
+        is_flag=True,
+        help="Shrink to two short rounds on a few hundred rows: a smoke test, in RUNS/<stem>.<function>.tiny.",
     )
     return click.argument("name", metavar="EXPERIMENT")(shrink(command))

@@ -15,7 +15,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotFoundError, PreconditionError
@@ -204,7 +204,7 @@ def place(text: str) -> Path:
     """
     scheme, colon, _ = text.partition("://")
     if not colon or scheme == "file":
-        return Path(text.removeprefix("file://")).resolve()
+        return Path(unquote(text.removeprefix("file://")) if colon else text).resolve()
     address = urlsplit(text)
     if scheme not in SCHEMES or not address.netloc or address.query or address.fragment:
         raise ConfigError(

@@ -1,6 +1,7 @@
 """`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
 
 import itertools
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -156,12 +157,17 @@ def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator
         # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
         if (problem := mirror.finish(patience)) and patience:
             console.print(
-                f"{problem}. Nothing is lost: `labelbench sync {plan.folder} --tracking-uri "
-                f"{redacted(environment.tracking_uri)}` writes what is missing there, and so does the next run",
+                f"{problem}. Nothing is lost: `{sync_command(plan.folder, environment)}` writes what is missing there, "
+                "and so does the next run",
                 style="yellow",
                 markup=False,
                 soft_wrap=True,
             )
+
+
+def sync_command(folder: Path, environment: Environment) -> str:
+    """The shell command that brings MLflow up to date; a password in the address is hidden."""
+    return shlex.join(["labelbench", "sync", str(folder), "--tracking-uri", redacted(environment.tracking_uri)])
 
 
 def _run_missing(plan: Plan, environment: Environment, console: Console, mirror: Mirror, raced: Race | None) -> int:
@@ -254,5 +260,5 @@ def write_report(folder: Path, page: Path, console: Console, prices: Prices, sto
     built = report.build(folder, prices, store_costs(store, console))
     report.write(built, page)
     console.print(report.render(built))
-    console.print(f"report: {page}", soft_wrap=True, highlight=False)
+    console.print(f"report: {page}", soft_wrap=True, highlight=False, markup=False)
     return page

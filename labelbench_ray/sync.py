@@ -96,7 +96,7 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
         book.take(folder / REPORT)
     if book.parent.info.status != "FINISHED":
         book.close()
-    console.print(f"{folder.name}: {done}", highlight=False, soft_wrap=True)
+    console.print(f"{folder.name}: {done}", highlight=False, soft_wrap=True, markup=False)
     return status
 
 

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import experiment
+from labelbench_ray import experiment, plan, report, status
 from labelbench_ray.config import TINY_ROUNDS
+from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.events import events_file
+from labelbench_ray.grids import experiment_folders
+from labelbench_ray.run import note_grid
 
 HEAD = """
 from labelbench_ray.config import Trial, grid
@@ -102,6 +106,23 @@ def test_shrinking_makes_it_tiny(tmp_path):
     loaded = experiment.load(write(tmp_path, STUDY), shrink=True)
     assert {trial.rounds for trial in loaded.trials} == {TINY_ROUNDS}
     assert len(loaded.trials) == 3
+
+
+def test_a_tiny_run_has_a_folder_of_its_own_and_leaves_the_study_s_alone(tmp_path):
+    file, runs = write(tmp_path, STUDY), tmp_path / "runs"
+    environment = Environment(runs, tmp_path / "store", tmp_path, tracking_uri="", address=None)
+    study, small = (plan.plan(experiment.load(file, shrink), environment) for shrink in (False, True))
+    note_grid(study)
+    before = (study.folder / "experiment.json").read_bytes()
+    note_grid(small)
+    assert (study.folder / "experiment.json").read_bytes() == before
+    assert experiment_folders(runs) == [runs / "study.study", runs / "study.study.tiny"]
+    assert [status.read(folder).experiment for folder in experiment_folders(runs)] == [
+        "study.study",
+        "study.study.tiny",
+    ]
+    assert [section.setting for section in report.build(small.folder).sections]
+    assert events_file(runs, small.experiment.name) == runs / "study.study.tiny" / "events.jsonl"
 
 
 def test_parts_of_the_user_s_own_beside_the_experiment_can_be_imported(tmp_path):
