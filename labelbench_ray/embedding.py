@@ -19,7 +19,7 @@ from labelbench_ray import plugins
 from labelbench_ray.atomic import publish
 from labelbench_ray.costs import NOTHING, Spent, total
 from labelbench_ray.datasets import SPLITS, Records, Source
-from labelbench_ray.encoders import Decoded, Device, Encoder, Network
+from labelbench_ray.encoders import OUT_OF_MEMORY, Decoded, Device, Encoder, Network
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.quarantine import set_aside
@@ -102,6 +102,8 @@ def decode_shard(records: Records, encoder: Encoder) -> DecodedShard:
             decoded.append(encoder.decode(records.payloads[place]))
         except (ValueError, OSError) as error:
             rejects[records.row_ids[place]] = str(error)
+        except MemoryError:
+            rejects[records.row_ids[place]] = OUT_OF_MEMORY
         else:
             kept.append(place)
     return DecodedShard([records.row_ids[place] for place in kept], records.labels_B[kept], decoded, rejects)

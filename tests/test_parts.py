@@ -10,8 +10,8 @@ from tests.samples import write_module
 BASE = Trial(
     dataset=Part(name="digits"), encoder=Part(name="pixels"), strategy=Part(name="random"), seed=0, rounds=8, budget=25
 )
-FINGERPRINT = "26d96eebdbebb41e"
-EMBEDDING = "82fd790ebc407d0e"
+FINGERPRINT = "d935dd279541eeee"
+EMBEDDING = "c408d13f81ba2099"
 
 
 def fingerprint(**fields: object) -> str:

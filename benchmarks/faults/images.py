@@ -31,11 +31,9 @@ from machine import parser, show
 from sweeps import Ran, Sweep
 
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.encoders._images import MAX_PIXELS
+from labelbench_ray.encoders._images import MOST_BYTES
 from labelbench_ray.store import EmbeddingStore
 
-MOST_OF_AN_IMAGE = 10 * MAX_PIXELS + 80_000_000
-"""Bytes, as `MAX_PIXELS` states them."""
 EVERY = 100
 """One in so many images is bad or unusual."""
 Rng = np.random.Generator
@@ -56,7 +54,7 @@ def main() -> int:
         assert clean.status == 0, clean.printed
         found = look(folder / "below-mixed", kinds) if mixed.status == 0 else {"wrong": mixed.printed[-400:]}
     before, most = workers(clean_peaks), workers(peaks)
-    bound = before + MOST_OF_AN_IMAGE
+    bound = before + MOST_BYTES
     measured = {
         "images": arguments.images,
         "of_each_kind": dict(Counter(kinds.values())),

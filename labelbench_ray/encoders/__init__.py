@@ -6,7 +6,7 @@ each embedding actor. What an encoder holds is settings only, so it travels to w
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PACKAGE = __name__
 
+OUT_OF_MEMORY: Final = "decoding this row takes more memory than there is"
+"""A reason to reject a row. It is the same text each time, for a shard's hash covers it."""
 Decoded = NDArray[np.uint8] | str
 Device = Literal["cpu", "cuda"]
 

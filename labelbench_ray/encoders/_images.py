@@ -1,26 +1,34 @@
-"""Opening encoded image bytes safely: for the encoders of images."""
+"""Opening encoded image bytes safely, as people see them: for the encoders of images."""
 
 import io
 import warnings
-from collections.abc import Callable
+from typing import Final
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.datasets._formats import FORMATS
+from labelbench_ray.encoders import OUT_OF_MEMORY
+from labelbench_ray.encoders._shown import factor_of, shown
 
-MAX_PIXELS = 64_000_000
-"""Of one image; decoding takes at most 10 bytes a pixel and 80 MB, so 720 MB."""
-STRIP_PIXELS = 4_000_000
+MAX_PIXELS: Final = 64_000_000
+"""Of one image."""
+MAX_PIXELS_OF: Final = {"AVIF": 24_000_000, "JPEG2000": 24_000_000, "WEBP": 24_000_000}
+"""Less of formats whose decoders take 10 to 25 bytes a pixel; the others take 4, a progressive JPEG 7."""
+MAX_SIDE: Final = 65_535
+"""Of one image: what lies between the steps of a resize is this long and as wide as the result."""
+MOST_BYTES: Final = 720_000_000
+"""What opening one image takes at most, whatever its shape."""
+GRAY_STEPS: Final = {"L;2": 85, "L;4": 17}
+"""From one gray of 2 or 4 bits to the next, in 8 bits."""
 
 
 def open_image(payload: Payload) -> Image.Image:
-    """The decoded image, whatever its mode.
+    """The decoded image, whatever its mode; its first frame. A JPEG that is too large is decoded at a half or less.
 
     Raises:
-        ValueError: not bytes, empty, no image, truncated, or more than `MAX_PIXELS` pixels (a decompression bomb). The
-            text is the same each time, for a shard's hash covers it.
+        ValueError: not bytes, empty, no image, truncated, or larger than is decoded (a decompression bomb). The text is
+            the same each time, for a shard's hash covers it.
     """
     if not isinstance(payload, bytes):
         raise ValueError(f"payload is {type(payload).__name__}, an image encoder needs encoded image bytes")
@@ -30,11 +38,15 @@ def open_image(payload: Payload) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below
             image = Image.open(io.BytesIO(payload), formats=FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels, at most {MAX_PIXELS} are decoded")
+        _check_size(image)
+        _fit_key(image)
+        if (factor := factor_of(image.size)) > 1:
+            image.draft(None, (max(1, image.width // factor), max(1, image.height // factor)))
         image.load()
     except UnidentifiedImageError as error:  # its own text holds an address in memory
         raise ValueError(f"no image that is whole in one of the formats {', '.join(FORMATS)}") from error
+    except MemoryError as error:
+        raise ValueError(OUT_OF_MEMORY) from error
     except ValueError:
         raise
     except Exception as error:
@@ -44,47 +56,45 @@ def open_image(payload: Payload) -> Image.Image:
 
 
 def open_rgb(payload: Payload) -> Image.Image:
-    """The decoded image as 8-bit RGB: palettes looked up, alpha laid over black, 16-bit gray scaled to 8.
+    """The image as people see it, 8-bit RGB: upright, palettes looked up, alpha laid over black, deep gray scaled to 8.
+
+    One of more than 17 million pixels has half as many a side.
 
     Raises:
-        ValueError: as `open_image`.
+        ValueError: as `open_image`; or the numbers do not state what is to be seen.
     """
-    return _plain(open_image(payload)).convert("RGB")
+    return _opened(payload, "RGB")
 
 
 def open_gray(payload: Payload) -> Image.Image:
     """The same as 8-bit gray.
 
     Raises:
-        ValueError: as `open_image`.
+        ValueError: as `open_rgb`.
     """
-    return _plain(open_image(payload)).convert("L")
+    return _opened(payload, "L")
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """The image without transparency and with at most 8 bits a channel."""
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _by_strips(image, "L", _eight_bits)
-    return _by_strips(image, "RGB", _over_black) if image.has_transparency_data else image
+def _opened(payload: Payload, mode: str) -> Image.Image:
+    image = open_image(payload)
+    try:
+        return shown(image, mode)
+    except MemoryError as error:
+        raise ValueError(OUT_OF_MEMORY) from error
 
 
-def _by_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Convert an image some rows at a time: what lies between, many times its size, is that of a strip only."""
-    made = Image.new(mode, image.size)
-    rows = max(1, STRIP_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        made.paste(convert(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
-    return made
+def _check_size(image: ImageFile.ImageFile) -> None:
+    most, size = MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS), f"{image.width} x {image.height} pixels"
+    if image.width * image.height > most:
+        raise ValueError(f"{size}, at most {most} of a {image.format} image are decoded")
+    if max(image.size) > MAX_SIDE:
+        raise ValueError(f"{size}, at most {MAX_SIDE} a side are decoded")
 
 
-def _over_black(strip: Image.Image) -> Image.Image:
-    """`convert("RGB")` alone would show whatever color lies hidden under the transparent pixels."""
-    over = strip.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", over.size, "black"), over).convert("RGB")
-
-
-def _eight_bits(strip: Image.Image) -> Image.Image:
-    """Gray of more than 8 bits: Pillow's own conversion would clip at 255, which turns most of the image white."""
-    gray_HW = np.nan_to_num(np.asarray(strip, dtype=np.float32))
-    scale = 255 / 65535 if strip.mode != "F" else 1.0
-    return Image.fromarray(np.clip(gray_HW * scale, 0, 255).round().astype(np.uint8))
+def _fit_key(image: ImageFile.ImageFile) -> None:
+    """A PNG states its transparent color in the bits of the file, and Pillow gives the pixels in 8."""
+    key, form = image.info.get("transparency"), image.tile[0].args if image.tile else None
+    if form == "RGB;16B" and isinstance(key, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    elif isinstance(key, int) and isinstance(form, str) and form in GRAY_STEPS:
+        image.info["transparency"] = key * GRAY_STEPS[form]

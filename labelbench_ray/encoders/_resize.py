@@ -6,12 +6,24 @@ from PIL import Image
 
 from labelbench_ray.encoders._open_clip_models import Preprocessing
 
+MOST_OF_TARGET = 100
+"""Pixels of a resized image, from which the middle is cut, for each pixel of the target."""
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 def resized(image: Image.Image, to: Preprocessing) -> NDArray[np.uint8]:
-    """The image at the model's size, uint8 (H, W, 3)."""
-    return np.asarray(_placed(image.resize(_size(image, to), FILTERS[to.interpolation]), to))
+    """The image at the model's size, uint8 (H, W, 3).
+
+    Raises:
+        ValueError: it is so long and narrow that, resized, it would be more than `MOST_OF_TARGET` times the target.
+    """
+    width, height = _size(image, to)
+    if width * height > MOST_OF_TARGET * to.width * to.height:
+        raise ValueError(
+            f"{image.width} x {image.height} pixels: the network reads the middle of {width} x {height}, more than "
+            f"{MOST_OF_TARGET} times its {to.width} x {to.height}; cut the image"
+        )
+    return np.asarray(_placed(image.resize((width, height), FILTERS[to.interpolation]), to))
 
 
 def _size(image: Image.Image, to: Preprocessing) -> tuple[int, int]:

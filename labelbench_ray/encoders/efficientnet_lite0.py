@@ -23,6 +23,7 @@ class EfficientnetLite0(Trainable):
     ONNX Runtime on a CPU, torch in float16 on a GPU.
     """
 
+    version: ClassVar[int] = 2  # 1 ignored orientation tags
     payload: ClassVar[Literal["image", "text"]] = "image"
     size: Annotated[int, Field(ge=32, le=1024)] = 224
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class OpenClip(Trainable):
     """What `encode_image` gives, in float16 on a GPU and float32 on a CPU."""
 
+    version: ClassVar[int] = 2  # 1 ignored orientation tags
     payload: ClassVar[Literal["image", "text"]] = "image"
     model: str = Field(min_length=1)
     """A name that open_clip lists, or the path of a configuration file (.json)."""

@@ -16,7 +16,9 @@ from labelbench_ray.encoders._images import open_gray
 class Pixels(Encoder):
     """Gray values in [0, 1] of the image resized to `size` x `size`: D = size**2."""
 
-    version: ClassVar[int] = 2  # 1 clipped 16-bit images, and showed colors under transparent pixels
+    version: ClassVar[int] = (
+        3  # 2 ignored orientation tags; 1 clipped 16 bits and showed colors under transparent pixels
+    )
     payload: ClassVar[Literal["image", "text"]] = "image"
     size: PositiveInt = 8
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from labelbench_ray import parts, plugins
-from labelbench_ray.config import Part, Trial
+from labelbench_ray import parts, plugins, trainers
+from labelbench_ray.config import Part, Trial, digest
 from labelbench_ray.hearing import Hearing
-from labelbench_ray.trainers import Heard
+from labelbench_ray.trainers import Heard, Trainer
 from labelbench_ray.trainers._descent import Descent
 from labelbench_ray.trainers._kept import Validated
 from labelbench_ray.trainers._material import Material, embedded_material
@@ -146,18 +146,24 @@ def test_a_method_without_unlabeled_rows_reports_nothing():
 
 
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=3, budget=6)
-FINGERPRINTS = {
-    "supervised": "46a81466e1d536c8",
-    "warm_start": "8ff1403c18b62e9f",
-    "experience_replay": "fb7bf529760eee02",
-    "logistic": "39614b654ce78cec",
+RECIPES = {
+    "supervised": "e786752c80be67e7",
+    "warm_start": "da813e31198b7ac9",
+    "shrink_and_perturb": "550b53cb48d5949e",
+    "experience_replay": "9d06a68f8a53062f",
+    "scaled_distillation": "fce736239ddbc8a4",
+    "logistic": "bc387c5acb30602d",
 }
 
 
-@pytest.mark.parametrize("name", FINGERPRINTS)
-def test_trials_that_ran_before_there_was_a_choice_are_still_the_same_trials(name: str):
+@pytest.mark.parametrize("name", RECIPES)
+def test_trainers_of_trials_that_ran_before_there_was_a_choice_are_still_the_same(name: str):
     """As computed by the version before; `keep` at its old meaning is no part of the recipe."""
-    assert parts.build(TRIAL.model_copy(update={"trainer": Part(name=name)})).fingerprint == FINGERPRINTS[name]
+    made = plugins.build(Trainer, trainers.PACKAGE, Part(name=name))
+    assert digest(plugins.recipe(name, made)) == RECIPES[name]
+    if name in ("supervised", "experience_replay"):
+        chosen = plugins.build(Trainer, trainers.PACKAGE, Part.of(name, keep="accuracy"))
+        assert digest(plugins.recipe(name, chosen)) != RECIPES[name]
 
 
 @pytest.mark.parametrize("name", METHODS)
