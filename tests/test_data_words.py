@@ -1,8 +1,14 @@
 """What a plan states about a data set: rows and classes of every split, what is ignored, within a few lines."""
 
+import sys
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
+from labelbench_ray import cli
+from labelbench_ray import run as running
+from labelbench_ray.cluster import session
 from labelbench_ray.data_words import MOST_LINES, alike, describe_source
 from labelbench_ray.datasets import Findings, Ignored, Records, Source, Split
 from tests.test_plan import BASE, describe, make_plan
@@ -100,3 +106,33 @@ def test_a_plan_states_the_digits(tmp_path):
     lines = describe(make_plan(tmp_path, BASE))
     assert "  pool: 1,257 rows, 10 classes; largest 3 (128), smallest 8 (122)" in lines
     assert sum(line.startswith(("  validation: 180 rows, 10", "  test: 360 rows, 10")) for line in lines) == 2
+
+
+EXPERIMENT = """
+from labelbench_ray.config import Trial, grid
+
+
+def study() -> list[Trial]:
+    base = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=1, budget=10)
+    return grid(base, seed=range(2), encoder=["pixels", "efficientnet_lite0"])
+"""
+
+
+@pytest.mark.parametrize("command", ["embed", "run"])
+def test_embed_and_run_state_each_data_set_once_before_they_start(tmp_path, monkeypatch, capsys, command):
+    """What they do after that is replaced: it needs a cluster."""
+    (tmp_path / "study.py").write_text(EXPERIMENT)
+    monkeypatch.chdir(tmp_path)
+
+    def starts(*_: object) -> int:
+        sys.stdout.write("starts\n")
+        return 0
+
+    for name in ("provide", "make_stores", "run"):
+        monkeypatch.setattr(running, name, starts)
+    monkeypatch.setattr(session, "connected", lambda _: nullcontext())
+    assert cli.app([command, "study.py"], standalone_mode=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    before = lines[: lines.index("starts")]
+    assert before.count("data set digits:") == 1
+    assert before.count("  pool: 1,257 rows, 10 classes; largest 3 (128), smallest 8 (122)") == 1

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 HIDDEN: Final = "hidden, or a tool's own"
+NO_FILE: Final = "links to nothing, or no files"
 TOOL_FOLDERS: Final = frozenset(
     {
         "@eaDir",

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from labelbench_ray.datasets import Records, Rows
-from labelbench_ray.datasets._findings import HIDDEN, Kinds, hidden_kind, is_hidden, kind_of, suffix_of
+from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, is_hidden, kind_of, suffix_of
 from labelbench_ray.datasets._formats import suffixes
 from labelbench_ray.datasets._layout import TEST, VALIDATION
 from labelbench_ray.datasets._places import Place, missing
 from labelbench_ray.errors import DataError, unknown
 
 NO_IMAGE = "not the suffix of an image that can be decoded"
-NO_FILE = "neither a file nor a folder"
 NO_CLASS_FOLDER = "images belong in their class's folder"
 NO_ROWS = "without rows in every split, so not a class"
 

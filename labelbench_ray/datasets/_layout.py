@@ -66,14 +66,11 @@ def parquet_files(top: Place, word: str) -> str | None:
         if top.matching(shards):
             return shards
     folder = top / word
-    if folder.is_folder() and any(is_parquet(info.path[len(top.path) :]) for info in folder.listing(recursive=True)):
-        return word
+    for info in folder.listing(recursive=True) if folder.is_folder() else ():
+        below = info.path[len(folder.path) :].lstrip("/")
+        if info.type == fs.FileType.File and below.endswith(".parquet") and hidden_kind(below) is None:
+            return word
     return None
-
-
-def is_parquet(below: str) -> bool:
-    """Whether a path below a data set's folder is one of its parquet files."""
-    return below.endswith(".parquet") and hidden_kind(below.lstrip("/")) is None
 
 
 def beside(top: Place, used: Iterable[str]) -> Kinds:

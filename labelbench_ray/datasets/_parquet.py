@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from labelbench_ray.datasets import Modality, Payload, Records, Rows
-from labelbench_ray.datasets._findings import HIDDEN, Kinds, hidden_kind, kind_of
+from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, kind_of
 from labelbench_ray.datasets._labels import Coding
 from labelbench_ray.datasets._layout import split_words
 from labelbench_ray.datasets._places import PATTERN, Place, missing, resolve
@@ -194,6 +194,8 @@ def _visible(folder: Place) -> tuple[dict[str, Place], Kinds]:
             continue
         if hidden := hidden_kind(below):
             kinds[HIDDEN, hidden] += 1
+        elif info.type != fs.FileType.File:
+            kinds[NO_FILE, kind_of(info.base_name)] += 1
         elif below.endswith(".parquet"):
             found[below] = Place(folder.filesystem, info.path)
         else:
@@ -230,7 +232,8 @@ def check_columns(files: ParquetFiles, columns: Columns) -> None:
     expected = (pa.binary(), pa.large_binary(), *text) if columns.modality == "image" else text
     if kind not in expected:
         raise DataError(
-            f"{files.places[0]}: column {columns.payload!r} is {kind}, {columns.modality} payloads are {expected[0]}"
+            f"{files.places[0]}: column {columns.payload!r} is {kind}, {columns.modality} payloads are {expected[0]}; "
+            "convert it, or name another one as `column`"
         )
 
 

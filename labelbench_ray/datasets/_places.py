@@ -57,16 +57,16 @@ class Place:
         return bool(self.info().type == fs.FileType.Directory)
 
     def listing(self, *, recursive: bool = False) -> list[Any]:
-        """What lies in this folder, sorted by path.
+        """What lies in this folder, sorted by path; below all of it, links to nothing are of the type `NotFound`.
 
         Raises:
             DataError: it cannot be listed, or a name in it is not UTF-8.
         """
-        if recursive and self.local:
-            _refuse_loops(self.path)
+        dangling = _check_links(self.path) if recursive and self.local else []
         try:
             found = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=recursive))
-            return sorted(found, key=lambda info: info.path)
+            lost = [fs.FileInfo(path, fs.FileType.NotFound) for path in dangling]
+            return sorted([*found, *lost], key=lambda info: info.path)
         except UnicodeDecodeError as error:
             raise DataError(f"{_not_utf8(self.path)}: the name is not UTF-8, so no row id; rename it") from error
         except (OSError, pa.ArrowException) as error:
@@ -106,18 +106,27 @@ def _not_utf8(folder: str) -> str:
     return folder
 
 
-def _refuse_loops(folder: str) -> None:
-    """A link to a folder above it would list the same files again and again, each time under another name."""
+def _check_links(folder: str) -> list[str]:
+    """The links below a folder that lead to nothing, which a listing leaves out.
+
+    Raises:
+        DataError: a link to a folder above it, which would list the same files again and again under other names.
+    """
+    dangling: list[str] = []
     waiting: list[tuple[str, tuple[str, ...]]] = [(folder, (os.path.realpath(folder),))]
     while waiting:
         path, above = waiting.pop()
         with os.scandir(path) as entries:
             for entry in entries:
-                if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
-                    real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}/{entry.name}"
+                link = entry.is_symlink()
+                if link and not os.path.exists(entry.path):
+                    dangling.append(entry.path)
+                elif os.path.isdir(entry.path) if link else entry.is_dir():
+                    real = os.path.realpath(entry.path) if link else f"{above[-1]}/{entry.name}"
                     if real in above:
                         raise DataError(f"{entry.path}: a link to {real}, which it lies in; remove it")
                     waiting.append((entry.path, (*above, real)))
+    return dangling
 
 
 def locate(root: Path, path: str) -> Place:

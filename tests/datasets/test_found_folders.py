@@ -118,6 +118,8 @@ def test_files_that_are_no_images_are_named_by_kind_with_counts(tmp_path):
     for name in ("a.txt", "b.TXT", "c.heic", "photo", "scan.", ".DS_Store", "._000.png", "._001.png", ".x.png"):
         (folder / name).write_bytes(b"x")
     os.mkfifo(folder / "pipe.jpg")
+    for link, target in (("lost.jpg", "nowhere.jpg"), ("loop.jpg", "loop.jpg"), ("lost.png", "/nowhere/else.png")):
+        (folder / link).symlink_to(target)
     (tmp_path / "pets/train/loose.png").write_bytes(b"x")
     (tmp_path / "pets/train/notes.md").write_bytes(b"x")
     (tmp_path / "pets/labels.csv").write_bytes(b"x")
@@ -128,7 +130,7 @@ def test_files_that_are_no_images_are_named_by_kind_with_counts(tmp_path):
         "ignored (beside the splits, name it in a setting to read it): .csv (1 file), extra/",
         "ignored (hidden, or a tool's own): ._* (2 files), .*.png (1 file), .DS_Store (1 file)",
         "ignored (images belong in their class's folder): .md (1 file), .png (1 file)",
-        "ignored (neither a file nor a folder): .jpg (1 file)",
+        "ignored (links to nothing, or no files): .jpg (3 files), .png (1 file)",
         "ignored (not the suffix of an image that can be decoded): .txt (2 files), no suffix (2 files), .heic (1 file)",
     )
 

@@ -90,11 +90,13 @@ def test_copies_in_hidden_and_tools_folders_are_no_rows(tmp_path):
     (tmp_path / "here/train/._a.parquet").write_bytes(b"\0\5\26\7")
     (tmp_path / "here/train/_SUCCESS").write_bytes(b"")
     (tmp_path / "here/train/b.csv").write_bytes(b"")
+    (tmp_path / "here/train/c.parquet").symlink_to("../shards/c.parquet")
     source = texts(train="train").open(tmp_path)
     assert (ids(source), source.signature) == (ids(plain), plain.signature)
     assert describe_source(source)[3:] == (
         "ignored (hidden, or a tool's own): ._* (1 file), .ipynb_checkpoints/ (1 file), @eaDir/ (1 file), "
         "__MACOSX/ (1 file), _temporary/ (1 file)",
+        "ignored (links to nothing, or no files): .parquet (1 file)",
         "ignored (not the suffix .parquet): .csv (1 file), no suffix (1 file)",
         "row ids: the file's name and the row's number in it",
     )
