@@ -35,6 +35,9 @@ PARTS = {
     "kill-scorer": Part("kill.py", "--what scorer --kills 2 --pool-rows 6000", "--what scorer --kills 20"),
     "kill-embedding": Part("kill.py", "--what embedding --kills 1 --pool-rows 12000", "--what embedding --kills 20"),
     "kill-node": Part("kill.py", "--what node --kills 1 --pool-rows 6000", "--what node --kills 20"),
+    "kill-scorer-node": Part(
+        "kill.py", "--what scorer-node --kills 1 --pool-rows 6000", "--what scorer-node --kills 20"
+    ),
     "drivers": Part("drivers.py", None, ""),
     "s3": Part("s3.py", "--rounds 2", "--rounds 10 --seeds 4"),
     "disk": Part("disk.py", "--cases full records", ""),

@@ -1,11 +1,13 @@
 """kill -9 of the driver, a trial's actor, a scorer, an embedding actor or a whole node, at random moments.
 
-.venv/bin/python benchmarks/faults/kill.py [--what driver trial scorer embedding node] [--kills 20] [--seed 0]
+.venv/bin/python benchmarks/faults/kill.py [--what driver trial scorer embedding node scorer-node] [--kills 20]
+    [--seed 0]
 
 For each kind the victim (victim.py) runs once and is never killed. Then, in fresh folders, processes of that kind are
 killed while the same command runs, each at a random moment after the one before; a command that ended is started again,
 in fresh folders if it had finished everything. Nodes are those of `ray.cluster_utils.Cluster`: a head without CPUs, and
-two with one each, of which one at a time is killed and replaced. Afterwards the command runs to its end.
+two with one each, of which one at a time is killed and replaced. With `scorer-node` each trial has a scorer, which
+fills one node while the trial's worker fills the other: either of them is lost. Afterwards the command runs to its end.
 
 What must hold: shards, chosen ids, labels, metrics and proxies as never killed, byte for byte; and every shard and
 round that was on disk at a kill is the same file still, by its bytes and its time, so that nothing finished ran twice.
@@ -53,6 +55,8 @@ class Kind:
     options: tuple[str, ...] = ()
     fresh: bool = False
     """Embeddings are made anew each time."""
+    nodes: bool = False
+    """Nodes are killed, not processes."""
 
 
 SHARDS, RECORDS = "store/*/shards/*.parquet", "runs/*/*/rounds/*.json"
@@ -61,7 +65,8 @@ KINDS = {
     "trial": Kind("ray::ImplicitFunc", RECORDS, 1.5),
     "scorer": Kind("ray::Scorer", RECORDS, 1.5, ("--scorers=1", "--scorer-rows=1")),
     "embedding": Kind("ray::MapWorker(Map(EmbedActor))", SHARDS, 1.0, fresh=True),
-    "node": Kind("", RECORDS, 4.0),
+    "node": Kind("", RECORDS, 4.0, nodes=True),
+    "scorer-node": Kind("", RECORDS, 4.0, ("--scorers=1", "--scorer-rows=1"), nodes=True),
 }
 
 
@@ -129,7 +134,7 @@ def main() -> int:
             scene = Scene(folder, unharmed, folder / what, KINDS[what], random.Random(f"{arguments.seed} {what}"))
             if not unharmed.exists():
                 run_to_end(scene, unharmed)
-            killed = kill_nodes if what == "node" else kill_processes
+            killed = kill_nodes if KINDS[what].nodes else kill_processes
             outcomes[what] = killed(scene, arguments.kills)
             print(f"{what}: {outcomes[what].kills} kills, held: {outcomes[what].held}", file=sys.stderr)
     measured = {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ray.util import get_current_placement_group
 
 from labelbench_ray import parts
+from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.parallel import IN_PROCESS, FitWorkers, ParallelFitter
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial, digest
@@ -236,12 +237,17 @@ def _place(built: Parts, environment: Environment) -> Place:
 
 @contextmanager
 def _recorded(directory: Path, lock: Lock) -> Iterator[None]:
-    """Record why an attempt ends; not in a folder of another version, nor where another process writes by now."""
+    """Record why a trial failed; not in a folder of another version, nor where another process writes by now.
+
+    A trial that lost a scorer or a node did not fail: it is resumed.
+    """
     try:
         yield
     except (OtherVersionError, LostLockError):
         raise
     except Exception as error:
+        if is_death(error):
+            raise
         lock.check()
         text = f"{type(error).__name__}: {error}"
         with suppress(OSError):  # on a full disk: the driver is told in any case, and says that it is not recorded

@@ -2,7 +2,8 @@
 
 A view over scorers differs from one in process only in `map`. Every call carries what it needs (references to the
 proxy, the labeled ids and the function), so a scorer that dies is restarted by Ray and its work repeated, with the
-same result.
+same result. Calls wait for the restart, however long it takes to notice that a node is lost; a scorer that died too
+often for that fails its calls, which counts as the death of the trial's worker.
 """
 
 import itertools
@@ -21,10 +22,11 @@ from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.types import PoolView, Result
 
 RESTARTS = 3
-"""A scorer that dies more often, of too little memory say, fails its trial."""
+"""A scorer that dies more often, for example of too little memory, ends its trial's worker."""
 
 
-@ray.remote(max_restarts=RESTARTS, max_task_retries=RESTARTS)
+# Calls are repeated without limit: while a lost node is not yet declared dead, any number is spent within seconds.
+@ray.remote(max_restarts=RESTARTS, max_task_retries=-1)
 class Scorer:
     """Owns rows start .. stop-1 of a store's pool; keeps the shard of the view that it was last asked about."""
 

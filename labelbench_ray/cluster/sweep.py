@@ -17,6 +17,7 @@ import ray
 from ray import tune
 from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
+from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.jobs import Job
 from labelbench_ray.cluster.parallel import end_fits
 from labelbench_ray.cluster.racing import results, scheduler
@@ -29,7 +30,8 @@ from labelbench_ray.needs import GIB, reservable_bytes, reserved_bytes
 from labelbench_ray.stopping import Race
 
 WORKER_DEATHS = 3
-"""How often a trial whose worker dies (killed, out of memory, lost node) is taken up again within one sweep."""
+"""How often a trial whose worker dies (killed, out of memory, lost node) is resumed within one sweep; scorers that it
+lost for good count as such a death."""
 
 SECONDS_BETWEEN_REPORTS = 1.0
 """A trial's rounds are told at most this often; its end at once."""
@@ -165,6 +167,8 @@ def run_job(config: dict[str, Any]) -> None:
                 report(rounds)
         tune.report({"finished": True})
     except Exception as error:
+        if is_death(error):
+            raise  # Tune resumes the trial with a new worker and new scorers, at most `WORKER_DEATHS` times
         # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
         tune.report({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
 
@@ -243,5 +247,7 @@ class _Relay(Callback):
         trial.metric_n_steps.clear()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
-        text = f"its worker died {WORKER_DEATHS + 1} times (killed, out of memory, or its node was lost)"
+        text = (
+            f"its worker or its scorers died {WORKER_DEATHS + 1} times (killed, out of memory, or their node was lost)"
+        )
         self._listener.on_failed(trial.config["job"], Failure.of(text, ""))

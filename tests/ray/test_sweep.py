@@ -189,6 +189,33 @@ def test_scorers_in_a_sweep_choose_the_same(run_trials: Run, environment: Enviro
     assert numbers(read_history(folder(scored, margin)).records) == alone
 
 
+def test_scorers_that_are_lost_count_as_a_worker_s_death_and_the_ids_are_the_same(
+    run_trials: Run, environment: Environment, tmp_path: Path
+) -> None:
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    losing = vary(BASE, strategy=Part.of("tests.ray.losing", folder=str(lost)))
+    assert run_trials([losing], scorers=2, scorer_rows=1).status == 0
+    assert len(list(lost.iterdir())) == 1
+    disturbed = numbers(read_history(folder(environment, losing)).records)
+    undisturbed = replace(environment, runs=tmp_path / "undisturbed")
+    assert run_trials([losing], runs=undisturbed.runs, scorers=2, scorer_rows=1).status == 0
+    assert numbers(read_history(folder(undisturbed, losing)).records) == disturbed
+
+
+def test_scorers_that_are_lost_again_and_again_fail_the_trial_in_a_line(
+    run_trials: Run, environment: Environment, tmp_path: Path
+) -> None:
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    losing = vary(BASE, strategy=Part.of("tests.ray.losing", folder=str(lost), times=99))
+    ran = run_trials([losing], scorers=1, scorer_rows=1)
+    assert ran.status == 1
+    assert "its worker or its scorers died 4 times" in ran.printed
+    assert len(list(lost.iterdir())) == 4
+    assert len(read_history(folder(environment, losing)).records) == 1
+
+
 def test_a_damaged_shard_is_told_and_embedded_again(run_trials: Run, environment: Environment, tmp_path: Path) -> None:
     store = tmp_path / "store-of-its-own"
     assert run_trials([BASE], store=store).status == 0
