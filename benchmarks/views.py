@@ -37,7 +37,8 @@ from labelbench_ray.augmenting import ViewsJob, augment, embed_pair
 from labelbench_ray.cluster.embed import SHARD_ROWS, embed
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
 from labelbench_ray.datasets import Dataset, Records, Rows, Source, Split
-from labelbench_ray.embedding import Job, all_work, decode_shard, embed_shard, read_shard
+from labelbench_ray.decoding import decode_shard
+from labelbench_ray.embedding import Job, all_work, embed_shard, read_shard
 from labelbench_ray.experiment import load
 from labelbench_ray.parts import Parts, build
 from labelbench_ray.trainers import WantedViews

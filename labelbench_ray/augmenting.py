@@ -13,17 +13,8 @@ import numpy as np
 from labelbench_ray.augmentations import Augmentation, key
 from labelbench_ray.config import digest
 from labelbench_ray.costs import total
-from labelbench_ray.embedding import (
-    DecodedShard,
-    Job,
-    Made,
-    Work,
-    finite_half,
-    one_compute,
-    packed,
-    publish_manifest,
-    write_shard,
-)
+from labelbench_ray.decoding import DecodedShard, packed
+from labelbench_ray.embedding import Job, Made, Work, finite_half, one_compute, publish_manifest, write_shard
 from labelbench_ray.encoders import Decoded, Network
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.versions import versions

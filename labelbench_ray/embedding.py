@@ -1,4 +1,4 @@
-"""Embedding as plain functions: decode a shard's rows, embed and write them, and close the store with its manifest.
+"""Embedding as plain functions: read a shard's rows, embed and write them, and close the store with its manifest.
 
 A shard is a stretch of consecutive rows of one split. Whoever embeds it writes it by rename, so a killed job goes
 on with the shards that are missing; the manifest is written last, and without it there is no store.
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,9 @@ from labelbench_ray import plugins
 from labelbench_ray.atomic import publish
 from labelbench_ray.costs import NOTHING, Spent, total
 from labelbench_ray.datasets import SPLITS, Records, Source
-from labelbench_ray.encoders import OUT_OF_MEMORY, Decoded, Device, Encoder, Network
+from labelbench_ray.decoding import DecodedShard
+from labelbench_ray.encoders import Device, Encoder, Network
+from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.quarantine import set_aside
@@ -55,16 +57,12 @@ class Job:
     recipe: str
     device: Device
     shard_rows: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DecodedShard:
-    """Rows that could be decoded, sorted by row_id, aligned; and the rest with their reasons."""
-
-    row_ids: Sequence[str]
-    labels_B: NDArray[np.int64]
-    decoded: Sequence[Decoded]
-    rejects: Mapping[str, str]
+    row_seconds: float = ROW_SECONDS
+    """A row whose decoding takes longer is rejected."""
+    most_rejects: int | None = None
+    """Of all rows, as --max-reject-fraction allows."""
+    marks: Path | None = None
+    """Where workers note what they begin; None: nowhere, and nothing is retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +88,6 @@ def read_shard(source: Source, item: Work, shard_rows: int) -> Records:
     """The rows of one shard as they lie in the source."""
     first = item[1] * shard_rows
     return source.splits[item[0]].read(first, first + shard_rows)
-
-
-def decode_shard(records: Records, encoder: Encoder) -> DecodedShard:
-    """Decode every row; one that cannot be is rejected with the decoder's reason."""
-    kept: list[int] = []
-    decoded: list[Decoded] = []
-    rejects: dict[str, str] = {}
-    for place in np.argsort(np.asarray(records.row_ids, dtype=object), kind="stable").tolist():
-        try:
-            decoded.append(encoder.decode(records.payloads[place]))
-        except (ValueError, OSError) as error:
-            rejects[records.row_ids[place]] = str(error)
-        except MemoryError:
-            rejects[records.row_ids[place]] = OUT_OF_MEMORY
-        else:
-            kept.append(place)
-    return DecodedShard([records.row_ids[place] for place in kept], records.labels_B[kept], decoded, rejects)
-
-
-def packed(decoded: Sequence[Decoded]) -> Sequence[Decoded]:
-    """Images as one array (B, H, W, 3), which travels between processes without being copied; texts as they are."""
-    images: Any = decoded
-    return np.stack(images) if len(images) and isinstance(images[0], np.ndarray) else decoded  # type: ignore[return-value]
 
 
 def embed_shard(shard: DecodedShard, network: Network, job: Job, item: Work) -> Made:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+ROW_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Environment:
     """Pools with at least this many rows are large."""
     max_reject_fraction: float = 0.01
     """An embedding job stops when more than this share of the rows cannot be decoded."""
+    row_seconds: float = ROW_SECONDS
+    """A row whose decoding takes longer is rejected."""
     events: str | None = None
     """The file of the event log; None: see `events.events_file`."""
     verbose: bool = False

@@ -3,7 +3,8 @@
     <store>/<key>/arrays/<content>/images/pool.npy    uint8 (N, H, W, 3), and so for validation and test
 
 Made once on each machine from the data set and the encoder's own `decode`, beside the store's arrays; every process
-maps the same pages. A row meets its pool id by its row_id, so rejected rows leave no gap.
+maps the same pages. A row meets its pool id by its row_id, so rejected rows leave no gap. Rows are decoded in child
+processes: the process that asks may be the driver, which no decoder must end.
 """
 
 import os
@@ -15,9 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import SPLITS, Payload, Source, Split
+from labelbench_ray.datasets import SPLITS, Source, Split
 from labelbench_ray.encoders import Trainable
+from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.isolation import Decoding, Outcome, Rejected, apart
 from labelbench_ray.locks import locked
 from labelbench_ray.mapping import check_room, mapped
 from labelbench_ray.store import EmbeddingStore
@@ -43,9 +46,16 @@ def image_bytes(rows: Mapping[str, int], encoder: Trainable) -> int:
 
 
 def decoded_images(
-    store: EmbeddingStore, source: Source, encoder: Trainable, progress: Progress = lambda split, done, total: None
+    store: EmbeddingStore,
+    source: Source,
+    encoder: Trainable,
+    progress: Progress = lambda split, done, total: None,
+    row_seconds: float = ROW_SECONDS,
 ) -> DecodedImages:
     """The decoded images of a store's rows; made by the first process of a machine that asks.
+
+    Args:
+        row_seconds: for the decoding of one row.
 
     Raises:
         StoreError: the store was made from other data, weights or another preprocessing, or the arrays are damaged.
@@ -57,7 +67,8 @@ def decoded_images(
     if not folder.is_dir():
         with locked(folder.parent / "lock"):
             if not folder.is_dir():
-                _make(folder, store, source, encoder, progress)
+                with apart(encoder, row_seconds) as decode:
+                    _make(folder, store, source, encoder, decode, progress)
     mend = f"delete {folder} to have it made again"
     images = {
         split: mapped(folder / f"{split}.npy", np.uint8, (store.manifest.count(split), *encoder.shape()), mend)
@@ -86,7 +97,9 @@ def _embedded_rows(store: EmbeddingStore) -> int:
     return sum(store.manifest.count(split) for split in SPLITS)
 
 
-def _make(folder: Path, store: EmbeddingStore, source: Source, encoder: Trainable, progress: Progress) -> None:
+def _make(
+    folder: Path, store: EmbeddingStore, source: Source, encoder: Trainable, decode: Decoding, progress: Progress
+) -> None:
     for draft in folder.parent.glob(".images.*.draft"):  # of killed processes: we hold the lock
         shutil.rmtree(draft)
     needed = _embedded_rows(store) * image_bytes({"row": 1}, encoder)
@@ -95,23 +108,34 @@ def _make(folder: Path, store: EmbeddingStore, source: Source, encoder: Trainabl
     draft.mkdir()
     try:
         for split in SPLITS:
-            _decode_split(draft / f"{split}.npy", split, store, source.splits[split], encoder, progress)
+            file = draft / f"{split}.npy"
+            _decode_split(file, split, store, source.splits[split], encoder.shape(), decode, progress)
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 def _decode_split(
-    path: Path, name: str, store: EmbeddingStore, split: Split, encoder: Trainable, progress: Progress
+    path: Path,
+    name: str,
+    store: EmbeddingStore,
+    split: Split,
+    shape: tuple[int, int, int],
+    decode: Decoding,
+    progress: Progress,
 ) -> None:
     places = {row_id: place for place, row_id in enumerate(store.row_ids(name))}
-    images_NHWC = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(places), *encoder.shape()))
+    images_NHWC = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(places), *shape))
     for start in range(0, len(split), READ_ROWS):
         records = split.read(start, start + READ_ROWS)
-        for row_id, payload in zip(records.row_ids, records.payloads, strict=True):
-            place = places.pop(row_id, None)
-            if place is not None:  # else it was rejected when the store was made
-                images_NHWC[place] = _decoded(row_id, payload, encoder)
+        # Others were rejected when the store was made.
+        rows = {
+            row_id: payload
+            for row_id, payload in zip(records.row_ids, records.payloads, strict=True)
+            if row_id in places
+        }
+        for row_id, outcome in zip(rows, decode(list(rows.values())), strict=True):
+            images_NHWC[places.pop(row_id)] = _image(row_id, outcome, shape)
         progress(name, min(start + READ_ROWS, len(split)), len(split))
     if places:
         raise DataError(
@@ -121,13 +145,12 @@ def _decode_split(
     images_NHWC.flush()
 
 
-def _decoded(row_id: str, payload: Payload, encoder: Trainable) -> NDArray[np.uint8]:
-    try:
-        image_HWC = encoder.decode(payload)
-    except (ValueError, OSError) as error:
+def _image(row_id: str, outcome: Outcome, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    if isinstance(outcome, Rejected):
         raise DataError(
-            f"row {row_id!r} was embedded and can no longer be decoded ({error}); mend it, or embed the data again"
-        ) from error
-    assert not isinstance(image_HWC, str)
-    assert image_HWC.shape == encoder.shape()
-    return image_HWC
+            f"row {row_id!r} was embedded and can no longer be decoded ({outcome.reason}); fix it, or embed the data "
+            "again"
+        )
+    assert not isinstance(outcome, str)
+    assert outcome.shape == shape
+    return outcome

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from labelbench_ray.costs import ASSUMED, Prices
-from labelbench_ray.environment import Environment
+from labelbench_ray.environment import ROW_SECONDS, Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.mlflow_address import sqlite_uri
 from labelbench_ray.remote import beside, place
@@ -77,6 +77,12 @@ ENVIRONMENT = (
     option("scorer_rows", type=click.IntRange(1), default=2_000_000, help="Rows from which on a pool is large."),
     option(
         "max_reject_fraction", type=click.FloatRange(0, 1), default=0.01, help="Share of rows that may be undecodable."
+    ),
+    option(
+        "row_seconds",
+        type=click.FloatRange(1),
+        default=ROW_SECONDS,
+        help="A row whose decoding takes longer is rejected, as one that ends its process is.",
     ),
     option(
         "events",

@@ -206,7 +206,8 @@ def make_images(environment: Environment, console: Console, needed: Sequence[Par
             def show(split: str, done: int, total: int, shown: Meter = shown) -> None:
                 shown.show(done, total, f"decoding the images of the split {split!r}, rows")
 
-            decoded_images(EmbeddingStore.open(environment.store / key), source, encoder, show)
+            store = EmbeddingStore.open(environment.store / key)
+            decoded_images(store, source, encoder, show, environment.row_seconds)
 
 
 def told(follower: Follower, console: Console, before: int) -> int:

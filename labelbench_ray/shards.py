@@ -169,6 +169,16 @@ def read_keys(path: Path) -> ShardKeys:
         raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
 
 
+def read_rejects(path: Path) -> dict[str, str]:
+    """The rows that a shard rejected, with their reasons; `StoreError` names a bad file."""
+    data = _content(path)
+    try:
+        metadata = pq.read_schema(pa.BufferReader(data)).metadata
+        return {str(row_id): str(reason) for row_id, reason in json.loads(metadata[b"rejects"]).items()}
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+
+
 def _content(path: Path) -> bytes:
     """A file that is gone is damage; a disk or a store that does not answer is none."""
     try:

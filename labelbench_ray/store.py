@@ -5,6 +5,7 @@
     <store>/<key>/manifest.json                written last: without it there is no store
     <store>/<key>/arrays/<content>/            the same as memory-mapped arrays, made once on each machine
                                                (of a remote store: in the machine's cache)
+    <store>/<key>/attempts/                    while it is made: marks of what workers have begun, see `attempts`
     <store>/<key>/views/...                    the pool's augmented views, where trials want them: see `views`
 
 The key hashes the data set's and the encoder's recipe; the content hash covers every id, label and embedding.

@@ -11,7 +11,8 @@ import pytest
 from labelbench_ray import parts
 from labelbench_ray.cluster.jobs import FineTuneJob, SelectionJob, finetune_job, selection_job
 from labelbench_ray.config import FineTune, Part, Trial
-from labelbench_ray.embedding import Job, all_work, close_store, decode_shard, embed_shard, read_shard
+from labelbench_ray.decoding import decode_shard
+from labelbench_ray.embedding import Job, all_work, close_store, embed_shard, read_shard
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger import RoundRecord, read_history
 from labelbench_ray.points import Point, read_points

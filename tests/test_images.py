@@ -13,7 +13,8 @@ from labelbench_ray import images as images_module
 from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import SPLITS, Source
-from labelbench_ray.embedding import Job, all_work, close_store, decode_shard, embed_shard, read_shard
+from labelbench_ray.decoding import decode_shard
+from labelbench_ray.embedding import Job, all_work, close_store, embed_shard, read_shard
 from labelbench_ray.encoders import Trainable
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.images import decoded_images, image_bytes

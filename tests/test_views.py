@@ -17,7 +17,8 @@ from labelbench_ray.augmentations import key
 from labelbench_ray.augmentations.images import Images
 from labelbench_ray.augmenting import ViewsJob, augment, close_view, embed_pair, missing_views
 from labelbench_ray.datasets import Records
-from labelbench_ray.embedding import DecodedShard, Job, Made, decode_shard, embed_shard, found_shard
+from labelbench_ray.decoding import DecodedShard, decode_shard
+from labelbench_ray.embedding import Job, Made, embed_shard, found_shard
 from labelbench_ray.encoders.pixels import PixelNetwork, Pixels
 from labelbench_ray.errors import DataError, OtherVersionError, StoreError
 from labelbench_ray.store import EmbeddingStore, Manifest

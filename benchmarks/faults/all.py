@@ -38,10 +38,12 @@ PARTS = {
     "kill-scorer-node": Part(
         "kill.py", "--what scorer-node --kills 1 --pool-rows 6000", "--what scorer-node --kills 20"
     ),
+    "scorer-nodes": Part("scorer_nodes.py", "--kills 1", "--kills 6"),
     "drivers": Part("drivers.py", None, ""),
     "s3": Part("s3.py", "--rounds 2", "--rounds 10 --seeds 4"),
     "disk": Part("disk.py", "--cases full records", ""),
     "images": Part("images.py", "--images 2400", "--images 10000"),
+    "deadly": Part("deadly.py", "", "--kills 5"),
     "limits": Part("limits.py", "--seeds 1 --round-minutes 0.25", "--seeds 4"),
     "mlflow": Part("mlflow_down.py", "--cases middle", "--cases start,middle,end"),
     "interrupt": Part("interrupt.py", "--phases planning sweep", ""),

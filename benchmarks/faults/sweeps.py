@@ -26,10 +26,10 @@ EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
 
 def small() -> list[Trial]:
     base = Trial(
-        dataset={dataset}, encoder=Part(name="pixels"), strategy="random",
+        dataset={dataset}, encoder={encoder}, strategy="random",
         trainer={trainer}, seed=0, rounds={rounds}, budget=20,
     )
-    return [*{before}, *grid(base, strategy=["random", "margin"], seed=range({seeds}))]
+    return [*{before}, *grid(base, strategy={strategies}, seed=range({seeds}))]
 """
 NAME = "disturbed.small"
 LIMIT_SECONDS = 400.0
@@ -46,6 +46,8 @@ class Sweep:
     seeds: int = 2
     trainer: str = 'Part(name="logistic")'
     dataset: str = 'Part.of("digits", max_rows=400)'
+    encoder: str = 'Part(name="pixels")'
+    strategies: str = '["random", "margin"]'
     before: str = "[]"
     """Further trials; an expression."""
     options: tuple[str, ...] = ()
@@ -61,7 +63,13 @@ class Sweep:
         file = self.folder / "disturbed.py"
         file.write_text(
             EXPERIMENT.format(
-                dataset=self.dataset, trainer=self.trainer, rounds=self.rounds, seeds=self.seeds, before=self.before
+                dataset=self.dataset,
+                encoder=self.encoder,
+                strategies=self.strategies,
+                trainer=self.trainer,
+                rounds=self.rounds,
+                seeds=self.seeds,
+                before=self.before,
             )
         )
         places = [f"--runs={below}/runs", f"--store={below}/store", f"--data-root={self.folder}"]

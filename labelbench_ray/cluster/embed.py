@@ -69,10 +69,10 @@ def _make_store(
     parts: "Parts", source: Source, weights: str, environment: Environment, directory: Path, progress: Progress
 ) -> None:
     start = time.monotonic()
-    job = _job(parts, source, weights, directory)
+    job = _job(parts, source, weights, directory, environment)
     work = all_work(source, SHARD_ROWS)
     made = found_shards(job, work)
-    total = sum(len(split) for split in source.splits.values())
+    total = _rows(source)
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
     pending = [item for item in work if item not in made]
@@ -86,10 +86,15 @@ def _make_store(
     close_store(parts, source, weights, directory, [made[item] for item in work], time.monotonic() - start)
 
 
-def _job(parts: "Parts", source: Source, weights: str, directory: Path) -> Job:
+def _job(parts: "Parts", source: Source, weights: str, directory: Path, environment: Environment) -> Job:
     device = _device()
     recipe = digest([parts.embedding, source.signature, weights, device, SHARD_ROWS])
-    return Job(parts.encoder, directory, recipe, device, SHARD_ROWS)
+    most_rejects = int(environment.max_reject_fraction * _rows(source))
+    return Job(parts.encoder, directory, recipe, device, SHARD_ROWS, environment.row_seconds, most_rejects)
+
+
+def _rows(source: Source) -> int:
+    return sum(len(split) for split in source.splits.values())
 
 
 def _mend_shards(store: EmbeddingStore, parts: "Parts", source: Source, weights: str, environment: Environment) -> None:
@@ -104,7 +109,7 @@ def _mend_shards(store: EmbeddingStore, parts: "Parts", source: Source, weights:
         damaged = [] if store.has_arrays else set_damaged_aside(store)
     if not damaged:  # a cluster that shows no machine to embed on yet is well enough then
         return
-    job = _job(parts, source, weights, store.directory)
+    job = _job(parts, source, weights, store.directory, environment)
     for made in embed_shards(job, source, damaged, _actors(job.device, environment)):
         check_mended(store, made)
 
@@ -123,7 +128,8 @@ def _make_views(
     start = time.monotonic()
     device = _device()
     recipe = digest([store.manifest.key, store.manifest.content, device, SHARD_ROWS])
-    job = ViewsJob(Job(encoder, store.directory, recipe, device, SHARD_ROWS), wanted.augmentation, wanted.digest)
+    store_job = Job(encoder, store.directory, recipe, device, SHARD_ROWS, environment.row_seconds)
+    job = ViewsJob(store_job, wanted.augmentation, wanted.digest)
     for view in missing:
         (job.view(view).directory / "shards").mkdir(parents=True, exist_ok=True)
     work = [item for item in all_work(source, SHARD_ROWS) if item[0] == "pool"]

@@ -19,7 +19,7 @@ from labelbench_ray.cluster.parallel import IN_PROCESS, FitWorkers, ParallelFitt
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.encoders import trainable
-from labelbench_ray.environment import Environment
+from labelbench_ray.environment import ROW_SECONDS, Environment
 from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
 from labelbench_ray.finetune import FineTuning
 from labelbench_ray.fitting import Fitter, Lesson, LightFitter, OpenView, in_process
@@ -76,6 +76,7 @@ class Place:
 
     store: Path
     data_root: Path
+    row_seconds: float = ROW_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ def fitter_on(
 ) -> FullFitter:
     """The fitter of one process; its machine computes with the model's precision."""
     store, encoder = EmbeddingStore.open(place.store), trainable(built.encoder)
-    images = decoded_images(store, built.dataset.open(place.data_root), encoder)
+    images = decoded_images(store, built.dataset.open(place.data_root), encoder, row_seconds=place.row_seconds)
     identity = [built.fingerprint, directory.name, store.manifest.content]
     return FullFitter(
         model,
@@ -232,7 +233,7 @@ def _checkpoints(path: Path, identity: list[str], lesson: Lesson) -> FileCheckpo
 
 
 def _place(built: Parts, environment: Environment) -> Place:
-    return Place((environment.store / built.embedding).resolve(), environment.data_root)
+    return Place((environment.store / built.embedding).resolve(), environment.data_root, environment.row_seconds)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Embedding with Ray Data: meets labels by id, goes on where it stopped, and refuses what does not fit."""
 
 import io
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from labelbench_ray.augmentations import key
 from labelbench_ray.cluster import embed as room
 from labelbench_ray.cluster.embed import embed
 from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.datasets import SPLITS
 from labelbench_ray.encoders.pixels import Pixels
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import DataError, StoreError
@@ -139,6 +141,59 @@ def test_an_embedding_that_is_not_finite_names_its_row(environment: Environment)
     built = parts.build(trial(Part.of("digits", max_rows=20), Part(name="tests.ray.not_finite")))
     with pytest.raises(DataError, match=r"row 'digits/\d+': its embedding by .* holds NaN"):
         embed_it(built, environment)
+
+
+def kill(path: Path, appended: bytes) -> None:
+    """Append what `tests.deadly` ends its process for; to `pixels` it is the same image."""
+    path.write_bytes(path.read_bytes() + appended)
+
+
+def test_rows_that_kill_are_rejected_and_the_others_are_as_without_them(environment: Environment, images: Path) -> None:
+    """With two actors as with one, in the embeddings of the store and of its views."""
+    kill(images / "train/dark/010.png", b"crash")
+    kill(images / "train/light/011.png", b"exit")
+    kill(images / "test/dark/020.png", b"stuck")
+    here = replace(environment, encoder_actors=2, max_reject_fraction=0.02, row_seconds=6.0)
+    decoders = environment.data_root / "decoders"
+    decoders.mkdir()
+    trainer = Part.of("tests.augmentations.wanting", views=1)
+    encoder = Part.of("tests.deadly", folder=str(decoders))
+    deadly = embed_it(parts.build(vary(trial(IMAGES, encoder), trainer=trainer)), here)
+    rejects = {row["row_id"]: row["reason"] for row in pq.read_table(deadly.directory / "rejects.parquet").to_pylist()}
+    assert rejects == {
+        "train/dark/010.png": "decoding this row ended the process with SIGSEGV",
+        "train/light/011.png": "decoding this row ended the process with exit status 3",
+        "test/dark/020.png": "decoding this row took longer than 6 s",
+    }
+    plain = embed_it(parts.build(trial(IMAGES)), environment)
+    for split in SPLITS:
+        found = dict(zip(deadly.row_ids(split), split_of(deadly, split), strict=True))
+        wanted = dict(zip(plain.row_ids(split), split_of(plain, split), strict=True))
+        assert found == {row_id: row for row_id, row in wanted.items() if row_id not in rejects}
+    (view,) = deadly.views(Wanting().wanted_views().digest, 1).pairs
+    assert len(view) == deadly.manifest.count("pool") == 148
+    assert not (deadly.directory / "attempts").exists()
+    assert str(os.getpid()) not in {path.name for path in decoders.iterdir()}
+
+
+def split_of(store: EmbeddingStore, split: str) -> list[bytes]:
+    return [row.tobytes() for row in getattr(store.arrays(), split).embeddings_ND]
+
+
+@pytest.mark.parametrize(
+    ("loads", "message"),
+    [
+        (True, r"shards/pool-00001\.parquet \(from row 64 .*\): embedding it by .* 3 times"),
+        (False, r"loading .* 3 times"),
+    ],
+)
+def test_a_network_that_kills_its_actor_ends_the_command_by_name(
+    environment: Environment, images: Path, loads: bool, message: str
+) -> None:
+    Image.new("L", (8, 8)).save(images / "train/light/001.png")
+    with pytest.raises(DataError, match=message) as raised:
+        embed_it(parts.build(trial(IMAGES, Part.of("tests.ray.deadly_network", loads=loads))), environment)
+    assert "\n" not in str(raised.value)
 
 
 def test_views_are_added_around_rejected_rows_and_go_on_after_a_kill(environment: Environment, images: Path) -> None:
