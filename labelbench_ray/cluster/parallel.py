@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import ray
 from ray import PlacementGroupID
-from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError, get_context
+from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError, get_context
 from ray.train.torch import TorchTrainer
 from ray.util import get_current_placement_group, remove_placement_group
 from ray.util.placement_group import PlacementGroup
@@ -27,6 +27,7 @@ from safetensors.numpy import save as save_tensors
 from torch import distributed
 
 from labelbench_ray.atomic import publish, remove
+from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.costs import Spent
 from labelbench_ray.fitting import Fitted, Lesson, OpenView
 from labelbench_ray.store import Embedded
@@ -114,6 +115,7 @@ class ParallelFitter:
             RuntimeError: workers died again and again.
         """
         end_fits(self.directory)
+        dead: Exception | None = None
         for _ in range(DEATHS + 1):
             scratch = self.directory / f".fit-{secrets.token_hex(4)}"
             scratch.mkdir()
@@ -125,6 +127,10 @@ class ParallelFitter:
                 failures = [failure for _, failure in sorted(error.worker_failures.items())]
                 if failures and all(isinstance(failure, Raised) for failure in failures):
                     raise failures[0].args[0] from None
+                dead = error
+            except ControllerError as error:  # a node may be lost while its workers are started, too
+                if not is_death(error.controller_failure):
+                    raise
                 dead = error
             finally:
                 _end(scratch)
