@@ -112,7 +112,7 @@ def test_images_meet_their_pool_ids_with_rejects_in_the_middle(built, folder, st
 def test_images_are_made_once_and_then_mapped(built, folder, store, monkeypatch):
     source = open_source(built, folder)
     first = decoded_images(store, source, encoder_of(built))
-    monkeypatch.setattr(type(built.encoder), "decode", lambda self, payload: pytest.fail("decoded again"))
+    monkeypatch.setattr(images_module, "apart", lambda *_: pytest.fail("decoded again"))
     again = decoded_images(store, source, encoder_of(built))
     np.testing.assert_array_equal(again.test, first.test)
     assert isinstance(again.pool, np.memmap)
@@ -176,3 +176,15 @@ def test_a_damaged_array_says_how_to_mend_it(built, folder, store):
     (images / "test.npy").write_bytes(b"")
     with pytest.raises(StoreError, match=r"delete .* to have it made again"):
         decoded_images(store, source, encoder_of(built))
+
+
+def test_no_decoder_runs_in_the_process_that_asks(built, folder, store, monkeypatch):
+    """Which may be the driver."""
+    encoder = encoder_of(built)
+
+    def here(self: object, payload: object) -> None:
+        raise AssertionError("decoded in this process")
+
+    monkeypatch.setattr(type(encoder), "decode", here)
+    images = decoded_images(store, open_source(built, folder), encoder)
+    assert len(images.pool) == store.manifest.count("pool")

@@ -73,8 +73,8 @@ def embed_views(
         job = replace(job, store=replace(job.store, marks=folder))
         read = partial(_read_and_augment, job=job, source=ray.put(source))
         items = [{"split": split, "number": number, "views": views} for (split, number), views in pending.items()]
-        augmented = _rows(items).flat_map(read, num_cpus=CPUS_PER_READER, max_retries=TASK_RETRIES)
-        for row in _embedded(augmented, EmbedPairActor, job, job.store.device, min(actors, len(pending))):
+        pairs = _rows(items).flat_map(read, num_cpus=CPUS_PER_READER, max_retries=TASK_RETRIES)
+        for row in _embedded(pairs, EmbedPairActor, job, job.store.device, min(actors, len(pending))):
             yield int(row["view"]), _made(row)
 
 
