@@ -34,7 +34,8 @@ def describe(planned: Plan) -> list[str]:
     for store in planned.stores:
         trial = store.example.trial
         rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"
-        state = "embedded" if store.done else "to be embedded"
+        rejected = f", {store.rejects:,} rows rejected" if store.rejects else ""
+        state = f"embedded{rejected}" if store.done else "to be embedded"
         lines.append(
             f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} "
             f"dimensions, {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"

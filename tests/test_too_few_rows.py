@@ -10,6 +10,7 @@ from labelbench_ray import run as running
 from labelbench_ray.config import vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.plan_words import describe
 from labelbench_ray.store import EmbeddingStore
 from tests.test_plan import BASE, POOL, make_plan
 from tests.test_views import REJECTED, SHARDS, make_store
@@ -52,3 +53,5 @@ def test_the_next_plan_states_the_rejects_as_well(tmp_path, store):
     path.write_text(path.read_text().replace("thekey", key))
     with pytest.raises(ConfigError, match=rf"the pool has {EMBEDDED} rows \(2 rows of the data set could not"):
         make_plan(tmp_path, trial)
+    lines = describe(make_plan(tmp_path, vary(trial, budget=EMBEDDED)))
+    assert any(f"embedded, {len(REJECTED)} rows rejected; pool {EMBEDDED}, " in line for line in lines)
