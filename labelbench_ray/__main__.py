@@ -1,16 +1,28 @@
 """`python -m labelbench_ray`: the command line."""
 
-from labelbench_ray import interruption
+import sys
+
+from labelbench_ray import interruption, standard_streams
 
 
 def main() -> None:
-    """Run a command; signals are heard from here on, for importing the rest takes seconds."""
+    """Run a command. Signals are handled from here on, and a first word is shown: importing the rest takes seconds."""
+    standard_streams.open_streams()
     with interruption.listening() as heard:
         try:
-            from labelbench_ray.cli import main as run
+            with standard_streams.passing_line(first_word(sys.argv[1:])):
+                from labelbench_ray.cli import main as run
         except KeyboardInterrupt:
             interruption.end_at_once(heard.status, heard.words)
         run()
+
+
+def first_word(words: list[str]) -> str:
+    """What a command line does first; empty where its answer follows at once."""
+    if {"-h", "--help", "--version"} & {*words}:
+        return ""
+    first = {"plan": "checking", "embed": "checking", "run": "checking", "finetune": "checking"}
+    return (first | {"report": "reading", "status": "reading", "sync": "reading"}).get(words[0] if words else "", "")
 
 
 if __name__ == "__main__":

@@ -10,21 +10,28 @@ import importlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from labelbench_ray import interruption, plugins
+from labelbench_ray.cluster.address import check_address
 from labelbench_ray.costs import Prices
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import ConfigError, UserError
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.events import logged
+from labelbench_ray.exit_status import exit_status
 from labelbench_ray.grids import experiment_folders
 from labelbench_ray.mlflow_address import SQLITE, sqlite_uri, ui_command
 from labelbench_ray.options import PLACE, environment_options, experiment_argument, option, price_options
+from labelbench_ray.progress import meter
+
+if TYPE_CHECKING:
+    from labelbench_ray.plan import Plan
+    from labelbench_ray.units import Units
 
 ROOMS = {
     "strategies": "Strategy",
@@ -55,10 +62,9 @@ def app() -> None:
 @environment_options
 def plan_command(name: str, tiny: bool, environment: Environment) -> int:
     """Check an experiment: what would run, what is done, what is missing. Starts nothing."""
-    # Torch takes a second to import, Ray and MLflow more, so only the commands that use them do.
-    from labelbench_ray import experiment, plan, plan_words
+    planned = _planned(name, tiny, environment)
+    from labelbench_ray import plan, plan_words
 
-    planned = plan.plan(experiment.load(name, tiny), environment)
     race = plan.planned_race(planned, environment)
     trials = Table("trial", "strategy", "seed", "rounds done", "note", box=None, pad_edge=False)
     for each in planned.trials:
@@ -81,14 +87,17 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
 @environment_options
 def embed(name: str, tiny: bool, environment: Environment) -> int:
     """Embed the pools that an experiment needs; does nothing where that is done."""
-    from labelbench_ray import experiment, plan, plan_words
-    from labelbench_ray.cluster.session import connected
-    from labelbench_ray.run import make_stores, provide
+    check_address(environment.address)
+    planned = _planned(name, tiny, environment)
+    from labelbench_ray import plan_words
+    from labelbench_ray.units import embedding_units
 
-    planned = plan.plan(experiment.load(name, tiny), environment)
     _state(plan_words.describe_data(planned))
+    _import("run", units := embedding_units(planned.stores))
+    from labelbench_ray.run import make_stores, provide, ray_started
+
     provide(planned, environment)
-    with logged(planned, environment, console), connected(environment.address):
+    with logged(planned, environment, console), ray_started(environment, console, units):
         make_stores(planned, environment, console)
     return 0
 
@@ -99,11 +108,15 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
 @price_options
 def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
-    from labelbench_ray import experiment, plan, plan_words
+    check_address(environment.address)
+    planned = _planned(name, tiny, environment)
+    from labelbench_ray import plan_words
+    from labelbench_ray.units import run_units
+
+    _state(plan_words.describe_data(planned))
+    _import("run", run_units(planned))
     from labelbench_ray import run as job
 
-    planned = plan.plan(experiment.load(name, tiny), environment)
-    _state(plan_words.describe_data(planned))
     with logged(planned, environment, console):
         status = job.run(planned, environment, console, prices)
     if environment.tracking_uri.startswith(SQLITE):
@@ -117,9 +130,13 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
 @price_options
 def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
-    from labelbench_ray import experiment, plan, run_finetune
+    check_address(environment.address)
+    planned = _planned(name, tiny, environment)
+    from labelbench_ray.units import finetune_units
 
-    planned = plan.plan(experiment.load(name, tiny), environment)
+    _import("run_finetune", finetune_units(planned))
+    from labelbench_ray import run_finetune
+
     with logged(planned, environment, console):
         return run_finetune.finetune(planned, environment, console, prices)
 
@@ -129,10 +146,11 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, an experiment each, for programs.")
 def status_command(folder: Path, as_json: bool) -> int:
     """Tell what is done, running, failed and why, from the ledger alone; also while a sweep runs."""
-    from labelbench_ray import status
-
     for each in experiment_folders(folder):
-        read = status.read(each)
+        with meter(console, "reading the ledger"):
+            from labelbench_ray import status
+
+            read = status.read(each)
         if as_json:
             click.echo(read.model_dump_json())
         else:
@@ -153,14 +171,14 @@ def status_command(folder: Path, as_json: bool) -> int:
 @price_options
 def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
     """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table."""
-    from labelbench_ray.run import write_report
-
     folders = experiment_folders(folder)
     if out and len(folders) > 1:
         raise click.UsageError(
             f"--out names one file, {folder} holds {len(folders)} experiments; name one of: "
             + ", ".join(map(str, folders))
         )
+    with meter(console, "reading the ledger"):
+        from labelbench_ray.written_report import write_report
     for each in folders:
         write_report(each, out or each / "report.html", console, prices, store)
     return 0
@@ -182,11 +200,12 @@ def sync(folder: Path, tracking_uri: str | None) -> int:
 
     Exit status: 0 when MLflow equals the ledgers, 1 when it is down, or a ledger is damaged.
     """
-    from labelbench_ray import sync as job
     from labelbench_ray.remote import beside
 
     folders = experiment_folders(folder)
     uri = tracking_uri or sqlite_uri(beside(folders[0].parent) / "mlflow.db")
+    with meter(console, "opening MLflow"):
+        from labelbench_ray import sync as job
     return job.sync(folders, uri, console)
 
 
@@ -212,29 +231,18 @@ def list_command(kind: str) -> int:
     return 0
 
 
-def main() -> None:
-    """Run a command; the user's mistakes become one line and exit status 2, a signal one line and 128 + its number."""
-    with interruption.listening() as heard:
-        try:
-            status = app(standalone_mode=False)
-        except click.ClickException as error:
-            error.show()
-            status = error.exit_code
-        except (click.Abort, KeyboardInterrupt):
-            # Ray is left, and drafts are deleted; threads of libraries that a usual end waits for hold nothing of ours.
-            console.file.flush()
-            interruption.end_at_once(heard.status, heard.words)
-        except (UserError, ValidationError) as error:
-            status = _refused(error)
-        except OSError as error:
-            Console(stderr=True).print(
-                f"{type(error).__name__}: {error}; {interruption.how_to_go_on()}",
-                markup=False,
-                soft_wrap=True,
-                highlight=False,
-            )
-            status = 1
-    sys.exit(status)
+def _planned(name: str, tiny: bool, environment: Environment) -> "Plan":
+    with meter(console, f"checking {name}"):
+        # Torch takes a second to import, Ray and MLflow more, so only the commands that use them do.
+        from labelbench_ray import experiment, plan
+
+        return plan.plan(experiment.load(name, tiny), environment)
+
+
+def _import(module: str, units: "Units") -> None:
+    """Import what a command runs, which takes seconds, while people see what is to come."""
+    with meter(console, f"starting Ray, {units.name}" if units.total else "reading", units.total, units.done):
+        importlib.import_module(f"labelbench_ray.{module}")
 
 
 def _state(lines: Iterable[str]) -> None:
@@ -243,9 +251,8 @@ def _state(lines: Iterable[str]) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _refused(error: UserError | ValidationError) -> int:
-    text = f"{error.title}: {plugins.explain(error)}" if isinstance(error, ValidationError) else str(error)
-    Console(stderr=True, width=None if sys.stderr.isatty() else 120).print(
-        f"error: {text}", style="red", markup=False, soft_wrap=True, highlight=False
-    )
-    return 2
+def main() -> None:
+    """Run a command; a mistake of the user's becomes one line and exit status 2, a signal one line and 128 + it."""
+    with interruption.listening() as heard:
+        status = exit_status(lambda: app(standalone_mode=False), heard)
+    sys.exit(status)

@@ -4,14 +4,19 @@ import importlib.util
 import inspect
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
+from pydantic import ValidationError
+
 from labelbench_ray.config import Trial, tiny
-from labelbench_ray.errors import ConfigError, unknown
-from labelbench_ray.plugins import importable
+from labelbench_ray.errors import ConfigError, UserError, unknown
+from labelbench_ray.plugins import explain, importable
+from labelbench_ray.user_code import place, raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,11 @@ def load(text: str, shrink: bool = False) -> Experiment:
     `shrink` makes it tiny, under a name of its own: a smoke test must not displace the study's status and report.
 
     Raises:
-        ConfigError: no such file or function, or what it returns is no list of trials.
+        ConfigError: no such file or function, it raises, or what it returns is not a list of trials.
     """
-    file, _, wanted = text.partition(":")
+    file, _, wanted = text.rpartition(":") if ":" in text and not Path(text).is_file() else (text, "", "")
     path = Path(file)
-    if path.suffix != ".py" or not path.is_file():
+    if path.suffix.lower() != ".py" or not path.is_file():
         raise ConfigError(f"no experiment file at {file!r}; give file.py:function, such as experiments/quickstart.py")
     functions = _experiments(_module(path))
     name = wanted or next(iter(functions), "")
@@ -45,9 +50,10 @@ def load(text: str, shrink: bool = False) -> Experiment:
             if functions
             else f"{file} defines no experiment: a public function annotated `-> list[Trial]`"
         )
-    trials = functions[name]()
+    with _mistakes_explained(f"{file}:{name}"):
+        trials = functions[name]()
     if not isinstance(trials, list) or not trials or not all(isinstance(trial, Trial) for trial in trials):
-        raise ConfigError(f"{file}:{name} must return a list of at least one Trial")
+        raise ConfigError(f"{file}:{name} must return a list of at least one Trial; it returned {_what(trials)}")
     full = f"{path.stem}.{name}"
     return Experiment(f"{full}.tiny", tuple(tiny(trials))) if shrink else Experiment(full, tuple(trials))
 
@@ -55,16 +61,48 @@ def load(text: str, shrink: bool = False) -> Experiment:
 def _module(path: Path) -> ModuleType:
     importable(str(path.parent.resolve()))
     importable(str(Path.cwd()))
-    spec = importlib.util.spec_from_file_location(f"labelbench_experiment_{path.stem}", path)
+    loader = SourceFileLoader(f"labelbench_experiment_{path.stem}", str(path.absolute()))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (SyntaxError, ImportError) as error:
-        raise ConfigError(f"{path}: {type(error).__name__}: {error}") from error
+    with _mistakes_explained(str(path)):
+        loader.exec_module(module)
     return module
+
+
+@contextmanager
+def _mistakes_explained(what: str) -> Iterator[None]:
+    """Turn what the user's code raises into a `ConfigError` that states it as people need it."""
+    try:
+        yield
+    except (SyntaxError, OSError) as error:
+        raise ConfigError(f"{what}: {type(error).__name__}: {error}") from error
+    except ImportError as error:
+        raise ConfigError(f"{what}: {type(error).__name__}: {error}; {_import_hint(error)}") from error
+    except ValidationError as error:
+        raise ConfigError(f"{place(error) or what}{error.title}: {explain(error)}") from error
+    except UserError as error:
+        raise ConfigError(f"{place(error) or what}{error}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{what}: {raised(error)}") from error
+
+
+def _import_hint(error: ImportError) -> str:
+    if "relative import" in str(error):
+        return "import files beside the experiment by their plain name: `from settings import ...`"
+    return "install it, or put the file beside the experiment or in the folder where the command is started"
+
+
+def _what(returned: object) -> str:
+    if not isinstance(returned, list):
+        return f"a {type(returned).__name__}" + ("; write `list(...)` around it" if _many(returned) else "")
+    wrong = next((trial for trial in returned if not isinstance(trial, Trial)), None)
+    return "an empty list" if not returned else f"a list with a {type(wrong).__name__} in it"
+
+
+def _many(returned: object) -> bool:
+    return isinstance(returned, (tuple, set)) or inspect.isgenerator(returned)
 
 
 def _experiments(module: ModuleType) -> dict[str, Callable[[], list[Trial]]]:
@@ -73,15 +111,16 @@ def _experiments(module: ModuleType) -> dict[str, Callable[[], list[Trial]]]:
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if not name.startswith("_")
         and function.__module__ == module.__name__
-        and _returned(function) == list[Trial]
+        and _returns_trials(function)
         and all(
             parameter.default is not parameter.empty for parameter in inspect.signature(function).parameters.values()
         )
     }
 
 
-def _returned(function: Callable[..., object]) -> object:
+def _returns_trials(function: Callable[..., object]) -> bool:
     try:
-        return typing.get_type_hints(function).get("return")
-    except NameError:  # annotations of a helper that only a type checker resolves
-        return None
+        returned = typing.get_type_hints(function).get("return")
+    except Exception:  # annotations of a helper that only a type checker resolves
+        return False
+    return typing.get_origin(returned) is list and typing.get_args(returned) == (Trial,)

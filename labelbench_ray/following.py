@@ -50,6 +50,7 @@ class Follower:
         again = job.directory in self.told
         self.told.setdefault(job.directory, self.steps_done.get(job.directory, 0))
         self._tell(job, Event.TRIAL_TAKEN_UP if again else Event.TRIAL_STARTED, rounds_done=self.told[job.directory])
+        self._show()
 
     def on_waiting(self, job: Job, words: str) -> None:
         """Its worker waits for a lock, and states whose."""
@@ -129,14 +130,15 @@ class Follower:
         self._show()
 
     def _show(self) -> None:
-        running = sum(directory not in self.ended for directory in self.steps_done)
+        running = len(self.told.keys() - self.ended)
         done = sum(self.steps_done.values()) + sum(
             self.steps[directory] - self.steps_done.get(directory, 0) for directory in self.failed | self.stopped
         )
         self.shown.show(
             done,
             sum(self.steps.values()),
-            f"{len(self.done)} of {len(self.steps)} trials done, {running} running, {len(self.failed)} failed"
+            f"{len(self.done)} of {len(self.steps)} trials done, {running} running"
+            f"{f', {len(self.failed)} failed' if self.failed else ''}"
             f"{f', {len(self.stopped)} stopped early' if self.stopped else ''}; {self.unit}",
         )
 

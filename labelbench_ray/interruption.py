@@ -20,10 +20,13 @@ from types import FrameType
 from typing import NoReturn
 
 from labelbench_ray.redaction import redacted
+from labelbench_ray.standard_streams import ERASE_LINE, SHOW_CURSOR, can_erase
 
 ENDING_SECONDS = 15.0
 """Something that swallows the interrupt, or that is slow to end, is waited for no longer."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+RESUMABLE = {"embed", "run", "finetune", "sync"}
+"""Commands that go on where they were ended."""
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it in the driver of a submitted job."""
 
@@ -37,7 +40,8 @@ class Interruption:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
         if self.heard is not None:
-            end_at_once(128 + number, "ended at once")
+            name = signal.Signals(number).name
+            end_at_once(128 + number, f"ended at once by a second signal, {name}; {how_to_go_on()}")
         self.heard = signal.Signals(number)
         patience = threading.Timer(
             ENDING_SECONDS, end_at_once, (self.status, f"{self.words}; it did not end by itself")
@@ -87,9 +91,13 @@ def handlers_kept() -> Iterator[None]:
 
 
 def end_at_once(status: int, words: str) -> NoReturn:
-    """End this process without leaving anything the usual way."""
-    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode())
-    os._exit(status)
+    """End this process without leaving anything the usual way, but with a terminal as it was found."""
+    try:
+        if can_erase(sys.__stdout__ or sys.stdout):  # progress may be shown there
+            os.write(1, f"{ERASE_LINE}{SHOW_CURSOR}".encode())
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode(errors="surrogateescape"))
+    finally:  # also where nobody can read it any more
+        os._exit(status)
 
 
 def how_to_go_on() -> str:

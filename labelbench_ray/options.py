@@ -108,7 +108,8 @@ def environment_options(command: Callable[..., int]) -> Callable[..., int]:
         names = Environment.__dataclass_fields__
         given = {name: options.pop(name) for name in list(options) if name in names}
         given["tracking_uri"] = given["tracking_uri"] or sqlite_uri(beside(given["runs"]) / "mlflow.db")
-        if given["address"] is None:
+        if given["address"] in (None, "local"):
+            given["address"] = None
             # Read when Ray is imported, later: a Ray of our own then listens on loopback, as on a Windows machine, and
             # not on every network that this one is on.
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

@@ -20,6 +20,7 @@ from labelbench_ray.parts import Parts
 from labelbench_ray.reading import read_each
 from labelbench_ray.stopping import Race, Stopped, race, read_stopped
 from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.synthetic_view import check_strategies
 from labelbench_ray.trainers import WantedViews
 from labelbench_ray.tuning_plan import PlannedTuning, check_full_models, planned_tunings
 from labelbench_ray.views import open_view, views_there
@@ -158,6 +159,10 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
             check_budget(each.trial, store.rows["pool"], store.rejects)
     # Not by the threads below: they would all build an encoder's network at once to count its parameters.
     memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
+    for key, store in stores.items():
+        if store.classes is not None:
+            reading = [each for each in built if each.embedding == key]
+            check_strategies(reading, store.example.encoder.dimensions(), len(store.classes))
     for each in every:  # trials that differ in their fine-tune only are one trial, and several fine-tunes
         check_full_models(each, stores[each.embedding].classes)
     return Plan(

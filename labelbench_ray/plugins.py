@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from labelbench_ray.errors import ConfigError, unknown
+from labelbench_ray.errors import ConfigError, UserError, unknown
+from labelbench_ray.user_code import raised
 
 LONGEST_SHOWN = 200
 """Characters of a value in an error."""
@@ -122,6 +123,8 @@ def load(base: type[Kind], package: str, name: str) -> type[Kind]:
             f"the {kind} {name!r} needs the package {error.name!r}: "
             "pip install 'labelbench-ray[offline]', or install that package itself"
         ) from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"the {kind} {name!r} cannot be imported: {raised(error)}") from error
     found = [
         member
         for _, member in inspect.getmembers(module, inspect.isclass)
@@ -145,6 +148,10 @@ def build(base: type[Kind], package: str, part: Part) -> Kind:
         return plugin(**part.settings)
     except ValidationError as error:
         raise ConfigError(f"{base.__name__.lower()} {part.name!r}: {explain(error)}") from error
+    except UserError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{base.__name__.lower()} {part.name!r} cannot be made: {raised(error)}") from error
 
 
 def explain(error: ValidationError) -> str:

@@ -1,23 +1,21 @@
 """`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
 
-import itertools
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from labelbench_ray import report
 from labelbench_ray.cluster.embed import embed
 from labelbench_ray.cluster.jobs import selection_job
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
-from labelbench_ray.costs import ASSUMED, NOTHING, Prices, Spent
+from labelbench_ray.costs import ASSUMED, Prices
+from labelbench_ray.datasets import SPLITS
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import OtherVersionError, StoreError
 from labelbench_ray.events import Event, Events
 from labelbench_ray.following import Follower
 from labelbench_ray.grids import write_grid
@@ -34,9 +32,11 @@ from labelbench_ray.stopping import Race
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.tracking import Mirror
 from labelbench_ray.tuning_plan import PlannedTuning
+from labelbench_ray.units import Units, embedding_units, run_units
 from labelbench_ray.versions import versions
-from labelbench_ray.views import open_view
+from labelbench_ray.written_report import write_report
 
+IMAGES = "decoding images, rows"
 MIRROR_SECONDS = 120.0
 """How long to wait for MLflow once all trials are done."""
 
@@ -67,7 +67,8 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
         told, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
         told.tell(Event.EMBEDDING_STARTED, store=store.key, **names)
         before = set_asides(environment.store / store.key)
-        with meter(console, "embedding, rows") as shown:
+        words = "checking embeddings" if store.whole else "embedding, rows"
+        with meter(console, words, embedding_units([store]).total) as shown:
             if store.whole and store.to_be_provided:
                 # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
                 made[store.key] = EmbeddingStore.open(environment.store / store.key)
@@ -110,7 +111,8 @@ def run(plan: Plan, environment: Environment, console: Console, prices: Prices =
     provide(plan, environment)
     note_grid(plan)
     needs_ray = bool(plan.missing) or not all(store.whole for store in plan.stores)
-    with connected(environment.address) if needs_ray else nullcontext(), mirrored(plan, environment, console) as mirror:
+    cluster = ray_started(environment, console, run_units(plan)) if needs_ray else nullcontext()
+    with cluster, mirrored(plan, environment, console) as mirror:
         unfinished = _run_missing(plan, environment, console, mirror, raced) if needs_ray else 0
         if not needs_ray:
             left = f" or were stopped early ({len(plan.left)})" if plan.left else ""
@@ -121,6 +123,17 @@ def run(plan: Plan, environment: Environment, console: Console, prices: Prices =
         submit_tunings(plan, plan.tunings, mirror)
         mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
     return 1 if unfinished else 0
+
+
+@contextmanager
+def ray_started(environment: Environment, console: Console, units: Units) -> Iterator[None]:
+    """Be connected to Ray while inside; people see what is to come while it starts."""
+    with ExitStack() as stack:
+        with meter(console, f"starting Ray, {units.name}", units.total, units.done):
+            stack.enter_context(connected(environment.address))
+        yield
+        with meter(console, "leaving Ray"):
+            stack.close()
 
 
 def submit_tunings(plan: Plan, tunings: Iterable[PlannedTuning], mirror: Mirror) -> None:
@@ -155,7 +168,9 @@ def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator
         raise
     finally:
         # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
-        if (problem := mirror.finish(patience)) and patience:
+        with meter(console, "writing to MLflow"):
+            problem = mirror.finish(patience)
+        if problem and patience:
             console.print(
                 f"{problem}. Nothing is lost: `{sync_command(plan.folder, environment)}` writes what is missing there, "
                 "and so does the next run",
@@ -175,10 +190,11 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     stores = make_stores(plan, environment, console)
     if not plan.missing:
         return 0
-    for planned in plan.stores:
-        stores[planned.key].arrays()
-        for views in planned.views:
-            stores[planned.key].views(views.wanted.digest, views.wanted.count)
+    with meter(console, "opening embeddings"):
+        for planned in plan.stores:
+            stores[planned.key].arrays()
+            for views in planned.views:
+                stores[planned.key].views(views.wanted.digest, views.wanted.count)
     make_images(environment, console, [trial.parts for trial in plan.missing if trial.parts.proxy.trains_encoder])
     jobs = [
         selection_job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
@@ -186,7 +202,7 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     ]
     rounds = {each.directory: each.trial.rounds for each in jobs}
     done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
-    with meter(console, "starting workers") as shown:
+    with meter(console, "starting workers, rounds", sum(rounds.values()), sum(done.values())) as shown:
         follower = Follower(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
         try:
             sweep(jobs, environment, follower, plan.memory, raced)
@@ -201,10 +217,12 @@ def make_images(environment: Environment, console: Console, needed: Sequence[Par
     """Decode the images that full models are trained on, once for each store."""
     for key, built in {each.embedding: each for each in needed}.items():
         source, encoder = built.dataset.open(environment.data_root), trainable(built.encoder)
-        with meter(console, "decoding images") as shown:
+        rows = {split: len(source.splits[split]) for split in SPLITS}
+        with meter(console, IMAGES, sum(rows.values())) as shown:
 
-            def show(split: str, done: int, total: int, shown: Meter = shown) -> None:
-                shown.show(done, total, f"decoding the images of the split {split!r}, rows")
+            def show(split: str, done: int, _: int, shown: Meter = shown, rows: dict[str, int] = rows) -> None:
+                before = sum(rows[earlier] for earlier in SPLITS[: SPLITS.index(split)])
+                shown.show(before + done, sum(rows.values()), IMAGES)
 
             store = EmbeddingStore.open(environment.store / key)
             decoded_images(store, source, encoder, show, environment.row_seconds)
@@ -225,41 +243,3 @@ def told(follower: Follower, console: Console, before: int) -> int:
         unfinished=unfinished,
     )
     return len(follower.failed) + unfinished
-
-
-def store_costs(folder: Path, console: Console) -> dict[str, Spent]:
-    """What making each store in a folder took, and its first so many views, as a report's `Run.embeddings` names them.
-
-    One that cannot be read is told and left out.
-    """
-    costs: dict[str, Spent] = {}
-    for path in sorted(folder.glob("*/manifest.json")):
-        try:
-            store = EmbeddingStore.open(path.parent)
-            costs |= _view_costs(store)
-        except (StoreError, OtherVersionError) as error:
-            console.print(f"not counted: {error}", style="yellow", markup=False, soft_wrap=True)
-        else:
-            costs[store.manifest.content] = store.manifest.spent
-    return costs
-
-
-def _view_costs(store: EmbeddingStore) -> dict[str, Spent]:
-    costs: dict[str, Spent] = {}
-    for folder in (store.directory / "views").glob("*"):
-        spent = NOTHING
-        for count in itertools.count(1):
-            if not (folder / str(count - 1) / "manifest.json").is_file():
-                break
-            spent += open_view(store, folder.name, count - 1).spent
-            costs[f"{store.manifest.content}/{folder.name}:{count}"] = spent
-    return costs
-
-
-def write_report(folder: Path, page: Path, console: Console, prices: Prices, store: Path) -> Path:
-    """Write an experiment's page and print its table; `store`: where the embeddings lie, for what they took."""
-    built = report.build(folder, prices, store_costs(store, console))
-    report.write(built, page)
-    console.print(report.render(built))
-    console.print(f"report: {page}", soft_wrap=True, highlight=False, markup=False)
-    return page

@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from rich.console import Console
 
 from labelbench_ray.cluster.jobs import finetune_job
-from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
@@ -15,9 +14,11 @@ from labelbench_ray.following import Follower
 from labelbench_ray.needs import tuning_bytes
 from labelbench_ray.plan import Plan
 from labelbench_ray.progress import meter
-from labelbench_ray.run import make_images, mirrored, note_grid, submit_tunings, told, write_report
+from labelbench_ray.run import make_images, mirrored, note_grid, ray_started, submit_tunings, told
 from labelbench_ray.tracking import Mirror
 from labelbench_ray.tuning_plan import PlannedTuning
+from labelbench_ray.units import finetune_units
+from labelbench_ray.written_report import write_report
 
 
 def finetune(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
@@ -43,7 +44,8 @@ def finetune(plan: Plan, environment: Environment, console: Console, prices: Pri
         raise NotProvidedError("; ".join(lacking))
     note_grid(plan)
     unfinished = len(missing) - len(ready)
-    with connected(environment.address) if ready else nullcontext(), mirrored(plan, environment, console) as mirror:
+    cluster = ray_started(environment, console, finetune_units(plan)) if ready else nullcontext()
+    with cluster, mirrored(plan, environment, console) as mirror:
         if ready:
             unfinished += _fit(plan, ready, environment, console, mirror)
         else:
@@ -62,7 +64,7 @@ def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, conso
     make_images(environment, console, [tuning.parts for tuning in ready])
     jobs = [finetune_job(tuning.parts, plan.folder, environment) for tuning in ready]
     budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
-    with meter(console, "starting workers") as shown:
+    with meter(console, "starting workers, fine-tunes", sum(budgets.values())) as shown:
         follower = Follower(shown, mirror, "fine-tunes", budgets, {}, events=Events(plan.experiment.name))
         try:
             sweep(jobs, environment, follower, max(tuning_bytes(tuning.parts) for tuning in ready))

@@ -79,9 +79,10 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
         Exception: whatever MLflow raises when it is down.
     """
     grid = read_grid(folder)
-    book, done, status = open_book(uri, grid.experiment, beside(folder.parent) / "mlartifacts"), Done(), 0
-    directories, runs = tracked_directories(folder), book.runs()
-    with meter(console, "comparing runs") as shown:
+    done, status, directories = Done(), 0, tracked_directories(folder)
+    with meter(console, "opening MLflow, runs", len(directories)) as shown:
+        book = open_book(uri, grid.experiment, beside(folder.parent) / "mlartifacts")
+        runs = book.runs()
         for number, directory in enumerate(directories):
             shown.show(number, len(directories), f"{folder.name}: comparing runs")
             try:

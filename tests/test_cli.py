@@ -1,11 +1,15 @@
 """The command line: what a newcomer's mistakes get, and that plan and list start nothing."""
 
+import re
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
-from labelbench_ray import cli
+from labelbench_ray import cli, interruption, user_code
+from labelbench_ray.exit_status import exit_status
+from tests.samples import write_module
 
 QUICKSTART = str(Path(__file__).parent.parent / "experiments/quickstart.py")
 EXPERIMENT = """
@@ -113,3 +117,73 @@ def test_a_wrong_command_line_exits_2(command, words: tuple[str, ...], says: str
     status, _, errors = command(*words)
     assert status == 2
     assert says in errors
+
+
+OWN_DATASET = """
+from labelbench_ray.datasets import Dataset
+
+class Own(Dataset):
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            "    def model_post_init(self, context):\n        {}['missing']",
+            "dataset 'user_data.part' cannot be made: KeyError",
+        ),
+        ("    x = {}['missing']", "the dataset 'user_data.part' cannot be imported: KeyError: 'missing'"),
+        ("    def modality(self):\n        {}['missing']", "error: KeyError: 'missing'"),
+        ("    def _open(self, root):\n        {}['missing']", "error: KeyError: 'missing'"),
+        ("    def _open(self, root):\n        open('/nowhere/at/all')", "error: FileNotFoundError"),
+        ("    def _open(self, root):\n        raise SystemExit(5)", "error: SystemExit: 5"),
+    ],
+)
+def test_what_a_plug_in_raises_is_shown_with_its_own_frames_only(
+    command, tmp_path, monkeypatch: pytest.MonkeyPatch, body: str, says: str
+):
+    defined = body if "_open" in body else f"{body}\n\n    def _open(self, root):\n        pass"
+    name = write_module(tmp_path, "data", OWN_DATASET.format(defined), monkeypatch)
+    status, _, errors = command("plan", experiment(tmp_path, dataset=name))
+    assert status == 2
+    assert says in errors
+    files = re.findall('File "(.*)"', errors)
+    assert {Path(file).name for file in files} == {"part.py"}
+    assert body.split("\n")[-1].strip() in errors
+
+
+@pytest.mark.parametrize("verb", ["embed", "run", "finetune"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8265", "nonsense"])
+def test_an_address_that_is_not_a_cluster_s_is_refused_before_anything_is_done(
+    command, monkeypatch: pytest.MonkeyPatch, verb: str, address: str
+):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    status, printed, errors = command(verb, QUICKSTART)
+    assert status == 2
+    assert not printed
+    assert errors.startswith(f"error: --address {address} (or RAY_ADDRESS) is ")
+    assert len(errors.splitlines()) == 1
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
+    def broken() -> int:
+        return min(int(text) for text in ["x"])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(user_code, "PACKAGE", "/nowhere")  # as if this test's frames were not of a user
+        with pytest.raises(ValueError, match="invalid literal"):
+            exit_status(broken, interruption.Interruption())
+
+
+def test_after_a_signal_whatever_is_raised_is_an_interruption(monkeypatch: pytest.MonkeyPatch):
+    ended: list[int] = []
+    monkeypatch.setattr(interruption, "end_at_once", lambda status, words: ended.append(status) or sys.exit())
+
+    def interrupted() -> int:
+        raise OSError("the connection was closed")
+
+    with pytest.raises(SystemExit):
+        exit_status(interrupted, interruption.Interruption(signal.SIGTERM))
+    assert ended == [143]

@@ -1,5 +1,7 @@
 """Experiments are public functions that return trials; what is none is refused by name."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,7 +95,7 @@ def test_a_file_that_is_not_there_is_named(text: str):
 @pytest.mark.parametrize("returned", ["[]", "None", "[BASE, 3]", "BASE", "(trial for trial in ())"])
 def test_what_is_no_list_of_trials_is_refused(tmp_path, returned: str):
     file = write(tmp_path, f"def study() -> list[Trial]:\n    return {returned}\n")
-    with pytest.raises(ConfigError, match=r"study.py:study must return a list of at least one Trial"):
+    with pytest.raises(ConfigError, match=r"study.py:study must return a list of at least one Trial; it returned"):
         experiment.load(file)
 
 
@@ -135,3 +137,81 @@ def test_parts_of_the_user_s_own_beside_the_experiment_can_be_imported(tmp_path)
         "def study() -> list[Trial]:\n    return grid(BASE, seed=[SEED])\n",
     )
     assert experiment.load(file).trials[0].seed == 7
+
+
+def test_a_generator_is_refused_with_what_to_write(tmp_path):
+    file = write(tmp_path, "def study() -> list[Trial]:\n    return (trial for trial in [BASE])\n")
+    with pytest.raises(ConfigError, match=r"it returned a generator; write `list\(\.\.\.\)` around it"):
+        experiment.load(file)
+
+
+@pytest.mark.parametrize("annotation", ["List[Trial]", '"List[Trial]"', '"list[Trial]"'])
+def test_the_older_spelling_of_a_list_is_an_experiment_too(tmp_path, annotation: str):
+    file = write(tmp_path, f"from typing import List\ndef study() -> {annotation}:\n    return [BASE]\n")
+    assert experiment.load(file).name == "study.study"
+
+
+@pytest.mark.parametrize("path", ["a:b/study.py", "STUDY.PY", "übung #1.py"])
+def test_files_are_found_whatever_their_name(tmp_path, path: str):
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    file = write(tmp_path, STUDY, name=path)
+    assert experiment.load(file).name == experiment.load(f"{file}:study").name == f"{Path(path).stem}.study"
+
+
+RAISED = {
+    '{}["missing"]': "KeyError: 'missing'",
+    "import sys; sys.exit(3)": "SystemExit: 3",
+    "raise RuntimeError('two\\nlines')": "RuntimeError: two\nlines",
+    "int('x')": "ValueError: invalid literal for int() with base 10: 'x'",
+}
+
+
+@pytest.mark.parametrize("line", RAISED)
+@pytest.mark.parametrize("place", ["in the file", "in the function", "in a file beside it"])
+def test_what_an_experiment_raises_is_shown_with_its_own_frames_only(tmp_path, line: str, place: str):
+    (tmp_path / "beside_raises.py").write_text(f"def fail():\n    {line}\n")
+    body, frames = {
+        "in the file": (f"{line}\n{STUDY}", 1),
+        "in the function": (f"def study() -> list[Trial]:\n    {line}\n", 1),
+        "in a file beside it": (
+            "import beside_raises\ndef study() -> list[Trial]:\n    beside_raises.fail()\n",
+            2,
+        ),
+    }[place]
+    with pytest.raises(ConfigError) as raised:
+        experiment.load(write(tmp_path, body))
+    text = str(raised.value)
+    assert re.match(rf"{re.escape(str(tmp_path))}/study\.py(:study)?: {re.escape(RAISED[line])}", text)
+    files = re.findall(r'File "(.*)"', text)
+    assert [Path(file).parent for file in files] == [tmp_path] * frames, text
+    assert line in text
+    sys.modules.pop("beside_raises", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "states"),
+    [
+        (
+            "def study() -> list[Trial]:\n    return grid(BASE, seed=[-1])\n",
+            r"study\.py, line 5: trial: seed: Input s",
+        ),
+        ("BAD = Trial(seed=0)\n", r"study\.py, line 4: .*dataset: Field required"),
+        (
+            "from .settings import SEEDS\n",
+            r"study\.py: ImportError: .*; .*: `from settings import \.\.\.`",
+        ),
+        ("import no_such_module_here\n", r"study\.py: ModuleNotFoundError: .*; install it, or put the file beside"),
+        ("def study(:\n", r"study\.py: SyntaxError: .* \(study\.py, line 4\)"),
+        ("open('/nowhere/at/all')\n", r"study\.py: FileNotFoundError: .*/nowhere/at/all"),
+    ],
+)
+def test_a_mistake_that_has_a_fix_is_one_line(tmp_path, body: str, states: str):
+    with pytest.raises(ConfigError, match=states) as raised:
+        experiment.load(write(tmp_path, body))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_is_not_an_experiment(tmp_path):
+    (tmp_path / "study.py").mkdir()
+    with pytest.raises(ConfigError, match=r"no experiment file at .*study\.py"):
+        experiment.load(str(tmp_path / "study.py"))

@@ -68,8 +68,28 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     wait_for(tmp_path / "swallowed")
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=5)[1].strip() == "ended at once"
+    errors = process.communicate(timeout=5)[1]
+    assert errors.strip() == f"ended at once by a second signal, SIGINT; {GOES_ON}labelbench plan slow.py"
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_right_after_the_first_states_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+    process = started(tmp_path, naps=1)
+    process.send_signal(number)
+    process.send_signal(number)
+    errors = process.communicate(timeout=5)[1]
+    assert process.returncode == 128 + number
+    assert errors.strip().endswith(f"; {GOES_ON}labelbench plan slow.py")
+    assert "Traceback" not in errors
+
+
+def test_it_ends_with_its_status_where_nobody_reads_the_words(tmp_path: Path) -> None:
+    with started(tmp_path, naps=1) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 143
 
 
 def test_an_interrupt_that_something_swallows_ends_it_all_the_same(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def _make_store(
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
     pending = [item for item in work if item not in made]
+    progress(rows + len(rejects), total)
     for fresh in embed_shards(job, source, pending, _actors(job.device, environment)):
         made[fresh.entry.split, fresh.entry.number] = fresh
         rejects += fresh.rejects.items()
@@ -136,6 +137,7 @@ def _make_views(
     made = {(view, item): found for view in missing for item, found in found_shards(job.view(view), work).items()}
     pending = {item: views for item in work if (views := [view for view in missing if (view, item) not in made])}
     rows = sum(shard.entry.rows for shard in made.values())
+    progress(rows, store.manifest.count("pool") * len(missing))
     for view, fresh in embed_views(job, source, pending, _actors(device, environment)):
         check_same_rows(store.directory, job.view(view).directory, [fresh.entry])
         made[view, (fresh.entry.split, fresh.entry.number)] = fresh

@@ -3,11 +3,12 @@
 import gc
 import logging
 import os
-import socket
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 # Read when Ray is imported. Tune's own display is off: the driver shows trials, failures and the time left itself.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -25,6 +26,7 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 import ray
 from ray.util.client import ray as client
 
+from labelbench_ray.cluster.address import ASKED_SECONDS, call, check_address, check_answers
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.interruption import end_at_once, handlers_kept, how_to_go_on
 
@@ -35,9 +37,10 @@ WORKER_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-ASKED_SECONDS, LOST_SECONDS = 5.0, 40.0
-"""How often the head is asked whether it is there, and when it counts as lost. Ray's core gives up after 60 s, and ends
-the process with words of its own."""
+LOST_SECONDS = 40.0
+"""A head that has not answered for so long counts as lost. Ray's core gives up after 60 s, and ends the process with
+words of its own."""
+ANNOUNCEMENT = b"Set ray log level from environment variable"
 CHATTY = ("ray.data", "ray.tune", "ray._private.authentication")
 
 
@@ -56,17 +59,12 @@ def connected(address: str | None) -> Iterator[None]:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
-    if address and "/" not in address and ":" in address:
-        _check_answers(address)
+    check_address(address)
+    if address and ":" in address:
+        check_answers(address)
     try:
-        with handlers_kept():
-            ray.init(
-                address=address or "local",
-                include_dashboard=False if address is None else None,
-                log_to_driver=False,
-                runtime_env={"env_vars": WORKER_ENVIRONMENT},
-                logging_level=logging.ERROR,
-            )
+        with handlers_kept(), core_silenced():
+            _start(address)
         # A client (ray://) knows no head; its connection tells by itself when it is lost.
         with nullcontext() if client.is_connected() else _watched(ray.get_runtime_context().gcs_address):
             yield
@@ -75,20 +73,38 @@ def connected(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _check_answers(head: str) -> None:
-    """Refuse an address (host:port) where nobody listens: Ray would try for a quarter of an hour."""
+def _start(address: str | None) -> None:
     try:
-        _call(head)
-    except OSError as error:
-        raise ConfigError(
-            f"--address {head}: no Ray cluster answers there ({error}); start one, or leave the option out for a local "
-            "Ray"
-        ) from error
+        ray.init(
+            address=address or "local",
+            include_dashboard=False if address is None else None,
+            log_to_driver=False,
+            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+        where = f"--address {address} (or RAY_ADDRESS): no Ray cluster can be joined" if address else "Ray cannot start"
+        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from error
 
 
-def _call(head: str) -> None:
-    host, _, port = head.rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), timeout=ASKED_SECONDS).close()
+@contextmanager
+def core_silenced() -> Iterator[None]:
+    """Keep back the line by which Ray's core announces its log level; it has no setting for that.
+
+    Whatever else is written to standard error is printed afterwards; the words of an end by a signal go out at once.
+    """
+    python, below = sys.__stderr__, os.dup(2)
+    with tempfile.TemporaryFile() as held, os.fdopen(below, "w", errors="backslashreplace") as error:
+        os.dup2(held.fileno(), 2)
+        sys.__stderr__ = error  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            sys.__stderr__ = python  # type: ignore[misc]
+            os.dup2(below, 2)
+            held.seek(0)
+            with suppress(OSError):  # nobody can read it
+                os.write(2, b"".join(line for line in held if ANNOUNCEMENT not in line))
 
 
 @contextmanager
@@ -106,7 +122,7 @@ def _watch(head: str, left: threading.Event) -> None:
     answered = time.monotonic()
     while not left.wait(ASKED_SECONDS):
         try:
-            _call(head)
+            call(head)
             answered = time.monotonic()
         except OSError as error:
             silent = time.monotonic() - answered

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies._ranking import Score, uniforms
+from labelbench_ray.strategies._ranking import Score, scored, uniforms
 from labelbench_ray.types import Block
 
 SMALLEST = 1e-12
@@ -19,7 +19,7 @@ def perturbed(block: Block, score: Score, coldness: float, key: int) -> NDArray[
         ValueError: a score is negative, by more than rounding.
     """
     gumbel_B = -np.log(-np.log(uniforms(key, block.ids_B)))
-    scores_B: NDArray[np.float64] = np.asarray(score(block), np.float64)
+    scores_B = scored(block, score)
     negative_B = scores_B < -ROUNDING
     if negative_B.any():
         raise ValueError(

@@ -13,6 +13,10 @@ Score = Callable[[Block], NDArray[np.floating]]
 """A block of rows that may be chosen -> (B,) finite floats; larger is more worth labeling."""
 
 
+REAL = "fiub"
+"""Kinds of dtype that are real numbers."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
     """Rows that may be chosen: pool ids, scores, and the hashes that break their ties; best first."""
@@ -55,7 +59,27 @@ def scores_of(shard: Shard, score: Score) -> NDArray[np.float64]:
     Raises:
         ValueError: a score is NaN or infinite.
     """
-    return np.concatenate([np.empty(0), *(_checked(score(block), block.ids_B) for block in shard.candidates())])
+    return np.concatenate([np.empty(0), *(_finite(scored(block, score), block.ids_B) for block in shard.candidates())])
+
+
+def scored(block: Block, score: Score) -> NDArray[np.float64]:
+    """(B,) the block's scores as float64.
+
+    Raises:
+        ValueError: they are not one real number a row.
+    """
+    returned = score(block)
+    try:
+        scores_B = np.asarray(returned)
+    except ValueError:  # lists of several lengths
+        scores_B = np.empty((), object)
+    if scores_B.shape != block.ids_B.shape or scores_B.dtype.kind not in REAL:
+        what = type(returned).__name__ if scores_B.dtype == object else f"{scores_B.dtype} of shape {scores_B.shape}"
+        raise ValueError(
+            f"{getattr(score, '__qualname__', 'the score')} returned {what} for {len(block.ids_B)} rows; it must "
+            "return (B,) floats, one for each row of the block"
+        )
+    return scores_B.astype(np.float64, copy=False)
 
 
 def tie_hash(key: int, ids: Ids) -> NDArray[np.uint64]:
@@ -83,8 +107,7 @@ def _best_of_shard(shard: Shard, budget: int, key: int, score: Score) -> Candida
     return best([Candidates(ids_U, scores_U, tie_hash(key, ids_U))], budget)
 
 
-def _checked(scores: NDArray[np.floating], ids_B: Ids) -> NDArray[np.float64]:
-    scores_B = np.asarray(scores, np.float64)
+def _finite(scores_B: NDArray[np.float64], ids_B: Ids) -> NDArray[np.float64]:
     wrong_B = ~np.isfinite(scores_B)
     if wrong_B.any():
         raise ValueError(

@@ -31,7 +31,7 @@ def test_ctrl_c_in_a_sweep_ends_it_in_seconds_and_leaves_no_process(
 def test_an_address_where_nobody_listens_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with (
-        pytest.raises(ConfigError, match=r"--address 127\.0\.0\.1:1: no Ray cluster answers there"),
+        pytest.raises(ConfigError, match=r"--address 127\.0\.0\.1:1 \(or RAY_ADDRESS\): no Ray cluster answers there"),
         connected("127.0.0.1:1"),
     ):
         pass

@@ -1,0 +1,52 @@
+"""An experiment's report: the page in its folder, and the table in the terminal."""
+
+import itertools
+from pathlib import Path
+
+from rich.console import Console
+
+from labelbench_ray import report
+from labelbench_ray.costs import NOTHING, Prices, Spent
+from labelbench_ray.errors import OtherVersionError, StoreError
+from labelbench_ray.progress import meter
+from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.views import open_view
+
+
+def store_costs(folder: Path, console: Console) -> dict[str, Spent]:
+    """What making each store in a folder took, and its first so many views, as a report's `Run.embeddings` names them.
+
+    One that cannot be read is told and left out.
+    """
+    costs: dict[str, Spent] = {}
+    for path in sorted(folder.glob("*/manifest.json")):
+        try:
+            store = EmbeddingStore.open(path.parent)
+            costs |= _view_costs(store)
+        except (StoreError, OtherVersionError) as error:
+            console.print(f"not counted: {error}", style="yellow", markup=False, soft_wrap=True)
+        else:
+            costs[store.manifest.content] = store.manifest.spent
+    return costs
+
+
+def _view_costs(store: EmbeddingStore) -> dict[str, Spent]:
+    costs: dict[str, Spent] = {}
+    for folder in (store.directory / "views").glob("*"):
+        spent = NOTHING
+        for count in itertools.count(1):
+            if not (folder / str(count - 1) / "manifest.json").is_file():
+                break
+            spent += open_view(store, folder.name, count - 1).spent
+            costs[f"{store.manifest.content}/{folder.name}:{count}"] = spent
+    return costs
+
+
+def write_report(folder: Path, page: Path, console: Console, prices: Prices, store: Path) -> Path:
+    """Write an experiment's page and print its table; `store`: where the embeddings lie, for what they took."""
+    with meter(console, "writing the report"):
+        built = report.build(folder, prices, store_costs(store, console))
+        report.write(built, page)
+    console.print(report.render(built))
+    console.print(f"report: {page}", soft_wrap=True, highlight=False, markup=False)
+    return page
