@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from labelbench_ray import plugins
 from labelbench_ray.atomic import publish
 from labelbench_ray.costs import NOTHING, Spent, total
+from labelbench_ray.cut_texts import note_cut, read_cut
 from labelbench_ray.datasets import SPLITS, Records, Source
 from labelbench_ray.decoding import DecodedShard
 from labelbench_ray.encoders import Device, Encoder, Network
@@ -96,6 +97,7 @@ def embed_shard(shard: DecodedShard, network: Network, job: Job, item: Work) -> 
     Raises:
         DataError: an embedding is not finite; names the row.
     """
+    note_cut(job.directory, PurePosixPath(shard_file(*item)).stem, network, shard.decoded)
     return write_shard(shard, finite_half(shard, network, job), network, job, item)
 
 
@@ -182,6 +184,7 @@ def close_store(
         classes=source.classes,
         dimensions=next(shard.dimensions for shard in made if shard.entry.rows),
         rejects=len(rejects),
+        cut=read_cut(directory),
         seconds=seconds,
         cpu_seconds=spent.cpu,
         gpu_seconds=spent.gpu,

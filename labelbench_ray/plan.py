@@ -82,7 +82,7 @@ class PlannedStore:
     views: tuple[PlannedViews, ...]
     """One of each augmentation."""
     found: tuple[str, ...] = ()
-    """What the data set holds, in words; nothing while the data are to be provided."""
+    """What the data set holds, in words, and what to know of its embeddings; nothing of what is not here."""
 
     @property
     def done(self) -> bool:
@@ -260,6 +260,7 @@ def _planned_store(key: str, example: Parts, views: tuple[PlannedViews, ...], en
         store = EmbeddingStore.open(environment.store / key)
         content, classes, rejects = store.manifest.content, store.manifest.classes, store.manifest.rejects
         rows = {name: store.manifest.count(name) for name in ("pool", "validation", "test")}
+        found = (*found, *([store.manifest.warning] if store.manifest.warning else []))
         for each in views:
             _check_views(each, store, missing)
     return PlannedStore(key, example, rows, classes, content, tuple(missing), rejects, views, found)

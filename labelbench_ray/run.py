@@ -93,6 +93,8 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
             highlight=False,
             soft_wrap=True,
         )
+        if manifest.warning:
+            console.print(f"  {manifest.warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
         for each in plan.missing:
             if each.parts.embedding == store.key:
                 check_budget(each.parts.trial, rows, manifest.rejects)

@@ -24,6 +24,7 @@ from pydantic import JsonValue, NonNegativeInt, PositiveInt
 
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
+from labelbench_ray.cut_texts import CutTexts, describe_cut
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
 from labelbench_ray.locks import locked
@@ -56,6 +57,8 @@ class Manifest(Frozen):
     classes: tuple[str, ...]
     dimensions: PositiveInt
     rejects: NonNegativeInt
+    cut: CutTexts | None = None
+    """Texts of all splits that are longer than the encoder reads; not known of older stores."""
     seconds: float
     """Wall seconds of the embedding, for the cost table."""
     cpu_seconds: float = 0.0
@@ -76,6 +79,11 @@ class Manifest(Frozen):
     def spent(self) -> Spent:
         """What making the store took."""
         return Spent(self.seconds, self.cpu_seconds, self.gpu_seconds, self.bytes_written)
+
+    @property
+    def warning(self) -> str | None:
+        """What to know before trusting its embeddings, in one sentence."""
+        return describe_cut(self.cut, sum(shard.rows for shard in self.shards))
 
     def count(self, split: str) -> int:
         """Embedded rows of a split."""

@@ -1,6 +1,7 @@
 """An experiment's report: the page in its folder, and the table in the terminal."""
 
 import itertools
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -42,10 +43,23 @@ def _view_costs(store: EmbeddingStore) -> dict[str, Spent]:
     return costs
 
 
+def store_warnings(folder: Path) -> dict[str, str]:
+    """What to know before trusting the embeddings of the stores in a folder, by content hash, where there is anything.
+
+    One that cannot be read is left out: `store_costs` names it.
+    """
+    warnings: dict[str, str] = {}
+    for path in sorted(folder.glob("*/manifest.json")):
+        with suppress(StoreError, OtherVersionError):
+            manifest = EmbeddingStore.open(path.parent).manifest
+            warnings |= {manifest.content: manifest.warning} if manifest.warning else {}
+    return warnings
+
+
 def write_report(folder: Path, page: Path, console: Console, prices: Prices, store: Path) -> Path:
     """Write an experiment's page and print its table; `store`: where the embeddings lie, for what they took."""
     with meter(console, "writing the report"):
-        built = report.build(folder, prices, store_costs(store, console))
+        built = report.build(folder, prices, store_costs(store, console), store_warnings(store))
         report.write(built, page)
     console.print(report.render(built))
     console.print(f"report: {page}", soft_wrap=True, highlight=False, markup=False)

@@ -6,7 +6,7 @@ each embedding actor. What an encoder holds is settings only, so it travels to w
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,20 @@ class Network(Protocol):
 
     def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
         """(B, D) float32 embeddings of decoded payloads, in their order."""
+        ...
+
+
+@runtime_checkable
+class TextNetwork(Network, Protocol):
+    """A network of texts, which reads the beginning of each."""
+
+    @property
+    def most_tokens(self) -> int | None:
+        """How many tokens it reads of a text, its own marks included; None: all."""
+        ...
+
+    def num_cut(self, decoded: Sequence[Decoded]) -> int:
+        """How many of these texts are longer."""
         ...
 
 

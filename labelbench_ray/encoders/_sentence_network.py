@@ -13,6 +13,9 @@ from labelbench_ray.encoders import Decoded, Device
 from labelbench_ray.encoders._torch import one_thread
 
 BATCH = 32
+CHARACTERS_A_TOKEN = 64
+"""Texts of so many for each token that is read are short enough to be tokenized whole."""
+SPACES = " \n\t"
 
 
 class SentenceNetwork:
@@ -27,6 +30,16 @@ class SentenceNetwork:
     @property
     def compute(self) -> str:
         return f"torch {str(self._dtype).removeprefix('torch.')} {self._device}"
+
+    @property
+    def most_tokens(self) -> int | None:
+        return self._model.max_seq_length
+
+    def num_cut(self, decoded: Sequence[Decoded]) -> int:
+        """How many of these texts are longer than `most_tokens`."""
+        most = self.most_tokens
+        texts = [str(text) for text in decoded]
+        return sum(self._num_tokens(self._beginning(text)) > most for text in texts) if most else 0
 
     def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
         """(B, D) embeddings.
@@ -46,6 +59,25 @@ class SentenceNetwork:
         embeddings_BD[order_B] = np.concatenate(parts)
         return embeddings_BD
 
+    def _num_tokens(self, text: str) -> int:
+        """With the model's own marks and prompt, cut nowhere."""
+        prompt = self._model.prompts.get(self._model.default_prompt_name or "") or ""
+        return len(self._model.tokenizer(prompt + text, truncation=False, verbose=False)["input_ids"])
+
+    def _beginning(self, text: str) -> str:
+        """As much of a very long text as has more tokens than are read: a megabyte of them would take seconds.
+
+        It ends before a space, where tokenizers end a token, so that the tokens which are read stay the same.
+        """
+        size = CHARACTERS_A_TOKEN * (self.most_tokens or len(text))
+        while size < len(text):
+            beginning = text[: max(text.rfind(space, 0, size) for space in SPACES) + 1]
+            if beginning and self._num_tokens(beginning) > (self.most_tokens or 0):
+                return beginning
+            size *= 4
+        return text
+
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+        texts = [self._beginning(text) for text in texts]
         encoded = self._model.encode(texts, batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
         return np.asarray(encoded, dtype=np.float32)

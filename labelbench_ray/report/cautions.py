@@ -1,6 +1,6 @@
 """What a reader must know before trusting the answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from labelbench_ray.report import words
@@ -18,6 +18,12 @@ def cautions(setting: Setting, comparison: Comparison | None) -> tuple[Caution, 
     if comparison is not None:
         found += of_comparison(setting, comparison)
     return (*found, *_validation(setting))
+
+
+def of_embeddings(setting: Setting, warnings: Mapping[str, str]) -> tuple[Caution, ...]:
+    """What to know of the embeddings that the trials were computed from; `warnings`: by a store's content hash."""
+    stores = dict.fromkeys(run.store for run in setting.runs)
+    return tuple(Caution("Texts are cut", f"{warnings[store]}.") for store in stores if store in warnings)
 
 
 def _unfinished(setting: Setting) -> Iterator[Caution]:

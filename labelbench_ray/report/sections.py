@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from labelbench_ray.costs import ASSUMED, Prices, Spent
-from labelbench_ray.report.cautions import cautions
+from labelbench_ray.report.cautions import cautions, of_embeddings
 from labelbench_ray.report.comparison import Comparison, compare
 from labelbench_ray.report.comparison_cautions import Caution
 from labelbench_ray.report.continual import Continued, continual
@@ -22,6 +22,7 @@ from labelbench_ray.report.verdict import Verdict, judge
 METRICS: Final = (PRIMARY, "Pool Accuracy", "Labeling Accuracy", "Balanced Test Accuracy")
 """The metrics that are shown where they are recorded. The first that is there decides."""
 NOTHING_KNOWN: Final[Mapping[str, Spent]] = {}
+NO_WARNINGS: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,26 +83,37 @@ class Report:
         return tuple(run for run in self.runs if run.state is not State.FINISHED)
 
 
-def build(folder: Path, prices: Prices = ASSUMED, stores: Mapping[str, Spent] = NOTHING_KNOWN) -> Report:
+def build(
+    folder: Path,
+    prices: Prices = ASSUMED,
+    stores: Mapping[str, Spent] = NOTHING_KNOWN,
+    warnings: Mapping[str, str] = NO_WARNINGS,
+) -> Report:
     """The report on an experiment's folder, from its ledgers alone.
 
     Args:
         folder: holds `experiment.json`.
         prices: what labels and computing cost.
         stores: what making each embedding store took, by its content hash, as far as it is known.
+        warnings: what to know before trusting a store's embeddings, in the same way.
 
     Raises:
         LedgerError: the folder has no valid `experiment.json`.
     """
-    return compose(read(folder), prices, stores)
+    return compose(read(folder), prices, stores, warnings)
 
 
-def compose(experiment: Experiment, prices: Prices = ASSUMED, stores: Mapping[str, Spent] = NOTHING_KNOWN) -> Report:
+def compose(
+    experiment: Experiment,
+    prices: Prices = ASSUMED,
+    stores: Mapping[str, Spent] = NOTHING_KNOWN,
+    warnings: Mapping[str, str] = NO_WARNINGS,
+) -> Report:
     """The report on what was read, see `build`."""
     settings = experiment.settings
     shared = embeddings((run for setting in settings for run in setting.runs), stores)
     fields = differing(settings) or ("dataset",)
-    sections = tuple(_section(title(setting, fields), setting, shared) for setting in settings)
+    sections = tuple(_section(title(setting, fields), setting, shared, warnings) for setting in settings)
     measured = blocks(settings)
     across = Across(
         ablations(settings),
@@ -115,7 +127,7 @@ def compose(experiment: Experiment, prices: Prices = ASSUMED, stores: Mapping[st
     return Report(experiment.name, experiment.strategies, sections, across, shared, prices)
 
 
-def _section(title: str, setting: Setting, shared: Embeddings) -> Section:
+def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping[str, str]) -> Section:
     found = (compare(setting, metric) for metric in METRICS)
     comparisons = tuple(comparison for comparison in found if comparison is not None)
     main = comparisons[0] if comparisons else None
@@ -124,7 +136,7 @@ def _section(title: str, setting: Setting, shared: Embeddings) -> Section:
         setting,
         comparisons,
         _verdict(setting, main),
-        cautions(setting, main),
+        (*cautions(setting, main), *of_embeddings(setting, warnings)),
         costs(setting, shared),
         finetuned(setting),
     )

@@ -89,3 +89,44 @@ def test_planning_does_without_torch():
         "s.dimensions(); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+MOST = 256
+MARKS = 2
+LONG = {
+    "a megabyte of words": "refund my card please " * 50_000,
+    "a megabyte without a space": "x" * 1_000_000,
+    "a megabyte of spaces, then words": "card" + " " * 1_000_000 + "refund",
+    "words, then spaces": "refund " * 300 + " " * 100_000,
+    "odd characters": "\u200b" * 50_000 + " 😀 " * 20_000,
+    "Arabic": "ب" * 20_000,
+}
+
+
+def test_texts_beyond_the_tokens_that_are_read_are_counted(network):
+    fits, over = "word " * (MOST - MARKS), "word " * (MOST - MARKS + 1)
+    assert isinstance(network, encoders.TextNetwork)
+    assert network.most_tokens == MOST
+    assert network.num_cut([fits]) == network.num_cut(["a", ""]) == network.num_cut([]) == 0
+    assert network.num_cut([over, fits, "a", over]) == 2
+    cut = {name: network.num_cut([text]) for name, text in LONG.items()}
+    assert cut == dict.fromkeys(LONG, 1) | {
+        "a megabyte without a space": 0,  # one unknown word
+        "a megabyte of spaces, then words": 0,
+        "Arabic": 0,
+    }
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_the_beginning_of_a_long_text_has_the_tokens_of_all_of_it(network, name: str):
+    tokenizer, text = network._model.tokenizer, LONG[name]
+    beginning = network._beginning(text)
+    assert text.startswith(beginning)
+    assert tokenizer(beginning, truncation=True)["input_ids"] == tokenizer(text, truncation=True)["input_ids"]
+    if name == "a megabyte of words":
+        assert len(beginning) < 20_000
+
+
+def test_a_text_of_ordinary_length_is_not_touched(network):
+    for text in (*TEXTS, "word " * 3_000):
+        assert network._beginning(text) is text
