@@ -105,7 +105,7 @@ def test_covers_more_clusters_than_margin_does():
 
 def test_a_sample_of_one_row_leaves_the_smallest_margins_in_any_order():
     pool = make_pool(100)
-    assert np.isin(choose(pool, 5, sample=1), smallest(pool, 50)).all()
+    assert np.isin(choose(pool, 5, sample=1), smallest(pool, 13)).all()
 
 
 @pytest.mark.parametrize(("budget", "looked_at"), [(30, 200), (180, 225)])
@@ -113,7 +113,7 @@ def test_no_more_than_half_of_a_small_pool_is_looked_at(budget: int, looked_at: 
     """Ten for each would be 300 and 1,800 of its 400 rows: margins would decide little or nothing."""
     pool = make_pool(400, labeled=0)
     for seed in range(3):
-        chosen = choose(pool, budget, seed)
+        chosen = choose(pool, budget, seed, candidates=10)
         assert np.isin(chosen, smallest(pool, looked_at)).all()
         assert not np.isin(chosen, smallest(pool, looked_at - 20)).all()
 
@@ -139,3 +139,12 @@ def test_neither_a_far_row_nor_what_all_share_hides_the_blobs(far: float, offset
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         strategies.create("cluster_margin", **wrong)
+
+
+def test_by_default_two_and_a_half_rows_of_small_margin_are_looked_at_for_each_row_to_be_chosen():
+    """Small clusters come first: they reach every row that is looked at, and no other."""
+    pool = make_pool(400)
+    budget = 20
+    chosen = [row for seed in range(20) for row in choose(pool, budget, seed)]
+    assert set(chosen) <= set(smallest(pool, 50).tolist())
+    assert set(chosen) - set(smallest(pool, 40).tolist())
