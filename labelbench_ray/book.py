@@ -95,7 +95,7 @@ class Book:
                 {} if new else tags_of(tracked, self.parent),
             )
         if tracked.failure:
-            self.put(child.artifacts, TRACEBACK, tracked.failure.traceback.encode())
+            self.put(child.artifacts, TRACEBACK, tracked.artifacts[TRACEBACK].encode())
         if tracked.status != child.status:
             self.set_status(child.run_id, tracked)
         written = max(child.written, len(tracked.measured))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from labelbench_ray.cluster.address import check_address
 from labelbench_ray.costs import Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.escaping import SafeConsole
 from labelbench_ray.events import logged
 from labelbench_ray.exit_status import exit_status
 from labelbench_ray.grids import experiment_folders
@@ -45,7 +45,7 @@ ROOMS = {
 }
 """The packages of plug-ins, and the class that each refines."""
 runs_argument = click.argument("folder", metavar="RUNS_DIR", type=PLACE)
-console = Console(width=None if sys.stdout.isatty() else 120)
+console = SafeConsole(width=None if sys.stdout.isatty() else 120)
 
 
 @click.group(
@@ -71,7 +71,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
         trial = each.parts.trial
         trials.add_row(
             each.parts.fingerprint,
-            str(trial.strategy),
+            Text(str(trial.strategy)),
             str(trial.seed),
             f"{each.rounds_done} of {trial.rounds}",
             Text(each.note),

@@ -20,7 +20,9 @@ from pythonjsonlogger.json import JsonFormatter
 from rich.console import Console
 
 from labelbench_ray.environment import Environment
+from labelbench_ray.escaping import SafeConsole
 from labelbench_ray.progress import duration
+from labelbench_ray.redaction import redacted
 
 if TYPE_CHECKING:
     from labelbench_ray.plan import Plan
@@ -95,8 +97,9 @@ class _Formatter(JsonFormatter):
         super().__init__("", json_ensure_ascii=True)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Drop what the standard library adds."""
-        return {key: value for key, value in log_data.items() if key not in ("message", "taskName")}
+        """Drop what the standard library adds, and secrets in texts."""
+        kept = {key: value for key, value in log_data.items() if key not in ("message", "taskName")}
+        return {key: redacted(value) if isinstance(value, str) else value for key, value in kept.items()}
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """The time comes first."""
@@ -123,7 +126,7 @@ class _Lines(logging.Handler):
         except OSError as error:
             self._broken = True
             text = f"events are not written: {error} ({self._file}); trials go on"
-            Console(stderr=True).print(text, style="yellow", markup=False, soft_wrap=True)
+            SafeConsole(stderr=True).print(redacted(text), style="yellow", markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Close the file."""
@@ -165,4 +168,4 @@ def words(fields: Mapping[str, Any]) -> str:
     for name in ("reason", "error"):
         if name in fields:
             text += f": {fields[name]}"
-    return who + text
+    return redacted(who + text)

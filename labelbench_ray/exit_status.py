@@ -6,10 +6,11 @@ from contextlib import suppress
 
 import click
 from pydantic import ValidationError
-from rich.console import Console
 
 from labelbench_ray import interruption, plugins, user_code
 from labelbench_ray.errors import UserError
+from labelbench_ray.escaping import SafeConsole
+from labelbench_ray.redaction import redacted
 from labelbench_ray.standard_streams import drop_unwritable
 
 
@@ -57,6 +58,6 @@ def _reported(error: BaseException) -> int:
 
 def _print(text: str) -> None:
     with suppress(OSError):
-        Console(stderr=True, width=None if sys.stderr.isatty() else 120).print(
-            text, style="red", markup=False, soft_wrap=True, highlight=False
+        SafeConsole(stderr=True, width=None if sys.stderr.isatty() else 120).print(
+            redacted(text), style="red", markup=False, soft_wrap=True, highlight=False
         )

@@ -15,6 +15,7 @@ from labelbench_ray.locks import held
 from labelbench_ray.points import FOLDER, HEADER
 from labelbench_ray.progress import Meter
 from labelbench_ray.quarantine import read_why, set_asides
+from labelbench_ray.redaction import redacted
 from labelbench_ray.stopping import Race, Stopped, write_stopped
 from labelbench_ray.tracking import Mirror
 from labelbench_ray.versions import versions
@@ -121,7 +122,7 @@ class Follower:
         self.events.tell(event, **trial | fields)
 
     def _say(self, text: str) -> None:
-        self.shown.console.print(text, style="red", markup=False)
+        self.shown.console.print(redacted(text), style="red", markup=False)
 
     def _end(self, job: Job) -> None:
         self.ended.add(job.directory)

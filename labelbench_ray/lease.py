@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from labelbench_ray.escaping import escaped
 from labelbench_ray.remote import Remote, Version
 
 LEASE_SECONDS = 30.0
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 def waiting_words(path: Path | Remote, holder: str) -> str:
     """What a process that waits for a lock states."""
-    return f"waiting for {path}: {holder} holds it; work here goes on when that process ends"
+    return escaped(f"waiting for {path}: {holder} holds it; work here goes on when that process ends")
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from labelbench_ray.escaping import escaped
+
 QUIET_SECONDS = 10.0
 """Where output is not a terminal (a log, a CI job), a line is printed this often."""
 FRAMES_PER_SECOND = 10
@@ -110,7 +112,7 @@ def layout(width: int, words: int, count: int, time: int) -> tuple[int, int, tup
 
 
 def _cut(words: str, cells: int) -> Text:
-    text = Text(words)
+    text = Text(escaped(words))
     text.truncate(cells, overflow="ellipsis")
     return text
 

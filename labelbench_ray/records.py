@@ -5,6 +5,7 @@ from pydantic import FiniteFloat, NonNegativeInt
 from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.costs import Spent
 from labelbench_ray.plugins import Frozen
+from labelbench_ray.redaction import redacted
 from labelbench_ray.versions import versions
 
 FORMAT = 1
@@ -76,8 +77,8 @@ class Failure(Frozen):
 
     @classmethod
     def of(cls, error: str, traceback: str) -> "Failure":
-        """A failure of the code that runs now."""
-        return cls(error=error, traceback=traceback, versions=versions())
+        """A failure of the code that runs now, without secrets in its texts."""
+        return cls(error=redacted(error), traceback=redacted(traceback), versions=versions())
 
 
 class Entry(Frozen):

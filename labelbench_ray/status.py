@@ -19,6 +19,7 @@ from labelbench_ray.plugins import Frozen
 from labelbench_ray.provenance import MAY_DIFFER, describe, provenances
 from labelbench_ray.reading import read_each
 from labelbench_ray.records import Entry, RoundRecord
+from labelbench_ray.redaction import redacted
 
 ALL_SHOWN: Final = 40
 """Grids with more trials are shown without those that are done or wait."""
@@ -181,4 +182,4 @@ def _ended(record: RoundRecord) -> datetime | None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()) or "no reason recorded"
+    return " ".join(redacted(text).split()) or "no reason recorded"

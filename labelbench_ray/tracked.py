@@ -10,6 +10,7 @@ from labelbench_ray.config import FineTune, Part, Trial
 from labelbench_ray.ledger import Failure, History, RoundRecord, read_failure, read_header, read_history
 from labelbench_ray.plugins import Plugin
 from labelbench_ray.points import HEADER, Point, read_points, read_recipe
+from labelbench_ray.redaction import redacted
 from labelbench_ray.remote import modified
 
 TRACEBACK = "traceback.txt"
@@ -54,7 +55,7 @@ class Tracked:
     @property
     def artifacts(self) -> dict[str, str]:
         """All of them, by name."""
-        return self.texts | ({TRACEBACK: self.failure.traceback} if self.failure else {})
+        return self.texts | ({TRACEBACK: redacted(self.failure.traceback)} if self.failure else {})
 
 
 def read_tracked(directory: Path) -> Tracked:
@@ -143,7 +144,9 @@ def _measured(path: Path, labels: int, record: RoundRecord | Point) -> Measured:
 
 
 def _shortened(given: dict[str, str]) -> dict[str, str]:
-    return {name: value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..." for name, value in given.items()}
+    """As MLflow takes them, and without secrets."""
+    shown = {name: redacted(value) for name, value in given.items()}
+    return {name: value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..." for name, value in shown.items()}
 
 
 def _settings(name: str, part: Part, built: Plugin) -> dict[str, str]:

@@ -15,12 +15,14 @@ from typing import Final
 from labelbench_ray.config import Trial
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError, OtherVersionError
+from labelbench_ray.escaping import escaped
 from labelbench_ray.grids import read_grid
 from labelbench_ray.ledger import History, RoundRecord, read_failure, read_history
 from labelbench_ray.points import FOLDER, read_points, read_recipe
 from labelbench_ray.provenance import Provenance, Versions, numeric, provenances
 from labelbench_ray.reading import read_each
 from labelbench_ray.records import Entry
+from labelbench_ray.redaction import redacted
 
 RANDOM: Final = "random"
 PRIMARY: Final = "Test Accuracy"
@@ -91,7 +93,7 @@ class Run:
     @property
     def strategy(self) -> str:
         """The label under which people know the strategy: its name and settings."""
-        return str(self.trial.strategy)
+        return escaped(str(self.trial.strategy))
 
     def curve(self, metric: str) -> dict[int, float]:
         """Number of labels -> the metric, for the rounds that have it."""
@@ -196,7 +198,7 @@ def _longest(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _recipe(run: Run) -> tuple[tuple[str, str], ...]:
-    return tuple((field, str(getattr(run.trial, field))) for field in RECIPE)
+    return tuple((field, escaped(str(getattr(run.trial, field)))) for field in RECIPE)
 
 
 def _order(run: Run) -> tuple[list[str], int, bool, str, int, str]:
@@ -271,4 +273,4 @@ def _judge(trial: Trial, history: History) -> tuple[State, str]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()) or "no reason recorded"
+    return " ".join(redacted(text).split()) or "no reason recorded"

@@ -1,12 +1,16 @@
 """The report as one self-contained HTML page: no network, light and dark, wide, narrow and on paper."""
 
+import re
+from base64 import b64encode
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from labelbench_ray.escaping import escaped
 from labelbench_ray.report import cost_figures, cost_tables, figures, words
 from labelbench_ray.report.cells import Table
 from labelbench_ray.report.costs import course
@@ -16,6 +20,7 @@ from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.tables import finetuned_tables, short_table, strategy_table, trouble_table
 
 TEMPLATE: Final = "page.html.jinja"
+INLINE: Final = re.compile(r"<(style|script)>(.*?)</\1>", re.DOTALL)
 SHOWN: Final = 2
 """The pictures of so many metrics are open; the others' are folded away."""
 
@@ -80,10 +85,12 @@ def page(report: Report) -> str:
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     return environment.get_template(TEMPLATE).render(
+        policy=_policy(),
         report=report,
         words=words,
         recipe_fields=RECIPE,
@@ -92,6 +99,24 @@ def page(report: Report) -> str:
         chapters=[_chapter(report, number, looks) for number in range(1, len(report.sections) + 1)],
         across=_across(report),
     )
+
+
+def _shown(value: object) -> object:
+    """A name as text; drawings are made of such names already."""
+    return escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _policy() -> str:
+    """What a browser may use of the page: the template's own style and scripts by hash, and nothing from elsewhere.
+
+    The hashes are of the template, not of the page: whatever a name might smuggle into the page is not among them.
+    """
+    source = (Path(__file__).parent / TEMPLATE).read_text()
+    allowed: dict[str, list[str]] = {"style": [], "script": []}
+    for kind, text in INLINE.findall(source):
+        allowed[kind].append(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'")
+    sources = [f"{kind}-src {' '.join(hashes)}" for kind, hashes in allowed.items() if hashes]
+    return "; ".join(["default-src 'none'", *sources, "base-uri 'none'", "form-action 'none'"])
 
 
 def _across(report: Report) -> Overview:

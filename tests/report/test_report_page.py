@@ -1,6 +1,9 @@
 """The page: well formed, self-contained, the same each time, sensible for every grid."""
 
+import html
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
@@ -50,6 +53,7 @@ def check(text):
     assert not checker.open
     assert len(checker.ids) == len(set(checker.ids))
     assert all(reference.startswith("#") and reference[1:] in checker.ids for reference in checker.references)
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)  # its hash may hold any two letters
     assert "http" not in text
     assert "//" not in re.sub(r"\s", "", text)
     assert "nan" not in {word.lower() for word in re.findall(r"\w+", " ".join(checker.texts))}
@@ -114,3 +118,19 @@ def test_many_strategies_and_wicked_names(experiment):
     text = page(build(experiment.write()))
     check(text)
     assert "<script>" not in text
+
+
+def test_a_browser_uses_nothing_but_the_page_s_own_style(planted):
+    text = page(build(planted()))
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert html.unescape(policy).split("; ") == [
+        "default-src 'none'",
+        f"style-src 'sha256-{digest}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    assert "<script" not in text
+    assert not re.search(r"<[^<>]*\s(style|on\w+)=", text), "a policy by hash forbids them"
+    assert text.index("Content-Security-Policy") < text.index("<style>")
