@@ -25,7 +25,7 @@ type: setup
 	$(BIN)/mypy
 
 test-fast: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not ray' --numprocesses auto --maxprocesses 4
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not ray' --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-ray: setup
 	$(BIN)/python -m pytest -m ray

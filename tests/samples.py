@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from labelbench_ray.standardization import standardize
 from labelbench_ray.store import Embedded, SplitArrays
@@ -77,3 +78,14 @@ def make_embedded(rows: int = 120, classes: int = 3, dimensions: int = 4, truth:
     return Embedded(
         pool, validation, test, standardize(pool.embeddings_ND), tuple(f"class {k}" for k in range(classes))
     )
+
+
+def write_images(folder: Path, rows: dict[str, int]) -> None:
+    """An image folder of two classes, bright and dark noise, of so many rows a split."""
+    rng = np.random.default_rng(0)
+    for split, count in rows.items():
+        for number in range(count):
+            path = folder / split / ("dark", "light")[number % 2] / f"{number:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels_HW = rng.integers(0, 200, (8, 8)) + 55 * (number % 2)
+            Image.fromarray(pixels_HW.astype(np.uint8)).save(path)

@@ -8,7 +8,7 @@ import pytest
 from labelbench_ray import parts
 from labelbench_ray.atomic import publish
 from labelbench_ray.cluster.jobs import Place, SelectionJob
-from labelbench_ray.config import Part, Trial
+from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.embedding import Job, found_shards
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger import read_history
@@ -16,6 +16,7 @@ from labelbench_ray.records import COSTS
 from labelbench_ray.remote import Remote, RemoteError, place
 from tests.full_trials import make_store
 from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
+from tests.samples import write_images
 
 TRIAL = Trial(
     dataset=Part.of("digits", max_rows=200),
@@ -72,6 +73,28 @@ def test_a_trial_in_an_object_store_is_the_one_on_a_disk(home: Home):
     assert list(home.here.steps()) == list(home.there.steps()) == [1, 2, 3, 4]
     assert numbers(home.there.directory) == numbers(home.here.directory)
     assert list(home.there.steps()) == [], "it is done"
+
+
+def test_data_and_embeddings_may_lie_there_too(
+    s3: Server,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """What benchmarks/faults/nodes.py does with nodes that share no disk, in this process."""
+    monkeypatch.setenv("LABELBENCH_CACHE", str(tmp_path / "cache"))
+    trial = vary(TRIAL, dataset=Part.of("image_folder", path="images"), rounds=2)
+    write_images(tmp_path / "data" / "images", {"train": 60, "validation": 20, "test": 20})
+    for path in tmp_path.rglob("*.png"):
+        publish(place(s3.uri(str(path.relative_to(tmp_path)))), path.read_bytes())
+    found = []
+    for root in (tmp_path, place(s3.uri())):
+        make_store(trial, root / "store", root / "data")
+        job = SelectionJob(trial, root / "runs", Place(root / "store" / parts.build(trial).embedding, root / "data"), 0)
+        list(job.steps())
+        found.append(numbers(job.directory))
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
+    assert s3.keys("store")
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"cut": True}, {"seconds": 1.3}])

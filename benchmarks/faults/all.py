@@ -39,6 +39,7 @@ PARTS = {
         "kill.py", "--what scorer-node --kills 1 --pool-rows 6000", "--what scorer-node --kills 20"
     ),
     "scorer-nodes": Part("scorer_nodes.py", "--kills 1", "--kills 6"),
+    "nodes": Part("nodes.py", "", ""),
     "drivers": Part("drivers.py", None, ""),
     "s3": Part("s3.py", "--rounds 2", "--rounds 10 --seeds 4"),
     "disk": Part("disk.py", "--cases full records", ""),

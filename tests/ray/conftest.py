@@ -1,4 +1,19 @@
-"""One local Ray for all tests that need it."""
+"""One local Ray for all tests that need it, and what they share so that the suite stays short.
+
+Starting is what costs: a Ray of its own 5 s of CPU, a command in a process of its own 8 s, a worker of a sweep 5 s, an
+embedding actor 4 s; a tiny trial costs 0.1 s. So a new test of Ray, from the cheapest on:
+
+- examines a run that another test of its module made: write a module's fixture that calls `run_grid` once, with all
+  that the module's tests look at in one sweep, trials that fail included (tests/ray/test_sweep.py);
+- or calls `run_trials`, which runs a grid in this process on the session's `cluster`: one embedding, if the store has
+  none (`digits_store` has), and one worker, which runs all trials one after the other, since `environment` reserves all
+  three CPUs for each. Where trials must overlap, give `cpus_per_trial=1.0`;
+- or, where the process is what is tested (signals, terminals, jobs), starts a command of its own, once for all its
+  laws (tests/ray/test_interrupt.py), with one trial at a time.
+
+What needs many kills, many nodes or long waits belongs into the fault suite (benchmarks/faults), with one short
+representative here.
+"""
 
 import io
 from collections.abc import Callable, Iterator
@@ -11,37 +26,24 @@ from rich.console import Console
 
 from labelbench_ray import plan
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
-from labelbench_ray.config import Trial
+from labelbench_ray.config import Part, Trial
 from labelbench_ray.environment import Environment
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.run import run
+from tests.full_trials import make_store
 
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[None]:
-    """Three logical CPUs, so that a trial and two scorers fit, whatever the machine has."""
-    ray.init(
-        address="local",
-        num_cpus=3,
-        include_dashboard=False,
-        log_to_driver=False,
-        runtime_env={"env_vars": WORKER_ENVIRONMENT},
-    )
-    with connected(None):
-        yield
-    ray.shutdown()
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> Environment:
-    return Environment(
-        runs=tmp_path / "runs",
-        store=tmp_path / "store",
-        data_root=tmp_path / "data",
-        tracking_uri=f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}",
-        address=None,
-        encoder_actors=1,  # a second one would cost more to start than it embeds here
-    )
+CPUS = 3
+"""Logical ones, so that a trial and two scorers fit, whatever the machine has."""
+DIGITS = Trial(
+    dataset=Part.of("digits", max_rows=300),
+    encoder=Part(name="pixels"),
+    strategy=Part(name="random"),
+    trainer=Part(name="logistic"),
+    seed=0,
+    rounds=2,
+    budget=20,
+)
+"""A trial of a tenth of a second, whose embeddings are in `digits_store`."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,60 @@ class Ran:
     printed: str
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """A local Ray for as long as the tests take."""
+    ray.init(
+        address="local",
+        num_cpus=CPUS,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+    )
+    with connected(None):
+        yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def digits_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embeddings of `DIGITS`, made in this process: embedding on Ray has tests of its own. Leave it as it is."""
+    store = tmp_path_factory.mktemp("digits") / "store"
+    make_store(DIGITS, store, store.parent)
+    return store
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    """Folders of the test's own, and one trial at a time."""
+    return environment_in(tmp_path)
+
+
 @pytest.fixture
 def run_trials(cluster: None, environment: Environment) -> Callable[..., Ran]:
     """Run a grid as `labelbench run` does, with some of the environment changed."""
 
     def run_them(trials: list[Trial], **changed: object) -> Ran:
-        console = Console(file=io.StringIO(), width=200)
-        here = replace(environment, **changed)
-        status = run(plan.plan(Experiment("tests.grid", tuple(trials)), here), here, console)
-        return Ran(status, console.file.getvalue())
+        return run_grid(trials, replace(environment, **changed))
 
     return run_them
+
+
+def environment_in(folder: Path) -> Environment:
+    """Everything below `folder`; one trial at a time, since a second worker costs more than a tiny trial saves."""
+    return Environment(
+        runs=folder / "runs",
+        store=folder / "store",
+        data_root=folder / "data",
+        tracking_uri=f"sqlite:///{folder / 'runs' / 'mlflow.db'}",
+        address=None,
+        cpus_per_trial=float(CPUS),
+        encoder_actors=1,  # a second one would cost more to start than it embeds here
+    )
+
+
+def run_grid(trials: list[Trial], environment: Environment) -> Ran:
+    """Run a grid as `labelbench run` does; for fixtures of modules, which need the fixture `cluster` too."""
+    console = Console(file=io.StringIO(), width=200)
+    status = run(plan.plan(Experiment("tests.grid", tuple(trials)), environment), environment, console)
+    return Ran(status, console.file.getvalue())

@@ -8,7 +8,7 @@ from statistics import median
 import pytest
 
 from labelbench_ray import parts, report, status
-from labelbench_ray.config import Part, Trial, grid
+from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.fitting import LightFitter, in_process
 from labelbench_ray.ledger import Header, Ledger, read_history
@@ -18,18 +18,10 @@ from labelbench_ray.records import RoundRecord
 from labelbench_ray.report.curves import State
 from labelbench_ray.stopping import STOPPED, read_stopped
 from labelbench_ray.store import EmbeddingStore
-from tests.ray.conftest import Ran
+from tests.ray.conftest import CPUS, DIGITS, Ran
 
 pytestmark = pytest.mark.ray
-BASE = Trial(
-    dataset=Part.of("digits", max_rows=300),
-    encoder=Part(name="pixels"),
-    strategy=Part(name="random"),
-    trainer=Part(name="logistic"),
-    seed=0,
-    rounds=5,
-    budget=10,
-)
+BASE = vary(DIGITS, rounds=5, budget=10)
 CLEAN = grid(BASE, strategy=["random", "margin"], seed=[0, 1])
 NOISY = grid(BASE, corrupter=[Part.of("uniform_noise", fraction=0.95)], seed=[0, 1])
 TRIALS = [*CLEAN, *NOISY]
@@ -37,9 +29,10 @@ JUDGED_AFTER = 3
 
 
 @pytest.fixture
-def environment(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def environment(environment: Environment, digits_store: Path) -> Environment:
     """One trial at a time, so that they come to be judged in the grid's order."""
-    return replace(environment, store=tmp_path_factory.getbasetemp() / "shared-store", cpus_per_trial=3.0)
+    assert environment.cpus_per_trial == CPUS
+    return replace(environment, store=digits_store)
 
 
 def records(runs: Path, trial: Trial) -> Sequence[RoundRecord]:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +23,12 @@ from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.quarantine import set_asides
 from labelbench_ray.store import EmbeddingStore
 from tests.augmentations.wanting import Wanting
+from tests.ray.conftest import environment_in
+from tests.samples import write_images
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
 IMAGES = Part.of("image_folder", path="images")
+SHARD_ROWS = 64
 
 
 def trial(dataset: Part, encoder: Part = Part(name="pixels")) -> Trial:  # noqa: B008  frozen
@@ -35,25 +39,42 @@ def embed_it(built: parts.Parts, environment: Environment) -> EmbeddingStore:
     return embed(built, environment, lambda done, total: None)
 
 
+@pytest.fixture(scope="module")
+def embedded(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """150 training and 40 test images in two classes, embedded; tests change copies of it."""
+    here = environment_in(tmp_path_factory.mktemp("embedded"))
+    write_images(here.data_root / "images", {"train": 150, "test": 40})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "SHARD_ROWS", SHARD_ROWS)
+        embed_it(parts.build(trial(IMAGES)), here)
+    return here
+
+
 @pytest.fixture
-def images(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """150 training and 40 test images in two classes; shards of 64 rows."""
-    monkeypatch.setattr(room, "SHARD_ROWS", 64)
-    folder = environment.data_root / "images"
-    rng = np.random.default_rng(0)
-    for split, rows in (("train", 150), ("test", 40)):
-        for number in range(rows):
-            path = folder / split / ("dark", "light")[number % 2] / f"{number:03d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            buffer = io.BytesIO()
-            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(buffer, "PNG")
-            path.write_bytes(buffer.getvalue())
-    return folder
+def images(environment: Environment, embedded: Environment, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The images, and no embeddings."""
+    monkeypatch.setattr(room, "SHARD_ROWS", SHARD_ROWS)
+    shutil.copytree(embedded.data_root, environment.data_root)
+    return environment.data_root / "images"
 
 
-def test_embeddings_meet_their_labels_and_ids(environment: Environment) -> None:
+@pytest.fixture
+def whole(environment: Environment, embedded: Environment, images: Path) -> EmbeddingStore:
+    """Their finished store."""
+    shutil.copytree(embedded.store, environment.store)
+    return EmbeddingStore.open(environment.store / parts.build(trial(IMAGES)).embedding)
+
+
+@pytest.fixture(scope="module")
+def digits(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Environment, EmbeddingStore]:
+    """All digits, embedded."""
+    here = environment_in(tmp_path_factory.mktemp("digits"))
+    return here, embed_it(parts.build(trial(Part(name="digits"))), here)
+
+
+def test_embeddings_meet_their_labels_and_ids(digits: tuple[Environment, EmbeddingStore]) -> None:
+    environment, store = digits
     built = parts.build(trial(Part(name="digits")))
-    store = embed_it(built, environment)
     pool = store.arrays().pool
     row_ids = store.row_ids()
     records = built.dataset.open(environment.data_root).splits["pool"].read(0, 2000)
@@ -67,9 +88,9 @@ def test_embeddings_meet_their_labels_and_ids(environment: Environment) -> None:
         assert pool.labels_N[place] == expected[row_id][1]
 
 
-def test_a_second_call_does_nothing(environment: Environment) -> None:
-    built = parts.build(trial(Part.of("digits", max_rows=50)))
-    store = embed_it(built, environment)
+def test_a_second_call_does_nothing(digits: tuple[Environment, EmbeddingStore]) -> None:
+    environment, store = digits
+    built = parts.build(trial(Part(name="digits")))
     assert store.manifest.spent.cpu > 0
     assert store.manifest.spent.gpu == 0
     shards = store.directory.glob("shards/*.parquet")
@@ -79,9 +100,10 @@ def test_a_second_call_does_nothing(environment: Environment) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_killed_embed_redoes_only_the_missing_and_the_damaged_shards(environment: Environment, images: Path) -> None:
+def test_a_killed_embed_redoes_only_the_missing_and_the_damaged_shards(
+    environment: Environment, whole: EmbeddingStore
+) -> None:
     built = parts.build(trial(IMAGES))
-    whole = embed_it(built, environment)
     (whole.directory / "manifest.json").unlink()
     (whole.directory / "shards/pool-00001.parquet").unlink()
     damaged = whole.directory / "shards/pool-00002.parquet"
@@ -96,18 +118,17 @@ def test_a_killed_embed_redoes_only_the_missing_and_the_damaged_shards(environme
 
 
 def test_a_damaged_shard_of_a_finished_store_is_set_aside_and_embedded_again(
-    environment: Environment, images: Path
+    environment: Environment, whole: EmbeddingStore
 ) -> None:
-    built = parts.build(trial(IMAGES))
-    store = embed_it(built, environment)
+    built, store = parts.build(trial(IMAGES)), whole
     shards = sorted((store.directory / "shards").glob("*.parquet"))
-    whole = {path: path.read_bytes() for path in shards}
-    shards[0].write_bytes(whole[shards[0]][:-20])
+    sound = {path: path.read_bytes() for path in shards}
+    shards[0].write_bytes(sound[shards[0]][:-20])
     shards[-1].unlink()
     with pytest.raises(StoreError, match=rf"{shards[0].name}: .*`labelbench embed` embeds it again"):
         store.arrays()
     embed_it(built, environment)
-    assert {path: path.read_bytes() for path in shards} == whole
+    assert {path: path.read_bytes() for path in shards} == sound
     assert len(set_asides(store.directory)) == 2
     store.arrays()
     shards[0].write_bytes(b"")  # read no more where the arrays are
@@ -129,9 +150,9 @@ def test_rows_that_cannot_be_decoded_are_rejected_with_a_reason(environment: Env
     assert not {row["row_id"] for row in rejects} & set(store.row_ids())
 
 
+@pytest.mark.usefixtures("whole")
 def test_a_store_made_from_other_data_is_refused(environment: Environment, images: Path) -> None:
     built = parts.build(trial(IMAGES))
-    embed_it(built, environment)
     (images / "train/dark/new.png").write_bytes((images / "train/dark/000.png").read_bytes())
     with pytest.raises(StoreError, match="was made from other data"):
         embed_it(built, environment)

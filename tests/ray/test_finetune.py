@@ -3,8 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,33 +18,63 @@ from labelbench_ray.experiment import Experiment
 from labelbench_ray.ledger import read_history
 from labelbench_ray.points import read_points
 from tests.full_trials import LIGHT, MODEL, QUICK, TRAINER, finetune, make_home, make_store, untimed
-from tests.ray.conftest import Ran
+from tests.ray.conftest import Ran, environment_in, run_grid
 
 pytestmark = pytest.mark.ray
-Run = Callable[..., Ran]
-TUNED = vary(LIGHT, finetune=finetune(12, 20, 36))
+WILD = Part.of("supervised", **QUICK | {"learning_rate": 1e30})
 FULL = vary(LIGHT, proxy=MODEL, trainer=TRAINER)
+TUNED, WAITING = vary(LIGHT, finetune=finetune(12, 20, 36)), vary(LIGHT, seed=1, finetune=finetune(12, 20, 36))
+FAULTY = vary(LIGHT, finetune=finetune(36, trainer=WILD))
 
 
-@pytest.fixture
-def environment(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """All tests here read one store, made in this process: embedding on Ray has tests of its own."""
-    store = tmp_path_factory.getbasetemp() / "tiny-store"
-    if not store.exists():
-        make_store(LIGHT, store, environment.data_root)
-    return replace(environment, store=store)
+@dataclass(frozen=True)
+class Tuned:
+    """The fine-tunes of one trial, all of them one after the other by one worker, which dies once."""
+
+    environment: Environment
+    refused: dict[str, str]
+    """What fine-tuning said before any labels were bought, by case."""
+    bought: Ran
+    ran: Ran
+    killed: Trial
+    undisturbed: Trial
+
+    @property
+    def folder(self) -> Path:
+        return self.environment.runs.parent
 
 
-@pytest.fixture
-def tune_trials(cluster: None, environment: Environment) -> Run:
+def tune(environment: Environment, *trials: Trial) -> Ran:
     """Fine-tune as `labelbench finetune` does."""
+    console = Console(file=io.StringIO(), width=200)
+    planned = plan.plan(Experiment("tests.grid", trials), environment)
+    return Ran(run_finetune.finetune(planned, environment, console), console.file.getvalue())
 
-    def tune(*trials: Trial) -> Ran:
-        console = Console(file=io.StringIO(), width=200)
-        planned = plan.plan(Experiment("tests.grid", trials), environment)
-        return Ran(run_finetune.finetune(planned, environment, console), console.file.getvalue())
 
-    return tune
+def dying(folder: Path, dead: bool) -> Trial:
+    """A fine-tune whose worker dies, unless that is `dead` already."""
+    folder.mkdir()
+    if dead:
+        (folder / "died").touch()
+    settings = QUICK | {"epochs": 4, "folder": str(folder)}
+    return vary(LIGHT, finetune=finetune(20, 36, trainer=Part.of("tests.ray.dying", **settings)))
+
+
+@pytest.fixture(scope="module")
+def tuned(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    """Labels are bought, and every fine-tune here is run; the store is made in this process."""
+    here = environment_in(tmp_path_factory.mktemp("tuned"))
+    make_store(LIGHT, here.store, here.data_root)
+    refused = {}
+    for name, trial in (("not bought", TUNED), ("none", LIGHT)):
+        with pytest.raises(ConfigError) as error:
+            tune(here, trial)
+        refused[name] = str(error.value)
+    killed, undisturbed = (dying(here.runs.parent / name, name == "undisturbed") for name in ("killed", "undisturbed"))
+    bought = run_grid([TUNED, FULL], here)
+    return Tuned(
+        here, refused, bought, tune(here, TUNED, WAITING, FULL, FAULTY, killed, undisturbed), killed, undisturbed
+    )
 
 
 def folder(environment: Environment, trial: Trial) -> Path:
@@ -58,68 +87,48 @@ def points(environment: Environment, trial: Trial) -> Path:
     return folder(environment, trial) / "finetune" / tuning.fingerprint
 
 
-def test_run_and_fine_tune_record_what_they_would_in_process_and_nothing_twice(
-    run_trials: Run, tune_trials: Run, environment: Environment, tmp_path: Path
-) -> None:
-    waiting = vary(TUNED, seed=1)
-    with pytest.raises(ConfigError, match=r"no trial .* has bought the labels .* `labelbench run` buys them"):
-        tune_trials(TUNED)
-    with pytest.raises(ConfigError, match="asks for no fine-tune; give its trials one"):
-        tune_trials(LIGHT)
-    assert run_trials([TUNED, FULL]).status == 0
-    ran = tune_trials(TUNED, waiting, FULL)
-    assert ran.status == 1, "one trial has not bought its labels"
-    assert "1 trials done, 0 failed, 0 not finished; 0 were done before" in ran.printed
-    assert "1 trials have not bought their labels yet; `labelbench run` buys them" in ran.printed
-    home = make_home(tmp_path / "plain", environment.store)
-    assert untimed(home.run(FULL)) == untimed(read_history(folder(environment, FULL)).records)
+def test_what_cannot_be_fine_tuned_is_refused(tuned: Tuned) -> None:
+    assert re.search(r"no trial .* has bought the labels .* `labelbench run` buys them", tuned.refused["not bought"])
+    assert "asks for no fine-tune; give its trials one" in tuned.refused["none"]
+
+
+def test_run_and_fine_tune_record_what_they_would_in_process_and_nothing_twice(tuned: Tuned, tmp_path: Path) -> None:
+    assert tuned.bought.status == 0
+    assert tuned.ran.status == 1, "one trial has not bought its labels, one fails"
+    assert "3 trials done, 1 failed, 0 not finished; 0 were done before" in tuned.ran.printed
+    assert "1 trials have not bought their labels yet; `labelbench run` buys them" in tuned.ran.printed
+    home = make_home(tmp_path / "plain", tuned.environment.store)
+    assert untimed(home.run(FULL)) == untimed(read_history(folder(tuned.environment, FULL)).records)
     home.run(TUNED)
-    found = read_points(points(environment, TUNED))
+    found = read_points(points(tuned.environment, TUNED))
     assert untimed(home.tune(TUNED).values()) == untimed(found.values())
-    again = tune_trials(TUNED, FULL)
+    again = tune(tuned.environment, TUNED, FULL)
     assert again.status == 0
     assert "all 1 fine-tunes are done; nothing to run" in again.printed
-    assert read_points(points(environment, TUNED)) == found
+    assert read_points(points(tuned.environment, TUNED)) == found
 
 
-def test_a_fine_tune_that_fails_is_on_record_and_the_other_finishes(
-    run_trials: Run, tune_trials: Run, environment: Environment
-) -> None:
-    wild = Part.of("supervised", **QUICK | {"learning_rate": 1e30})
-    faulty = vary(LIGHT, finetune=finetune(36, trainer=wild))
-    assert run_trials([LIGHT]).status == 0
-    ran = tune_trials(faulty, vary(LIGHT, finetune=finetune(36)))
-    assert ran.status == 1
-    assert "supervised: loss nan at step" in ran.printed
-    assert "1 trials done, 1 failed, 0 not finished" in ran.printed
-    failure = json.loads((points(environment, faulty) / "failure.json").read_text())
+def test_a_fine_tune_that_fails_is_on_record_and_the_others_finish(tuned: Tuned) -> None:
+    assert "supervised: loss nan at step" in tuned.ran.printed
+    failure = json.loads((points(tuned.environment, FAULTY) / "failure.json").read_text())
     assert re.search(r"learning rate \d\S*, labeled rows \d", failure["error"])
     assert "pool ids of the batch: labeled [" in failure["traceback"]
-    assert list(read_points(points(environment, vary(LIGHT, finetune=finetune(36))))) == [36]
-    assert read_history(folder(environment, LIGHT)).failure is None
+    assert list(read_points(points(tuned.environment, TUNED))) == [12, 20, 36]
+    assert read_history(folder(tuned.environment, LIGHT)).failure is None
 
 
-def test_a_worker_killed_in_the_middle_of_a_fit_goes_on_from_its_checkpoint_and_ends_the_same(
-    run_trials: Run, tune_trials: Run, environment: Environment, tmp_path: Path
-) -> None:
-    found = {}
-    assert run_trials([LIGHT]).status == 0
-    for name in ("killed", "undisturbed"):
-        place = tmp_path / name
-        place.mkdir()
-        if name == "undisturbed":
-            (place / "died").touch()
-        settings = QUICK | {"epochs": 4, "folder": str(place)}
-        trial = vary(LIGHT, finetune=finetune(20, 36, trainer=Part.of("tests.ray.dying", **settings)))
-        assert tune_trials(trial).status == 0
-        assert (place / "died").exists()
-        found[name] = read_points(points(environment, trial))
-        assert not (points(environment, trial) / CHECKPOINT).exists()
-    same = [
-        [point.model_dump(include={"metrics", "model", "chosen"}) for point in each.values()] for each in found.values()
-    ]
+def test_a_worker_killed_in_the_middle_of_a_fit_goes_on_from_its_checkpoint_and_ends_the_same(tuned: Tuned) -> None:
+    assert (tuned.folder / "killed" / "died").exists()
+    found = [read_points(points(tuned.environment, trial)) for trial in (tuned.killed, tuned.undisturbed)]
+    for trial in (tuned.killed, tuned.undisturbed):
+        assert not (points(tuned.environment, trial) / CHECKPOINT).exists()
+    same = [[point.model_dump(include={"metrics", "model", "chosen"}) for point in each.values()] for each in found]
+    assert [len(each) for each in same] == [2, 2]
     assert same[0] == same[1]
-    steps = [[line.split(" ", 2) for line in (tmp_path / name / "steps").read_text().splitlines()] for name in found]
+    steps = [
+        [line.split(" ", 2) for line in (tuned.folder / name / "steps").read_text().splitlines()]
+        for name in ("killed", "undisturbed")
+    ]
     killed, undisturbed = (["/".join(words[:2]) for words in each] for each in steps)
     assert len(killed) == len(undisturbed) + 1, "the step in which it died is all that is done again"
     assert list(dict.fromkeys(killed)) == list(dict.fromkeys(undisturbed))

@@ -13,26 +13,17 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger import Failure, History, read_history, write_failure
 from labelbench_ray.needs import GIB
-from tests.ray.conftest import Ran
+from tests.ray.conftest import DIGITS, Ran
 
 pytestmark = pytest.mark.ray
 Run = Callable[..., Ran]
-HEALTHY = Trial(
-    dataset=Part.of("digits", max_rows=300),
-    encoder=Part(name="pixels"),
-    strategy=Part(name="random"),
-    trainer=Part(name="logistic"),
-    seed=0,
-    rounds=2,
-    budget=20,
-)
-LEAKING = vary(HEALTHY, trainer="tests.ray.leaking")
-HANGING = vary(HEALTHY, trainer=Part.of("tests.ray.hanging", epochs=2))
+LEAKING = vary(DIGITS, trainer="tests.ray.leaking")
+HANGING = vary(DIGITS, trainer=Part.of("tests.ray.hanging", epochs=2))
 
 
 @pytest.fixture
-def environment(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return replace(environment, store=tmp_path_factory.getbasetemp() / "shared-store")
+def environment(environment: Environment, digits_store: Path) -> Environment:
+    return replace(environment, store=digits_store)
 
 
 def history(environment: Environment, trial: Trial) -> History:
@@ -42,7 +33,7 @@ def history(environment: Environment, trial: Trial) -> History:
 def check_ended(ran: Ran, environment: Environment, trial: Trial, words: str) -> None:
     assert ran.status == 1
     assert "1 trials done, 1 failed, 0 not finished" in ran.printed
-    assert history(environment, HEALTHY).done
+    assert history(environment, DIGITS).done
     failure = history(environment, trial).failure
     assert failure is not None
     assert words in failure.error
@@ -51,12 +42,12 @@ def check_ended(ran: Ran, environment: Environment, trial: Trial, words: str) ->
 
 
 def test_a_leaking_trial_is_ended_and_the_others_go_on(run_trials: Run, environment: Environment) -> None:
-    ran = run_trials([LEAKING, HEALTHY], memory_per_trial=1.2, cpus_per_trial=1.5)
+    ran = run_trials([LEAKING, DIGITS], memory_per_trial=1.2)
     check_ended(ran, environment, LEAKING, "--memory-per-trial allows 1.2")
 
 
 def test_a_hanging_trial_is_ended_and_keeps_its_rounds(run_trials: Run, environment: Environment) -> None:
-    ran = run_trials([HANGING, HEALTHY], round_minutes=0.25, cpus_per_trial=1.5)
+    ran = run_trials([HANGING, DIGITS], round_minutes=0.25)
     check_ended(ran, environment, HANGING, "--round-minutes allows 0.25")
     assert len(history(environment, HANGING).records) == 1
 
@@ -93,4 +84,4 @@ def test_a_trial_s_needs_are_declared(environment: Environment) -> None:
 
 def test_a_trial_that_needs_more_memory_than_there_is_is_refused(run_trials: Run) -> None:
     with pytest.raises(ConfigError, match=r"a trial asks for 4000\.00 GiB of memory \(--memory-per-trial\), Ray"):
-        run_trials([HEALTHY], memory_per_trial=4000.0)
+        run_trials([DIGITS], memory_per_trial=4000.0)

@@ -30,8 +30,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(environment: Environment, shared: Path) -> Environment:
-    """Both sweeps read one store."""
-    return replace(environment, store=shared / "store")
+    """Both sweeps read one store; a trial has one CPU, and its workers the others."""
+    return replace(environment, store=shared / "store", cpus_per_trial=1.0)
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,56 +15,108 @@ from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import Ledger, RoundRecord, read_history
+from labelbench_ray.ledger import History, Ledger, RoundRecord, read_history
 from labelbench_ray.loop import Loop
 from labelbench_ray.store import EmbeddingStore
-from tests.ray.conftest import Ran
+from tests.ray.conftest import DIGITS, Ran, environment_in, run_grid
 
 pytestmark = pytest.mark.ray
 Run = Callable[..., Ran]
-BASE = Trial(
-    dataset=Part.of("digits", max_rows=300),
-    encoder=Part(name="pixels"),
-    strategy=Part(name="random"),
-    trainer=Part(name="logistic"),
-    seed=0,
-    rounds=2,
-    budget=20,
+TRIALS = grid(DIGITS, strategy=["random", "margin"], seed=[0, 1])
+LONGER, OF_ANOTHER_STORE, MARGIN, DAMAGED = (
+    vary(trial, rounds=rounds) for trial, rounds in zip(TRIALS, (3, 3, 2, 2), strict=True)
 )
-
-
-@pytest.fixture
-def environment(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """All sweeps here read one store, so that it is embedded once."""
-    return replace(environment, store=tmp_path_factory.getbasetemp() / "shared-store")
+NEW, FAULTY = vary(DIGITS, seed=2), vary(DIGITS, strategy="tests.ray.faulty")
+OF_ANOTHER_FORMAT, IN_THE_WAY, READ_ONLY = (vary(DIGITS, seed=seed) for seed in (3, 4, 5))
+ROOT = os.geteuid() == 0
+SCORED = {"cpus_per_trial": 1.0, "scorers": 2, "scorer_rows": 1}
 
 
 def folder(environment: Environment, trial: Trial) -> Path:
     return environment.runs / "tests.grid" / parts.build(trial).fingerprint
 
 
+def history(environment: Environment, trial: Trial) -> History:
+    return read_history(folder(environment, trial))
+
+
 def numbers(records: tuple[RoundRecord, ...] | list[RoundRecord]) -> list[object]:
     return [(record.chosen, record.labels, record.metrics, record.proxy) for record in records]
 
 
-def test_a_sweep_equals_the_plain_loop_and_mlflow_mirrors_it(
-    run_trials: Run, environment: Environment, tmp_path: Path
-) -> None:
-    trials = grid(BASE, strategy=["random", "margin"], seed=[0, 1])
-    assert run_trials(trials).status == 0
-    for trial in trials:
+@dataclass(frozen=True)
+class Swept:
+    """A run, and what the ledgers of the trials that it finished held then."""
+
+    environment: Environment
+    ran: Ran
+    histories: dict[str, History]
+    finished: dict[Path, int]
+    """Times of the last changes of the first trial's records."""
+
+    def numbers(self, trial: Trial) -> list[object]:
+        return numbers(self.histories[parts.build(trial).fingerprint].records)
+
+
+@pytest.fixture(scope="module")
+def swept(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """Four trials, several at once."""
+    environment = replace(environment_in(tmp_path_factory.mktemp("swept")), cpus_per_trial=1.0)
+    ran = run_grid(TRIALS, environment)
+    histories = {parts.build(trial).fingerprint: history(environment, trial) for trial in TRIALS}
+    records = folder(environment, DIGITS).glob("rounds/*")
+    return Swept(environment, ran, histories, {path: path.stat().st_mtime_ns for path in records})
+
+
+@dataclass(frozen=True)
+class Troubled:
+    """A run of a grid of which much went wrong."""
+
+    environment: Environment
+    ran: Ran
+    shard: Path
+    sound_shard: bytes
+    """What the damaged shard held before."""
+
+
+@pytest.fixture(scope="module")
+def troubled(swept: Swept) -> Iterator[Troubled]:
+    """The sweep again, longer and with more trials, after a shard, a record and some folders were damaged."""
+    here = replace(swept.environment, cpus_per_trial=3.0)
+    (shard,) = here.store.glob("*/shards/pool-00000.parquet")
+    sound = shard.read_bytes()
+    shard.write_bytes(sound[:500])
+    shutil.rmtree(next(here.store.glob("*/arrays")))
+    record = folder(here, DAMAGED) / "rounds/001.json"
+    record.write_text(record.read_text()[:-40])
+    header = folder(here, OF_ANOTHER_STORE) / "trial.json"
+    header.write_text(json.dumps(json.loads(header.read_text()) | {"store": "0" * 16}))
+    for trial in (OF_ANOTHER_FORMAT, READ_ONLY):
+        folder(here, trial).mkdir()
+    (folder(here, OF_ANOTHER_FORMAT) / "trial.json").write_text('{"format": 99}')
+    folder(here, READ_ONLY).chmod(0o700 if ROOT else 0o500)
+    folder(here, IN_THE_WAY).write_text("a file where the trial's folder should be")
+    trials = [FAULTY, OF_ANOTHER_FORMAT, IN_THE_WAY, READ_ONLY, OF_ANOTHER_STORE, DAMAGED, MARGIN, LONGER, NEW]
+    yield Troubled(here, run_grid(trials, here), shard, sound)
+    folder(here, READ_ONLY).chmod(0o700)
+
+
+def test_a_sweep_equals_the_plain_loop_and_mlflow_mirrors_it(swept: Swept, tmp_path: Path) -> None:
+    assert swept.ran.status == 0
+    for trial in TRIALS:
         built = parts.build(trial)
-        history = read_history(folder(environment, trial))
-        embedded = EmbeddingStore.open(environment.store / built.embedding).arrays()
-        with Ledger.open(tmp_path / "plain" / built.fingerprint, history.header) as ledger:
+        found = swept.histories[built.fingerprint]
+        embedded = EmbeddingStore.open(swept.environment.store / built.embedding).arrays()
+        with Ledger.open(tmp_path / "plain" / built.fingerprint, found.header) as ledger:
             plain = list(Loop(built, ledger, LightFitter(built, embedded, (), in_process(embedded))).rounds())
-        assert numbers(plain) == numbers(history.records)
-    assert (environment.runs / "tests.grid/report.html").exists()
-    check_mirror(environment, trials)
+        assert numbers(plain) == numbers(found.records)
+    assert (swept.environment.runs / "tests.grid/report.html").exists()
+    assert check_mirror(swept, TRIALS) == {parts.build(trial).fingerprint for trial in TRIALS}
 
 
-def check_mirror(environment: Environment, trials: list[Trial]) -> None:
-    client = MlflowClient(environment.tracking_uri)
+def check_mirror(swept: Swept | Troubled, finished: list[Trial]) -> set[str]:
+    """MLflow has what the ledgers of these trials say; returns the fingerprints of all that it has."""
+    client = MlflowClient(swept.environment.tracking_uri)
     experiment = client.get_experiment_by_name("tests.grid")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
@@ -72,159 +124,109 @@ def check_mirror(environment: Environment, trials: list[Trial]) -> None:
     children = {run.data.tags["labelbench.fingerprint"]: run for run in runs if run not in parents}
     assert [parent.info.status for parent in parents] == ["FINISHED"]
     assert {file.path for file in client.list_artifacts(parents[0].info.run_id)} == {"report.html"}
-    assert set(children) == {parts.build(trial).fingerprint for trial in trials}
-    for trial in trials:
+    for trial in finished:
         run = children[parts.build(trial).fingerprint]
-        records = read_history(folder(environment, trial)).records
         assert run.info.status == "FINISHED"
         assert run.data.params["strategy"] == trial.strategy.name
         logged = client.get_metric_history(run.info.run_id, "Test Accuracy")
         assert [(metric.step, metric.value) for metric in logged] == [
-            (record.num_labeled, record.metrics["Test Accuracy"]) for record in records
+            (record.num_labeled, record.metrics["Test Accuracy"])
+            for record in history(swept.environment, trial).records
         ]
         assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"chosen.csv"}
+    return set(children)
 
 
-def test_running_again_does_only_what_is_missing(run_trials: Run, environment: Environment) -> None:
-    assert run_trials([BASE]).status == 0
-    record = folder(environment, BASE) / "rounds/000.json"
-    before = record.stat().st_mtime_ns
-    again = run_trials([BASE])
+def test_running_again_does_only_what_is_missing(swept: Swept, troubled: Troubled) -> None:
+    again = run_grid([LONGER, DAMAGED, MARGIN, NEW], troubled.environment)
     assert again.status == 0
     assert "nothing to run" in again.printed
-    longer = vary(BASE, rounds=3)
-    assert run_trials([longer, vary(BASE, seed=7)]).status == 0
-    assert record.stat().st_mtime_ns == before
-    assert len(read_history(folder(environment, longer)).records) == 3
-    check_mirror(environment, [longer, vary(BASE, seed=7)])
+    assert len(history(troubled.environment, LONGER).records) == 3
+    assert len(history(troubled.environment, NEW).records) == 2
+    assert len(swept.finished) == 4, "two records and their proxies"
+    assert {path: path.stat().st_mtime_ns for path in swept.finished} == swept.finished
+    check_mirror(troubled, [LONGER, DAMAGED, MARGIN, NEW])
 
 
-def test_a_trial_that_raises_is_recorded_and_the_others_go_on(run_trials: Run, environment: Environment) -> None:
-    faulty = vary(BASE, strategy="tests.ray.faulty")
-    ran = run_trials([faulty, BASE])
-    assert ran.status == 1
-    assert "RuntimeError: planned failure with 20 labels" in ran.printed
-    assert len(read_history(folder(environment, BASE)).records) == 2
-    history = read_history(folder(environment, faulty))
-    assert len(history.records) == 1
-    assert history.failure is not None
-    assert "planned failure" in history.failure.traceback
-    assert run_trials([BASE, vary(BASE, seed=1)]).status == 0
+def test_a_trial_that_raises_is_recorded_and_the_others_go_on(troubled: Troubled) -> None:
+    assert troubled.ran.status == 1
+    assert f"{3 + ROOT} trials done, {5 - ROOT} failed, 0 not finished; 1 were done before" in troubled.ran.printed
+    assert "RuntimeError: planned failure with 20 labels" in troubled.ran.printed
+    found = history(troubled.environment, FAULTY)
+    assert len(found.records) == 1
+    assert found.failure is not None
+    assert "planned failure" in found.failure.traceback
 
 
-def test_a_trial_that_fails_before_its_ledger_is_open_is_recorded_too(
-    run_trials: Run, environment: Environment
-) -> None:
-    home = folder(environment, BASE)
-    home.mkdir(parents=True)
-    (home / "trial.json").write_text('{"format": 99}')
-    assert run_trials([BASE]).status == 1
+def test_a_trial_that_fails_before_its_ledger_is_open_is_recorded_too(troubled: Troubled) -> None:
+    home = folder(troubled.environment, OF_ANOTHER_FORMAT)
     assert "LedgerError" in json.loads((home / "failure.json").read_text())["traceback"]
 
 
-def test_a_damaged_record_is_set_aside_told_and_run_again(run_trials: Run, environment: Environment) -> None:
-    assert run_trials([BASE]).status == 0
-    home = folder(environment, BASE)
-    before = read_history(home).records
-    path = home / "rounds/001.json"
-    path.write_text(path.read_text()[:-40])
-    ran = run_trials([BASE, vary(BASE, seed=1)])
-    assert ran.status == 0
-    assert "set aside, and run again" in ran.printed
-    assert "001.json" in ran.printed
-    assert numbers(read_history(home).records) == numbers(before)
-    assert len(list((home / "quarantine").iterdir())) == 1
-    assert len(read_history(folder(environment, vary(BASE, seed=1))).records) == 2
+def test_a_damaged_record_is_set_aside_told_and_run_again(swept: Swept, troubled: Troubled) -> None:
+    assert "set aside, and run again" in troubled.ran.printed
+    assert "001.json" in troubled.ran.printed
+    assert numbers(history(troubled.environment, DAMAGED).records) == swept.numbers(DAMAGED)
+    assert len(list((folder(troubled.environment, DAMAGED) / "quarantine").iterdir())) == 1
 
 
-def test_rounds_of_another_store_are_refused(run_trials: Run, environment: Environment) -> None:
-    assert run_trials([BASE]).status == 0
-    path = folder(environment, BASE) / "trial.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"store": "0" * 16}))
-    ran = run_trials([vary(BASE, rounds=3)])
-    assert ran.status == 1
-    assert "store is '0000000000000000'" in ran.printed
+def test_rounds_of_another_store_are_refused(troubled: Troubled) -> None:
+    assert "store is '0000000000000000'" in troubled.ran.printed
+    assert len(list(folder(troubled.environment, OF_ANOTHER_STORE).glob("rounds/*.json"))) == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes where it may not")
-def test_a_read_only_folder_fails_the_trial_not_the_sweep(run_trials: Run, environment: Environment) -> None:
-    home = folder(environment, BASE)
-    home.mkdir(parents=True)
-    home.chmod(0o500)
-    ran = run_trials([BASE, vary(BASE, seed=1)])
-    assert ran.status == 1
-    assert "PermissionError" in ran.printed
+@pytest.mark.skipif(ROOT, reason="root writes where it may not")
+def test_a_read_only_folder_fails_the_trial_not_the_sweep(troubled: Troubled) -> None:
+    assert "PermissionError" in troubled.ran.printed
 
 
-def test_a_file_in_the_way_fails_the_trial_and_leaves_no_half_record(run_trials: Run, environment: Environment) -> None:
-    home = folder(environment, BASE)
-    home.parent.mkdir(parents=True)
-    home.write_text("a file where the trial's folder should be")
-    ran = run_trials([BASE, vary(BASE, seed=1)])
-    assert ran.status == 1
-    assert len(read_history(folder(environment, vary(BASE, seed=1))).records) == 2
+def test_a_file_in_the_way_fails_the_trial_and_leaves_no_half_record(troubled: Troubled) -> None:
+    assert f"failed: random, seed {IN_THE_WAY.seed}" in troubled.ran.printed
+    assert folder(troubled.environment, IN_THE_WAY).is_file()
 
 
-def test_mlflow_being_down_loses_nothing(
-    run_trials: Run, environment: Environment, monkeypatch: pytest.MonkeyPatch
+def test_a_damaged_shard_is_told_and_embedded_again(troubled: Troubled) -> None:
+    assert "set aside, and embedded again" in troubled.ran.printed
+    assert str(troubled.shard) in troubled.ran.printed
+    assert troubled.shard.read_bytes() == troubled.sound_shard
+
+
+def test_scorers_choose_the_same_and_mlflow_being_down_loses_nothing(
+    run_trials: Run, swept: Swept, environment: Environment
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    ran = run_trials([BASE], tracking_uri="http://127.0.0.1:9")
+    ran = run_trials([MARGIN], **SCORED, store=swept.environment.store, tracking_uri="http://127.0.0.1:9")
     assert ran.status == 0
     assert "MLflow at http://127.0.0.1:9 did not take" in ran.printed
-    assert len(read_history(folder(environment, BASE)).records) == 2
+    assert numbers(history(environment, MARGIN).records) == swept.numbers(MARGIN)
 
 
-def test_a_trial_that_never_fits_is_refused(run_trials: Run) -> None:
+def test_a_trial_that_never_fits_is_refused(run_trials: Run, digits_store: Path) -> None:
     with pytest.raises(ConfigError, match=r"a trial asks for 64 CPUs .* this machine has 3"):
-        run_trials([BASE], cpus_per_trial=64.0)
-
-
-def test_scorers_in_a_sweep_choose_the_same(run_trials: Run, environment: Environment, tmp_path: Path) -> None:
-    margin = vary(BASE, strategy="margin")
-    assert run_trials([margin]).status == 0
-    alone = numbers(read_history(folder(environment, margin)).records)
-    scored = replace(environment, runs=tmp_path / "scored")
-    assert run_trials([margin], runs=scored.runs, scorers=2, scorer_rows=1).status == 0
-    assert numbers(read_history(folder(scored, margin)).records) == alone
+        run_trials([DIGITS], store=digits_store, cpus_per_trial=64.0)
 
 
 def test_scorers_that_are_lost_count_as_a_worker_s_death_and_the_ids_are_the_same(
-    run_trials: Run, environment: Environment, tmp_path: Path
+    run_trials: Run, environment: Environment, digits_store: Path, tmp_path: Path
 ) -> None:
     lost = tmp_path / "lost"
     lost.mkdir()
-    losing = vary(BASE, strategy=Part.of("tests.ray.losing", folder=str(lost)))
-    assert run_trials([losing], scorers=2, scorer_rows=1).status == 0
+    losing = vary(DIGITS, strategy=Part.of("tests.ray.losing", folder=str(lost)))
+    assert run_trials([losing], **SCORED, store=digits_store).status == 0
     assert len(list(lost.iterdir())) == 1
     disturbed = numbers(read_history(folder(environment, losing)).records)
     undisturbed = replace(environment, runs=tmp_path / "undisturbed")
-    assert run_trials([losing], runs=undisturbed.runs, scorers=2, scorer_rows=1).status == 0
+    assert run_trials([losing], runs=undisturbed.runs, **SCORED, store=digits_store).status == 0
     assert numbers(read_history(folder(undisturbed, losing)).records) == disturbed
 
 
 def test_scorers_that_are_lost_again_and_again_fail_the_trial_in_a_line(
-    run_trials: Run, environment: Environment, tmp_path: Path
+    run_trials: Run, environment: Environment, digits_store: Path, tmp_path: Path
 ) -> None:
     lost = tmp_path / "lost"
     lost.mkdir()
-    losing = vary(BASE, strategy=Part.of("tests.ray.losing", folder=str(lost), times=99))
-    ran = run_trials([losing], scorers=1, scorer_rows=1)
+    losing = vary(DIGITS, strategy=Part.of("tests.ray.losing", folder=str(lost), times=99))
+    ran = run_trials([losing], **SCORED | {"scorers": 1}, store=digits_store)
     assert ran.status == 1
     assert "its worker or its scorers died 4 times" in ran.printed
     assert len(list(lost.iterdir())) == 4
     assert len(read_history(folder(environment, losing)).records) == 1
-
-
-def test_a_damaged_shard_is_told_and_embedded_again(run_trials: Run, environment: Environment, tmp_path: Path) -> None:
-    store = tmp_path / "store-of-its-own"
-    assert run_trials([BASE], store=store).status == 0
-    (shard,) = store.glob("*/shards/pool-00000.parquet")
-    whole = shard.read_bytes()
-    shard.write_bytes(whole[:500])
-    shutil.rmtree(next(store.glob("*/arrays")))
-    ran = run_trials(grid(BASE, seed=range(2)), store=store)
-    assert ran.status == 0
-    assert "set aside, and embedded again" in ran.printed
-    assert str(shard) in ran.printed
-    assert shard.read_bytes() == whole
