@@ -7,7 +7,7 @@ Ray repeats what a dead worker did, on any node and as often as it likes; the ne
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from labelbench_ray.atomic import publish, remove
@@ -19,8 +19,10 @@ FOLDER = "attempts"
 def marks(directory: Path) -> Iterator[Path]:
     """A fresh folder for the marks of one command, which holds the directory's lock; deleted at the end."""
     remove(directory / FOLDER)  # of commands that were killed, and of their workers' last seconds
+    folder = directory / FOLDER / secrets.token_hex(4)
+    folder.mkdir(parents=True)
     try:
-        yield directory / FOLDER / secrets.token_hex(4)
+        yield folder
     finally:
         remove(directory / FOLDER)
 
@@ -29,8 +31,9 @@ def marks(directory: Path) -> Iterator[Path]:
 def attempt(folder: Path) -> Iterator[int]:
     """Make a mark for as long as it takes; yields in how many earlier attempts at this work the process died."""
     died = sum(not mark.name.startswith(".") for mark in folder.iterdir()) if folder.is_dir() else 0
-    folder.mkdir(parents=True, exist_ok=True)
-    publish(folder / secrets.token_hex(8), b"")
+    with suppress(FileNotFoundError):  # the command is over, and with it this worker, which may only have started
+        folder.mkdir(exist_ok=True)
+        publish(folder / secrets.token_hex(8), b"")
     try:
         yield died
     finally:

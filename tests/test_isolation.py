@@ -118,6 +118,13 @@ def test_attempts_that_died_are_counted_until_one_ends(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_worker_that_starts_when_the_command_is_over_leaves_nothing(tmp_path: Path) -> None:
+    with marks(tmp_path) as folder:
+        pass
+    assert died(folder / "load-1") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def died(work: Path) -> int:
     with attempt(work) as count:
         return count
@@ -125,6 +132,7 @@ def died(work: Path) -> int:
 
 def test_a_new_command_counts_anew(tmp_path: Path) -> None:
     left = tmp_path / "attempts" / "of-a-killed-command"
+    left.mkdir(parents=True)
     assert run(DYING, str(left / "decode-pool-0")) == 10
     with marks(tmp_path) as folder:
         assert not left.exists()
