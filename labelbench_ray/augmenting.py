@@ -56,7 +56,8 @@ def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> Pair:
 
 def _changed(shard: DecodedShard, change: Callable[[Decoded, int], Decoded], view: int) -> DecodedShard:
     rows = zip(shard.row_ids, shard.decoded, strict=True)
-    return replace(shard, decoded=packed([change(decoded, key(row_id, view)) for row_id, decoded in rows]))
+    changed = packed([change(decoded, key(row_id, view)) for row_id, decoded in rows])
+    return replace(shard, decoded=changed, contents=None)
 
 
 def embed_pair(pair: Pair, network: Network, job: Job, item: Work) -> Made:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.contents import RowContents, row_contents
 from labelbench_ray.datasets import Records
 from labelbench_ray.encoders import Decoded, Encoder
 from labelbench_ray.isolation import Decoding, Rejected, decode_here
@@ -21,6 +22,8 @@ class DecodedShard:
     labels_B: NDArray[np.int64]
     decoded: Sequence[Decoded]
     rejects: Mapping[str, str]
+    contents: RowContents | None = None
+    """What the data set held for these rows; not stated for augmented views."""
 
 
 def decode_shard(
@@ -45,9 +48,8 @@ def decode_shard(
         else:
             kept.append(place)
             decoded.append(outcome)
-    return DecodedShard(
-        [records.row_ids[place] for place in kept], records.labels_B[kept], decoded, dict(sorted(rejects.items()))
-    )
+    row_ids, contents = [records.row_ids[place] for place in kept], row_contents(records, kept, rejects)
+    return DecodedShard(row_ids, records.labels_B[kept], decoded, dict(sorted(rejects.items())), contents)
 
 
 def packed(decoded: Sequence[Decoded]) -> Sequence[Decoded]:

@@ -5,7 +5,7 @@ on with the shards that are missing; the manifest is written last, and without i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -19,13 +19,14 @@ from labelbench_ray import plugins
 from labelbench_ray.atomic import publish
 from labelbench_ray.costs import NOTHING, Spent, total
 from labelbench_ray.cut_texts import note_cut, read_cut
-from labelbench_ray.datasets import SPLITS, Records, Source
+from labelbench_ray.datasets import SPLITS, Modality, Records, Source
 from labelbench_ray.decoding import DecodedShard
 from labelbench_ray.encoders import Device, Encoder, Network
 from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.origin import check_same_data, found_source, write_source
+from labelbench_ray.overlaps import count_overlaps, held_out_rows, remove_rows, write_overlaps
 from labelbench_ray.plugins import Frozen
-from labelbench_ray.quarantine import set_aside
 from labelbench_ray.reading import read_each
 from labelbench_ray.shards import (
     LoadedShard,
@@ -37,7 +38,6 @@ from labelbench_ray.shards import (
     shard_bytes,
     shard_file,
 )
-from labelbench_ray.shards import read_shard as read_entry
 from labelbench_ray.store import EmbeddingStore, Manifest
 from labelbench_ray.versions import versions
 
@@ -118,7 +118,7 @@ def finite_half(shard: DecodedShard, network: Network, job: Job) -> NDArray[np.f
 
 def write_shard(shard: DecodedShard, half_BD: NDArray[np.float16], network: Network, job: Job, item: Work) -> Made:
     """Write a shard's file, which states what made it."""
-    rows = ShardRows(list(shard.row_ids), shard.labels_B, half_BD, shard.rejects)
+    rows = ShardRows(list(shard.row_ids), shard.labels_B, half_BD, shard.rejects, shard.contents)
     data = shard_bytes(rows, job.recipe, network.compute)
     publish(job.directory / shard_file(*item), data)
     return _made(item, LoadedShard(rows, job.recipe, network.compute, len(data)))
@@ -128,8 +128,7 @@ def found_shards(job: Job, work: Sequence[Work]) -> dict[Work, Made]:
     """The shards that an earlier, killed job finished."""
     there = {path.name for path in (job.directory / "shards").iterdir()}
     named = [item for item in work if PurePosixPath(shard_file(*item)).name in there]
-    found = read_each(partial(found_shard, job), named)
-    return {item: made for item, made in zip(named, found, strict=True) if made}
+    return {item: made for item, made in zip(named, read_each(partial(found_shard, job), named), strict=True) if made}
 
 
 def found_shard(job: Job, item: Work) -> Made | None:
@@ -145,12 +144,13 @@ def found_shard(job: Job, item: Work) -> Made | None:
 
 def _made(item: Work, shard: LoadedShard) -> Made:
     rows = shard.rows
-    entry = ShardEntry(split=item[0], number=item[1], rows=len(rows.row_ids), sha256=rows.sha256())
+    sha256, contents = rows.sha256(), rows.contents_sha256()
+    entry = ShardEntry(split=item[0], number=item[1], rows=len(rows.row_ids), sha256=sha256, contents=contents)
     return Made(entry, rows.embeddings_BD.shape[1], shard.compute, rows.rejects, shard.bytes)
 
 
 def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) -> None:
-    """`DataError` once the rejected rows (row_id, reason) are more than `limit` of all rows."""
+    """`DataError` once the rows that cannot be decoded (row_id, reason) are more than `limit` of all rows."""
     if len(rejects) > limit * total:
         row_id, reason = rejects[0]
         raise DataError(
@@ -169,9 +169,14 @@ def close_store(
                 f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
             )
     check_row_ids(directory, made)
+    if parts.dataset.drop_duplicates:
+        made = _without_held_out(directory, made, parts.dataset.modality())
     compute = one_compute(directory, made)
     rejects = [(row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()]
     publish(directory / "rejects.parquet", rejects_bytes(rejects))
+    write_source(directory, found_source(source))
+    entries = [shard.entry for shard in made]
+    write_overlaps(directory, count_overlaps(directory, entries, parts.dataset.modality()))
     spent = total(shard.spent for shard in made)
     manifest = Manifest(
         key=parts.embedding,
@@ -193,6 +198,26 @@ def close_store(
         versions=versions(),
     )
     publish_manifest(directory, manifest)
+
+
+def _without_held_out(directory: Path, made: Sequence[Made], modality: Modality) -> list[Made]:
+    """The shards without the rows of the pool that a test or validation row equals."""
+    removed = held_out_rows(directory, [shard.entry for shard in made], modality)
+    now = [without_rows(directory, shard, removed) for shard in made]
+    if not any(shard.entry.rows for shard in now if shard.entry.split == "pool"):
+        raise DataError(
+            f"{directory}: every row of the pool is in the test or the validation set too, so drop_duplicates leaves "
+            "none; use other splits"
+        )
+    return now
+
+
+def without_rows(directory: Path, made: Made, removed: Mapping[str, str]) -> Made:
+    """A shard of the pool, written again without the rows that are to be removed (row_id, reason)."""
+    if made.entry.split != "pool":
+        return made
+    loaded = remove_rows(directory / made.entry.file, removed)
+    return replace(_made((made.entry.split, made.entry.number), loaded), spent=made.spent) if loaded else made
 
 
 def publish_manifest(directory: Path, manifest: Frozen) -> None:
@@ -232,45 +257,12 @@ def _row_ids(file: Path) -> pa.StringArray:
     return pa.array(read_keys(file).row_ids, pa.string())
 
 
-def set_damaged_aside(store: EmbeddingStore) -> list[Work]:
-    """The shards of a finished store that are gone or not what its manifest states; their files are set aside."""
-    damaged: list[Work] = []
-    for entry in store.manifest.shards:
-        try:
-            read_entry(store.directory, entry)
-        except StoreError as error:
-            set_aside(store.directory, [store.directory / entry.file], str(error))
-            damaged.append((entry.split, entry.number))
-    return damaged
-
-
-def missing_shards(store: EmbeddingStore) -> list[Work]:
-    """The shards of a finished store whose files are gone."""
-    there = {path.name for path in (store.directory / "shards").iterdir()}
-    return [
-        (entry.split, entry.number) for entry in store.manifest.shards if PurePosixPath(entry.file).name not in there
-    ]
-
-
-def check_mended(store: EmbeddingStore, made: Made) -> None:
-    """Refuse a shard that was embedded again and is not what the store's manifest states."""
-    if made.entry not in store.manifest.shards:
-        raise StoreError(
-            f"{store.directory / made.entry.file}: was damaged, and embedding its rows again on {made.compute!r} gave "
-            f"other content than the manifest states (made on {store.manifest.compute!r}); put the file back from a "
-            f"copy, or delete {store.directory} to embed everything again"
-        )
-
-
 def check_store(store: EmbeddingStore, source: Source, weights: str) -> EmbeddingStore:
     """Refuse a store that was made from other data or weights than are here now."""
-    for what, stated, found in (
-        ("data", store.manifest.signature, source.signature),
-        ("weights", store.manifest.weights, weights),
-    ):
-        if stated != found:
-            raise StoreError(
-                f"{store.directory}: was made from other {what} (hash {stated[:12]}, here {found[:12]}); use another "
-                "--store, or delete that directory to embed again"
-            )
+    check_same_data(store, source)
+    if (stated := store.manifest.weights) != weights:
+        raise StoreError(
+            f"{store.directory}: was made from other weights (hash {stated[:12]}, here {weights[:12]}); use another "
+            "--store, or delete that directory to embed again"
+        )
     return store

@@ -28,6 +28,10 @@ class StoreError(UserError):
     """An embedding store that is cut short or was made from something else."""
 
 
+class ChangedDataError(StoreError):
+    """Data that are not what an embedding store was made from."""
+
+
 class LedgerError(UserError):
     """A trial's record that is damaged, repeated, over budget or of another trial."""
 

@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.contents import payload_hash
 from labelbench_ray.datasets import SPLITS, Source, Split
 from labelbench_ray.encoders import Trainable
 from labelbench_ray.environment import ROW_SECONDS
-from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.errors import ChangedDataError, DataError, StoreError
 from labelbench_ray.isolation import Decoding, Outcome, Rejected, apart
 from labelbench_ray.locks import locked
 from labelbench_ray.mapping import check_room, mapped
+from labelbench_ray.origin import check_signature, recorded_contents
 from labelbench_ray.store import EmbeddingStore
 
 READ_ROWS = 256
@@ -58,9 +60,11 @@ def decoded_images(
         row_seconds: for the decoding of one row.
 
     Raises:
-        StoreError: the store was made from other data, weights or another preprocessing, or the arrays are damaged.
+        ChangedDataError: the store was made from other data.
+        StoreError: the store was made from other weights or another preprocessing, or the arrays are damaged.
         DataError: a row of the store is no longer in the data set, or can no longer be decoded.
     """
+    check_signature(store, source)  # a plan has compared the rows, on the machine that began
     _check_origin(store, source, encoder)
     store.arrays()  # makes the folder that ours lies in
     folder = store.arrays_folder / "images"
@@ -80,7 +84,6 @@ def decoded_images(
 def _check_origin(store: EmbeddingStore, source: Source, encoder: Trainable) -> None:
     manifest = store.manifest
     for what, stated, found in (
-        ("data", manifest.signature, source.signature),
         # A full model begins with the weights that are here now; its proxies and its heads know those of the store.
         ("weights", manifest.weights, encoder.weights()),
         ("preprocessing", manifest.preprocessing, encoder.preprocessing()),
@@ -125,6 +128,7 @@ def _decode_split(
     progress: Progress,
 ) -> None:
     places = {row_id: place for place, row_id in enumerate(store.row_ids(name))}
+    contents = recorded_contents(store, name)
     images_NHWC = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(places), *shape))
     for start in range(0, len(split), READ_ROWS):
         records = split.read(start, start + READ_ROWS)
@@ -136,6 +140,11 @@ def _decode_split(
         }
         for row_id, outcome in zip(rows, decode(list(rows.values())), strict=True):
             images_NHWC[places.pop(row_id)] = _image(row_id, outcome, shape)
+            if contents[row_id] not in (None, payload_hash(rows[row_id])):
+                raise ChangedDataError(
+                    f"row {row_id!r} of the split {name!r} has other content than when it was embedded; put the "
+                    "earlier file back, or start afresh with another --runs and another --store"
+                )
         progress(name, min(start + READ_ROWS, len(split)), len(split))
     if places:
         raise DataError(

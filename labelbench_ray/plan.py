@@ -1,6 +1,6 @@
 """A plan: every part of every trial built, every budget checked, and what is already done, before anything runs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -8,24 +8,18 @@ from pathlib import Path
 
 from labelbench_ray import parts
 from labelbench_ray.config import Trial
-from labelbench_ray.data_words import describe_source
-from labelbench_ray.datasets import Source
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import ConfigError, DamagedError, LedgerError, NotProvidedError, OtherVersionError
+from labelbench_ray.errors import ConfigError, DamagedError, LedgerError, OtherVersionError
 from labelbench_ray.experiment import Experiment
 from labelbench_ray.grids import FILE, read_grid
 from labelbench_ray.ledger import read_failure, read_header, sound_records
 from labelbench_ray.needs import trial_bytes
 from labelbench_ray.parts import Parts
+from labelbench_ray.planned_stores import PlannedStore, planned_store, wanted_views
 from labelbench_ray.reading import read_each
 from labelbench_ray.stopping import Race, Stopped, race, read_stopped
-from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.synthetic_view import check_strategies
-from labelbench_ray.trainers import WantedViews
 from labelbench_ray.tuning_plan import PlannedTuning, check_full_models, planned_tunings
-from labelbench_ray.views import open_view, views_there
-
-BYTES_PER_VALUE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,68 +39,6 @@ class PlannedTrial:
     def done(self) -> bool:
         """Nothing is left to run."""
         return self.rounds_done >= self.parts.trial.rounds
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedViews:
-    """Augmented views of an embedding store that trials need."""
-
-    example: Parts
-    """The trial that wants the most of them."""
-    wanted: WantedViews
-    there: int
-    """So many of those are embedded."""
-
-    def __str__(self) -> str:
-        name, settings = self.wanted.recipe["name"], self.wanted.augmentation
-        return f"{self.wanted.count} augmented views of the pool by {name} ({settings})"
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStore:
-    """An embedding store that trials need."""
-
-    key: str
-    example: Parts
-    """Any trial that reads it."""
-    rows: Mapping[str, int]
-    """By split; empty when the data are to be provided."""
-    classes: tuple[str, ...] | None
-    """None while neither the data nor the embeddings are here."""
-    content: str
-    """Its content hash, "" while it is not embedded."""
-    to_be_provided: tuple[str, ...]
-    """What must be put on this machine first: data, weights."""
-    rejects: int
-    """Rows of all splits that could not be decoded; 0 while it is not embedded."""
-    views: tuple[PlannedViews, ...]
-    """One of each augmentation."""
-    found: tuple[str, ...] = ()
-    """What the data set holds, in words, and what to know of its embeddings; nothing of what is not here."""
-
-    @property
-    def done(self) -> bool:
-        """It is embedded; views of it may be missing."""
-        return bool(self.content)
-
-    @property
-    def whole(self) -> bool:
-        """It is embedded, and so are all views."""
-        return self.done and all(views.there == views.wanted.count for views in self.views)
-
-    @property
-    def examples(self) -> tuple[Parts, ...]:
-        """Trials that between them need all of it."""
-        return tuple(views.example for views in self.views) or (self.example,)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of its embeddings: float16, once in shards and once as arrays; 0 when the rows are not known yet.
-
-        A view holds two embeddings of each row of the pool.
-        """
-        rows = sum(self.rows.values()) + 2 * self.rows.get("pool", 0) * sum(views.wanted.count for views in self.views)
-        return 2 * rows * self.example.encoder.dimensions() * BYTES_PER_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +68,12 @@ class Plan:
 
 
 def plan(experiment: Experiment, environment: Environment) -> Plan:
-    """Check an experiment and look up what is done; reads no payload and starts nothing.
+    """Check an experiment and look up what is done; starts nothing, and reads only rows that may have changed.
 
     Raises:
         ConfigError: an unknown name or setting, a budget beyond the pool, views that cannot be embedded here.
         StoreError: a store or a view that is damaged, or a view of another store.
+        ChangedDataError: the data are not what a store was made from.
         DataError: data that are there but are not what they say.
         OtherVersionError: another version wrote what is there.
     """
@@ -150,7 +83,7 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
     _check_grid(folder)
     examples = {each.embedding: each for each in reversed(built)}
     stores = {
-        key: _planned_store(key, example, _views(key, built, environment), environment)
+        key: planned_store(key, example, wanted_views(key, built, environment), environment, folder)
         for key, example in reversed(examples.items())
     }
     for each in built:
@@ -226,56 +159,6 @@ def planned_race(planned: Plan, environment: Environment) -> Race | None:
     return (
         race([each.parts.trial for each in planned.missing]) if environment.early_stopping and planned.missing else None
     )
-
-
-def _views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[PlannedViews, ...]:
-    """The views of a store that trials want: for each augmentation the most that one of them does."""
-    most: dict[str, PlannedViews] = {}
-    for each in built:
-        wanted = each.wanted_views if each.embedding == key else None
-        if wanted and (wanted.digest not in most or wanted.count > most[wanted.digest].wanted.count):
-            there = len(views_there(environment.store / key, wanted.digest, wanted.count))
-            most[wanted.digest] = PlannedViews(each, wanted, there)
-    return tuple(most.values())
-
-
-def _planned_store(key: str, example: Parts, views: tuple[PlannedViews, ...], environment: Environment) -> PlannedStore:
-    missing: list[str] = []
-    rows: dict[str, int] = {}
-    classes: tuple[str, ...] | None = None
-    found: tuple[str, ...] = ()
-    try:
-        source: Source = example.dataset.open(environment.data_root)
-        classes = source.classes
-        rows = {name: len(split) for name, split in source.splits.items()}
-        found = describe_source(source)
-    except NotProvidedError as error:
-        missing.append(str(error))
-    try:
-        example.encoder.weights()
-    except NotProvidedError as error:
-        missing.append(str(error))
-    content, rejects = "", 0
-    if (environment.store / key / "manifest.json").is_file():
-        store = EmbeddingStore.open(environment.store / key)
-        content, classes, rejects = store.manifest.content, store.manifest.classes, store.manifest.rejects
-        rows = {name: store.manifest.count(name) for name in ("pool", "validation", "test")}
-        found = (*found, *([store.manifest.warning] if store.manifest.warning else []))
-        for each in views:
-            _check_views(each, store, missing)
-    return PlannedStore(key, example, rows, classes, content, tuple(missing), rejects, views, found)
-
-
-def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[str]) -> None:
-    for view in views_there(store.directory, views.wanted.digest, views.wanted.count):
-        open_view(store, views.wanted.digest, view)
-    if missing and views.there < views.wanted.count:
-        mend = f"lower `views` to {views.there}" if views.there else "use a trainer that needs none"
-        raise ConfigError(
-            f"trainer {views.example.trial.trainer}: {views.wanted.count} views are asked for, the store "
-            f"{store.directory} has {views.there}, and what the others are made from is not here; {mend}, or: "
-            + "; ".join(missing)
-        )
 
 
 def check_budget(trial: Trial, rows: int, rejects: int) -> None:

@@ -3,6 +3,7 @@
 from labelbench_ray.environment import Environment
 from labelbench_ray.needs import GIB, at_once_here, reserved_bytes
 from labelbench_ray.plan import Plan
+from labelbench_ray.planned_stores import PlannedStore
 
 
 def describe_memory(planned: Plan, environment: Environment) -> str:
@@ -45,6 +46,7 @@ def describe(planned: Plan) -> list[str]:
             f"  {views}: {views.there} there, {views.wanted.count - views.there} to be embedded"
             for views in store.views
         ]
+        lines += _overlaps(store)
         lines += [f"  to be provided: {text}" for text in store.to_be_provided]
     return lines
 
@@ -53,3 +55,10 @@ def describe_data(planned: Plan) -> list[str]:
     """What each data set of a plan holds and what of it is ignored, once for each; nothing where data are not here."""
     data = {str(store.example.trial.dataset): store.found for store in planned.stores if store.found}
     return [line for name, found in data.items() for line in (f"data set {name}:", *(f"  {each}" for each in found))]
+
+
+def _overlaps(store: PlannedStore) -> list[str]:
+    """Rows in two splits, as far as they were counted."""
+    if store.overlaps is not None:
+        return [f"  {store.overlaps}" if str(store.overlaps) else "  no row is in two splits"]
+    return [] if store.done else ["  rows that are in two splits are counted when they are embedded"]

@@ -13,6 +13,7 @@ from labelbench_ray.cluster.jobs import selection_job
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
 from labelbench_ray.costs import ASSUMED, Prices
+from labelbench_ray.data_notes import note_overlaps
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
@@ -20,6 +21,7 @@ from labelbench_ray.events import Event, Events
 from labelbench_ray.following import Follower
 from labelbench_ray.grids import write_grid
 from labelbench_ray.images import decoded_images
+from labelbench_ray.overlaps import read_overlaps
 from labelbench_ray.parts import Parts
 from labelbench_ray.plan import Plan, check_budget, planned_race
 from labelbench_ray.points import HEADER
@@ -95,6 +97,10 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
         )
         if manifest.warning:
             console.print(f"  {manifest.warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
+        if overlaps := read_overlaps(made[store.key].directory):
+            note_overlaps(plan.folder, manifest.content, overlaps)
+            if str(overlaps):
+                console.print(f"  {overlaps}", style="yellow", highlight=False, soft_wrap=True)
         for each in plan.missing:
             if each.parts.embedding == store.key:
                 check_budget(each.parts.trial, rows, manifest.rejects)

@@ -11,6 +11,7 @@ from pydantic import computed_field
 from rich.table import Table
 from rich.text import Text
 
+from labelbench_ray.data_notes import DataNotes, read_notes
 from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.grids import read_grid
 from labelbench_ray.ledger import History, read_failure, read_history
@@ -61,6 +62,8 @@ class TrialStatus(Frozen):
     """Why it failed, was stopped or cannot be read, in one line; "" for the others."""
     versions: str = ""
     """Which versions made which rounds, where several did."""
+    data: str = ""
+    """What is known to have changed in its data since they were embedded; "" for nothing."""
 
 
 class Status(Frozen):
@@ -89,9 +92,8 @@ def read(folder: Path) -> Status:
     by_rounds = sorted(grid.entries, key=lambda entry: entry.trial.rounds)
     longest = {entry.fingerprint: entry for entry in by_rounds}  # a trial with fewer rounds is its beginning
     here = [entry for entry in grid.entries if longest[entry.fingerprint] is entry]
-    return Status(
-        experiment=grid.experiment, folder=str(folder), trials=tuple(read_each(partial(_status, folder), here))
-    )
+    trials = tuple(read_each(partial(_status, folder, read_notes(folder)), here))
+    return Status(experiment=grid.experiment, folder=str(folder), trials=trials)
 
 
 def table(status: Status) -> Table:
@@ -123,23 +125,31 @@ def summary(status: Status) -> str:
 
 
 def cautions(status: Status) -> list[str]:
-    """What to know of trials whose rounds several versions made: a line each, of a large grid their number alone."""
+    """What to know of trials made from data that changed since, or whose rounds several versions made.
+
+    A line each; of a large grid the number of the mixed ones alone.
+    """
+    changes = Counter(trial.data for trial in status.trials if trial.data)
+    changed = [
+        f"{count} trial{'s were' if count > 1 else ' was'} made from other data: {text}"
+        for text, count in changes.items()
+    ]
     mixed = [trial for trial in status.trials if trial.versions]
     if len(mixed) > MOST_CAUTIONS:
-        return [f"the rounds of {len(mixed)} trials were made by several versions each: {MAY_DIFFER}"]
-    return [f"{trial.name}, seed {trial.seed}: {trial.versions}" for trial in mixed]
+        return [*changed, f"the rounds of {len(mixed)} trials were made by several versions each: {MAY_DIFFER}"]
+    return [*changed, *(f"{trial.name}, seed {trial.seed}: {trial.versions}" for trial in mixed)]
 
 
-def _status(folder: Path, entry: Entry) -> TrialStatus:
+def _status(folder: Path, notes: DataNotes, entry: Entry) -> TrialStatus:
     directory = folder / entry.fingerprint
     is_held = held(directory / "lock")  # before its records are read: it may end meanwhile
-    state, why = State.RUNNING if is_held else State.WAITING, ""
+    state, why, data = State.RUNNING if is_held else State.WAITING, "", ""
     records: tuple[RoundRecord, ...] = ()
     versions = ""
     try:
         if (directory / "trial.json").is_file():
             history = read_history(directory)
-            records = history.records
+            records, data = history.records, str(notes.of(history.header.store))
             versions = describe(provenances(history.header, records))
             state, why = _judge(entry, history, is_held)
         elif not is_held and (failure := read_failure(directory)):
@@ -159,6 +169,7 @@ def _status(folder: Path, entry: Entry) -> TrialStatus:
         last_round=_ended(records[-1]) if records else None,
         why=why,
         versions=versions,
+        data=data,
     )
 
 

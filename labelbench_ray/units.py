@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from labelbench_ray.plan import Plan, PlannedStore
+from labelbench_ray.plan import Plan
+from labelbench_ray.planned_stores import PlannedStore
 
 
 @dataclass(frozen=True, slots=True)

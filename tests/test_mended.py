@@ -14,7 +14,8 @@ from labelbench_ray import cli, parts, plugins, strategies, versions
 from labelbench_ray import plan as planning
 from labelbench_ray.cluster import embed
 from labelbench_ray.config import Trial, vary
-from labelbench_ray.embedding import Made, check_mended, check_row_ids, set_damaged_aside
+from labelbench_ray.damaged_shards import check_mended, set_damaged_aside
+from labelbench_ray.embedding import Made, check_row_ids
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
 from labelbench_ray.experiment import Experiment

@@ -334,7 +334,11 @@ def test_a_view_of_other_rows_than_the_store_s_is_refused_by_name(store, change:
     rows = loaded.rows
     other = {
         "a row less": replace(
-            rows, row_ids=rows.row_ids[1:], labels_B=rows.labels_B[1:], embeddings_BD=rows.embeddings_BD[1:]
+            rows,
+            row_ids=rows.row_ids[1:],
+            labels_B=rows.labels_B[1:],
+            embeddings_BD=rows.embeddings_BD[1:],
+            contents=None,
         ),
         "another id": replace(rows, row_ids=[*rows.row_ids[:-1], "zzz"]),
         "another reject": replace(rows, rejects={"pool/1/99": "gone"}),

@@ -10,23 +10,27 @@ import ray
 from labelbench_ray.augmenting import ViewsJob, close_view, missing_views
 from labelbench_ray.cluster.pipeline import embed_shards, embed_views
 from labelbench_ray.config import digest
+from labelbench_ray.damaged_shards import check_mended, missing_shards, set_damaged_aside
 from labelbench_ray.datasets import Source
 from labelbench_ray.embedding import (
     Job,
+    Made,
+    Work,
     all_work,
-    check_mended,
     check_rejects,
     check_store,
     close_store,
     found_shards,
-    missing_shards,
-    set_damaged_aside,
+    without_rows,
 )
 from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.locks import locked
+from labelbench_ray.origin import check_same_data, check_unchanged, found_source, read_source, same_rows, write_source
+from labelbench_ray.overlaps import is_removed, removed_rows
 from labelbench_ray.remote import is_remote
+from labelbench_ray.shards import read_contents
 from labelbench_ray.store import EmbeddingStore
 from labelbench_ray.views import check_same_rows
 
@@ -60,6 +64,7 @@ def embed(parts: "Parts", environment: Environment, progress: Progress) -> Embed
         store = check_store(EmbeddingStore.open(directory), source, weights)
         if found:
             _mend_shards(store, parts, source, weights, environment)
+            check_same_data(store, source)
         if wanted := parts.wanted_views:
             _make_views(store, wanted, parts.encoder, source, environment, progress)
     return store
@@ -71,7 +76,8 @@ def _make_store(
     start = time.monotonic()
     job = _job(parts, source, weights, directory, environment)
     work = all_work(source, SHARD_ROWS)
-    made = found_shards(job, work)
+    made = _still_same(found_shards(job, work), source, directory)
+    write_source(directory, found_source(source))  # before a row is read: what changes after that shows
     total = _rows(source)
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
@@ -84,12 +90,30 @@ def _make_store(
         check_rejects(rejects, total, environment.max_reject_fraction)
         progress(rows + len(rejects), total)
     check_rejects(rejects, total, environment.max_reject_fraction)
+    check_unchanged(source, parts.dataset.open(environment.data_root))
     close_store(parts, source, weights, directory, [made[item] for item in work], time.monotonic() - start)
+
+
+def _still_same(found: dict[Work, Made], source: Source, directory: Path) -> dict[Work, Made]:
+    """The shards of an earlier, killed job whose rows have not changed since.
+
+    A job that was killed while it removed rows of the pool had all shards: those that lack some are made again.
+    """
+    found = {item: made for item, made in found.items() if not any(map(is_removed, made.rejects.values()))}
+    recorded = read_source(directory)
+    if recorded and recorded.same(found_source(source)):
+        return found
+    return {
+        (split, number): made
+        for (split, number), made in found.items()
+        for rows in [slice(number * SHARD_ROWS, (number + 1) * SHARD_ROWS)]
+        if same_rows(source, split, rows, recorded, read_contents(directory, made.entry))
+    }
 
 
 def _job(parts: "Parts", source: Source, weights: str, directory: Path, environment: Environment) -> Job:
     device = _device()
-    recipe = digest([parts.embedding, source.signature, weights, device, SHARD_ROWS])
+    recipe = digest([parts.embedding, weights, device, SHARD_ROWS])  # of the data, each shard states its rows
     most_rejects = int(environment.max_reject_fraction * _rows(source))
     return Job(parts.encoder, directory, recipe, device, SHARD_ROWS, environment.row_seconds, most_rejects)
 
@@ -111,8 +135,9 @@ def _mend_shards(store: EmbeddingStore, parts: "Parts", source: Source, weights:
     if not damaged:  # a cluster that shows no machine to embed on yet is well enough then
         return
     job = _job(parts, source, weights, store.directory, environment)
+    removed = removed_rows(store.directory) if parts.dataset.drop_duplicates else {}
     for made in embed_shards(job, source, damaged, _actors(job.device, environment)):
-        check_mended(store, made)
+        check_mended(store, without_rows(store.directory, made, removed))
 
 
 def _make_views(

@@ -26,6 +26,7 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset
 from labelbench_ray.attempts import marks
 from labelbench_ray.augmenting import Pair, ViewsJob, embed_pair
 from labelbench_ray.cluster.deaths import is_death
+from labelbench_ray.contents import RowContents
 from labelbench_ray.costs import Spent, Stopwatch
 from labelbench_ray.datasets import Source
 from labelbench_ray.decoding import DecodedShard, packed
@@ -150,16 +151,22 @@ def _read_and_augment(row: dict[str, Any], job: ViewsJob, source: Any) -> Iterat
         forms = {"weak": pair.weak.decoded, "strong": pair.strong.decoded}
         # The decoding counts for the first view of a shard.
         cpu, start = _cpu_seconds() - start, _cpu_seconds()
-        yield row | _columns(shard) | forms | {"error": "", "view": view, "cpu": cpu}
+        yield row | _columns(pair.weak) | forms | {"error": "", "view": view, "cpu": cpu}
 
 
 def _columns(shard: DecodedShard) -> dict[str, Any]:
-    return {"row_ids": shard.row_ids, "labels": shard.labels_B, "rejects": json.dumps(shard.rejects)}
+    return {
+        "row_ids": shard.row_ids,
+        "labels": shard.labels_B,
+        "rejects": json.dumps(shard.rejects),
+        "contents": shard.contents.model_dump_json() if shard.contents else "",
+    }
 
 
 def _shard(row: dict[str, Any], column: str) -> DecodedShard:
     row_ids, labels_B = [str(row_id) for row_id in row["row_ids"]], np.asarray(row["labels"], np.int64)
-    return DecodedShard(row_ids, labels_B, row[column], json.loads(row["rejects"]))
+    contents = RowContents.model_validate_json(row["contents"]) if row["contents"] else None
+    return DecodedShard(row_ids, labels_B, row[column], json.loads(row["rejects"]), contents)
 
 
 def _told(made: Made, row: dict[str, Any], watch: Stopwatch) -> dict[str, Any]:

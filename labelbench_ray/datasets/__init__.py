@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from labelbench_ray import plugins
 from labelbench_ray.datasets._findings import NOTHING_FOUND, Findings, Ignored
@@ -22,6 +22,8 @@ from labelbench_ray.errors import DataError
 
 __all__ = [
     "Dataset",
+    "FileTable",
+    "Files",
     "Findings",
     "Ignored",
     "LabeledTable",
@@ -73,6 +75,42 @@ class LabeledTable(Table, Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Files:
+    """The files behind a table, as they were found: a change of one shows in its size or in when it was modified."""
+
+    names_F: Any
+    """Relative to the data set, so the same wherever it lies; a pyarrow array of large strings."""
+    sizes_F: NDArray[np.int64]
+    """Bytes."""
+    modified_F: NDArray[np.int64]
+    """Nanoseconds since 1970, by the clock of where they lie; 0 where that is not known."""
+
+
+@runtime_checkable
+class FileTable(LabeledTable, Protocol):
+    """A table that knows the files of its rows, so that only the rows of files that changed are read again.
+
+    A table may do without: its rows are compared when the signature of its data set differs.
+    """
+
+    def found_files(self) -> Files:
+        """Its files, as they were when the data set was opened."""
+        ...
+
+    def file_numbers(self, rows: Rows) -> NDArray[np.int64]:
+        """(B,) the file that each of these rows lies in."""
+        ...
+
+    def row_ids(self, rows: Rows) -> Any:  # noqa: ANN401  pyarrow has no types
+        """The ids of these rows, in this order, as a pyarrow array of large strings; reads no payload."""
+        ...
+
+    def labels_hash(self) -> str:
+        """A hash of all labels, and of the ids where the data set states them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Split:
     """The rows of a table that belong to one split."""
 
@@ -95,13 +133,23 @@ class Split:
 class Source:
     """An opened data set: class names, the splits `pool`, `validation` and `test`.
 
-    `signature` hashes names, sizes and counts of what was found; an edit in place that keeps all of them is not seen.
+    `signature` hashes names, sizes and counts of what was found; `Dataset.open` adds the classes and the labels. What
+    leaves all of them as they were is for `origin` to notice.
     """
 
     classes: tuple[str, ...]
     splits: dict[str, Split]
     signature: str
     findings: Findings = NOTHING_FOUND
+    listing: str = ""
+    """The signature without classes and labels, which older stores state."""
+
+    def tables(self) -> dict[str, Table]:
+        """Every table once, named by the splits that are cut from it."""
+        parts: dict[int, list[str]] = {}
+        for name, split in self.splits.items():
+            parts.setdefault(id(split.table), []).append(name)
+        return {" and ".join(names): self.splits[names[0]].table for names in parts.values()}
 
 
 class Dataset(plugins.Plugin, ABC):
@@ -109,6 +157,9 @@ class Dataset(plugins.Plugin, ABC):
 
     max_rows: PositiveInt | None = None
     """Keep at most this many rows of each split, a sample with a fixed seed."""
+    drop_duplicates: bool = Field(default=False, exclude_if=lambda drop: not drop)
+    """Remove pool rows that a test or validation row equals. Part of the recipe only when it is on: fingerprints of
+    earlier experiments stay as they are."""
 
     def open(self, root: Path) -> Source:
         """Find the data below `root` and describe it, reading no payload.
@@ -132,7 +183,9 @@ class Dataset(plugins.Plugin, ABC):
             if len(split) < len(source.splits[name])
         )
         findings = replace(source.findings, notes=(*source.findings.notes, *sampled))
-        return replace(source, splits=splits, findings=findings)
+        labels = [table.labels_hash() for table in source.tables().values() if isinstance(table, FileTable)]
+        stated = signature([source.signature, source.classes, *labels])
+        return replace(source, splits=splits, signature=stated, listing=source.signature, findings=findings)
 
     def modality(self) -> Modality:
         """What the payloads are; an encoder's `payload` must be the same."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelbench_ray.datasets import Records, Rows, Table
+from labelbench_ray.datasets import Files, Records, Rows, Table
 from labelbench_ray.errors import DataError
 
 FOLDER = "cifar-10-batches-py"
@@ -23,17 +24,30 @@ class BatchesTable:
     root: str
     part: str
     count: int
+    files: tuple[tuple[str, int], ...]
+    """Names and sizes."""
 
     def __len__(self) -> int:
         return self.count
 
     def read(self, rows: Rows) -> Records:
         batches = _batches(self.root, self.part)
-        return Records(
-            [f"{self.part}/{row:08d}" for row in rows],
-            [_png(batches.data[row]) for row in rows],
-            self.labels(rows),
-        )
+        payloads = [_png(batches.data[row]) for row in rows]
+        return Records(self.row_ids(rows).to_pylist(), payloads, self.labels(rows))
+
+    def row_ids(self, rows: Rows) -> Any:  # noqa: ANN401  pyarrow has no types
+        return pa.array([f"{self.part}/{row:08d}" for row in rows], pa.large_string())
+
+    def found_files(self) -> Files:
+        """When they were modified does not matter: torchvision has compared their MD5 with the published one."""
+        names, sizes = zip(*self.files, strict=True)
+        return Files(pa.array(names, pa.large_string()), np.array(sizes, np.int64), np.zeros(len(sizes), np.int64))
+
+    def file_numbers(self, rows: Rows) -> NDArray[np.int64]:
+        return np.zeros(len(rows), np.int64)
+
+    def labels_hash(self) -> str:
+        return f"MD5 as published, {self.part}"
 
     def labels(self, rows: Rows) -> NDArray[np.int64]:
         """(B,) labels of these rows."""
@@ -49,8 +63,8 @@ def open_batches(root: Path, *, train: bool) -> tuple[Table, list[object]]:
     """
     part = "train" if train else "test"
     count = len(_batches(str(root), part).targets)
-    files = sorted((root / FOLDER).glob("*_batch*"))
-    return BatchesTable(str(root), part, count), [part, count, *((file.name, file.stat().st_size) for file in files)]
+    files = tuple((file.name, file.stat().st_size) for file in sorted((root / FOLDER).glob("*_batch*")))
+    return BatchesTable(str(root), part, count, files), [part, count, *files]
 
 
 @cache

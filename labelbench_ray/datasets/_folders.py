@@ -9,10 +9,11 @@ from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from labelbench_ray.datasets import Records, Rows
+from labelbench_ray.datasets import Files, Records, Rows
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, is_hidden, kind_of, suffix_of
 from labelbench_ray.datasets._formats import suffixes
 from labelbench_ray.datasets._layout import TEST, VALIDATION
@@ -39,6 +40,9 @@ class FolderTable:
     """The number of files up to the end of each class."""
     content: str
     """A hash of all names and sizes."""
+    sizes_N: NDArray[np.int64]
+    modified_N: NDArray[np.int64]
+    """Nanoseconds since 1970."""
 
     def __len__(self) -> int:
         return len(self.names_N)
@@ -47,7 +51,7 @@ class FolderTable:
         rows_B = np.asarray(rows, dtype=np.int64)
         names = self.names_N.take(pa.array(rows_B)).to_pylist()
         payloads = [(self.folder / name).read() for name in names]
-        return Records([f"{self.folder.name}/{name}" for name in names], payloads, self.labels(rows_B))
+        return Records(self.row_ids(rows_B).to_pylist(), payloads, self.labels(rows_B))
 
     def labels(self, rows: Rows) -> NDArray[np.int64]:
         """(B,) labels of these rows."""
@@ -57,6 +61,22 @@ class FolderTable:
     def origin(self) -> str:
         """Where its rows come from, in words."""
         return f"{len(self):,} files of {self.folder.name}/"
+
+    def row_ids(self, rows: Rows) -> Any:  # noqa: ANN401  pyarrow has no types
+        return self._ids(self.names_N.take(pa.array(np.asarray(rows, dtype=np.int64))))
+
+    def found_files(self) -> Files:
+        return Files(self._ids(self.names_N), self.sizes_N, self.modified_N)
+
+    def file_numbers(self, rows: Rows) -> NDArray[np.int64]:
+        return np.asarray(rows, dtype=np.int64)
+
+    def labels_hash(self) -> str:
+        return self.content  # the class is in the name
+
+    def _ids(self, names: Any) -> Any:  # noqa: ANN401
+        text = pa.large_string()
+        return pc.binary_join_element_wise(pa.scalar(f"{self.folder.name}/", text), names, pa.scalar("", text))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +89,8 @@ class ClassFolder:
     """Paths below the split's folder; a pyarrow string array."""
     sizes_N: NDArray[np.int64]
     """Bytes."""
+    modified_N: NDArray[np.int64]
+    """Nanoseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +141,7 @@ def list_folder(folder: Place, wanted: str) -> SplitFolder:
 
 def _list_class(folder: Place, name: str, kinds: Kinds) -> ClassFolder:
     """List one class, which bounds what is in memory at once and asks a bucket for pages of one prefix only."""
-    names, sizes = [], []
+    names, sizes, modified = [], [], []
     for info in (folder / name).listing(recursive=True):
         below = info.path[len(folder.path) :].lstrip("/")
         if info.type == fs.FileType.Directory:
@@ -133,7 +155,9 @@ def _list_class(folder: Place, name: str, kinds: Kinds) -> ClassFolder:
         else:
             names.append(below)
             sizes.append(info.size)
-    return ClassFolder(name, pa.array(names, pa.large_string()), np.array(sizes, dtype=np.int64))
+            modified.append(info.mtime_ns or 0)
+    facts = (np.array(each, dtype=np.int64) for each in (sizes, modified))
+    return ClassFolder(name, pa.array(names, pa.large_string()), *facts)
 
 
 def class_names(train: SplitFolder, others: Iterable[SplitFolder]) -> tuple[tuple[str, ...], Kinds]:
@@ -169,7 +193,10 @@ def folder_table(split: SplitFolder, classes: Sequence[str]) -> FolderTable:
             f"{split.folder}: no images in its class folders (looked for {' '.join(sorted(suffixes()))}"
             f"{f'; found {ignored}' if ignored else ''})"
         )
-    return FolderTable(split.folder, pa.concat_arrays(names), np.cumsum(counts), digest.hexdigest())
+    sizes, modified = (
+        np.concatenate([getattr(one, part) for one in found if one]) for part in ("sizes_N", "modified_N")
+    )
+    return FolderTable(split.folder, pa.concat_arrays(names), np.cumsum(counts), digest.hexdigest(), sizes, modified)
 
 
 def open_folder(folder: Place, classes: Sequence[str], wanted: str) -> tuple[FolderTable, Kinds]:

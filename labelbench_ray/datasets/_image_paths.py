@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from labelbench_ray.datasets._parquet import Columns, ParquetFiles, reading
-from labelbench_ray.datasets._places import Place, resolve
+from labelbench_ray.datasets._places import FileState, Place, resolve
 from labelbench_ray.errors import DataError
 
 
@@ -23,6 +23,8 @@ class NamedImages:
     note: str
     folders: tuple[str, ...]
     """Where they lie."""
+    states: tuple[FileState, ...] = ()
+    """For each parquet file, that of it with the images that it names: it changes when one of them does."""
 
 
 IN_THE_FILES = NamedImages([], "", ())
@@ -42,15 +44,20 @@ def named_images(files: ParquetFiles, columns: Columns) -> NamedImages:
         return IN_THE_FILES
     if nested and not all(_all_null(place, f"{columns.payload}.bytes") for place in files.places):
         return IN_THE_FILES
-    digest, folders, count, lost = hashlib.sha256(), dict[str, dict[str, int]](), 0, list[Place]()
-    for place in files.places:
+    digest, folders, count, lost = hashlib.sha256(), dict[str, dict[str, FileState]](), 0, list[Place]()
+    states: list[FileState] = []
+    for place, own in zip(files.places, files.states, strict=True):
+        seen, newest = hashlib.sha256(repr(own).encode()), own.modified
         for path in _paths(place, columns.payload, nested):
             image, count = resolve(place, path), count + 1
             if image.folder.path not in folders:
-                folders[image.folder.path] = _sizes(image.folder)
-            size = folders[image.folder.path].get(image.name)
-            digest.update(f"{path}\0{size}\0".encode())
-            lost += [image] if size is None else []
+                folders[image.folder.path] = _states(image.folder)
+            state = folders[image.folder.path].get(image.name)
+            digest.update(f"{path}\0{state.size if state else None}\0".encode())
+            seen.update(f"{state}\0".encode())
+            newest = max(newest, state.modified if state else 0)
+            lost += [image] if state is None else []
+        states.append(FileState(int.from_bytes(seen.digest()[:7]), newest))
     if lost or not count:
         missing = f"{len(lost):,} of {count:,} files are not there, the first: {lost[0]}" if lost else "no row has one"
         raise DataError(
@@ -58,7 +65,7 @@ def named_images(files: ParquetFiles, columns: Columns) -> NamedImages:
             "images there (relative paths start at the parquet file's folder), or write their bytes into the column"
         )
     note = f"{count:,} images are read by the paths in column {columns.payload!r}"
-    return NamedImages([digest.hexdigest()], note, tuple(folders))
+    return NamedImages([digest.hexdigest()], note, tuple(folders), tuple(states))
 
 
 def inside(top: Place, images: Iterable[NamedImages]) -> list[str]:
@@ -89,10 +96,14 @@ def _paths(place: Place, column: str, nested: bool) -> Iterable[str]:
             yield from (path for path in paths.to_pylist() if path)
 
 
-def _sizes(folder: Place) -> dict[str, int]:
-    """The sizes of a folder's files, by name; none where there is no such folder."""
+def _states(folder: Place) -> dict[str, FileState]:
+    """A folder's files, by name; none where there is no such folder."""
     return (
-        {info.base_name: info.size for info in folder.listing() if info.type == fs.FileType.File}
+        {
+            info.base_name: FileState(info.size, info.mtime_ns or 0)
+            for info in folder.listing()
+            if info.type == fs.FileType.File
+        }
         if folder.is_folder()
         else {}
     )

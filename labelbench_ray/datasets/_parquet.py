@@ -1,7 +1,8 @@
 """Parquet files read as one table: only the row groups and the columns that a read needs."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from labelbench_ray.datasets import Modality, Payload, Records, Rows
+from labelbench_ray.datasets import Files, Modality, Records, Rows
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, kind_of
 from labelbench_ray.datasets._labels import Coding
 from labelbench_ray.datasets._layout import split_words
-from labelbench_ray.datasets._places import PATTERN, Place, missing, resolve
+from labelbench_ray.datasets._payloads import read_payloads
+from labelbench_ray.datasets._places import PATTERN, FileState, Place, missing
 from labelbench_ray.errors import DataError, unknown
 
 NO_PARQUET = "not the suffix .parquet"
@@ -39,7 +41,7 @@ class ParquetFiles:
     places: tuple[Place, ...]
     names: tuple[str, ...]
     """Names relative to the place that was opened: part of row ids, so the same wherever the data lies."""
-    sizes: tuple[int, ...]
+    states: tuple[FileState, ...]
     file_G: NDArray[np.int64]
     group_G: NDArray[np.int64]
     """The number of a row group in its file."""
@@ -60,7 +62,7 @@ class ParquetFiles:
 
     def facts(self) -> list[object]:
         """What identifies the content, for a signature."""
-        return [*zip(self.names, self.sizes, strict=True), len(self)]
+        return [*((name, state.size) for name, state in zip(self.names, self.states, strict=True)), len(self)]
 
     def column(self, name: str) -> Any:  # noqa: ANN401  pyarrow has no types
         """One whole column, of all files."""
@@ -81,11 +83,15 @@ class ParquetFiles:
 
     def places_of(self, rows_B: NDArray[np.int64]) -> list[Place]:
         """The file that each of these rows lies in."""
-        return [self.places[file] for file in self.file_G[np.searchsorted(self.ends_G, rows_B, side="right")]]
+        return [self.places[file] for file in self.file_numbers(rows_B)]
+
+    def file_numbers(self, rows_B: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of the file that each of these rows lies in."""
+        return self.file_G[np.searchsorted(self.ends_G, rows_B, side="right")]
 
     def row_names(self, rows_B: NDArray[np.int64]) -> list[str]:
         """`<file's name without suffix>/<number of the row in it>`, for rows without an id of their own."""
-        file_B = self.file_G[np.searchsorted(self.ends_G, rows_B, side="right")]
+        file_B = self.file_numbers(rows_B)
         counts_G = np.diff(self.ends_G, prepend=0)
         count_F = np.bincount(self.file_G, counts_G, len(self.names)).astype(np.int64)
         numbers_B = rows_B - (np.cumsum(count_F) - count_F)[file_B]
@@ -111,6 +117,10 @@ class ParquetTable:
     files: ParquetFiles
     columns: Columns
     coding: Coding
+    keys_hash: str
+    """A hash of the label column, and of the ids where they stand in a column."""
+    states: tuple[FileState, ...]
+    """Of each file, with the images that it names."""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -121,7 +131,7 @@ class ParquetTable:
         wanted = list(dict.fromkeys(filter(None, (columns.payload, columns.label, columns.row_id))))
         table = self.files.rows(rows_B, wanted)
         labels_B = self.coding.encode(table[columns.label], label_column(self.files, columns))
-        payloads = _payloads(table[columns.payload], columns.modality, self.files.places_of(rows_B))
+        payloads = read_payloads(table[columns.payload], columns.modality, self.files.places_of(rows_B))
         return Records(self._ids(table, rows_B), payloads, labels_B)
 
     def labels(self, rows: Rows) -> NDArray[np.int64]:
@@ -130,6 +140,21 @@ class ParquetTable:
         columns = (self.files.file_column(self.columns.label, file) for file in files)
         labels_N = np.concatenate([self.coding.encode(column, where) for column in columns])
         return labels_N[np.asarray(rows, dtype=np.int64)]
+
+    def row_ids(self, rows: Rows) -> Any:  # noqa: ANN401  pyarrow has no types
+        rows_B, column = np.asarray(rows, dtype=np.int64), self.columns.row_id
+        table = self.files.rows(rows_B, [column]) if column else None
+        return pa.array(self._ids(table, rows_B), pa.large_string())
+
+    def found_files(self) -> Files:
+        sizes, modified = np.array(self.states, np.int64).T
+        return Files(pa.array(self.files.names, pa.large_string()), sizes, modified)
+
+    def file_numbers(self, rows: Rows) -> NDArray[np.int64]:
+        return self.files.file_numbers(np.asarray(rows, dtype=np.int64))
+
+    def labels_hash(self) -> str:
+        return self.keys_hash
 
     def _ids(self, table: Any, rows_B: NDArray[np.int64]) -> list[str]:  # noqa: ANN401
         if self.columns.row_id is None:
@@ -168,6 +193,8 @@ def open_files(place: Place, wanted: str) -> ParquetFiles:
 
 def _open(found: Mapping[str, Place], kinds: Kinds) -> ParquetFiles:
     names, places = tuple(found), tuple(found.values())
+    infos = [each.info() for each in places]  # before anything is read: what changes after that shows
+    states = tuple(FileState(int(info.size), info.mtime_ns or 0) for info in infos)
     footers = [_footer(each) for each in places]
     for each, (_, schema) in zip(places, footers, strict=True):
         if not schema.equals(footers[0][1]):
@@ -180,8 +207,7 @@ def _open(found: Mapping[str, Place], kinds: Kinds) -> ParquetFiles:
     if not groups or not sum(count for _, _, count in groups):
         raise DataError(f"{places[0]}: no rows; every split needs at least one row")
     file_G, group_G, count_G = np.array(groups, dtype=np.int64).T
-    sizes = tuple(int(each.info().size) for each in places)
-    return ParquetFiles(places, names, sizes, file_G, group_G, np.cumsum(count_G), footers[0][1], kinds)
+    return ParquetFiles(places, names, states, file_G, group_G, np.cumsum(count_G), footers[0][1], kinds)
 
 
 def _visible(folder: Place) -> tuple[dict[str, Place], Kinds]:
@@ -208,11 +234,21 @@ def _visible(folder: Place) -> tuple[dict[str, Place], Kinds]:
     return found, kinds
 
 
-def make_table(files: ParquetFiles, columns: Columns, coding: Coding) -> ParquetTable:
-    """The table of these files, all of its labels checked now: the label column only, one file at a time."""
+def make_table(
+    files: ParquetFiles, columns: Columns, coding: Coding, states: tuple[FileState, ...] = ()
+) -> ParquetTable:
+    """The table of these files, all of its labels checked now: labels and ids only, one file at a time.
+
+    Args:
+        states: of the files with the images that they name, where they do.
+    """
+    digest = hashlib.sha256()
     for file, place in enumerate(files.places):
-        coding.encode(files.file_column(columns.label, file), f"{place}, column {columns.label!r}")
-    return ParquetTable(files, columns, coding)
+        labels_B = coding.encode(files.file_column(columns.label, file), f"{place}, column {columns.label!r}")
+        digest.update(labels_B.astype("<i8").tobytes())
+        if columns.row_id is not None:
+            digest.update(repr(files.file_column(columns.row_id, file).to_pylist()).encode())
+    return ParquetTable(files, columns, coding, digest.hexdigest(), states or files.states)
 
 
 def label_column(files: ParquetFiles, columns: Columns) -> str:
@@ -260,40 +296,3 @@ def reading(place: Place) -> Iterator[None]:
         raise DataError(
             f"{place}: not a parquet file, or cut short ({error}); copy it again from its source"
         ) from error
-
-
-def _payloads(column: Any, modality: Modality, places_B: Sequence[Place]) -> list[Payload]:  # noqa: ANN401
-    """The payloads; null is zero bytes, which every encoder's `decode` rejects with a reason, as are wrong texts."""
-    nested, names = pa.types.is_struct(column.type), None
-    if nested:
-        # The form in which the Hugging Face hub keeps images: a struct of bytes and path.
-        names = _field(column, "path") if column.type.get_field_index("path") >= 0 else None
-        column = _field(column, "bytes")
-    elif modality == "image" and not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        names, column = column, pa.nulls(len(column), pa.binary())
-    if modality == "text":
-        return [_text(value) for value in column.cast(pa.large_binary()).to_pylist()]
-    values: list[bytes | None] = column.to_pylist()
-    paths = [None] * len(values) if names is None else names.to_pylist()
-    return [
-        _named(place, path) if value is None and path else value or b""
-        for value, path, place in zip(values, paths, places_B, strict=True)
-    ]
-
-
-def _field(column: Any, name: str) -> Any:  # noqa: ANN401
-    return pa.chunked_array([chunk.field(name) for chunk in column.chunks], column.type.field(name).type)
-
-
-def _named(file: Place, path: str) -> bytes:
-    """The image that a row without bytes names; zero bytes where there is none."""
-    image = resolve(file, path)
-    return image.read() if image.exists() else b""
-
-
-def _text(value: bytes | None) -> Payload:
-    """A text; the bytes as they are where they are not UTF-8."""
-    try:
-        return b"" if value is None else value.decode()
-    except UnicodeDecodeError:
-        return value or b""

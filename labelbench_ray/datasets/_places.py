@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import fs
@@ -127,6 +127,13 @@ def _check_links(folder: str) -> list[str]:
                         raise DataError(f"{entry.path}: a link to {real}, which it lies in; remove it")
                     waiting.append((entry.path, (*above, real)))
     return dangling
+
+
+class FileState(NamedTuple):
+    """What shows that a file changed: its size in bytes, and when it was modified, in nanoseconds since 1970."""
+
+    size: int
+    modified: int
 
 
 def locate(root: Path, path: str) -> Place:

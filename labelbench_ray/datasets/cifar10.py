@@ -88,4 +88,6 @@ def _parquet(place: Place) -> Opened:
     classes = coding(files.column("label"), label_column(files, columns), CLASSES)
     images = named_images(files, columns)
     facts = [*files.facts(), *images.facts]
-    return Opened(make_table(files, columns, classes), facts, files.origin, files.ignored, (note, images.note))
+    return Opened(
+        make_table(files, columns, classes, images.states), facts, files.origin, files.ignored, (note, images.note)
+    )

@@ -65,8 +65,10 @@ class Parquet(Dataset):
         for part, each in files.items():
             check_columns(each, columns[part])
         classes = self._coding(files["train"], columns["train"])
-        tables: dict[str, Table] = {part: make_table(each, columns[part], classes) for part, each in files.items()}
         images = {part: named_images(each, columns[part]) for part, each in files.items()}
+        tables: dict[str, Table] = {
+            part: make_table(each, columns[part], classes, images[part].states) for part, each in files.items()
+        }
         facts = ((part, *each.facts(), *images[part].facts) for part, each in files.items())
         return Source(
             classes=classes.classes,

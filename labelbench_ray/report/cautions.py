@@ -14,10 +14,37 @@ VALIDATION: Final = "Num Validation Labels"
 
 def cautions(setting: Setting, comparison: Comparison | None) -> tuple[Caution, ...]:
     """All that applies, the gravest first."""
-    found: list[Caution] = [*_unfinished(setting), *_stopped(setting), *_failed_finetunes(setting), *_mixed(setting)]
+    found: list[Caution] = [
+        *_changed_data(setting),
+        *_unfinished(setting),
+        *_stopped(setting),
+        *_failed_finetunes(setting),
+        *_mixed(setting),
+    ]
     if comparison is not None:
         found += of_comparison(setting, comparison)
-    return (*found, *_validation(setting))
+    return (*found, *_overlapping(setting), *_validation(setting))
+
+
+def _changed_data(setting: Setting) -> Iterator[Caution]:
+    changed = list(dict.fromkeys(str(run.data) for run in setting.runs if run.data.changed))
+    if changed:
+        yield Caution(
+            "Made from other data",
+            f"The data have changed since they were embedded: {'; '.join(changed)}. What is shown here holds for the "
+            "earlier data.",
+        )
+
+
+def _overlapping(setting: Setting) -> Iterator[Caution]:
+    found = list(dict.fromkeys(str(run.data.overlaps) for run in setting.runs if run.data.overlaps.found))
+    if found:
+        yield Caution(
+            "Rows are in two splits",
+            f"{'; '.join(found)}. Test accuracy is too high where a test row was trained on, and too low where it was "
+            "trained on with another label. The data set's setting `drop_duplicates=True` removes such rows from the "
+            "pool.",
+        )
 
 
 def of_embeddings(setting: Setting, warnings: Mapping[str, str]) -> tuple[Caution, ...]:

@@ -14,6 +14,7 @@ from typing import Final
 
 from labelbench_ray.config import Trial
 from labelbench_ray.costs import Spent
+from labelbench_ray.data_notes import NOTHING_NOTED, DataNote, DataNotes, read_notes
 from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.escaping import escaped
 from labelbench_ray.grids import read_grid
@@ -84,6 +85,8 @@ class Run:
     """Why the last attempts at fine-tunes ended, in one line each."""
     provenances: tuple[Provenance, ...] = ()
     """Which versions made which rounds."""
+    data: DataNote = NOTHING_NOTED
+    """What is known of its data."""
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -166,7 +169,7 @@ def read(folder: Path) -> Experiment:
         LedgerError: `experiment.json` is absent or damaged. (A damaged trial is told in its `Run`.)
     """
     grid = read_grid(folder)
-    runs = sorted(read_each(partial(_run, folder), _longest(grid.entries)), key=_order)
+    runs = sorted(read_each(partial(_run, folder, read_notes(folder)), _longest(grid.entries)), key=_order)
     settings = (Setting(dict(recipe), tuple(members)) for recipe, members in groupby(runs, key=_recipe))
     return Experiment(grid.experiment, tuple(settings))
 
@@ -206,7 +209,7 @@ def _order(run: Run) -> tuple[list[str], int, bool, str, int, str]:
     return parts, run.trial.budget, run.strategy != RANDOM, run.strategy, run.trial.seed, run.fingerprint
 
 
-def _run(folder: Path, entry: Entry) -> Run:
+def _run(folder: Path, notes: DataNotes, entry: Entry) -> Run:
     directory = folder / entry.fingerprint
     if not (directory / "trial.json").is_file():
         return Run(entry.trial, entry.fingerprint, State.MISSING, "not started")
@@ -238,6 +241,7 @@ def _run(folder: Path, entry: Entry) -> Run:
         finetunes,
         failures,
         provenances(header, history.records),
+        notes.of(header.store),
     )
 
 

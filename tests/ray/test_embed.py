@@ -158,6 +158,32 @@ def test_a_store_made_from_other_data_is_refused(environment: Environment, image
         embed_it(built, environment)
 
 
+def test_data_that_change_while_they_are_embedded_are_embedded_as_they_are_then(
+    environment: Environment, images: Path
+) -> None:
+    """The command that meets the change ends; the next one embeds the rows again that changed, and no others."""
+    built = parts.build(trial(IMAGES))
+    path = images / "train/dark/000.png"
+    whole = path.read_bytes()
+
+    def change(done: int, total: int) -> None:
+        other = Image.open(io.BytesIO(whole)).transpose(Image.Transpose.ROTATE_180)
+        buffer = io.BytesIO()
+        other.save(buffer, "PNG")
+        path.write_bytes(buffer.getvalue())
+
+    with pytest.raises(DataError, match=r"the data changed while they were embedded \(files .*train/dark/000.png"):
+        embed(built, environment, change)
+    shards = environment.store / built.embedding / "shards"
+    before = {file.name: file.stat().st_mtime_ns for file in shards.iterdir()}
+    store = embed_it(built, environment)
+    changed = {file.name for file in shards.iterdir() if file.stat().st_mtime_ns != before[file.name]}
+    assert changed == {"pool-00000.parquet"}
+    place = store.row_ids().index("train/dark/000.png")
+    expected = np.asarray(Image.open(path)).reshape(-1) / 255
+    np.testing.assert_allclose(store.arrays().pool.embeddings_ND[place], expected, atol=1e-3)
+
+
 def test_an_embedding_that_is_not_finite_names_its_row(environment: Environment) -> None:
     built = parts.build(trial(Part.of("digits", max_rows=20), Part(name="tests.ray.not_finite")))
     with pytest.raises(DataError, match=r"row 'digits/\d+': its embedding by .* holds NaN"):
