@@ -1,11 +1,14 @@
-"""A strategy that fails for one seed: named by its full module path, as a user's own plug-in is."""
+"""A strategy that fails in a trial: named by its full module path, as a user's own plug-in is."""
 
 from labelbench_ray.strategies import Strategy
+from labelbench_ray.synthetic_view import ROWS
 from labelbench_ray.types import Ask, Ids, PoolView
 
 
 class Faulty(Strategy):
-    """Raises in the round after the first."""
+    """Raises in the round after the first, not on the made-up rows that a plan tries it on."""
 
     def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        if view.num_rows == ROWS:
+            return view.open_ids()[:budget]
         raise RuntimeError(f"planned failure with {len(view.labeled_L)} labels")

@@ -27,7 +27,7 @@ LONGER, OF_ANOTHER_STORE, MARGIN, DAMAGED = (
     vary(trial, rounds=rounds) for trial, rounds in zip(TRIALS, (3, 3, 2, 2), strict=True)
 )
 NEW, FAULTY = vary(DIGITS, seed=2), vary(DIGITS, strategy="tests.ray.faulty")
-OF_ANOTHER_FORMAT, IN_THE_WAY, READ_ONLY = (vary(DIGITS, seed=seed) for seed in (3, 4, 5))
+LINKED, IN_THE_WAY, READ_ONLY = (vary(DIGITS, seed=seed) for seed in (3, 4, 5))
 ROOT = os.geteuid() == 0
 SCORED = {"cpus_per_trial": 1.0, "scorers": 2, "scorer_rows": 1}
 
@@ -91,12 +91,12 @@ def troubled(swept: Swept) -> Iterator[Troubled]:
     record.write_text(record.read_text()[:-40])
     header = folder(here, OF_ANOTHER_STORE) / "trial.json"
     header.write_text(json.dumps(json.loads(header.read_text()) | {"store": "0" * 16}))
-    for trial in (OF_ANOTHER_FORMAT, READ_ONLY):
+    for trial in (LINKED, READ_ONLY):
         folder(here, trial).mkdir()
-    (folder(here, OF_ANOTHER_FORMAT) / "trial.json").write_text('{"format": 99}')
+    (folder(here, LINKED) / "rounds").symlink_to(here.data_root)
     folder(here, READ_ONLY).chmod(0o700 if ROOT else 0o500)
     folder(here, IN_THE_WAY).write_text("a file where the trial's folder should be")
-    trials = [FAULTY, OF_ANOTHER_FORMAT, IN_THE_WAY, READ_ONLY, OF_ANOTHER_STORE, DAMAGED, MARGIN, LONGER, NEW]
+    trials = [FAULTY, LINKED, IN_THE_WAY, READ_ONLY, OF_ANOTHER_STORE, DAMAGED, MARGIN, LONGER, NEW]
     yield Troubled(here, run_grid(trials, here), shard, sound)
     folder(here, READ_ONLY).chmod(0o700)
 
@@ -159,7 +159,7 @@ def test_a_trial_that_raises_is_recorded_and_the_others_go_on(troubled: Troubled
 
 
 def test_a_trial_that_fails_before_its_ledger_is_open_is_recorded_too(troubled: Troubled) -> None:
-    home = folder(troubled.environment, OF_ANOTHER_FORMAT)
+    home = folder(troubled.environment, LINKED)
     assert "LedgerError" in json.loads((home / "failure.json").read_text())["traceback"]
 
 
