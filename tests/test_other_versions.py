@@ -215,6 +215,7 @@ def test_every_command_ends_with_status_2_and_one_line_and_writes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
+    CliRunner().invoke(cli.app, next(command for command in commands if command[0] == "plan"))  # adopts the store
     rewrite(frozen / KINDS[kind][0], {"colour": "red"})
     before = hashes(frozen)
     for command in commands:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from labelbench_ray import planned_stores
 from labelbench_ray import run as running
 from labelbench_ray.config import vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plan_words import describe
+from labelbench_ray.shards import rejects_bytes
 from labelbench_ray.store import EmbeddingStore
 from tests.test_plan import BASE, POOL, make_plan
 from tests.test_views import REJECTED, SHARDS, make_store
@@ -45,10 +47,13 @@ def test_a_budget_of_all_rows_that_are_left_is_fine(tmp_path, monkeypatch, store
     assert len(stores_made(tmp_path, monkeypatch, store, EMBEDDED)) == 1
 
 
-def test_the_next_plan_states_the_rejects_as_well(tmp_path, store):
+def test_the_next_plan_states_the_rejects_as_well(tmp_path, monkeypatch, store):
+    monkeypatch.setattr(planned_stores, "data_changes", lambda *_: None)  # the store stands for one of the digits
     trial = vary(BASE, rounds=1, budget=EMBEDDED + 1)
     key = make_plan(tmp_path, trial).stores[0].key
     shutil.copytree(store.directory, tmp_path / "store" / key)
+    rejects = [(f"{split}/{number}/{row:02d}", split, "broken") for (split, number), row in REJECTED.items()]
+    (tmp_path / "store" / key / "rejects.parquet").write_bytes(rejects_bytes(rejects))
     path = tmp_path / "store" / key / "manifest.json"
     path.write_text(path.read_text().replace("thekey", key))
     with pytest.raises(ConfigError, match=rf"the pool has {EMBEDDED} rows \(2 rows of the data set could not"):

@@ -475,6 +475,7 @@ def test_parameters_are_all_settings_defaults_included_but_not_rounds():
         "trainer.label_smoothing": "0.1",
         "trainer.mixup": "0.2",
         "trainer.warmup_steps": "200",
+        "trainer.keep": "loss",
         "trainer.patience": "5",
         "trainer.epoch_steps": "1",
         "trainer.gradient_clip": "None",
