@@ -44,9 +44,9 @@ def main() -> int:
         )
         write_images(folder / "images", IMAGES)
         alone = sweep.run(f"{name}/alone")
+        os.environ |= server.environment | {"LABELBENCH_CACHE": f"{name}/driver"}
         for path in (folder / "images").rglob("*.png"):
             publish(place(server.uri("data", str(path.relative_to(folder)))), path.read_bytes())
-        os.environ |= server.environment | {"LABELBENCH_CACHE": f"{name}/driver"}
         with nodes(server, folder) as address:
             options = (f"--address={address}", f"--data-root={server.uri('data')}")  # the last one of an option counts
             ran = replace(sweep, options=options).run(server.uri("there"))
