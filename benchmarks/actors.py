@@ -12,12 +12,12 @@ from pools import Pool, opened
 from threadpoolctl import threadpool_limits
 
 from labelbench_ray import strategies
-from labelbench_ray.atomic import publish
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.shards import ShardRows, shard_bytes
-from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.embeddings.shards import ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.storage.atomic import publish
 
 SHARD_ROWS = 1 << 16
 REPEATS = 3

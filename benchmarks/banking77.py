@@ -10,8 +10,8 @@ import numpy as np
 from command import ROOT, histories, not_provided, places, run
 from machine import parser, show, show_skipped
 
-from labelbench_ray.ledger import History
-from labelbench_ray.report.statistics import estimate
+from labelbench_ray.ledger.trials import History
+from labelbench_ray.report.statistics.paired import estimate
 
 FEW, MANY = 1500, 3000
 TARGET_LOW = -1.0

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import NotProvidedError
-from labelbench_ray.experiment import load
-from labelbench_ray.grids import read_grid
-from labelbench_ray.ledger import History, read_history
-from labelbench_ray.parts import build
+from labelbench_ray.ledger.experiments import read_grid
+from labelbench_ray.ledger.trials import History, read_history
+from labelbench_ray.planning.experiment import load
+from labelbench_ray.trial.parts import build
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELBENCH = Path(sys.executable).with_name("labelbench")

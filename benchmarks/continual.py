@@ -28,14 +28,14 @@ from machine import parser, show
 from threadpoolctl import threadpool_limits
 
 from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.embeddings.store import Embedded, EmbeddingStore, SplitArrays
 from labelbench_ray.errors import StoreError
-from labelbench_ray.fitting import Lesson, LightFitter, in_process
-from labelbench_ray.ledger import Header, Ledger
-from labelbench_ray.loop import Loop
-from labelbench_ray.parts import build
-from labelbench_ray.standardization import standardize
-from labelbench_ray.store import Embedded, EmbeddingStore, SplitArrays
+from labelbench_ray.ledger.trials import Header, Ledger
+from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.trainers import Tensors
+from labelbench_ray.trial.fit_light import Lesson, LightFitter, in_process
+from labelbench_ray.trial.loop import Loop
+from labelbench_ray.trial.parts import build
 
 ROUNDS, BUDGET = 8, 250
 CLASSES, CLUMPS, DIMENSIONS, SPREAD = 20, 3, 256, 0.35

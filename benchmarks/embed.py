@@ -38,8 +38,8 @@ from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
 from labelbench_ray.datasets import Source
 from labelbench_ray.datasets.cifar10 import Cifar10
 from labelbench_ray.encoders import Encoder
-from labelbench_ray.experiment import load
-from labelbench_ray.parts import Parts, build
+from labelbench_ray.planning.experiment import load
+from labelbench_ray.trial.parts import Parts, build
 
 TARGET_RATIO = 0.85
 

@@ -24,8 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labelbench_ray.encoders._efficientnet import pretrained
 from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0, _weights_file
-from labelbench_ray.experiment import load
-from labelbench_ray.parts import build
+from labelbench_ray.planning.experiment import load
+from labelbench_ray.trial.parts import build
 
 TARGET_RATIO = 2.5
 COMMON_BATCH = 64

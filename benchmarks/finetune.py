@@ -11,8 +11,8 @@ import numpy as np
 from command import ROOT, histories, not_provided, places, run
 from machine import parser, rounded, show, show_skipped
 
-from labelbench_ray.points import FOLDER, Point, read_points
-from labelbench_ray.report.statistics import estimate
+from labelbench_ray.ledger.finetunes import FOLDER, Point, read_points
+from labelbench_ray.report.statistics.paired import estimate
 
 EXPERIMENT = f"{ROOT / 'experiments' / 'finetune.py'}:finetune"
 METRIC = "Test Accuracy"

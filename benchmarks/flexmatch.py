@@ -19,11 +19,11 @@ import torch
 from machine import parser, show
 from threadpoolctl import threadpool_limits
 
-from labelbench_ray.fitting import unlabeled_ids
+from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.standardization import standardize
 from labelbench_ray.trainers import TrainingData, Unlabeled
 from labelbench_ray.trainers.flexmatch import Flexmatch
+from labelbench_ray.trial.fit_light import unlabeled_ids
 from labelbench_ray.types import Examples
 
 TARGET_SECONDS = 1.2

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from labelbench_ray.versions import versions
+from labelbench_ray.storage.versions import versions
 
 CORES = len(os.sched_getaffinity(0))
 LOAD_AT_START = os.getloadavg()

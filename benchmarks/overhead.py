@@ -51,12 +51,12 @@ def many() -> list[Trial]:
 STRATEGIES = 4
 PLAIN = """import sys, time
 from pathlib import Path
-from labelbench_ray import parts
-from labelbench_ray.experiment import load
-from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import Header, Ledger
-from labelbench_ray.loop import Loop
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.trial import parts
+from labelbench_ray.planning.experiment import load
+from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.ledger.trials import Header, Ledger
+from labelbench_ray.trial.loop import Loop
+from labelbench_ray.embeddings.store import EmbeddingStore
 
 name, store, runs = sys.argv[1:]
 trials = load(name).trials

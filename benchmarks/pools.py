@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.standardization import Standardization
 from labelbench_ray.trainers import TrainingData
 from labelbench_ray.trainers.logistic import Logistic
 from labelbench_ray.types import Examples, Floats, Ids, PoolView

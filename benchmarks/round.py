@@ -21,12 +21,12 @@ from machine import parser, show
 from threadpoolctl import threadpool_limits
 
 from labelbench_ray.config import Part, Trial
-from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import Header, Ledger
-from labelbench_ray.loop import Loop
-from labelbench_ray.parts import build
-from labelbench_ray.standardization import standardize
-from labelbench_ray.store import Embedded, SplitArrays
+from labelbench_ray.embeddings.store import Embedded, SplitArrays
+from labelbench_ray.ledger.trials import Header, Ledger
+from labelbench_ray.pool.standardization import standardize
+from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.trial.loop import Loop
+from labelbench_ray.trial.parts import build
 from labelbench_ray.types import BLOCK_ROWS
 
 TARGET_SECONDS = 0.4

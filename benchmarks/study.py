@@ -19,7 +19,7 @@ from machine import CORES, parser, show, show_skipped
 STUDY = f"{ROOT / 'experiments' / 'cifar10.py'}:study"
 START_SECONDS, SECONDS_A_TRIAL = 15.0, 0.4
 FIRST_TRIALS = """from labelbench_ray.config import Trial
-from labelbench_ray.experiment import load
+from labelbench_ray.planning.experiment import load
 
 
 def study() -> list[Trial]:

@@ -25,14 +25,14 @@ from processes import end_members, start
 from ray.cluster_utils import Cluster
 from round import CLASSES, DIMENSIONS, synthetic
 
-from labelbench_ray.atomic import publish
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.ledger import History
-from labelbench_ray.parts import build
-from labelbench_ray.shards import ShardEntry, ShardRows, shard_bytes, shard_file
-from labelbench_ray.store import EmbeddingStore, Manifest, SplitArrays
+from labelbench_ray.embeddings.shards import ShardEntry, ShardRows, shard_bytes, shard_file
+from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, SplitArrays
+from labelbench_ray.ledger.trials import History
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.trial.parts import build
 
 STRATEGIES = ("random", "confidence", "margin", "entropy", "coreset", "badge", "bait", "galaxy", "direct")
 TARGET_SECONDS, TARGET_RATIO = 480.0, 1.15

@@ -24,9 +24,9 @@ from PIL import Image
 
 from labelbench_ray import strategies
 from labelbench_ray.config import Part
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.standardization import Standardization
 from labelbench_ray.trainers import TrainingData
 from labelbench_ray.trainers.logistic import Logistic
 from labelbench_ray.types import Examples, Floats, Ids, PoolView

@@ -20,15 +20,15 @@ import numpy as np
 from command import ROOT, not_provided, places, run
 from machine import parser, rounded, show, show_skipped
 
-from labelbench_ray import parts
 from labelbench_ray.config import Part, vary
-from labelbench_ray.experiment import load
-from labelbench_ray.fitting import Lesson, LightFitter, in_process
-from labelbench_ray.hearing import EpochCounts, Hearing
-from labelbench_ray.parts import Parts
-from labelbench_ray.report.statistics import estimate
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.planning.experiment import load
+from labelbench_ray.report.statistics.paired import estimate
 from labelbench_ray.streams import integer, stream
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.fit_light import Lesson, LightFitter, in_process
+from labelbench_ray.trial.parts import Parts
+from labelbench_ray.trial.pseudo_labels import EpochCounts, Hearing
 from labelbench_ray.types import Ids
 
 EXPERIMENT = ROOT / "experiments" / "trainers.py"

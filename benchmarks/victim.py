@@ -8,7 +8,7 @@ import numpy as np
 from command import Places, command, histories
 from PIL import Image
 
-from labelbench_ray.records import COSTS
+from labelbench_ray.ledger.records import COSTS
 
 EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
 

@@ -33,16 +33,16 @@ from study import STUDY
 
 from labelbench_ray import plugins
 from labelbench_ray.augmentations.images import Images
-from labelbench_ray.augmenting import ViewsJob, augment, embed_pair
 from labelbench_ray.cluster.embed import SHARD_ROWS, embed
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
 from labelbench_ray.datasets import Dataset, Records, Rows, Source, Split
-from labelbench_ray.decoding import decode_shard
-from labelbench_ray.embedding import Job, all_work, embed_shard, read_shard
-from labelbench_ray.experiment import load
-from labelbench_ray.parts import Parts, build
+from labelbench_ray.embeddings.decoding import decode_shard
+from labelbench_ray.embeddings.embed import Job, all_work, embed_shard, read_shard
+from labelbench_ray.embeddings.embed_augmented import ViewsJob, augment, embed_pair
+from labelbench_ray.planning.experiment import load
 from labelbench_ray.trainers import WantedViews
 from labelbench_ray.trainers.logistic import Logistic
+from labelbench_ray.trial.parts import Parts, build
 
 TARGET_RATIO = 2.1
 VIEWS = (0, 1, 2)

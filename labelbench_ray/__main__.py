@@ -2,7 +2,7 @@
 
 import sys
 
-from labelbench_ray import interruption, standard_streams
+from labelbench_ray.console import interruption, standard_streams
 
 
 def main() -> None:
@@ -11,7 +11,7 @@ def main() -> None:
     with interruption.listening() as heard:
         try:
             with standard_streams.passing_line(first_word(sys.argv[1:])):
-                from labelbench_ray.cli import main as run
+                from labelbench_ray.commands.cli import main as run
         except KeyboardInterrupt:
             interruption.end_at_once(heard.status, heard.words)
         run()

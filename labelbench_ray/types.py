@@ -16,8 +16,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelbench_ray import checks
-from labelbench_ray.blocks import (
+from labelbench_ray.pool import checks
+from labelbench_ray.pool.blocks import (
     BLOCK_ROWS,
     ArrayShard,
     Block,

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from labelbench_ray import parts
 from labelbench_ray.cluster.jobs import FineTuneJob, SelectionJob, finetune_job, selection_job
 from labelbench_ray.config import FineTune, Part, Trial
-from labelbench_ray.decoding import decode_shard
-from labelbench_ray.embedding import Job, all_work, close_store, embed_shard, read_shard
+from labelbench_ray.embeddings.decoding import decode_shard
+from labelbench_ray.embeddings.embed import Job, all_work, close_store, embed_shard, read_shard
 from labelbench_ray.environment import Environment
-from labelbench_ray.ledger import RoundRecord, read_history
-from labelbench_ray.points import Point, read_points
-from labelbench_ray.records import COSTS
-from labelbench_ray.trainers._checkpoints import FileCheckpoints
+from labelbench_ray.ledger.finetunes import Point, read_points
+from labelbench_ray.ledger.records import COSTS
+from labelbench_ray.ledger.trials import RoundRecord, read_history
+from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
+from labelbench_ray.trial import parts
 
 SHARD_ROWS = 64
 MODEL = Part.of("full_model", augmentation=Part.of("images", flip=False), validation_rows=20)

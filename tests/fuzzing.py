@@ -23,22 +23,23 @@ from pydantic import ValidationError
 from rich.console import Console
 from safetensors.numpy import save as save_tensors
 
-from labelbench_ray import parts, report
+from labelbench_ray import report
 from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Spent
+from labelbench_ray.embeddings.augmented import ViewManifest, open_view
+from labelbench_ray.embeddings.shards import ShardEntry, ShardRows, load_shard, read_keys, shard_bytes, shard_file
+from labelbench_ray.embeddings.store import EmbeddingStore, Manifest
 from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.errors import UserError
-from labelbench_ray.grids import write_grid
-from labelbench_ray.ledger import Failure, Header, Ledger, read_history
-from labelbench_ray.points import PointHeader, Points, read_points, read_recipe
-from labelbench_ray.quarantine import read_why, set_aside, set_asides
-from labelbench_ray.records import Entry, Grid
-from labelbench_ray.sealing import sealed
-from labelbench_ray.shards import ShardEntry, ShardRows, load_shard, read_keys, shard_bytes, shard_file
-from labelbench_ray.stopping import Stopped
-from labelbench_ray.store import EmbeddingStore, Manifest
-from labelbench_ray.trainers._checkpoints import FileCheckpoints
-from labelbench_ray.views import ViewManifest, open_view
+from labelbench_ray.ledger.experiments import write_grid
+from labelbench_ray.ledger.finetunes import PointHeader, Points, read_points, read_recipe
+from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history
+from labelbench_ray.planning.early_stopping import Stopped
+from labelbench_ray.storage.checksummed import sealed
+from labelbench_ray.storage.quarantine import read_why, set_aside, set_asides
+from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
+from labelbench_ray.trial import parts
 
 OURS = (UserError, ValidationError)
 """What a reader may raise."""

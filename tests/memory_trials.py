@@ -3,12 +3,12 @@
 from itertools import islice
 from pathlib import Path
 
-from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial
-from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import Header, Ledger, RoundRecord, read_records
-from labelbench_ray.loop import Loop
-from labelbench_ray.records import COSTS
+from labelbench_ray.ledger.records import COSTS
+from labelbench_ray.ledger.trials import Header, Ledger, RoundRecord, read_records
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.trial.loop import Loop
 from tests.samples import make_embedded
 
 TRIAL = Trial(

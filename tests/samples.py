@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelbench_ray.standardization import standardize
-from labelbench_ray.store import Embedded, SplitArrays
+from labelbench_ray.embeddings.store import Embedded, SplitArrays
+from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.types import PoolView
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from labelbench_ray import encoders, heads, plugins, proxies
+from labelbench_ray import encoders, plugins, proxies
 from labelbench_ray.encoders import Encoder
-from labelbench_ray.heads import Head, HeadContext
 from labelbench_ray.plugins import Part
-from labelbench_ray.proxies import Proxy
+from labelbench_ray.proxies import Proxy, heads
+from labelbench_ray.proxies.heads import Head, HeadContext
 
 CLASSES = ("sea_gull", "owl", "fire_truck")
 CLIP: dict[str, Any] = {

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray.atomic import publish
-from labelbench_ray.locks import locked
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.locks import locked
 
 
 def test_what_is_published_is_there(tmp_path):
@@ -78,7 +78,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from labelbench_ray.locks import locked
+from labelbench_ray.storage.locks import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

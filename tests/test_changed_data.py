@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import report, status
+from labelbench_ray import report
+from labelbench_ray.commands import status
+from labelbench_ray.commands.run import note_grid
 from labelbench_ray.config import Part, Trial
-from labelbench_ray.data_notes import FILE, read_notes
 from labelbench_ray.errors import ChangedDataError
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.plan import Plan, plan
-from labelbench_ray.run import note_grid
+from labelbench_ray.ledger.data_notes import FILE, read_notes
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.planning.plan import Plan, plan
 from tests.full_trials import Home, make_home, make_store
 from tests.test_origin import flip, write_folder
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import cli, interruption, user_code
-from labelbench_ray.exit_status import exit_status
+from labelbench_ray import user_code
+from labelbench_ray.commands import cli
+from labelbench_ray.console import interruption
+from labelbench_ray.console.exit_status import exit_status
 from tests.samples import write_module
 
 QUICKSTART = str(Path(__file__).parent.parent / "experiments/quickstart.py")

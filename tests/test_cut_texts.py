@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from labelbench_ray import run as running
+from labelbench_ray.commands import run as running
+from labelbench_ray.commands.plan_words import describe
+from labelbench_ray.commands.report import store_warnings
 from labelbench_ray.config import vary
-from labelbench_ray.cut_texts import CutTexts, describe_cut, note_cut, read_cut
+from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut, note_cut, read_cut
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Decoded, TextNetwork
 from labelbench_ray.encoders.pixels import PixelNetwork
 from labelbench_ray.environment import Environment
-from labelbench_ray.plan_words import describe
-from labelbench_ray.store import EmbeddingStore
-from labelbench_ray.written_report import store_warnings
 from tests.test_plan import BASE, make_plan
 from tests.test_views import make_store
 

@@ -6,11 +6,11 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from labelbench_ray import cli
-from labelbench_ray import run as running
 from labelbench_ray.cluster import session
-from labelbench_ray.data_words import MOST_LINES, alike, describe_source
+from labelbench_ray.commands import cli
+from labelbench_ray.commands import run as running
 from labelbench_ray.datasets import Findings, Ignored, Records, Source, Split
+from labelbench_ray.planning.data_words import MOST_LINES, alike, describe_source
 from tests.test_plan import BASE, describe, make_plan
 
 

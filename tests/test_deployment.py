@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from labelbench_ray import __version__
-from labelbench_ray.cli import app
-from labelbench_ray.options import ENVIRONMENT
+from labelbench_ray.commands.cli import app
+from labelbench_ray.commands.options import ENVIRONMENT
 from tests.commands import check_options, entrypoints_in
 
 ROOT = Path(__file__).parent.parent

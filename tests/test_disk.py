@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray.atomic import publish
 from labelbench_ray.errors import LedgerError
+from labelbench_ray.storage.atomic import publish
 from tests.memory_trials import HEADER, chosen_and_measured, numbers, run
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray import experiment, plugins, strategies, trainers
+from labelbench_ray import plugins, strategies, trainers
 from labelbench_ray.config import Part, Trial, vary
-from labelbench_ray.parts import build
+from labelbench_ray.planning import experiment
 from labelbench_ray.strategies._wrapper import Wrapper
+from labelbench_ray.trial.parts import build
 from tests.samples import make_pool
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -15,13 +15,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from labelbench_ray import cli, report, status
+from labelbench_ray import report
+from labelbench_ray.commands import cli, status
 from labelbench_ray.config import Part, Trial
-from labelbench_ray.escaping import UNSAFE, SafeConsole, escaped
-from labelbench_ray.grids import write_grid
-from labelbench_ray.ledger import Failure, Header, Ledger, write_failure
-from labelbench_ray.progress import meter
-from labelbench_ray.records import Entry, Grid
+from labelbench_ray.console.escaping import UNSAFE, SafeConsole, escaped
+from labelbench_ray.console.progress import meter
+from labelbench_ray.ledger.experiments import write_grid
+from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, write_failure
 from tests.test_ledger import publish
 
 NASTY = "a\x1b[31mred\x1b]0;title\x07 \u202egnp.exe\u2066 \x9b2J \x7f [/bold] :smile: \u2028"

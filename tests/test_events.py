@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from labelbench_ray.commands.follow import Follower
+from labelbench_ray.console.events import Event, Events, events_file, logged
 from labelbench_ray.environment import Environment
-from labelbench_ray.events import Event, Events, events_file, logged
-from labelbench_ray.following import Follower
-from labelbench_ray.ledger import Failure
+from labelbench_ray.ledger.trials import Failure
 from tests.memory_trials import HEADER, TRIAL, run
 from tests.test_quarantine import flip_a_bit
 

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import experiment, plan, report, status
+from labelbench_ray import report
+from labelbench_ray.commands import status
+from labelbench_ray.commands.run import note_grid
 from labelbench_ray.config import TINY_ROUNDS
+from labelbench_ray.console.events import events_file
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.events import events_file
-from labelbench_ray.grids import experiment_folders
-from labelbench_ray.run import note_grid
+from labelbench_ray.ledger.experiments import experiment_folders
+from labelbench_ray.planning import experiment, plan
 
 HEAD = """
 from labelbench_ray.config import Trial, grid

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from labelbench_ray import fidelity as fidelity_module
 from labelbench_ray import plugins, strategies
 from labelbench_ray.config import Part
-from labelbench_ray.fidelity import Question, fidelity
 from labelbench_ray.strategies import Strategy
+from labelbench_ray.trial import fidelity as fidelity_module
+from labelbench_ray.trial.fidelity import Question, fidelity
 from labelbench_ray.types import PoolView
 
 LABELED, LABELS = np.array([0, 5]), np.array([0, 1])

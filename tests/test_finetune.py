@@ -9,15 +9,15 @@ import pytest
 from safetensors.numpy import load_file
 from scipy.stats import spearmanr
 
-from labelbench_ray import parts
 from labelbench_ray.cluster.jobs import CHECKPOINT, full_fitter, light_fitter
 from labelbench_ray.config import Part, vary
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.fitting import in_process
-from labelbench_ray.ledger import Ledger, read_history
-from labelbench_ray.loop import bought_ids, bought_labels
-from labelbench_ray.points import read_points
-from labelbench_ray.sealing import sealed
+from labelbench_ray.ledger.finetunes import read_points
+from labelbench_ray.ledger.trials import Ledger, read_history
+from labelbench_ray.storage.checksummed import sealed
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.fit_light import in_process
+from labelbench_ray.trial.loop import bought_ids, bought_labels
 from tests.full_trials import (
     LIGHT,
     MODEL,
@@ -134,7 +134,7 @@ def test_killed_while_the_tuned_model_is_scored_it_ends_with_the_same_metrics(bo
         raise Killed
 
     with monkeypatch.context() as deadly:
-        deadly.setattr("labelbench_ray.tuning.FullFitter.open", dying)
+        deadly.setattr("labelbench_ray.trial.fit_full.FullFitter.open", dying)
         with pytest.raises(Killed):
             bought.tune(trial)
     count = kill_after(monkeypatch, 10**5)

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from labelbench_ray import parts
 from labelbench_ray.config import Trial
-from labelbench_ray.fitting import Earlier, Lesson, LightFitter, in_process, pasts
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.trainers import Trainer, TrainingData
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.fit_light import Earlier, Lesson, LightFitter, in_process, pasts
 from tests.samples import make_embedded
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=3, budget=2)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from labelbench_ray.following import Follower
-from labelbench_ray.ledger import Failure
-from labelbench_ray.run import submit_tunings
+from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.run import submit_tunings
+from labelbench_ray.ledger.trials import Failure
 
 
 @pytest.mark.parametrize("header", ["trial.json", "finetune.json", None])

@@ -14,18 +14,21 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from labelbench_ray import cli, parts, plan, report, status
+from labelbench_ray import report
+from labelbench_ray.commands import cli, status
+from labelbench_ray.commands.status import State
 from labelbench_ray.config import Trial
+from labelbench_ray.embeddings.augmented import open_view
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.grids import read_grid
-from labelbench_ray.ledger import Ledger, read_failure, read_history
-from labelbench_ray.points import read_points, read_recipe
-from labelbench_ray.quarantine import read_why, set_asides
-from labelbench_ray.status import State
-from labelbench_ray.store import EmbeddingStore
-from labelbench_ray.tracked import read_tracked
-from labelbench_ray.views import open_view
+from labelbench_ray.ledger.experiments import read_grid
+from labelbench_ray.ledger.finetunes import read_points, read_recipe
+from labelbench_ray.ledger.trials import Ledger, read_failure, read_history
+from labelbench_ray.planning import plan
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.storage.quarantine import read_why, set_asides
+from labelbench_ray.tracking.runs import read_tracked
+from labelbench_ray.trial import parts
 
 FIXTURES = Path(__file__).parent / "fixtures"
 RANDOM, STOPPED, MARGIN, FAILED, VIEWS = (

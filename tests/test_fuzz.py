@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from labelbench_ray.errors import StoreError
-from labelbench_ray.trainers._checkpoints import FileCheckpoints
+from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from tests.fuzzing import ENTRIES, MANIFEST, OURS, Target, spoiled, targets
 
 SECONDS = 5.0

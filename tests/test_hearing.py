@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from labelbench_ray.hearing import Hearing
 from labelbench_ray.trainers import Heard
+from labelbench_ray.trial.pseudo_labels import Hearing
 
 
 def heard(epoch: int, places: list[int], labels: list[int], weights: list[float]) -> Heard:

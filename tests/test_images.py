@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelbench_ray import images as images_module
-from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import SPLITS, Source
-from labelbench_ray.decoding import decode_shard
-from labelbench_ray.embedding import Job, all_work, close_store, embed_shard, read_shard
+from labelbench_ray.embeddings import images as images_module
+from labelbench_ray.embeddings.decoding import decode_shard
+from labelbench_ray.embeddings.embed import Job, all_work, close_store, embed_shard, read_shard
+from labelbench_ray.embeddings.images import decoded_images, image_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Trainable
 from labelbench_ray.errors import DataError, StoreError
-from labelbench_ray.images import decoded_images, image_bytes
-from labelbench_ray.parts import Parts
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.parts import Parts
 
 SIZE = 32
 

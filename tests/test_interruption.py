@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import interruption
+from labelbench_ray.console import interruption
 
 # The package that lies beside this test, in whatever folder the commands run.
 HERE = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
@@ -36,7 +36,7 @@ def started(folder: Path, naps: int, patience: float = 15.0) -> "subprocess.Pope
     (folder / "slow.py").write_text(SLOW.format(naps=naps))
     program = (
         f"import sys; sys.argv[:] = ['labelbench', 'plan', 'slow.py']; "
-        f"from labelbench_ray import __main__, interruption; interruption.ENDING_SECONDS = {patience}; __main__.main()"
+        f"from labelbench_ray import __main__; from labelbench_ray.console import interruption; interruption.ENDING_SECONDS = {patience}; __main__.main()"
     )
     process = begin(program, folder)
     wait_for(folder / "reached")

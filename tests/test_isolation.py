@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelbench_ray.attempts import attempt, marks
+from labelbench_ray.embeddings.attempts import attempt, marks
+from labelbench_ray.embeddings.isolation import Outcome, Rejected, apart, decode_here
 from labelbench_ray.errors import DataError
-from labelbench_ray.isolation import Outcome, Rejected, apart, decode_here
 from tests.deadly import Deadly
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +85,7 @@ def run(program: str, *words: str) -> int:
 
 WATCHED = """
 import sys
-from labelbench_ray.isolation import decode_watched
+from labelbench_ray.embeddings.isolation import decode_watched
 from tests.deadly import Deadly
 from tests.test_isolation import image
 list(decode_watched(Deadly(), [image(0), image(1, sys.argv[1].encode())], seconds=0.5))
@@ -100,7 +100,7 @@ def test_a_row_that_hangs_ends_a_process_under_watch(appended: str, status: int)
 DYING = """
 import os, sys
 from pathlib import Path
-from labelbench_ray.attempts import attempt
+from labelbench_ray.embeddings.attempts import attempt
 with attempt(Path(sys.argv[1])) as died:
     os._exit(10 + died)
 """

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from labelbench_ray import lease
-from labelbench_ray.locks import held, locked
-from labelbench_ray.remote import place
+from labelbench_ray.storage import lease
+from labelbench_ray.storage.locks import held, locked
+from labelbench_ray.storage.remote import place
 from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
 
 

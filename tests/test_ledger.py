@@ -16,16 +16,9 @@ from hypothesis import strategies as draw
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError, OtherVersionError
-from labelbench_ray.grids import read_grid, write_grid
-from labelbench_ray.ledger import (
-    Failure,
-    Header,
-    Ledger,
-    RoundRecord,
-    read_history,
-    write_failure,
-)
-from labelbench_ray.records import Entry, Grid
+from labelbench_ray.ledger.experiments import read_grid, write_grid
+from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, RoundRecord, read_history, write_failure
 
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=3, budget=4)
 HEADER = Header(fingerprint="f" * 16, trial=TRIAL, store="store-1", compute="numpy", versions={"python": "3"})
@@ -274,7 +267,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from labelbench_ray.ledger import Header, Ledger
+from labelbench_ray.ledger.trials import Header, Ledger
 header = Header.model_validate_json(sys.argv[2])
 with Ledger.open(Path(sys.argv[1]), header) as ledger:
     ledger.publish(0, np.arange(4), np.zeros(4, np.int64), 4, {}, {}, {"bias": np.zeros(2)})

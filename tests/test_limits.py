@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray.ledger import Failure
-from labelbench_ray.limits import ENDED, GIB, Limits, watched
+from labelbench_ray.cluster.limits import ENDED, GIB, Limits, watched
+from labelbench_ray.ledger.trials import Failure
 
 PROGRAM = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from labelbench_ray.ledger import write_failure
-from labelbench_ray.limits import Limits, watched
+from labelbench_ray.ledger.trials import write_failure
+from labelbench_ray.cluster.limits import Limits, watched
 
 def leak():
     kept = []
@@ -81,7 +81,7 @@ def test_each_round_has_its_own_time(tmp_path: Path):
 def test_code_that_lets_no_thread_run_is_ended_too(tmp_path: Path):
     program = """
 import ctypes
-from labelbench_ray import limits
+from labelbench_ray.cluster import limits
 limits.GRACE_SECONDS = 0.5
 with limits.watched(limits.Limits(round_minutes=0.01), print):
     ctypes.PyDLL(None).sleep(60)  # holds the interpreter's lock

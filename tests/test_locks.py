@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labelbench_ray import lease, locks
-from labelbench_ray.atomic import publish, refuse_links
 from labelbench_ray.cluster.jobs import CHECKPOINT, _recorded
+from labelbench_ray.commands.follow import Follower
 from labelbench_ray.errors import LedgerError, LostLockError
-from labelbench_ray.following import Follower
-from labelbench_ray.ledger import Failure, Header, Ledger, read_failure, read_history, write_failure
-from labelbench_ray.locks import held, locked
-from labelbench_ray.points import PointHeader, Points
-from labelbench_ray.remote import place
+from labelbench_ray.ledger.finetunes import PointHeader, Points
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_failure, read_history, write_failure
+from labelbench_ray.storage import lease, locks
+from labelbench_ray.storage.atomic import publish, refuse_links
+from labelbench_ray.storage.locks import held, locked
+from labelbench_ray.storage.remote import place
 from tests.s3 import Server, s3  # noqa: F401  a fixture
 from tests.test_frozen_files import FIXTURES, MARGIN, RANDOM, TUNED, hashes
 from tests.test_ledger import HEADER
@@ -87,7 +87,7 @@ def test_who_waited_for_a_file_that_is_gone_by_then_locks_the_new_one(tmp_path: 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from labelbench_ray.locks import locked
+from labelbench_ray.storage.locks import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.errors import BudgetError
-from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import Header, Ledger, RoundRecord, read_records
-from labelbench_ray.loop import Loop
-from labelbench_ray.oracle import Oracle
+from labelbench_ray.ledger.records import COSTS
+from labelbench_ray.ledger.trials import Header, Ledger, RoundRecord, read_records
+from labelbench_ray.oracles.simulated import Oracle
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.records import COSTS
-from labelbench_ray.store import Embedded
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.trial.loop import Loop
 from labelbench_ray.types import BLOCK_ROWS
 from tests.samples import make_embedded, write_module
 

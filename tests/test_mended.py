@@ -10,22 +10,25 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from labelbench_ray import cli, parts, plugins, strategies, versions
-from labelbench_ray import plan as planning
+from labelbench_ray import plugins, strategies
 from labelbench_ray.cluster import embed
+from labelbench_ray.commands import cli
 from labelbench_ray.config import Trial, vary
-from labelbench_ray.damaged_shards import check_mended, set_damaged_aside
-from labelbench_ray.embedding import Made, check_row_ids
+from labelbench_ray.embeddings.damaged_shards import check_mended, set_damaged_aside
+from labelbench_ray.embeddings.embed import Made, check_row_ids
+from labelbench_ray.embeddings.shards import ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, ShardEntry, shard_file
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.ledger import Header, Ledger
-from labelbench_ray.plan import PlannedTrial, plan
+from labelbench_ray.ledger.trials import Header, Ledger
+from labelbench_ray.planning import plan as planning
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.planning.plan import PlannedTrial, plan
 from labelbench_ray.plugins import Plugin
-from labelbench_ray.quarantine import set_asides
-from labelbench_ray.shards import ShardRows, shard_bytes
-from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.storage import versions
+from labelbench_ray.storage.quarantine import set_asides
 from labelbench_ray.strategies import Strategy
+from labelbench_ray.trial import parts
 from labelbench_ray.types import PoolView
 from tests.samples import make_pool, write_module
 

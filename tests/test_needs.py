@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
-from labelbench_ray.needs import GIB, PYTHON, at_once_here, reservable_bytes, reserved_bytes, trial_bytes
+from labelbench_ray.planning.memory import GIB, PYTHON, at_once_here, reservable_bytes, reserved_bytes, trial_bytes
+from labelbench_ray.trial import parts
 
 BASE = Trial(
     dataset=Part(name="digits"), encoder=Part(name="pixels"), strategy=Part(name="margin"), seed=0, rounds=4, budget=25
@@ -52,13 +52,13 @@ PROGRAM = """
 import sys, threading, time
 import numpy as np, psutil
 import ray, torch
-from labelbench_ray import parts
+from labelbench_ray.trial import parts
 from labelbench_ray.config import Trial
-from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import Header, Ledger
-from labelbench_ray.loop import Loop
-from labelbench_ray.standardization import standardize
-from labelbench_ray.store import Embedded, SplitArrays
+from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.ledger.trials import Header, Ledger
+from labelbench_ray.trial.loop import Loop
+from labelbench_ray.pool.standardization import standardize
+from labelbench_ray.embeddings.store import Embedded, SplitArrays
 from pathlib import Path
 
 rows, folder = {rows}, Path(sys.argv[1])

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 
-from labelbench_ray.cli import app
+from labelbench_ray.commands.cli import app
+from labelbench_ray.commands.options import environment_options
+from labelbench_ray.commands.run import sync_command
 from labelbench_ray.environment import Environment
-from labelbench_ray.mlflow_address import SQLITE, sqlite_file, sqlite_uri, ui_command
-from labelbench_ray.options import environment_options
-from labelbench_ray.remote import place
-from labelbench_ray.run import sync_command
-from labelbench_ray.tracking import Mirror
+from labelbench_ray.storage.remote import place
+from labelbench_ray.tracking.mirror import Mirror
+from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file, sqlite_uri, ui_command
 from tests.test_sync import EXPERIMENT, folder, record, whole  # noqa: F401  fixtures
 
 NAMES = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from labelbench_ray.errors import BudgetError
-from labelbench_ray.oracle import Oracle
+from labelbench_ray.oracles.simulated import Oracle
 
 ANSWERS = np.arange(100, 120)
 

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from labelbench_ray import cli, report, status
+from labelbench_ray import report
+from labelbench_ray.commands import cli, status
 from labelbench_ray.config import digest
+from labelbench_ray.embeddings.augmented import open_view
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import DamagedError, LedgerError, OtherVersionError, StoreError
-from labelbench_ray.grids import read_grid
-from labelbench_ray.ledger import Header, Ledger, read_failure, read_header, read_history, read_record
-from labelbench_ray.points import PointHeader, Points, read_points, read_recipe
-from labelbench_ray.provenance import describe, provenances
-from labelbench_ray.quarantine import read_why
-from labelbench_ray.stopping import read_stopped
-from labelbench_ray.store import EmbeddingStore
-from labelbench_ray.versions import versions
-from labelbench_ray.views import open_view
+from labelbench_ray.ledger.experiments import read_grid
+from labelbench_ray.ledger.finetunes import PointHeader, Points, read_points, read_recipe
+from labelbench_ray.ledger.provenance import describe, provenances
+from labelbench_ray.ledger.trials import Header, Ledger, read_failure, read_header, read_history, read_record
+from labelbench_ray.planning.early_stopping import read_stopped
+from labelbench_ray.storage.quarantine import read_why
+from labelbench_ray.storage.versions import versions
 from tests.test_frozen_files import (
     AUGMENTATION,
     FAILED,
@@ -177,7 +178,7 @@ def test_a_writer_leaves_a_fine_tune_of_a_newer_version_as_it_is(frozen: Path, k
 
 EXPERIMENT = """
 from labelbench_ray.config import Trial
-from labelbench_ray.grids import read_grid
+from labelbench_ray.ledger.experiments import read_grid
 from pathlib import Path
 
 def frozen() -> list[Trial]:

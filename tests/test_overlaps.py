@@ -9,17 +9,18 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from labelbench_ray import parts, report
+from labelbench_ray import report
+from labelbench_ray.commands.plan_words import describe
+from labelbench_ray.commands.run import note_grid
 from labelbench_ray.config import Part, Trial
+from labelbench_ray.embeddings.origin import SOURCE, check_same_data
+from labelbench_ray.embeddings.overlaps import FILE, Overlap, Overlaps, read_overlaps
+from labelbench_ray.embeddings.shards import load_shard, read_keys
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ChangedDataError, DataError
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.origin import SOURCE, check_same_data
-from labelbench_ray.overlaps import FILE, Overlap, Overlaps, read_overlaps
-from labelbench_ray.plan import Plan, plan
-from labelbench_ray.plan_words import describe
-from labelbench_ray.run import note_grid
-from labelbench_ray.shards import load_shard, read_keys
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.planning.plan import Plan, plan
+from labelbench_ray.trial import parts
 from tests.full_trials import Home, make_home, make_store
 from tests.test_origin import Earlier, png, text, write_folder, write_tables
 

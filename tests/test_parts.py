@@ -2,9 +2,9 @@
 
 import pytest
 
-from labelbench_ray import parts
 from labelbench_ray.config import FineTune, Part, Trial, vary
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.trial import parts
 from tests.samples import write_module
 
 BASE = Trial(

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray import parts
-from labelbench_ray import plan as planning
+from labelbench_ray.commands.plan_words import describe
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, StoreError
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.ledger import Failure, Header, Ledger, write_failure
-from labelbench_ray.plan import Plan, plan
-from labelbench_ray.plan_words import describe
-from labelbench_ray.tuning_plan import PlannedTuning
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, write_failure
+from labelbench_ray.planning import plan as planning
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.planning.finetunes import PlannedTuning
+from labelbench_ray.planning.plan import Plan, plan
+from labelbench_ray.trial import parts
 from tests.samples import write_module
 from tests.test_views import add_views, make_store
 

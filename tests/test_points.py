@@ -10,8 +10,8 @@ from safetensors.numpy import load_file
 from labelbench_ray.config import FineTune
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.points import Point, PointHeader, Points, chosen_hash, read_points, read_recipe
-from labelbench_ray.sealing import sealed
+from labelbench_ray.ledger.finetunes import Point, PointHeader, Points, chosen_hash, read_points, read_recipe
+from labelbench_ray.storage.checksummed import sealed
 
 HEADER = PointHeader(fingerprint="f" * 16, trial="t" * 16, recipe=FineTune(), store="s")
 TENSORS = {"head.weight": np.ones((2, 3), np.float32)}

@@ -7,7 +7,7 @@ from hypothesis import strategies as draw
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import special, stats
 
-from labelbench_ray import probabilities
+from labelbench_ray.pool import probabilities
 
 logits = arrays(
     np.float32, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=8), elements=draw.floats(-80, 80, width=32)

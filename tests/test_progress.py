@@ -7,8 +7,8 @@ import time
 import pytest
 from rich.console import Console
 
-from labelbench_ray import progress
-from labelbench_ray.progress import Line, Meter, layout, meter
+from labelbench_ray.console import progress
+from labelbench_ray.console.progress import Line, Meter, layout, meter
 from tests.terminals import DOTS, screen_after
 
 WIDTHS = (1, 10, 20, 40, 80, 200)

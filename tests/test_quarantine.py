@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray import quarantine as quarantine_module
 from labelbench_ray.config import FineTune, digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger import read_history
-from labelbench_ray.points import PointHeader, Points, read_points
-from labelbench_ray.quarantine import read_why, set_aside, set_asides
+from labelbench_ray.ledger.finetunes import PointHeader, Points, read_points
+from labelbench_ray.ledger.trials import read_history
+from labelbench_ray.storage import quarantine as quarantine_module
+from labelbench_ray.storage.quarantine import read_why, set_aside, set_asides
 from tests.memory_trials import chosen_and_measured, numbers, run
 
 

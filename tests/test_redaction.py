@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as draw
 from rich.console import Console
 
-from labelbench_ray import cli, report, status
+from labelbench_ray import report
+from labelbench_ray.commands import cli, status
+from labelbench_ray.console.events import Event, logged
+from labelbench_ray.console.redaction import redacted
 from labelbench_ray.environment import Environment
-from labelbench_ray.events import Event, logged
-from labelbench_ray.ledger import Failure, write_failure
-from labelbench_ray.redaction import redacted
-from labelbench_ray.tracked import read_tracked
+from labelbench_ray.ledger.trials import Failure, write_failure
+from labelbench_ray.tracking.runs import read_tracked
 from tests.test_frozen_files import FAILED, FIXTURES
 
 

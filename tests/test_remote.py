@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelbench_ray.atomic import publish, publish_once, remove
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.remote import Remote, RemoteError, beside, modified, on_this_machine, place
+from labelbench_ray.storage.atomic import publish, publish_once, remove
+from labelbench_ray.storage.remote import Remote, RemoteError, beside, modified, on_this_machine, place
 from tests.s3 import Fault, Server, client_settings, s3  # noqa: F401  a fixture
 
 PURE = st.lists(st.from_regex(r"[a-z0-9._-]{1,8}", fullmatch=True).filter(lambda part: part.strip(".")), min_size=1)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import parts
-from labelbench_ray.atomic import publish
 from labelbench_ray.cluster.jobs import Place, SelectionJob
 from labelbench_ray.config import Part, Trial, vary
-from labelbench_ray.embedding import Job, found_shards
+from labelbench_ray.embeddings.embed import Job, found_shards
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger import read_history
-from labelbench_ray.records import COSTS
-from labelbench_ray.remote import Remote, RemoteError, place
+from labelbench_ray.ledger.records import COSTS
+from labelbench_ray.ledger.trials import read_history
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.remote import Remote, RemoteError, place
+from labelbench_ray.trial import parts
 from tests.full_trials import make_store
 from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
 from tests.samples import write_images

@@ -8,11 +8,11 @@ import pytest
 
 from labelbench_ray import report
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.experiment import load
-from labelbench_ray.grids import read_grid, write_grid
-from labelbench_ray.ledger import read_header
-from labelbench_ray.records import Entry, Grid
-from labelbench_ray.tracked import read_tracked
+from labelbench_ray.ledger.experiments import read_grid, write_grid
+from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.trials import read_header
+from labelbench_ray.planning.experiment import load
+from labelbench_ray.tracking.runs import read_tracked
 from tests.memory_trials import HEADER, TRIAL, run
 
 PACKAGE = Path(__file__).parent.parent / "labelbench_ray"

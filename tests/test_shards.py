@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as draw
 from hypothesis.extra.numpy import arrays
 
+from labelbench_ray.embeddings.shards import ShardRows, load_shard, rejects_bytes, shard_bytes
 from labelbench_ray.errors import StoreError
-from labelbench_ray.shards import ShardRows, load_shard, rejects_bytes, shard_bytes
 
 text = draw.text(draw.characters(exclude_categories=["Cs"]), max_size=8)
 

@@ -79,7 +79,7 @@ def test_a_character_that_the_encoding_lacks_is_replaced(tmp_path: Path, environ
 
 def test_a_file_that_is_opened_never_gets_the_number_of_a_closed_stream(tmp_path: Path):
     program = (
-        "import os; from labelbench_ray.standard_streams import open_streams; open_streams(); "
+        "import os; from labelbench_ray.console.standard_streams import open_streams; open_streams(); "
         "print('for people'); print('for people', file=__import__('sys').stderr); "
         f"os._exit(os.open({str(tmp_path / 'record')!r}, os.O_CREAT | os.O_WRONLY))"
     )

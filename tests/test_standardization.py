@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labelbench_ray.standardization import standardize
+from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.types import BLOCK_ROWS
 
 

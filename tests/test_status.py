@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from labelbench_ray import cli, parts, status
+from labelbench_ray.commands import cli, status
+from labelbench_ray.commands.status import State
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.grids import write_grid
-from labelbench_ray.ledger import Failure, Header, Ledger, read_history, write_failure
-from labelbench_ray.locks import held, locked
-from labelbench_ray.records import Entry, Grid
-from labelbench_ray.remote import place
-from labelbench_ray.status import State
+from labelbench_ray.ledger.experiments import write_grid
+from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
+from labelbench_ray.storage.locks import held, locked
+from labelbench_ray.storage.remote import place
+from labelbench_ray.trial import parts
 from tests.s3 import Server, s3  # noqa: F401  a fixture
 
 BASE = Trial(
@@ -77,7 +78,7 @@ def test_a_lock_is_held_as_long_as_its_process_lives(tmp_path: Path):
     program = f"""
 import time
 from pathlib import Path
-from labelbench_ray.locks import locked
+from labelbench_ray.storage.locks import locked
 with locked(Path({str(lock)!r})):
     print("locked", flush=True)
     time.sleep(60)
@@ -157,7 +158,7 @@ def test_status_imports_no_torch_ray_or_mlflow_and_is_quick(tmp_path: Path):
     program = f"""
 import sys
 from click.testing import CliRunner
-from labelbench_ray import cli
+from labelbench_ray.commands import cli
 done = CliRunner().invoke(cli.app, ["status", {str(tmp_path)!r}])
 assert done.exit_code == 0, done
 sys.exit(bool({{"torch", "ray", "mlflow"}} & set(sys.modules)))

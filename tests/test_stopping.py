@@ -11,24 +11,25 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from labelbench_ray import cli, parts, status
 from labelbench_ray.cluster.racing import results
+from labelbench_ray.commands import cli, status
+from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.plan_words import describe
+from labelbench_ray.commands.run import run, told
 from labelbench_ray.config import Part, Trial, grid, vary
+from labelbench_ray.console.events import Events, logged
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DamagedError
-from labelbench_ray.events import Events, logged
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.following import Follower
-from labelbench_ray.grids import write_grid
-from labelbench_ray.ledger import Failure, Header, Ledger, read_history, write_failure
-from labelbench_ray.locks import locked
-from labelbench_ray.plan import Plan, plan, planned_race
-from labelbench_ray.plan_words import describe
-from labelbench_ray.records import Entry, Grid
-from labelbench_ray.run import run, told
-from labelbench_ray.stopping import STOPPED, Race, Stopped, race, read_stopped, write_stopped
-from labelbench_ray.tracked import read_tracked
-from labelbench_ray.versions import versions
+from labelbench_ray.ledger.experiments import write_grid
+from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
+from labelbench_ray.planning.early_stopping import STOPPED, Race, Stopped, race, read_stopped, write_stopped
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.planning.plan import Plan, plan, planned_race
+from labelbench_ray.storage.locks import locked
+from labelbench_ray.storage.versions import versions
+from labelbench_ray.tracking.runs import read_tracked
+from labelbench_ray.trial import parts
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=5, budget=4)
 EXPERIMENT = """

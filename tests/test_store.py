@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray import store as store_module
 from labelbench_ray.costs import Spent
+from labelbench_ray.embeddings import store as store_module
+from labelbench_ray.embeddings.shards import ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, ShardEntry, shard_file
 from labelbench_ray.errors import OtherVersionError, StoreError
-from labelbench_ray.shards import ShardRows, shard_bytes
-from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
 
 SIZES = {"pool": [30, 30, 11], "validation": [8], "test": [9, 5]}
 

@@ -15,15 +15,15 @@ from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from labelbench_ray import sync
-from labelbench_ray.book import Book
-from labelbench_ray.cli import app
+from labelbench_ray.commands.cli import app
 from labelbench_ray.config import vary
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.grids import experiment_folders, write_grid
-from labelbench_ray.mlflow_sqlite import prepare_sqlite
-from labelbench_ray.records import Grid
-from labelbench_ray.tracked import parameters, read_tracked
+from labelbench_ray.ledger.experiments import experiment_folders, write_grid
+from labelbench_ray.ledger.records import Grid
+from labelbench_ray.tracking import sync
+from labelbench_ray.tracking.mlflow_runs import Book
+from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
+from labelbench_ray.tracking.runs import parameters, read_tracked
 from tests.servers.mlflow_server import S3, client_of, mlflow_server, postgres, postgres_programs, s3
 from tests.test_tracking import EXPERIMENT, FAILURE, TRIAL, TUNED, expected, histories, record, text, tune
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import parts, strategies
+from labelbench_ray import strategies
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.plan import plan
-from labelbench_ray.synthetic_view import check_strategies
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.planning.plan import plan
+from labelbench_ray.planning.synthetic_view import check_strategies
+from labelbench_ray.trial import parts
 from tests.samples import write_module
 
 SETTINGS = {"most_likely_positive": {"classes": [1]}}

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from labelbench_ray import planned_stores
-from labelbench_ray import run as running
+from labelbench_ray.commands import run as running
+from labelbench_ray.commands.plan_words import describe
 from labelbench_ray.config import vary
+from labelbench_ray.embeddings.shards import rejects_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.plan_words import describe
-from labelbench_ray.shards import rejects_bytes
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.planning import stores
 from tests.test_plan import BASE, POOL, make_plan
 from tests.test_views import REJECTED, SHARDS, make_store
 
@@ -48,7 +48,7 @@ def test_a_budget_of_all_rows_that_are_left_is_fine(tmp_path, monkeypatch, store
 
 
 def test_the_next_plan_states_the_rejects_as_well(tmp_path, monkeypatch, store):
-    monkeypatch.setattr(planned_stores, "data_changes", lambda *_: None)  # the store stands for one of the digits
+    monkeypatch.setattr(stores, "data_changes", lambda *_: None)  # the store stands for one of the digits
     trial = vary(BASE, rounds=1, budget=EMBEDDED + 1)
     key = make_plan(tmp_path, trial).stores[0].key
     shutil.copytree(store.directory, tmp_path / "store" / key)

@@ -16,15 +16,17 @@ import pytest
 from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
-from labelbench_ray import mlflow_sqlite, parts, tracking
-from labelbench_ray.book import Book, open_book
 from labelbench_ray.config import FineTune, Part, Trial, vary
 from labelbench_ray.costs import Spent
-from labelbench_ray.ledger import Failure, Header, Ledger, read_history, write_failure
-from labelbench_ray.mlflow_sqlite import prepare_sqlite
-from labelbench_ray.points import PointHeader, Points
-from labelbench_ray.tracked import chosen_table, parameters
-from labelbench_ray.tracking import Mirror
+from labelbench_ray.ledger.finetunes import PointHeader, Points
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
+from labelbench_ray.tracking import mirror as tracking
+from labelbench_ray.tracking import mlflow_sqlite
+from labelbench_ray.tracking.mirror import Mirror
+from labelbench_ray.tracking.mlflow_runs import Book, open_book
+from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
+from labelbench_ray.tracking.runs import chosen_table, parameters
+from labelbench_ray.trial import parts
 
 EXPERIMENT = "study.study"
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=3, rounds=2, budget=2)
@@ -324,7 +326,7 @@ def test_what_mlflow_refuses_is_told_and_does_not_hold_up_the_others(folder):
 
 def test_long_and_many_parameters_are_taken(folder, monkeypatch):
     many = {f"setting {number}": "x" * (7000 if number % 50 == 0 else 5) for number in range(250)}
-    monkeypatch.setattr("labelbench_ray.tracked.parameters", lambda _: many)
+    monkeypatch.setattr("labelbench_ray.tracking.runs.parameters", lambda _: many)
     assert mirror(folder, record(folder)) == ""
     found = only_child(folder).data.params
     assert found.keys() == many.keys()

@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from labelbench_ray import parts
+from labelbench_ray.commands.plan_words import describe
 from labelbench_ray.config import FineTune, Part, Trial, grid, vary
 from labelbench_ray.errors import ConfigError, NotProvidedError
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.ledger import Failure, write_failure
-from labelbench_ray.plan import Plan, plan
-from labelbench_ray.plan_words import describe
+from labelbench_ray.ledger.trials import Failure, write_failure
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.planning.finetunes import _check_network, check_full_models
+from labelbench_ray.planning.plan import Plan, plan
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.trainers import Trainer, TrainingData
-from labelbench_ray.tuning_plan import _check_network, check_full_models
+from labelbench_ray.trial import parts
 from tests.full_trials import LIGHT, TRAINER, finetune, make_home, make_store
 from tests.small_models import make_clip
 from tests.test_cli import command, experiment  # noqa: F401  the first is a fixture

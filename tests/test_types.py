@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as draw
 
-from labelbench_ray.blocks import BLOCK_ROWS, cuts
+from labelbench_ray.pool.blocks import BLOCK_ROWS, cuts
 from labelbench_ray.types import PoolView
 from tests.samples import make_pool
 

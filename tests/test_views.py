@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray import plugins, shards
-from labelbench_ray import views as views_module
+from labelbench_ray import plugins
 from labelbench_ray.augmentations import key
 from labelbench_ray.augmentations.images import Images
-from labelbench_ray.augmenting import ViewsJob, augment, close_view, embed_pair, missing_views
 from labelbench_ray.datasets import Records
-from labelbench_ray.decoding import DecodedShard, decode_shard
-from labelbench_ray.embedding import Job, Made, embed_shard, found_shard
+from labelbench_ray.embeddings import augmented as views_module
+from labelbench_ray.embeddings import shards
+from labelbench_ray.embeddings.augmented import ViewManifest, open_view, views_there
+from labelbench_ray.embeddings.decoding import DecodedShard, decode_shard
+from labelbench_ray.embeddings.embed import Job, Made, embed_shard, found_shard
+from labelbench_ray.embeddings.embed_augmented import ViewsJob, augment, close_view, embed_pair, missing_views
+from labelbench_ray.embeddings.store import EmbeddingStore, Manifest
 from labelbench_ray.encoders.pixels import PixelNetwork, Pixels
 from labelbench_ray.errors import DataError, OtherVersionError, StoreError
-from labelbench_ray.store import EmbeddingStore, Manifest
 from labelbench_ray.trainers import WantedViews
-from labelbench_ray.views import ViewManifest, open_view, views_there
 from tests.ray.not_finite import BrokenNetwork
 
 IMAGES = Images()

@@ -28,7 +28,7 @@ from processes import kill_group, wait_for_members
 from sweeps import LIMIT_SECONDS, Ran, Sweep
 
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.embeddings.store import EmbeddingStore
 
 DEADLY = '''"""Pixels whose decoder is deadly for some images."""
 

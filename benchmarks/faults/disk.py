@@ -32,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import parser, show
 from sweeps import NAME, Running, Sweep, rounds
 
-from labelbench_ray.ledger import read_history
-from labelbench_ray.quarantine import read_why, set_asides
-from labelbench_ray.records import COSTS
+from labelbench_ray.ledger.records import COSTS
+from labelbench_ray.ledger.trials import read_history
+from labelbench_ray.storage.quarantine import read_why, set_asides
 
 SLOW = '''"""The logistic trainer, on a slow machine: so that a disk can fill up while it works."""
 

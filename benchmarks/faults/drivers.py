@@ -23,10 +23,10 @@ from command import Places, command  # noqa: E402
 from machine import parser, show  # noqa: E402
 from processes import end_members, start  # noqa: E402
 
-from labelbench_ray.grids import read_grid  # noqa: E402
-from labelbench_ray.ledger import read_history  # noqa: E402
-from labelbench_ray.records import COSTS  # noqa: E402
-from labelbench_ray.remote import place  # noqa: E402
+from labelbench_ray.ledger.experiments import read_grid  # noqa: E402
+from labelbench_ray.ledger.records import COSTS  # noqa: E402
+from labelbench_ray.ledger.trials import read_history  # noqa: E402
+from labelbench_ray.storage.remote import place  # noqa: E402
 from tests.s3 import serving  # noqa: E402
 
 TRAINER = '''"""The logistic trainer, which notes each of its fits."""

@@ -31,8 +31,8 @@ from machine import parser, show
 from sweeps import Ran, Sweep
 
 from labelbench_ray.datasets import SPLITS
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders._images import MOST_BYTES
-from labelbench_ray.store import EmbeddingStore
 
 EVERY = 100
 """One in so many images is bad or unusual."""

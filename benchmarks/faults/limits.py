@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import parser, show
 from sweeps import NAME, Sweep, rounds
 
-from labelbench_ray.ledger import read_history
-from labelbench_ray.limits import GIB
+from labelbench_ray.cluster.limits import GIB
+from labelbench_ray.ledger.trials import read_history
 
 LEAKING = '''"""A logistic trainer that leaks."""
 

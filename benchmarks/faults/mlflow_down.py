@@ -31,7 +31,7 @@ from machine import parser, show  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 from processes import end_members, start  # noqa: E402
 
-from labelbench_ray.mlflow_sqlite import prepare_sqlite  # noqa: E402
+from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite  # noqa: E402
 from tests.servers.mlflow_server import MlflowServer, postgres, postgres_programs  # noqa: E402
 
 EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
@@ -47,8 +47,8 @@ def down() -> list[Trial]:
 NAME = "outage.down"
 COMMAND = f"""import sys
 sys.path.insert(0, {str(ROOT)!r})
-from labelbench_ray import run
-from labelbench_ray.cli import main
+from labelbench_ray.commands import run
+from labelbench_ray.commands.cli import main
 run.MIRROR_SECONDS = float(sys.argv.pop(1))
 main()
 """

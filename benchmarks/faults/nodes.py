@@ -24,9 +24,9 @@ from machine import parser, show
 from ray.cluster_utils import Cluster
 from sweeps import NAME, Sweep, rounds
 
-from labelbench_ray.atomic import publish
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT
-from labelbench_ray.remote import place
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.remote import place
 from tests.s3 import Server, serving
 from tests.samples import write_images
 

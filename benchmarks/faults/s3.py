@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import parser, show
 from sweeps import NAME, Sweep, error_of, rounds
 
-from labelbench_ray.remote import RETRY_SECONDS
+from labelbench_ray.storage.remote import RETRY_SECONDS
 from tests.s3 import Fault, Server, serving
 
 SLOW, CUT = 0.03, 0.1

@@ -16,10 +16,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from command import LABELBENCH  # noqa: E402
 from processes import end_members, members, start  # noqa: E402
 
-from labelbench_ray.grids import read_grid  # noqa: E402
-from labelbench_ray.ledger import read_history  # noqa: E402
-from labelbench_ray.records import COSTS  # noqa: E402
-from labelbench_ray.remote import place  # noqa: E402
+from labelbench_ray.ledger.experiments import read_grid  # noqa: E402
+from labelbench_ray.ledger.records import COSTS  # noqa: E402
+from labelbench_ray.ledger.trials import read_history  # noqa: E402
+from labelbench_ray.storage.remote import place  # noqa: E402
 
 EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
 

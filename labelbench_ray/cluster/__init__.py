@@ -1,1 +1,1 @@
-"""The rim: all that knows Ray. Everything inside is plain functions that Ray runs unchanged."""
+"""The only code that uses Ray: embedding, sweeps, scorers, shared fits."""

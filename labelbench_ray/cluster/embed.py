@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import ray
 
-from labelbench_ray.augmenting import ViewsJob, close_view, missing_views
 from labelbench_ray.cluster.pipeline import embed_shards, embed_views
 from labelbench_ray.config import digest
-from labelbench_ray.damaged_shards import check_mended, missing_shards, set_damaged_aside
 from labelbench_ray.datasets import Source
-from labelbench_ray.embedding import (
+from labelbench_ray.embeddings.augmented import check_same_rows
+from labelbench_ray.embeddings.damaged_shards import check_mended, missing_shards, set_damaged_aside
+from labelbench_ray.embeddings.embed import (
     Job,
     Made,
     Work,
@@ -23,21 +23,28 @@ from labelbench_ray.embedding import (
     found_shards,
     without_rows,
 )
+from labelbench_ray.embeddings.embed_augmented import ViewsJob, close_view, missing_views
+from labelbench_ray.embeddings.origin import (
+    check_same_data,
+    check_unchanged,
+    found_source,
+    read_source,
+    same_rows,
+    write_source,
+)
+from labelbench_ray.embeddings.overlaps import is_removed, removed_rows
+from labelbench_ray.embeddings.shards import read_contents
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.locks import locked
-from labelbench_ray.origin import check_same_data, check_unchanged, found_source, read_source, same_rows, write_source
-from labelbench_ray.overlaps import is_removed, removed_rows
-from labelbench_ray.remote import is_remote
-from labelbench_ray.shards import read_contents
-from labelbench_ray.store import EmbeddingStore
-from labelbench_ray.views import check_same_rows
+from labelbench_ray.storage.locks import locked
+from labelbench_ray.storage.remote import is_remote
 
 if TYPE_CHECKING:
     # At run time it would have every worker import torch and the trainers, some seconds each.
-    from labelbench_ray.parts import Parts
     from labelbench_ray.trainers import WantedViews
+    from labelbench_ray.trial.parts import Parts
 
 SHARD_ROWS = 1024
 

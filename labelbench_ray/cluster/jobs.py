@@ -13,31 +13,31 @@ import torch
 from numpy.typing import NDArray
 from ray.util import get_current_placement_group
 
-from labelbench_ray import parts
 from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.parallel import IN_PROCESS, FitWorkers, ParallelFitter
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial, digest
+from labelbench_ray.embeddings.augmented import open_view
+from labelbench_ray.embeddings.images import decoded_images
+from labelbench_ray.embeddings.store import Embedded, EmbeddingStore
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import ROW_SECONDS, Environment
 from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
-from labelbench_ray.finetune import FineTuning
-from labelbench_ray.fitting import Fitter, Lesson, LightFitter, OpenView, in_process
-from labelbench_ray.images import decoded_images
-from labelbench_ray.ledger import Failure, Header, Ledger, read_header, write_failure
-from labelbench_ray.locks import Lock, locked
-from labelbench_ray.loop import Loop
-from labelbench_ray.parts import Parts
-from labelbench_ray.points import FOLDER, PointHeader, Points
+from labelbench_ray.ledger.finetunes import FOLDER, PointHeader, Points
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_header, write_failure
 from labelbench_ray.proxies._full import FullProxy
-from labelbench_ray.store import Embedded, EmbeddingStore
+from labelbench_ray.storage.locks import Lock, locked
+from labelbench_ray.storage.versions import versions
 from labelbench_ray.trainers import Trainer
-from labelbench_ray.trainers._checkpoints import FileCheckpoints
 from labelbench_ray.trainers._gradient import Gradient
-from labelbench_ray.trainers._machine import Machine
-from labelbench_ray.tuning import FullFitter
-from labelbench_ray.versions import versions
-from labelbench_ray.views import open_view
+from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
+from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.finetune import FineTuning
+from labelbench_ray.trial.fit_full import FullFitter
+from labelbench_ray.trial.fit_light import Fitter, Lesson, LightFitter, OpenView, in_process
+from labelbench_ray.trial.loop import Loop
+from labelbench_ray.trial.parts import Parts
 
 CHECKPOINT = "checkpoint.pt"
 

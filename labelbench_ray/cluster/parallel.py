@@ -26,16 +26,16 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from torch import distributed
 
-from labelbench_ray.atomic import publish, remove
 from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.costs import Spent
-from labelbench_ray.fitting import Fitted, Lesson, OpenView
-from labelbench_ray.store import Embedded
+from labelbench_ray.embeddings.store import Embedded
+from labelbench_ray.storage.atomic import publish, remove
 from labelbench_ray.trainers import Heard, Tensors
-from labelbench_ray.trainers._checkpoints import Checkpoints
-from labelbench_ray.trainers._machine import Machine
-from labelbench_ray.trainers._parallel import process_group
-from labelbench_ray.tuning import FullFitter
+from labelbench_ray.trainers.engine.checkpoints import Checkpoints
+from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trainers.engine.parallel import process_group
+from labelbench_ray.trial.fit_full import FullFitter
+from labelbench_ray.trial.fit_light import Fitted, Lesson, OpenView
 
 DEATHS: Final = 3
 """How often a fit whose worker dies (killed, out of memory, lost node) is taken up again."""

@@ -23,18 +23,18 @@ import ray
 import ray.exceptions
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 
-from labelbench_ray.attempts import marks
-from labelbench_ray.augmenting import Pair, ViewsJob, embed_pair
 from labelbench_ray.cluster.deaths import is_death
-from labelbench_ray.contents import RowContents
 from labelbench_ray.costs import Spent, Stopwatch
 from labelbench_ray.datasets import Source
-from labelbench_ray.decoding import DecodedShard, packed
-from labelbench_ray.embedding import Job, Made, Work, embed_shard
+from labelbench_ray.embeddings.attempts import marks
+from labelbench_ray.embeddings.contents import RowContents
+from labelbench_ray.embeddings.decoding import DecodedShard, packed
+from labelbench_ray.embeddings.embed import Job, Made, Work, embed_shard
+from labelbench_ray.embeddings.embed_augmented import Pair, ViewsJob, embed_pair
+from labelbench_ray.embeddings.shard_attempts import DIED, augmented, begun, decoded_shard, named, work_of
+from labelbench_ray.embeddings.shards import ShardEntry, read_rejects, shard_file
 from labelbench_ray.encoders import Device, Network
 from labelbench_ray.errors import DataError, UserError
-from labelbench_ray.shard_attempts import DIED, augmented, begun, decoded_shard, named, work_of
-from labelbench_ray.shards import ShardEntry, read_rejects, shard_file
 
 # Actors that took whole CPUs would starve the tasks that feed them; the operating system shares the cores well enough.
 CPUS_PER_ACTOR = 0.5

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from ray.tune.schedulers import ASHAScheduler
 
-from labelbench_ray.ledger import read_record
-from labelbench_ray.stopping import SCORE, Race
+from labelbench_ray.ledger.trials import read_record
+from labelbench_ray.planning.early_stopping import SCORE, Race
 
 RACED, ACCURACY = "raced", "validation_accuracy"
 HALVED: Final = 2

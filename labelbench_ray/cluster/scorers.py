@@ -17,8 +17,8 @@ import ray
 from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from labelbench_ray.blocks import Ids, Model, ModelShard, cuts
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.pool.blocks import Ids, Model, ModelShard, cuts
 from labelbench_ray.types import PoolView, Result
 
 RESTARTS = 3

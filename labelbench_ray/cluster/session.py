@@ -27,8 +27,8 @@ import ray
 from ray.util.client import ray as client
 
 from labelbench_ray.cluster.address import ASKED_SECONDS, call, check_address, check_answers
+from labelbench_ray.console.interruption import end_at_once, handlers_kept, how_to_go_on
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.interruption import end_at_once, handlers_kept, how_to_go_on
 
 # Every process computes on one thread, and parallelism comes from processes: the same sums in the same order on any
 # machine, and no two actors fight for a core.

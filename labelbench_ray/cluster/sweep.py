@@ -19,15 +19,15 @@ from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, 
 
 from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.jobs import Job
+from labelbench_ray.cluster.limits import Limits, watched
 from labelbench_ray.cluster.parallel import end_fits
 from labelbench_ray.cluster.racing import results, scheduler
 from labelbench_ray.cluster.waiting import WAITING, waits_reported
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError
-from labelbench_ray.ledger import Failure, read_failure, write_failure
-from labelbench_ray.limits import Limits, watched
-from labelbench_ray.needs import GIB, reservable_bytes, reserved_bytes
-from labelbench_ray.stopping import Race
+from labelbench_ray.ledger.trials import Failure, read_failure, write_failure
+from labelbench_ray.planning.early_stopping import Race
+from labelbench_ray.planning.memory import GIB, reservable_bytes, reserved_bytes
 
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is resumed within one sweep; scorers that it

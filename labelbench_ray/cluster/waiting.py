@@ -8,7 +8,7 @@ from typing import Final
 
 from ray import tune
 
-from labelbench_ray import lease, locks
+from labelbench_ray.storage import lease, locks
 
 WAITING: Final = "waiting"
 """The key of the report."""

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from labelbench_ray import plugins, probabilities
-from labelbench_ray.standardization import Standardization, widened
+from labelbench_ray import plugins
+from labelbench_ray.pool import probabilities
+from labelbench_ray.pool.standardization import Standardization, widened
 from labelbench_ray.types import Floats
 
 PACKAGE = __name__

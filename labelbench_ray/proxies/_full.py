@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 from pydantic import PositiveInt, field_validator, model_validator
 
-from labelbench_ray import augmentations, heads, plugins
+from labelbench_ray import augmentations, plugins
 from labelbench_ray.augmentations import Augmentation
 from labelbench_ray.encoders import Encoder, trainable
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.heads import Head, HeadContext, HeadLayer
 from labelbench_ray.plugins import Part
-from labelbench_ray.proxies import Proxy
+from labelbench_ray.proxies import Proxy, heads
+from labelbench_ray.proxies.heads import Head, HeadContext, HeadLayer
 
 if TYPE_CHECKING:
     from labelbench_ray.proxies._network import FullNetwork

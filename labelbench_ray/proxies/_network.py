@@ -15,9 +15,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from labelbench_ray.encoders import Device, Network, Trainable
 from labelbench_ray.encoders._torch import FromPixels
 from labelbench_ray.errors import DataError
-from labelbench_ray.heads import HeadLayer
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.standardization import Standardization
+from labelbench_ray.proxies.heads import HeadLayer
 
 
 class FullNetwork(nn.Module):

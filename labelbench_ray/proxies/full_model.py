@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from labelbench_ray.encoders import trainable
-from labelbench_ray.heads import HeadContext
 from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.proxies.heads import HeadContext
 
 if TYPE_CHECKING:
     from labelbench_ray.proxies._network import FullNetwork

@@ -7,8 +7,8 @@ from pydantic import Field, PositiveInt
 
 from labelbench_ray import streams
 from labelbench_ray.encoders import trainable
-from labelbench_ray.heads import HeadContext
 from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.proxies.heads import HeadContext
 
 if TYPE_CHECKING:
     from labelbench_ray.proxies._network import FullNetwork

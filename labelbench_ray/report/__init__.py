@@ -7,11 +7,11 @@ write(report, Path("runs/quickstart.grid/report.html"))
 
 from pathlib import Path
 
-from labelbench_ray.atomic import publish
 from labelbench_ray.report.page import page
 from labelbench_ray.report.sections import Report, build
 from labelbench_ray.report.summary import curves_csv, summarize
 from labelbench_ray.report.terminal import render
+from labelbench_ray.storage.atomic import publish
 
 __all__ = ["Report", "build", "curves_csv", "page", "render", "summarize", "write"]
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from labelbench_ray.report import words
-from labelbench_ray.report.comparison import Comparison
 from labelbench_ray.report.comparison_cautions import Caution, of_comparison
 from labelbench_ray.report.curves import RANDOM, Run, Setting, State
 from labelbench_ray.report.several_versions import several_versions
+from labelbench_ray.report.statistics.comparison import Comparison
 
 VALIDATION: Final = "Num Validation Labels"
 

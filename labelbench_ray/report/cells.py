@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from labelbench_ray.report import words
-from labelbench_ray.report.statistics import Estimate
+from labelbench_ray.report.statistics.paired import Estimate
 
 
 @dataclass(frozen=True, slots=True)

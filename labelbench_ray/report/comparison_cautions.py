@@ -6,11 +6,11 @@ from math import sqrt
 from typing import Final
 
 from labelbench_ray.report import words
-from labelbench_ray.report.comparison import Comparison, Row
 from labelbench_ray.report.curves import RANDOM, Setting
 from labelbench_ray.report.findings import DECIDED, Findings, Measure, Standing, findings, standing
-from labelbench_ray.report.power import more_seeds
-from labelbench_ray.report.statistics import Estimate
+from labelbench_ray.report.statistics.comparison import Comparison, Row
+from labelbench_ray.report.statistics.paired import Estimate
+from labelbench_ray.report.statistics.power import more_seeds
 
 WIDE_SPREAD: Final = 0.02
 """Standard deviation over seeds, as a fraction of all answers, from which seeds are said to vary widely."""

@@ -8,7 +8,7 @@ import numpy as np
 from labelbench_ray.config import Part
 from labelbench_ray.report.curves import PRIMARY, Run, Setting, last_common
 from labelbench_ray.report.protocols import Ratio, ratio
-from labelbench_ray.report.statistics import Estimate, estimate
+from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 CONTINUAL: Final = frozenset({"warm_start", "shrink_and_perturb", "experience_replay", "scaled_distillation"})
 """The trainers that go on from the proxy of the round before."""

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from labelbench_ray.config import Part
 from labelbench_ray.report.curves import PRIMARY, RANDOM, RECIPE, Run, Setting, State, last_common
-from labelbench_ray.report.statistics import Estimate, estimate
+from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 FIELDS: Final = ("strategy", *(field for field in RECIPE if field not in ("dataset", "budget")))
 """Accuracies of other data sets or other numbers of labels are not compared."""

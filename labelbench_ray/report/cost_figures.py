@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from labelbench_ray.report import words
-from labelbench_ray.report.comparison import Comparison
 from labelbench_ray.report.contributions import Ablation
 from labelbench_ray.report.costs import Course
 from labelbench_ray.report.drawing import Style, blank, curve, fit, number, short
-from labelbench_ray.report.statistics import Estimate, Floats
+from labelbench_ray.report.statistics.comparison import Comparison
+from labelbench_ray.report.statistics.paired import Estimate, Floats
 from labelbench_ray.report.threshold import Block, Threshold
 from labelbench_ray.report.vector import MUTED, RANDOM, SERIES, inline
 

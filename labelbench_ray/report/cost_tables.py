@@ -12,7 +12,7 @@ from labelbench_ray.report.curves import Setting, title
 from labelbench_ray.report.fidelity import Trust
 from labelbench_ray.report.protocols import Protocol, Ratio
 from labelbench_ray.report.sections import Report, Section
-from labelbench_ray.report.statistics import Estimate
+from labelbench_ray.report.statistics.paired import Estimate
 from labelbench_ray.report.threshold import ENOUGH_POINTS, Threshold
 
 NOTHING = Cell(words.NONE)

@@ -8,7 +8,7 @@ import numpy as np
 
 from labelbench_ray.costs import NOTHING, Prices, Spent, total
 from labelbench_ray.report.curves import Run, Setting
-from labelbench_ray.report.statistics import Floats
+from labelbench_ray.report.statistics.paired import Floats
 
 Embeddings = Mapping[str, "Embedding"]
 """By the content hash of the store."""

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from labelbench_ray.config import Trial
+from labelbench_ray.console.escaping import escaped
+from labelbench_ray.console.redaction import redacted
 from labelbench_ray.costs import Spent
-from labelbench_ray.data_notes import NOTHING_NOTED, DataNote, DataNotes, read_notes
 from labelbench_ray.errors import LedgerError, OtherVersionError
-from labelbench_ray.escaping import escaped
-from labelbench_ray.grids import read_grid
-from labelbench_ray.ledger import History, RoundRecord, read_failure, read_history
-from labelbench_ray.points import FOLDER, read_points, read_recipe
-from labelbench_ray.provenance import Provenance, Versions, numeric, provenances
-from labelbench_ray.reading import read_each
-from labelbench_ray.records import Entry
-from labelbench_ray.redaction import redacted
+from labelbench_ray.ledger.data_notes import NOTHING_NOTED, DataNote, DataNotes, read_notes
+from labelbench_ray.ledger.experiments import read_grid
+from labelbench_ray.ledger.finetunes import FOLDER, read_points, read_recipe
+from labelbench_ray.ledger.provenance import Provenance, Versions, numeric, provenances
+from labelbench_ray.ledger.records import Entry
+from labelbench_ray.ledger.trials import History, RoundRecord, read_failure, read_history
+from labelbench_ray.storage.parallel import read_each
 
 RANDOM: Final = "random"
 PRIMARY: Final = "Test Accuracy"

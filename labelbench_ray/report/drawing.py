@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from labelbench_ray.report import words
 from labelbench_ray.report.curves import RANDOM as RANDOM_STRATEGY
-from labelbench_ray.report.statistics import ENOUGH_PAIRS, Floats, bands
+from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Floats, bands
 from labelbench_ray.report.vector import GRID, INK, MUTED, RANDOM, SERIES
 
 WIDTH: Final = 5.0

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.report.curves import PRIMARY, Run, Setting
-from labelbench_ray.report.savings import first_crossing
-from labelbench_ray.report.statistics import Estimate, estimate
+from labelbench_ray.report.statistics.paired import Estimate, estimate
+from labelbench_ray.report.statistics.savings import first_crossing
 from labelbench_ray.report.threshold import GAP, OVERLAP
 
 CORRELATION: Final = "Fidelity Score Correlation"

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from labelbench_ray.report import words
-from labelbench_ray.report.comparison import Comparison, Curves, Row
 from labelbench_ray.report.curves import RANDOM as RANDOM_STRATEGY
 from labelbench_ray.report.drawing import Style, blank, curve, curve_axes, fit, number, short
-from labelbench_ray.report.statistics import Floats
+from labelbench_ray.report.statistics.comparison import Comparison, Curves, Row
+from labelbench_ray.report.statistics.paired import Floats
 from labelbench_ray.report.vector import MUTED, RANDOM, inline
 
 

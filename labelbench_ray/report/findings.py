@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Final
 
 from labelbench_ray.report import words
-from labelbench_ray.report.comparison import Row
 from labelbench_ray.report.curves import RANDOM
-from labelbench_ray.report.savings import Saving
-from labelbench_ray.report.statistics import ENOUGH_PAIRS, LEVEL, Estimate
+from labelbench_ray.report.statistics.comparison import Row
+from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, LEVEL, Estimate
+from labelbench_ray.report.statistics.savings import Saving
 
 
 class Measure(StrEnum):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labelbench_ray.report.curves import PRIMARY, Run, Setting
-from labelbench_ray.report.statistics import Estimate, estimate
+from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 
 @dataclass(frozen=True, slots=True)

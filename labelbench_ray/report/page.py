@@ -10,7 +10,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from labelbench_ray.escaping import escaped
+from labelbench_ray.console.escaping import escaped
 from labelbench_ray.report import cost_figures, cost_tables, figures, words
 from labelbench_ray.report.cells import Table
 from labelbench_ray.report.costs import course

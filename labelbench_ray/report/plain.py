@@ -9,7 +9,7 @@ from labelbench_ray.report.contributions import Ablation
 from labelbench_ray.report.fidelity import Trust
 from labelbench_ray.report.finetuned import FineTuned
 from labelbench_ray.report.protocols import Protocol, Ratio, Whole
-from labelbench_ray.report.statistics import Estimate
+from labelbench_ray.report.statistics.paired import Estimate
 from labelbench_ray.report.threshold import Threshold
 
 Plain = dict[str, Any]

@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.config import FineTune
-from labelbench_ray.records import RoundRecord
+from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.report.costs import Embeddings, rounds, share, whole
 from labelbench_ray.report.curves import PRIMARY, Run, Setting, last_common
-from labelbench_ray.report.statistics import Estimate, estimate
+from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 FULL: Final = "full_model"
 WEIGHT: Final = {"lora": 1, FULL: 2}

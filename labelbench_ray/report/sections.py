@@ -7,7 +7,6 @@ from typing import Final
 
 from labelbench_ray.costs import ASSUMED, Prices, Spent
 from labelbench_ray.report.cautions import cautions, of_embeddings
-from labelbench_ray.report.comparison import Comparison, compare
 from labelbench_ray.report.comparison_cautions import Caution
 from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
@@ -16,6 +15,7 @@ from labelbench_ray.report.curves import PRIMARY, Experiment, Run, Setting, Stat
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
+from labelbench_ray.report.statistics.comparison import Comparison, compare
 from labelbench_ray.report.threshold import Block, Threshold, blocks, threshold
 from labelbench_ray.report.verdict import Verdict, judge
 

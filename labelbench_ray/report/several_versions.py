@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from labelbench_ray.provenance import MAY_DIFFER, Versions, describe, version_words
+from labelbench_ray.ledger.provenance import MAY_DIFFER, Versions, describe, version_words
 from labelbench_ray.report import words
 from labelbench_ray.report.curves import Setting
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from labelbench_ray.costs import Prices
 from labelbench_ray.report import plain, words
-from labelbench_ray.report.comparison import Comparison, Difference, Row
 from labelbench_ray.report.costs import Cost
 from labelbench_ray.report.findings import findings, standing
-from labelbench_ray.report.savings import Saving
 from labelbench_ray.report.sections import METRICS, Report
+from labelbench_ray.report.statistics.comparison import Comparison, Difference, Row
+from labelbench_ray.report.statistics.savings import Saving
 
 CSV_HEAD = ("setting", "strategy", "seed", "state", "round", "num_labeled", "metric", "value")
 

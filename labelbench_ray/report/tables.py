@@ -2,9 +2,9 @@
 
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table, gain
-from labelbench_ray.report.comparison import Comparison, Difference, Row
 from labelbench_ray.report.findings import standing
 from labelbench_ray.report.sections import Report, Section
+from labelbench_ray.report.statistics.comparison import Comparison, Difference, Row
 
 
 def short_table(section: Section) -> Table:

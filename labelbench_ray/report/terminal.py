@@ -10,9 +10,9 @@ from rich.text import Text
 
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table
-from labelbench_ray.report.comparison import Comparison
 from labelbench_ray.report.protocols import Ratio
 from labelbench_ray.report.sections import Across, Report, Section
+from labelbench_ray.report.statistics.comparison import Comparison
 from labelbench_ray.report.tables import finetuned_tables, strategy_table, trouble_table
 
 TUNED: Final = "Test Accuracy, beside the proxy's on the same labels; differences in points, paired by seed"

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.report.curves import Run, Setting
-from labelbench_ray.report.statistics import LEVEL, Floats
+from labelbench_ray.report.statistics.paired import LEVEL, Floats
 
 OVERLAP: Final = "Fidelity Batch Overlap"
 GAP: Final = "Fidelity Accuracy Gap"

@@ -11,7 +11,7 @@ from typing import Final
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from labelbench_ray.escaping import escaped
+from labelbench_ray.console.escaping import escaped
 
 INK: Final = "#1f2328"
 MUTED: Final = "#59636e"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from labelbench_ray.report import words
-from labelbench_ray.report.comparison import Comparison, Row, paired_difference
 from labelbench_ray.report.curves import RANDOM
 from labelbench_ray.report.findings import Findings, Standing, Tested, findings, standing
-from labelbench_ray.report.power import ADVISED_SEEDS, more_seeds
-from labelbench_ray.report.savings import Saving
-from labelbench_ray.report.statistics import LEVEL, holm
+from labelbench_ray.report.statistics.comparison import Comparison, Row, paired_difference
+from labelbench_ray.report.statistics.paired import LEVEL, holm
+from labelbench_ray.report.statistics.power import ADVISED_SEEDS, more_seeds
+from labelbench_ray.report.statistics.savings import Saving
 
 
 @dataclass(frozen=True, slots=True)

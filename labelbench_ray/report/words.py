@@ -2,8 +2,8 @@
 
 from math import isfinite
 
-from labelbench_ray.report.savings import Saving
-from labelbench_ray.report.statistics import Estimate
+from labelbench_ray.report.statistics.paired import Estimate
+from labelbench_ray.report.statistics.savings import Saving
 
 NO_BREAK = "\u00a0"
 MINUS = "\u2212"

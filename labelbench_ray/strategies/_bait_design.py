@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.probabilities import others
+from labelbench_ray.pool.probabilities import others
 from labelbench_ray.types import Block, Floats, Ids, PoolView, Shard
 
 Doubles = NDArray[np.float64]

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from labelbench_ray import probabilities
+from labelbench_ray.pool import probabilities
 from labelbench_ray.types import Ask, Block, Floats, Ids, Shard
 
 EPSILON = np.float32(1e-8)

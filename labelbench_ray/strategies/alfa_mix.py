@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from labelbench_ray.probabilities import softmax
+from labelbench_ray.pool.probabilities import softmax
 from labelbench_ray.strategies import Strategy
 from labelbench_ray.strategies._head import Head, last_layer
 from labelbench_ray.strategies._kmeans import DIRECTIONS, central_rows, filled, group_sums

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.probabilities import others
+from labelbench_ray.pool.probabilities import others
 from labelbench_ray.strategies import Strategy
 from labelbench_ray.strategies._centers import Factors, Points
 from labelbench_ray.strategies._ranking import best_rows

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from labelbench_ray.probabilities import entropy, softmax
+from labelbench_ray.pool.probabilities import entropy, softmax
 from labelbench_ray.strategies import RankingStrategy
 from labelbench_ray.strategies._head import Head, last_layer
 from labelbench_ray.strategies._ranking import Score, subkey

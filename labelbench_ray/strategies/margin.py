@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.probabilities import summarize
+from labelbench_ray.pool.probabilities import summarize
 from labelbench_ray.strategies import RowStrategy
 from labelbench_ray.types import Block
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.optimize import minimize_scalar
 
-from labelbench_ray.probabilities import summarize
+from labelbench_ray.pool.probabilities import summarize
 from labelbench_ray.strategies import Strategy
 from labelbench_ray.strategies._coverage import TARGETS, one, radial
 from labelbench_ray.strategies._lazy_greedy import cover

@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from labelbench_ray import plugins
 from labelbench_ray.augmentations import Augmentation
 from labelbench_ray.config import digest
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier, Proxy
-from labelbench_ray.standardization import Standardization
 from labelbench_ray.types import Examples, Floats, Ids
 
 PACKAGE = __name__

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from labelbench_ray.proxies import Classifier, LightProxy, Proxy
 from labelbench_ray.trainers import Past, Tensors, Trainer, TrainingData
-from labelbench_ray.trainers._material import embedded_material
+from labelbench_ray.trainers.engine.data import embedded_material
 
 if TYPE_CHECKING:
-    from labelbench_ray.trainers._descent import Descent
+    from labelbench_ray.trainers.engine.descent import Descent
 
 
 class Gradient(Trainer):

@@ -7,8 +7,8 @@ saves. The first round has nothing to replay and is plain supervised training.
 import numpy as np
 
 from labelbench_ray.trainers import Past, Tensors
-from labelbench_ray.trainers._material import Material
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.types import Ids
 

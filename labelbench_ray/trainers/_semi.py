@@ -23,10 +23,10 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part, Plugin
 from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers import Heard, WantedViews
-from labelbench_ray.trainers._descent import Descent, smoothed
-from labelbench_ray.trainers._kept import Keep
-from labelbench_ray.trainers._material import Material
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.descent import Descent, smoothed
+from labelbench_ray.trainers.engine.kept import Keep
+from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.types import Ids
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from labelbench_ray.trainers._replay import Replay, replayed
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.step import Step
 
 
 class ExperienceReplay(Replay):

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.step import Step
 
 
 class Fixmatch(SemiSupervised):

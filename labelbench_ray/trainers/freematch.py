@@ -11,9 +11,9 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers._material import Material
 from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
-from labelbench_ray.trainers._step import State, Step
+from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.step import State, Step
 
 TINY = 1e-12
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers._semi import Logits, Pair, SemiSupervised, Term
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.step import Step
 
 
 class PseudoLabel(SemiSupervised):

@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
-from labelbench_ray.trainers._descent import smoothed
-from labelbench_ray.trainers._material import Material
 from labelbench_ray.trainers._replay import Replay, num_older, replayed
-from labelbench_ray.trainers._step import State, Step
+from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.descent import smoothed
+from labelbench_ray.trainers.engine.step import State, Step
 
 
 class ScaledDistillation(Replay):

@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies import Proxy
-from labelbench_ray.trainers._descent import Descent, smoothed
 from labelbench_ray.trainers._mixing import mixed_images
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.descent import Descent, smoothed
+from labelbench_ray.trainers.engine.step import Step
 
 
 class Supervised(Descent):

@@ -11,9 +11,9 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers._descent import smoothed
 from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.descent import smoothed
+from labelbench_ray.trainers.engine.step import Step
 
 STEEPNESS = 5
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as draw
 from scipy import stats
 
 from labelbench_ray import strategies
-from labelbench_ray.blocks import LinearModel
-from labelbench_ray.oracle import Oracle
+from labelbench_ray.oracles.simulated import Oracle
 from labelbench_ray.plugins import Part
+from labelbench_ray.pool.blocks import LinearModel
 from labelbench_ray.strategies.random import Random
 from labelbench_ray.types import BLOCK_ROWS, PoolView
 from tests.samples import Pool, make_pool, softmax64

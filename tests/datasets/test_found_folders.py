@@ -9,11 +9,11 @@ from unicodedata import normalize
 import pytest
 from PIL import Image
 
-from labelbench_ray.data_words import describe_source
 from labelbench_ray.datasets import SPLITS, Source
 from labelbench_ray.datasets._formats import FORMATS, suffixes
 from labelbench_ray.encoders._images import open_image
 from labelbench_ray.errors import DataError
+from labelbench_ray.planning.data_words import describe_source
 from tests.datasets.test_dataset_cifar10 import CLASSES
 from tests.datasets.test_dataset_folders import build, fill
 

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from labelbench_ray.data_words import describe_source
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.encoders.sentence import Sentence
 from labelbench_ray.errors import DataError, NotProvidedError
+from labelbench_ray.planning.data_words import describe_source
 from tests.datasets.test_dataset_cifar10 import write_parquet
 from tests.datasets.test_dataset_parquet import build, texts, write
 from tests.datasets.test_found_folders import ids, sizes

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from labelbench_ray.datasets import Records
-from labelbench_ray.decoding import decode_shard
+from labelbench_ray.embeddings.decoding import decode_shard
 from labelbench_ray.encoders import OUT_OF_MEMORY, _images, _open_clip_models, _resize, _shown
 from labelbench_ray.encoders._images import MAX_PIXELS, MAX_PIXELS_OF, MOST_BYTES, open_gray, open_rgb
 from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0

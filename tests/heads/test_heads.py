@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.heads import _templates
+from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.standardization import standardize
+from labelbench_ray.proxies.heads import _templates
 from tests.small_models import CLASSES, build_encoder, build_head, build_proxy, context, make_clip
 
 
@@ -172,7 +172,7 @@ def test_zero_shot_needs_a_text_tower_that_knows_the_images(lite):
 
 def test_a_plan_of_a_zero_shot_head_imports_no_open_clip_and_reads_no_weights():
     code = (
-        "import sys; from labelbench_ray.heads.zero_shot import ZeroShot; "
+        "import sys; from labelbench_ray.proxies.heads.zero_shot import ZeroShot; "
         "from labelbench_ray.encoders.open_clip import OpenClip; "
         "ZeroShot().check(OpenClip(model='ViT-B-32', pretrained='nowhere'), ('a', 'b'), None); "
         "sys.exit('open_clip' in sys.modules)"

@@ -8,8 +8,8 @@ from scipy import special
 
 from labelbench_ray import plugins, proxies
 from labelbench_ray.plugins import Part
+from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.proxies import Classifier, Proxy
-from labelbench_ray.standardization import standardize
 
 PROXIES = {"linear": Part.of("linear"), "shallow": Part.of("shallow"), "narrow": Part.of("shallow", hidden=3)}
 every_proxy = pytest.mark.parametrize("part", PROXIES.values(), ids=list(PROXIES))

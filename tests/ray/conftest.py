@@ -24,12 +24,12 @@ import pytest
 import ray
 from rich.console import Console
 
-from labelbench_ray import plan
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
+from labelbench_ray.commands.run import run
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.environment import Environment
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.run import run
+from labelbench_ray.planning import plan
+from labelbench_ray.planning.experiment import Experiment
 from tests.full_trials import make_store
 
 CPUS = 3

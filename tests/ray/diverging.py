@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.trainers.supervised import Supervised
 
 

@@ -1,7 +1,7 @@
 """A strategy that fails in a trial: named by its full module path, as a user's own plug-in is."""
 
+from labelbench_ray.planning.synthetic_view import ROWS
 from labelbench_ray.strategies import Strategy
-from labelbench_ray.synthetic_view import ROWS
 from labelbench_ray.types import Ask, Ids, PoolView
 
 

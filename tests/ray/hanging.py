@@ -4,7 +4,7 @@ import time
 
 from torch import Tensor
 
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.trainers.supervised import Supervised
 
 

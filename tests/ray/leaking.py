@@ -5,7 +5,7 @@ import time
 import numpy as np
 from torch import Tensor
 
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.trainers.supervised import Supervised
 
 KEPT: list[np.ndarray] = []

@@ -7,17 +7,19 @@ from statistics import median
 
 import pytest
 
-from labelbench_ray import parts, report, status
+from labelbench_ray import report
+from labelbench_ray.commands import status
 from labelbench_ray.config import Part, Trial, grid, vary
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
-from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import Header, Ledger, read_history
-from labelbench_ray.locks import held
-from labelbench_ray.loop import Loop
-from labelbench_ray.records import RoundRecord
+from labelbench_ray.ledger.records import RoundRecord
+from labelbench_ray.ledger.trials import Header, Ledger, read_history
+from labelbench_ray.planning.early_stopping import STOPPED, read_stopped
 from labelbench_ray.report.curves import State
-from labelbench_ray.stopping import STOPPED, read_stopped
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.storage.locks import held
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.trial.loop import Loop
 from tests.ray.conftest import CPUS, DIGITS, Ran
 
 pytestmark = pytest.mark.ray

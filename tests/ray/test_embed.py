@@ -11,17 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from labelbench_ray import parts
 from labelbench_ray.augmentations import key
 from labelbench_ray.cluster import embed as room
 from labelbench_ray.cluster.embed import embed
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.datasets import SPLITS
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders.pixels import Pixels
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import DataError, StoreError
-from labelbench_ray.quarantine import set_asides
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.storage.quarantine import set_asides
+from labelbench_ray.trial import parts
 from tests.augmentations.wanting import Wanting
 from tests.ray.conftest import environment_in
 from tests.samples import write_images

@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from labelbench_ray import experiment, parts, plan
+from labelbench_ray.commands.finetune import finetune
+from labelbench_ray.commands.run import run
 from labelbench_ray.config import Trial
 from labelbench_ray.environment import Environment
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.run import run
-from labelbench_ray.run_finetune import finetune
+from labelbench_ray.planning import experiment, plan
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.trial import parts
 from tests.ray.conftest import Ran, environment_in, run_grid
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from labelbench_ray import parts, plan, run_finetune
 from labelbench_ray.cluster.jobs import CHECKPOINT
+from labelbench_ray.commands import finetune as command
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.experiment import Experiment
-from labelbench_ray.ledger import read_history
-from labelbench_ray.points import read_points
+from labelbench_ray.ledger.finetunes import read_points
+from labelbench_ray.ledger.trials import read_history
+from labelbench_ray.planning import plan
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.trial import parts
 from tests.full_trials import LIGHT, MODEL, QUICK, TRAINER, finetune, make_home, make_store, untimed
 from tests.ray.conftest import Ran, environment_in, run_grid
 
@@ -48,7 +50,7 @@ def tune(environment: Environment, *trials: Trial) -> Ran:
     """Fine-tune as `labelbench finetune` does."""
     console = Console(file=io.StringIO(), width=200)
     planned = plan.plan(Experiment("tests.grid", trials), environment)
-    return Ran(run_finetune.finetune(planned, environment, console), console.file.getvalue())
+    return Ran(command.finetune(planned, environment, console), console.file.getvalue())
 
 
 def dying(folder: Path, dead: bool) -> Trial:

@@ -15,10 +15,11 @@ import pytest
 import ray
 from ray._private.utils import get_num_cpus
 
-from labelbench_ray import experiment, parts
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.ledger import read_history
+from labelbench_ray.ledger.trials import read_history
+from labelbench_ray.planning import experiment
+from labelbench_ray.trial import parts
 from tests.full_trials import make_home, untimed
 
 pytestmark = pytest.mark.ray

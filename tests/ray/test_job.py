@@ -170,7 +170,7 @@ def test_a_command_whose_cluster_is_lost_ends_and_says_how_to_go_on(
         f"import sys; sys.argv[:] = ['labelbench', 'run', 'experiments/mine.py', '--address', {head.address!r}, "
         f"'--runs', {str(tmp_path / 'runs')!r}, '--store', {str(digits_store)!r}, '--cpus-per-trial', '2']; "
         "from labelbench_ray.cluster import session; session.ASKED_SECONDS, session.LOST_SECONDS = 0.5, 2; "
-        "from labelbench_ray.cli import main; main()"
+        "from labelbench_ray.commands.cli import main; main()"
     )
     path = f"{tmp_path / 'work'}:{head.environment['PYTHONPATH']}"
     driver = subprocess.Popen(

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import parts
 from labelbench_ray.cluster.sweep import _ended_by_limit, trial_bundles
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.ledger import Failure, History, read_history, write_failure
-from labelbench_ray.needs import GIB
+from labelbench_ray.ledger.trials import Failure, History, read_history, write_failure
+from labelbench_ray.planning.memory import GIB
+from labelbench_ray.trial import parts
 from tests.ray.conftest import DIGITS, Ran
 
 pytestmark = pytest.mark.ray

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray import parts
 from labelbench_ray.cluster.jobs import selection_job
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.ledger import Ledger, read_history
+from labelbench_ray.ledger.trials import Ledger, read_history
+from labelbench_ray.trial import parts
 from tests.ray.conftest import Ran
 from tests.small_models import make_clip
 

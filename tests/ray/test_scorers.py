@@ -10,13 +10,13 @@ import ray
 from numpy.typing import NDArray
 
 from labelbench_ray import strategies
-from labelbench_ray.atomic import publish
-from labelbench_ray.blocks import LinearModel
 from labelbench_ray.cluster.scorers import Scorers, ScorerView
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.fitting import in_process
-from labelbench_ray.shards import ShardRows, shard_bytes
-from labelbench_ray.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.embeddings.shards import ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.pool.blocks import LinearModel
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.trial.fit_light import in_process
 from labelbench_ray.types import PoolView
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial, grid, vary
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import History, Ledger, RoundRecord, read_history
-from labelbench_ray.loop import Loop
-from labelbench_ray.store import EmbeddingStore
+from labelbench_ray.ledger.trials import History, Ledger, RoundRecord, read_history
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.trial.loop import Loop
 from tests.ray.conftest import DIGITS, Ran, environment_in, run_grid
 
 pytestmark = pytest.mark.ray

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray import experiment
 from labelbench_ray.environment import Environment
+from labelbench_ray.planning import experiment
 from tests.full_trials import Home, make_store
 from tests.terminals import DOTS, ROOT, Recording, record
 

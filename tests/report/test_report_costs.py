@@ -5,11 +5,11 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
-from labelbench_ray import cli
+from labelbench_ray.commands import cli
 from labelbench_ray.config import FineTune, Part, digest
 from labelbench_ray.costs import Prices, Spent
-from labelbench_ray.ledger import Failure, write_failure
-from labelbench_ray.points import PointHeader, Points
+from labelbench_ray.ledger.finetunes import PointHeader, Points
+from labelbench_ray.ledger.trials import Failure, write_failure
 from labelbench_ray.report import build, page, summarize, words
 from labelbench_ray.report.cost_tables import cost_table, embedding_table, stage_table
 from labelbench_ray.report.costs import Embedding, course

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from labelbench_ray.report.comparison import Curves, differences
-from labelbench_ray.report.savings import first_crossing, saving
-from labelbench_ray.report.statistics import estimate
+from labelbench_ray.report.statistics.comparison import Curves, differences
+from labelbench_ray.report.statistics.paired import estimate
+from labelbench_ray.report.statistics.savings import first_crossing, saving
 
 SEEDS, DRAWS = 5, 600
 LABELS_T = np.arange(300.0, 3_001.0, 300.0)

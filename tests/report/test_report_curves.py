@@ -3,8 +3,8 @@
 import pytest
 
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.report.comparison import compare
 from labelbench_ray.report.curves import State, differing, read
+from labelbench_ray.report.statistics.comparison import compare
 
 RISING = [0.5, 0.6, 0.7, 0.75, 0.8]
 

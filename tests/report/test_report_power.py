@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from labelbench_ray.report.power import MOST_SEEDS, more_seeds, power, seeds_needed
-from labelbench_ray.report.statistics import critical, estimate, holm
+from labelbench_ray.report.statistics.paired import critical, estimate, holm
+from labelbench_ray.report.statistics.power import MOST_SEEDS, more_seeds, power, seeds_needed
 
 DRAWS = 4_000
 

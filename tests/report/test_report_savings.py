@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from labelbench_ray.report import words
-from labelbench_ray.report.savings import first_crossing, last_crossing, saving
+from labelbench_ray.report.statistics.savings import first_crossing, last_crossing, saving
 
 LABELS_T = np.array([10.0, 20.0, 30.0, 40.0, 50.0])
 RANDOM_ST = np.array([[0.50, 0.60, 0.70, 0.75, 0.80]] * 3)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from labelbench_ray.report.statistics import area_under_curve, bands, critical, estimate, holm
+from labelbench_ray.report.statistics.paired import area_under_curve, bands, critical, estimate, holm
 
 ACCURACIES = st.floats(0, 1, width=32)
 LABELS_T = np.array([10.0, 20.0, 40.0, 80.0])

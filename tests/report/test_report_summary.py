@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from labelbench_ray.report import build, curves_csv, render, summarize, words
-from labelbench_ray.report.statistics import estimate
+from labelbench_ray.report.statistics.paired import estimate
 
 
 def printed(report, width=100):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from labelbench_ray import strategies
-from labelbench_ray.blocks import Block
+from labelbench_ray.pool.blocks import Block
 from labelbench_ray.strategies import _spread
 from labelbench_ray.strategies._centers import Points
 from labelbench_ray.strategies.badge import gradient

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as draw
 
 from labelbench_ray import strategies
-from labelbench_ray.oracle import Oracle
+from labelbench_ray.oracles.simulated import Oracle
 from labelbench_ray.strategies import _nearest_rows, direct
 from labelbench_ray.strategies._class_orders import midway
 from labelbench_ray.strategies._ranking import subkey, tie_hash

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.standardization import standardize
 from labelbench_ray.strategies._head import last_layer
 from labelbench_ray.types import BLOCK_ROWS, PoolView
 from tests.samples import make_pool, softmax64

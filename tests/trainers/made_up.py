@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from labelbench_ray import plugins, trainers
 from labelbench_ray.plugins import Part
-from labelbench_ray.standardization import Standardization
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.trainers import Heard, Trainer, TrainingData, Unlabeled
-from labelbench_ray.trainers._kept import Validated
-from labelbench_ray.trainers._machine import ALONE
-from labelbench_ray.trainers._material import Material
 from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
-from labelbench_ray.trainers._step import State, Step
+from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.device import ALONE
+from labelbench_ray.trainers.engine.kept import Validated
+from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.types import Examples, Ids
 
 METHODS = ["pseudo_label", "uda", "fixmatch", "flexmatch", "freematch", "softmatch"]

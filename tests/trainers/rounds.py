@@ -5,13 +5,13 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.standardization import Standardization
 from labelbench_ray.trainers import Past, TrainingData
-from labelbench_ray.trainers._machine import ALONE, Machine
-from labelbench_ray.trainers._material import embedded_material
 from labelbench_ray.trainers._replay import Replay
-from labelbench_ray.trainers._step import Step
+from labelbench_ray.trainers.engine.data import embedded_material
+from labelbench_ray.trainers.engine.device import ALONE, Machine
+from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.types import Examples
 
 CLASSES, DIMENSIONS = 3, 4

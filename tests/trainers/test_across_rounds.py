@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray import parts
 from labelbench_ray.config import Part, Trial, vary
-from labelbench_ray.fitting import LightFitter, in_process
-from labelbench_ray.ledger import Header, Ledger, RoundRecord, read_records
-from labelbench_ray.loop import Loop
+from labelbench_ray.ledger.trials import Header, Ledger, RoundRecord, read_records
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.trial.loop import Loop
 from tests.samples import make_embedded
 from tests.trainers.rounds import STILL
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from labelbench_ray.trainers import _checkpoints
-from labelbench_ray.trainers._checkpoints import FileCheckpoints, NoCheckpoints
+from labelbench_ray.trainers.engine import checkpoints
+from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints, NoCheckpoints
 
 STATE = {"module": {"weight": torch.arange(3.0)}, "rng": {"state": {"inc": 2**100}}, "course": [1, 0.5, 0]}
 
@@ -77,7 +77,7 @@ def test_a_failed_write_leaves_the_last_state(kept, monkeypatch):
     def full(path, data):
         raise OSError("no space left")
 
-    monkeypatch.setattr(_checkpoints, "publish", full)
+    monkeypatch.setattr(checkpoints, "publish", full)
     with pytest.raises(OSError, match="no space"):
         kept.save(STATE)
     assert kept.load() == {"module": {}}

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers import Heard, TrainingData
-from labelbench_ray.trainers._descent import Descent, Step
-from labelbench_ray.trainers._kept import Validated
-from labelbench_ray.trainers._machine import ALONE, Machine
-from labelbench_ray.trainers._material import Material, embedded_material
+from labelbench_ray.trainers.engine.data import Material, embedded_material
+from labelbench_ray.trainers.engine.descent import Descent, Step
+from labelbench_ray.trainers.engine.device import ALONE, Machine
+from labelbench_ray.trainers.engine.kept import Validated
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.types import Examples
 from tests.trainers.made_up import clusters, method
@@ -193,7 +193,7 @@ def one_process(rank: int, port: int, folder: str) -> None:
     """A process of a fit by two."""
     from torch import distributed
 
-    from labelbench_ray.trainers._parallel import process_group
+    from labelbench_ray.trainers.engine.parallel import process_group
 
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)

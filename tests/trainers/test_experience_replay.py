@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.trainers._machine import Machine
-from labelbench_ray.trainers._material import embedded_material
 from labelbench_ray.trainers._replay import Replay, replayed
+from labelbench_ray.trainers.engine.data import embedded_material
+from labelbench_ray.trainers.engine.device import Machine
 from labelbench_ray.trainers.experience_replay import ExperienceReplay
 from labelbench_ray.trainers.scaled_distillation import ScaledDistillation
 from labelbench_ray.trainers.supervised import Supervised

@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from labelbench_ray.augmentations import key
 from labelbench_ray.augmentations.images import Images
-from labelbench_ray.trainers._images import VALIDATION_BATCH, ImageInputs, validation
-from labelbench_ray.trainers._machine import ALONE
+from labelbench_ray.trainers.engine.device import ALONE
+from labelbench_ray.trainers.engine.images import VALIDATION_BATCH, ImageInputs, validation
 
 POOL = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
 LABELED = np.array([30, 2, 17, 9])

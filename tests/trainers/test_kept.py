@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from labelbench_ray import parts, plugins, trainers
+from labelbench_ray import plugins, trainers
 from labelbench_ray.config import Part, Trial, digest
-from labelbench_ray.hearing import Hearing
 from labelbench_ray.trainers import Heard, Trainer
-from labelbench_ray.trainers._descent import Descent
-from labelbench_ray.trainers._kept import Validated
-from labelbench_ray.trainers._material import Material, embedded_material
+from labelbench_ray.trainers.engine.data import Material, embedded_material
+from labelbench_ray.trainers.engine.descent import Descent
+from labelbench_ray.trainers.engine.kept import Validated
 from labelbench_ray.trainers.supervised import Supervised
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.pseudo_labels import Hearing
 from labelbench_ray.types import Examples
 from tests.trainers.made_up import METHODS, clusters, method, observed_steps
 

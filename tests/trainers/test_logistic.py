@@ -5,11 +5,11 @@ import pytest
 from scipy import special
 
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.full_model import FullModel
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
-from labelbench_ray.standardization import Standardization
 from labelbench_ray.trainers import TrainingData
 from labelbench_ray.trainers.logistic import Logistic
 from labelbench_ray.types import Examples

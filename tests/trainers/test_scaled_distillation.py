@@ -6,7 +6,7 @@ import torch
 from scipy import special
 
 from labelbench_ray.trainers import TrainingData
-from labelbench_ray.trainers._material import embedded_material
+from labelbench_ray.trainers.engine.data import embedded_material
 from labelbench_ray.trainers.scaled_distillation import ScaledDistillation
 from tests.samples import softmax64
 from tests.trainers.rounds import CLASSES, DIMENSIONS, data, model, past, step

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from labelbench_ray.hearing import Hearing
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.trainers import Heard, Unlabeled
-from labelbench_ray.trainers._machine import Machine
-from labelbench_ray.trainers._material import Material, embedded_material
+from labelbench_ray.trainers.engine.data import Material, embedded_material
+from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trial.pseudo_labels import Hearing
 from labelbench_ray.types import Examples
 from tests.trainers.made_up import METHODS, GivenInputs, clusters, material, method, observed_steps, step
 

@@ -6,13 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as draw
 
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
-from labelbench_ray.standardization import Standardization
 from labelbench_ray.trainers import TrainingData
-from labelbench_ray.trainers._descent import smoothed
 from labelbench_ray.trainers._schedule import learning_rate_factor
+from labelbench_ray.trainers.engine.descent import smoothed
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.types import Examples
 

@@ -3,16 +3,17 @@
 import pytest
 import torch
 
-from labelbench_ray import parts, plugins
+from labelbench_ray import plugins
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
 from labelbench_ray.trainers import PACKAGE, Trainer
-from labelbench_ray.trainers._material import embedded_material
+from labelbench_ray.trainers.engine.data import embedded_material
 from labelbench_ray.trainers.fixmatch import Fixmatch
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.trainers.warm_start import WarmStart
+from labelbench_ray.trial import parts
 from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, model, past, same
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=3, budget=6)

@@ -1,0 +1,79 @@
+"""`labelbench finetune`: train the full models that an experiment asks for, on the labels that its trials bought."""
+
+from contextlib import nullcontext
+
+from rich.console import Console
+
+from labelbench_ray.cluster.jobs import finetune_job
+from labelbench_ray.cluster.sweep import sweep
+from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.report import write_report
+from labelbench_ray.commands.run import make_images, mirrored, note_grid, ray_started, submit_tunings, told
+from labelbench_ray.console.events import Events
+from labelbench_ray.console.progress import meter
+from labelbench_ray.costs import ASSUMED, Prices
+from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError, NotProvidedError
+from labelbench_ray.planning.finetunes import PlannedTuning
+from labelbench_ray.planning.memory import tuning_bytes
+from labelbench_ray.planning.plan import Plan
+from labelbench_ray.planning.units import finetune_units
+from labelbench_ray.tracking.mirror import Mirror
+
+
+def finetune(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
+    """Fit what the plan says is missing; returns the exit status, 1 when a fit failed or its labels are not bought yet.
+
+    Raises:
+        ConfigError: the experiment asks for no fine-tune, or no trial has bought labels for one.
+        NotProvidedError: data or weights are not on this machine.
+    """
+    if not plan.tunings:
+        raise ConfigError(
+            f"{plan.experiment.name} asks for no fine-tune; give its trials one: `finetune=FineTune()` "
+            "(labelbench_ray.config)"
+        )
+    missing = [tuning for tuning in plan.tunings if tuning.missing]
+    ready = [tuning for tuning in missing if _bought(plan, tuning) >= max(tuning.budgets)]
+    if missing and not ready:
+        raise ConfigError(
+            f"no trial of {plan.experiment.name} has bought the labels that its fine-tune is asked for; "
+            "`labelbench run` buys them"
+        )
+    if ready and (lacking := sorted({text for store in plan.stores for text in store.to_be_provided})):
+        raise NotProvidedError("; ".join(lacking))
+    note_grid(plan)
+    unfinished = len(missing) - len(ready)
+    cluster = ray_started(environment, console, finetune_units(plan)) if ready else nullcontext()
+    with cluster, mirrored(plan, environment, console) as mirror:
+        if ready:
+            unfinished += _fit(plan, ready, environment, console, mirror)
+        else:
+            console.print(f"all {len(plan.tunings)} fine-tunes are done; nothing to run")
+        submit_tunings(plan, [tuning for tuning in plan.tunings if tuning not in ready], mirror)
+        mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
+    if len(missing) > len(ready):
+        console.print(
+            f"{len(missing) - len(ready)} trials have not bought their labels yet; `labelbench run` buys them",
+            style="yellow",
+        )
+    return 1 if unfinished else 0
+
+
+def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, console: Console, mirror: Mirror) -> int:
+    make_images(environment, console, [tuning.parts for tuning in ready])
+    jobs = [finetune_job(tuning.parts, plan.folder, environment) for tuning in ready]
+    budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
+    with meter(console, "starting workers, fine-tunes", sum(budgets.values())) as shown:
+        follower = Follower(shown, mirror, "fine-tunes", budgets, {}, events=Events(plan.experiment.name))
+        try:
+            sweep(jobs, environment, follower, max(tuning_bytes(tuning.parts) for tuning in ready))
+        finally:  # also when it is interrupted: this much is recorded
+            unfinished = told(follower, console, sum(not tuning.missing for tuning in plan.tunings))
+    return unfinished
+
+
+def _bought(plan: Plan, tuning: PlannedTuning) -> int:
+    """Labels that the trial's ledger holds."""
+    rounds = next(each.rounds_done for each in plan.trials if each.parts.fingerprint == tuning.parts.fingerprint)
+    return rounds * tuning.parts.trial.budget

@@ -1,0 +1,177 @@
+"""What people see of a sweep: steps done, trials that failed, and the mirror brought up to date."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labelbench_ray.cluster.jobs import Job
+from labelbench_ray.console.events import Event, Events
+from labelbench_ray.console.progress import Meter
+from labelbench_ray.console.redaction import redacted
+from labelbench_ray.errors import LedgerError
+from labelbench_ray.ledger.failures import FILE
+from labelbench_ray.ledger.finetunes import FOLDER, HEADER
+from labelbench_ray.ledger.trials import Failure, read_history, read_record, write_failure
+from labelbench_ray.planning.early_stopping import Race, Stopped, write_stopped
+from labelbench_ray.storage.locks import held
+from labelbench_ray.storage.quarantine import read_why, set_asides
+from labelbench_ray.storage.versions import versions
+from labelbench_ray.tracking.mirror import Mirror
+
+
+@dataclass
+class Follower:
+    """Counts what the sweep tells, shows it, and hands finished trials to the mirror (a `sweep.Listener`)."""
+
+    shown: Meter
+    mirror: Mirror
+    unit: str
+    """What a job's steps are called."""
+    steps: dict[Path, int]
+    """Steps that each job asks for."""
+    steps_done: dict[Path, int]
+    ended: set[Path] = field(default_factory=set)
+    failed: set[Path] = field(default_factory=set)
+    stopped: set[Path] = field(default_factory=set)
+    events: Events = field(default_factory=lambda: Events(""))
+    told: dict[Path, int] = field(default_factory=dict)
+    """Steps of each job that events were written for, or that were there before."""
+    set_aside: set[tuple[Path, str]] = field(default_factory=set)
+    began: float = field(default_factory=time.time)
+
+    @property
+    def done(self) -> set[Path]:
+        """The jobs that came to their end."""
+        return self.ended - self.failed - self.stopped
+
+    def on_started(self, job: Job) -> None:
+        """A worker began."""
+        again = job.directory in self.told
+        self.told.setdefault(job.directory, self.steps_done.get(job.directory, 0))
+        self._tell(job, Event.TRIAL_TAKEN_UP if again else Event.TRIAL_STARTED, rounds_done=self.told[job.directory])
+        self._show()
+
+    def on_waiting(self, job: Job, words: str) -> None:
+        """Its worker waits for a lock, and states whose."""
+        self._tell(job, Event.TRIAL_WAITING, reason=words)
+        self._say(words)
+
+    def on_round(self, job: Job, rounds: int) -> None:
+        """A step was recorded, and maybe others since the last one that was told."""
+        self.steps_done[job.directory] = rounds
+        self._tell_steps(job, rounds)
+        self._show()
+
+    def on_done(self, job: Job) -> None:
+        """The trial is finished."""
+        self._tell_steps(job, self.steps[job.directory])
+        self._tell(job, Event.TRIAL_DONE)
+        self.steps_done[job.directory] = self.steps[job.directory]
+        self._end(job)
+
+    def on_failed(self, job: Job, failure: Failure) -> None:
+        """The trial failed; said at once, for a sweep may go on for days."""
+        self.failed.add(job.directory)
+        self._tell_set_asides(job)
+        self._tell(job, Event.TRIAL_FAILED, error=failure.error)
+        self._say(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {failure.error}")
+        try:
+            if not _is_recorded(job):  # it ended before its ledger was open, or its worker died
+                write_failure(job.directory, failure)
+        except OSError as error:
+            self._say(f"that cannot be recorded: {error}")
+        self._end(job)
+
+    def on_stopped(self, job: Job, rounds: int) -> None:
+        """The trial was ended early. Tune has no word for that, so it is recorded here."""
+        self.stopped.add(job.directory)
+        trial = job.trial
+        stopped = Stopped(rounds_done=rounds, rounds=trial.rounds, rule=Race(trial.rounds).rule, versions=versions())
+        self._tell(job, Event.TRIAL_STOPPED, rounds_done=rounds, reason=stopped.rule)
+        try:
+            write_stopped(job.directory, stopped)
+        except OSError as error:
+            self._say(f"{trial.strategy}, seed {trial.seed} was stopped early; that cannot be recorded: {error}")
+        self._end(job)
+
+    def _tell_steps(self, job: Job, done: int) -> None:
+        """An event for each step that is new; what a round reached stands in the ledger."""
+        if job.directory not in self.told or self.told[job.directory] < done:
+            self._tell_set_asides(job)
+        for number in range(self.told.get(job.directory, 0), done):
+            if self.unit == "rounds":
+                self._tell(job, Event.ROUND_RECORDED, round=number, **_reached(job.directory, number))
+            else:
+                self._tell(job, Event.FINE_TUNE_RECORDED, done=number + 1)
+        self.told[job.directory] = done
+
+    def _tell_set_asides(self, job: Job) -> None:
+        """Nothing where they cannot be read: an error here would end the sweep, and trials must not notice."""
+        with suppress(LedgerError, OSError):
+            for name in set_asides(job.directory):
+                if int(name) >= int(self.began) and (job.directory, name) not in self.set_aside:
+                    self.set_aside.add((job.directory, name))
+                    why = read_why(job.directory, name)
+                    self._tell(job, Event.SET_ASIDE, reason=why.reason, files=list(why.files))
+                    self._say(f"set aside, and run again: {why.reason}")
+
+    def _tell(self, job: Job, event: Event, **fields: Any) -> None:  # noqa: ANN401  JSON
+        trial = {"trial": _fingerprint(job.directory), "strategy": str(job.trial.strategy), "seed": job.trial.seed}
+        self.events.tell(event, **trial | fields)
+
+    def _say(self, text: str) -> None:
+        self.shown.console.print(redacted(text), style="red", markup=False)
+
+    def _end(self, job: Job) -> None:
+        self.ended.add(job.directory)
+        if _has_header(job.directory):
+            self.mirror.submit(job.directory)
+        self._show()
+
+    def _show(self) -> None:
+        running = len(self.told.keys() - self.ended)
+        done = sum(self.steps_done.values()) + sum(
+            self.steps[directory] - self.steps_done.get(directory, 0) for directory in self.failed | self.stopped
+        )
+        self.shown.show(
+            done,
+            sum(self.steps.values()),
+            f"{len(self.done)} of {len(self.steps)} trials done, {running} running"
+            f"{f', {len(self.failed)} failed' if self.failed else ''}"
+            f"{f', {len(self.stopped)} stopped early' if self.stopped else ''}; {self.unit}",
+        )
+
+
+def _is_recorded(job: Job) -> bool:
+    """There is nothing to record: the worker did, or another run goes on with the trial, or has finished it."""
+    if (job.directory / FILE).exists() or held(job.directory / "lock"):
+        return True
+    with suppress(LedgerError):
+        return job.directory.parent.name != FOLDER and read_history(job.directory).done
+    return False
+
+
+def _fingerprint(directory: Path) -> str:
+    """Of the trial; a fine-tune lies below it."""
+    return directory.parent.parent.name if directory.parent.name == FOLDER else directory.name
+
+
+def _has_header(directory: Path) -> bool:
+    """Where it cannot be seen it may be there: the mirror looks again, and waits for places that do not answer."""
+    try:
+        return any((directory / name).is_file() for name in ("trial.json", HEADER))
+    except OSError:
+        return True
+
+
+def _reached(directory: Path, number: int) -> dict[str, float]:
+    """What a round's record says that people watch; nothing where it cannot be read, for trials must not notice."""
+    try:
+        record = read_record(directory, number)
+    except (LedgerError, OSError):
+        return {}
+    accuracy = record.metrics.get("Test Accuracy")
+    told = {} if accuracy is None else {"test_accuracy": accuracy}
+    return {"num_labeled": record.num_labeled, "seconds": round(record.spent.wall, 3)} | told

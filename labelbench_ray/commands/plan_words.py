@@ -1,0 +1,64 @@
+"""A plan in plain words: what would run, what is done, what is missing, and what a trial reserves."""
+
+from labelbench_ray.environment import Environment
+from labelbench_ray.planning.memory import GIB, at_once_here, reserved_bytes
+from labelbench_ray.planning.plan import Plan
+from labelbench_ray.planning.stores import PlannedStore
+
+
+def describe_memory(planned: Plan, environment: Environment) -> str:
+    """What is reserved for each trial, in words."""
+    memory = reserved_bytes(environment, planned.memory)
+    said = "estimated" if environment.memory_per_trial is None else "as given, and no more is allowed"
+    return (
+        f"memory: {memory / GIB:.2f} GiB are reserved for each trial ({said}); a local Ray runs "
+        f"{at_once_here(environment, memory)} at once here"
+    )
+
+
+def describe(planned: Plan) -> list[str]:
+    """The plan's sums in plain words, one line each."""
+    done = sum(trial.done for trial in planned.trials)
+    left = f"{len(planned.left)} stopped early and left, " if planned.left else ""
+    labels = sum((trial.parts.trial.rounds - trial.rounds_done) * trial.parts.trial.budget for trial in planned.missing)
+    lines = [
+        f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {left}{len(planned.missing)} to run, "
+        f"which buy {labels:,} labels in all"
+    ]
+    if planned.tunings:
+        points = [len(tuning.budgets) for tuning in planned.tunings]
+        finished = sum(len(tuning.budgets) - len(tuning.missing) for tuning in planned.tunings)
+        lines.append(
+            f"{len(points)} fine-tunes at {sum(points)} budgets, {finished} done; `labelbench finetune` runs the others"
+        )
+        lines += [f"  {tuning.parts.fingerprint}: {tuning.note}" for tuning in planned.tunings if tuning.note]
+    for store in planned.stores:
+        trial = store.example.trial
+        rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"
+        rejected = f", {store.rejects:,} rows rejected" if store.rejects else ""
+        state = f"embedded{rejected}" if store.done else "to be embedded"
+        lines.append(
+            f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} "
+            f"dimensions, {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
+        )
+        lines += [f"  {line}" for line in store.found]
+        lines += [
+            f"  {views}: {views.there} there, {views.wanted.count - views.there} to be embedded"
+            for views in store.views
+        ]
+        lines += _overlaps(store)
+        lines += [f"  to be provided: {text}" for text in store.to_be_provided]
+    return lines
+
+
+def describe_data(planned: Plan) -> list[str]:
+    """What each data set of a plan holds and what of it is ignored, once for each; nothing where data are not here."""
+    data = {str(store.example.trial.dataset): store.found for store in planned.stores if store.found}
+    return [line for name, found in data.items() for line in (f"data set {name}:", *(f"  {each}" for each in found))]
+
+
+def _overlaps(store: PlannedStore) -> list[str]:
+    """Rows in two splits, as far as they were counted."""
+    if store.overlaps is not None:
+        return [f"  {store.overlaps}" if str(store.overlaps) else "  no row is in two splits"]
+    return [] if store.done else ["  rows that are in two splits are counted when they are embedded"]

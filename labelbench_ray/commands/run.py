@@ -1,0 +1,253 @@
+"""`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from labelbench_ray.cluster.embed import embed
+from labelbench_ray.cluster.jobs import selection_job
+from labelbench_ray.cluster.session import connected
+from labelbench_ray.cluster.sweep import sweep
+from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.report import write_report
+from labelbench_ray.console.events import Event, Events
+from labelbench_ray.console.progress import Meter, meter
+from labelbench_ray.console.redaction import redacted
+from labelbench_ray.costs import ASSUMED, Prices
+from labelbench_ray.datasets import SPLITS
+from labelbench_ray.embeddings.images import decoded_images
+from labelbench_ray.embeddings.overlaps import read_overlaps
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.encoders import trainable
+from labelbench_ray.environment import Environment
+from labelbench_ray.ledger.data_notes import note_overlaps
+from labelbench_ray.ledger.experiments import write_grid
+from labelbench_ray.ledger.finetunes import HEADER
+from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.planning.early_stopping import Race
+from labelbench_ray.planning.finetunes import PlannedTuning
+from labelbench_ray.planning.plan import Plan, check_budget, planned_race
+from labelbench_ray.planning.units import Units, embedding_units, run_units
+from labelbench_ray.storage.quarantine import read_why, set_asides
+from labelbench_ray.storage.remote import beside
+from labelbench_ray.storage.versions import versions
+from labelbench_ray.tracking.mirror import Mirror
+from labelbench_ray.trial.parts import Parts
+
+IMAGES = "decoding images, rows"
+MIRROR_SECONDS = 120.0
+"""How long to wait for MLflow once all trials are done."""
+
+
+def provide(plan: Plan, environment: Environment) -> None:
+    """Fetch weights where the network allows, and make sure that data and weights are here before anything starts.
+
+    Raises:
+        NotProvidedError: some are not.
+    """
+    for store in plan.stores:
+        if store.whole:
+            continue
+        store.example.dataset.open(environment.data_root)
+        store.example.encoder.provide()
+        store.example.encoder.weights()
+
+
+def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[str, EmbeddingStore]:
+    """Embed every store of the plan that is not whole; by key. Ray is connected.
+
+    Raises:
+        ConfigError: fewer rows of the pool were embedded than a trial buys labels for.
+    """
+    made: dict[str, EmbeddingStore] = {}
+    for store in plan.stores:
+        trial = store.example.trial
+        told, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
+        told.tell(Event.EMBEDDING_STARTED, store=store.key, **names)
+        before = set_asides(environment.store / store.key)
+        words = "checking embeddings" if store.whole else "embedding, rows"
+        with meter(console, words, embedding_units([store]).total) as shown:
+            if store.whole and store.to_be_provided:
+                # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
+                made[store.key] = EmbeddingStore.open(environment.store / store.key)
+            else:
+                for example in store.examples:
+                    made[store.key] = embed(example, environment, partial(shown.show, words="embedding, rows"))
+        for name in sorted({*set_asides(environment.store / store.key)} - {*before}):
+            why = read_why(environment.store / store.key, name)
+            told.tell(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
+            console.print(f"set aside, and embedded again: {why.reason}", markup=False, soft_wrap=True, highlight=False)
+        manifest = made[store.key].manifest
+        rows = manifest.count("pool")
+        told.tell(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)
+        console.print(
+            f"embedded {trial.dataset} with {trial.encoder}: {rows} rows of {manifest.dimensions} "
+            f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
+            + (
+                f"; {manifest.rejects} rejected, see {made[store.key].directory / 'rejects.parquet'}"
+                if manifest.rejects
+                else ""
+            ),
+            highlight=False,
+            soft_wrap=True,
+        )
+        if manifest.warning:
+            console.print(f"  {manifest.warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
+        if overlaps := read_overlaps(made[store.key].directory):
+            note_overlaps(plan.folder, manifest.content, overlaps)
+            if str(overlaps):
+                console.print(f"  {overlaps}", style="yellow", highlight=False, soft_wrap=True)
+        for each in plan.missing:
+            if each.parts.embedding == store.key:
+                check_budget(each.parts.trial, rows, manifest.rejects)
+        for views in store.views:
+            console.print(f"  and {views}", highlight=False, soft_wrap=True)
+    return made
+
+
+def run(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
+    """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish.
+
+    Raises:
+        ConfigError: early stopping is asked for, of trials that cannot be compared.
+    """
+    raced = planned_race(plan, environment)
+    provide(plan, environment)
+    note_grid(plan)
+    needs_ray = bool(plan.missing) or not all(store.whole for store in plan.stores)
+    cluster = ray_started(environment, console, run_units(plan)) if needs_ray else nullcontext()
+    with cluster, mirrored(plan, environment, console) as mirror:
+        unfinished = _run_missing(plan, environment, console, mirror, raced) if needs_ray else 0
+        if not needs_ray:
+            left = f" or were stopped early ({len(plan.left)})" if plan.left else ""
+            console.print(f"all {len(plan.trials)} trials are done{left}; nothing to run")
+        for trial in plan.trials:
+            if trial.done or trial.left:
+                mirror.submit(plan.folder / trial.parts.fingerprint)
+        submit_tunings(plan, plan.tunings, mirror)
+        mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
+    return 1 if unfinished else 0
+
+
+@contextmanager
+def ray_started(environment: Environment, console: Console, units: Units) -> Iterator[None]:
+    """Be connected to Ray while inside; people see what is to come while it starts."""
+    with ExitStack() as stack:
+        with meter(console, f"starting Ray, {units.name}", units.total, units.done):
+            stack.enter_context(connected(environment.address))
+        yield
+        with meter(console, "leaving Ray"):
+            stack.close()
+
+
+def submit_tunings(plan: Plan, tunings: Iterable[PlannedTuning], mirror: Mirror) -> None:
+    """Have the mirror take what there is of these fine-tunes."""
+    for tuning in tunings:
+        directory = tuning.directory(plan.folder)
+        if (directory / HEADER).is_file():
+            mirror.submit(directory)
+
+
+def note_grid(plan: Plan) -> None:
+    """Write down which trials belong to the experiment."""
+    write_grid(
+        plan.folder,
+        Grid(
+            experiment=plan.experiment.name,
+            entries=tuple(Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials),
+            versions=versions(),
+        ),
+    )
+
+
+@contextmanager
+def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator[Mirror]:
+    """A mirror that is waited for at the end, and whose trouble is told."""
+    mirror = Mirror(environment.tracking_uri, plan.experiment.name, beside(environment.runs) / "mlartifacts")
+    patience = MIRROR_SECONDS
+    try:
+        yield mirror
+    except KeyboardInterrupt:
+        patience = 0
+        raise
+    finally:
+        # Before Ray ends: a thread that drops the last reference to something of Ray's after that ends the process.
+        with meter(console, "writing to MLflow"):
+            problem = mirror.finish(patience)
+        if problem and patience:
+            console.print(
+                f"{problem}. Nothing is lost: `{sync_command(plan.folder, environment)}` writes what is missing there, "
+                "and so does the next run",
+                style="yellow",
+                markup=False,
+                soft_wrap=True,
+            )
+
+
+def sync_command(folder: Path, environment: Environment) -> str:
+    """The shell command that brings MLflow up to date; a password in the address is hidden."""
+    return shlex.join(["labelbench", "sync", str(folder), "--tracking-uri", redacted(environment.tracking_uri)])
+
+
+def _run_missing(plan: Plan, environment: Environment, console: Console, mirror: Mirror, raced: Race | None) -> int:
+    """Embed, then sweep; returns how many trials failed or did not finish."""
+    stores = make_stores(plan, environment, console)
+    if not plan.missing:
+        return 0
+    with meter(console, "opening embeddings"):
+        for planned in plan.stores:
+            stores[planned.key].arrays()
+            for views in planned.views:
+                stores[planned.key].views(views.wanted.digest, views.wanted.count)
+    make_images(environment, console, [trial.parts for trial in plan.missing if trial.parts.proxy.trains_encoder])
+    jobs = [
+        selection_job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
+        for trial in plan.missing
+    ]
+    rounds = {each.directory: each.trial.rounds for each in jobs}
+    done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
+    with meter(console, "starting workers, rounds", sum(rounds.values()), sum(done.values())) as shown:
+        follower = Follower(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
+        try:
+            sweep(jobs, environment, follower, plan.memory, raced)
+        finally:  # also when it is interrupted: this much is recorded
+            unfinished = told(follower, console, sum(trial.done for trial in plan.trials))
+            if plan.left:
+                console.print(f"{len(plan.left)} stopped early before and left; run without --early-stopping")
+    return unfinished
+
+
+def make_images(environment: Environment, console: Console, needed: Sequence[Parts]) -> None:
+    """Decode the images that full models are trained on, once for each store."""
+    for key, built in {each.embedding: each for each in needed}.items():
+        source, encoder = built.dataset.open(environment.data_root), trainable(built.encoder)
+        rows = {split: len(source.splits[split]) for split in SPLITS}
+        with meter(console, IMAGES, sum(rows.values())) as shown:
+
+            def show(split: str, done: int, _: int, shown: Meter = shown, rows: dict[str, int] = rows) -> None:
+                before = sum(rows[earlier] for earlier in SPLITS[: SPLITS.index(split)])
+                shown.show(before + done, sum(rows.values()), IMAGES)
+
+            store = EmbeddingStore.open(environment.store / key)
+            decoded_images(store, source, encoder, show, environment.row_seconds)
+
+
+def told(follower: Follower, console: Console, before: int) -> int:
+    """Say how a sweep went; returns how many trials failed or did not finish."""
+    unfinished = len(follower.steps) - len(follower.ended)
+    console.print(
+        f"{len(follower.done)} trials done, {len(follower.failed)} failed, {unfinished} not finished"
+        f"{f', {len(follower.stopped)} stopped early' if follower.stopped else ''}; {before} were done before"
+    )
+    follower.events.tell(
+        Event.SWEEP_ENDED if not unfinished else Event.INTERRUPTED,
+        done=len(follower.done),
+        failed=len(follower.failed),
+        stopped=len(follower.stopped),
+        unfinished=unfinished,
+    )
+    return len(follower.failed) + unfinished

@@ -1,0 +1,171 @@
+"""The event log: a JSON line for everything that happens to a trial, written by the driver as it happens.
+
+The ledger is the truth; this tells when. Every line has `time` (ISO 8601, UTC), `event` and `experiment`; those of a
+trial also `trial` (its fingerprint), `strategy` and `seed`, and what belongs to the event (docs/observability.md).
+Nothing of the process's environment is in it.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from io import FileIO, RawIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pythonjsonlogger.json import JsonFormatter
+from rich.console import Console
+
+from labelbench_ray.console.escaping import SafeConsole
+from labelbench_ray.console.progress import duration
+from labelbench_ray.console.redaction import redacted
+from labelbench_ray.environment import Environment
+
+if TYPE_CHECKING:
+    from labelbench_ray.planning.plan import Plan
+
+STANDARD_ERROR = "-"
+logger = logging.getLogger(__name__)
+logger.propagate = False  # these lines are for their file, not for whoever configures logging at the root
+logger.setLevel(logging.INFO)
+logger.addHandler(logging.NullHandler())  # or those that nobody reads would go to standard error
+
+
+class Event(StrEnum):
+    """What can happen."""
+
+    SWEEP_ENDED = "sweep_ended"
+    EMBEDDING_STARTED = "embedding_started"
+    EMBEDDING_DONE = "embedding_done"
+    TRIAL_STARTED = "trial_started"
+    TRIAL_TAKEN_UP = "trial_taken_up"
+    """Its worker died, and another one goes on from what is recorded."""
+    TRIAL_WAITING = "trial_waiting"
+    """Its worker waits for a lock that another process holds."""
+    ROUND_RECORDED = "round_recorded"
+    FINE_TUNE_RECORDED = "fine_tune_recorded"
+    SET_ASIDE = "set_aside"
+    """Records that could not be used were moved to its quarantine."""
+    TRIAL_FAILED = "trial_failed"
+    TRIAL_STOPPED = "trial_stopped"
+    TRIAL_DONE = "trial_done"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Where the events of one experiment go."""
+
+    experiment: str
+
+    def tell(self, event: Event, **fields: Any) -> None:  # noqa: ANN401  JSON
+        """Write one line; fields must be JSON."""
+        logger.info("", extra={"event": str(event), "experiment": self.experiment} | fields)
+
+
+def events_file(runs: Path, experiment: str) -> Path | str:
+    """Where events go unless it is said: beside the ledger, or to standard error where that is an object store."""
+    return STANDARD_ERROR if "://" in str(runs) else runs / experiment / "events.jsonl"
+
+
+@contextmanager
+def logged(plan: "Plan", environment: Environment, console: Console) -> Iterator[Events]:
+    """Log the events of an experiment while inside, and tell people each if they asked for it.
+
+    A file that cannot be written is said once and stops nothing.
+    """
+    lines = _Lines(environment.events or events_file(environment.runs, plan.experiment.name))
+    lines.setFormatter(_Formatter())
+    handlers: list[logging.Handler] = [lines, *([_People(console)] if environment.verbose else [])]
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield Events(plan.experiment.name)
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+class _Formatter(JsonFormatter):
+    """Exactly the fields that were given, time first."""
+
+    def __init__(self) -> None:
+        super().__init__("", json_ensure_ascii=True)
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Drop what the standard library adds, and secrets in texts."""
+        kept = {key: value for key, value in log_data.items() if key not in ("message", "taskName")}
+        return {key: redacted(value) if isinstance(value, str) else value for key, value in kept.items()}
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        """The time comes first."""
+        log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        super().add_fields(log_data, record, message_dict)
+
+
+class _Lines(logging.Handler):
+    """Appends each line at once; the file is opened with the first."""
+
+    def __init__(self, file: Path | str) -> None:
+        super().__init__()
+        self._file = file
+        self._stream: RawIOBase | None = None
+        self._broken = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or say once that it cannot be."""
+        if self._broken:
+            return
+        try:
+            self._stream = self._stream or self._opened()
+            self._stream.write(self.format(record).encode() + b"\n")  # whole, in one call, past any buffer
+        except OSError as error:
+            self._broken = True
+            text = f"events are not written: {error} ({self._file}); trials go on"
+            SafeConsole(stderr=True).print(redacted(text), style="yellow", markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._stream:
+            self._stream.close()
+        super().close()
+
+    def _opened(self) -> RawIOBase:
+        if str(self._file) == STANDARD_ERROR:
+            return FileIO(os.dup(2), "w")
+        Path(self._file).parent.mkdir(parents=True, exist_ok=True)
+        return FileIO(self._file, "a")
+
+
+class _People(logging.Handler):
+    """One short line an event."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        self._console.print(words(vars(record)), markup=False, highlight=False, soft_wrap=True, style="dim")
+
+
+def words(fields: Mapping[str, Any]) -> str:
+    """An event as people read it."""
+    who = f"{fields['strategy']}, seed {fields['seed']}: " if "strategy" in fields else ""
+    text = str(fields["event"]).replace("_", " ")
+    if "round" in fields:
+        text += f" {fields['round']}"
+    if "num_labeled" in fields:
+        text += f", {fields['num_labeled']} labels"
+    if "test_accuracy" in fields:
+        text += f", test accuracy {fields['test_accuracy']:.4f}"
+    if "seconds" in fields:
+        text += f", {duration(fields['seconds'])}"
+    for name in ("reason", "error"):
+        if name in fields:
+            text += f": {fields[name]}"
+    return redacted(who + text)

@@ -1,0 +1,64 @@
+"""How a command ends: a status, and at most a few words on standard error."""
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import click
+from pydantic import ValidationError
+
+from labelbench_ray import plugins, user_code
+from labelbench_ray.console import interruption
+from labelbench_ray.console.escaping import SafeConsole
+from labelbench_ray.console.redaction import redacted
+from labelbench_ray.console.standard_streams import drop_unwritable
+from labelbench_ray.errors import UserError
+
+
+def exit_status(command: Callable[[], int], heard: interruption.Interruption) -> int:
+    """Run a command and return its exit status; words that nobody can read any more are dropped."""
+    try:
+        status = command()
+    except BaseException as error:
+        if heard.heard is not None or isinstance(error, (click.Abort, KeyboardInterrupt)):
+            # Ray is left, and drafts are deleted; threads of libraries that a usual end waits for hold nothing of ours.
+            drop_unwritable(sys.stdout)
+            interruption.end_at_once(heard.status, heard.words)
+        status = _reported(error)
+    problem = drop_unwritable(sys.stdout)
+    if problem is not None and status == 0:
+        _print(f"error: standard output cannot be written: {problem}")
+        status = 1
+    drop_unwritable(sys.stderr)
+    return status
+
+
+def _reported(error: BaseException) -> int:
+    """Print what people need to know of the error that ended a command, and return its status."""
+    if isinstance(error, click.ClickException):
+        with suppress(OSError):
+            error.show()
+        return error.exit_code
+    if isinstance(error, (UserError, ValidationError)):
+        text = f"{error.title}: {plugins.explain(error)}" if isinstance(error, ValidationError) else str(error)
+        _print(f"error: {text}")
+        return 2
+    if user_code.user_frames(error):  # of a plug-in, wherever it was called from
+        _print(f"error: {user_code.raised(error)}")
+        return 2
+    goes_on = f"; {interruption.how_to_go_on()}" if {*sys.argv[1:2]} & interruption.RESUMABLE else ""
+    if isinstance(error, SystemExit):  # rich and click end a command so whose output nobody reads any more
+        if goes_on:
+            _print(f"standard output was closed{goes_on}")
+        return 1
+    if isinstance(error, OSError):
+        _print(f"{type(error).__name__}: {error}{goes_on}")
+        return 1
+    raise error
+
+
+def _print(text: str) -> None:
+    with suppress(OSError):
+        SafeConsole(stderr=True, width=None if sys.stderr.isatty() else 120).print(
+            redacted(text), style="red", markup=False, soft_wrap=True, highlight=False
+        )

@@ -1,0 +1,1 @@
+"""The embedding store: shards, augmented views, decoded images, and how they are made."""

@@ -1,0 +1,40 @@
+"""Shards of a finished store that are gone or damaged: found, set aside, and compared once they are embedded again."""
+
+from pathlib import PurePosixPath
+
+from labelbench_ray.embeddings.embed import Made, Work
+from labelbench_ray.embeddings.shards import read_shard
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.errors import StoreError
+from labelbench_ray.storage.quarantine import set_aside
+
+
+def set_damaged_aside(store: EmbeddingStore) -> list[Work]:
+    """The shards of a finished store that are gone or not what its manifest states; their files are set aside."""
+    damaged: list[Work] = []
+    for entry in store.manifest.shards:
+        try:
+            read_shard(store.directory, entry)
+        except StoreError as error:
+            set_aside(store.directory, [store.directory / entry.file], str(error))
+            damaged.append((entry.split, entry.number))
+    return damaged
+
+
+def missing_shards(store: EmbeddingStore) -> list[Work]:
+    """The shards of a finished store whose files are gone."""
+    there = {path.name for path in (store.directory / "shards").iterdir()}
+    return [
+        (entry.split, entry.number) for entry in store.manifest.shards if PurePosixPath(entry.file).name not in there
+    ]
+
+
+def check_mended(store: EmbeddingStore, made: Made) -> None:
+    """Refuse a shard that was embedded again and is not what the store's manifest states."""
+    stated = next(entry for entry in store.manifest.shards if entry.file == made.entry.file)
+    if made.entry != stated and made.entry.model_copy(update={"contents": ""}) != stated:
+        raise StoreError(
+            f"{store.directory / made.entry.file}: was damaged, and embedding its rows again on {made.compute!r} gave "
+            f"other content than the manifest states (made on {store.manifest.compute!r}); put the file back from a "
+            f"copy, or delete {store.directory} to embed everything again"
+        )

@@ -1,0 +1,217 @@
+"""Rows that are in two splits: counted for every store, and removed from the pool where the data set asks for that.
+
+    <store>/<key>/overlaps.json
+
+Texts are the same when they differ in case and spacing at most; images when their files are, byte for byte, or their
+embeddings, as those of one picture in two files. A test row that is in the pool too may be trained on; where its label
+differs there, one of both is wrong.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import NonNegativeInt
+
+from labelbench_ray.datasets import Modality
+from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
+from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardRows, load_shard, shard_bytes
+from labelbench_ray.errors import DamagedError
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.checksummed import sealed, unsealed
+from labelbench_ray.storage.parallel import read_each
+
+FILE: Final = "overlaps.json"
+HELD_OUT: Final = ("test", "validation")
+PAIRS: Final = (("test", "pool"), ("validation", "pool"), ("test", "validation"))
+_SAME: Final = "has the same content as the "
+
+
+class Overlap(Frozen):
+    """How many rows of a split are in another one too."""
+
+    split: str
+    other: str
+    rows: NonNegativeInt
+    relabeled: NonNegativeInt
+    """Of those, rows that have another label there."""
+
+    def __str__(self) -> str:
+        relabeled = f", {self.relabeled:,} of them with another label" if self.relabeled else ""
+        where = "pool" if self.other == "pool" else f"{self.other} set"
+        return f"{self.rows:,} {self.split} row{'s are' if self.rows > 1 else ' is'} also in the {where}{relabeled}"
+
+
+class Overlaps(Frozen):
+    """The overlaps that there are, and how many rows of the pool were removed because of one."""
+
+    found: tuple[Overlap, ...] = ()
+    removed: NonNegativeInt = 0
+
+    def __str__(self) -> str:
+        """All of it in words; "" for nothing."""
+        were = "rows were" if self.removed > 1 else "row was"
+        removed = f"{self.removed:,} pool {were} removed, being in the test or validation set too (drop_duplicates)"
+        return "; ".join([*map(str, self.found), *([removed] if self.removed else [])])
+
+
+Contents = Callable[[str], Mapping[str, bytes | None]]
+"""The hash by which every row's payload is compared, by its id, of a split whose shards do not state it."""
+
+
+def nothing_known(split: str) -> dict[str, bytes | None]:
+    """For shards that state their contents."""
+    return {}
+
+
+def count_overlaps(
+    directory: Path, entries: Sequence[ShardEntry], modality: Modality, contents: Contents = nothing_known
+) -> Overlaps:
+    """Count the rows of held-out splits that are in another split too; reads every shard once.
+
+    Raises:
+        StoreError: a shard is damaged.
+    """
+    read = partial(_rows, directory, entries, modality, contents)
+    rows = {split: read(split) for split in HELD_OUT}
+    rows["pool"] = read("pool", {key for each in rows.values() for row in each for key in row.keys})
+    found = (_overlap(split, rows[split], other, rows[other]) for split, other in PAIRS)
+    return Overlaps(found=tuple(each for each in found if each.rows), removed=len(removed_rows(directory)))
+
+
+def write_overlaps(directory: Path, overlaps: Overlaps) -> None:
+    """Note what was counted; the rows of a finished store do not change."""
+    publish(directory / FILE, sealed(overlaps))
+
+
+def read_overlaps(directory: Path) -> Overlaps | None:
+    """What was counted; None where nothing was, or what cannot be read: then it is counted again."""
+    if not (directory / FILE).is_file():
+        return None
+    try:
+        return unsealed(Overlaps, directory / FILE, "delete it to have it made again")
+    except DamagedError:
+        return None
+
+
+def held_out_rows(directory: Path, entries: Sequence[ShardEntry], modality: Modality) -> dict[str, str]:
+    """The rows of the pool that a held-out row equals, and which."""
+    read = partial(_rows, directory, entries, modality, nothing_known)
+    names = {
+        key: f"{split} row {row.row_id!r}" for split in reversed(HELD_OUT) for row in read(split) for key in row.keys
+    }
+    return {
+        row.row_id: _SAME + next(names[key] for key in row.keys if key in names) for row in read("pool", names.keys())
+    }
+
+
+def remove_rows(path: Path, removed: Mapping[str, str]) -> LoadedShard | None:
+    """Write a shard again without these rows, which become rejects with their reasons; None where it has none."""
+    shard = load_shard(path)
+    rows = shard.rows
+    gone = {row_id: removed[row_id] for row_id in rows.row_ids if row_id in removed}
+    if not gone:
+        return None
+    kept_B = np.array([row_id not in gone for row_id in rows.row_ids], dtype=bool)
+    left = ShardRows(
+        [row_id for row_id in rows.row_ids if row_id not in gone],
+        rows.labels_B[kept_B],
+        rows.embeddings_BD[kept_B],
+        dict(sorted({**rows.rejects, **gone}.items())),
+        _left(rows, gone),
+    )
+    data = shard_bytes(left, shard.recipe, shard.compute)
+    publish(path, data)
+    return LoadedShard(left, shard.recipe, shard.compute, len(data))
+
+
+def _left(rows: ShardRows, gone: Mapping[str, str]) -> RowContents | None:
+    """What a shard states of its rows' contents without those that are gone."""
+    if rows.contents is None:
+        return None
+    contents = rows.contents
+    left = [place for place, row_id in enumerate(rows.row_ids) if row_id not in gone]
+    kept, folded = (
+        "".join(hashes[place].hex() for place in left) if hashes else ""
+        for hashes in (contents.hashes(), contents.folded_hashes())
+    )
+    stated = zip(rows.row_ids, rows.labels_B.tolist(), contents.hashes(), strict=True)
+    removed = {row_id: (label, content.hex()) for row_id, label, content in stated if row_id in gone}
+    return RowContents(kept=kept, rejected=contents.rejected | removed, folded=folded)
+
+
+def is_removed(reason: str) -> bool:
+    """Whether a row is rejected for an overlap, and not since it cannot be decoded."""
+    return reason.startswith(_SAME)
+
+
+def removed_rows(directory: Path) -> dict[str, str]:
+    """The rows of a finished store's pool that were removed, with the reasons."""
+    rejects = pq.read_table(pa.BufferReader((directory / "rejects.parquet").read_bytes()))
+    rows = zip(*(rejects[name].to_pylist() for name in ("row_id", "reason")), strict=True)
+    return {row_id: reason for row_id, reason in rows if is_removed(reason)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row by what it may share with others."""
+
+    row_id: str
+    label: int
+    keys: tuple[bytes, ...]
+    """Rows with one of them in common are the same."""
+
+
+def _rows(
+    directory: Path,
+    entries: Sequence[ShardEntry],
+    modality: Modality,
+    contents: Contents,
+    split: str,
+    wanted: Collection[bytes] | None = None,
+) -> list[_Row]:
+    """The rows of a split; with `wanted` those with one of these keys."""
+    here = [entry for entry in entries if entry.split == split]
+    known = {} if all(entry.contents for entry in here) else contents(split)
+
+    def read(entry: ShardEntry) -> list[_Row]:
+        shard = load_shard(directory / entry.file).rows
+        hashes: Sequence[bytes | None] = [known.get(row_id) for row_id in shard.row_ids]
+        if shard.contents:
+            hashes = shard.contents.folded_hashes() or shard.contents.hashes()
+        every = zip(shard.row_ids, shard.labels_B.tolist(), _keys(shard, hashes, modality), strict=True)
+        return [_Row(*row) for row in every if wanted is None or any(key in wanted for key in row[2])]
+
+    return [row for rows in read_each(read, here) for row in rows]
+
+
+def _keys(shard: ShardRows, hashes: Sequence[bytes | None], modality: Modality) -> list[tuple[bytes, ...]]:
+    """By what each row of a shard is compared: its payload, and for images its embedding."""
+    keys: list[tuple[bytes, ...]] = [() if content is None else (content,) for content in hashes]
+    if modality != "image":
+        return keys
+    embeddings = [
+        blake2b(row_D.tobytes(), digest_size=HASH_BYTES, person=b"embedding").digest() for row_D in shard.embeddings_BD
+    ]
+    return [(*payload, embedding) for payload, embedding in zip(keys, embeddings, strict=True)]
+
+
+def _overlap(split: str, rows: Iterable[_Row], other: str, others: Iterable[_Row]) -> Overlap:
+    labels: dict[bytes, set[int]] = {}
+    for row in others:
+        for key in row.keys:
+            labels.setdefault(key, set()).add(row.label)
+    met = [(row.label, set().union(*(labels.get(key, ()) for key in row.keys))) for row in rows]
+    return Overlap(
+        split=split,
+        other=other,
+        rows=sum(bool(there) for _, there in met),
+        relabeled=sum(bool(there - {label}) for label, there in met),
+    )

@@ -1,0 +1,258 @@
+"""A shard of an embedding store: one parquet file that is whole or absent, and that says what made it.
+
+Columns: row_id (string), label (int64), embedding (fixed-size list of float16), sorted by row_id; content and, of
+texts, folded (16 bytes each, hashes of the payload: see `contents`; neither in views nor in older stores). The schema's
+metadata holds the recipe, the rejected rows with their reasons and contents, and a hash of all of it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt
+
+from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents, contents_table
+from labelbench_ray.errors import StoreError
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.storage.remote import is_remote
+
+MEND = "delete it, and `labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted, too)"
+
+
+def shard_file(split: str, number: int) -> str:
+    """A shard's name below the store."""
+    return f"shards/{split}-{number:05d}.parquet"
+
+
+class ShardEntry(Frozen):
+    """A shard's file, rows and content."""
+
+    split: Annotated[str, Field(pattern=r"^[a-z]{1,16}$")]
+    """Part of a file's name; read from a file, it must not lead out of the store."""
+    number: NonNegativeInt
+    rows: NonNegativeInt
+    sha256: str
+    """Of row ids, labels and embeddings."""
+    contents: str = ""
+    """Hash of what the data set held for the rows; "" for views, and for stores that did not state it yet."""
+
+    @property
+    def file(self) -> str:
+        """The shard's name below the store."""
+        return shard_file(self.split, self.number)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardRows:
+    """A shard's rows, sorted by row_id: embeddings (B, D) float16, labels (B,) int64; and the rejected ones."""
+
+    row_ids: list[str]
+    labels_B: NDArray[np.int64]
+    embeddings_BD: NDArray[np.float16]
+    rejects: Mapping[str, str]
+    contents: RowContents | None = None
+    """None for views, and for stores that did not state it yet."""
+
+    def contents_sha256(self) -> str:
+        """Of the contents, "" where there are none."""
+        return self.contents.sha256(self.row_ids) if self.contents else ""
+
+    def sha256(self) -> str:
+        """Of everything that a trial's numbers depend on."""
+        hashed = sha256("\0".join(self.row_ids).encode())
+        for part in (self.labels_B.astype("<i8"), self.embeddings_BD.astype("<f2")):
+            hashed.update(np.ascontiguousarray(part).data)
+        hashed.update(json.dumps(dict(self.rejects), sort_keys=True).encode())
+        return hashed.hexdigest()
+
+
+def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
+    """The shard as a parquet file that states what made it, so that a continued embed knows its own."""
+    dimensions = shard.embeddings_BD.shape[1]
+    columns = {
+        "row_id": pa.array(shard.row_ids, pa.string()),
+        "label": pa.array(shard.labels_B, pa.int64()),
+        "embedding": pa.FixedSizeListArray.from_arrays(
+            pa.array(shard.embeddings_BD.reshape(-1), pa.float16()), dimensions
+        ),
+    }
+    metadata = {
+        "recipe": recipe,
+        "compute": compute,
+        "rejects": json.dumps(dict(shard.rejects)),
+        "sha256": _stated(shard, recipe, compute),
+    }
+    if shard.contents:
+        columns["content"] = pa.array(shard.contents.hashes(), pa.binary(HASH_BYTES))
+        if shard.contents.folded:
+            columns["folded"] = pa.array(shard.contents.folded_hashes(), pa.binary(HASH_BYTES))
+        metadata["rejected"] = json.dumps(shard.contents.rejected)
+    table = pa.table(columns).replace_schema_metadata(metadata)
+    sink = pa.BufferOutputStream()
+    # Embeddings are noise to a compressor, and a dictionary of them is larger than they are.
+    pq.write_table(table, sink, compression="none", use_dictionary=False)
+    return bytes(sink.getvalue())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedShard:
+    """A shard as read, and the recipe and compute path that it states."""
+
+    rows: ShardRows
+    recipe: str
+    compute: str
+    bytes: int
+    """Of its file."""
+
+
+def load_shard(path: Path) -> LoadedShard:
+    """Read a shard and check its hash; `StoreError` for a file that is missing or damaged."""
+    data = _content(path)
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        dimensions = table.schema.field("embedding").type.list_size
+        flat = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        rows = ShardRows(
+            table.column("row_id").to_pylist(),
+            table.column("label").to_numpy(),
+            flat.reshape(-1, dimensions),
+            json.loads(metadata["rejects"]),
+            _contents(table),
+        )
+        shard = LoadedShard(rows, metadata["recipe"], metadata["compute"], len(data))
+        whole = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
+    except pa.ArrowMemoryError:  # says nothing about the file
+        raise
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+    if not whole:
+        raise StoreError(f"{path}: its content does not have the hash that it states; {MEND}")
+    return shard
+
+
+def _contents(table: Any) -> RowContents | None:  # noqa: ANN401  pyarrow has no types
+    if "content" not in table.column_names:
+        return None
+    kept, folded = (
+        b"".join(table.column(name).to_pylist()).hex() if name in table.column_names else ""
+        for name in ("content", "folded")
+    )
+    return RowContents(kept=kept, rejected=json.loads(table.schema.metadata[b"rejected"]), folded=folded)
+
+
+def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
+    """A shard as the manifest states it; `StoreError` names a file that is missing, damaged or not that one."""
+    path = directory / entry.file
+    shard = load_shard(path).rows
+    if shard.sha256() != entry.sha256 or (entry.contents and shard.contents_sha256() != entry.contents):
+        raise StoreError(f"{path}: its content is not what the manifest states; {MEND}")
+    return shard
+
+
+def check_counts(directory: Path, entries: Iterable[ShardEntry]) -> None:
+    """Refuse shards that do not hold as many rows as a manifest states, before memory or disk is laid out for them.
+
+    Of a remote store they are not read twice: the rows stated are laid out in a sparse file, and each shard is checked
+    when it is read.
+    """
+    for entry in () if is_remote(directory) else entries:
+        path = directory / entry.file
+        try:
+            rows = pq.read_metadata(path).num_rows
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+        if rows != entry.rows:
+            raise StoreError(
+                f"{path}: {rows} rows, the manifest states {entry.rows}; delete {directory} to embed again"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ShardKeys:
+    """Whose rows a shard holds, and whose it rejected."""
+
+    row_ids: list[str]
+    rejected: list[str]
+
+
+def read_keys(path: Path) -> ShardKeys:
+    """The keys of a shard, without decoding its embeddings; `StoreError` names a bad file."""
+    data = _content(path)
+    try:
+        table = pq.read_table(pa.BufferReader(data), columns=["row_id"])
+        return ShardKeys(table.column("row_id").to_pylist(), sorted(json.loads(table.schema.metadata[b"rejects"])))
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+
+
+def read_rejects(path: Path) -> dict[str, str]:
+    """The rows that a shard rejected, with their reasons; `StoreError` names a bad file."""
+    data = _content(path)
+    try:
+        metadata = pq.read_schema(pa.BufferReader(data)).metadata
+        return {str(row_id): str(reason) for row_id, reason in json.loads(metadata[b"rejects"]).items()}
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+
+
+def read_contents(directory: Path, entry: ShardEntry) -> Any:  # noqa: ANN401  pyarrow has no types
+    """Key, label and content of every row of a shard, the rejected ones too, as `contents.SCHEMA` has them.
+
+    Raises:
+        StoreError: the file is missing, damaged or not what the manifest states.
+    """
+    path = directory / entry.file
+    source = pa.BufferReader(_content(path)) if is_remote(path) else path
+    try:
+        with pq.ParquetFile(source) as file:
+            wanted = ("row_id", "label", *(("content", "folded") if entry.contents else ()))
+            table = file.read([name for name in wanted if name in file.schema_arrow.names])
+        row_ids, contents = table.column("row_id").to_pylist(), _contents(table)
+        rejects = json.loads(table.schema.metadata[b"rejects"])
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+    if entry.contents and (contents is None or contents.sha256(row_ids) != entry.contents):
+        raise StoreError(f"{path}: its content is not what the manifest states; {MEND}")
+    rejected = contents.rejected if contents else {}
+    unknown, unknown_rejects = [None] * len(row_ids), [None] * len(rejects)
+    hashes = contents.hashes() if contents else unknown
+    folded = (contents.folded_hashes() if contents else []) or unknown
+    return contents_table(
+        [*row_ids, *rejects],
+        [*table.column("label").to_pylist(), *(rejected[each][0] if contents else None for each in rejects)],
+        [*hashes, *(bytes.fromhex(rejected[each][1]) if contents else None for each in rejects)],
+        [*folded, *unknown_rejects],
+    )
+
+
+def _content(path: Path) -> bytes:
+    """A file that is gone is damage; a disk or a store that does not answer is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no readable shard ({error}); {MEND}") from error
+
+
+def _stated(shard: ShardRows, recipe: str, compute: str) -> str:
+    contents = [shard.contents_sha256()] if shard.contents else []
+    return sha256("\0".join((shard.sha256(), recipe, compute, *contents)).encode()).hexdigest()
+
+
+def rejects_bytes(rejects: Iterable[tuple[str, str, str]]) -> bytes:
+    """`rejects.parquet`: (row_id, split, reason) of every row that could not be decoded."""
+    rows = list(rejects)
+    columns = {
+        name: pa.array([row[place] for row in rows], pa.string())
+        for place, name in enumerate(("row_id", "split", "reason"))
+    }
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return bytes(sink.getvalue())

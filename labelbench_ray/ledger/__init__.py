@@ -1,0 +1,1 @@
+"""The truth on disk: the records of trials, fine-tunes and experiments."""

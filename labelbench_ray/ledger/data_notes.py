@@ -1,0 +1,89 @@
+"""What is known of the data behind an experiment's results: `data.json` in its folder, so that reports need no store.
+
+Commands that look at the data write it; `report` and `status` read it.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import NonNegativeInt
+
+from labelbench_ray.embeddings.overlaps import Overlaps
+from labelbench_ray.errors import DamagedError
+from labelbench_ray.ledger.experiments import FILE as GRID
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.checksummed import read_value
+
+FILE: Final = "data.json"
+
+
+class DataNote(Frozen):
+    """What is known of the data behind one store."""
+
+    changed: str = ""
+    """What has changed since they were embedded; "" where they were found as they were."""
+    noticed: NonNegativeInt = 0
+    """When, in milliseconds since 1970."""
+    overlaps: Overlaps = Overlaps()
+    """Rows that are in two splits."""
+
+    def __str__(self) -> str:
+        """What has changed, in words."""
+        when = datetime.fromtimestamp(self.noticed / 1000, UTC).astimezone()
+        return f"{self.changed} (noticed {when:%Y-%m-%d %H:%M:%S})" if self.changed else ""
+
+
+NOTHING_NOTED: Final = DataNote()
+
+
+class DataNotes(Frozen):
+    """By the content hash of the store."""
+
+    stores: dict[str, DataNote] = {}
+
+    def of(self, store: str) -> DataNote:
+        """What is known of one store's data."""
+        return self.stores.get(store, NOTHING_NOTED)
+
+
+def read_notes(folder: Path) -> DataNotes:
+    """The notes of an experiment's folder; none where there are none that can be read, for they are written anew."""
+    if not (folder / FILE).is_file():
+        return DataNotes()
+    try:
+        return read_value(DataNotes, folder / FILE, "any command that looks at the data writes it anew")
+    except DamagedError:
+        return DataNotes()
+
+
+def note_change(folder: Path, store: str, changed: str) -> None:
+    """Note what changed in the data behind a store, or with "" that nothing has."""
+    noticed = round(time.time() * 1000) if changed else 0
+    _note(
+        folder, store, lambda note: note if note.changed == changed else _with(note, changed=changed, noticed=noticed)
+    )
+
+
+def note_overlaps(folder: Path, store: str, overlaps: Overlaps) -> None:
+    """Note which rows behind a store are in two splits."""
+    _note(folder, store, lambda note: _with(note, overlaps=overlaps))
+
+
+def _with(note: DataNote, **fields: object) -> DataNote:
+    return note.model_copy(update=fields)
+
+
+def _note(folder: Path, store: str, change: Callable[[DataNote], DataNote]) -> None:
+    """Nothing where nothing was run yet, or where nothing is new."""
+    if not (folder / GRID).is_file():
+        return
+    notes = read_notes(folder)
+    if (note := change(notes.of(store))) == notes.of(store):
+        return
+    with suppress(OSError):  # what is noted is shown, too
+        publish(folder / FILE, DataNotes(stores=notes.stores | {store: note}).model_dump_json(indent=1).encode())

@@ -1,0 +1,35 @@
+"""Which trials belong to an experiment: `experiment.json` in its folder, and the folders of experiments below runs."""
+
+from pathlib import Path
+
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.ledger.records import Grid
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.checksummed import read_value
+
+FILE = "experiment.json"
+
+
+def write_grid(folder: Path, grid: Grid) -> None:
+    """Note which trials belong to the experiment now; those of earlier grids stay on disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    publish(folder / FILE, grid.model_dump_json(indent=1).encode())
+
+
+def read_grid(folder: Path) -> Grid:
+    """A checked `experiment.json`."""
+    return read_value(Grid, folder / FILE, "`labelbench run` writes it anew")
+
+
+def experiment_folders(folder: Path) -> list[Path]:
+    """The folder itself if it is an experiment's, else those one level below.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if (folder / FILE).is_file():
+        return [folder]
+    found = sorted(path.parent for path in folder.glob(f"*/{FILE}"))
+    if not found:
+        raise ConfigError(f"{folder} holds no experiment: no {FILE} in it or one level below")
+    return found

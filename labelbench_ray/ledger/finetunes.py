@@ -1,0 +1,196 @@
+"""The ledger of fine-tunes: one checked record a budget, below the trial whose labels were used.
+
+<trial's folder>/finetune/<fingerprint>/finetune.json    which model and trainer
+                                       /000500.json      what the model trained on the first 500 labels reached
+                                       /000500.safetensors  its tensors
+                                       /failure.json     why the last attempt ended, if it failed
+                                       /checkpoint.pt    where a fit stands, while it runs
+                                       /lock             held by the process that writes
+                                       /quarantine/      what could not be used and was fitted again
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
+from safetensors.numpy import save as save_tensors
+
+from labelbench_ray.config import FineTune, Fingerprint, digest
+from labelbench_ray.costs import Spent, total
+from labelbench_ray.errors import DamagedError, LedgerError
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.storage.atomic import publish, refuse_links
+from labelbench_ray.storage.checksummed import read_value, sealed, unsealed
+from labelbench_ray.storage.locks import NO_LOCK, Lock
+from labelbench_ray.storage.quarantine import set_aside
+
+FOLDER, HEADER = "finetune", "finetune.json"
+AGAIN = "`labelbench finetune` sets it aside and fits that model again"
+
+
+class PointHeader(Frozen):
+    """`finetune.json`: what is fitted."""
+
+    fingerprint: Fingerprint
+    trial: Fingerprint
+    """Fingerprint of the trial."""
+    recipe: FineTune
+    store: str
+    """Content hash of the embedding store whose rows were used."""
+    versions: dict[str, str] = {}
+    """Of the code that fits what is missing; each point states those that made it, older ones do not."""
+
+
+class Point(Frozen):
+    """A full model trained on the first `num_labeled` labels of a trial."""
+
+    fingerprint: Fingerprint
+    trial: Fingerprint
+    num_labeled: PositiveInt
+    chosen: str
+    """Hash of the ids and labels that it was trained on."""
+    metrics: dict[str, FiniteFloat]
+    seconds: dict[str, FiniteFloat]
+    """Wall seconds by stage; likewise CPU and GPU seconds."""
+    cpu: dict[str, FiniteFloat]
+    gpu: dict[str, FiniteFloat]
+    bytes_written: NonNegativeInt
+    finished: NonNegativeInt | None = None
+    """When the fit ended, in milliseconds since 1970; not known of older records."""
+    model: str
+    """SHA-256 of the tensors' file."""
+    versions: dict[str, str] = {}
+    """Of the code that made the point; older records do not state them."""
+
+    @property
+    def spent(self) -> Spent:
+        """What the point took."""
+        return total(Spent(self.seconds[stage], self.cpu[stage], self.gpu[stage]) for stage in self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The folder of one fine-tune; the writer holds its lock."""
+
+    directory: Path
+    header: PointHeader
+    lock: Lock = NO_LOCK
+
+    @classmethod
+    def open(cls, trial: Path, header: PointHeader, lock: Lock = NO_LOCK) -> "Points":
+        """Make the folder, or check that it belongs to this fine-tune; what cannot be used is set aside.
+
+        Raises:
+            LedgerError: its points were made from another store, or a link lies in the trial's folder.
+        """
+        refuse_links(trial)
+        directory = trial / FOLDER / header.fingerprint
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / HEADER
+        if path.is_file() or _records(directory):
+            try:
+                found = _read_header(path)
+            except DamagedError as error:
+                set_aside(directory, [path, *_records(directory), *directory.glob("*.safetensors")], str(error))
+            else:
+                _check_store(path, found, header)
+        for each in _records(directory):
+            try:
+                _check_tensors(each.with_suffix(".safetensors"), _read_point(each))
+            except DamagedError as error:
+                set_aside(directory, [each, each.with_suffix(".safetensors")], str(error))
+        publish(path, header.model_dump_json(indent=1).encode())
+        (directory / "failure.json").unlink(missing_ok=True)
+        return cls(directory, header, lock)
+
+    def publish(
+        self,
+        num_labeled: int,
+        chosen: str,
+        metrics: Mapping[str, float],
+        spent: Mapping[str, Spent],
+        tensors: Mapping[str, NDArray[Any]],
+    ) -> Point:
+        """Write a point: the tensors first, then the record, which makes it count; `LostLockError` without the lock."""
+        self.lock.check()
+        data = save_tensors(dict(tensors))
+        point = Point(
+            fingerprint=self.header.fingerprint,
+            trial=self.header.trial,
+            num_labeled=num_labeled,
+            chosen=chosen,
+            metrics=dict(metrics),
+            seconds={stage: each.wall for stage, each in spent.items()},
+            cpu={stage: each.cpu for stage, each in spent.items()},
+            gpu={stage: each.gpu for stage, each in spent.items()},
+            bytes_written=len(data),
+            finished=int(time.time() * 1000),
+            model=sha256(data).hexdigest(),
+            versions=self.header.versions,
+        )
+        publish(self.path(num_labeled).with_suffix(".safetensors"), data)
+        publish(self.path(num_labeled), sealed(point))
+        return point
+
+    def path(self, num_labeled: int) -> Path:
+        """The record's file."""
+        return self.directory / f"{num_labeled:06d}.json"
+
+
+def read_recipe(directory: Path) -> FineTune:
+    """The model and trainer of a fine-tune's folder; `LedgerError` where that is missing or damaged."""
+    return _read_header(directory / HEADER).recipe
+
+
+def read_points(directory: Path) -> dict[int, Point]:
+    """The finished points of a fine-tune's folder by number of labels; empty where there is none.
+
+    Raises:
+        LedgerError: a record is cut short, altered, or of another fine-tune.
+    """
+    return {int(path.stem): _read_point(path) for path in _records(directory)}
+
+
+def _records(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.glob("*.json") if _is_number(path.stem))
+
+
+def _is_number(stem: str) -> bool:
+    return stem.isascii() and stem.isdigit() and stem == f"{int(stem):06d}"
+
+
+def _read_point(path: Path) -> Point:
+    point = unsealed(Point, path, AGAIN)
+    if point.fingerprint != path.parent.name or point.num_labeled != int(path.stem):
+        raise DamagedError(f"{path}: is of fine-tune {point.fingerprint} with {point.num_labeled} labels; {AGAIN}")
+    return point
+
+
+def _check_tensors(path: Path, point: Point) -> None:
+    try:
+        found = sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise DamagedError(f"{path}: there is no such file; {AGAIN}") from error
+    if found != point.model:
+        raise DamagedError(f"{path}: does not have the hash that its record states; {AGAIN}")
+
+
+def _read_header(path: Path) -> PointHeader:
+    return read_value(PointHeader, path, "`labelbench finetune` sets it and its models aside and fits them again")
+
+
+def _check_store(path: Path, found: PointHeader, header: PointHeader) -> None:
+    if found.store != header.store:
+        raise LedgerError(
+            f"{path}: store is {found.store!r}, this run's is {header.store!r}; delete {path.parent} to fine-tune again"
+        )
+
+
+def chosen_hash(ids: list[int], labels: list[int]) -> str:
+    """Of the rows that a model is trained on and what the oracle said of them."""
+    return digest([*ids, *labels])

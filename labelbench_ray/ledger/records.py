@@ -1,0 +1,97 @@
+"""What the ledger's files say, as checked values: a trial, a round, a failure, a grid."""
+
+from pydantic import FiniteFloat, NonNegativeInt
+
+from labelbench_ray.config import Fingerprint, Trial
+from labelbench_ray.console.redaction import redacted
+from labelbench_ray.costs import Spent
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.storage.versions import versions
+
+FORMAT = 1
+
+
+class Header(Frozen):
+    """`trial.json`: what a trial is, and what its numbers were computed from."""
+
+    format: int = FORMAT
+    fingerprint: Fingerprint
+    trial: Trial
+    store: str
+    """Content hash of the embedding store."""
+    views: str = ""
+    """The augmented views that its trainer read, as `digest:count`; "" for none."""
+    views_content: str = ""
+    """Content hash of those views."""
+    compute: str
+    """Compute path of the embeddings: engine, dtype, device."""
+    versions: dict[str, str]
+    """Of the code that began the trial; each round states those that made it."""
+
+
+COSTS = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished", "versions"}
+"""What a round took, when, and by which code; everything else in a record is the same whatever was killed, and on any
+machine."""
+
+
+class RoundRecord(Frozen):
+    """One finished round: `chosen` and `labels` are aligned, metrics are finite or absent."""
+
+    fingerprint: Fingerprint
+    round: NonNegativeInt
+    chosen: tuple[NonNegativeInt, ...]
+    labels: tuple[NonNegativeInt, ...]
+    num_labeled: NonNegativeInt
+    metrics: dict[str, FiniteFloat]
+    seconds: dict[str, FiniteFloat]
+    """Wall seconds by stage."""
+    cpu_seconds: FiniteFloat
+    cpu: dict[str, FiniteFloat] = {}
+    """CPU seconds by stage; like `gpu` and `bytes_written` not known of older records."""
+    gpu: dict[str, FiniteFloat] = {}
+    """GPU seconds by stage."""
+    bytes_written: NonNegativeInt = 0
+    """Of the round's two files, but for the digits of this number."""
+    finished: NonNegativeInt | None = None
+    """When the round ended, in milliseconds since 1970; not known of older records."""
+    proxy: str
+    """SHA-256 of the round's safetensors file."""
+    versions: dict[str, str] = {}
+    """Of the code that made the round; older records do not state them, and are taken to be of the header's."""
+
+    @property
+    def spent(self) -> Spent:
+        """All stages together."""
+        return Spent(sum(self.seconds.values()), self.cpu_seconds, sum(self.gpu.values()), self.bytes_written)
+
+
+class Failure(Frozen):
+    """Why an attempt ended."""
+
+    error: str
+    traceback: str
+    sweep: str = ""
+    """The sweep in which a limit ended it, which does not take it up again; "" for other failures."""
+    versions: dict[str, str] = {}
+    """Of the code that failed; older files do not state them."""
+
+    @classmethod
+    def of(cls, error: str, traceback: str) -> "Failure":
+        """A failure of the code that runs now, without secrets in its texts."""
+        return cls(error=redacted(error), traceback=redacted(traceback), versions=versions())
+
+
+class Entry(Frozen):
+    """A trial of a grid and the name of its folder."""
+
+    fingerprint: Fingerprint
+    trial: Trial
+
+
+class Grid(Frozen):
+    """`experiment.json`: the trials of an experiment as last run."""
+
+    experiment: str
+    entries: tuple[Entry, ...]
+    versions: dict[str, str] = {}
+    """Of the code that wrote it; older files do not state them."""

@@ -1,0 +1,300 @@
+"""The ledger: a trial's directory, the truth about what was chosen and measured.
+
+    <experiment folder>/experiment.json           the trials of the grid as last run
+    <experiment folder>/<fingerprint>/trial.json  what the trial is, and which store it reads
+                                     /rounds/000.json, 000.safetensors  one record a round, and the proxy fitted in it
+                                     /failure.json  why the last attempt ended, if it failed
+                                     /stopped.json  by which rule it was ended early, if it was
+                                     /lock          held by the process that writes
+                                     /quarantine/   what could not be used and was run again, see `quarantine`
+
+A trial is done when its records say so. Records are published by rename, carry a checksum, and are refused by name
+when they are cut short, repeated, over budget or of another trial; nothing is ever mixed in. A writer sets such a round
+and those after it aside, and runs them again: a round depends on those before it only.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from labelbench_ray.costs import Spent, total
+from labelbench_ray.errors import DamagedError, LedgerError, LostLockError
+from labelbench_ray.ledger.failures import read_failure, write_failure
+from labelbench_ray.ledger.records import Failure, Header, RoundRecord
+from labelbench_ray.planning.early_stopping import STOPPED, Stopped, read_stopped
+from labelbench_ray.storage.atomic import publish, publish_once, refuse_links
+from labelbench_ray.storage.checksummed import ROUNDS, read_value, sealed, unsealed
+from labelbench_ray.storage.locks import NO_LOCK, Lock, locked
+from labelbench_ray.storage.quarantine import set_aside
+
+__all__ = [
+    "Failure",
+    "Header",
+    "History",
+    "Ledger",
+    "RoundRecord",
+    "Sound",
+    "read_failure",
+    "read_header",
+    "read_history",
+    "read_record",
+    "read_records",
+    "sound_records",
+    "write_failure",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that a ledger holds about one trial."""
+
+    header: Header
+    records: tuple[RoundRecord, ...]
+    failure: Failure | None
+    stopped: Stopped | None = None
+
+    @property
+    def done(self) -> bool:
+        """Every round that the trial asks for is recorded."""
+        return len(self.records) >= self.header.trial.rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The rounds of a trial before the first that cannot be used."""
+
+    records: tuple[RoundRecord, ...]
+    trouble: DamagedError | None
+    """What is wrong with the next one; None when there is no next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A trial's directory, opened for writing by the one process that holds its lock."""
+
+    directory: Path
+    header: Header
+    lock: Lock = NO_LOCK
+
+    @classmethod
+    @contextmanager
+    def open(cls, directory: Path, header: Header) -> Iterator["Ledger"]:
+        """Lock the directory, waiting for a dying predecessor, and write or check its `trial.json`.
+
+        Rounds that cannot be used are set aside, and all of them with a `trial.json` that cannot be read: which store
+        they were made from is not known then.
+
+        Raises:
+            LedgerError: the directory belongs to another trial, its rounds were made from another store, or a link
+                lies in it.
+            OtherVersionError: another version wrote its files.
+        """
+        refuse_links(directory)
+        (directory / "rounds").mkdir(parents=True, exist_ok=True)
+        with locked(directory / "lock") as lock:
+            ledger = cls(directory, header, lock)
+            found = ledger._claim()
+            kept = ledger._keep_sound_rounds()
+            began = found.versions if found and kept else header.versions
+            publish(
+                directory / "trial.json",
+                header.model_copy(update={"versions": began}).model_dump_json(indent=1).encode(),
+            )
+            (directory / "failure.json").unlink(missing_ok=True)
+            (directory / STOPPED).unlink(missing_ok=True)
+            yield ledger
+
+    def _claim(self) -> Header | None:
+        """The header that is there; None where there is none, or one that had to be set aside with its rounds."""
+        path, rounds = self.directory / "trial.json", _round_files(self.directory, 0)
+        if not path.exists() and not rounds:
+            return None
+        try:
+            found = read_header(path)
+        except DamagedError as error:
+            set_aside(self.directory, [path, *rounds], str(error))
+            return None
+        _check_same(path, found, self.header)
+        return found
+
+    def _keep_sound_rounds(self) -> int:
+        """Set aside the rest; returns how many rounds are kept."""
+        sound = sound_records(self.directory, self.header)
+        kept, trouble = 0, sound.trouble
+        for record in sound.records:
+            try:
+                self.proxy(record)
+            except DamagedError as error:
+                trouble = error
+                break
+            kept += 1
+        if trouble:
+            set_aside(self.directory, _round_files(self.directory, kept), str(trouble))
+        return kept
+
+    def records(self) -> list[RoundRecord]:
+        """The finished rounds, checked."""
+        return read_records(self.directory, self.header)
+
+    def proxy(self, record: RoundRecord) -> dict[str, NDArray[Any]]:
+        """The tensors of the proxy that was fitted in this round, checked."""
+        path = _proxy_path(self.directory, record.round)
+        try:
+            data = path.read_bytes()
+            if sha256(data).hexdigest() != record.proxy:
+                raise DamagedError(f"{path}: does not have the hash that its record states; {ROUNDS}")
+            tensors: dict[str, NDArray[Any]] = load_tensors(data)
+        except (FileNotFoundError, SafetensorError) as error:
+            raise DamagedError(f"{path}: {error}; {ROUNDS}") from error
+        return tensors
+
+    def publish(
+        self,
+        number: int,
+        chosen: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        num_labeled: int,
+        metrics: Mapping[str, float],
+        spent: Mapping[str, Spent],
+        tensors: dict[str, NDArray[Any]],
+    ) -> RoundRecord:
+        """Write a round: the proxy first, then the record, which makes the round count.
+
+        Raises:
+            LostLockError: another process may write here, or has recorded the round.
+        """
+        self.lock.check()
+        data = save_tensors(tensors)
+        record = RoundRecord(
+            fingerprint=self.header.fingerprint,
+            round=number,
+            chosen=tuple(chosen.tolist()),
+            labels=tuple(labels.tolist()),
+            num_labeled=num_labeled,
+            metrics=dict(metrics),
+            seconds={stage: each.wall for stage, each in spent.items()},
+            cpu_seconds=total(spent.values()).cpu,
+            cpu={stage: each.cpu for stage, each in spent.items()},
+            gpu={stage: each.gpu for stage, each in spent.items()},
+            finished=int(time.time() * 1000),
+            proxy=sha256(data).hexdigest(),
+            versions=self.header.versions,
+        )
+        record = record.model_copy(update={"bytes_written": len(data) + len(sealed(record))})
+        path = _record_path(self.directory, number)
+        try:
+            if path.is_file():  # then the proxy beside it is that run's, and its record states that one's hash
+                raise FileExistsError(path)
+            publish(_proxy_path(self.directory, number), data)
+            publish_once(path, sealed(record))
+        except FileExistsError as error:
+            raise LostLockError(
+                f"{path}: another run recorded this round meanwhile, since this one did not answer for a while; let it "
+                "go on alone, or start this one again once it is over"
+            ) from error
+        return record
+
+
+def read_header(path: Path) -> Header:
+    """A checked `trial.json`; `LedgerError` names the file and what is wrong, or a link in the trial's folder."""
+    refuse_links(path.parent)
+    return read_value(Header, path, "`labelbench run` sets it and its rounds aside and runs the trial again")
+
+
+def read_history(directory: Path) -> History:
+    """Everything about one trial, checked."""
+    header = read_header(directory / "trial.json")
+    records = tuple(read_records(directory, header))
+    return History(header, records, read_failure(directory), read_stopped(directory))
+
+
+def read_records(directory: Path, header: Header) -> list[RoundRecord]:
+    """A trial's rounds 0, 1, ..., checked one by one and against each other.
+
+    Raises:
+        LedgerError: a record is cut short, altered, missing between others, of another trial, of the wrong size, or
+            chooses a row again.
+    """
+    sound = sound_records(directory, header)
+    if sound.trouble:
+        raise sound.trouble
+    return list(sound.records)
+
+
+def read_record(directory: Path, number: int) -> RoundRecord:
+    """One round, its checksum checked; `LedgerError` where it is missing or damaged."""
+    return unsealed(RoundRecord, _record_path(directory, number))
+
+
+def sound_records(directory: Path, header: Header) -> Sound:
+    """The same up to the first record that is not as it must be, with what is wrong there."""
+    numbers = sorted({_number(path) for path in _round_files(directory, 0) if path.suffix == ".json"})
+    records: list[RoundRecord] = []
+    chosen: set[int] = set()
+    try:
+        for expected, number in enumerate(numbers):
+            path = _record_path(directory, number)
+            if number != expected:
+                raise DamagedError(f"{path}: round {expected} is missing before it; {ROUNDS}")
+            record = unsealed(RoundRecord, path)
+            _check_record(path, record, number, chosen, header)
+            chosen.update(record.chosen)
+            records.append(record)
+    except DamagedError as error:
+        return Sound(tuple(records), error)
+    return Sound(tuple(records), None)
+
+
+def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int], header: Header) -> None:
+    budget = header.trial.budget
+    if record.fingerprint != header.fingerprint:
+        raise DamagedError(f"{path}: belongs to trial {record.fingerprint}, not to {header.fingerprint}; {ROUNDS}")
+    if record.round != number:
+        raise DamagedError(f"{path}: holds round {record.round}, its name says {number}; {ROUNDS}")
+    if len(record.chosen) != budget or len(record.labels) != budget or record.num_labeled != budget * (number + 1):
+        raise DamagedError(
+            f"{path}: {len(record.chosen)} rows, {len(record.labels)} labels, {record.num_labeled} in all; "
+            f"the budget is {budget} a round; {ROUNDS}"
+        )
+    if len(set(record.chosen)) != budget or not chosen.isdisjoint(record.chosen):
+        raise DamagedError(f"{path}: chooses a row twice; {ROUNDS}")
+
+
+def _check_same(path: Path, found: Header, asked: Header) -> None:
+    for name in ("format", "fingerprint", "store", "compute", "views_content"):
+        there, here = getattr(found, name), getattr(asked, name)
+        if there != here:
+            raise LedgerError(
+                f"{path}: {name} is {there!r}, this run's is {here!r}; rounds of both would mix. "
+                "Use another --runs directory, or delete this trial's folder to start it again"
+            )
+
+
+def _round_files(directory: Path, first: int) -> list[Path]:
+    """The files of the rounds from `first` on: the records, in order, and then the proxies."""
+    found = [path for suffix in ("json", "safetensors") for path in (directory / "rounds").glob(f"*.{suffix}")]
+    return sorted((path for path in found if _number(path) >= first), key=lambda path: (path.suffix, _number(path)))
+
+
+def _number(path: Path) -> int:
+    """The round that a file is named for; -1 for a file that is not ours."""
+    stem = path.stem
+    return int(stem) if stem.isascii() and stem.isdigit() and stem == f"{int(stem):03d}" else -1
+
+
+def _record_path(directory: Path, number: int) -> Path:
+    return directory / "rounds" / f"{number:03d}.json"
+
+
+def _proxy_path(directory: Path, number: int) -> Path:
+    return directory / "rounds" / f"{number:03d}.safetensors"

@@ -1,0 +1,1 @@
+"""Who answers: the source of labels during a trial."""

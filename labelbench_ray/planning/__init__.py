@@ -1,0 +1,1 @@
+"""What an experiment would do, checked before anything runs."""

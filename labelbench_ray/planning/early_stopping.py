@@ -1,0 +1,94 @@
+"""Early stopping of dominated trials: which may be compared while they run, by which rule one ends, and its record.
+
+Off unless asked for. A trial that was stopped is neither done nor failed: its finished rounds stay in the ledger beside
+`stopped.json`, and a run without early stopping goes on after them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import PositiveInt
+
+from labelbench_ray.config import Trial
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.checksummed import sealed, unsealed
+
+STOPPED: Final = "stopped.json"
+SCORE: Final = "Validation Accuracy"
+"""The metric by which running trials are compared; never one of the test rows, on which the report rests."""
+COMPARABLE: Final = ("dataset", "encoder", "budget", "rounds")
+"""Only trials that are alike in these are on the same scale after the same number of rounds."""
+FEWEST_ROUNDS: Final = 3
+"""With fewer, all that could be judged is the first batch, which no strategy has chosen yet."""
+
+
+class Stopped(Frozen):
+    """`stopped.json`: a trial was ended before its last round, since others were better."""
+
+    rounds_done: PositiveInt
+    rounds: PositiveInt
+    """So many it asked for."""
+    rule: str
+    """By which it was ended, in words."""
+    versions: dict[str, str] = {}
+    """Of the code that ended it; older files do not state them."""
+
+    def __str__(self) -> str:
+        return f"stopped early after {self.rounds_done} of {self.rounds} rounds: {self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Trials of so many rounds that are compared while they run."""
+
+    rounds: int
+
+    @property
+    def judged_after(self) -> int:
+        """After how many rounds a trial is compared: half of them, for curves of strategies cross early on."""
+        return -(-self.rounds // 2)
+
+    @property
+    def rule(self) -> str:
+        """When a trial is ended, as told of one that was."""
+        return (
+            f"after {self.judged_after} rounds its validation accuracy was below the median of the trials that had "
+            "come so far before it"
+        )
+
+
+def race(trials: Sequence[Trial]) -> Race:
+    """The race of these trials.
+
+    Raises:
+        ConfigError: they cannot be compared while they run.
+    """
+    for name in COMPARABLE:
+        values = list(dict.fromkeys(str(getattr(trial, name)) for trial in trials))
+        if len(values) > 1:
+            raise ConfigError(
+                f"early stopping compares trials after the same number of rounds, and those to run differ in {name}: "
+                f"{', '.join(values)}; give each of these an experiment of its own, or leave out --early-stopping"
+            )
+    rounds = trials[0].rounds
+    if rounds < FEWEST_ROUNDS:
+        raise ConfigError(
+            f"early stopping judges strategies at half of the rounds, and {rounds} are asked for, the first of which "
+            f"no strategy chooses; ask for at least {FEWEST_ROUNDS}, or leave out --early-stopping"
+        )
+    return Race(rounds)
+
+
+def write_stopped(directory: Path, stopped: Stopped) -> None:
+    """Record that a trial was ended early."""
+    publish(directory / STOPPED, sealed(stopped))
+
+
+def read_stopped(directory: Path) -> Stopped | None:
+    """How a trial was ended early, if it was and nobody has taken it up again; `LedgerError` where that is damaged."""
+    path = directory / STOPPED
+    return unsealed(Stopped, path, "delete it; `labelbench run` goes on with the trial") if path.is_file() else None

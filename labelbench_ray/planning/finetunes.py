@@ -1,0 +1,130 @@
+"""What a plan says of full models: parts that do not go together, fine-tunes that are done and missing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from labelbench_ray.config import vary
+from labelbench_ray.encoders import Encoder, trainable
+from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError, OtherVersionError
+from labelbench_ray.ledger.finetunes import FOLDER, HEADER, read_points, read_recipe
+from labelbench_ray.ledger.trials import read_failure
+from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.storage.atomic import refuse_links
+from labelbench_ray.trainers import Trainer
+from labelbench_ray.trainers._gradient import Gradient
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.parts import Parts, check_full
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTuning:
+    """A trial's fine-tune at all budgets that the experiment asks for."""
+
+    parts: Parts
+    budgets: tuple[int, ...]
+    missing: tuple[int, ...]
+    note: str
+    """Why the last attempt failed, or what is wrong with its folder; "" when nothing is."""
+
+    def directory(self, folder: Path) -> Path:
+        """Where its points lie."""
+        return _directory(self.parts, folder)
+
+
+def planned_tunings(built: Iterable[Parts], folder: Path) -> tuple[PlannedTuning, ...]:
+    """The fine-tunes of an experiment: those of one trial with the same model and trainer are one."""
+    together: dict[tuple[str, str], list[Parts]] = {}
+    for each in built:
+        if each.tuning:
+            together.setdefault((each.fingerprint, each.tuning.fingerprint), []).append(each)
+    return tuple(_planned(same, folder) for same in together.values())
+
+
+def check_full_models(built: Parts, classes: tuple[str, ...] | None) -> None:
+    """Refuse full models that cannot be made or trained; reads their weights where those are here.
+
+    Raises:
+        ConfigError: class names, a head, a batch or a budget that do not fit.
+        DataError: a weights file that is not of the encoder's model.
+    """
+    check_full(built, classes)
+    trial = built.trial
+    if built.proxy.trains_encoder:
+        _check_batch(f"trial {trial.strategy} seed {trial.seed}: round 0", built.trainer, trial.budget)
+    for budget in budgets(built):
+        if budget > trial.rounds * trial.budget:
+            raise ConfigError(
+                f"trial {trial.strategy} seed {trial.seed}: a fine-tune on {budget} labels is asked for, "
+                f"{trial.rounds} rounds of {trial.budget} buy {trial.rounds * trial.budget}; lower `finetune.budgets` "
+                "or raise `rounds`"
+            )
+        assert built.tuning is not None
+        _check_batch(f"trial {trial.strategy} seed {trial.seed}: the fine-tune", built.tuning.trainer, budget)
+        if budget < trial.budget:
+            _check_without_proxy(built.tuning.model, built.encoder, classes, budget, trial.budget)
+    if built.full_models:
+        _check_network(built.encoder)
+
+
+def budgets(built: Parts) -> tuple[int, ...]:
+    """The numbers of labels that a trial's fine-tune is asked for, ascending."""
+    if built.tuning is None:
+        return ()
+    trial = built.trial
+    return tuple(sorted(set(built.tuning.recipe.budgets))) or (trial.rounds * trial.budget,)
+
+
+def _check_batch(where: str, trainer: Trainer, labels: int) -> None:
+    assert isinstance(trainer, Gradient), "`parts.build` refuses others"
+    size = trainer.method(()).batch_size
+    if size > labels:
+        raise ConfigError(
+            f"{where} has {labels} labels, fewer than a batch of {size}; lower the trainer's `batch_size`"
+        )
+
+
+def _check_without_proxy(
+    model: FullProxy, encoder: Encoder, classes: tuple[str, ...] | None, budget: int, first: int
+) -> None:
+    try:
+        model.check(encoder, classes, None)
+    except ConfigError as error:
+        raise ConfigError(
+            f"a fine-tune on {budget} labels is asked for, and the first proxy is trained on {first}: {error}; or "
+            f"raise `finetune.budgets` to {first} at least"
+        ) from error
+
+
+@cache
+def _check_network(encoder: Encoder) -> None:
+    try:
+        encoder.weights()
+    except NotProvidedError:
+        return  # the plan says so by itself, and `labelbench run` fetches them: `network` would, too
+    trainable(encoder).network()
+
+
+def _directory(built: Parts, folder: Path) -> Path:
+    assert built.tuning is not None
+    return folder / built.fingerprint / FOLDER / built.tuning.fingerprint
+
+
+def _planned(same: list[Parts], folder: Path) -> PlannedTuning:
+    wanted = tuple(sorted({budget for each in same for budget in budgets(each)}))
+    longest = max(same, key=lambda each: each.trial.rounds)
+    directory = _directory(longest, folder)
+    assert longest.tuning is not None
+    try:
+        refuse_links(folder / longest.fingerprint)
+        failure = read_failure(directory)
+        if (directory / HEADER).is_file():
+            read_recipe(directory)
+        have, note = read_points(directory), failure.error if failure else ""
+    except OtherVersionError:
+        raise
+    except LedgerError as error:
+        have, note = {}, str(error)
+    merged = vary(longest.trial, finetune=longest.tuning.recipe.model_copy(update={"budgets": wanted}))
+    return PlannedTuning(parts.build(merged), wanted, tuple(each for each in wanted if each not in have), note)

@@ -1,0 +1,109 @@
+"""What a trial's process needs of memory, estimated before anything runs: what Ray is told to reserve for it.
+
+Counted is private memory: what the process alone holds. Memory-mapped embeddings and decoded images are shared by all
+processes of a node and are no part of it. The estimate is a bound by simple sums, meant to be at least what is needed
+and at most about four times that; `--memory-per-trial` says it better where it is wrong.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from itertools import pairwise
+from typing import Final
+
+import psutil  # type: ignore[import-untyped]
+
+from labelbench_ray.encoders import Encoder, Trainable
+from labelbench_ray.environment import Environment
+from labelbench_ray.errors import NotProvidedError
+from labelbench_ray.proxies import LightProxy
+from labelbench_ray.trial.parts import Parts
+from labelbench_ray.types import BLOCK_ROWS
+
+GIB: Final = 2**30
+PYTHON: Final = int(0.7 * GIB)
+"""Python, torch, Ray and the other packages once they have worked."""
+FLOAT: Final = 4
+STRATEGY_ROW: Final = 300
+"""Bytes a row of the pool that a strategy may hold beside its working memory: docs/strategies.md."""
+STRATEGY_WORK: Final = GIB // 2
+"""A strategy's working memory for a large pool; for a small one it is some copies of the pool."""
+COPIES: Final = 4
+ORDERS: Final = ("galaxy",)
+"""Strategies that keep an order of the pool for every class."""
+MODEL_COPIES: Final = 6
+"""Of a full model's parameters: weights, gradients, the optimizer's two, the opened one, what is written."""
+PARAMETERS: Final = 100_000_000
+"""Assumed while the weights of an encoder are not here."""
+ACTIVATIONS: Final = 100
+"""Bytes that training keeps for each byte of a float32 input image."""
+BATCH: Final = 128
+"""Where a trainer has no batch size."""
+RAYS_SHARE: Final = 0.7
+"""Of a machine's memory, what Ray gives to trials; the rest is its object store's."""
+
+
+def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int) -> int:
+    """Of the process that runs a trial's rounds; rows by split."""
+    if not isinstance(built.proxy, LightProxy):
+        return _full(built, built.trainer.model_dump().get("batch_size", BATCH)) + _strategy(built, rows, classes)
+    dimensions, labeled = built.encoder.dimensions(), built.trial.rounds * built.trial.budget
+    widths = built.proxy.widths(dimensions, classes)
+    values = (
+        COPIES * labeled * dimensions  # raw, standardized, as a tensor, gathered in batches
+        + 2 * rows.get("validation", 0) * dimensions
+        + 2
+        * COPIES
+        * sum(below * above for below, above in pairwise(widths))  # weights, gradients, the optimizer's two
+        + COPIES * BLOCK_ROWS * max(widths)  # the block that is scored
+    )
+    return PYTHON + FLOAT * values + _strategy(built, rows, classes)
+
+
+def tuning_bytes(built: Parts) -> int:
+    """Of the process that fine-tunes."""
+    assert built.tuning is not None
+    return _full(built, built.tuning.trainer.model_dump().get("batch_size", BATCH))
+
+
+def reserved_bytes(environment: Environment, estimated: int) -> int:
+    """What is reserved for each trial: what the user says, else the estimate."""
+    given = environment.memory_per_trial
+    return estimated if given is None else max(1, int(given * GIB))
+
+
+def reservable_bytes(estimated: int, machines: Iterable[float]) -> int:
+    """The estimate, but no more than the largest of these machines has: it is rough, and must not keep trials waiting.
+
+    It then makes them run one at a time there. What the user says is not lowered.
+    """
+    return min(estimated, int(max(machines, default=estimated)))
+
+
+def at_once_here(environment: Environment, memory: int) -> int:
+    """How many trials of this memory a Ray of this machine's own runs at once."""
+    cpus: float = (psutil.cpu_count() or 1) // environment.cpus_per_trial
+    fit = RAYS_SHARE * psutil.virtual_memory().total // memory
+    return int(min(cpus, max(fit, 1) if environment.memory_per_trial is None else fit))
+
+
+def _strategy(built: Parts, rows: Mapping[str, int], classes: int) -> int:
+    pool = rows.get("pool", 0)
+    orders = FLOAT * classes * pool if built.trial.strategy.name in ORDERS else 0
+    return STRATEGY_ROW * pool + min(STRATEGY_WORK, COPIES * FLOAT * pool * built.encoder.dimensions()) + orders
+
+
+def _full(built: Parts, batch: int) -> int:
+    shape = built.encoder.shape() if isinstance(built.encoder, Trainable) else (224, 224, 3)
+    height, width, channels = shape
+    values = MODEL_COPIES * _parameters(built.encoder) + ACTIVATIONS * batch * height * width * channels
+    return PYTHON + FLOAT * values
+
+
+@cache
+def _parameters(encoder: Encoder) -> int:
+    if not isinstance(encoder, Trainable):
+        return PARAMETERS
+    try:
+        return sum(parameter.numel() for parameter in encoder.network().parameters())
+    except NotProvidedError:
+        return PARAMETERS

@@ -1,0 +1,182 @@
+"""A plan: every part of every trial built, every budget checked, and what is already done, before anything runs."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from labelbench_ray.config import Trial
+from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError, DamagedError, LedgerError, OtherVersionError
+from labelbench_ray.ledger.experiments import FILE, read_grid
+from labelbench_ray.ledger.trials import read_failure, read_header, sound_records
+from labelbench_ray.planning.early_stopping import Race, Stopped, race, read_stopped
+from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.planning.finetunes import PlannedTuning, check_full_models, planned_tunings
+from labelbench_ray.planning.memory import trial_bytes
+from labelbench_ray.planning.stores import PlannedStore, planned_store, wanted_views
+from labelbench_ray.planning.synthetic_view import check_strategies
+from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.parts import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrial:
+    """A trial with its parts built, and what its folder holds."""
+
+    parts: Parts
+    rounds_done: int
+    note: str
+    """Why the last attempt failed, or what is wrong with the folder; "" when nothing is."""
+    memory: int
+    """Bytes that its process needs, estimated."""
+    left: Stopped | None = None
+    """How it was stopped early, where it is to be left at that."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to run."""
+        return self.rounds_done >= self.parts.trial.rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an experiment would do."""
+
+    experiment: Experiment
+    folder: Path
+    trials: tuple[PlannedTrial, ...]
+    stores: tuple[PlannedStore, ...]
+    tunings: tuple[PlannedTuning, ...]
+
+    @property
+    def missing(self) -> tuple[PlannedTrial, ...]:
+        """The trials that are to be run."""
+        return tuple(trial for trial in self.trials if not trial.done and not trial.left)
+
+    @property
+    def left(self) -> tuple[PlannedTrial, ...]:
+        """The trials that were stopped early, and are left at that."""
+        return tuple(trial for trial in self.trials if not trial.done and trial.left)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the process of any of its missing trials needs; of any trial where none is missing."""
+        return max(trial.memory for trial in self.missing or self.trials)
+
+
+def plan(experiment: Experiment, environment: Environment) -> Plan:
+    """Check an experiment and look up what is done; starts nothing, and reads only rows that may have changed.
+
+    Raises:
+        ConfigError: an unknown name or setting, a budget beyond the pool, views that cannot be embedded here.
+        StoreError: a store or a view that is damaged, or a view of another store.
+        ChangedDataError: the data are not what a store was made from.
+        DataError: data that are there but are not what they say.
+        OtherVersionError: another version wrote what is there.
+    """
+    every = [parts.build(trial) for trial in experiment.trials]
+    built = _longest(every)
+    folder = environment.runs / experiment.name
+    _check_grid(folder)
+    examples = {each.embedding: each for each in reversed(built)}
+    stores = {
+        key: planned_store(key, example, wanted_views(key, built, environment), environment, folder)
+        for key, example in reversed(examples.items())
+    }
+    for each in built:
+        store = stores[each.embedding]
+        if store.rows:
+            check_budget(each.trial, store.rows["pool"], store.rejects)
+    # Not by the threads below: they would all build an encoder's network at once to count its parameters.
+    memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
+    for key, store in stores.items():
+        if store.classes is not None:
+            reading = [each for each in built if each.embedding == key]
+            check_strategies(reading, store.example.encoder.dimensions(), len(store.classes))
+    for each in every:  # trials that differ in their fine-tune only are one trial, and several fine-tunes
+        check_full_models(each, stores[each.embedding].classes)
+    return Plan(
+        experiment,
+        folder,
+        tuple(
+            read_each(
+                lambda each: _planned_trial(
+                    each, stores[each.embedding], environment, folder, memory[each.fingerprint]
+                ),
+                built,
+            )
+        ),
+        tuple(stores.values()),
+        planned_tunings(every, folder),
+    )
+
+
+def _check_grid(folder: Path) -> None:
+    """Leave alone what another version wrote; one that is damaged is written anew."""
+    if (folder / FILE).is_file():
+        with suppress(DamagedError):
+            read_grid(folder)
+
+
+def _memory(built: Parts, store: PlannedStore) -> int:
+    return trial_bytes(built, store.rows, len(store.classes or ()))
+
+
+def _planned_trial(
+    built: Parts, store: PlannedStore, environment: Environment, folder: Path, memory: int
+) -> PlannedTrial:
+    directory = folder / built.fingerprint
+    planned = partial(PlannedTrial, built, memory=memory)
+    if not (directory / "trial.json").is_file():
+        return planned(0, "")
+    try:
+        header = read_header(directory / "trial.json")
+        failure, stopped = read_failure(directory), read_stopped(directory)
+    except OtherVersionError:
+        raise
+    except LedgerError as error:
+        return planned(0, str(error))
+    if header.fingerprint != built.fingerprint:
+        return planned(0, f"{directory} holds the trial {header.fingerprint}; move it back")
+    if store.content and header.store != store.content:
+        return planned(0, f"{directory} was made from another store; delete it to start the trial again")
+    sound = sound_records(directory, header)
+    if sound.trouble:  # whichever round it is in, the trial is not done before it was set aside
+        return planned(min(len(sound.records), built.trial.rounds - 1), str(sound.trouble))
+    note = failure.error if failure else str(stopped or "")
+    return planned(len(sound.records), note, left=stopped if environment.early_stopping else None)
+
+
+def planned_race(planned: Plan, environment: Environment) -> Race | None:
+    """The race of the trials to run; None where early stopping is off or nothing is to run.
+
+    Raises:
+        ConfigError: they cannot be compared while they run.
+    """
+    return (
+        race([each.parts.trial for each in planned.missing]) if environment.early_stopping and planned.missing else None
+    )
+
+
+def check_budget(trial: Trial, rows: int, rejects: int) -> None:
+    """Refuse a trial that buys more labels than the pool has rows; `rejects`: rows that embedding left out."""
+    wanted = trial.rounds * trial.budget
+    if wanted > rows:
+        rejected = f" ({rejects:,} rows of the data set could not be decoded, see rejects.parquet)" if rejects else ""
+        raise ConfigError(
+            f"trial {trial.strategy} seed {trial.seed}: {trial.rounds} rounds of {trial.budget} labels are "
+            f"{wanted}, the pool has {rows} rows{rejected}; lower `rounds` or `budget`"
+        )
+
+
+def _longest(built: Iterable[Parts]) -> list[Parts]:
+    """One of each fingerprint, the one with the most rounds: it holds the rounds of the shorter ones."""
+    longest: dict[str, Parts] = {}
+    for each in built:
+        known = longest.setdefault(each.fingerprint, each)
+        if each.trial.rounds > known.trial.rounds:
+            longest[each.fingerprint] = each
+    return list(longest.values())

@@ -1,0 +1,175 @@
+"""The embedding stores that a plan needs: what is there, what is missing, and whether their data are as they were."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from labelbench_ray.datasets import Modality, Source
+from labelbench_ray.embeddings.augmented import open_view, views_there
+from labelbench_ray.embeddings.origin import changed_data, data_changes, recorded_folded
+from labelbench_ray.embeddings.overlaps import Overlaps, count_overlaps, read_overlaps, write_overlaps
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError, NotProvidedError, StoreError
+from labelbench_ray.ledger.data_notes import note_change, note_overlaps
+from labelbench_ray.planning.data_words import describe_source
+from labelbench_ray.trainers import WantedViews
+from labelbench_ray.trial.parts import Parts
+
+BYTES_PER_VALUE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedViews:
+    """Augmented views of an embedding store that trials need."""
+
+    example: Parts
+    """The trial that wants the most of them."""
+    wanted: WantedViews
+    there: int
+    """So many of those are embedded."""
+
+    def __str__(self) -> str:
+        name, settings = self.wanted.recipe["name"], self.wanted.augmentation
+        return f"{self.wanted.count} augmented views of the pool by {name} ({settings})"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStore:
+    """An embedding store that trials need."""
+
+    key: str
+    example: Parts
+    """Any trial that reads it."""
+    rows: Mapping[str, int]
+    """By split; empty when the data are to be provided."""
+    classes: tuple[str, ...] | None
+    """None while neither the data nor the embeddings are here."""
+    content: str
+    """Its content hash, "" while it is not embedded."""
+    to_be_provided: tuple[str, ...]
+    """What must be put on this machine first: data, weights."""
+    rejects: int
+    """Rows of all splits that could not be decoded; 0 while it is not embedded."""
+    views: tuple[PlannedViews, ...]
+    """One of each augmentation."""
+    found: tuple[str, ...] = ()
+    """What the data set holds, in words, and what to know of its embeddings; nothing of what is not here."""
+    overlaps: Overlaps | None = None
+    """Rows that are in two splits; None while they are not counted."""
+
+    @property
+    def done(self) -> bool:
+        """It is embedded; views of it may be missing."""
+        return bool(self.content)
+
+    @property
+    def whole(self) -> bool:
+        """It is embedded, and so are all views."""
+        return self.done and all(views.there == views.wanted.count for views in self.views)
+
+    @property
+    def examples(self) -> tuple[Parts, ...]:
+        """Trials that between them need all of it."""
+        return tuple(views.example for views in self.views) or (self.example,)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its embeddings: float16, once in shards and once as arrays; 0 when the rows are not known yet.
+
+        A view holds two embeddings of each row of the pool.
+        """
+        rows = sum(self.rows.values()) + 2 * self.rows.get("pool", 0) * sum(views.wanted.count for views in self.views)
+        return 2 * rows * self.example.encoder.dimensions() * BYTES_PER_VALUE
+
+
+def wanted_views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[PlannedViews, ...]:
+    """The views of a store that trials want: for each augmentation the most that one of them does."""
+    most: dict[str, PlannedViews] = {}
+    for each in built:
+        wanted = each.wanted_views if each.embedding == key else None
+        if wanted and (wanted.digest not in most or wanted.count > most[wanted.digest].wanted.count):
+            there = len(views_there(environment.store / key, wanted.digest, wanted.count))
+            most[wanted.digest] = PlannedViews(each, wanted, there)
+    return tuple(most.values())
+
+
+def _check_data(store: EmbeddingStore, source: Source, folder: Path) -> None:
+    """Refuse data that changed since they were embedded, and note it beside the results for `report` and `status`."""
+    changes = data_changes(store, source)
+    note_change(folder, store.manifest.content, str(changes or ""))
+    if changes:
+        raise changed_data(store, changes)
+
+
+def _overlaps(store: EmbeddingStore, modality: Modality) -> Overlaps | None:
+    """Rows in two splits: counted now for a store of an earlier version; None while a shard of it is damaged."""
+    if (counted := read_overlaps(store.directory)) is not None:
+        return counted
+    try:
+        counted = count_overlaps(store.directory, store.manifest.shards, modality, partial(recorded_folded, store))
+    except StoreError:
+        return None
+    with suppress(OSError):  # of a store that cannot be written to, they are counted each time
+        write_overlaps(store.directory, counted)
+    return counted
+
+
+def planned_store(
+    key: str, example: Parts, views: tuple[PlannedViews, ...], environment: Environment, folder: Path
+) -> PlannedStore:
+    """What a store holds, and what it is made from.
+
+    Args:
+        example: any trial that reads it.
+        views: of it that trials want.
+        folder: the experiment's, where a change of the data is noted.
+
+    Raises:
+        ChangedDataError: the data are not what it was made from.
+        StoreError: it is damaged, or a view of it is.
+        ConfigError: views are wanted that cannot be embedded here.
+    """
+    missing: list[str] = []
+    rows: dict[str, int] = {}
+    classes: tuple[str, ...] | None = None
+    found: tuple[str, ...] = ()
+    source: Source | None = None
+    try:
+        source = example.dataset.open(environment.data_root)
+        classes = source.classes
+        rows = {name: len(split) for name, split in source.splits.items()}
+        found = describe_source(source)
+    except NotProvidedError as error:
+        missing.append(str(error))
+    try:
+        example.encoder.weights()
+    except NotProvidedError as error:
+        missing.append(str(error))
+    content, rejects, overlaps = "", 0, None
+    if (environment.store / key / "manifest.json").is_file():
+        store = EmbeddingStore.open(environment.store / key)
+        if source:
+            _check_data(store, source, folder)
+            overlaps = _overlaps(store, example.dataset.modality())
+            note_overlaps(folder, store.manifest.content, overlaps or Overlaps())
+        content, classes, rejects = store.manifest.content, store.manifest.classes, store.manifest.rejects
+        rows = {name: store.manifest.count(name) for name in ("pool", "validation", "test")}
+        found = (*found, *([store.manifest.warning] if store.manifest.warning else []))
+        for each in views:
+            _check_views(each, store, missing)
+    return PlannedStore(key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps)
+
+
+def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[str]) -> None:
+    for view in views_there(store.directory, views.wanted.digest, views.wanted.count):
+        open_view(store, views.wanted.digest, view)
+    if missing and views.there < views.wanted.count:
+        mend = f"lower `views` to {views.there}" if views.there else "use a trainer that needs none"
+        raise ConfigError(
+            f"trainer {views.example.trial.trainer}: {views.wanted.count} views are asked for, the store "
+            f"{store.directory} has {views.there}, and what the others are made from is not here; {mend}, or: "
+            + "; ".join(missing)
+        )

@@ -1,0 +1,65 @@
+"""A small made-up pool on which every strategy of a plan is tried, before anything is embedded.
+
+A strategy of the user's own whose scores have the wrong shape, or that raises, is found in a second instead of after
+hours of embedding. What a strategy chooses there is thrown away.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.plugins import Plugin
+from labelbench_ray.strategies import Strategy
+from labelbench_ray.trial.parts import Parts
+from labelbench_ray.types import Ids, PoolView
+from labelbench_ray.user_code import raised, user_frames
+
+ROWS, LABELED, BUDGET = 256, 32, 8
+WIDEST_OF_OURS = 128
+"""Strategies of ours take any width, which our tests show, and some need seconds for a thousand dimensions."""
+
+
+def check_strategies(built: Iterable[Parts], dimensions: int, classes: int) -> None:
+    """Let each strategy of these trials choose once.
+
+    Raises:
+        ConfigError: one of them raises, or does not return what a strategy must.
+    """
+    tried: set[str] = set()
+    for each in built:
+        for strategy, name, begun in (
+            (each.first_batch, f"first_batch {each.trial.first_batch}", False),
+            (each.strategy, f"strategy {each.trial.strategy}", True),
+        ):
+            if name not in tried:
+                tried.add(name)
+                width = min(dimensions, WIDEST_OF_OURS) if _all_ours(strategy) else dimensions
+                _try(strategy, name, synthetic_view(width, classes, LABELED if begun else 0), each.trial.budget)
+
+
+def synthetic_view(dimensions: int, classes: int, labeled: int) -> PoolView:
+    """A pool of random rows, the first so many of them labeled; before the first batch, the proxy is not trained."""
+    rng = np.random.default_rng(0)
+    embeddings_ND = rng.standard_normal((ROWS, dimensions), np.float32)
+    logits_NK = rng.standard_normal((ROWS, classes), np.float32) if labeled else np.zeros((ROWS, classes), np.float32)
+    exponents_NK = np.exp(logits_NK)
+    labels_L = np.arange(labeled) % classes
+    probabilities_NK = exponents_NK / exponents_NK.sum(axis=1, keepdims=True)
+    return PoolView.from_arrays(embeddings_ND, probabilities_NK, np.arange(labeled), labels_L)
+
+
+def _try(strategy: Strategy, name: str, view: PoolView, budget: int) -> None:
+    def ask(ids: Ids) -> Ids:
+        return ids % view.num_classes
+
+    try:
+        strategy.select(view, min(budget, BUDGET), np.random.default_rng(0), ask=ask)
+    except Exception as error:
+        text = str(error) if isinstance(error, ValueError) and not user_frames(error) else raised(error)
+        raise ConfigError(f"{name}, tried on {view.num_rows} made-up rows: {text}") from error
+
+
+def _all_ours(plugin: Plugin) -> bool:
+    ours = type(plugin).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return ours and all(_all_ours(inner) for inner in plugin.made_of().values())

@@ -1,0 +1,85 @@
+"""What a pool view is given, checked: each refusal names the argument, what it was and what it must be.
+
+Every function takes what a user passed, returns it as the array that it must be, and raises `ValueError` otherwise.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labelbench_ray.pool import probabilities
+
+CHUNK_ROWS = 4096
+
+
+def embeddings(given: ArrayLike) -> NDArray[Any]:
+    """(N, D) finite embeddings."""
+    embeddings_ND = np.asarray(given)
+    if embeddings_ND.ndim != 2:
+        raise ValueError(f"embeddings: shape {embeddings_ND.shape} must be (N, D)")
+    if embeddings_ND.dtype.kind != "f":
+        raise ValueError(f"embeddings: dtype {embeddings_ND.dtype} must be float32 or float16")
+    for start in range(0, len(embeddings_ND), CHUNK_ROWS):
+        finite_B = np.isfinite(embeddings_ND[start : start + CHUNK_ROWS]).all(axis=1)
+        if not finite_B.all():
+            raise ValueError(
+                f"embeddings: row {start + int(np.flatnonzero(~finite_B)[0])} holds NaN or infinity; "
+                "every entry must be finite"
+            )
+    return embeddings_ND
+
+
+def distributions(given: ArrayLike, num_rows: int) -> NDArray[np.float32]:
+    """(N, K) probabilities with a row for each embedding."""
+    probabilities_NK = np.asarray(given)
+    if probabilities_NK.ndim != 2 or len(probabilities_NK) != num_rows:
+        raise ValueError(
+            f"probabilities: shape {probabilities_NK.shape} must be ({num_rows}, K), a row for each embedding"
+        )
+    if probabilities_NK.dtype.kind != "f":
+        raise ValueError(f"probabilities: dtype {probabilities_NK.dtype} must be float32")
+    if probabilities_NK.shape[1] < 2:
+        raise ValueError(
+            f"probabilities: {probabilities_NK.shape[1]} columns; at least 2 classes are needed "
+            "(a single sigmoid column needs its complement beside it)"
+        )
+    for start in range(0, len(probabilities_NK), CHUNK_ROWS):
+        probabilities.check(probabilities_NK[start : start + CHUNK_ROWS], first_row=start)
+    return probabilities_NK.astype(np.float32, copy=False)
+
+
+def ascending(ids: ArrayLike | None, num_rows: int) -> tuple[NDArray[np.int64], Any]:
+    """Pool ids in ascending order, and the rows in that order; None means 0 .. N-1."""
+    if ids is None:
+        return np.arange(num_rows), slice(None)
+    ids_N = int64("ids", ids)
+    if ids_N.shape != (num_rows,):
+        raise ValueError(f"ids: shape {ids_N.shape} must be ({num_rows},), an id for each row")
+    order_N = np.argsort(ids_N, kind="stable")
+    ascending_N = ids_N[order_N]
+    if num_rows and ascending_N[0] < 0:
+        raise ValueError(f"ids: {ascending_N[0]} is out of range; pool ids are 0 or larger")
+    if (ascending_N[1:] == ascending_N[:-1]).any():
+        raise ValueError("ids: an id is repeated; pool ids are distinct")
+    return ascending_N, order_N
+
+
+def labels(labeled: ArrayLike, labels: ArrayLike, num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labeled ids and their labels, aligned; labels in 0 .. K-1."""
+    labeled_L, labels_L = int64("labeled", labeled), int64("labels", labels)
+    if labeled_L.shape != labels_L.shape:
+        raise ValueError(f"labeled, labels: shapes {labeled_L.shape}, {labels_L.shape} must be equal")
+    if len(labels_L) and not (labels_L.min() >= 0 and labels_L.max() < num_classes):
+        raise ValueError(f"labels: {labels_L.min()} .. {labels_L.max()} must lie in 0 .. {num_classes - 1}")
+    return labeled_L, labels_L
+
+
+def int64(name: str, given: ArrayLike) -> NDArray[np.int64]:
+    """A list of integers."""
+    array = np.asarray(given)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: shape {array.shape} must have one axis")
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: dtype {array.dtype} must be int64")
+    return array.astype(np.int64)

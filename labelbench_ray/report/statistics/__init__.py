@@ -1,0 +1,1 @@
+"""Statistics over paired seeds: intervals, power, labels saved, comparisons."""

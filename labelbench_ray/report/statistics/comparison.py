@@ -1,0 +1,138 @@
+"""One setting's strategies on one metric: what each reaches, and how it differs from random, over paired seeds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelbench_ray.report.curves import RANDOM, Run, Setting
+from labelbench_ray.report.statistics.paired import Estimate, Floats, area_under_curve, estimate, holm
+from labelbench_ray.report.statistics.savings import Saving, saving
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """A strategy's seeds at the checkpoints that all compared trials of the setting have."""
+
+    strategy: str
+    seeds: tuple[int, ...]
+    labels_T: Floats
+    values_ST: Floats
+
+    def at(self, seeds: tuple[int, ...]) -> Floats:
+        """The rows of these seeds, in their order."""
+        rows_ST: Floats = self.values_ST[[self.seeds.index(seed) for seed in seeds]]
+        return rows_ST
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A strategy less random over their common seeds.
+
+    Intervals hold for all strategies that the setting compares with random at once; adjusted p-values are Holm's.
+    """
+
+    seeds: tuple[int, ...]
+    final: Estimate
+    area: Estimate
+    saving: Saving
+    final_adjusted: float = 1.0
+    area_adjusted: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """What is known of one strategy. `difference` is absent for random itself and without a common seed."""
+
+    strategy: str
+    curves: Curves
+    final: Estimate
+    area: Estimate
+    difference: Difference | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """A setting on one metric; rows by area under the curve, best first."""
+
+    metric: str
+    labels: tuple[int, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def compared(self) -> int:
+        """How many strategies are compared with random."""
+        return sum(row.difference is not None for row in self.rows)
+
+    def row(self, strategy: str) -> Row | None:
+        """The strategy's row, if it has any finished trial."""
+        return next((row for row in self.rows if row.strategy == strategy), None)
+
+
+def compare(setting: Setting, metric: str) -> Comparison | None:
+    """The setting's strategies on a metric at the checkpoints that all have; None where no trial has recorded it."""
+    runs = [run for run in setting.compared if run.curve(metric)]
+    if not runs:
+        return None
+    labels = sorted(set.intersection(*(set(run.curve(metric)) for run in runs)))
+    if not labels:
+        return None
+    have = {run.strategy for run in runs}
+    every = [_curves(name, runs, metric, labels) for name in setting.strategies if name in have]
+    found = differences(every)
+    rows = [_row(curves, found.get(curves.strategy)) for curves in every]
+    return Comparison(metric, tuple(labels), tuple(sorted(rows, key=lambda row: -row.area.value)))
+
+
+def paired_difference(first: Row, second: Row) -> Estimate | None:
+    """The first strategy's area less the second's over their common seeds; None without any."""
+    seeds = _common(first.curves, second.curves)
+    if not seeds:
+        return None
+    areas = (area_under_curve(row.curves.labels_T, row.curves.at(seeds)) for row in (first, second))
+    first_S, second_S = areas
+    return estimate(first_S - second_S)
+
+
+def _curves(strategy: str, runs: list[Run], metric: str, labels: list[int]) -> Curves:
+    mine = [run for run in runs if run.strategy == strategy]
+    values_ST = np.array([[run.curve(metric)[count] for count in labels] for run in mine], dtype=np.float64)
+    return Curves(strategy, tuple(run.trial.seed for run in mine), np.array(labels, dtype=np.float64), values_ST)
+
+
+def _row(curves: Curves, difference: Difference | None) -> Row:
+    area_S = area_under_curve(curves.labels_T, curves.values_ST)
+    return Row(curves.strategy, curves, estimate(curves.values_ST[:, -1]), estimate(area_S), difference)
+
+
+def differences(every: list[Curves]) -> dict[str, Difference]:
+    """Every strategy less random, by name; nothing without random."""
+    reference = next((curves for curves in every if curves.strategy == RANDOM), None)
+    if reference is None:
+        return {}
+    rivals = [curves for curves in every if curves is not reference and _common(curves, reference)]
+    return _adjust({curves.strategy: _difference(curves, reference, len(rivals)) for curves in rivals})
+
+
+def _difference(curves: Curves, reference: Curves, comparisons: int) -> Difference:
+    seeds = _common(curves, reference)
+    mine_ST, random_ST = curves.at(seeds), reference.at(seeds)
+    area_S = area_under_curve(curves.labels_T, mine_ST) - area_under_curve(curves.labels_T, random_ST)
+    return Difference(
+        seeds,
+        estimate(mine_ST[:, -1] - random_ST[:, -1], comparisons),
+        estimate(area_S, comparisons),
+        saving(curves.labels_T, mine_ST, random_ST, comparisons),
+    )
+
+
+def _adjust(found: dict[str, Difference]) -> dict[str, Difference]:
+    finals_M = holm(np.array([each.final.p_value for each in found.values()]))
+    areas_M = holm(np.array([each.area.p_value for each in found.values()]))
+    return {
+        name: Difference(each.seeds, each.final, each.area, each.saving, float(final), float(area))
+        for (name, each), final, area in zip(found.items(), finals_M, areas_M, strict=True)
+    }
+
+
+def _common(first: Curves, second: Curves) -> tuple[int, ...]:
+    return tuple(sorted(set(first.seeds) & set(second.seeds)))

@@ -1,0 +1,53 @@
+"""How many seeds find a difference: the power of the paired t-test, by the noncentral t distribution.
+
+A true mean difference of d standard deviations is found over n seeds with the probability that a noncentral t with
+n - 1 degrees of freedom and noncentrality d * sqrt(n) exceeds the critical value. That value is the one of Holm's first
+step, 5 % over the number of strategies compared; later steps ask for less, so the power is a lower bound.
+"""
+
+from math import sqrt
+from typing import Final
+
+from scipy import stats
+
+from labelbench_ray.report import words
+from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Estimate, critical
+
+POWER: Final = 0.8
+ADVISED_SEEDS: Final = 5
+MOST_SEEDS: Final = 100
+_LARGEST: Final = 10.0
+"""Standard deviations: what lies further from 0 is found with a handful of seeds anyway."""
+
+
+def power(effect: float, seeds: int, comparisons: int = 1) -> float:
+    """The probability that so many seeds find a mean of `effect` standard deviations."""
+    shift = min(abs(effect), _LARGEST) * sqrt(seeds)
+    return float(stats.nct.sf(critical(seeds, comparisons), seeds - 1, shift))
+
+
+def seeds_needed(estimate: Estimate) -> int:
+    """How many seeds find a mean of this size and spread with a probability of 80 %.
+
+    `MOST_SEEDS` stands for that many or more.
+    """
+    if estimate.spread == 0:
+        return MOST_SEEDS if estimate.value == 0 else ENOUGH_PAIRS
+    effect = estimate.value / estimate.spread
+    enough = (seeds for seeds in range(ENOUGH_PAIRS, MOST_SEEDS) if power(effect, seeds, estimate.comparisons) >= POWER)
+    return next(enough, MOST_SEEDS)
+
+
+def more_seeds(estimate: Estimate) -> str:
+    """How many seeds would decide on a difference that these do not tell from 0, as advice."""
+    needed = seeds_needed(estimate)
+    if estimate.seeds < ADVISED_SEEDS and (estimate.seeds < 2 or needed <= ADVISED_SEEDS):
+        return f"Run at least {ADVISED_SEEDS} seeds."
+    several = estimate.comparisons > 1
+    adjusted = f", adjusted for {words.several(estimate.comparisons, 'strategy', 'strategies')}" if several else ""
+    if needed >= MOST_SEEDS:
+        return f"To find a difference this small takes {MOST_SEEDS} seeds or more (power of 80 %{adjusted})."
+    return (
+        f"About {max(needed, estimate.seeds + 1)} seeds would find a difference of this size and spread (power of "
+        f"80 %{adjusted})."
+    )

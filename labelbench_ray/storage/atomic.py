@@ -1,0 +1,103 @@
+"""Files that are whole or absent, on a disk or in an object store; and no way out of a folder through links."""
+
+import errno
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from labelbench_ray.errors import LedgerError
+from labelbench_ray.storage.remote import Remote
+
+NO_SUCH_CALL = (errno.EINVAL, errno.ENOTSUP)
+"""What file systems answer that cannot flush a folder."""
+
+
+def publish(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, a crash or a full disk sees all of it or nothing.
+
+    Raises:
+        OSError: the disk is full, read-only or broken; names the file, which is as it was before.
+    """
+    if isinstance(path, Remote):
+        path.put(data)
+        return
+    # Not by the process's number alone: on a shared disk other machines have the same, containers most of all.
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.draft")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        text = f"{error.strerror}, so it was not written; mend that (make room), and run the same command again"
+        raise OSError(error.errno, text, str(path)) from error
+    finally:
+        with suppress(OSError):  # a disk that is read-only now would hide what went wrong
+            draft.unlink(missing_ok=True)
+
+
+def publish_once(path: Path, data: bytes) -> None:
+    """Publish where nothing is yet, as the holder of the folder's lock.
+
+    In an object store a lock may be lost to another holder without notice; there the put itself is conditional.
+
+    Raises:
+        FileExistsError: other content lies there; the same content is as good as written.
+    """
+    try:
+        if isinstance(path, Remote):
+            path.create(data)
+        elif path.exists():
+            raise FileExistsError(f"{path}: somebody else wrote it meanwhile")
+        else:
+            publish(path, data)
+    except FileExistsError:
+        if path.read_bytes() != data:
+            raise
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder and what lies in it; nothing is wrong with one that is not there."""
+    if not isinstance(folder, Remote):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        remove(path)
+        path.unlink(missing_ok=True)
+
+
+def refuse_links(directory: Path) -> None:
+    """Refuse a folder in which a link lies, at any depth: nothing is read or written through one.
+
+    The folder itself may be a link.
+
+    Raises:
+        LedgerError: names the link and where it leads.
+    """
+    if isinstance(directory, Remote) or not directory.is_dir():
+        return
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise LedgerError(
+                    f"{entry.path}: is a link to {os.readlink(entry.path)}; records are not read or written through "
+                    "links; put what it leads to in its place, or delete it"
+                )
+            if entry.is_dir(follow_symlinks=False):
+                refuse_links(directory / entry.name)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring a rename onto the disk: without it a power cut may leave the old name, or none."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SUCH_CALL:
+            raise
+    finally:
+        os.close(descriptor)

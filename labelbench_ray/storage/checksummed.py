@@ -1,0 +1,128 @@
+"""Records on disk: JSON with a checksum, read back as frozen values or refused by name.
+
+Two refusals are kept apart. A damaged file (`DamagedError`) is one that a writer may set aside. A file with fields or a
+format that this version does not know (`OtherVersionError`) is sound: a newer version wrote it, and only that one can
+read it. Where a checksum is there, it has to be right before a field counts as unknown.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from labelbench_ray.config import digest
+from labelbench_ray.errors import DamagedError, MissingError, OtherVersionError
+from labelbench_ray.plugins import UNKNOWN_KEY, Frozen, explain
+from labelbench_ray.storage.versions import OURS, versions
+
+Value = TypeVar("Value", bound=Frozen)
+ROUNDS = "`labelbench run` sets it and the rounds after it aside and runs them again"
+FIRST_FORMAT = 1
+"""Of records that do not state their format."""
+LONGEST_VERSION = 60
+"""Characters of a version that a file states."""
+
+
+def sealed(record: Frozen) -> bytes:
+    """A record as JSON, with the checksum of its content."""
+    content = record.model_dump(mode="json")
+    return json.dumps(content | {"checksum": digest(content)}).encode()
+
+
+def unsealed(kind: type[Value], path: Path, mend: str = ROUNDS) -> Value:
+    """The record in a file with a checksum.
+
+    Raises:
+        DamagedError: it is missing, cut short or altered; with the fix.
+        OtherVersionError: it is sound, and another version wrote it.
+    """
+    content = _read_json(path, mend)
+    checksum = content.pop("checksum", None)
+    if checksum != digest(content):
+        raise DamagedError(f"{path}: its checksum does not match its content; {mend}")
+    return _parsed(kind, path, content, mend)
+
+
+def read_value(kind: type[Value], path: Path, mend: str, elsewhere: str = "--runs") -> Value:
+    """A file without checksum as a value; `elsewhere`: the option that names another place for such files.
+
+    Raises:
+        DamagedError: it is missing, not JSON, or does not fit.
+        OtherVersionError: it fits but for fields that this version does not know, or states another format.
+    """
+    return _parsed(kind, path, _read_json(path, mend), mend, elsewhere)
+
+
+def _parsed(
+    kind: type[Value], path: Path, content: dict[str, JsonValue], mend: str, elsewhere: str = "--runs"
+) -> Value:
+    stated, read = content.get("format", FIRST_FORMAT), _format(kind)
+    if stated != read and isinstance(stated, int):
+        raise _other_version(path, content, f"format {stated}, this version reads {read}", elsewhere)
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        if names := _unknown_fields(kind, content):
+            what = f"this version does not know {', '.join(map(repr, names))}"
+            raise _other_version(path, content, what, elsewhere) from error
+        raise DamagedError(f"{path}: {explain(error)}; {mend}") from error
+
+
+def _format(kind: type[Frozen]) -> JsonValue:
+    field = kind.model_fields.get("format")
+    return field.default if field else FIRST_FORMAT
+
+
+def _unknown_fields(kind: type[Frozen], content: dict[str, JsonValue]) -> list[str]:
+    """The fields, at any depth, without which the content would fit; empty where it would not fit without them."""
+    rest, names = json.loads(json.dumps(content)), []
+    while True:
+        try:
+            kind.model_validate(rest)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+            if any(item["type"] != UNKNOWN_KEY for item in found):
+                return []
+            for item in found:
+                holder: Any = rest
+                for step in item["loc"]:
+                    holder = holder[step]
+                key = item["ctx"]["key"]
+                del holder[key]
+                names.append(".".join(map(str, (*item["loc"], key))))
+        else:
+            return names
+
+
+def _other_version(path: Path, content: dict[str, JsonValue], what: str, elsewhere: str) -> OtherVersionError:
+    ours, theirs = versions()[OURS], _stated_version(content)
+    is_known = theirs not in ("", ours)  # two commits may state the same version
+    which = f"{theirs}; this is {ours}" if is_known else f"this is {ours}"
+    fix = f"install that version (pip install labelbench-ray=={theirs})" if is_known else "install that version"
+    return OtherVersionError(
+        f"{path}: was written by another version of labelbench_ray ({which}): {what}; nothing is wrong with the file: "
+        f"{fix}, or use another {elsewhere}"
+    )
+
+
+def _stated_version(content: dict[str, JsonValue]) -> str:
+    """Our version that wrote the file; "" where it does not state one."""
+    stated = content.get("versions")
+    version = stated.get(OURS) if isinstance(stated, dict) else None
+    plain = isinstance(version, str) and version.isascii() and version.isprintable() and " " not in version
+    return version if plain and isinstance(version, str) and len(version) <= LONGEST_VERSION else ""
+
+
+def _read_json(path: Path, mend: str) -> dict[str, Any]:
+    """The object in a JSON file, without NaN or infinities."""
+    try:
+        content = json.loads(path.read_bytes())
+        digest(content)  # refuses NaN and infinities
+    except FileNotFoundError as error:
+        raise MissingError(f"{path}: there is no such file; is this a trial's folder?") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{path}: is no JSON ({error}); it was cut short or altered; {mend}") from error
+    if not isinstance(content, dict):
+        raise DamagedError(f"{path}: holds a {type(content).__name__}, not an object; {mend}")
+    return content

@@ -1,0 +1,211 @@
+"""The runs of one experiment in MLflow: one parent, one child a trial and one a fine-tune of it.
+
+A metric's step is the number of labels and its timestamp is when the record was made, so MLflow takes a metric that
+is written again for the one it has.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+# Before MLflow is imported. What failed is tried again here, and not blindly: a run may be there although the answer
+# was lost. MLflow would also report usage over the network, and print addresses with the passwords in them.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.tracking import MlflowClient
+
+from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file
+from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
+from labelbench_ray.tracking.runs import TRACEBACK, Measured, Tracked, read_tracked
+
+logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is raised, too
+
+FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
+PARENT, PAGE = "mlflow.parentRunId", "labelbench.page"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""MLflow's page then opens with curves of runs, not with traces of prompts."""
+METRICS, PARAMETERS = 800, 100
+"""MLflow takes 1000 entries a call: that leaves room for as many parameters as it takes, and a few tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What MLflow holds of a trial or fine-tune."""
+
+    run_id: str
+    artifacts: str
+    """Address of its artifacts."""
+    status: str
+    written: int = 0
+    """Rounds, or points, whose metrics are all there, and the parameters, too."""
+
+
+class Book:
+    """The runs of one experiment in an MLflow store that answers."""
+
+    def __init__(self, client: MlflowClient, experiment: Experiment) -> None:
+        self.client = client
+        self._experiment = experiment
+        runs = list(_runs(client, experiment.experiment_id))
+        self._children = {key: _child(found[0]) for key, found in _by_key(runs).items()}
+        self.parent = next((run for run in runs if EXPERIMENT in run.data.tags), None) or client.create_run(
+            experiment.experiment_id, run_name=experiment.name, tags={EXPERIMENT: experiment.name}
+        )
+
+    def runs(self) -> dict[str, list[Run]]:
+        """Of each key, those that are there now; more than one where two mirrors wrote at once."""
+        return _by_key(_runs(self.client, self._experiment.experiment_id))
+
+    def begin(self) -> None:
+        """Mark the parent as running."""
+        self.client.update_run(self.parent.info.run_id, status="RUNNING")
+
+    def close(self) -> None:
+        """Mark the parent as finished."""
+        self.client.set_terminated(self.parent.info.run_id)
+
+    def take(self, path: Path) -> None:
+        """A trial's or fine-tune's directory becomes a child run; a file becomes an artifact of the parent."""
+        if path.is_dir():
+            self.write(read_tracked(path))
+        else:
+            self._take_page(path.name, path.read_bytes())
+
+    def write(self, tracked: Tracked) -> None:
+        """Write what MLflow lacks, as far as the number of rounds that it notes tells."""
+        new = tracked.key not in self._children
+        child = self.create(tracked) if new else self._children[tracked.key]
+        lacking = tracked.measured[child.written :]
+        if lacking:
+            self.put_all(child.artifacts, tracked.texts)
+        if lacking or not child.written:
+            self.log(
+                child.run_id,
+                lacking,
+                {} if child.written else tracked.parameters,
+                {} if new else tags_of(tracked, self.parent),
+            )
+        if tracked.failure:
+            self.put(child.artifacts, TRACEBACK, tracked.artifacts[TRACEBACK].encode())
+        if tracked.status != child.status:
+            self.set_status(child.run_id, tracked)
+        written = max(child.written, len(tracked.measured))
+        self._children[tracked.key] = replace(child, written=written, status=tracked.status)
+
+    def create(self, tracked: Tracked) -> Child:
+        """A new child."""
+        began = tracked.measured[0].milliseconds if tracked.measured else None
+        tags = tags_of(tracked, self.parent)
+        run = self.client.create_run(self._experiment.experiment_id, began, tags, tracked.name)
+        self._children[tracked.key] = _child(run)
+        return self._children[tracked.key]
+
+    def log(self, run_id: str, measured: Iterable[Measured], parameters: dict[str, str], tags: dict[str, str]) -> None:
+        """Write into a run, in as few calls as MLflow takes; tags come last, for they say that the rest is there."""
+        metrics = [
+            Metric(name, value, each.milliseconds, each.labels)
+            for each in measured
+            for name, value in each.values.items()
+        ]
+        params = [Param(name, value) for name, value in parameters.items()]
+        while len(metrics) > METRICS or len(params) > PARAMETERS:
+            self.client.log_batch(run_id, metrics[:METRICS], params[:PARAMETERS])
+            metrics, params = metrics[METRICS:], params[PARAMETERS:]
+        self.client.log_batch(run_id, metrics, params, [RunTag(name, value) for name, value in tags.items()])
+
+    def set_status(self, run_id: str, tracked: Tracked) -> None:
+        """Mark a run as what its ledger says, and as ended when that was."""
+        if tracked.status == "RUNNING":
+            self.client.update_run(run_id, status=tracked.status)
+        else:
+            ended = tracked.measured[-1].milliseconds if tracked.measured else None
+            self.client.set_terminated(run_id, tracked.status, ended)
+
+    def delete(self, key: str) -> None:
+        """Have MLflow hide the child of a trial, which is then written anew."""
+        self.client.delete_run(self._children.pop(key).run_id)
+
+    def sizes(self, run: Run) -> dict[str, int | None]:
+        """Bytes of each artifact of a run, as far as they are told."""
+        repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.client.tracking_uri)
+        return {file.path: file.file_size for file in repository.list_artifacts()}
+
+    def put_all(self, artifacts: str, texts: dict[str, str]) -> None:
+        """Write artifacts."""
+        for name, text in texts.items():
+            self.put(artifacts, name, text.encode())
+
+    def put(self, artifacts: str, name: str, data: bytes) -> None:
+        """Write an artifact; `artifacts`: the run's address for them, which asking MLflow for costs a call."""
+        assert Path(name).name == name
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_bytes(data)
+            repository = get_artifact_repository(artifacts, tracking_uri=self.client.tracking_uri)
+            repository.log_artifact(str(path))  # type: ignore[no-untyped-call]
+
+    def _take_page(self, name: str, data: bytes) -> None:
+        digest = sha256(data).hexdigest()
+        if self.parent.data.tags.get(PAGE) != digest or name not in self.sizes(self.parent):
+            self.put(self.parent.info.artifact_uri, name, data)
+            self.client.set_tag(self.parent.info.run_id, PAGE, digest)
+
+
+def open_book(uri: str, experiment: str, artifacts: Path) -> Book:
+    """Connect, create what is missing, and read what is there.
+
+    `artifacts`: where those of a database without a server lie; a server has a place of its own.
+    """
+    if uri.startswith(SQLITE) and (file := sqlite_file(uri)):
+        prepare_sqlite(file)
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        location = None if uri.startswith(("http://", "https://")) else artifacts.as_uri()
+        found = client.get_experiment(client.create_experiment(experiment, location, KIND))
+    elif found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return Book(client, found)
+
+
+def tags_of(tracked: Tracked, parent: Run) -> dict[str, str]:
+    """All tags of a child. On one that has ended, the number of rounds says that their metrics are all there."""
+    found = {PARENT: parent.info.run_id, FINGERPRINT: tracked.key, ROUNDS: str(len(tracked.measured))}
+    return found | tracked.tags
+
+
+def _child(run: Run) -> Child:
+    """A run that goes on, or whose writer was killed, counts as one of which nothing is written."""
+    written = run.data.tags.get(ROUNDS, "")
+    whole = run.info.status != "RUNNING" and written.isdecimal()
+    return Child(run.info.run_id, run.info.artifact_uri, run.info.status, int(written) if whole else 0)
+
+
+def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        if key := run.data.tags.get(FINGERPRINT):
+            found.setdefault(key, []).append(run)
+    return found
+
+
+def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+    """From the oldest to the newest."""
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id], max_results=1000, page_token=token, order_by=["attributes.start_time ASC"]
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return

@@ -1,0 +1,154 @@
+"""What MLflow is told of a folder on disk: a trial's rounds, or the points of its fine-tune, as one run."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelbench_ray.config import FineTune, Part, Trial
+from labelbench_ray.console.redaction import redacted
+from labelbench_ray.ledger.finetunes import HEADER, Point, read_points, read_recipe
+from labelbench_ray.ledger.trials import Failure, History, RoundRecord, read_failure, read_header, read_history
+from labelbench_ray.plugins import Plugin
+from labelbench_ray.storage.remote import modified
+from labelbench_ray.trial import parts
+
+TRACEBACK = "traceback.txt"
+LONGEST = 6000
+"""MLflow takes no longer parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Metrics, and seconds by stage, at a number of labels."""
+
+    labels: int
+    milliseconds: int
+    """When that was recorded, since 1970: writing it again changes nothing."""
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A run."""
+
+    key: str
+    """Finds the run again."""
+    name: str
+    parameters: dict[str, str]
+    measured: tuple[Measured, ...]
+    """In the order in which they were recorded, so that those that MLflow lacks are the last ones."""
+    texts: dict[str, str]
+    """Artifacts that new measurements change."""
+    tags: dict[str, str]
+    wanted: int
+    failure: Failure | None
+    stopped: bool = False
+    """Ended early, since others were better."""
+
+    @property
+    def status(self) -> str:
+        """In MLflow's words."""
+        done = len(self.measured) >= self.wanted
+        return "FINISHED" if done else "FAILED" if self.failure else "KILLED" if self.stopped else "RUNNING"
+
+    @property
+    def artifacts(self) -> dict[str, str]:
+        """All of them, by name."""
+        return self.texts | ({TRACEBACK: redacted(self.failure.traceback)} if self.failure else {})
+
+
+def read_tracked(directory: Path) -> Tracked:
+    """The run of a trial's folder, or of a fine-tune's folder in it.
+
+    Raises:
+        LedgerError: a record is damaged.
+    """
+    return _finetune(directory) if (directory / HEADER).is_file() else _trial(directory)
+
+
+def parameters(trial: Trial) -> dict[str, str]:
+    """A trial as flat MLflow parameters: each field, and each setting as `part.setting`, defaults included.
+
+    `rounds` is a tag instead, since parameters never change and a trial may go on.
+    """
+    flat: dict[str, str] = {}
+    built = parts.build(trial)
+    for name in Trial.model_fields.keys() - {"rounds", "finetune"}:
+        value = getattr(trial, name)
+        flat |= _settings(name, value, getattr(built, name)) if isinstance(value, Part) else {name: str(value)}
+    return flat
+
+
+def finetune_parameters(trial: Trial, recipe: FineTune) -> dict[str, str]:
+    """Those of the trial whose labels were used, and `finetune.model` and `finetune.trainer` with their settings."""
+    tuning = parts.build_tuning(recipe)
+    model = _settings("finetune.model", recipe.model, tuning.model)
+    return parameters(trial) | model | _settings("finetune.trainer", recipe.trainer, tuning.trainer)
+
+
+def chosen_table(history: History) -> str:
+    """CSV of what was bought: round, order within it, pool id, the label that was returned."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["round", "order", "pool_id", "label"])
+    for record in history.records:
+        rows.writerows(
+            [record.round, order, *pair] for order, pair in enumerate(zip(record.chosen, record.labels, strict=True))
+        )
+    return text.getvalue()
+
+
+def _trial(directory: Path) -> Tracked:
+    history = read_history(directory)
+    trial = history.header.trial
+    return Tracked(
+        key=history.header.fingerprint,
+        name=f"{trial.strategy} seed {trial.seed}",
+        parameters=_shortened(parameters(trial)),
+        measured=tuple(
+            _measured(directory / "rounds" / f"{record.round:03d}.json", record.num_labeled, record)
+            for record in history.records
+        ),
+        texts={"chosen.csv": chosen_table(history)} if history.records else {},
+        tags={"rounds": str(trial.rounds), "stopped_early": str(history.stopped is not None).lower()},
+        wanted=trial.rounds,
+        failure=history.failure,
+        stopped=history.stopped is not None,
+    )
+
+
+def _finetune(directory: Path) -> Tracked:
+    header, recipe = read_header(directory.parent.parent / "trial.json"), read_recipe(directory)
+    trial = header.trial
+    measured = [
+        _measured(directory / f"{labels:06d}.json", labels, point) for labels, point in read_points(directory).items()
+    ]
+    return Tracked(
+        key=f"{header.fingerprint}/{directory.name}",
+        name=f"{trial.strategy} seed {trial.seed}: {recipe}",
+        parameters=_shortened(finetune_parameters(trial, recipe)),
+        measured=tuple(sorted(measured, key=lambda each: (each.milliseconds, each.labels))),
+        texts={},
+        tags={"trial": header.fingerprint},
+        wanted=max(len(set(recipe.budgets)), 1),
+        failure=read_failure(directory),
+    )
+
+
+def _measured(path: Path, labels: int, record: RoundRecord | Point) -> Measured:
+    stages = {f"Seconds {stage}": value for stage, value in record.seconds.items()}
+    # Older records do not say when they were made; where they lie does.
+    finished = int(modified(path).timestamp() * 1000) if record.finished is None else record.finished
+    return Measured(labels, finished, {**record.metrics, **stages})
+
+
+def _shortened(given: dict[str, str]) -> dict[str, str]:
+    """As MLflow takes them, and without secrets."""
+    shown = {name: redacted(value) for name, value in given.items()}
+    return {name: value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..." for name, value in shown.items()}
+
+
+def _settings(name: str, part: Part, built: Plugin) -> dict[str, str]:
+    settings = built.model_dump(mode="json")
+    return {name: part.name} | {f"{name}.{setting}": str(given) for setting, given in settings.items()}

@@ -1,0 +1,175 @@
+"""`labelbench sync`: make MLflow say what the ledgers say, whatever happened to it meanwhile."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlflow.entities import Run
+from rich.console import Console
+
+from labelbench_ray.console.progress import meter
+from labelbench_ray.console.redaction import redacted
+from labelbench_ray.ledger.experiments import read_grid
+from labelbench_ray.ledger.finetunes import FOLDER, HEADER
+from labelbench_ray.storage.remote import beside
+from labelbench_ray.tracking.mirror import is_outage
+from labelbench_ray.tracking.mlflow_runs import Book, open_book, tags_of
+from labelbench_ray.tracking.runs import Measured, Tracked, read_tracked
+
+REPORT = "report.html"
+
+Written = Counter[tuple[str, int, float]]
+"""How often there is which (metric, number of labels, value)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done to the runs of an experiment."""
+
+    runs: int = 0
+    """That there are now."""
+    created: int = 0
+    completed: int = 0
+    """Runs that lacked something."""
+    replaced: int = 0
+    """Runs that said what the ledger does not say, or said it twice."""
+    metrics: int = 0
+    """Written."""
+
+    def __add__(self, other: "Done") -> "Done":
+        return Done(
+            self.runs + other.runs,
+            self.created + other.created,
+            self.completed + other.completed,
+            self.replaced + other.replaced,
+            self.metrics + other.metrics,
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.runs} runs: {self.created} created, {self.completed} completed, {self.replaced} replaced; "
+            f"{self.metrics} metrics written"
+        )
+
+
+def sync(folders: Iterable[Path], uri: str, console: Console) -> int:
+    """Bring each experiment up to date; returns the exit status, 1 when MLflow is down or a ledger is damaged."""
+    status = 0
+    for folder in folders:
+        try:
+            status |= sync_experiment(folder, uri, console)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            text = redacted(f"{type(error).__name__}: {error}", uri)
+            _say(
+                console,
+                f"{folder.name}: MLflow at {redacted(uri)} failed: {text}. Nothing is lost; once it is up, the same "
+                "command goes on",
+            )
+            return 1
+    return status
+
+
+def sync_experiment(folder: Path, uri: str, console: Console) -> int:
+    """The same for one experiment; 1 when one of its ledgers is damaged, or MLflow refuses what it says.
+
+    Raises:
+        Exception: whatever MLflow raises when it is down.
+    """
+    grid = read_grid(folder)
+    done, status, directories = Done(), 0, tracked_directories(folder)
+    with meter(console, "opening MLflow, runs", len(directories)) as shown:
+        book = open_book(uri, grid.experiment, beside(folder.parent) / "mlartifacts")
+        runs = book.runs()
+        for number, directory in enumerate(directories):
+            shown.show(number, len(directories), f"{folder.name}: comparing runs")
+            try:
+                tracked = read_tracked(directory)
+                done += mend(book, runs.get(tracked.key, []), tracked)
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                _say(console, f"left out: {directory}: {redacted(str(error), uri)}")
+                status = 1
+    if (folder / REPORT).is_file():
+        book.take(folder / REPORT)
+    if book.parent.info.status != "FINISHED":
+        book.close()
+    console.print(f"{folder.name}: {done}", highlight=False, soft_wrap=True, markup=False)
+    return status
+
+
+def tracked_directories(folder: Path) -> list[Path]:
+    """Each trial and fine-tune of an experiment that has begun, those of earlier grids as well."""
+    found = [*folder.glob("*/trial.json"), *folder.glob(f"*/{FOLDER}/*/{HEADER}")]
+    return sorted(path.parent for path in found)
+
+
+def mend(book: Book, runs: Sequence[Run], tracked: Tracked) -> Done:
+    """Have exactly one run that says what the ledger says, where there are `runs`; writes nothing when that is so."""
+    if not runs:
+        book.write(tracked)
+        return Done(runs=1, created=1, metrics=written(tracked.measured).total())
+    first, *others = runs
+    for run in others:  # of two mirrors that wrote at once
+        book.client.delete_run(run.info.run_id)
+    there = _there(book, first, tracked)
+    if there - written(tracked.measured) or not _fits(first.data.params, tracked.parameters):
+        book.delete(tracked.key)
+        book.write(tracked)
+        return Done(runs=1, replaced=1 + len(others), metrics=written(tracked.measured).total())
+    lacking = lacking_of(tracked.measured, there)
+    completed = _complete(book, first, tracked, lacking)
+    return Done(runs=1, completed=completed, replaced=len(others), metrics=written(lacking).total())
+
+
+def written(measured: Iterable[Measured]) -> Written:
+    """What a history is to hold. When it was written is left out: the file of an older record may have been copied."""
+    return Counter((name, each.labels, value) for each in measured for name, value in each.values.items())
+
+
+def lacking_of(measured: Iterable[Measured], there: Written) -> tuple[Measured, ...]:
+    """What is not there yet."""
+    left = [
+        replace(
+            each,
+            values={name: value for name, value in each.values.items() if not there[name, each.labels, value]},
+        )
+        for each in measured
+    ]
+    return tuple(each for each in left if each.values)
+
+
+def _there(book: Book, run: Run, tracked: Tracked) -> Written:
+    """Of the metrics that the ledger has: others are somebody else's, and left alone."""
+    names = {name for each in tracked.measured for name in each.values} & run.data.metrics.keys()
+    return Counter(
+        (name, point.step, point.value)
+        for name in names
+        for point in book.client.get_metric_history(run.info.run_id, name)
+    )
+
+
+def _fits(there: dict[str, str], wanted: dict[str, str]) -> bool:
+    return all(there[name] == value for name, value in wanted.items() if name in there)
+
+
+def _complete(book: Book, run: Run, tracked: Tracked, lacking: tuple[Measured, ...]) -> bool:
+    """Write what a run lacks; returns whether that is anything."""
+    wanted = tags_of(tracked, book.parent)
+    tags = {name: value for name, value in wanted.items() if run.data.tags.get(name) != value}
+    parameters = {name: value for name, value in tracked.parameters.items() if name not in run.data.params}
+    sizes = book.sizes(run)
+    texts = {name: text for name, text in tracked.artifacts.items() if sizes.get(name) != len(text.encode())}
+    if lacking or parameters or tags:
+        book.log(run.info.run_id, lacking, parameters, tags)
+    book.put_all(run.info.artifact_uri, texts)
+    if other := run.info.status != tracked.status:
+        book.set_status(run.info.run_id, tracked)
+    return bool(lacking or parameters or tags or texts or other)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""The engine of training by gradient descent."""

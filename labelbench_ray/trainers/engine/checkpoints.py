@@ -1,0 +1,60 @@
+"""Where a fit keeps its state between epochs."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from labelbench_ray.storage.atomic import publish
+
+
+class Checkpoints(Protocol):
+    """Where a fit keeps its state between epochs."""
+
+    def load(self) -> dict[str, Any] | None:
+        """The last state, if there is one: nested dicts of tensors, numbers and strings."""
+        ...
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoCheckpoints:
+    """For fits that are over sooner than a checkpoint is written."""
+
+    def load(self) -> None:
+        """Nothing."""
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheckpoints:
+    """One file, replaced whole; a checkpoint of another fit, or one that cannot be read, is as good as none."""
+
+    path: Path
+    identity: str
+    """Of the fit: whatever its numbers depend on."""
+
+    def load(self) -> dict[str, Any] | None:
+        """The state, if the file holds one of this fit."""
+        try:
+            data = self.path.read_bytes()  # a disk or an object store that does not answer is no damage: it is raised
+        except FileNotFoundError:
+            return None
+        try:
+            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except Exception:  # a damaged file ends in errors of zipfile, torch and pickle alike: the fit starts anew
+            return None
+        return found.get("state") if isinstance(found, dict) and found.get("identity") == self.identity else None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Publish it by rename."""
+        buffer = io.BytesIO()
+        torch.save({"identity": self.identity, "state": state}, buffer)
+        publish(self.path, buffer.getvalue())

@@ -1,0 +1,234 @@
+"""One fit on its way: steps, epochs, early stopping, and the state that a checkpoint holds.
+
+Every random choice comes from one generator and torch's own, whose states lie in the checkpoint with all else, so that
+a fit that is killed and taken up again ends with the same bits.
+"""
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labelbench_ray.trainers import Heard
+from labelbench_ray.trainers._schedule import learning_rate_factor
+from labelbench_ray.trainers.engine.checkpoints import Checkpoints
+from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trainers.engine.kept import KeptEpoch, Validated, merged
+from labelbench_ray.trainers.engine.step import Step
+from labelbench_ray.types import Ids
+
+if TYPE_CHECKING:
+    from labelbench_ray.trainers.engine.descent import Descent
+
+SHOWN_IDS = 5
+
+
+@dataclass
+class Course:
+    """One fit on its way; what changes from epoch to epoch goes into `state` and comes back from it."""
+
+    method: "Descent"
+    module: nn.Module
+    material: Material
+    seed: int
+    machine: Machine
+    epoch: int = 0
+    kept: KeptEpoch = field(default_factory=KeptEpoch)
+    waited: int = 0
+    heard: list[Heard] = field(default_factory=list)
+    """What the steps of this epoch made of their unlabeled rows."""
+    waiting_U: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    """Places of unlabeled rows that this pass over them has not come to yet."""
+
+    def run(self, checkpoints: Checkpoints) -> None:
+        if found := checkpoints.load():
+            self._restore(found)
+        with _seeded(self.seed, found["torch"] if found else None):
+            while self._goes_on:
+                self.heard.clear()
+                self._pass()
+                self._judge()
+                self.epoch += 1
+                # None at the end: a fit that was killed after its last epoch repeats that one.
+                if self._goes_on:
+                    checkpoints.save(self._snapshot())
+        self.module.load_state_dict(self.kept.weights)
+        self.module.eval()
+        if self.kept.heard and self.machine.rank == 0:  # the first process reports the rows of all
+            self.listen(self.kept.heard)
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.epoch < self.method.epochs and self.waited < self.method.patience
+
+    def __post_init__(self) -> None:
+        method = self.method
+        self.listen, self.material = self.material.listen, replace(self.material, listen=self.heard.append)
+        self.rng = np.random.default_rng(self.seed)
+        self.places_P = method.places(self.material)
+        passes = math.ceil(method.epoch_steps / math.ceil(len(self.places_P) / method.batch_size))
+        self.passes, self.steps = passes, passes * math.ceil(len(self.places_P) / method.batch_size)
+        self.unlabeled_size = method.unlabeled_batch(self.material)
+        self.state = {name: kept.to(self.machine.device) for name, kept in method.begin(self.material).items()}
+        self.wrapped = self.machine.wrap(self.module)
+        # The fused kernel needs a third of the time of the default at a proxy's sizes.
+        self.optimizer = torch.optim.AdamW(
+            [weight for weight in self.module.parameters() if weight.requires_grad],
+            method.learning_rate,
+            weight_decay=method.weight_decay,
+            fused=True,
+        )
+        factor = partial(learning_rate_factor, warmup=method.warmup_steps, total=method.epochs * self.steps)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
+        self.scaler = self.machine.scaler()
+
+    def _pass(self) -> None:
+        self.module.train()
+        done = self.epoch * self.steps
+        for _ in range(self.passes):
+            for batch_B in np.array_split(self.rng.permutation(self.places_P), self.steps // self.passes):
+                self._step(batch_B, self._unlabeled(), done)
+                done += 1
+
+    def _unlabeled(self) -> Ids:
+        """The next unlabeled rows; a pass over them starts anew when the rows left do not fill a batch."""
+        if self.unlabeled_size and len(self.waiting_U) < self.unlabeled_size:
+            rows, wanted = len(self.material.unlabeled_ids_U), self.method.epochs * self.steps * self.unlabeled_size
+            # Of a pool that the whole fit does not get through, no more are drawn than it reads.
+            few = wanted < rows
+            self.waiting_U = self.rng.choice(rows, wanted, replace=False) if few else self.rng.permutation(rows)
+        batch_U, self.waiting_U = self.waiting_U[: self.unlabeled_size], self.waiting_U[self.unlabeled_size :]
+        return batch_U
+
+    def _step(self, batch_B: Ids, batch_U: Ids, done: int) -> None:
+        machine = self.machine
+        progress = done / (self.method.epochs * self.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        # No process and no part may be without rows, a mean over them would be NaN: few rows are repeated for all
+        # processes, and make fewer parts than asked for.
+        batch_B, batch_U = (
+            np.tile(rows, machine.size if len(rows) < machine.size else 1) for rows in (batch_B, batch_U)
+        )
+        parts = min(
+            [self.method.accumulation] + [len(rows) // machine.size for rows in (batch_B, batch_U) if len(rows)]
+        )
+        labeled, unlabeled = (_share(rows, machine, parts) for rows in (batch_B, batch_U))
+        for part_B, part_U in zip(labeled, unlabeled, strict=True):
+            # Parallel gradients are averaged over the processes, so that each is weighted by its rows.
+            share = len(part_B) * machine.size / len(batch_B)
+            balance = len(part_U) * machine.size / len(batch_U) / share if len(batch_U) else 1.0
+            step = Step(
+                self.wrapped,
+                self.material,
+                machine,
+                self.state,
+                part_B,
+                part_U,
+                self.epoch,
+                progress,
+                self.rng,
+                balance,
+            )
+            with machine.autocast():
+                loss = self.method.loss(step)
+            if not math.isfinite(value := float(loss.detach())):
+                raise self._diverged(value, done, step)
+            self.scaler.scale(loss * share if share != 1 else loss).backward()  # type: ignore[no-untyped-call]
+        if self.method.gradient_clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.method.gradient_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.step()
+
+    def _judge(self) -> None:
+        score = self._score()
+        if score >= self.kept.score:
+            weights = copy.deepcopy(self.module.state_dict())
+            self.kept, self.waited = KeptEpoch(score, weights, merged(self.heard, self.machine)), 0
+        else:
+            self.waited += 1
+
+    def _score(self) -> tuple[float, ...]:
+        """The better this epoch, the larger; without validation rows, or where none are asked for, the later."""
+        keep, validate = self.method.keep, self.material.validate
+        if keep == "last" or validate is None:
+            return (float(self.epoch),)
+        self.module.eval()
+        found = validate(self.module)
+        if self.machine.size > 1:
+            # One process decides for all: theirs may differ in the last bits, and would wait for one that stopped.
+            found = Validated(*self.machine.gather(torch.tensor([[found.accuracy, found.loss]]))[0].tolist())
+        if not math.isfinite(found.loss):
+            raise FloatingPointError(
+                f"{self._name()}: validation loss {found.loss} after epoch {self.epoch} at learning "
+                f"rate {self._learning_rate():.3g}; lower `learning_rate`"
+            )
+        return found.score(keep)
+
+    def _diverged(self, value: float, done: int, step: Step) -> FloatingPointError:
+        material = self.material
+        labeled = material.labeled_ids_L[step.labeled_B].tolist()
+        unlabeled = material.unlabeled_ids_U[step.unlabeled_U].tolist()
+        shown = ", ".join(map(str, labeled[:SHOWN_IDS])) + (", ..." if len(labeled) > SHOWN_IDS else "")
+        error = FloatingPointError(
+            f"{self._name()}: loss {value} at step {done} (epoch {self.epoch}), learning rate "
+            f"{self._learning_rate():.3g}, labeled rows {shown}; lower `learning_rate` or set `gradient_clip`"
+        )
+        error.add_note(f"pool ids of the batch: labeled {labeled}, unlabeled {unlabeled}")
+        return error
+
+    def _name(self) -> str:
+        return type(self.method).__module__.rpartition(".")[2]
+
+    def _learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict()["last_epoch"],
+            "scaler": self.scaler.state_dict(),
+            "state": self.state,
+            "waiting": torch.from_numpy(self.waiting_U),
+            "rng": self.rng.bit_generator.state,
+            "torch": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
+            "course": [self.epoch, self.waited],
+        } | self.kept.state()
+
+    def _restore(self, found: dict[str, Any]) -> None:
+        self.module.load_state_dict(found["module"])
+        self.kept = KeptEpoch.of_state(found)
+        self.optimizer.load_state_dict(found["optimizer"])
+        self.schedule.last_epoch = found["schedule"]
+        self.scaler.load_state_dict(found["scaler"])
+        for name, kept in found["state"].items():
+            self.state[name].copy_(kept)
+        self.waiting_U = found["waiting"].numpy()
+        self.rng.bit_generator.state = found["rng"]
+        self.epoch, *_, self.waited = found["course"]  # in older checkpoints the lowest loss lies between
+
+
+def _share(rows_B: Ids, machine: Machine, parts: int) -> list[Ids]:
+    """This process's rows of a batch, cut into parts."""
+    return np.array_split(rows_B[machine.rank :: machine.size], parts)
+
+
+@contextmanager
+def _seeded(seed: int, states: list[Tensor] | None) -> Iterator[None]:
+    """Torch's own generators (dropout, image mixing) seeded or put back; what they were before comes back after."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        if states is not None:
+            torch.set_rng_state(states[0])
+            torch.cuda.set_rng_state_all(states[1 : 1 + torch.cuda.device_count()])  # fewer GPUs than then
+        yield

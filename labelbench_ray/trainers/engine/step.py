@@ -1,0 +1,37 @@
+"""A step of gradient descent as a trainer's loss sees it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.types import Ids
+
+State = dict[str, Tensor]
+"""What a method carries from step to step, float32 or integers; updated in place, and part of the checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One share of one batch: places among the labeled and the unlabeled rows, and where the fit stands."""
+
+    module: nn.Module
+    material: Material
+    machine: Machine
+    state: State
+    labeled_B: Ids
+    unlabeled_U: Ids
+    epoch: int
+    progress: float
+    """Steps done / steps in all, 0 .. 1."""
+    rng: np.random.Generator
+    balance: float = 1.0
+    """To weigh a mean over the unlabeled rows with: their share of the batch / the labeled rows' share of theirs."""
+
+    @property
+    def labels_B(self) -> Tensor:
+        """(B,) int64 what was bought for the labeled rows."""
+        return self.material.labels_L[torch.from_numpy(self.labeled_B)].to(self.machine.device)

@@ -1,0 +1,1 @@
+"""One trial: its parts, its rounds, its fits and its metrics."""

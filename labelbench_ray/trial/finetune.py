@@ -1,0 +1,94 @@
+"""The fine-tune: the full model trained once on labels that a trial has bought, at one or several budgets."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from labelbench_ray.costs import Stopwatch
+from labelbench_ray.errors import LedgerError
+from labelbench_ray.ledger.finetunes import Point, Points, chosen_hash, read_points
+from labelbench_ray.ledger.trials import Ledger, RoundRecord
+from labelbench_ray.planning.finetunes import budgets
+from labelbench_ray.streams import integer
+from labelbench_ray.trial.fidelity import Question, fidelity
+from labelbench_ray.trial.fit_light import Fitted, Fitter, Lesson, LightFitter
+from labelbench_ray.trial.loop import bought_ids, bought_labels, measure
+from labelbench_ray.trial.parts import Parts, Tuning
+from labelbench_ray.trial.pseudo_labels import Hearing
+from labelbench_ray.types import Ids
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FineTuning:
+    """What every budget of a fine-tune uses."""
+
+    parts: Parts
+    tuning: Tuning
+    ledger: Ledger
+    points: Points
+    fitter: Fitter
+    """Of the full model."""
+    light: LightFitter | None
+    """Opens the trial's own proxies; None where the trial selected with a full model."""
+
+    def run(self) -> Iterator[Point]:
+        """Fit what is not recorded yet, one budget at a step; each is on disk when it is yielded."""
+        records = self.ledger.records()
+        have = read_points(self.points.directory)
+        for num_labeled in budgets(self.parts):
+            bought = len(records) * self.parts.trial.budget
+            if num_labeled > bought:
+                raise LedgerError(
+                    f"{self.ledger.directory}: fine-tuning on {num_labeled} labels, the trial has bought {bought}; "
+                    "`labelbench run` buys the rest"
+                )
+            chosen, labels = bought_ids(records)[:num_labeled], bought_labels(records)[:num_labeled]
+            if num_labeled in have:
+                self._check(have[num_labeled], chosen_hash(chosen.tolist(), labels.tolist()))
+            else:
+                yield self._fit(records, chosen, labels)
+
+    def _check(self, point: Point, chosen: str) -> None:
+        if point.chosen != chosen:
+            raise LedgerError(
+                f"{self.points.path(point.num_labeled)}: was trained on other labels than the trial has bought; delete "
+                "it to fine-tune again"
+            )
+
+    def _fit(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids) -> Point:
+        watch, num_labeled = Stopwatch(), len(chosen)
+        hearing = Hearing(self.fitter.embedded.pool.labels_N)
+        lesson = self._lesson(records, chosen, labels, hearing)
+        with watch.stage("fine-tune", gpus=self.fitter.gpus):
+            tensors = self.fitter.fit(replace(lesson, spend=partial(watch.elsewhere, "fine-tune")))
+        with watch.stage("score", gpus=self.fitter.gpus):
+            fitted = self.fitter.open(tensors)
+        with watch.stage("evaluate"):
+            view = fitted.open_view(fitted.classifier, chosen, labels)
+            measured = measure(view, fitted, self.fitter.validation_labels) | hearing.metrics()
+        with watch.stage("fidelity"):
+            measured |= self._fidelity(records, fitted, measured, chosen, labels)
+        return self.points.publish(
+            num_labeled, chosen_hash(chosen.tolist(), labels.tolist()), measured, watch.lap(), tensors
+        )
+
+    def _lesson(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids, hearing: Hearing) -> Lesson:
+        known = [record for record in records if record.num_labeled <= len(chosen)]
+        proxy = self.light.open(self.ledger.proxy(known[-1])).classifier if self.light and known else None
+        seed = integer(self.parts.trial.seed, len(chosen), "finetune")
+        return Lesson(chosen, labels, (), seed, hearing.listen, proxy)
+
+    def _fidelity(
+        self, records: Sequence[RoundRecord], full: Fitted, measured: dict[str, float], chosen: Ids, labels: Ids
+    ) -> dict[str, float]:
+        """Against the proxy that was fitted to the same labels; nothing between two rounds."""
+        record = next((record for record in records if record.num_labeled == len(chosen)), None)
+        if record is None or self.light is None:
+            return {}
+        proxy = self.light.open(self.ledger.proxy(record))
+        trial, embedded = self.parts.trial, self.fitter.embedded
+        answers_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
+        question = Question(self.parts.strategy, trial.budget, trial.seed, record.round + 1, answers_N)
+        views = (each.open_view(each.classifier, chosen, labels) for each in (proxy, full))
+        gap = measured["Test Accuracy"] - record.metrics["Test Accuracy"]
+        return fidelity(question, *views) | {"Fidelity Accuracy Gap": gap}

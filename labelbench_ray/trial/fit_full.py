@@ -1,0 +1,138 @@
+"""Fitting a full model: the encoder's own network under a head, trained on images, then embedding every row anew."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from labelbench_ray.datasets import SPLITS
+from labelbench_ray.embeddings.images import DecodedImages
+from labelbench_ray.embeddings.store import Embedded, SplitArrays
+from labelbench_ray.encoders import Network, Trainable
+from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.proxies._network import Tuned, load_tensors, tensors, tuned
+from labelbench_ray.proxies.heads import HeadContext
+from labelbench_ray.trainers import Tensors
+from labelbench_ray.trainers._gradient import Gradient
+from labelbench_ray.trainers.engine.checkpoints import Checkpoints
+from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trainers.engine.images import ImageInputs, validation
+from labelbench_ray.trial.fit_light import Fitted, Lesson, OpenView, in_process, pasts, unlabeled_ids
+from labelbench_ray.types import Floats, Ids
+
+CHUNK = 1024
+"""Images that are embedded between two writes."""
+VALIDATION_SEED = 42
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FullFitter:
+    """Fits the encoder's own network; every fit keeps checkpoints, from which it goes on after a kill."""
+
+    model: FullProxy
+    trainer: Gradient
+    encoder: Trainable
+    embedded: Embedded
+    images: DecodedImages
+    machine: Machine
+    checkpoints: Callable[[Lesson], Checkpoints]
+
+    @property
+    def open_view(self) -> OpenView:
+        """Views of the store's embeddings, before the first fit."""
+        return in_process(self.embedded)
+
+    @property
+    def gpus(self) -> float:
+        """GPUs that a fit and an opening hold."""
+        return float(self.machine.size if self.machine.device.startswith("cuda") else 0)
+
+    @property
+    def validation_labels(self) -> int:
+        """Those of the sample that steers early stopping."""
+        return len(self._validation_rows()) * self.trainer.uses_validation
+
+    def fit(self, lesson: Lesson) -> Tensors:
+        material = self._material(lesson)
+        network = self.model.network(self._context(lesson))
+        load_tensors(network, self.trainer.start(tensors(network), material.past))
+        network = self.model.adapted(network, lesson.seed).to(self.machine.device)
+        method = self.trainer.method(material.past)
+        method.descend(network, material, lesson.seed, self.machine, self.checkpoints(lesson))
+        return tensors(self.model.finished(network.cpu()))
+
+    def open(self, trained: Tensors) -> Fitted:
+        opened = self._opened(trained)
+        splits = {
+            name: SplitArrays(
+                _embedded(images, opened.runtime, np.arange(len(images))), getattr(self.embedded, name).labels_N
+            )
+            for name in SPLITS
+            for images in [getattr(self.images, name)]
+        }
+        standardization = opened.classifier.standardization
+        anew = Embedded(**splits, standardization=standardization, classes=self.embedded.classes)
+        return Fitted(opened.classifier, anew, in_process(anew))
+
+    def _opened(self, trained: Tensors) -> Tuned:
+        network = self.model.plain(self.encoder, len(self.embedded.classes))
+        load_tensors(network, trained)
+        return tuned(network, self.encoder, "cuda" if self.machine.device.startswith("cuda") else "cpu")
+
+    def _context(self, lesson: Lesson) -> HeadContext:
+        return HeadContext(self.encoder, self.embedded.classes, self.encoder.dimensions(), lesson.seed, lesson.proxy)
+
+    def _material(self, lesson: Lesson) -> Material:
+        pool, model, classes = self.images.pool, self.model, self.embedded.classes
+        unlabeled_U = unlabeled_ids(len(pool), lesson.labeled_L)
+        rows = self._validation_rows()
+        return Material(
+            inputs=ImageInputs(
+                pool,
+                lesson.labeled_L,
+                unlabeled_U,
+                model.made_augmentation,
+                lesson.seed,
+                self.machine.device,
+                self.machine.threads,
+            ),
+            labels_L=torch.from_numpy(lesson.labels_L),
+            labeled_ids_L=lesson.labeled_L,
+            unlabeled_ids_U=unlabeled_U,
+            num_classes=len(classes),
+            validate=validation(self.images.validation[rows], self.embedded.validation.labels_N[rows], self.machine),
+            past=pasts(lesson.earlier, lesson.labeled_L, self._logits),
+            listen=lesson.listen,
+        )
+
+    def _validation_rows(self) -> Ids:
+        """The validation rows that steer early stopping: all, or a sample that is the same for every fit."""
+        num_rows, most = len(self.images.validation), self.model.validation_rows
+        if most is None or most >= num_rows:
+            return np.arange(num_rows)
+        return np.sort(np.random.default_rng(VALIDATION_SEED).choice(num_rows, most, replace=False))
+
+    def _logits(self, trained: Callable[[], Tensors], ids_B: Ids) -> Floats:
+        opened = self._opened(trained())
+        return opened.classifier.logits(_embedded(self.images.pool, opened.runtime, ids_B))
+
+
+def _embedded(images_NHWC: NDArray[np.uint8], runtime: Network, ids_B: Ids) -> NDArray[np.float16]:
+    """(B, D) float16, as the store keeps embeddings."""
+    embedded_BD: NDArray[np.float16] | None = None
+    for start in range(0, len(ids_B), CHUNK):
+        part = runtime.embed(list(images_NHWC[ids_B[start : start + CHUNK]]))
+        if embedded_BD is None:
+            embedded_BD = np.empty((len(ids_B), part.shape[1]), np.float16)
+        with np.errstate(over="ignore"):
+            embedded_BD[start : start + len(part)] = part
+    assert embedded_BD is not None
+    if not (finite_B := np.isfinite(embedded_BD).all(axis=1)).all():
+        raise FloatingPointError(
+            f"row {ids_B[~finite_B][0]}: the trained model's embedding holds NaN or is beyond float16's 65,504; lower "
+            "the trainer's `learning_rate` or set `gradient_clip`"
+        )
+    return embedded_BD

@@ -1,0 +1,201 @@
+"""The loop: one trial as a fold over rounds.
+
+Round 0 asks for the first batch; every later round lets the strategy choose with the proxy of the round before.
+Then the oracle answers, the proxy is fitted anew on all labels, and everything is measured and recorded. A trial
+that is taken up again starts from the recorded rounds and the last recorded proxy, and goes on as if it had never
+stopped.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import add
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.costs import Stopwatch
+from labelbench_ray.embeddings.store import SplitArrays
+from labelbench_ray.ledger.trials import Ledger, RoundRecord
+from labelbench_ray.oracles.simulated import Oracle
+from labelbench_ray.pool.standardization import Standardization
+from labelbench_ray.streams import integer, stream
+from labelbench_ray.trial import metrics
+from labelbench_ray.trial.fit_light import Earlier, Fitted, Fitter, Lesson
+from labelbench_ray.trial.metrics import Tally, tally
+from labelbench_ray.trial.parts import Parts
+from labelbench_ray.trial.pseudo_labels import Hearing
+from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Model, PoolView, Shard
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Untrained:
+    """The model before the first round: every class is as likely, the features are the standardized embeddings."""
+
+    num_classes: int
+    standardization: Standardization
+
+    def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, K) float32, all 1 / K."""
+        return np.full((len(raw_BD), self.num_classes), 1 / self.num_classes, np.float32)
+
+    def features(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, D) float32."""
+        return self.standardization.apply(raw_BD)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timed:
+    """A model whose work on the pool counts as the stage "score", whoever asks for it.
+
+    That of scorers is done in other processes: there it is part of the wall seconds of the stage that asks.
+    """
+
+    model: Model
+    watch: Stopwatch
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.model.num_classes
+
+    def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, K) float32."""
+        with self.watch.stage("score"):
+            return self.model.probabilities(raw_BD)
+
+    def features(self, raw_BD: NDArray[Any]) -> Floats:
+        """(B, D) float32."""
+        with self.watch.stage("score"):
+            return self.model.features(raw_BD)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    """What every round of a trial uses."""
+
+    parts: Parts
+    ledger: Ledger
+    fitter: Fitter
+
+    def rounds(self) -> Iterator[RoundRecord]:
+        """Run the rounds that are not recorded yet, one at a step; each is on disk when it is yielded."""
+        records = self.ledger.records()
+        if len(records) >= self.parts.trial.rounds:
+            return
+        embedded = self.fitter.embedded
+        answers_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
+        watch = Stopwatch()
+        view = self._first_view(records, watch)
+        while len(records) < self.parts.trial.rounds:
+            view, record = self._round(records, view, answers_N, watch)
+            records.append(record)
+            yield record
+
+    def _first_view(self, records: Sequence[RoundRecord], watch: Stopwatch) -> PoolView:
+        if records:
+            with watch.stage("score", gpus=self.fitter.gpus):
+                fitted = self.fitter.open(self.ledger.proxy(records[-1]))
+            return _view(fitted, bought_ids(records), bought_labels(records), watch)
+        embedded = self.fitter.embedded
+        untrained = Timed(Untrained(len(embedded.classes), embedded.standardization), watch)
+        return self.fitter.open_view(untrained, bought_ids(records), bought_labels(records))
+
+    def _round(
+        self, records: Sequence[RoundRecord], view: PoolView, answers_N: Ids, watch: Stopwatch
+    ) -> tuple[PoolView, RoundRecord]:
+        trial, number = self.parts.trial, len(records)
+        with watch.stage("select"):
+            oracle = Oracle(answers_N, trial.budget, view.labeled_L)
+            strategy = self.parts.strategy if number else self.parts.first_batch
+            chosen = strategy.select(view, trial.budget, stream(trial.seed, number, "select"), ask=oracle.ask)
+            answers = oracle.ask(chosen)
+        labeled_L, labels_L = np.concatenate([view.labeled_L, chosen]), np.concatenate([view.labels_L, answers])
+        hearing = Hearing(self.fitter.embedded.pool.labels_N)
+        with watch.stage("fit", gpus=self.fitter.gpus):
+            lesson = Lesson(
+                labeled_L,
+                labels_L,
+                self._earlier(records),
+                integer(trial.seed, number, "fit"),
+                hearing.listen,
+                spend=partial(watch.elsewhere, "fit"),
+            )
+            tensors = self.fitter.fit(lesson)
+        with watch.stage("score", gpus=self.fitter.gpus):
+            fitted = self.fitter.open(tensors)
+        with watch.stage("evaluate"):
+            view = _view(fitted, labeled_L, labels_L, watch)
+            measured = measure(view, fitted, self.fitter.validation_labels) | hearing.metrics()
+        record = self.ledger.publish(number, chosen, answers, len(labeled_L), measured, watch.lap(), dict(tensors))
+        return view, record
+
+    def _earlier(self, records: Sequence[RoundRecord]) -> list[Earlier]:
+        return [Earlier(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
+
+
+def _view(fitted: Fitted, labeled_L: Ids, labels_L: Ids, watch: Stopwatch) -> PoolView:
+    return fitted.open_view(Timed(fitted.classifier, watch), labeled_L, labels_L)
+
+
+def measure(view: PoolView, fitted: Fitted, validation_labels: int) -> dict[str, float]:
+    """A trained model's metrics on the pool, the validation and the test rows."""
+    embedded, classifier = fitted.embedded, fitted.classifier
+    truth_N = embedded.pool.labels_N
+    pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N)))
+    true_L, test = truth_N[view.labeled_L], tally_split(classifier, embedded.test)
+    return {
+        **metrics.of_split("Pool", pool.rows),
+        **metrics.of_split("Validation", tally_split(classifier, embedded.validation)),
+        **metrics.of_split("Test", test),
+        **metrics.of_labeled(true_L, view.num_classes),
+        "Labeling Accuracy": metrics.labeling_accuracy(pool.rows, pool.labeled_correct, view.labels_L, true_L),
+        "Num Validation Labels": validation_labels,
+        "Num Test Rows": int(test.support_K.sum()),
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoolTally:
+    """The tally of a pool's rows, and how many of the labeled ones among them are predicted rightly."""
+
+    rows: Tally
+    labeled_correct: int
+
+    def __add__(self, other: Self) -> "PoolTally":
+        return PoolTally(self.rows + other.rows, self.labeled_correct + other.labeled_correct)
+
+
+def tally_shard(shard: Shard, labels_N: Ids) -> PoolTally:
+    """The tally of a shard of the pool; `labels_N` are the true labels by pool id."""
+    return reduce(add, (_tally_block(block, labels_N[block.ids_B]) for block in shard.blocks()))
+
+
+def _tally_block(block: Block, labels_B: Ids) -> PoolTally:
+    correct_B = block.probabilities_BK.argmax(axis=1) == labels_B
+    return PoolTally(tally(block.probabilities_BK, labels_B), int((correct_B & block.labeled_B).sum()))
+
+
+def tally_split(model: Model, split: SplitArrays) -> Tally:
+    """The tally of the validation or test rows."""
+    return reduce(
+        add,
+        (
+            tally(
+                model.probabilities(split.embeddings_ND[start : start + BLOCK_ROWS]),
+                split.labels_N[start : start + BLOCK_ROWS],
+            )
+            for start in range(0, len(split.labels_N), BLOCK_ROWS)
+        ),
+    )
+
+
+def bought_ids(records: Sequence[RoundRecord]) -> Ids:
+    """Pool ids in the order in which they were bought."""
+    return np.array([chosen for record in records for chosen in record.chosen], np.int64)
+
+
+def bought_labels(records: Sequence[RoundRecord]) -> Ids:
+    """What the oracle returned for them."""
+    return np.array([label for record in records for label in record.labels], np.int64)
