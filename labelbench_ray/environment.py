@@ -24,7 +24,7 @@ class Environment:
     round_minutes: float | None = None
     """A trial without a new round for so long is ended."""
     early_stopping: bool = False
-    """Trials that others dominate half-way are ended there; see `stopping`."""
+    """Trials that others dominate half-way are ended there; see `planning/early_stopping`."""
     fit_workers: int = 1
     """Workers that share each fit of a full model; 1: the trial's own process fits."""
     encoder_actors: int | None = None

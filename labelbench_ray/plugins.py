@@ -94,9 +94,9 @@ Kind = TypeVar("Kind", bound=Plugin)
 
 
 def names(package: str) -> list[str]:
-    """The plug-ins that ship in a package, sorted."""
-    path = importlib.import_module(package).__path__
-    return sorted(module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_"))
+    """The plug-ins that ship in a package, sorted: its public modules; packages in it are something else."""
+    modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    return sorted(module.name for module in modules if not module.ispkg and not module.name.startswith("_"))
 
 
 def load(base: type[Kind], package: str, name: str) -> type[Kind]:

@@ -1,4 +1,4 @@
-"""The values that pass between rooms, and the legend of the array shape letters.
+"""The values that pass between packages, and the legend of the array shape letters.
 
     N rows of a pool       B rows of a block      S rows of a shard     D dimensions of an embedding
     L labeled rows         U unlabeled rows       K classes             V validation rows

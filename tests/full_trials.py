@@ -82,7 +82,7 @@ def make_store(trial: Trial, store: Path, data_root: Path) -> None:
         embed_shard(decode_shard(read_shard(source, item, SHARD_ROWS), built.encoder), network, job, item)
         for item in all_work(source, SHARD_ROWS)
     ]
-    close_store(built, source, built.encoder.weights(), directory, made, 1.0)
+    close_store(built.store_recipe, source, built.encoder.weights(), directory, made, 1.0)
 
 
 def finetune(*budgets: int, model: Part = MODEL, trainer: Part = TRAINER) -> FineTune:

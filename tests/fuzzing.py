@@ -33,9 +33,8 @@ from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.errors import UserError
 from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.finetunes import PointHeader, Points, read_points, read_recipe
-from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.records import Entry, Grid, Stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history
-from labelbench_ray.planning.early_stopping import Stopped
 from labelbench_ray.storage.checksummed import sealed
 from labelbench_ray.storage.quarantine import read_why, set_aside, set_asides
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints

@@ -18,7 +18,7 @@ from labelbench_ray.ledger.trials import Failure
 from tests.memory_trials import HEADER, TRIAL, run
 from tests.test_quarantine import flip_a_bit
 
-PLAN: Any = SimpleNamespace(experiment=SimpleNamespace(name="study.grid"))
+EXPERIMENT = "study.grid"
 
 
 def environment(folder: Path, **changed: Any) -> Environment:
@@ -45,7 +45,7 @@ def job(directory: Path) -> Any:
 def test_a_trial_s_life_is_told_line_by_line(tmp_path):
     directory = tmp_path / "runs" / "study.grid" / HEADER.fingerprint
     run(directory)
-    with logged(PLAN, environment(tmp_path), Console()):
+    with logged(EXPERIMENT, environment(tmp_path), Console()):
         told = follower(directory)
         told.on_started(job(directory))
         told.on_round(job(directory), 1)
@@ -93,7 +93,7 @@ def test_a_trial_s_life_is_told_line_by_line(tmp_path):
 def test_rounds_of_earlier_runs_are_not_told_again(tmp_path):
     directory = tmp_path / HEADER.fingerprint
     run(directory)
-    with logged(PLAN, environment(tmp_path), Console()):
+    with logged(EXPERIMENT, environment(tmp_path), Console()):
         told = follower(directory, before=3)
         told.on_started(job(directory))
         told.on_done(job(directory))
@@ -104,7 +104,7 @@ def test_what_is_set_aside_is_told_with_its_reason(tmp_path):
     directory = tmp_path / HEADER.fingerprint
     run(directory)
     flip_a_bit(directory / "rounds" / "002.json")
-    with logged(PLAN, environment(tmp_path), Console()):
+    with logged(EXPERIMENT, environment(tmp_path), Console()):
         told = follower(directory)
         run(directory)
         told.on_done(job(directory))
@@ -117,7 +117,7 @@ def test_what_is_set_aside_is_told_with_its_reason(tmp_path):
 
 
 def test_a_failure_of_many_lines_is_one_line(tmp_path):
-    with logged(PLAN, environment(tmp_path), Console()):
+    with logged(EXPERIMENT, environment(tmp_path), Console()):
         failure = Failure(error="OSError: first\nsecond \u2028 \x00 third", traceback="")
         follower(tmp_path / "a").on_failed(job(tmp_path / "a"), failure)
     (line,) = lines(tmp_path)
@@ -126,13 +126,13 @@ def test_a_failure_of_many_lines_is_one_line(tmp_path):
 
 def test_a_second_run_appends(tmp_path):
     for _ in range(2):
-        with logged(PLAN, environment(tmp_path), Console()) as events:
+        with logged(EXPERIMENT, environment(tmp_path), Console()) as events:
             events.tell(Event.INTERRUPTED, unfinished=3)
     assert len(lines(tmp_path)) == 2
 
 
 def test_a_line_is_there_at_once(tmp_path):
-    with logged(PLAN, environment(tmp_path), Console()) as events:
+    with logged(EXPERIMENT, environment(tmp_path), Console()) as events:
         events.tell(Event.INTERRUPTED)
         assert len(lines(tmp_path)) == 1
 
@@ -143,7 +143,7 @@ def test_outside_nothing_is_written_and_nothing_reaches_the_root_logger(tmp_path
     monkeypatch.setattr(root, "emit", reached.append)
     monkeypatch.setattr(logging.getLogger(), "handlers", [root])
     Events("study.grid").tell(Event.INTERRUPTED)
-    with logged(PLAN, environment(tmp_path), Console()) as events:
+    with logged(EXPERIMENT, environment(tmp_path), Console()) as events:
         events.tell(Event.INTERRUPTED)
     assert not reached
     assert capfd.readouterr() == ("", "")
@@ -151,14 +151,14 @@ def test_outside_nothing_is_written_and_nothing_reaches_the_root_logger(tmp_path
 
 def test_a_file_that_cannot_be_written_is_said_once_and_stops_nothing(tmp_path, capsys):
     (tmp_path / "runs").write_text("a file where a folder should be")
-    with logged(PLAN, environment(tmp_path), Console()) as events:
+    with logged(EXPERIMENT, environment(tmp_path), Console()) as events:
         for _ in range(3):
             events.tell(Event.INTERRUPTED)
     assert capsys.readouterr().err.count("events are not written") == 1
 
 
 def test_a_full_disk_is_said_once_and_stops_nothing(tmp_path, capsys):
-    with logged(PLAN, environment(tmp_path, events="/dev/full"), Console()) as events:
+    with logged(EXPERIMENT, environment(tmp_path, events="/dev/full"), Console()) as events:
         for _ in range(3):
             events.tell(Event.INTERRUPTED)
     assert capsys.readouterr().err.count("No space left on device") == 1
@@ -168,7 +168,7 @@ def test_standard_error_where_the_ledger_is_an_object_store(tmp_path, capfd):
     assert events_file(tmp_path, "a.b") == tmp_path / "a.b" / "events.jsonl"
     remote: Any = type("Remote", (), {"__str__": lambda self: "s3://bucket/runs"})()
     assert events_file(remote, "a.b") == "-"
-    with logged(PLAN, environment(tmp_path, events="-"), Console()) as events:
+    with logged(EXPERIMENT, environment(tmp_path, events="-"), Console()) as events:
         events.tell(Event.INTERRUPTED)
     assert json.loads(capfd.readouterr().err)["event"] == "interrupted"
 
@@ -178,7 +178,7 @@ def test_people_are_told_if_they_ask(tmp_path, verbose: bool):
     directory = tmp_path / HEADER.fingerprint
     run(directory)
     console = Console(file=io.StringIO(), width=200)
-    with logged(PLAN, environment(tmp_path, verbose=verbose), console):
+    with logged(EXPERIMENT, environment(tmp_path, verbose=verbose), console):
         told = follower(directory)
         told.on_round(job(directory), 1)
         told.on_failed(job(directory), Failure(error="OSError: [full]", traceback=""))

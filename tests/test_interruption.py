@@ -36,7 +36,8 @@ def started(folder: Path, naps: int, patience: float = 15.0) -> "subprocess.Pope
     (folder / "slow.py").write_text(SLOW.format(naps=naps))
     program = (
         f"import sys; sys.argv[:] = ['labelbench', 'plan', 'slow.py']; "
-        f"from labelbench_ray import __main__; from labelbench_ray.console import interruption; interruption.ENDING_SECONDS = {patience}; __main__.main()"
+        "from labelbench_ray import __main__; from labelbench_ray.console import interruption; "
+        f"interruption.ENDING_SECONDS = {patience}; __main__.main()"
     )
     process = begin(program, folder)
     wait_for(folder / "reached")

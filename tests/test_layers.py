@@ -1,4 +1,4 @@
-"""The rings of the package: who may import what, one plug-in a file, and sizes that can be read."""
+"""The layers of the package: who may import what, one plug-in a file, and sizes that can be read."""
 
 import ast
 import subprocess
@@ -7,20 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from tests import structure
+
 PACKAGE = Path(__file__).parent.parent / "labelbench_ray"
 FILES = sorted(PACKAGE.rglob("*.py"))
-RING_0 = ["config", "types", "plugins", "errors", "streams", "probabilities"]
+LIGHT = ["config", "types", "plugins", "errors", "streams", "pool"]
 KINDS = {
     "strategies": "Strategy",
     "trainers": "Trainer",
     "proxies": "Proxy",
-    "heads": "Head",
+    "proxies/heads": "Head",
     "encoders": "Encoder",
     "datasets": "Dataset",
     "corrupters": "Corrupter",
     "augmentations": "Augmentation",
 }
 MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_FUNCTION = 300, 60
+MOST_ROOT_FILES, MOST_MODULES_OF_A_FOLDER = 10, 30
+MODULES = structure.modules()
+IMPORTS = structure.imports(MODULES)
 
 
 def name_of(path: Path) -> str:
@@ -46,15 +51,54 @@ def modules_reached(start: str) -> set[str]:
     reached, waiting = set(), [start]
     while waiting:
         name = waiting.pop()
-        path = PACKAGE / f"{name.replace('.', '/')}.py"
-        if name in reached or not path.exists():
+        path = MODULES.get(name)
+        if name in reached or path is None:
             continue
         reached.add(name)
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
                 inside = (node.module or "").removeprefix(PACKAGE.name).lstrip(".")
-                waiting += [inside] if inside else [alias.name for alias in node.names]
+                waiting += [inside, *(f"{inside}.{alias.name}".lstrip(".") for alias in node.names)]
     return reached
+
+
+def test_imports_point_downward():
+    assert structure.upward(IMPORTS) == []
+
+
+def test_no_modules_and_no_packages_import_one_another_in_a_circle():
+    assert structure.cycles(IMPORTS) == []
+    assert structure.cycles(structure.between_packages(IMPORTS)) == []
+
+
+def test_every_package_and_root_module_has_its_layer():
+    named = [name for layer in structure.LAYERS for name in layer]
+    assert len(named) == len(set(named))
+    assert {structure.package_of(module) for module in MODULES if module} <= set(named)
+
+
+def test_folders_show_the_architecture():
+    sizes = structure.folder_sizes(MODULES)
+    assert sizes.pop(PACKAGE.name) <= MOST_ROOT_FILES
+    large = {folder for folder, count in sizes.items() if count > MOST_MODULES_OF_A_FOLDER}
+    assert large == {f"{PACKAGE.name}/strategies"}
+
+
+def test_the_page_on_architecture_shows_the_layers_of_today():
+    page = structure.PAGE.read_text()
+    assert structure.with_picture(page) == page, "run `python -m tests.structure --update`"
+
+
+@pytest.mark.parametrize(
+    ("imported_by", "expected"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}, [["a", "b", "c"]]),
+        ({"a": {"b"}, "b": {"a"}, "c": {"d"}, "d": {"c"}}, [["a", "b"], ["c", "d"]]),
+        ({"a": {"b", "c"}, "b": {"c"}, "c": set()}, []),
+    ],
+)
+def test_cycles_are_found(imported_by: dict[str, set[str]], expected: list[list[str]]):
+    assert structure.cycles({name: frozenset(others) for name, others in imported_by.items()}) == expected
 
 
 @every_file
@@ -62,26 +106,28 @@ def test_ray_is_imported_under_cluster_only(path: Path):
     assert "ray" not in imported(path) or path.parent.name == "cluster"
 
 
-@pytest.mark.parametrize("name", RING_0)
-def test_ring_0_reaches_neither_torch_nor_ray(name: str):
+@pytest.mark.parametrize("name", LIGHT)
+def test_the_lowest_layers_reach_neither_torch_nor_ray(name: str):
     for reached in modules_reached(name):
-        assert not imported(PACKAGE / f"{reached}.py") & {"torch", "ray"}, reached
+        assert not imported(MODULES[reached]) & {"torch", "ray"}, reached
 
 
-def test_importing_ring_0_loads_neither_torch_nor_ray():
+def test_importing_the_lowest_layers_loads_neither_torch_nor_ray():
     program = f"""
 import sys
-from {PACKAGE.name} import {", ".join(RING_0)}
+from {PACKAGE.name} import {", ".join(LIGHT)}
 sys.exit(bool({{"torch", "ray"}} & set(sys.modules)))
 """
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def refinements(folder: Path, base: str) -> dict[str, list[str]]:
-    """Per file of a folder, its classes that refine `base`, directly or through another class of the folder."""
+    """Per file of a folder, its classes that refine `base`, directly or through another class below the folder."""
     classes = {
-        path.name: [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
-        for path in folder.glob("*.py")
+        str(path.relative_to(folder)): [
+            node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)
+        ]
+        for path in folder.rglob("*.py")
     }
     known, before = {base}, set()
     while known != before:
@@ -97,7 +143,11 @@ def refinements(folder: Path, base: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(("kind", "base"), KINDS.items())
 def test_a_plug_in_s_file_defines_one_plug_in(kind: str, base: str):
-    found = {file: names for file, names in refinements(PACKAGE / kind, base).items() if not file.startswith("_")}
+    found = {
+        file: names
+        for file, names in refinements(PACKAGE / kind, base).items()
+        if not file.startswith("_") and "/" not in file
+    }
     assert {file: names for file, names in found.items() if len(names) != 1} == {}
     assert found
 

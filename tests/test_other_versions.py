@@ -18,8 +18,8 @@ from labelbench_ray.errors import DamagedError, LedgerError, OtherVersionError, 
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import PointHeader, Points, read_points, read_recipe
 from labelbench_ray.ledger.provenance import describe, provenances
+from labelbench_ray.ledger.stopped import read_stopped
 from labelbench_ray.ledger.trials import Header, Ledger, read_failure, read_header, read_history, read_record
-from labelbench_ray.planning.early_stopping import read_stopped
 from labelbench_ray.storage.quarantine import read_why
 from labelbench_ray.storage.versions import versions
 from tests.test_frozen_files import (

@@ -1,11 +1,12 @@
 """A plug-in is a file: found by name or by full module path, refused by name when it is not one."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 from pydantic import PositiveInt, ValidationError
 
-from labelbench_ray import errors, plugins, strategies, trainers
+from labelbench_ray import errors, plugins, proxies, strategies, trainers
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Frozen, Part, explain
 from tests.samples import write_module
@@ -165,3 +166,9 @@ def test_an_error_shows_no_more_of_a_value_than_a_person_reads():
     with pytest.raises(ValidationError) as error:
         Part.model_validate_json("{" + "x" * 10_000)
     assert len(explain(error.value)) < 500
+
+
+def test_packages_beside_plug_ins_are_no_plug_ins():
+    assert (Path(trainers.__path__[0]) / "engine" / "__init__.py").is_file()
+    assert "engine" not in plugins.names(trainers.PACKAGE)
+    assert "heads" not in plugins.names(proxies.PACKAGE)

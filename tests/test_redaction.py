@@ -7,7 +7,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -144,9 +143,7 @@ def test_a_failure_a_status_and_an_event_do_not_repeat_a_secret(tmp_path: Path):
     events = tmp_path / "events.jsonl"
     environment = Environment(tmp_path, tmp_path, tmp_path, tracking_uri="", address=None, events=str(events))
     console = Console(file=io.StringIO())
-    with logged(
-        SimpleNamespace(experiment=SimpleNamespace(name="a.b")), replace(environment, verbose=True), console
-    ) as told:  # type: ignore[arg-type]
+    with logged("a.b", replace(environment, verbose=True), console) as told:
         told.tell(Event.TRIAL_FAILED, error=f"OSError: {SECRET}")
     assert "abcdef" not in events.read_text()
     assert "abcdef" not in console.file.getvalue()  # type: ignore[attr-defined]

@@ -21,9 +21,10 @@ from labelbench_ray.console.events import Events, logged
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DamagedError
 from labelbench_ray.ledger.experiments import write_grid
-from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.records import Entry, Grid, Stopped
+from labelbench_ray.ledger.stopped import STOPPED, read_stopped, write_stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
-from labelbench_ray.planning.early_stopping import STOPPED, Race, Stopped, race, read_stopped, write_stopped
+from labelbench_ray.planning.early_stopping import Race, race
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.plan import Plan, plan, planned_race
 from labelbench_ray.storage.locks import locked
@@ -190,8 +191,7 @@ def test_the_driver_records_tells_and_counts_a_stopped_trial_which_is_no_failure
     mirror: Any = SimpleNamespace(submit=submitted.append)
     follower = Follower(silent, mirror, "rounds", {directory: 5, tmp_path: 5}, {}, events=Events("study.study"))
     job: Any = SimpleNamespace(directory=directory, trial=BASE)
-    experiment: Any = SimpleNamespace(experiment=SimpleNamespace(name="study.study"))
-    with logged(experiment, environment(tmp_path, True), console):
+    with logged("study.study", environment(tmp_path, True), console):
         follower.on_started(job)
         follower.on_round(job, 3)
         follower.on_stopped(job, 3)

@@ -17,7 +17,7 @@ from labelbench_ray.augmentations.images import Images
 from labelbench_ray.datasets import Records
 from labelbench_ray.embeddings import augmented as views_module
 from labelbench_ray.embeddings import shards
-from labelbench_ray.embeddings.augmented import ViewManifest, open_view, views_there
+from labelbench_ray.embeddings.augmented import ViewManifest, open_view, open_views, views_there
 from labelbench_ray.embeddings.decoding import DecodedShard, decode_shard
 from labelbench_ray.embeddings.embed import Job, Made, embed_shard, found_shard
 from labelbench_ray.embeddings.embed_augmented import ViewsJob, augment, close_view, embed_pair, missing_views
@@ -128,7 +128,7 @@ def files(folders: Sequence[Path]) -> dict[Path, tuple[bytes, int]]:
 
 def test_pairs_meet_by_row_id_around_rejected_rows(store):
     """Every row by itself, through nothing but its own id and payload."""
-    views = add_views(store, 3).views(DIGEST, 3)
+    views = open_views(add_views(store, 3), DIGEST, 3)
     payloads = {
         row_id: payload
         for number, rows in enumerate(SHARDS["pool"])
@@ -150,18 +150,18 @@ def test_pairs_meet_by_row_id_around_rejected_rows(store):
 
 def test_views_of_fewer_are_the_first(store):
     add_views(store, 3)
-    for few, all_of_them in zip(store.views(DIGEST, 2).pairs, store.views(DIGEST, 3).pairs, strict=False):
+    for few, all_of_them in zip(open_views(store, DIGEST, 2).pairs, open_views(store, DIGEST, 3).pairs, strict=False):
         np.testing.assert_array_equal(few, all_of_them)
 
 
 def test_views_are_mapped_and_made_once(store):
     """The shards are not read a second time: they may be gone."""
-    first = add_views(store, 1).views(DIGEST, 1).pairs[0]
+    first = open_views(add_views(store, 1), DIGEST, 1).pairs[0]
     assert isinstance(first, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         first[0, 0, 0] = 1
     shutil.rmtree(place(store, 0) / "shards")
-    np.testing.assert_array_equal(store.views(DIGEST, 1).pairs[0], first)
+    np.testing.assert_array_equal(open_views(store, DIGEST, 1).pairs[0], first)
 
 
 def test_readers_at_once_make_an_array_once(store, monkeypatch):
@@ -175,7 +175,7 @@ def test_readers_at_once_make_an_array_once(store, monkeypatch):
 
     monkeypatch.setattr(views_module, "_make_array", slowly)
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda _: store.views(DIGEST, 1).pairs[0], range(4)))
+        found = list(threads.map(lambda _: open_views(store, DIGEST, 1).pairs[0], range(4)))
     assert len(made) == 1
     for pairs in found:
         np.testing.assert_array_equal(pairs, found[0])
@@ -194,22 +194,24 @@ def test_a_disk_that_does_not_answer_is_not_taken_for_a_damaged_view(store, monk
 
 def test_making_an_array_goes_on_after_a_kill(store):
     """The draft that a killed process left is overwritten."""
-    add_views(store, 1).views(DIGEST, 1)
+    open_views(add_views(store, 1), DIGEST, 1)
     (array,) = place(store, 0).glob("arrays/*.npy")
     expected = np.load(array)
     array.rename(array.with_name(f".{array.name}.draft"))
-    np.testing.assert_array_equal(store.views(DIGEST, 1).pairs[0], expected)
+    np.testing.assert_array_equal(open_views(store, DIGEST, 1).pairs[0], expected)
     assert sorted(path.name for path in array.parent.iterdir()) == [array.name, "lock"]
 
 
 def test_adding_views_touches_nothing_and_equals_making_them_at_once(store, tmp_path):
-    add_views(store, 2).views(DIGEST, 2)
+    open_views(add_views(store, 2), DIGEST, 2)
     before = files([store.directory])
     add_views(store, 4)
     after = files([store.directory])
     assert {path: after[path] for path in before} == before
     other = add_views(make_store(tmp_path / "other"), 4)
-    for view, (one, at_once) in enumerate(zip(store.views(DIGEST, 4).pairs, other.views(DIGEST, 4).pairs, strict=True)):
+    for view, (one, at_once) in enumerate(
+        zip(open_views(store, DIGEST, 4).pairs, open_views(other, DIGEST, 4).pairs, strict=True)
+    ):
         np.testing.assert_array_equal(one, at_once)
         assert open_view(store, DIGEST, view) == open_view(other, DIGEST, view)
     assert [path.read_bytes() for path in sorted(store.directory.glob("views/*/*/shards/*"))] == [
@@ -246,13 +248,13 @@ def test_a_store_that_changed_underneath_takes_no_old_shards(store):
 
 def test_views_that_are_not_there_are_refused_with_both_numbers(store):
     with pytest.raises(StoreError, match=rf"views/{DIGEST}: 0 views are there, 1 are asked for; `labelbench embed`"):
-        store.views(DIGEST, 1)
+        open_views(store, DIGEST, 1)
     add_views(store, 3)
     (place(store, 1) / "manifest.json").unlink()  # as after a kill
     with pytest.raises(StoreError, match="2 views are there, 3 are asked for"):
-        store.views(DIGEST, 3)
+        open_views(store, DIGEST, 3)
     with pytest.raises(StoreError, match="2 views are there, 5 are asked for"):
-        store.views(DIGEST, 5)
+        open_views(store, DIGEST, 5)
     assert missing_views(store, wanted(4)) == [1, 3]
     assert views_there(store.directory, DIGEST, 4) == [0, 2]
 
@@ -260,7 +262,7 @@ def test_views_that_are_not_there_are_refused_with_both_numbers(store):
 def test_a_view_of_another_store_s_content_is_refused(store):
     add_views(store, 1)
     other = replace(store, manifest=store.manifest.model_copy(update={"compute": "other"}))
-    for refused in (lambda: other.views(DIGEST, 1), lambda: missing_views(other, wanted(2))):
+    for refused in (lambda: open_views(other, DIGEST, 1), lambda: missing_views(other, wanted(2))):
         with pytest.raises(StoreError, match=rf"{DIGEST}/0/manifest.json: was made from the store .* here is .*delete"):
             refused()
 
@@ -283,7 +285,7 @@ def test_a_manifest_that_is_not_this_view_s_is_refused_by_name(store, fields: di
     with pytest.raises(
         StoreError, match=rf"{DIGEST}/0/manifest\.json.*{message}.*delete .*{DIGEST}/0 to embed that view"
     ):
-        store.views(DIGEST, 1)
+        open_views(store, DIGEST, 1)
 
 
 @pytest.mark.parametrize(("fields", "message"), [({"colour": "red"}, "'colour'"), ({"format": 2}, "format 2")])
@@ -291,14 +293,14 @@ def test_a_manifest_of_another_version_is_refused_and_not_called_damaged(store, 
     path = place(add_views(store, 1), 0) / "manifest.json"
     rewrite(path, **fields)
     with pytest.raises(OtherVersionError, match=rf"{DIGEST}/0/manifest\.json: was written .*{message}.*--store"):
-        store.views(DIGEST, 1)
+        open_views(store, DIGEST, 1)
 
 
 def test_a_manifest_cut_short_is_refused_by_name(store):
     path = place(add_views(store, 1), 0) / "manifest.json"
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(StoreError, match=r"0/manifest\.json: .*delete .* to embed that view again"):
-        store.views(DIGEST, 1)
+        open_views(store, DIGEST, 1)
 
 
 def test_a_damaged_shard_is_refused_by_name_and_leaves_no_array(store):
@@ -307,7 +309,7 @@ def test_a_damaged_shard_is_refused_by_name_and_leaves_no_array(store):
     data[600] ^= 1  # within the embeddings
     path.write_bytes(data)
     with pytest.raises(StoreError, match=r"1/shards/pool-00001\.parquet"):
-        store.views(DIGEST, 2)
+        open_views(store, DIGEST, 2)
     assert [each.name for each in (place(store, 1) / "arrays").iterdir()] == ["lock"]
 
 
@@ -315,15 +317,15 @@ def test_a_whole_shard_that_is_another_view_s_is_refused_by_name(store):
     add_views(store, 2)
     shutil.copy(place(store, 0) / "shards/pool-00001.parquet", place(store, 1) / "shards/pool-00001.parquet")
     with pytest.raises(StoreError, match=r"1/shards/pool-00001\.parquet: its content is not what the manifest states"):
-        store.views(DIGEST, 2)
+        open_views(store, DIGEST, 2)
 
 
 def test_a_damaged_array_is_refused_by_name(store):
-    add_views(store, 1).views(DIGEST, 1)
+    open_views(add_views(store, 1), DIGEST, 1)
     (array,) = place(store, 0).glob("arrays/*.npy")
     array.write_bytes(array.read_bytes()[:100])
     with pytest.raises(StoreError, match=r"arrays/.*\.npy: .*delete it to have it made again"):
-        store.views(DIGEST, 1)
+        open_views(store, DIGEST, 1)
 
 
 @pytest.mark.parametrize("change", ["a row less", "another id", "another reject"])
@@ -354,7 +356,7 @@ def test_a_view_of_other_rows_than_the_store_s_is_refused_by_name(store, change:
     close_view(store, wanted(1), 0, made, 1.0)
     path.write_bytes(shards.shard_bytes(other, loaded.recipe, loaded.compute))
     with pytest.raises(StoreError, match=message):
-        store.views(DIGEST, 1)
+        open_views(store, DIGEST, 1)
 
 
 def test_shards_of_several_compute_paths_are_refused(store):
@@ -379,7 +381,7 @@ def test_the_manifest_says_what_made_the_view(store):
 def test_the_store_itself_is_the_same_with_and_without_views(store):
     before = files([store.directory])
     content = store.manifest.content
-    add_views(store, 2).views(DIGEST, 2)
+    open_views(add_views(store, 2), DIGEST, 2)
     after = files([store.directory])
     assert {path: after[path] for path in before} == before
     assert EmbeddingStore.open(store.directory).manifest.content == content

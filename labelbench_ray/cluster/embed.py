@@ -98,7 +98,7 @@ def _make_store(
         progress(rows + len(rejects), total)
     check_rejects(rejects, total, environment.max_reject_fraction)
     check_unchanged(source, parts.dataset.open(environment.data_root))
-    close_store(parts, source, weights, directory, [made[item] for item in work], time.monotonic() - start)
+    close_store(parts.store_recipe, source, weights, directory, [made[item] for item in work], time.monotonic() - start)
 
 
 def _still_same(found: dict[Work, Made], source: Source, directory: Path) -> dict[Work, Made]:

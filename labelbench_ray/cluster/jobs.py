@@ -17,7 +17,7 @@ from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.parallel import IN_PROCESS, FitWorkers, ParallelFitter
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial, digest
-from labelbench_ray.embeddings.augmented import open_view
+from labelbench_ray.embeddings.augmented import open_view, open_views
 from labelbench_ray.embeddings.images import decoded_images
 from labelbench_ray.embeddings.store import Embedded, EmbeddingStore
 from labelbench_ray.encoders import trainable
@@ -29,8 +29,8 @@ from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.storage.locks import Lock, locked
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.trainers import Trainer
-from labelbench_ray.trainers._gradient import Gradient
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
+from labelbench_ray.trainers.engine.descent import Gradient
 from labelbench_ray.trainers.engine.device import Machine
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.finetune import FineTuning
@@ -265,7 +265,7 @@ def _views_content(built: Parts, store: EmbeddingStore) -> str:
 
 def _pairs(built: Parts, store: Path) -> tuple[NDArray[np.float16], ...]:
     wanted = built.wanted_views
-    return EmbeddingStore.open(store).views(wanted.digest, wanted.count).pairs if wanted else ()
+    return open_views(EmbeddingStore.open(store), wanted.digest, wanted.count).pairs if wanted else ()
 
 
 @cache

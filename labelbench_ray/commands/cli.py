@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from labelbench_ray.planning.plan import Plan
     from labelbench_ray.planning.units import Units
 
-ROOMS = {
-    "strategies": "Strategy",
-    "trainers": "Trainer",
-    "proxies": "Proxy",
-    "heads": "Head",
-    "encoders": "Encoder",
-    "datasets": "Dataset",
-    "corrupters": "Corrupter",
-    "augmentations": "Augmentation",
+PLUGIN_PACKAGES = {
+    "strategies": ("labelbench_ray.strategies", "Strategy"),
+    "trainers": ("labelbench_ray.trainers", "Trainer"),
+    "proxies": ("labelbench_ray.proxies", "Proxy"),
+    "heads": ("labelbench_ray.proxies.heads", "Head"),
+    "encoders": ("labelbench_ray.encoders", "Encoder"),
+    "datasets": ("labelbench_ray.datasets", "Dataset"),
+    "corrupters": ("labelbench_ray.corrupters", "Corrupter"),
+    "augmentations": ("labelbench_ray.augmentations", "Augmentation"),
 }
-"""The packages of plug-ins, and the class that each refines."""
+"""Each kind of plug-in: its package, and the class that its plug-ins refine."""
 runs_argument = click.argument("folder", metavar="RUNS_DIR", type=PLACE)
 console = SafeConsole(width=None if sys.stdout.isatty() else 120)
 
@@ -99,7 +99,7 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
     from labelbench_ray.commands.run import make_stores, provide, ray_started
 
     provide(planned, environment)
-    with logged(planned, environment, console), ray_started(environment, console, units):
+    with logged(planned.experiment.name, environment, console), ray_started(environment, console, units):
         make_stores(planned, environment, console)
     return 0
 
@@ -119,7 +119,7 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     _import("run", run_units(planned))
     from labelbench_ray.commands import run as job
 
-    with logged(planned, environment, console):
+    with logged(planned.experiment.name, environment, console):
         status = job.run(planned, environment, console, prices)
     if environment.tracking_uri.startswith(SQLITE):
         console.print(f"MLflow: {ui_command(environment.tracking_uri)}", soft_wrap=True, highlight=False, markup=False)
@@ -136,10 +136,10 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
     planned = _planned(name, tiny, environment)
     from labelbench_ray.planning.units import finetune_units
 
-    _import("run_finetune", finetune_units(planned))
+    _import("finetune", finetune_units(planned))
     from labelbench_ray.commands import finetune
 
-    with logged(planned, environment, console):
+    with logged(planned.experiment.name, environment, console):
         return finetune.finetune(planned, environment, console, prices)
 
 
@@ -212,11 +212,11 @@ def sync(folder: Path, tracking_uri: str | None) -> int:
 
 
 @app.command("list")
-@click.argument("kind", type=click.Choice(list(ROOMS)))
+@click.argument("kind", type=click.Choice(list(PLUGIN_PACKAGES)))
 def list_command(kind: str) -> int:
     """List the plug-ins of a kind with their settings; yours are named by full module path."""
-    package = f"labelbench_ray.{kind}"
-    base = getattr(importlib.import_module(package), ROOMS[kind])
+    package, name_of_base = PLUGIN_PACKAGES[kind]
+    base = getattr(importlib.import_module(package), name_of_base)
     table = Table("name", "settings", "what", box=None, pad_edge=False)
     for name in plugins.names(package):
         try:
@@ -244,7 +244,7 @@ def _planned(name: str, tiny: bool, environment: Environment) -> "Plan":
 def _import(module: str, units: "Units") -> None:
     """Import what a command runs, which takes seconds, while people see what is to come."""
     with meter(console, f"starting Ray, {units.name}" if units.total else "reading", units.total, units.done):
-        importlib.import_module(f"labelbench_ray.{module}")
+        importlib.import_module(f"labelbench_ray.commands.{module}")
 
 
 def _state(lines: Iterable[str]) -> None:

@@ -13,8 +13,10 @@ from labelbench_ray.console.redaction import redacted
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.failures import FILE
 from labelbench_ray.ledger.finetunes import FOLDER, HEADER
+from labelbench_ray.ledger.records import Stopped
+from labelbench_ray.ledger.stopped import write_stopped
 from labelbench_ray.ledger.trials import Failure, read_history, read_record, write_failure
-from labelbench_ray.planning.early_stopping import Race, Stopped, write_stopped
+from labelbench_ray.planning.early_stopping import Race
 from labelbench_ray.storage.locks import held
 from labelbench_ray.storage.quarantine import read_why, set_asides
 from labelbench_ray.storage.versions import versions

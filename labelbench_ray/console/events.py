@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from io import FileIO, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 from rich.console import Console
@@ -23,9 +23,6 @@ from labelbench_ray.console.escaping import SafeConsole
 from labelbench_ray.console.progress import duration
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.environment import Environment
-
-if TYPE_CHECKING:
-    from labelbench_ray.planning.plan import Plan
 
 STANDARD_ERROR = "-"
 logger = logging.getLogger(__name__)
@@ -72,18 +69,18 @@ def events_file(runs: Path, experiment: str) -> Path | str:
 
 
 @contextmanager
-def logged(plan: "Plan", environment: Environment, console: Console) -> Iterator[Events]:
+def logged(experiment: str, environment: Environment, console: Console) -> Iterator[Events]:
     """Log the events of an experiment while inside, and tell people each if they asked for it.
 
     A file that cannot be written is said once and stops nothing.
     """
-    lines = _Lines(environment.events or events_file(environment.runs, plan.experiment.name))
+    lines = _Lines(environment.events or events_file(environment.runs, experiment))
     lines.setFormatter(_Formatter())
     handlers: list[logging.Handler] = [lines, *([_People(console)] if environment.verbose else [])]
     for handler in handlers:
         logger.addHandler(handler)
     try:
-        yield Events(plan.experiment.name)
+        yield Events(experiment)
     finally:
         for handler in handlers:
             logger.removeHandler(handler)

@@ -12,7 +12,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +20,13 @@ from pydantic import JsonValue, NonNegativeInt
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_keys, read_shard
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.checksummed import read_value
 from labelbench_ray.storage.locks import locked
 from labelbench_ray.storage.memory_maps import ROOM, check_room, mapped
 from labelbench_ray.storage.remote import on_this_machine
-
-if TYPE_CHECKING:
-    from labelbench_ray.embeddings.store import EmbeddingStore  # which gives its views by what is here
 
 FORMAT = 1
 
@@ -80,7 +77,7 @@ def views_there(store: Path, augmentation: str, count: int) -> list[int]:
     return [view for view in range(count) if (view_directory(store, augmentation, view) / "manifest.json").is_file()]
 
 
-def open_view(store: "EmbeddingStore", augmentation: str, view: int) -> ViewManifest:
+def open_view(store: EmbeddingStore, augmentation: str, view: int) -> ViewManifest:
     """Read and check a view's manifest.
 
     Raises:
@@ -109,7 +106,7 @@ def open_view(store: "EmbeddingStore", augmentation: str, view: int) -> ViewMani
     return manifest
 
 
-def open_views(store: "EmbeddingStore", augmentation: str, count: int) -> Views:
+def open_views(store: EmbeddingStore, augmentation: str, count: int) -> Views:
     """The first views of an augmentation; their arrays are made once on each machine.
 
     Raises:
@@ -134,7 +131,7 @@ def check_same_rows(base: Path, directory: Path, entries: Sequence[ShardEntry]) 
             )
 
 
-def _mapped(store: "EmbeddingStore", augmentation: str, view: int) -> NDArray[np.float16]:
+def _mapped(store: EmbeddingStore, augmentation: str, view: int) -> NDArray[np.float16]:
     manifest = open_view(store, augmentation, view)
     directory = view_directory(store.directory, augmentation, view)
     path = on_this_machine(directory) / "arrays" / f"{manifest.content}.npy"

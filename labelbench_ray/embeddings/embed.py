@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray import plugins
 from labelbench_ray.costs import NOTHING, Spent, total
-from labelbench_ray.datasets import SPLITS, Modality, Records, Source
+from labelbench_ray.datasets import SPLITS, Dataset, Modality, Records, Source
 from labelbench_ray.embeddings.cut_texts import note_cut, read_cut
 from labelbench_ray.embeddings.decoding import DecodedShard
 from labelbench_ray.embeddings.origin import check_same_data, found_source, write_source
@@ -41,12 +40,19 @@ from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.parallel import read_each
 from labelbench_ray.storage.versions import versions
 
-if TYPE_CHECKING:
-    # At run time it would have every worker import torch and the trainers, some seconds each.
-    from labelbench_ray.trial.parts import Parts
-
 Work = tuple[str, int]
 """(split, number) of a shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecipe:
+    """What an embedding store is made from; the names are those under which the plug-ins were found."""
+
+    key: str
+    dataset_name: str
+    dataset: Dataset
+    encoder_name: str
+    encoder: Encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,7 @@ def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) 
 
 
 def close_store(
-    parts: "Parts", source: Source, weights: str, directory: Path, made: Sequence[Made], seconds: float
+    recipe: StoreRecipe, source: Source, weights: str, directory: Path, made: Sequence[Made], seconds: float
 ) -> None:
     """Write `rejects.parquet` and then the manifest, once every shard is there."""
     for split in SPLITS:
@@ -169,22 +175,22 @@ def close_store(
                 f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
             )
     check_row_ids(directory, made)
-    if parts.dataset.drop_duplicates:
-        made = _without_held_out(directory, made, parts.dataset.modality())
+    if recipe.dataset.drop_duplicates:
+        made = _without_held_out(directory, made, recipe.dataset.modality())
     compute = one_compute(directory, made)
     rejects = [(row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()]
     publish(directory / "rejects.parquet", rejects_bytes(rejects))
     write_source(directory, found_source(source))
     entries = [shard.entry for shard in made]
-    write_overlaps(directory, count_overlaps(directory, entries, parts.dataset.modality()))
+    write_overlaps(directory, count_overlaps(directory, entries, recipe.dataset.modality()))
     spent = total(shard.spent for shard in made)
     manifest = Manifest(
-        key=parts.embedding,
-        dataset=plugins.recipe(parts.trial.dataset.name, parts.dataset),
-        encoder=plugins.recipe(parts.trial.encoder.name, parts.encoder),
+        key=recipe.key,
+        dataset=plugins.recipe(recipe.dataset_name, recipe.dataset),
+        encoder=plugins.recipe(recipe.encoder_name, recipe.encoder),
         signature=source.signature,
         weights=weights,
-        preprocessing=parts.encoder.preprocessing(),
+        preprocessing=recipe.encoder.preprocessing(),
         compute=compute,
         classes=source.classes,
         dimensions=next(shard.dimensions for shard in made if shard.entry.rows),

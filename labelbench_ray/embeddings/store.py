@@ -6,7 +6,7 @@
     <store>/<key>/arrays/<content>/            the same as memory-mapped arrays, made once on each machine
                                                (of a remote store: in the machine's cache)
     <store>/<key>/attempts/                    while it is made: marks of what workers have begun, see `attempts`
-    <store>/<key>/views/...                    the pool's augmented views, where trials want them: see `views`
+    <store>/<key>/views/...                    the pool's augmented views, where trials want them: see `augmented`
 
 The key hashes the data set's and the encoder's recipe; the content hash covers every id, label and embedding.
 Labels lie here for the oracle and the evaluation; a strategy's view is made from embeddings alone.
@@ -25,7 +25,6 @@ from pydantic import JsonValue, NonNegativeInt, PositiveInt
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.augmented import Views, open_views
 from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
 from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_shard, shard_file
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
@@ -173,14 +172,6 @@ class EmbeddingStore:
                         shutil.rmtree(draft)
                     self._make_arrays(folder)
         return self._mapped(folder)
-
-    def views(self, augmentation: str, count: int) -> Views:
-        """The pool's first `count` views by the augmentation whose recipe has this digest, memory-mapped.
-
-        Raises:
-            StoreError: fewer are there, or one is damaged or of another store.
-        """
-        return open_views(self, augmentation, count)
 
     def _mapped(self, folder: Path) -> Embedded:
         width, mend = self.manifest.dimensions, f"delete {folder} to have it made again"

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from labelbench_ray.encoders._from_pixels import FromPixels
 from labelbench_ray.encoders._open_clip_models import SEED, Preprocessing, Source
-from labelbench_ray.encoders._torch import FromPixels
 from labelbench_ray.errors import DataError
 
 LONGEST_REASON = 300

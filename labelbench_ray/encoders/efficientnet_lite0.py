@@ -14,7 +14,7 @@ from labelbench_ray.encoders._batches import file_hash
 from labelbench_ray.encoders._images import open_rgb
 
 if TYPE_CHECKING:
-    from labelbench_ray.encoders._torch import FromPixels
+    from labelbench_ray.encoders._from_pixels import FromPixels
 
 
 class EfficientnetLite0(Trainable):

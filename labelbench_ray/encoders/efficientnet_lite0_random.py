@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0
 
 if TYPE_CHECKING:
-    from labelbench_ray.encoders._torch import FromPixels
+    from labelbench_ray.encoders._from_pixels import FromPixels
 
 SEED = 0
 

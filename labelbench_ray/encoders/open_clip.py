@@ -15,7 +15,7 @@ from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.types import Floats
 
 if TYPE_CHECKING:
-    from labelbench_ray.encoders._torch import FromPixels
+    from labelbench_ray.encoders._from_pixels import FromPixels
 
 
 class OpenClip(Trainable):

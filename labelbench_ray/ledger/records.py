@@ -1,6 +1,6 @@
 """What the ledger's files say, as checked values: a trial, a round, a failure, a grid."""
 
-from pydantic import FiniteFloat, NonNegativeInt
+from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 
 from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.console.redaction import redacted
@@ -95,3 +95,18 @@ class Grid(Frozen):
     entries: tuple[Entry, ...]
     versions: dict[str, str] = {}
     """Of the code that wrote it; older files do not state them."""
+
+
+class Stopped(Frozen):
+    """`stopped.json`: a trial was ended before its last round, since others were better."""
+
+    rounds_done: PositiveInt
+    rounds: PositiveInt
+    """So many it asked for."""
+    rule: str
+    """By which it was ended, in words."""
+    versions: dict[str, str] = {}
+    """Of the code that ended it; older files do not state them."""
+
+    def __str__(self) -> str:
+        return f"stopped early after {self.rounds_done} of {self.rounds} rounds: {self.rule}"

@@ -30,8 +30,8 @@ from safetensors.numpy import save as save_tensors
 from labelbench_ray.costs import Spent, total
 from labelbench_ray.errors import DamagedError, LedgerError, LostLockError
 from labelbench_ray.ledger.failures import read_failure, write_failure
-from labelbench_ray.ledger.records import Failure, Header, RoundRecord
-from labelbench_ray.planning.early_stopping import STOPPED, Stopped, read_stopped
+from labelbench_ray.ledger.records import Failure, Header, RoundRecord, Stopped
+from labelbench_ray.ledger.stopped import STOPPED, read_stopped
 from labelbench_ray.storage.atomic import publish, publish_once, refuse_links
 from labelbench_ray.storage.checksummed import ROUNDS, read_value, sealed, unsealed
 from labelbench_ray.storage.locks import NO_LOCK, Lock, locked

@@ -6,39 +6,17 @@ Off unless asked for. A trial that was stopped is neither done nor failed: its f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
-
-from pydantic import PositiveInt
 
 from labelbench_ray.config import Trial
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.plugins import Frozen
-from labelbench_ray.storage.atomic import publish
-from labelbench_ray.storage.checksummed import sealed, unsealed
 
-STOPPED: Final = "stopped.json"
 SCORE: Final = "Validation Accuracy"
 """The metric by which running trials are compared; never one of the test rows, on which the report rests."""
 COMPARABLE: Final = ("dataset", "encoder", "budget", "rounds")
 """Only trials that are alike in these are on the same scale after the same number of rounds."""
 FEWEST_ROUNDS: Final = 3
 """With fewer, all that could be judged is the first batch, which no strategy has chosen yet."""
-
-
-class Stopped(Frozen):
-    """`stopped.json`: a trial was ended before its last round, since others were better."""
-
-    rounds_done: PositiveInt
-    rounds: PositiveInt
-    """So many it asked for."""
-    rule: str
-    """By which it was ended, in words."""
-    versions: dict[str, str] = {}
-    """Of the code that ended it; older files do not state them."""
-
-    def __str__(self) -> str:
-        return f"stopped early after {self.rounds_done} of {self.rounds} rounds: {self.rule}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +59,3 @@ def race(trials: Sequence[Trial]) -> Race:
             f"no strategy chooses; ask for at least {FEWEST_ROUNDS}, or leave out --early-stopping"
         )
     return Race(rounds)
-
-
-def write_stopped(directory: Path, stopped: Stopped) -> None:
-    """Record that a trial was ended early."""
-    publish(directory / STOPPED, sealed(stopped))
-
-
-def read_stopped(directory: Path) -> Stopped | None:
-    """How a trial was ended early, if it was and nobody has taken it up again; `LedgerError` where that is damaged."""
-    path = directory / STOPPED
-    return unsealed(Stopped, path, "delete it; `labelbench run` goes on with the trial") if path.is_file() else None

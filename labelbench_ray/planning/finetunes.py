@@ -13,9 +13,9 @@ from labelbench_ray.ledger.trials import read_failure
 from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.storage.atomic import refuse_links
 from labelbench_ray.trainers import Trainer
-from labelbench_ray.trainers._gradient import Gradient
+from labelbench_ray.trainers.engine.descent import Gradient
 from labelbench_ray.trial import parts
-from labelbench_ray.trial.parts import Parts, check_full
+from labelbench_ray.trial.parts import Parts, budgets, check_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,6 @@ def check_full_models(built: Parts, classes: tuple[str, ...] | None) -> None:
             _check_without_proxy(built.tuning.model, built.encoder, classes, budget, trial.budget)
     if built.full_models:
         _check_network(built.encoder)
-
-
-def budgets(built: Parts) -> tuple[int, ...]:
-    """The numbers of labels that a trial's fine-tune is asked for, ascending."""
-    if built.tuning is None:
-        return ()
-    trial = built.trial
-    return tuple(sorted(set(built.tuning.recipe.budgets))) or (trial.rounds * trial.budget,)
 
 
 def _check_batch(where: str, trainer: Trainer, labels: int) -> None:

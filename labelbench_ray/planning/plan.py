@@ -10,8 +10,10 @@ from labelbench_ray.config import Trial
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DamagedError, LedgerError, OtherVersionError
 from labelbench_ray.ledger.experiments import FILE, read_grid
+from labelbench_ray.ledger.records import Stopped
+from labelbench_ray.ledger.stopped import read_stopped
 from labelbench_ray.ledger.trials import read_failure, read_header, sound_records
-from labelbench_ray.planning.early_stopping import Race, Stopped, race, read_stopped
+from labelbench_ray.planning.early_stopping import Race, race
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.finetunes import PlannedTuning, check_full_models, planned_tunings
 from labelbench_ray.planning.memory import trial_bytes

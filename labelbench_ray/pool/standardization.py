@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from labelbench_ray.types import BLOCK_ROWS, Floats
+from labelbench_ray.pool.blocks import BLOCK_ROWS, Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,9 +9,8 @@ from labelbench_ray import plugins
 from labelbench_ray.plugins import Part
 from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers import PACKAGE, Past, Tensors, Trainer, WantedViews
-from labelbench_ray.trainers._gradient import Gradient
 from labelbench_ray.trainers._replay import Replay
-from labelbench_ray.trainers.engine.descent import Descent
+from labelbench_ray.trainers.engine.descent import Descent, Gradient
 
 
 class Continued(Gradient):

@@ -8,12 +8,11 @@ from labelbench_ray.costs import Stopwatch
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.finetunes import Point, Points, chosen_hash, read_points
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
-from labelbench_ray.planning.finetunes import budgets
 from labelbench_ray.streams import integer
 from labelbench_ray.trial.fidelity import Question, fidelity
 from labelbench_ray.trial.fit_light import Fitted, Fitter, Lesson, LightFitter
 from labelbench_ray.trial.loop import bought_ids, bought_labels, measure
-from labelbench_ray.trial.parts import Parts, Tuning
+from labelbench_ray.trial.parts import Parts, Tuning, budgets
 from labelbench_ray.trial.pseudo_labels import Hearing
 from labelbench_ray.types import Ids
 

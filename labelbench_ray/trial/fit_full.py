@@ -15,9 +15,9 @@ from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.proxies._network import Tuned, load_tensors, tensors, tuned
 from labelbench_ray.proxies.heads import HeadContext
 from labelbench_ray.trainers import Tensors
-from labelbench_ray.trainers._gradient import Gradient
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints
 from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.descent import Gradient
 from labelbench_ray.trainers.engine.device import Machine
 from labelbench_ray.trainers.engine.images import ImageInputs, validation
 from labelbench_ray.trial.fit_light import Fitted, Lesson, OpenView, in_process, pasts, unlabeled_ids

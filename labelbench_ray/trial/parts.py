@@ -9,9 +9,10 @@ from functools import cached_property
 
 from labelbench_ray import corrupters, datasets, encoders, plugins, proxies, strategies, trainers
 from labelbench_ray.config import FineTune, Trial, digest
+from labelbench_ray.embeddings.embed import StoreRecipe
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies._full import FullProxy
-from labelbench_ray.trainers._gradient import Gradient
+from labelbench_ray.trainers.engine.descent import Gradient
 
 FITTING = {"image": "images", "text": "words"}
 """An augmentation for each kind of payload, to name in an error."""
@@ -79,6 +80,12 @@ class Parts:
         at_the_end = [(self.tuning.model, self.tuning.trainer)] if self.tuning else []
         return (*every_round, *at_the_end)
 
+    @property
+    def store_recipe(self) -> StoreRecipe:
+        """What the trial's embedding store is made from."""
+        trial = self.trial
+        return StoreRecipe(self.embedding, trial.dataset.name, self.dataset, trial.encoder.name, self.encoder)
+
     @cached_property
     def embedding(self) -> str:
         """Names the embedding store that the trial reads."""
@@ -124,6 +131,14 @@ def build(trial: Trial) -> Parts:
     _check_views(parts)
     check_full(parts, None)
     return parts
+
+
+def budgets(built: Parts) -> tuple[int, ...]:
+    """The numbers of labels that a trial's fine-tune is asked for, ascending."""
+    if built.tuning is None:
+        return ()
+    trial = built.trial
+    return tuple(sorted(set(built.tuning.recipe.budgets))) or (trial.rounds * trial.budget,)
 
 
 def check_full(parts: Parts, classes: tuple[str, ...] | None) -> None:

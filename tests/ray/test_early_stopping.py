@@ -13,8 +13,8 @@ from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.records import RoundRecord
+from labelbench_ray.ledger.stopped import STOPPED, read_stopped
 from labelbench_ray.ledger.trials import Header, Ledger, read_history
-from labelbench_ray.planning.early_stopping import STOPPED, read_stopped
 from labelbench_ray.report.curves import State
 from labelbench_ray.storage.locks import held
 from labelbench_ray.trial import parts

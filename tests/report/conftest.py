@@ -10,9 +10,9 @@ import pytest
 from labelbench_ray.config import Trial, digest, vary
 from labelbench_ray.costs import Spent
 from labelbench_ray.ledger.experiments import write_grid
-from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.records import Entry, Grid, Stopped
+from labelbench_ray.ledger.stopped import write_stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, write_failure
-from labelbench_ray.planning.early_stopping import Stopped, write_stopped
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=5, budget=10)
 

@@ -11,8 +11,8 @@ from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
 from labelbench_ray.trainers import TrainingData
-from labelbench_ray.trainers._schedule import learning_rate_factor
 from labelbench_ray.trainers.engine.descent import smoothed
+from labelbench_ray.trainers.engine.fit import learning_rate_factor
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.types import Examples
 

@@ -1,6 +1,6 @@
 """Gradient descent: AdamW over mini-batches with warm-up, a cosine and early stopping, for any module and any loss.
 
-A trainer that refines `Descent` says its loss for a step; `_course.py` does everything else.
+A trainer that refines `Descent` states its loss for a step; `fit.py` does everything else.
 """
 
 from abc import abstractmethod
@@ -12,15 +12,38 @@ from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt, Positiv
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from labelbench_ray.trainers import Past
-from labelbench_ray.trainers._gradient import Gradient
+from labelbench_ray.proxies import Classifier, LightProxy, Proxy
+from labelbench_ray.trainers import Past, Tensors, Trainer, TrainingData
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints, NoCheckpoints
-from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.data import Material, embedded_material
 from labelbench_ray.trainers.engine.device import ALONE, Machine
 from labelbench_ray.trainers.engine.fit import Course
 from labelbench_ray.trainers.engine.kept import Keep
 from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.types import Ids
+
+
+class Gradient(Trainer):
+    """A trainer by gradient descent: from scratch in every round, or from what the rounds before have learned.
+
+    `start` and `method` are all that differs; who fits another kind of model calls them as `fit` does.
+    """
+
+    def start(self, fresh: Tensors, past: tuple[Past, ...]) -> Tensors:
+        """The weights to begin a round with, by name, given those of a freshly initialized model: those themselves."""
+        return fresh
+
+    @abstractmethod
+    def method(self, past: tuple[Past, ...]) -> "Descent":
+        """The descent of a round."""
+
+    def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
+        assert isinstance(proxy, LightProxy), proxy
+        module = proxy.module(data.labeled.embeddings_BD.shape[1], data.num_classes, seed)
+        fresh = Classifier.of_module(module, data.standardization).tensors()
+        Classifier.of_tensors(self.start(fresh, data.past)).fill(module)
+        self.method(data.past).descend(module, embedded_material(data), seed)
+        return Classifier.of_module(module, data.standardization)
 
 
 class Descent(Gradient):

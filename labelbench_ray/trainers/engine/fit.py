@@ -10,32 +10,71 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from labelbench_ray.trainers import Heard
-from labelbench_ray.trainers._schedule import learning_rate_factor
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints
 from labelbench_ray.trainers.engine.data import Material
 from labelbench_ray.trainers.engine.device import Machine
-from labelbench_ray.trainers.engine.kept import KeptEpoch, Validated, merged
-from labelbench_ray.trainers.engine.step import Step
+from labelbench_ray.trainers.engine.kept import Keep, KeptEpoch, Validated, merged
+from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.types import Ids
 
-if TYPE_CHECKING:
-    from labelbench_ray.trainers.engine.descent import Descent
+SHOWN_IDS: Final = 5
+WARMUP_CAP: Final = 0.1
 
-SHOWN_IDS = 5
+
+class Method(Protocol):
+    """What a fit needs of a training method: its settings, its batches and its loss; see `Descent`."""
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+    @property
+    def warmup_steps(self) -> int: ...
+
+    @property
+    def keep(self) -> Keep: ...
+
+    @property
+    def patience(self) -> int: ...
+
+    @property
+    def epoch_steps(self) -> int: ...
+
+    @property
+    def gradient_clip(self) -> float | None: ...
+
+    @property
+    def accumulation(self) -> int: ...
+
+    def places(self, material: Material) -> Ids: ...
+
+    def unlabeled_batch(self, material: Material) -> int: ...
+
+    def begin(self, material: Material) -> State: ...
+
+    def loss(self, step: Step) -> Tensor: ...
 
 
 @dataclass
 class Course:
     """One fit on its way; what changes from epoch to epoch goes into `state` and comes back from it."""
 
-    method: "Descent"
+    method: Method
     module: nn.Module
     material: Material
     seed: int
@@ -232,3 +271,11 @@ def _seeded(seed: int, states: list[Tensor] | None) -> Iterator[None]:
             torch.set_rng_state(states[0])
             torch.cuda.set_rng_state_all(states[1 : 1 + torch.cuda.device_count()])  # fewer GPUs than then
         yield
+
+
+def learning_rate_factor(step: int, warmup: int, total: int) -> float:
+    """Linear warm-up over min(warmup, total / 10) steps to 1, then half a cosine to 0 at `total`."""
+    capped = min(warmup, int(WARMUP_CAP * total))
+    if step < capped:
+        return (step + 1) / capped
+    return 0.5 * (1 + math.cos(math.pi * (step - capped) / max(1, total - capped)))

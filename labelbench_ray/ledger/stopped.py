@@ -1,0 +1,21 @@
+"""`stopped.json` in a trial's folder: the record that it was ended early."""
+
+from pathlib import Path
+from typing import Final
+
+from labelbench_ray.ledger.records import Stopped
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.checksummed import sealed, unsealed
+
+STOPPED: Final = "stopped.json"
+
+
+def write_stopped(directory: Path, stopped: Stopped) -> None:
+    """Record that a trial was ended early."""
+    publish(directory / STOPPED, sealed(stopped))
+
+
+def read_stopped(directory: Path) -> Stopped | None:
+    """How a trial was ended early, if it was and nobody has taken it up again; `LedgerError` where that is damaged."""
+    path = directory / STOPPED
+    return unsealed(Stopped, path, "delete it; `labelbench run` goes on with the trial") if path.is_file() else None
