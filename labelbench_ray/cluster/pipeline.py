@@ -12,8 +12,9 @@ killing ends the command by its name.
 import json
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -57,9 +58,10 @@ def embed_shards(job: Job, source: Source, pending: list[Work], actors: int) -> 
         job = replace(job, marks=folder)
         # The opened source may list millions of files: workers fetch it once a node instead of once a task.
         read = partial(_read_and_decode, job=job, source=ray.put(source))
-        decoded = _rows([{"split": split, "number": number} for split, number in pending]).map(
-            read, num_cpus=CPUS_PER_READER, max_retries=TASK_RETRIES
-        )
+        with _limits_by_keyword():
+            decoded = _rows([{"split": split, "number": number} for split, number in pending]).map(
+                read, num_cpus=CPUS_PER_READER, max_retries=TASK_RETRIES
+            )
         for row in _embedded(decoded, EmbedActor, job, job.device, min(actors, len(pending))):
             yield _made(row)
 
@@ -74,9 +76,18 @@ def embed_views(
         job = replace(job, store=replace(job.store, marks=folder))
         read = partial(_read_and_augment, job=job, source=ray.put(source))
         items = [{"split": split, "number": number, "views": views} for (split, number), views in pending.items()]
-        pairs = _rows(items).flat_map(read, num_cpus=CPUS_PER_READER, max_retries=TASK_RETRIES)
+        with _limits_by_keyword():
+            pairs = _rows(items).flat_map(read, num_cpus=CPUS_PER_READER, max_retries=TASK_RETRIES)
         for row in _embedded(pairs, EmbedPairActor, job, job.store.device, min(actors, len(pending))):
             yield int(row["view"]), _made(row)
+
+
+@contextmanager
+def _limits_by_keyword() -> Iterator[None]:
+    """Hide Ray's warning that these keywords will get another form: this version has no other for retries."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+        yield
 
 
 def _rows(items: list[dict[str, Any]]) -> Dataset:
@@ -85,15 +96,16 @@ def _rows(items: list[dict[str, Any]]) -> Dataset:
 
 
 def _embedded(decoded: Dataset, actor: type, job: Job | ViewsJob, device: Device, actors: int) -> Iterator[dict]:
-    embedded = decoded.map(
-        actor,
-        fn_constructor_args=(job,),
-        compute=ActorPoolStrategy(size=actors),
-        num_cpus=0 if device == "cuda" else CPUS_PER_ACTOR,
-        num_gpus=1 if device == "cuda" else 0,
-        max_restarts=ACTOR_RESTARTS,
-        max_task_retries=-1,
-    )
+    with _limits_by_keyword():
+        embedded = decoded.map(
+            actor,
+            fn_constructor_args=(job,),
+            compute=ActorPoolStrategy(size=actors),
+            num_cpus=0 if device == "cuda" else CPUS_PER_ACTOR,
+            num_gpus=1 if device == "cuda" else 0,
+            max_restarts=ACTOR_RESTARTS,
+            max_task_retries=-1,
+        )
     try:
         for row in embedded.iter_rows():
             if row["error"]:

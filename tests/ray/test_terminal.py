@@ -52,6 +52,7 @@ def test_embed_run_and_sync(folder: Path) -> None:
     check(embedded, r"starting Ray, rows ━+ 0/780 ")
     assert any("embedding, rows" in line and "780" in line for _, line in embedded.lines())
     assert any(line.startswith("embedded digits") for line in embedded.final)
+    assert not any("Warning" in line for line in embedded.final), embedded.final
 
     ran = record(folder, "run", QUICKSTART, "--tiny")
     check(ran, r"starting Ray, rounds ━+ 0/80 ")
