@@ -1,4 +1,4 @@
-"""The user's mistakes, one class a place: each message says the value, the rule and the mend.
+"""The user's mistakes, one class a place: each message states the value, the rule and the fix.
 
 All refine `UserError`, a `ValueError`, and take one string, so that they survive the pickling between Ray processes.
 Broken invariants of our own are `assert`s instead.

@@ -24,7 +24,7 @@ from tests.test_views import make_store
 SMALL = vary(BASE, rounds=1, budget=5)
 SAID = (
     "4 of 12 texts (33%) are longer than the 5 tokens that the encoder reads, and only their beginning is embedded; "
-    "split or shorten them, put what tells the classes apart first, or use an encoder that reads more"
+    "split or shorten them, put what distinguishes the classes first, or use an encoder that reads more"
 )
 
 

@@ -17,7 +17,7 @@ from labelbench_ray.errors import OtherVersionError, StoreError
 def store_costs(folder: Path, console: Console) -> dict[str, Spent]:
     """What making each store in a folder took, and its first so many views, as a report's `Run.embeddings` names them.
 
-    One that cannot be read is told and left out.
+    One that cannot be read is reported and left out.
     """
     costs: dict[str, Spent] = {}
     for path in sorted(folder.glob("*/manifest.json")):

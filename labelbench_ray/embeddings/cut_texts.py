@@ -52,7 +52,6 @@ def describe_cut(cut: CutTexts | None, rows: int) -> str | None:
         return None
     share = f"{cut.texts:,} of {rows:,} texts ({cut.texts / rows:.0%})"
     return (
-        f"{share} are longer than the {cut.most_tokens} tokens that the "
-        "encoder reads, and only their beginning is embedded; split or shorten them, put what tells the classes apart "
-        "first, or use an encoder that reads more"
+        f"{share} are longer than the {cut.most_tokens} tokens that the encoder reads, and only their beginning is "
+        "embedded; split or shorten them, put what distinguishes the classes first, or use an encoder that reads more"
     )

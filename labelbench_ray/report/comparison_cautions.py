@@ -104,8 +104,8 @@ def _disagreeing(comparison: Comparison) -> Iterator[Caution]:
         if found is not None and found.disagree:
             groups.setdefault(_by_measure(found), []).append(row.strategy)
     if groups:
-        told = "; ".join(f"{words.listed(names)}: {text}" for text, names in groups.items())
-        yield Caution("Measures disagree", f"{told}. The answer above goes by {Measure.AREA}.")
+        statements = "; ".join(f"{words.listed(names)}: {text}" for text, names in groups.items())
+        yield Caution("Measures disagree", f"{statements}. The answer above goes by {Measure.AREA}.")
 
 
 def _by_measure(found: Findings) -> str:

@@ -49,7 +49,7 @@ def read_value(kind: type[Value], path: Path, mend: str, elsewhere: str = "--run
 
     Raises:
         DamagedError: it is missing, not JSON, or does not fit.
-        OtherVersionError: it fits but for fields that this version does not know, or states another format.
+        OtherVersionError: it would fit without fields that this version does not know, or states another format.
     """
     return _parsed(kind, path, _read_json(path, mend), mend, elsewhere)
 
