@@ -48,6 +48,9 @@ class Plugin(Frozen):
     At that value the recipe leaves the setting out, so that fingerprints stay.
     """
 
+    renamed_methods: ClassVar[Mapping[str, str]] = {}
+    """Methods that were renamed: old name to new. A class that defines an old one alone is refused."""
+
     def made_of(self) -> "dict[str, Plugin]":
         """The plug-ins that its settings of type `Part` name, made; a plug-in that has such a setting says them."""
         return {}
@@ -125,16 +128,29 @@ def load(base: type[Kind], package: str, name: str) -> type[Kind]:
         ) from error
     except (Exception, SystemExit) as error:
         raise ConfigError(f"the {kind} {name!r} cannot be imported: {raised(error)}") from error
-    found = [
+    refining = [
         member
         for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, base) and member.__module__ == module.__name__ and not inspect.isabstract(member)
+        if issubclass(member, base) and member.__module__ == module.__name__
     ]
+    for member in refining:
+        _refuse_old_methods(member)
+    found = [member for member in refining if not inspect.isabstract(member)]
     if len(found) != 1:
         raise ConfigError(
             f"{path} defines {len(found)} classes that refine {base.__name__}; a plug-in's file defines one"
         )
     return found[0]
+
+
+def _refuse_old_methods(plugin: type[Plugin]) -> None:
+    for each in inspect.getmro(plugin):
+        for old, new in plugin.renamed_methods.items():
+            if old in vars(each) and new not in vars(each):
+                raise ConfigError(
+                    f"{each.__module__}.{each.__qualname__} defines {old!r}, which is now called {new!r}; "
+                    "rename the method"
+                )
 
 
 def build(base: type[Kind], package: str, part: Part) -> Kind:

@@ -158,7 +158,7 @@ from labelbench_ray.strategies import Strategy
 class Spy(Strategy):
     sentinel: int
 
-    def _choose(self, view, budget, key, ask):
+    def choose(self, view, budget, key, ask):
         unlabeled = np.setdiff1d(np.arange(view.num_rows), view.labeled_L)
         chosen = unlabeled[:budget]
         self.look(view)
@@ -213,7 +213,7 @@ import numpy as np
 from labelbench_ray.strategies import Strategy
 
 class Greedy(Strategy):
-    def _choose(self, view, budget, key, ask):
+    def choose(self, view, budget, key, ask):
         unlabeled = np.setdiff1d(np.arange(view.num_rows), view.labeled_L)
         for row in unlabeled[:2 * budget]:
             ask(np.array([row]))

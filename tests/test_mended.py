@@ -136,7 +136,7 @@ import numpy as np
 from labelbench_ray.strategies import Strategy
 
 class Mine(Strategy):
-    def _choose(self, view, budget, key, ask):
+    def choose(self, view, budget, key, ask):
         free = np.setdiff1d(np.arange(view.num_rows), view.labeled_L)[:budget]
         return {returned}
 """

@@ -89,6 +89,28 @@ def test_a_file_that_needs_a_missing_package_says_which_and_how_to_get_it(tmp_pa
         load(path)
 
 
+OLD = """
+from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies.margin import Margin
+
+class Old({base}):
+    def _choose(self, view, budget, key, ask):
+        return view.open_ids()[:budget]
+"""
+
+
+@pytest.mark.parametrize("base", ["Strategy", "Margin"])
+def test_a_method_under_its_old_name_is_refused_with_the_new_one(base: str, tmp_path, monkeypatch):
+    path = write_module(tmp_path, f"old_{base.lower()}", OLD.format(base=base), monkeypatch)
+    with pytest.raises(ConfigError, match=f"^{path}.Old defines '_choose', which is now called 'choose'; rename"):
+        load(path)
+
+
+def test_a_class_with_the_old_and_the_new_method_is_a_plug_in(tmp_path, monkeypatch):
+    both = OLD.format(base="Strategy") + "    choose = _choose\n"
+    assert load(write_module(tmp_path, "old_and_new", both, monkeypatch)).__name__ == "Old"
+
+
 class Example(Frozen):
     number: PositiveInt = 1
     color: str = "red"

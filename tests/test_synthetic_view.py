@@ -31,7 +31,7 @@ from labelbench_ray.strategies import Strategy
 class Own(Strategy):
     cold_start = True
 
-    def _choose(self, view, budget, key, ask):
+    def choose(self, view, budget, key, ask):
         return {}
 """
 DESCRIBED = "len(view.shards[0].raw_SD[0]), view.num_classes, len(view.labeled_L)"

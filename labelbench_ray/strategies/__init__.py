@@ -6,6 +6,7 @@ by position: pools that are stored class by class would otherwise give class-bia
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ PACKAGE = __name__
 class Strategy(plugins.Plugin, ABC):
     """A query strategy; its fields are its settings."""
 
+    renamed_methods: ClassVar[Mapping[str, str]] = {"_choose": "choose"}
     cold_start: ClassVar[bool] = False
     """Can choose the first batch: needs neither labels nor a trained proxy."""
 
@@ -51,7 +53,7 @@ class Strategy(plugins.Plugin, ABC):
         key = int(rng.integers(2**64, dtype=np.uint64))
         if budget == 0:
             return np.empty(0, np.int64)
-        chosen = self._choose(view, budget, key, ask)
+        chosen = self.choose(view, budget, key, ask)
         if (
             not isinstance(chosen, np.ndarray)
             or chosen.shape != (budget,)
@@ -72,8 +74,15 @@ class Strategy(plugins.Plugin, ABC):
         return chosen
 
     @abstractmethod
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
-        """`select` with 1 <= budget <= unlabeled and the key drawn."""
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        """Choose `budget` distinct unlabeled ids, in order of selection; `select` calls it and checks what it returns.
+
+        Args:
+            view: the pool and the labels paid for so far.
+            budget: at least 1, at most the number of unlabeled rows.
+            key: 64 random bits of this round, from which every random choice is derived.
+            ask: pool ids -> labels, as in `select`.
+        """
 
 
 class RankingStrategy(Strategy):
@@ -83,7 +92,7 @@ class RankingStrategy(Strategy):
     def scorer(self, view: PoolView, key: int) -> Score:
         """The score of the rows of this view: a function that travels to the shards."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         return best_rows(view, budget, key, self.scorer(view, key)).ids_C
 
 

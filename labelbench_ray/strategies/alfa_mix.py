@@ -34,7 +34,7 @@ class AlfaMix(Strategy):
     iterations: PositiveInt = 15
     """Rounds of Lloyd's iteration, at most."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         if not len(view.labeled_L):
             return filled(view, np.empty(0, np.int64), budget, key)
         ids_C = self._candidates(view, budget, key)

@@ -18,7 +18,7 @@ class Badge(Strategy):
     proportional to its squared distance to the nearest drawn before (exactly). Labeled rows are no centers.
     """
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         first = best_rows(view, 1, key, _squared_norm).ids_C[0]
         return draw(view, gradient, view.open_ids(), int(first), budget, key)
 

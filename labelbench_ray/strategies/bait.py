@@ -35,7 +35,7 @@ class Bait(Strategy):
     ridge: float = Field(default=1e-2, ge=1e-6)
     """The multiple of the identity in M, in units of F's mean diagonal entry."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         forward_backward = _bait_scalar.forward_backward
         if self.fisher == "exact":
             _refuse_large(view)

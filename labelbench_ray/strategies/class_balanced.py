@@ -14,7 +14,7 @@ class ClassBalanced(Wrapper):
     A class with fewer rows than its quota gives all it has; what is left goes to the others in the same proportion.
     """
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         ids_U, predicted_U = view.open_ids(), np.concatenate(view.map(_predicted))
         weights_K = 1 / (1 + np.bincount(view.labels_L, minlength=view.num_classes))
         available_K = np.bincount(predicted_U, minlength=view.num_classes)

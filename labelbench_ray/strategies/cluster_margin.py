@@ -39,7 +39,7 @@ class ClusterMargin(Strategy):
     clusters: PositiveInt = 2000
     """At most so many clusters."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         most = max(math.ceil(FEWEST * budget), view.num_unlabeled // 2)
         count = min(math.ceil(self.candidates * budget), most)
         small = best_rows(view, count, subkey(key, "margins"), Margin().score)

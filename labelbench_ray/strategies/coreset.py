@@ -15,5 +15,5 @@ class Coreset(Strategy):
 
     cold_start: ClassVar[bool] = True
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         return Traversal(view, key).run(budget)

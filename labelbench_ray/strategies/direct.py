@@ -36,7 +36,7 @@ class Direct(Strategy):
     minimum_class_budget: int = Field(default=60, gt=0)
     """Labels below which it is not worth while to look for a class's threshold."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         batch = _Batch(view, required(ask, "direct", view.num_classes))
         counts_K = np.bincount(view.labels_L, minlength=view.num_classes)
         classes_C, share = shares(counts_K, budget, self.minimum_class_budget, key)

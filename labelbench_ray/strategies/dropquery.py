@@ -38,7 +38,7 @@ class DropQuery(Strategy):
     iterations: PositiveInt = 15
     """Rounds of Lloyd's iteration, at most."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         if not len(view.labeled_L):
             return central_rows(view, budget, key, DIRECTIONS, self.iterations)
         ids_C = self._candidates(view, budget, key)

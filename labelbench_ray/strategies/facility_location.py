@@ -23,7 +23,7 @@ class FacilityLocation(Strategy):
     targets: int = Field(default=TARGETS, gt=0)
     """How many rows of the pool the gains are estimated from."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         return cover(view, budget, key, shifted_cosine, one, self.targets)
 
 

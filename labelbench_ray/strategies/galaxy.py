@@ -26,7 +26,7 @@ class Galaxy(Strategy):
     parallel_annotators: int = Field(default=1, gt=0)
     """Answers that arrive at a time."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         answers = required(ask, "galaxy", view.num_classes)
         batch = _Batch(view, budget, key)
         for start in range(0, budget, self.parallel_annotators):

@@ -20,5 +20,5 @@ class KMeans(Strategy):
     iterations: PositiveInt = 15
     """Rounds of Lloyd's iteration, at most."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         return central_rows(view, budget, key, FEATURES, self.iterations)

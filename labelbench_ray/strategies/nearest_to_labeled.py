@@ -29,7 +29,7 @@ class NearestToLabeled(Wrapper):
 
     neighbors: PositiveInt = 100
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         if not len(view.labeled_L) or self.neighbors >= view.num_unlabeled:
             return self._choose_among(view, budget, subkey(key, "strategy"), ask)
         ids_U, near_U = view.open_ids(), self._near(view)

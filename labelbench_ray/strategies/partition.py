@@ -17,7 +17,7 @@ class Partition(Wrapper):
 
     parts: PositiveInt = 10
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         shuffled_U = sample(view.open_ids(), subkey(key, "parts"), view.num_unlabeled)
         shares = [len(share) for share in np.array_split(np.arange(budget), self.parts)]
         chosen = [

@@ -40,7 +40,7 @@ class Probcover(Strategy):
     sample: int = Field(default=20_000, gt=0)
     """How many open rows the graph is made of; its cost grows with the square."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         count = max(self.sample, min(2 * budget, LARGEST_GRAPH))
         ids_N = sample_of_pool(view, subkey(key, "sample"), count, open_rows)
         # By hash: the first of equal rows is the one to take, and the first rows are a sample.

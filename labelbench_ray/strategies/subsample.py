@@ -16,6 +16,6 @@ class Subsample(Wrapper):
 
     rows: PositiveInt = 10_000
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         ids_C = sample(view.open_ids(), subkey(key, "sample"), max(self.rows, budget))
         return self._choose_among(view.only(ids_C), budget, subkey(key, "strategy"), ask)

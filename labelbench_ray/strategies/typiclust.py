@@ -57,7 +57,7 @@ class TypiClust(Strategy):
     iterations: PositiveInt = 20
     """Rounds of Lloyd's iteration, at most."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         count = min(len(view.labeled_L) + budget, self.clusters)
         cloud = centered(view, COVERED, key)
         rows = members(view, fit(view, count, key, cloud, self.iterations), cloud)

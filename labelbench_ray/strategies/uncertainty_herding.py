@@ -40,7 +40,7 @@ class UncertaintyHerding(Strategy):
     targets: int = Field(default=TARGETS, gt=0)
     """How many rows of the pool the gains are estimated from."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         if not len(view.labeled_L):
             return cover(view, budget, key, partial(radial, sigma=1.0), one, self.targets)
         temperature = _temperature(view, subkey(key, "calibration")) if self.calibrate else 1.0

@@ -8,7 +8,7 @@ from labelbench_ray.types import Ask, Ids, PoolView
 class Faulty(Strategy):
     """Raises in the round after the first, not on the made-up rows that a plan tries it on."""
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         if view.num_rows == ROWS:
             return view.open_ids()[:budget]
         raise RuntimeError(f"planned failure with {len(view.labeled_L)} labels")

@@ -15,11 +15,11 @@ class Losing(Base):
     folder: str
     times: int = 1
 
-    def _choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         if not isinstance(view, ScorerView):  # the made-up rows that a plan tries it on
-            return super()._choose(view, budget, key, ask)
+            return super().choose(view, budget, key, ask)
         lost = len(list(Path(self.folder).iterdir()))
         if lost < self.times and len(view.labeled_L) > 0:
             (Path(self.folder) / str(lost)).touch()
             ray.kill(view.actors[-1])
-        return super()._choose(view, budget, key, ask)
+        return super().choose(view, budget, key, ask)

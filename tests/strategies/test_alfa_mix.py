@@ -107,7 +107,7 @@ def test_chooses_the_central_rows_of_the_candidates():
     found = AlfaMix()._candidates(view, 8, KEY)
     assert 8 < len(found) < 480
     expected = central_rows(view.only(found), 8, KEY, DIRECTIONS, AlfaMix().iterations)
-    np.testing.assert_array_equal(AlfaMix()._choose(view, 8, KEY, None), expected)
+    np.testing.assert_array_equal(AlfaMix().choose(view, 8, KEY, None), expected)
     assert np.isin(expected, found).all()
 
 
@@ -115,7 +115,7 @@ def test_fewer_candidates_than_the_budget_are_all_chosen():
     view = linear_view(150, scale=20)
     found = AlfaMix()._candidates(view, 128, KEY)
     assert 0 < len(found) < 128
-    chosen = AlfaMix()._choose(view, 128, KEY, None)
+    chosen = AlfaMix().choose(view, 128, KEY, None)
     assert set(found) <= set(chosen)
     assert len(np.unique(chosen)) == 128
 

@@ -102,14 +102,14 @@ def test_chooses_the_central_rows_of_the_candidates():
     found = DropQuery()._candidates(view, 8, KEY)
     assert 8 < len(found) < 480
     expected = central_rows(view.only(found), 8, KEY, DIRECTIONS, DropQuery().iterations)
-    np.testing.assert_array_equal(DropQuery()._choose(view, 8, KEY, None), expected)
+    np.testing.assert_array_equal(DropQuery().choose(view, 8, KEY, None), expected)
     assert np.isin(expected, found).all()
 
 
 def test_fewer_candidates_than_the_budget_are_all_chosen(monkeypatch: pytest.MonkeyPatch):
     view = linear_view(120)
     set_changes(monkeypatch, (np.arange(100) < 7).astype(int) * 3)
-    chosen = DropQuery()._choose(view, 30, KEY, None)
+    chosen = DropQuery().choose(view, 30, KEY, None)
     assert set(view.open_ids()[:7]) <= set(chosen)
     assert len(np.unique(chosen)) == 30
 
@@ -118,7 +118,7 @@ def test_the_first_batch_is_that_of_clusters_of_all_rows():
     pool = make_pool(300)
     fresh = replace(pool, labeled=np.empty(0, np.int64), labels=np.empty(0, np.int64)).view()
     expected = central_rows(fresh, 12, KEY, DIRECTIONS, DropQuery().iterations)
-    np.testing.assert_array_equal(DropQuery()._choose(fresh, 12, KEY, None), expected)
+    np.testing.assert_array_equal(DropQuery().choose(fresh, 12, KEY, None), expected)
 
 
 @pytest.mark.parametrize("wrong", [{"dropout": 0.0}, {"dropout": 1.0}, {"passes": 0}])

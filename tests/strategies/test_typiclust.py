@@ -69,7 +69,7 @@ def test_small_clusters_count_only_where_there_are_no_others():
 def test_chooses_the_most_typical_row_of_each_cluster_in_turn():
     pool = make_pool(900, classes=8, dimensions=5, labeled=10)
     view = pool.view()
-    chosen = TypiClust()._choose(view, 40, KEY, None)
+    chosen = TypiClust().choose(view, 40, KEY, None)
     cloud = centered(view, COVERED, KEY)
     rows = members(view, fit(view, 50, KEY, cloud, TypiClust().iterations), cloud)
     np.testing.assert_array_equal(rows.ids_C, np.arange(900))
@@ -95,7 +95,7 @@ def test_the_second_turn_takes_the_second_most_typical_row():
     pool = make_pool(200, classes=2, dimensions=3, labeled=0)
     strategy = TypiClust(clusters=2)
     view = pool.view()
-    chosen = strategy._choose(view, 6, KEY, None)
+    chosen = strategy.choose(view, 6, KEY, None)
     cloud = centered(view, COVERED, KEY)
     rows = members(view, fit(view, 2, KEY, cloud, strategy.iterations), cloud)
     for cluster in (0, 1):
@@ -107,15 +107,15 @@ def test_the_second_turn_takes_the_second_most_typical_row():
 
 def test_groups_read_one_at_a_time_give_the_same(monkeypatch: pytest.MonkeyPatch):
     view = make_pool(600).view()
-    together = TypiClust()._choose(view, 25, KEY, None)
+    together = TypiClust().choose(view, 25, KEY, None)
     monkeypatch.setattr(typiclust, "ROWS_AT_ONCE", 30)
-    np.testing.assert_array_equal(TypiClust()._choose(view, 25, KEY, None), together)
+    np.testing.assert_array_equal(TypiClust().choose(view, 25, KEY, None), together)
 
 
 def test_a_cap_on_members_samples_them():
     pool = make_pool(600, classes=3)
     view, strategy = pool.view(), TypiClust(members=10, clusters=3)
-    chosen = strategy._choose(view, 45, KEY, None)
+    chosen = strategy.choose(view, 45, KEY, None)
     groups = strategy._in_order(members(view, fit(view, 3, KEY, COVERED, strategy.iterations), COVERED), pool.labeled)
     assert min(map(len, groups)) > 50
     for group in groups:

@@ -56,7 +56,7 @@ ASKING = """
 from labelbench_ray.strategies import Strategy
 
 class Asking(Strategy):
-    def _choose(self, view, budget, key, ask):
+    def choose(self, view, budget, key, ask):
         chosen = view.open_ids()[:budget]
         assert len(ask(chosen)) == budget
         return chosen
@@ -158,7 +158,7 @@ from labelbench_ray.strategies import Strategy
 class Seen(Strategy):
     seen: ClassVar[list] = []
 
-    def _choose(self, view, budget, key, ask):
+    def choose(self, view, budget, key, ask):
         assert view.num_unlabeled == len(view.open_ids())
         self.seen.append((view.open_ids(), budget))
         return view.open_ids()[:budget]
