@@ -11,7 +11,7 @@ import numpy as np
 from command import ROOT, histories, not_provided, places, run
 from machine import parser, rounded, show, show_skipped
 
-from labelbench_ray.ledger.finetunes import FOLDER, Point, read_points
+from labelbench_ray.ledger.finetunes import FOLDER, FineTuneRecord, read_finetune_records
 from labelbench_ray.report.statistics.paired import estimate
 
 EXPERIMENT = f"{ROOT / 'experiments' / 'finetune.py'}:finetune"
@@ -30,10 +30,10 @@ def main() -> None:
         command_seconds = run("finetune", EXPERIMENT, where)
         folder = where.runs / "finetune.finetune"
         found = histories(folder)
-        points: list[Point] = []
+        points: list[FineTuneRecord] = []
         for history in found:
             (recipe,) = (folder / history.header.fingerprint / FOLDER).iterdir()
-            (point,) = read_points(recipe).values()
+            (point,) = read_finetune_records(recipe).values()
             points.append(point)
     probe_S = np.array([history.records[-1].metrics[METRIC] for history in found])
     full_S = np.array([point.metrics[METRIC] for point in points])

@@ -13,7 +13,7 @@ from labelbench_ray.config import FineTune, Part, Trial
 from labelbench_ray.embeddings.decoding import decode_shard
 from labelbench_ray.embeddings.embed import Job, all_work, close_store, embed_shard, read_shard
 from labelbench_ray.environment import Environment
-from labelbench_ray.ledger.finetunes import Point, read_points
+from labelbench_ray.ledger.finetunes import FineTuneRecord, read_finetune_records
 from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import RoundRecord, read_history
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
@@ -60,11 +60,11 @@ class Home:
         list(islice(job.steps(), stop_after))
         return list(read_history(job.directory).records)
 
-    def tune(self, trial: Trial, stop_after: int | None = None) -> dict[int, Point]:
+    def tune(self, trial: Trial, stop_after: int | None = None) -> dict[int, FineTuneRecord]:
         """Fine-tune at the budgets that are missing, at most so many of them; returns all that is recorded."""
         job = self.finetune_job(trial)
         list(islice(job.steps(), stop_after))
-        return read_points(job.directory)
+        return read_finetune_records(job.directory)
 
 
 def make_home(folder: Path, store: Path) -> Home:

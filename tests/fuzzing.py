@@ -32,7 +32,7 @@ from labelbench_ray.embeddings.store import EmbeddingStore, Manifest
 from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.errors import UserError
 from labelbench_ray.ledger.experiments import write_grid
-from labelbench_ray.ledger.finetunes import PointHeader, Points, read_points, read_recipe
+from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records, read_recipe
 from labelbench_ray.ledger.records import Entry, Grid, Stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history
 from labelbench_ray.storage.checksummed import sealed
@@ -46,7 +46,7 @@ TRIAL = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rou
 HEADER = Header(
     fingerprint=parts.build(TRIAL).fingerprint, trial=TRIAL, store="s", compute="numpy", versions={"a": "1"}
 )
-POINTS = PointHeader(fingerprint="f" * 16, trial=HEADER.fingerprint, recipe=FineTune(), store="s")
+POINTS = FineTuneHeader(fingerprint="f" * 16, trial=HEADER.fingerprint, recipe=FineTune(), store="s")
 ROWS = ShardRows(["a", "b", "c"], np.arange(3), np.arange(12, dtype=np.float16).reshape(3, 4), {"d": "broken"})
 ENTRIES = [ShardEntry(split=split, number=0, rows=3, sha256=ROWS.sha256()) for split in ("pool", "validation", "test")]
 MANIFEST = Manifest(
@@ -187,8 +187,8 @@ def _make_ledger(folder: Path) -> Path:
     return directory
 
 
-def _points(trial: Path) -> Points:
-    points = Points.open(trial, POINTS)
+def _points(trial: Path) -> FineTuneLedger:
+    points = FineTuneLedger.open(trial, POINTS)
     points.publish(6, "bought", {"Test Accuracy": 0.5}, {"fit": Spent(1, 1)}, {"bias": np.ones(2)})
     return points
 
@@ -283,7 +283,7 @@ def _read_point_header(folder: Path, data: bytes) -> None:
     points = _points(folder)
     (points.directory / "finetune.json").write_bytes(data)
     read_recipe(points.directory)
-    read_points(points.directory)
+    read_finetune_records(points.directory)
 
 
 def _read_image(folder: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.follow import SweepMonitor
 from labelbench_ray.console.events import Event, Events, events_file, logged
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.trials import Failure
@@ -31,11 +31,11 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def follower(directory: Path, unit: str = "rounds", before: int = 0) -> Follower:
+def monitor(directory: Path, unit: str = "rounds", before: int = 0) -> SweepMonitor:
     silent: Any = SimpleNamespace(show=lambda *_: None, console=Console(file=io.StringIO()))
     mirror: Any = SimpleNamespace(submit=lambda _: None)
     done = {directory: before} if before else {}
-    return Follower(silent, mirror, unit, {directory: TRIAL.rounds}, done, events=Events("study.grid"))
+    return SweepMonitor(silent, mirror, unit, {directory: TRIAL.rounds}, done, events=Events("study.grid"))
 
 
 def job(directory: Path) -> Any:
@@ -46,7 +46,7 @@ def test_a_trial_s_life_is_told_line_by_line(tmp_path):
     directory = tmp_path / "runs" / "study.grid" / HEADER.fingerprint
     run(directory)
     with logged(EXPERIMENT, environment(tmp_path), Console()):
-        told = follower(directory)
+        told = monitor(directory)
         told.on_started(job(directory))
         told.on_round(job(directory), 1)
         told.on_started(job(directory))
@@ -94,7 +94,7 @@ def test_rounds_of_earlier_runs_are_not_told_again(tmp_path):
     directory = tmp_path / HEADER.fingerprint
     run(directory)
     with logged(EXPERIMENT, environment(tmp_path), Console()):
-        told = follower(directory, before=3)
+        told = monitor(directory, before=3)
         told.on_started(job(directory))
         told.on_done(job(directory))
     assert [line.get("round") for line in lines(tmp_path)] == [None, 3, None]
@@ -105,7 +105,7 @@ def test_what_is_set_aside_is_told_with_its_reason(tmp_path):
     run(directory)
     flip_a_bit(directory / "rounds" / "002.json")
     with logged(EXPERIMENT, environment(tmp_path), Console()):
-        told = follower(directory)
+        told = monitor(directory)
         run(directory)
         told.on_done(job(directory))
         told.on_done(job(directory))
@@ -119,7 +119,7 @@ def test_what_is_set_aside_is_told_with_its_reason(tmp_path):
 def test_a_failure_of_many_lines_is_one_line(tmp_path):
     with logged(EXPERIMENT, environment(tmp_path), Console()):
         failure = Failure(error="OSError: first\nsecond \u2028 \x00 third", traceback="")
-        follower(tmp_path / "a").on_failed(job(tmp_path / "a"), failure)
+        monitor(tmp_path / "a").on_failed(job(tmp_path / "a"), failure)
     (line,) = lines(tmp_path)
     assert (line["event"], line["error"]) == ("trial_failed", failure.error)
 
@@ -179,7 +179,7 @@ def test_people_are_told_if_they_ask(tmp_path, verbose: bool):
     run(directory)
     console = Console(file=io.StringIO(), width=200)
     with logged(EXPERIMENT, environment(tmp_path, verbose=verbose), console):
-        told = follower(directory)
+        told = monitor(directory)
         told.on_round(job(directory), 1)
         told.on_failed(job(directory), Failure(error="OSError: [full]", traceback=""))
     printed = console.file.getvalue()  # type: ignore[attr-defined]

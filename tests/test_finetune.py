@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from labelbench_ray.cluster.jobs import CHECKPOINT, full_fitter, light_fitter
 from labelbench_ray.config import Part, vary
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger.finetunes import read_points
+from labelbench_ray.ledger.finetunes import read_finetune_records
 from labelbench_ray.ledger.trials import Ledger, read_history
 from labelbench_ray.storage.checksummed import sealed
 from labelbench_ray.trial import parts
@@ -94,7 +94,7 @@ def test_a_second_call_does_nothing_and_more_budgets_add_points_only(bought):
     assert list(more.steps()) == [1, 2]
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in before} == before
     assert len(before) == 2
-    assert tuple(read_points(job.directory)) == BUDGETS
+    assert tuple(read_finetune_records(job.directory)) == BUDGETS
 
 
 def test_a_point_does_not_depend_on_the_budgets_beside_it(bought, tmp_path, store):
@@ -197,7 +197,7 @@ def test_a_fine_tune_beyond_what_is_bought_is_refused(home):
     job = home.finetune_job(TUNED)
     with pytest.raises(LedgerError, match=r"on 36 labels, the trial has bought 24; `labelbench run` buys the rest"):
         list(job.steps())
-    assert tuple(read_points(job.directory)) == (12, 20), "what could be fitted is kept"
+    assert tuple(read_finetune_records(job.directory)) == (12, 20), "what could be fitted is kept"
     assert "36 labels" in json.loads((job.directory / "failure.json").read_text())["error"]
     home.run(TUNED)
     assert tuple(home.tune(TUNED)) == BUDGETS

@@ -22,12 +22,12 @@ from labelbench_ray.embeddings.augmented import open_view, open_views
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.experiments import read_grid
-from labelbench_ray.ledger.finetunes import read_points, read_recipe
+from labelbench_ray.ledger.finetunes import read_finetune_records, read_recipe
 from labelbench_ray.ledger.trials import Ledger, read_failure, read_history
 from labelbench_ray.planning import plan
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.storage.quarantine import read_why, set_asides
-from labelbench_ray.tracking.runs import read_tracked
+from labelbench_ray.tracking.runs import read_tracked_run
 from labelbench_ray.trial import parts
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -95,10 +95,10 @@ def test_what_was_set_aside_is_read(frozen: Path):
 def test_the_fine_tunes_are_read(frozen: Path):
     directory = experiment(frozen) / MARGIN / "finetune" / TUNED
     assert read_recipe(directory).budgets == (12, 24)
-    assert sorted(read_points(directory)) == [12, 24]
+    assert sorted(read_finetune_records(directory)) == [12, 24]
     assert read_failure(directory) is not None
-    assert len(read_tracked(directory).measured) == 2
-    assert len(read_tracked(experiment(frozen) / RANDOM).measured) == 2
+    assert len(read_tracked_run(directory).measured) == 2
+    assert len(read_tracked_run(experiment(frozen) / RANDOM).measured) == 2
 
 
 def test_the_store_and_its_view_are_read(frozen: Path):

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from labelbench_ray.cluster.jobs import CHECKPOINT, _recorded
-from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.follow import SweepMonitor
 from labelbench_ray.errors import LedgerError, LostLockError
-from labelbench_ray.ledger.finetunes import PointHeader, Points
+from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_failure, read_history, write_failure
 from labelbench_ray.storage import lease, locks
 from labelbench_ray.storage.atomic import publish, refuse_links
@@ -53,9 +53,9 @@ def test_a_lock_whose_file_is_deleted_is_noticed_before_anything_is_written(tmp_
 def test_a_fine_tune_without_its_lock_records_nothing(tmp_path: Path):
     trial = shutil.copytree(FIXTURES / "be79322/recorded/frozen.frozen" / RANDOM, tmp_path / RANDOM)
     directory = trial / "finetune" / TUNED
-    header = PointHeader.model_validate_json((directory / "finetune.json").read_bytes())
+    header = FineTuneHeader.model_validate_json((directory / "finetune.json").read_bytes())
     with locked(directory / "lock") as lock:
-        points = Points.open(trial, header, lock)
+        points = FineTuneLedger.open(trial, header, lock)
         (directory / "lock").unlink()
         before = hashes(trial)
         with pytest.raises(LostLockError):
@@ -200,9 +200,9 @@ def test_a_failure_of_a_holder_is_recorded(tmp_path: Path):
 def failing(directory: Path) -> None:
     """A worker of this trial ended with an error, as the driver is told."""
     silent: Any = SimpleNamespace(show=lambda *words: None, console=SimpleNamespace(print=lambda *words, **how: None))
-    follower = Follower(silent, SimpleNamespace(submit=lambda path: None), "rounds", {directory: 3}, {})  # type: ignore[arg-type]
+    monitor = SweepMonitor(silent, SimpleNamespace(submit=lambda path: None), "rounds", {directory: 3}, {})  # type: ignore[arg-type]
     job: Any = SimpleNamespace(directory=directory, trial=HEADER.trial)
-    follower.on_failed(job, Failure(error="LostLockError: it lost", traceback=""))
+    monitor.on_failed(job, Failure(error="LostLockError: it lost", traceback=""))
 
 
 def test_the_driver_of_a_loser_records_no_failure_in_a_finished_trial(tmp_path: Path):
@@ -231,7 +231,7 @@ def test_the_driver_of_a_loser_records_no_failure_where_the_winner_works(tmp_pat
 def test_a_link_below_a_trial_s_folder_is_refused_by_readers_and_writers(tmp_path: Path, name: str):
     trial = shutil.copytree(FIXTURES / "be79322/recorded/frozen.frozen" / MARGIN, tmp_path / "runs" / MARGIN)
     header = Header.model_validate_json((trial / "trial.json").read_bytes())
-    tuned = PointHeader.model_validate_json((trial / "finetune" / TUNED / "finetune.json").read_bytes())
+    tuned = FineTuneHeader.model_validate_json((trial / "finetune" / TUNED / "finetune.json").read_bytes())
     elsewhere = tmp_path / "elsewhere"
     (trial / name).rename(elsewhere)
     (trial / name).symlink_to(elsewhere)
@@ -242,7 +242,7 @@ def test_a_link_below_a_trial_s_folder_is_refused_by_readers_and_writers(tmp_pat
     with pytest.raises(LedgerError, match=message), Ledger.open(trial, header):
         pytest.fail("it was opened")
     with pytest.raises(LedgerError, match=message):
-        Points.open(trial, tuned)
+        FineTuneLedger.open(trial, tuned)
     assert hashes(tmp_path) == before
 
 

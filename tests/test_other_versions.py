@@ -16,7 +16,7 @@ from labelbench_ray.embeddings.augmented import open_view
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import DamagedError, LedgerError, OtherVersionError, StoreError
 from labelbench_ray.ledger.experiments import read_grid
-from labelbench_ray.ledger.finetunes import PointHeader, Points, read_points, read_recipe
+from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records, read_recipe
 from labelbench_ray.ledger.provenance import describe, provenances
 from labelbench_ray.ledger.stopped import read_stopped
 from labelbench_ray.ledger.trials import Header, Ledger, read_failure, read_header, read_history, read_record
@@ -56,7 +56,7 @@ KINDS = {
     "failure": (f"{RUNS}/{FAILED}/failure.json", lambda path: read_failure(path.parent)),
     "stopped": (f"{RUNS}/{STOPPED}/stopped.json", lambda path: read_stopped(path.parent)),
     "fine-tune": (f"{RUNS}/{MARGIN}/finetune/{TUNED}/finetune.json", lambda path: read_recipe(path.parent)),
-    "point": (f"{RUNS}/{MARGIN}/finetune/{TUNED}/000012.json", lambda path: read_points(path.parent)),
+    "point": (f"{RUNS}/{MARGIN}/finetune/{TUNED}/000012.json", lambda path: read_finetune_records(path.parent)),
     "quarantine": (
         f"{RUNS}/{FAILED}/quarantine/{WHY}/why.json",
         lambda path: read_why(path.parent.parent.parent, WHY),
@@ -168,11 +168,11 @@ def test_a_writer_leaves_a_trial_of_a_newer_version_as_it_is(frozen: Path, kind:
 @pytest.mark.parametrize("kind", ["fine-tune", "point"])
 def test_a_writer_leaves_a_fine_tune_of_a_newer_version_as_it_is(frozen: Path, kind: str):
     trial = frozen / RUNS / MARGIN
-    header = PointHeader.model_validate_json((trial / "finetune" / TUNED / "finetune.json").read_bytes())
+    header = FineTuneHeader.model_validate_json((trial / "finetune" / TUNED / "finetune.json").read_bytes())
     rewrite(frozen / KINDS[kind][0], {"colour": "red"})
     before = hashes(frozen)
     with pytest.raises(OtherVersionError):
-        Points.open(trial, header)
+        FineTuneLedger.open(trial, header)
     assert hashes(frozen) == before
 
 

@@ -11,7 +11,7 @@ import pytest
 from labelbench_ray.config import FineTune, digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger.finetunes import PointHeader, Points, read_points
+from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.storage import quarantine as quarantine_module
 from labelbench_ray.storage.quarantine import read_why, set_aside, set_asides
@@ -163,11 +163,11 @@ def test_damage_twice_in_a_second_fills_two_folders(tmp_path):
     assert read_why(tmp_path, found[0]).files == ("record.json",)
 
 
-POINTS = PointHeader(fingerprint="f" * 16, trial="a" * 16, recipe=FineTune(), store="s")
+POINTS = FineTuneHeader(fingerprint="f" * 16, trial="a" * 16, recipe=FineTune(), store="s")
 
 
-def make_points(folder: Path) -> Points:
-    points = Points.open(folder, POINTS)
+def make_points(folder: Path) -> FineTuneLedger:
+    points = FineTuneLedger.open(folder, POINTS)
     for labels in (500, 1000):
         points.publish(labels, "bought", {"Test Accuracy": 0.5}, {"fit": Spent(1, 1)}, {"bias": np.ones(2)})
     return points
@@ -177,7 +177,7 @@ def make_points(folder: Path) -> Points:
 def test_a_damaged_point_alone_is_set_aside(tmp_path, damage):
     points = make_points(tmp_path)
     damage(points.path(500))
-    assert list(read_points(Points.open(tmp_path, POINTS).directory)) == [1000]
+    assert list(read_finetune_records(FineTuneLedger.open(tmp_path, POINTS).directory)) == [1000]
     (when,) = set_asides(points.directory)
     assert set(read_why(points.directory, when).files) == {"000500.json", "000500.safetensors"}
 
@@ -186,7 +186,7 @@ def test_a_damaged_point_alone_is_set_aside(tmp_path, damage):
 def test_a_point_whose_model_is_damaged_is_set_aside_with_it(tmp_path, damage):
     points = make_points(tmp_path)
     damage(points.path(500).with_suffix(".safetensors"))
-    assert set(read_points(Points.open(tmp_path, POINTS).directory)) == {1000}
+    assert set(read_finetune_records(FineTuneLedger.open(tmp_path, POINTS).directory)) == {1000}
     (when,) = set_asides(points.directory)
     assert "000500.safetensors" in read_why(points.directory, when).reason
 
@@ -195,6 +195,6 @@ def test_a_point_whose_model_is_damaged_is_set_aside_with_it(tmp_path, damage):
 def test_with_its_header_all_points_are_set_aside(tmp_path, damage):
     points = make_points(tmp_path)
     damage(points.directory / "finetune.json")
-    assert read_points(Points.open(tmp_path, POINTS).directory) == {}
+    assert read_finetune_records(FineTuneLedger.open(tmp_path, POINTS).directory) == {}
     (when,) = set_asides(points.directory)
     assert len(list((points.directory / "quarantine" / when).glob("*.safetensors"))) == 2

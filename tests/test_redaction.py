@@ -19,7 +19,7 @@ from labelbench_ray.console.events import Event, logged
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.trials import Failure, write_failure
-from labelbench_ray.tracking.runs import read_tracked
+from labelbench_ray.tracking.runs import read_tracked_run
 from tests.test_frozen_files import FAILED, FIXTURES
 
 
@@ -155,7 +155,7 @@ def test_an_older_failure_that_holds_a_secret_does_not_reach_status_report_or_ml
     write_failure(folder / FAILED, Failure(error=f"OSError: {SECRET}", traceback=SECRET))
     assert "abcdef" not in status.read(folder).model_dump_json()
     assert "abcdef" not in report.page(report.build(folder))
-    assert "abcdef" not in str(read_tracked(folder / FAILED).artifacts)
+    assert "abcdef" not in str(read_tracked_run(folder / FAILED).artifacts)
 
 
 def test_a_command_s_error_does_not_repeat_a_secret(

@@ -12,7 +12,7 @@ from labelbench_ray.ledger.experiments import read_grid, write_grid
 from labelbench_ray.ledger.records import Entry, Grid
 from labelbench_ray.ledger.trials import read_header
 from labelbench_ray.planning.experiment import load
-from labelbench_ray.tracking.runs import read_tracked
+from labelbench_ray.tracking.runs import read_tracked_run
 from tests.memory_trials import HEADER, TRIAL, run
 
 PACKAGE = Path(__file__).parent.parent / "labelbench_ray"
@@ -81,7 +81,7 @@ def test_a_fingerprint_from_a_file_cannot_leave_the_run_directory(tmp_path, name
     run(folder / "trial")
     header = folder / "trial" / "trial.json"
     header.write_text(json.dumps(json.loads(header.read_text()) | {"fingerprint": name}))
-    for read, path in ((read_header, header), (read_tracked, header.parent)):
+    for read, path in ((read_header, header), (read_tracked_run, header.parent)):
         with pytest.raises(LedgerError, match=r"trial\.json: fingerprint"):
             read(path)
 
@@ -100,7 +100,7 @@ def test_no_secret_of_the_environment_is_written(tmp_path, monkeypatch):
     for name in ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "RAY_AUTH_TOKEN", "HF_TOKEN"):
         monkeypatch.setenv(name, secret)
     run(tmp_path / HEADER.fingerprint)
-    read = read_tracked(tmp_path / HEADER.fingerprint)
+    read = read_tracked_run(tmp_path / HEADER.fingerprint)
     assert secret not in str(read)
     for path in tmp_path.rglob("*"):
         if path.is_file():

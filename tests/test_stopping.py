@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from labelbench_ray.cluster.racing import results
+from labelbench_ray.cluster.early_stopping import results
 from labelbench_ray.commands import cli, status
-from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.follow import SweepMonitor
 from labelbench_ray.commands.plan_words import describe
-from labelbench_ray.commands.run import run, told
+from labelbench_ray.commands.run import report_outcome, run
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.console.events import Events, logged
 from labelbench_ray.environment import Environment
@@ -24,12 +24,12 @@ from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.records import Entry, Grid, Stopped
 from labelbench_ray.ledger.stopped import STOPPED, read_stopped, write_stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
-from labelbench_ray.planning.early_stopping import Race, race
+from labelbench_ray.planning.early_stopping import EarlyStoppingRule, early_stopping_rule
 from labelbench_ray.planning.experiment import Experiment
-from labelbench_ray.planning.plan import Plan, plan, planned_race
+from labelbench_ray.planning.plan import Plan, plan, planned_early_stopping
 from labelbench_ray.storage.locks import locked
 from labelbench_ray.storage.versions import versions
-from labelbench_ray.tracking.runs import read_tracked
+from labelbench_ray.tracking.runs import read_tracked_run
 from labelbench_ray.trial import parts
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=5, budget=4)
@@ -76,7 +76,7 @@ def test_trials_that_differ_in_strategy_seed_trainer_proxy_and_noise_may_race():
         vary(BASE, proxy="shallow"),
         vary(BASE, corrupter=Part.of("uniform_noise", fraction=0.5)),
     ]
-    assert race(trials) == Race(5)
+    assert early_stopping_rule(trials) == EarlyStoppingRule(5)
 
 
 @pytest.mark.parametrize(
@@ -90,18 +90,18 @@ def test_trials_that_differ_in_strategy_seed_trainer_proxy_and_noise_may_race():
 )
 def test_trials_that_are_on_different_scales_are_refused_by_the_field(name: str, other: object):
     with pytest.raises(ConfigError, match=f"differ in {name}: .*, .*; give each of these an experiment of its own"):
-        race([BASE, vary(BASE, **{name: other})])
+        early_stopping_rule([BASE, vary(BASE, **{name: other})])
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
 def test_a_race_in_which_only_the_first_batch_could_be_judged_is_refused(rounds: int):
     with pytest.raises(ConfigError, match=rf"half of the rounds, and {rounds} are asked for.*at least 3"):
-        race([vary(BASE, rounds=rounds)])
+        early_stopping_rule([vary(BASE, rounds=rounds)])
 
 
 @pytest.mark.parametrize(("rounds", "after"), [(3, 2), (4, 2), (5, 3), (10, 5), (11, 6)])
 def test_trials_are_judged_at_half_of_the_rounds_and_never_by_the_first_batch(rounds: int, after: int):
-    assert Race(rounds).judged_after == after
+    assert EarlyStoppingRule(rounds).judged_after == after
 
 
 def test_a_grid_that_cannot_race_is_refused_before_anything_starts_and_only_if_it_is_to_race(tmp_path):
@@ -110,9 +110,9 @@ def test_a_grid_that_cannot_race_is_refused_before_anything_starts_and_only_if_i
     with pytest.raises(ConfigError, match="differ in budget"):
         run(planned(tmp_path, *mixed, early_stopping=True), here, Console(file=io.StringIO()))
     assert not (tmp_path / "runs").exists()
-    assert planned_race(planned(tmp_path, *mixed, early_stopping=False), environment(tmp_path, False)) is None
-    record(tmp_path, mixed[1], 5)  # what is done does not race
-    assert planned_race(planned(tmp_path, *mixed, early_stopping=True), here) == Race(5)
+    assert planned_early_stopping(planned(tmp_path, *mixed, early_stopping=False), environment(tmp_path, False)) is None
+    record(tmp_path, mixed[1], 5)  # what is done does not early_stopping_rule
+    assert planned_early_stopping(planned(tmp_path, *mixed, early_stopping=True), here) == EarlyStoppingRule(5)
 
 
 def test_the_plan_tells_the_rule_or_the_refusal(tmp_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_the_plan_tells_the_rule_or_the_refusal(tmp_path, monkeypatch):
 
 def test_every_round_but_the_last_is_told_once_with_its_score(tmp_path):
     directory = record(tmp_path, BASE, 3)
-    ran, found = Race(5), ["rounds", "raced", "validation_accuracy"]
+    ran, found = EarlyStoppingRule(5), ["rounds", "compared_round", "validation_accuracy"]
     assert [[each[name] for name in found] for each in results(ran, directory, 0, 3)] == [
         [3, 1, 0.1],
         [3, 2, 0.2],
@@ -171,7 +171,7 @@ def test_early_stopping_leaves_stopped_trials_alone_and_a_run_without_it_goes_on
         record(tmp_path, trial, rounds, BEHIND if rounds == 3 else None)
     with_it, without = (planned(tmp_path, *trials, early_stopping=asked) for asked in (True, False))
     assert [trial.parts.trial.seed for trial in with_it.missing] == [2]
-    assert [trial.parts.trial.seed for trial in with_it.left] == [0]
+    assert [trial.parts.trial.seed for trial in with_it.skipped] == [0]
     assert "3 trials, 1 done, 1 stopped early and left, 1 to run" in describe(with_it)[0]
     assert [trial.parts.trial.seed for trial in without.missing] == [0, 2]
     assert "3 trials, 1 done, 2 to run" in describe(without)[0]
@@ -181,7 +181,7 @@ def test_early_stopping_leaves_stopped_trials_alone_and_a_run_without_it_goes_on
 def test_a_stopped_trial_that_is_asked_for_no_more_than_it_has_is_done(tmp_path):
     record(tmp_path, BASE, 3, BEHIND)
     found = planned(tmp_path, vary(BASE, rounds=3), early_stopping=True)
-    assert (found.missing, found.left, found.trials[0].done) == ((), (), True)
+    assert (found.missing, found.skipped, found.trials[0].done) == ((), (), True)
 
 
 def test_the_driver_records_tells_and_counts_a_stopped_trial_which_is_no_failure(tmp_path):
@@ -189,16 +189,16 @@ def test_the_driver_records_tells_and_counts_a_stopped_trial_which_is_no_failure
     console, shown, submitted = Console(file=io.StringIO(), width=200), [], []
     silent: Any = SimpleNamespace(show=lambda *told: shown.append(told), console=console)
     mirror: Any = SimpleNamespace(submit=submitted.append)
-    follower = Follower(silent, mirror, "rounds", {directory: 5, tmp_path: 5}, {}, events=Events("study.study"))
+    monitor = SweepMonitor(silent, mirror, "rounds", {directory: 5, tmp_path: 5}, {}, events=Events("study.study"))
     job: Any = SimpleNamespace(directory=directory, trial=BASE)
     with logged("study.study", environment(tmp_path, True), console):
-        follower.on_started(job)
-        follower.on_round(job, 3)
-        follower.on_stopped(job, 3)
-        follower.on_done(SimpleNamespace(directory=tmp_path, trial=BASE))
-        unfinished = told(follower, console, 0)
+        monitor.on_started(job)
+        monitor.on_round(job, 3)
+        monitor.on_stopped(job, 3)
+        monitor.on_done(SimpleNamespace(directory=tmp_path, trial=BASE))
+        unfinished = report_outcome(monitor, console, 0)
     stopped = read_stopped(directory)
-    assert stopped == Stopped(rounds_done=3, rounds=5, rule=Race(5).rule, versions=versions())
+    assert stopped == Stopped(rounds_done=3, rounds=5, rule=str(EarlyStoppingRule(5)), versions=versions())
     assert (unfinished, submitted) == (0, [directory])
     assert "1 trials done, 0 failed, 0 not finished, 1 stopped early; 0 were done before" in console.file.getvalue()
     assert shown[-1][:2] == (10, 10)  # what it would have run is not waited for
@@ -226,7 +226,7 @@ def test_status_tells_a_stopped_trial_also_while_its_worker_waits_for_another(tm
 
 
 def test_mlflow_is_told_of_a_stopped_trial_until_it_goes_on(tmp_path):
-    tracked = read_tracked(record(tmp_path, BASE, 3, BEHIND))
+    tracked = read_tracked_run(record(tmp_path, BASE, 3, BEHIND))
     assert (tracked.status, tracked.tags["stopped_early"]) == ("KILLED", "true")
-    tracked = read_tracked(record(tmp_path, BASE, 5))
+    tracked = read_tracked_run(record(tmp_path, BASE, 5))
     assert (tracked.status, tracked.tags["stopped_early"]) == ("FINISHED", "false")

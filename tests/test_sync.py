@@ -21,9 +21,9 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.experiments import experiment_folders, write_grid
 from labelbench_ray.ledger.records import Grid
 from labelbench_ray.tracking import sync
-from labelbench_ray.tracking.mlflow_runs import Book
+from labelbench_ray.tracking.mlflow_runs import MlflowRuns
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
-from labelbench_ray.tracking.runs import parameters, read_tracked
+from labelbench_ray.tracking.runs import parameters, read_tracked_run
 from tests.servers.mlflow_server import S3, client_of, mlflow_server, postgres, postgres_programs, s3
 from tests.test_tracking import EXPERIMENT, FAILURE, TRIAL, TUNED, expected, histories, record, text, tune
 
@@ -290,8 +290,8 @@ def test_a_server_with_postgres_and_s3_says_what_the_ledger_says_exactly_once(se
     assert parent.info.artifact_uri.startswith("mlflow-artifacts:")
 
     # A write that was cut, or whose answer was lost, and is done again.
-    book = Book(MlflowClient(server.uri), MlflowClient(server.uri).get_experiment_by_name(EXPERIMENT))
-    tracked = read_tracked(directory)
+    book = MlflowRuns(MlflowClient(server.uri), MlflowClient(server.uri).get_experiment_by_name(EXPERIMENT))
+    tracked = read_tracked_run(directory)
     for measured in (tracked.measured[:1], tracked.measured, tracked.measured):
         book.log(run.info.run_id, measured, tracked.parameters, {})
     for name, points in expected(directory).items():

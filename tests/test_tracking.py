@@ -18,12 +18,12 @@ from mlflow.tracking import MlflowClient
 
 from labelbench_ray.config import FineTune, Part, Trial, vary
 from labelbench_ray.costs import Spent
-from labelbench_ray.ledger.finetunes import PointHeader, Points
+from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
 from labelbench_ray.tracking import mirror as tracking
 from labelbench_ray.tracking import mlflow_sqlite
 from labelbench_ray.tracking.mirror import Mirror
-from labelbench_ray.tracking.mlflow_runs import Book, open_book
+from labelbench_ray.tracking.mlflow_runs import MlflowRuns, open_mlflow_runs
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
 from labelbench_ray.tracking.runs import chosen_table, parameters
 from labelbench_ray.trial import parts
@@ -175,7 +175,7 @@ def test_metrics_that_a_killed_run_wrote_without_noting_it_are_not_doubled(folde
 
 def test_a_child_that_a_killed_run_left_without_parameters_gets_them(folder):
     directory = record(folder)
-    open_book(uri(folder), EXPERIMENT, folder / "artifacts")
+    open_mlflow_runs(uri(folder), EXPERIMENT, folder / "artifacts")
     (parent,), _ = runs(folder)
     tags = {"mlflow.parentRunId": parent.info.run_id, "labelbench.fingerprint": directory.name}
     MlflowClient(uri(folder)).create_run(parent.info.experiment_id, tags=tags)
@@ -248,11 +248,11 @@ def test_an_mlflow_that_is_down_is_told_once_and_soon(tmp_path, monkeypatch):
 def test_an_mlflow_that_is_down_is_tried_again_at_longer_and_longer_intervals(tmp_path, monkeypatch):
     tries: list[float] = []
 
-    def down(*_: object) -> tracking.Book:
+    def down(*_: object) -> tracking.MlflowRuns:
         tries.append(time.monotonic())
         raise ConnectionError("timed out")
 
-    monkeypatch.setattr(tracking, "open_book", down)
+    monkeypatch.setattr(tracking, "open_mlflow_runs", down)
     monkeypatch.setattr(tracking, "FIRST_PAUSE", 0.05)
     writing = Mirror(uri(tmp_path), EXPERIMENT, tmp_path)
     for number in range(30):
@@ -268,15 +268,15 @@ def test_an_mlflow_that_is_down_is_tried_again_at_longer_and_longer_intervals(tm
 def test_an_mlflow_that_answered_once_is_waited_for_at_the_end(folder, monkeypatch):
     directories = [record(folder, vary(TRIAL, seed=seed)) for seed in range(3)]
     monkeypatch.setattr(tracking, "FIRST_PAUSE", 0.01)
-    take, failures = Book.take, iter([ConnectionError("down")] * 6)
+    take, failures = MlflowRuns.take, iter([ConnectionError("down")] * 6)
 
-    def down_for_a_while(book: Book, path: Path) -> None:
+    def down_for_a_while(runs: MlflowRuns, path: Path) -> None:
         if path != directories[0]:
             for error in failures:
                 raise error
-        take(book, path)
+        take(runs, path)
 
-    monkeypatch.setattr(Book, "take", down_for_a_while)
+    monkeypatch.setattr(MlflowRuns, "take", down_for_a_while)
     assert mirror(folder, *directories) == ""
     assert next(failures, None) is None
     assert len(runs(folder)[1]) == 3
@@ -284,14 +284,14 @@ def test_an_mlflow_that_answered_once_is_waited_for_at_the_end(folder, monkeypat
 
 def test_an_entry_that_is_submitted_while_it_is_written_is_written_again(folder, monkeypatch):
     directory = record(folder, rounds=1, failure=FAILURE)
-    inside, go_on, take = threading.Event(), threading.Event(), Book.take
+    inside, go_on, take = threading.Event(), threading.Event(), MlflowRuns.take
 
-    def slow(book: Book, path: Path) -> None:
-        take(book, path)
+    def slow(runs: MlflowRuns, path: Path) -> None:
+        take(runs, path)
         inside.set()
         go_on.wait(30)
 
-    monkeypatch.setattr(Book, "take", slow)
+    monkeypatch.setattr(MlflowRuns, "take", slow)
     writing = Mirror(uri(folder), EXPERIMENT, folder / "artifacts")
     writing.submit(directory)
     assert inside.wait(30)
@@ -346,14 +346,14 @@ def test_a_password_in_the_address_is_not_told(tmp_path):
 def test_what_mlflow_did_not_take_at_first_is_written_at_the_end(folder, monkeypatch):
     directories = [record(folder, vary(TRIAL, seed=seed)) for seed in range(3)]
     answers = iter([ConnectionError("down")])
-    open_book = tracking.open_book
+    open_mlflow_runs = tracking.open_mlflow_runs
 
-    def down_at_first(*given: object) -> tracking.Book:
+    def down_at_first(*given: object) -> tracking.MlflowRuns:
         for error in answers:
             raise error
-        return open_book(*given)
+        return open_mlflow_runs(*given)
 
-    monkeypatch.setattr(tracking, "open_book", down_at_first)
+    monkeypatch.setattr(tracking, "open_mlflow_runs", down_at_first)
     assert mirror(folder, *directories) == ""
     assert len(runs(folder)[1]) == 3
 
@@ -497,7 +497,7 @@ TUNED = vary(TRIAL, encoder="efficientnet_lite0", finetune=FINE_TUNE)
 def tune(trial: Path, *budgets: int, failure: Failure | None = None) -> Path:
     """The folder of the trial's fine-tune with a point at each of these budgets; those that are there stay."""
     name = parts.build_tuning(FINE_TUNE).fingerprint
-    points = Points.open(trial, PointHeader(fingerprint=name, trial=trial.name, recipe=FINE_TUNE, store="s"))
+    points = FineTuneLedger.open(trial, FineTuneHeader(fingerprint=name, trial=trial.name, recipe=FINE_TUNE, store="s"))
     for budget in budgets:
         points.publish(budget, "c", {"Test Accuracy": budget / 8}, {"fine-tune": Spent(1.5)}, {"b": np.zeros(2)})
     if failure:

@@ -23,7 +23,7 @@ from labelbench_ray.embeddings.store import Embedded, EmbeddingStore
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import ROW_SECONDS, Environment
 from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
-from labelbench_ray.ledger.finetunes import FOLDER, PointHeader, Points
+from labelbench_ray.ledger.finetunes import FOLDER, FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_header, write_failure
 from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.storage.locks import Lock, locked
@@ -140,7 +140,7 @@ class FineTuneJob:
     scorers: int = 0
 
     def steps(self) -> Iterator[int]:
-        """Fit at the budgets that are missing; a failure is recorded beside the points before it is raised."""
+        """Fit at the missing budgets; a failure is recorded beside the finished ones before it is raised."""
         built, content = parts.build(self.trial), EmbeddingStore.open(self.place.store).manifest.content
         assert built.tuning is not None
         folder = self.directory.parent.parent
@@ -153,9 +153,9 @@ class FineTuneJob:
                     f"{folder}: was made from another store ({header.store}, here {content}); use the --store that it "
                     "was run with"
                 )
-            points = Points.open(
+            finetunes = FineTuneLedger.open(
                 folder,
-                PointHeader(
+                FineTuneHeader(
                     fingerprint=built.tuning.fingerprint,
                     trial=built.fingerprint,
                     recipe=built.tuning.recipe,
@@ -169,7 +169,7 @@ class FineTuneJob:
                 light = light_fitter(built, self.place, in_process(_embedded(self.place.store)))
             tuned = built.tuning
             full = full_fitter(built, tuned.model, tuned.trainer, self.place, self.directory, self.fit_workers)
-            tuning = FineTuning(built, built.tuning, Ledger(folder, header), points, full, light)
+            tuning = FineTuning(built, built.tuning, Ledger(folder, header), finetunes, full, light)
             for done, _ in enumerate(tuning.run(), start=1):
                 (self.directory / CHECKPOINT).unlink(missing_ok=True)
                 yield done

@@ -18,15 +18,15 @@ from ray import tune
 from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
 from labelbench_ray.cluster.deaths import is_death
+from labelbench_ray.cluster.early_stopping import results, scheduler
 from labelbench_ray.cluster.jobs import Job
 from labelbench_ray.cluster.limits import Limits, watched
 from labelbench_ray.cluster.parallel import end_fits
-from labelbench_ray.cluster.racing import results, scheduler
 from labelbench_ray.cluster.waiting import WAITING, waits_reported
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError
 from labelbench_ray.ledger.trials import Failure, read_failure, write_failure
-from labelbench_ray.planning.early_stopping import Race
+from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.memory import GIB, reservable_bytes, reserved_bytes
 
 WORKER_DEATHS = 3
@@ -34,11 +34,11 @@ WORKER_DEATHS = 3
 lost for good count as such a death."""
 
 SECONDS_BETWEEN_REPORTS = 1.0
-"""A trial's rounds are told at most this often; its end at once."""
+"""A trial's rounds are reported at most this often; its end at once."""
 
 
-class Listener(Protocol):
-    """Told in the driver what happens in the workers."""
+class SweepCallbacks(Protocol):
+    """Called in the driver for what happens in the workers."""
 
     def on_started(self, job: Job) -> None:
         """A worker began with the trial; a second time after one that died."""
@@ -60,13 +60,17 @@ class Listener(Protocol):
 
 
 def sweep(
-    jobs: Sequence[Job], environment: Environment, listener: Listener, memory: int, race: Race | None = None
+    jobs: Sequence[Job],
+    environment: Environment,
+    callbacks: SweepCallbacks,
+    memory: int,
+    rule: EarlyStoppingRule | None = None,
 ) -> None:
-    """Run the jobs on the connected cluster and tell the listener about each.
+    """Run the jobs on the connected cluster and report each one's progress to the callbacks.
 
     Args:
         memory: bytes that the process of any job needs, as estimated.
-        race: ends trials that others dominate; None: all are run to their end.
+        rule: ends trials that others dominate; None: all are run to their end.
     """
     scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
     machines = [node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]]
@@ -83,19 +87,19 @@ def sweep(
             "number": tune.grid_search(list(range(len(jobs)))),
             "job": tune.sample_from(lambda config: jobs[config["number"]]),
             "limits": Limits(environment.memory_per_trial, environment.round_minutes),
-            "race": race,
+            "rule": rule,
             "sweep": uuid.uuid4().hex,
         },
         tune_config=TuneConfig(
             reuse_actors=True,
             max_concurrent_trials=_at_once([*bundles, *beside]) if beside else None,
-            scheduler=scheduler(race) if race else None,
+            scheduler=scheduler(rule) if rule else None,
         ),
         run_config=RunConfig(
             name="sweep",
             storage_path=str(scratch),
             verbose=0,
-            callbacks=[_Relay(listener)],
+            callbacks=[_Relay(callbacks)],
             failure_config=FailureConfig(max_failures=WORKER_DEATHS),
         ),
     )
@@ -159,7 +163,7 @@ def run_job(config: dict[str, Any]) -> None:
     def record(failure: Failure) -> None:
         write_failure(job.directory, failure.model_copy(update={"sweep": config["sweep"]}))
 
-    report = _every_now_and_then() if config["race"] is None else _every_round(config["race"], job.directory)
+    report = _every_now_and_then() if config["rule"] is None else _every_round(config["rule"], job.directory)
     try:
         with waits_reported(), watched(config["limits"], record) as round_done:
             for rounds in job.steps():
@@ -175,26 +179,26 @@ def run_job(config: dict[str, Any]) -> None:
 
 def _every_now_and_then() -> Callable[[int], None]:
     """Each report is an exchange with the driver, which costs more CPU seconds than a short round."""
-    told = time.monotonic()
+    reported = time.monotonic()
 
     def report(rounds: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= SECONDS_BETWEEN_REPORTS:
+        nonlocal reported
+        if time.monotonic() - reported >= SECONDS_BETWEEN_REPORTS:
             tune.report({"rounds": rounds})
-            told = time.monotonic()
+            reported = time.monotonic()
 
     return report
 
 
-def _every_round(race: Race, directory: Path) -> Callable[[int], None]:
+def _every_round(rule: EarlyStoppingRule, directory: Path) -> Callable[[int], None]:
     """Tune ends a trial within a report: by `SystemExit`, which passes through the rounds and frees the ledger."""
-    told = 0
+    reported = 0
 
     def report(rounds: int) -> None:
-        nonlocal told
-        for result in results(race, directory, told, rounds):
+        nonlocal reported
+        for result in results(rule, directory, reported, rounds):
             tune.report(result)
-        told = rounds
+        reported = rounds
 
     return report
 
@@ -209,17 +213,17 @@ def _ended_by_limit(directory: Path, sweep: str) -> Failure | None:
 
 
 class _Relay(Callback):
-    """Passes what Tune tells on to our listener."""
+    """Passes Tune's reports on to our callbacks."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, callbacks: SweepCallbacks) -> None:
+        self._callbacks = callbacks
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks for a restore that we never do, and a listener holds a terminal."""
+        """Nothing: Tune pickles its callbacks for a restore that we never do, and ours hold a terminal."""
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
-        self._listener.on_started(trial.config["job"])
+        self._callbacks.on_started(trial.config["job"])
 
     def on_trial_result(
         self,
@@ -231,18 +235,18 @@ class _Relay(Callback):
     ) -> None:
         job = trial.config["job"]
         if "error" in result:
-            self._listener.on_failed(job, Failure.of(result["error"], result["traceback"]))
+            self._callbacks.on_failed(job, Failure.of(result["error"], result["traceback"]))
         elif WAITING in result:
-            self._listener.on_waiting(job, result[WAITING])
+            self._callbacks.on_waiting(job, result[WAITING])
         elif "finished" in result:
-            self._listener.on_done(job)
+            self._callbacks.on_done(job)
         elif "rounds" in result:
-            self._listener.on_round(job, result["rounds"])
+            self._callbacks.on_round(job, result["rounds"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
         """Tell of a trial that was ended; forget what Tune keeps for as long as the sweep lasts, of its own metrics."""
         if "rounds" in trial.last_result:  # it was about to go on
-            self._listener.on_stopped(trial.config["job"], trial.last_result["rounds"])
+            self._callbacks.on_stopped(trial.config["job"], trial.last_result["rounds"])
         trial.metric_analysis.clear()
         trial.metric_n_steps.clear()
 
@@ -250,4 +254,4 @@ class _Relay(Callback):
         text = (
             f"its worker or its scorers died {WORKER_DEATHS + 1} times (killed, out of memory, or their node was lost)"
         )
-        self._listener.on_failed(trial.config["job"], Failure.of(text, ""))
+        self._callbacks.on_failed(trial.config["job"], Failure.of(text, ""))

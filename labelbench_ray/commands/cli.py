@@ -67,7 +67,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
     from labelbench_ray.commands import plan_words
     from labelbench_ray.planning import plan
 
-    race = plan.planned_race(planned, environment)
+    rule = plan.planned_early_stopping(planned, environment)
     trials = Table("trial", "strategy", "seed", "rounds done", "note", box=None, pad_edge=False)
     for each in planned.trials:
         trial = each.parts.trial
@@ -79,7 +79,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
             Text(each.note),
         )
     console.print(trials)
-    stopping = [f"early stopping: a trial ends when {race.rule}"] if race else []
+    stopping = [f"early stopping: a trial ends when {rule}"] if rule else []
     _state([*plan_words.describe(planned), plan_words.describe_memory(planned, environment), *stopping])
     return 0
 

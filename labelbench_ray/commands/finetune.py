@@ -6,9 +6,9 @@ from rich.console import Console
 
 from labelbench_ray.cluster.jobs import finetune_job
 from labelbench_ray.cluster.sweep import sweep
-from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.follow import SweepMonitor
 from labelbench_ray.commands.report import write_report
-from labelbench_ray.commands.run import make_images, mirrored, note_grid, ray_started, submit_tunings, told
+from labelbench_ray.commands.run import make_images, mirrored, note_grid, ray_started, report_outcome, submit_tunings
 from labelbench_ray.console.events import Events
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import ASSUMED, Prices
@@ -65,11 +65,11 @@ def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, conso
     jobs = [finetune_job(tuning.parts, plan.folder, environment) for tuning in ready]
     budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
     with meter(console, "starting workers, fine-tunes", sum(budgets.values())) as shown:
-        follower = Follower(shown, mirror, "fine-tunes", budgets, {}, events=Events(plan.experiment.name))
+        monitor = SweepMonitor(shown, mirror, "fine-tunes", budgets, {}, events=Events(plan.experiment.name))
         try:
-            sweep(jobs, environment, follower, max(tuning_bytes(tuning.parts) for tuning in ready))
+            sweep(jobs, environment, monitor, max(tuning_bytes(tuning.parts) for tuning in ready))
         finally:  # also when it is interrupted: this much is recorded
-            unfinished = told(follower, console, sum(not tuning.missing for tuning in plan.tunings))
+            unfinished = report_outcome(monitor, console, sum(not tuning.missing for tuning in plan.tunings))
     return unfinished
 
 

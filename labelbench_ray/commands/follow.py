@@ -16,7 +16,7 @@ from labelbench_ray.ledger.finetunes import FOLDER, HEADER
 from labelbench_ray.ledger.records import Stopped
 from labelbench_ray.ledger.stopped import write_stopped
 from labelbench_ray.ledger.trials import Failure, read_history, read_record, write_failure
-from labelbench_ray.planning.early_stopping import Race
+from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.storage.locks import held
 from labelbench_ray.storage.quarantine import read_why, set_asides
 from labelbench_ray.storage.versions import versions
@@ -24,8 +24,8 @@ from labelbench_ray.tracking.mirror import Mirror
 
 
 @dataclass
-class Follower:
-    """Counts what the sweep tells, shows it, and hands finished trials to the mirror (a `sweep.Listener`)."""
+class SweepMonitor:
+    """Counts a sweep's progress, shows it, and hands finished trials to the mirror (`sweep.SweepCallbacks`)."""
 
     shown: Meter
     mirror: Mirror
@@ -38,7 +38,7 @@ class Follower:
     failed: set[Path] = field(default_factory=set)
     stopped: set[Path] = field(default_factory=set)
     events: Events = field(default_factory=lambda: Events(""))
-    told: dict[Path, int] = field(default_factory=dict)
+    reported: dict[Path, int] = field(default_factory=dict)
     """Steps of each job that events were written for, or that were there before."""
     set_aside: set[tuple[Path, str]] = field(default_factory=set)
     began: float = field(default_factory=time.time)
@@ -50,9 +50,11 @@ class Follower:
 
     def on_started(self, job: Job) -> None:
         """A worker began."""
-        again = job.directory in self.told
-        self.told.setdefault(job.directory, self.steps_done.get(job.directory, 0))
-        self._tell(job, Event.TRIAL_TAKEN_UP if again else Event.TRIAL_STARTED, rounds_done=self.told[job.directory])
+        again = job.directory in self.reported
+        self.reported.setdefault(job.directory, self.steps_done.get(job.directory, 0))
+        self._tell(
+            job, Event.TRIAL_TAKEN_UP if again else Event.TRIAL_STARTED, rounds_done=self.reported[job.directory]
+        )
         self._show()
 
     def on_waiting(self, job: Job, words: str) -> None:
@@ -61,7 +63,7 @@ class Follower:
         self._say(words)
 
     def on_round(self, job: Job, rounds: int) -> None:
-        """A step was recorded, and maybe others since the last one that was told."""
+        """A step was recorded, and maybe others since the last one that was reported."""
         self.steps_done[job.directory] = rounds
         self._tell_steps(job, rounds)
         self._show()
@@ -90,7 +92,9 @@ class Follower:
         """The trial was ended early. Tune has no word for that, so it is recorded here."""
         self.stopped.add(job.directory)
         trial = job.trial
-        stopped = Stopped(rounds_done=rounds, rounds=trial.rounds, rule=Race(trial.rounds).rule, versions=versions())
+        stopped = Stopped(
+            rounds_done=rounds, rounds=trial.rounds, rule=str(EarlyStoppingRule(trial.rounds)), versions=versions()
+        )
         self._tell(job, Event.TRIAL_STOPPED, rounds_done=rounds, reason=stopped.rule)
         try:
             write_stopped(job.directory, stopped)
@@ -100,14 +104,14 @@ class Follower:
 
     def _tell_steps(self, job: Job, done: int) -> None:
         """An event for each step that is new; what a round reached stands in the ledger."""
-        if job.directory not in self.told or self.told[job.directory] < done:
+        if job.directory not in self.reported or self.reported[job.directory] < done:
             self._tell_set_asides(job)
-        for number in range(self.told.get(job.directory, 0), done):
+        for number in range(self.reported.get(job.directory, 0), done):
             if self.unit == "rounds":
                 self._tell(job, Event.ROUND_RECORDED, round=number, **_reached(job.directory, number))
             else:
                 self._tell(job, Event.FINE_TUNE_RECORDED, done=number + 1)
-        self.told[job.directory] = done
+        self.reported[job.directory] = done
 
     def _tell_set_asides(self, job: Job) -> None:
         """Nothing where they cannot be read: an error here would end the sweep, and trials must not notice."""
@@ -133,7 +137,7 @@ class Follower:
         self._show()
 
     def _show(self) -> None:
-        running = len(self.told.keys() - self.ended)
+        running = len(self.reported.keys() - self.ended)
         done = sum(self.steps_done.values()) + sum(
             self.steps[directory] - self.steps_done.get(directory, 0) for directory in self.failed | self.stopped
         )
@@ -175,5 +179,5 @@ def _reached(directory: Path, number: int) -> dict[str, float]:
     except (LedgerError, OSError):
         return {}
     accuracy = record.metrics.get("Test Accuracy")
-    told = {} if accuracy is None else {"test_accuracy": accuracy}
-    return {"num_labeled": record.num_labeled, "seconds": round(record.spent.wall, 3)} | told
+    reached = {} if accuracy is None else {"test_accuracy": accuracy}
+    return {"num_labeled": record.num_labeled, "seconds": round(record.spent.wall, 3)} | reached

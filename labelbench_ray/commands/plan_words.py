@@ -19,7 +19,7 @@ def describe_memory(planned: Plan, environment: Environment) -> str:
 def describe(planned: Plan) -> list[str]:
     """The plan's sums in plain words, one line each."""
     done = sum(trial.done for trial in planned.trials)
-    left = f"{len(planned.left)} stopped early and left, " if planned.left else ""
+    left = f"{len(planned.skipped)} stopped early and left, " if planned.skipped else ""
     labels = sum((trial.parts.trial.rounds - trial.rounds_done) * trial.parts.trial.budget for trial in planned.missing)
     lines = [
         f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {left}{len(planned.missing)} to run, "

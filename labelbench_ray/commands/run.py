@@ -12,7 +12,7 @@ from labelbench_ray.cluster.embed import embed
 from labelbench_ray.cluster.jobs import selection_job
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
-from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.follow import SweepMonitor
 from labelbench_ray.commands.report import write_report
 from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.progress import Meter, meter
@@ -29,9 +29,9 @@ from labelbench_ray.ledger.data_notes import note_overlaps
 from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.finetunes import HEADER
 from labelbench_ray.ledger.records import Entry, Grid
-from labelbench_ray.planning.early_stopping import Race
+from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
-from labelbench_ray.planning.plan import Plan, check_budget, planned_race
+from labelbench_ray.planning.plan import Plan, check_budget, planned_early_stopping
 from labelbench_ray.planning.units import Units, embedding_units, run_units
 from labelbench_ray.storage.quarantine import read_why, set_asides
 from labelbench_ray.storage.remote import beside
@@ -67,8 +67,8 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
     made: dict[str, EmbeddingStore] = {}
     for store in plan.stores:
         trial = store.example.trial
-        told, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
-        told.tell(Event.EMBEDDING_STARTED, store=store.key, **names)
+        events, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
+        events.tell(Event.EMBEDDING_STARTED, store=store.key, **names)
         before = set_asides(environment.store / store.key)
         words = "checking embeddings" if store.whole else "embedding, rows"
         with meter(console, words, embedding_units([store]).total) as shown:
@@ -80,11 +80,11 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
                     made[store.key] = embed(example, environment, partial(shown.show, words="embedding, rows"))
         for name in sorted({*set_asides(environment.store / store.key)} - {*before}):
             why = read_why(environment.store / store.key, name)
-            told.tell(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
+            events.tell(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
             console.print(f"set aside, and embedded again: {why.reason}", markup=False, soft_wrap=True, highlight=False)
         manifest = made[store.key].manifest
         rows = manifest.count("pool")
-        told.tell(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)
+        events.tell(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)
         console.print(
             f"embedded {trial.dataset} with {trial.encoder}: {rows} rows of {manifest.dimensions} "
             f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
@@ -116,18 +116,18 @@ def run(plan: Plan, environment: Environment, console: Console, prices: Prices =
     Raises:
         ConfigError: early stopping is asked for, of trials that cannot be compared.
     """
-    raced = planned_race(plan, environment)
+    early_stopping = planned_early_stopping(plan, environment)
     provide(plan, environment)
     note_grid(plan)
     needs_ray = bool(plan.missing) or not all(store.whole for store in plan.stores)
     cluster = ray_started(environment, console, run_units(plan)) if needs_ray else nullcontext()
     with cluster, mirrored(plan, environment, console) as mirror:
-        unfinished = _run_missing(plan, environment, console, mirror, raced) if needs_ray else 0
+        unfinished = _run_missing(plan, environment, console, mirror, early_stopping) if needs_ray else 0
         if not needs_ray:
-            left = f" or were stopped early ({len(plan.left)})" if plan.left else ""
+            left = f" or were stopped early ({len(plan.skipped)})" if plan.skipped else ""
             console.print(f"all {len(plan.trials)} trials are done{left}; nothing to run")
         for trial in plan.trials:
-            if trial.done or trial.left:
+            if trial.done or trial.skipped:
                 mirror.submit(plan.folder / trial.parts.fingerprint)
         submit_tunings(plan, plan.tunings, mirror)
         mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
@@ -167,7 +167,7 @@ def note_grid(plan: Plan) -> None:
 
 @contextmanager
 def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator[Mirror]:
-    """A mirror that is waited for at the end, and whose trouble is told."""
+    """A mirror that is waited for at the end; its problem is printed."""
     mirror = Mirror(environment.tracking_uri, plan.experiment.name, beside(environment.runs) / "mlartifacts")
     patience = MIRROR_SECONDS
     try:
@@ -194,7 +194,9 @@ def sync_command(folder: Path, environment: Environment) -> str:
     return shlex.join(["labelbench", "sync", str(folder), "--tracking-uri", redacted(environment.tracking_uri)])
 
 
-def _run_missing(plan: Plan, environment: Environment, console: Console, mirror: Mirror, raced: Race | None) -> int:
+def _run_missing(
+    plan: Plan, environment: Environment, console: Console, mirror: Mirror, early_stopping: EarlyStoppingRule | None
+) -> int:
     """Embed, then sweep; returns how many trials failed or did not finish."""
     stores = make_stores(plan, environment, console)
     if not plan.missing:
@@ -212,13 +214,13 @@ def _run_missing(plan: Plan, environment: Environment, console: Console, mirror:
     rounds = {each.directory: each.trial.rounds for each in jobs}
     done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
     with meter(console, "starting workers, rounds", sum(rounds.values()), sum(done.values())) as shown:
-        follower = Follower(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
+        monitor = SweepMonitor(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
         try:
-            sweep(jobs, environment, follower, plan.memory, raced)
+            sweep(jobs, environment, monitor, plan.memory, early_stopping)
         finally:  # also when it is interrupted: this much is recorded
-            unfinished = told(follower, console, sum(trial.done for trial in plan.trials))
-            if plan.left:
-                console.print(f"{len(plan.left)} stopped early before and left; run without --early-stopping")
+            unfinished = report_outcome(monitor, console, sum(trial.done for trial in plan.trials))
+            if plan.skipped:
+                console.print(f"{len(plan.skipped)} stopped early before and left; run without --early-stopping")
     return unfinished
 
 
@@ -237,18 +239,18 @@ def make_images(environment: Environment, console: Console, needed: Sequence[Par
             decoded_images(store, source, encoder, show, environment.row_seconds)
 
 
-def told(follower: Follower, console: Console, before: int) -> int:
-    """Say how a sweep went; returns how many trials failed or did not finish."""
-    unfinished = len(follower.steps) - len(follower.ended)
+def report_outcome(monitor: SweepMonitor, console: Console, before: int) -> int:
+    """Print how a sweep went; returns how many trials failed or did not finish."""
+    unfinished = len(monitor.steps) - len(monitor.ended)
     console.print(
-        f"{len(follower.done)} trials done, {len(follower.failed)} failed, {unfinished} not finished"
-        f"{f', {len(follower.stopped)} stopped early' if follower.stopped else ''}; {before} were done before"
+        f"{len(monitor.done)} trials done, {len(monitor.failed)} failed, {unfinished} not finished"
+        f"{f', {len(monitor.stopped)} stopped early' if monitor.stopped else ''}; {before} were done before"
     )
-    follower.events.tell(
+    monitor.events.tell(
         Event.SWEEP_ENDED if not unfinished else Event.INTERRUPTED,
-        done=len(follower.done),
-        failed=len(follower.failed),
-        stopped=len(follower.stopped),
+        done=len(monitor.done),
+        failed=len(monitor.failed),
+        stopped=len(monitor.stopped),
         unfinished=unfinished,
     )
-    return len(follower.failed) + unfinished
+    return len(monitor.failed) + unfinished

@@ -33,7 +33,7 @@ FOLDER, HEADER = "finetune", "finetune.json"
 AGAIN = "`labelbench finetune` sets it aside and fits that model again"
 
 
-class PointHeader(Frozen):
+class FineTuneHeader(Frozen):
     """`finetune.json`: what is fitted."""
 
     fingerprint: Fingerprint
@@ -46,7 +46,7 @@ class PointHeader(Frozen):
     """Of the code that fits what is missing; each point states those that made it, older ones do not."""
 
 
-class Point(Frozen):
+class FineTuneRecord(Frozen):
     """A full model trained on the first `num_labeled` labels of a trial."""
 
     fingerprint: Fingerprint
@@ -74,15 +74,15 @@ class Point(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
+class FineTuneLedger:
     """The folder of one fine-tune; the writer holds its lock."""
 
     directory: Path
-    header: PointHeader
+    header: FineTuneHeader
     lock: Lock = NO_LOCK
 
     @classmethod
-    def open(cls, trial: Path, header: PointHeader, lock: Lock = NO_LOCK) -> "Points":
+    def open(cls, trial: Path, header: FineTuneHeader, lock: Lock = NO_LOCK) -> "FineTuneLedger":
         """Make the folder, or check that it belongs to this fine-tune; what cannot be used is set aside.
 
         Raises:
@@ -101,7 +101,7 @@ class Points:
                 _check_store(path, found, header)
         for each in _records(directory):
             try:
-                _check_tensors(each.with_suffix(".safetensors"), _read_point(each))
+                _check_tensors(each.with_suffix(".safetensors"), _read_record(each))
             except DamagedError as error:
                 set_aside(directory, [each, each.with_suffix(".safetensors")], str(error))
         publish(path, header.model_dump_json(indent=1).encode())
@@ -115,11 +115,11 @@ class Points:
         metrics: Mapping[str, float],
         spent: Mapping[str, Spent],
         tensors: Mapping[str, NDArray[Any]],
-    ) -> Point:
+    ) -> FineTuneRecord:
         """Write a point: the tensors first, then the record, which makes it count; `LostLockError` without the lock."""
         self.lock.check()
         data = save_tensors(dict(tensors))
-        point = Point(
+        point = FineTuneRecord(
             fingerprint=self.header.fingerprint,
             trial=self.header.trial,
             num_labeled=num_labeled,
@@ -147,13 +147,13 @@ def read_recipe(directory: Path) -> FineTune:
     return _read_header(directory / HEADER).recipe
 
 
-def read_points(directory: Path) -> dict[int, Point]:
+def read_finetune_records(directory: Path) -> dict[int, FineTuneRecord]:
     """The finished points of a fine-tune's folder by number of labels; empty where there is none.
 
     Raises:
         LedgerError: a record is cut short, altered, or of another fine-tune.
     """
-    return {int(path.stem): _read_point(path) for path in _records(directory)}
+    return {int(path.stem): _read_record(path) for path in _records(directory)}
 
 
 def _records(directory: Path) -> list[Path]:
@@ -164,14 +164,14 @@ def _is_number(stem: str) -> bool:
     return stem.isascii() and stem.isdigit() and stem == f"{int(stem):06d}"
 
 
-def _read_point(path: Path) -> Point:
-    point = unsealed(Point, path, AGAIN)
+def _read_record(path: Path) -> FineTuneRecord:
+    point = unsealed(FineTuneRecord, path, AGAIN)
     if point.fingerprint != path.parent.name or point.num_labeled != int(path.stem):
         raise DamagedError(f"{path}: is of fine-tune {point.fingerprint} with {point.num_labeled} labels; {AGAIN}")
     return point
 
 
-def _check_tensors(path: Path, point: Point) -> None:
+def _check_tensors(path: Path, point: FineTuneRecord) -> None:
     try:
         found = sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError as error:
@@ -180,11 +180,11 @@ def _check_tensors(path: Path, point: Point) -> None:
         raise DamagedError(f"{path}: does not have the hash that its record states; {AGAIN}")
 
 
-def _read_header(path: Path) -> PointHeader:
-    return read_value(PointHeader, path, "`labelbench finetune` sets it and its models aside and fits them again")
+def _read_header(path: Path) -> FineTuneHeader:
+    return read_value(FineTuneHeader, path, "`labelbench finetune` sets it and its models aside and fits them again")
 
 
-def _check_store(path: Path, found: PointHeader, header: PointHeader) -> None:
+def _check_store(path: Path, found: FineTuneHeader, header: FineTuneHeader) -> None:
     if found.store != header.store:
         raise LedgerError(
             f"{path}: store is {found.store!r}, this run's is {header.store!r}; delete {path.parent} to fine-tune again"

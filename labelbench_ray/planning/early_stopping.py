@@ -20,8 +20,8 @@ FEWEST_ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Race:
-    """Trials of so many rounds that are compared while they run."""
+class EarlyStoppingRule:
+    """When a trial of this many rounds is ended because others are better."""
 
     rounds: int
 
@@ -30,17 +30,15 @@ class Race:
         """After how many rounds a trial is compared: half of them, for curves of strategies cross early on."""
         return -(-self.rounds // 2)
 
-    @property
-    def rule(self) -> str:
-        """When a trial is ended, as told of one that was."""
+    def __str__(self) -> str:
         return (
             f"after {self.judged_after} rounds its validation accuracy was below the median of the trials that had "
             "come so far before it"
         )
 
 
-def race(trials: Sequence[Trial]) -> Race:
-    """The race of these trials.
+def early_stopping_rule(trials: Sequence[Trial]) -> EarlyStoppingRule:
+    """The rule for these trials.
 
     Raises:
         ConfigError: they cannot be compared while they run.
@@ -58,4 +56,4 @@ def race(trials: Sequence[Trial]) -> Race:
             f"early stopping judges strategies at half of the rounds, and {rounds} are asked for, the first of which "
             f"no strategy chooses; ask for at least {FEWEST_ROUNDS}, or leave out --early-stopping"
         )
-    return Race(rounds)
+    return EarlyStoppingRule(rounds)

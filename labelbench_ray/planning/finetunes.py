@@ -8,7 +8,7 @@ from pathlib import Path
 from labelbench_ray.config import vary
 from labelbench_ray.encoders import Encoder, trainable
 from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError, OtherVersionError
-from labelbench_ray.ledger.finetunes import FOLDER, HEADER, read_points, read_recipe
+from labelbench_ray.ledger.finetunes import FOLDER, HEADER, read_finetune_records, read_recipe
 from labelbench_ray.ledger.trials import read_failure
 from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.storage.atomic import refuse_links
@@ -113,7 +113,7 @@ def _planned(same: list[Parts], folder: Path) -> PlannedTuning:
         failure = read_failure(directory)
         if (directory / HEADER).is_file():
             read_recipe(directory)
-        have, note = read_points(directory), failure.error if failure else ""
+        have, note = read_finetune_records(directory), failure.error if failure else ""
     except OtherVersionError:
         raise
     except LedgerError as error:

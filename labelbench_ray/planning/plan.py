@@ -13,7 +13,7 @@ from labelbench_ray.ledger.experiments import FILE, read_grid
 from labelbench_ray.ledger.records import Stopped
 from labelbench_ray.ledger.stopped import read_stopped
 from labelbench_ray.ledger.trials import read_failure, read_header, sound_records
-from labelbench_ray.planning.early_stopping import Race, race
+from labelbench_ray.planning.early_stopping import EarlyStoppingRule, early_stopping_rule
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.finetunes import PlannedTuning, check_full_models, planned_tunings
 from labelbench_ray.planning.memory import trial_bytes
@@ -34,8 +34,8 @@ class PlannedTrial:
     """Why the last attempt failed, or what is wrong with the folder; "" when nothing is."""
     memory: int
     """Bytes that its process needs, estimated."""
-    left: Stopped | None = None
-    """How it was stopped early, where it is to be left at that."""
+    skipped: Stopped | None = None
+    """How it was stopped early, if that is to be kept."""
 
     @property
     def done(self) -> bool:
@@ -56,12 +56,12 @@ class Plan:
     @property
     def missing(self) -> tuple[PlannedTrial, ...]:
         """The trials that are to be run."""
-        return tuple(trial for trial in self.trials if not trial.done and not trial.left)
+        return tuple(trial for trial in self.trials if not trial.done and not trial.skipped)
 
     @property
-    def left(self) -> tuple[PlannedTrial, ...]:
-        """The trials that were stopped early, and are left at that."""
-        return tuple(trial for trial in self.trials if not trial.done and trial.left)
+    def skipped(self) -> tuple[PlannedTrial, ...]:
+        """The trials that were stopped early and are not resumed."""
+        return tuple(trial for trial in self.trials if not trial.done and trial.skipped)
 
     @property
     def memory(self) -> int:
@@ -149,17 +149,19 @@ def _planned_trial(
     if sound.trouble:  # whichever round it is in, the trial is not done before it was set aside
         return planned(min(len(sound.records), built.trial.rounds - 1), str(sound.trouble))
     note = failure.error if failure else str(stopped or "")
-    return planned(len(sound.records), note, left=stopped if environment.early_stopping else None)
+    return planned(len(sound.records), note, skipped=stopped if environment.early_stopping else None)
 
 
-def planned_race(planned: Plan, environment: Environment) -> Race | None:
-    """The race of the trials to run; None where early stopping is off or nothing is to run.
+def planned_early_stopping(planned: Plan, environment: Environment) -> EarlyStoppingRule | None:
+    """The rule for the trials to run; None where early stopping is off or nothing is to run.
 
     Raises:
         ConfigError: they cannot be compared while they run.
     """
     return (
-        race([each.parts.trial for each in planned.missing]) if environment.early_stopping and planned.missing else None
+        early_stopping_rule([each.parts.trial for each in planned.missing])
+        if environment.early_stopping and planned.missing
+        else None
     )
 
 

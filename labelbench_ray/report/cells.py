@@ -24,6 +24,6 @@ class Table:
 
 def gain(estimate: Estimate, adjusted: float | None = None) -> Cell:
     """A difference in points over its interval, and p where it was adjusted."""
-    tested = adjusted is not None and estimate.told
+    tested = adjusted is not None and estimate.has_interval
     note = [words.points_interval(estimate), words.p_value(adjusted) if tested and adjusted is not None else ""]
     return Cell(words.signed(100 * estimate.value, words.digits(estimate)), ", ".join(filter(None, note)))

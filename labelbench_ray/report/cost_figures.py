@@ -7,7 +7,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from labelbench_ray.report import words
 from labelbench_ray.report.contributions import Ablation
-from labelbench_ray.report.costs import Course
+from labelbench_ray.report.costs import CostCurve
 from labelbench_ray.report.drawing import Style, blank, curve, fit, number, short
 from labelbench_ray.report.statistics.comparison import Comparison
 from labelbench_ray.report.statistics.paired import Estimate, Floats
@@ -18,19 +18,21 @@ UNITS = ((2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "se
 """(from so many seconds on, seconds in one, the unit's name)"""
 
 
-def against_computing(comparison: Comparison, courses: tuple[Course, ...], looks: dict[str, Style], name: str) -> str:
+def against_computing(
+    comparison: Comparison, cost_curves: tuple[CostCurve, ...], looks: dict[str, Style], name: str
+) -> str:
     """Mean accuracy against the CPU and GPU time spent until then."""
-    most = max(float(course.computing_T[-1]) for course in courses)
+    most = max(float(cost_curve.computing_T[-1]) for cost_curve in cost_curves)
     _, seconds, unit = next(line for line in UNITS if most >= line[0])
-    drawn = {course.strategy: course.computing_T / seconds for course in courses}
+    drawn = {cost_curve.strategy: cost_curve.computing_T / seconds for cost_curve in cost_curves}
     return _against(comparison, drawn, looks, name, f"{unit} of CPU and GPU")
 
 
 def against_money(
-    comparison: Comparison, courses: tuple[Course, ...], looks: dict[str, Style], name: str, currency: str
+    comparison: Comparison, cost_curves: tuple[CostCurve, ...], looks: dict[str, Style], name: str, currency: str
 ) -> str:
     """Mean accuracy against the money spent on labels and computing until then."""
-    drawn = {course.strategy: course.money_T for course in courses}
+    drawn = {cost_curve.strategy: cost_curve.money_T for cost_curve in cost_curves}
     return _against(comparison, drawn, looks, name, f"money for labels and computing, {currency}")
 
 
@@ -46,7 +48,7 @@ def contributions(ablation: Ablation, name: str) -> str:
     for height, (_, effect, dots) in enumerate(lines):
         color = SERIES[0] if dots else SERIES[1]
         axes.plot(dots, [height] * len(dots), linestyle="", marker="o", markersize=3.5, color=MUTED, alpha=0.6)
-        if effect.told:
+        if effect.has_interval:
             axes.plot([100 * effect.low, 100 * effect.high], [height] * 2, color=color, linewidth=2)
         axes.plot(100 * effect.value, height, marker="o", color=color, markersize=5)
     axes.set_yticks(range(len(lines)), [short(line[0]) for line in lines], parse_math=False)

@@ -7,7 +7,7 @@ from labelbench_ray.costs import Spent
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table, gain
 from labelbench_ray.report.contributions import Ablation, Contribution
-from labelbench_ray.report.costs import Cost, stages
+from labelbench_ray.report.costs import StrategyCost, stages
 from labelbench_ray.report.curves import Setting, title
 from labelbench_ray.report.fidelity import Trust
 from labelbench_ray.report.protocols import Protocol, Ratio
@@ -56,7 +56,7 @@ def cost_table(report: Report, section: Section) -> Table:
     return Table(head, tuple(rows))
 
 
-def _tuned(line: Cost) -> Cell:
+def _tuned(line: StrategyCost) -> Cell:
     if line.tuned is None:
         return NOTHING
     part = f", of {line.tuned.trials} trials" if line.tuned.trials < line.trials else ""

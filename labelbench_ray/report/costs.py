@@ -39,7 +39,7 @@ class Tuned:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class StrategyCost:
     """Means over one strategy's trials."""
 
     strategy: str
@@ -65,7 +65,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Course:
+class CostCurve:
     """How one strategy's mean spending grows with the labels; the share of the embedding comes first."""
 
     strategy: str
@@ -81,22 +81,24 @@ def embeddings(runs: Iterable[Run], stores: Mapping[str, Spent]) -> dict[str, Em
     return {store: Embedding(stores[store], read.count(store)) for store in dict.fromkeys(read) if store in stores}
 
 
-def costs(setting: Setting, shared: Embeddings) -> tuple[Cost, ...]:
+def costs(setting: Setting, shared: Embeddings) -> tuple[StrategyCost, ...]:
     """One line a strategy, over the compared trials."""
     lines = ((name, [run for run in setting.compared if run.strategy == name]) for name in setting.strategies)
     return tuple(_cost(name, runs, shared) for name, runs in lines if runs)
 
 
-def stages(lines: tuple[Cost, ...]) -> tuple[str, ...]:
+def stages(lines: tuple[StrategyCost, ...]) -> tuple[str, ...]:
     """The stages of any line, in the order in which they were recorded."""
     return tuple(dict.fromkeys(stage for line in lines for stage in line.stages))
 
 
-def course(strategy: str, setting: Setting, labels: tuple[int, ...], shared: Embeddings, prices: Prices) -> Course:
+def cost_curve(
+    strategy: str, setting: Setting, labels: tuple[int, ...], shared: Embeddings, prices: Prices
+) -> CostCurve:
     """The spending of a strategy's compared trials at these numbers of labels."""
     runs = [run for run in setting.compared if run.strategy == strategy]
     spent_TS = [[share(run, shared) + rounds(run, count) for run in runs] for count in labels]
-    return Course(
+    return CostCurve(
         strategy,
         np.array([fmean(spent.computing for spent in spent_S) for spent_S in spent_TS]),
         np.array(
@@ -129,9 +131,9 @@ def mean(spent: Iterable[Spent]) -> Spent:
     return total(every).part(1 / len(every))
 
 
-def _cost(strategy: str, runs: list[Run], shared: Embeddings) -> Cost:
+def _cost(strategy: str, runs: list[Run], shared: Embeddings) -> StrategyCost:
     names = dict.fromkeys(stage for run in runs for record in run.records for stage in record.seconds)
-    return Cost(
+    return StrategyCost(
         strategy=strategy,
         trials=len(runs),
         labels=fmean(max((record.num_labeled for record in run.records), default=0) for run in runs),

@@ -19,7 +19,7 @@ from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.ledger.data_notes import NOTHING_NOTED, DataNote, DataNotes, read_notes
 from labelbench_ray.ledger.experiments import read_grid
-from labelbench_ray.ledger.finetunes import FOLDER, read_points, read_recipe
+from labelbench_ray.ledger.finetunes import FOLDER, read_finetune_records, read_recipe
 from labelbench_ray.ledger.provenance import Provenance, Versions, numeric, provenances
 from labelbench_ray.ledger.records import Entry
 from labelbench_ray.ledger.trials import History, RoundRecord, read_failure, read_history
@@ -252,7 +252,7 @@ def _finetunes(directory: Path) -> tuple[FineTunePoint, ...]:
         for folder in sorted((directory / FOLDER).glob("*"))
         if (folder / "finetune.json").is_file()
         for words in [str(read_recipe(folder))]
-        for labels, point in read_points(folder).items()
+        for labels, point in read_finetune_records(folder).items()
     )
 
 

@@ -74,7 +74,7 @@ def _ends(row: Row) -> tuple[float, float, float]:
     """Worst, measured and best saving, in per cent."""
     assert row.difference is not None
     saving = row.difference.saving
-    worst, best = (saving.high_labels, saving.low_labels) if saving.told else (saving.labels, saving.labels)
+    worst, best = (saving.high_labels, saving.low_labels) if saving.has_interval else (saving.labels, saving.labels)
     return 100 * saving.part(worst), 100 * saving.fraction, 100 * saving.part(best)
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from labelbench_ray.console.escaping import escaped
 from labelbench_ray.report import cost_figures, cost_tables, figures, words
 from labelbench_ray.report.cells import Table
-from labelbench_ray.report.costs import course
+from labelbench_ray.report.costs import cost_curve
 from labelbench_ray.report.curves import RECIPE, State
 from labelbench_ray.report.drawing import Style, styles
 from labelbench_ray.report.sections import Report, Section
@@ -182,9 +182,11 @@ def _spending(report: Report, number: int, section: Section, looks: dict[str, St
     main, prices = section.main, report.prices
     if main is None:
         return ()
-    courses = tuple(course(row.strategy, section.setting, main.labels, report.embeddings, prices) for row in main.rows)
-    computing = cost_figures.against_computing(main, courses, looks, f"computing-{number}")
-    money = cost_figures.against_money(main, courses, looks, f"money-{number}", prices.currency)
+    cost_curves = tuple(
+        cost_curve(row.strategy, section.setting, main.labels, report.embeddings, prices) for row in main.rows
+    )
+    computing = cost_figures.against_computing(main, cost_curves, looks, f"computing-{number}")
+    money = cost_figures.against_money(main, cost_curves, looks, f"money-{number}", prices.currency)
     return (
         Picture(main.metric, "in %, against computing time", Markup(computing)),
         Picture(main.metric, "in %, against money", Markup(money)),

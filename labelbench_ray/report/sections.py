@@ -10,7 +10,7 @@ from labelbench_ray.report.cautions import cautions, of_embeddings
 from labelbench_ray.report.comparison_cautions import Caution
 from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
-from labelbench_ray.report.costs import Cost, Embedding, Embeddings, costs, embeddings
+from labelbench_ray.report.costs import Embedding, Embeddings, StrategyCost, costs, embeddings
 from labelbench_ray.report.curves import PRIMARY, Experiment, Run, Setting, State, differing, read, title
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
@@ -34,7 +34,7 @@ class Section:
     comparisons: tuple[Comparison, ...]
     verdict: Verdict
     cautions: tuple[Caution, ...]
-    costs: tuple[Cost, ...]
+    costs: tuple[StrategyCost, ...]
     finetuned: tuple[FineTuned, ...]
 
     @property

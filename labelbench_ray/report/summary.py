@@ -6,7 +6,7 @@ from typing import Any
 
 from labelbench_ray.costs import Prices
 from labelbench_ray.report import plain, words
-from labelbench_ray.report.costs import Cost
+from labelbench_ray.report.costs import StrategyCost
 from labelbench_ray.report.findings import findings, standing
 from labelbench_ray.report.sections import METRICS, Report
 from labelbench_ray.report.statistics.comparison import Comparison, Difference, Row
@@ -114,7 +114,7 @@ def _difference(difference: Difference) -> dict[str, Any]:
     }
 
 
-def _cost(cost: Cost, prices: Prices) -> dict[str, Any]:
+def _cost(cost: StrategyCost, prices: Prices) -> dict[str, Any]:
     return {
         "labels": cost.labels,
         "rounds": plain.spent(cost.rounds),
@@ -125,7 +125,9 @@ def _cost(cost: Cost, prices: Prices) -> dict[str, Any]:
 
 
 def _saving(saving: Saving) -> dict[str, Any]:
-    ends = (saving.part(saving.high_labels), saving.part(saving.low_labels)) if saving.told else (-1e999, -1e999)
+    ends = (
+        (saving.part(saving.high_labels), saving.part(saving.low_labels)) if saving.has_interval else (-1e999, -1e999)
+    )
     return {
         "target": saving.target,
         "random_labels": saving.random_labels,

@@ -25,7 +25,7 @@ def signed(value: float, decimals: int, plus: str = "+") -> str:
 
 def accuracy(estimate: Estimate) -> str:
     """`90.3 % ± 0.4`; without an interval, the mean alone."""
-    if not estimate.told:
+    if not estimate.has_interval:
         return percent(estimate.value)
     reach = 100 * (estimate.high - estimate.low) / 2
     return f"{percent(estimate.value, digits(estimate))} ± {reach:.{digits(estimate)}f}"
@@ -39,14 +39,14 @@ def points(estimate: Estimate) -> str:
 
 def points_interval(estimate: Estimate) -> str:
     """`+0.8 to +1.6`, in percentage points; empty without an interval."""
-    if not estimate.told:
+    if not estimate.has_interval:
         return ""
     return " to ".join(signed(100 * end, digits(estimate)) for end in (estimate.low, estimate.high))
 
 
 def digits(estimate: Estimate) -> int:
     """Decimals of a percentage: one, or two where the interval is narrower than one shows."""
-    return 1 if not estimate.told or 100 * (estimate.high - estimate.low) / 2 >= 0.05 else 2
+    return 1 if not estimate.has_interval or 100 * (estimate.high - estimate.low) / 2 >= 0.05 else 2
 
 
 def intervals(compared: int) -> str:
@@ -78,7 +78,7 @@ def saved(saving: Saving) -> str:
 
 def saved_interval(saving: Saving) -> str:
     """`40 to 55 %`, `not reached to 55 %`, `40 to at least 80 %`; empty without an interval."""
-    if not saving.told or saving.moot:
+    if not saving.has_interval or saving.moot:
         return ""
     worst, best = saving.part(saving.high_labels), saving.part(saving.low_labels)
     if not isfinite(best):
@@ -140,7 +140,7 @@ def times(value: float) -> str:
 
 def bounded_interval(estimate: Estimate) -> str:
     """`0.44 to 0.60`, of what lies in -1 to 1; empty without an interval."""
-    if not estimate.told:
+    if not estimate.has_interval:
         return ""
     return " to ".join(signed(end, 2, plus="") for end in (max(estimate.low, -1.0), min(estimate.high, 1.0)))
 

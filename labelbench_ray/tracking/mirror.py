@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.errors import UserError
-from labelbench_ray.tracking.mlflow_runs import Book, open_book
+from labelbench_ray.tracking.mlflow_runs import MlflowRuns, open_mlflow_runs
 
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE_AT_THE_END = 0.5, 30.0, 4.0
 """Seconds between tries, each twice the last."""
@@ -35,7 +35,7 @@ class Mirror:
         self._current: Path | None = None
         self._news = threading.Condition()
         self._ending = threading.Event()
-        self._book: Book | None = None
+        self._runs: MlflowRuns | None = None
         self._answered = False
         """It did so once, so that waiting for it at the end is worth it."""
         self._problem = ""
@@ -79,7 +79,7 @@ class Mirror:
                     self._refused.append(f"{path.name}: {error if isinstance(error, UserError) else text}")
                     continue
                 self._keep()
-                self._problem, self._book = text, None  # what is there is read again, for an answer may be lost
+                self._problem, self._runs = text, None  # what is there is read again, for an answer may be lost
                 if last_tries > 1:
                     return
                 if self._pause(next(pauses)):
@@ -109,14 +109,14 @@ class Mirror:
         """Write an entry; None: the end of the experiment."""
         if path is None and not self._answered:
             return
-        if self._book is None:
-            self._book = open_book(self._uri, self._experiment, self._artifacts)
-            self._book.begin()
+        if self._runs is None:
+            self._runs = open_mlflow_runs(self._uri, self._experiment, self._artifacts)
+            self._runs.begin()
             self._answered = True
         if path is None:
-            self._book.close()
+            self._runs.close()
         else:
-            self._book.take(path)
+            self._runs.take(path)
 
     def _pause(self, seconds: float) -> bool:
         """Wait before the next try; returns whether the end came meanwhile, which is a reason to try at once."""

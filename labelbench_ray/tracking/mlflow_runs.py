@@ -25,7 +25,7 @@ from mlflow.tracking import MlflowClient
 
 from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
-from labelbench_ray.tracking.runs import TRACEBACK, Measured, Tracked, read_tracked
+from labelbench_ray.tracking.runs import TRACEBACK, Measured, TrackedRun, read_tracked_run
 
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is raised, too
 
@@ -49,7 +49,7 @@ class Child:
     """Rounds, or points, whose metrics are all there, and the parameters, too."""
 
 
-class Book:
+class MlflowRuns:
     """The runs of one experiment in an MLflow store that answers."""
 
     def __init__(self, client: MlflowClient, experiment: Experiment) -> None:
@@ -76,11 +76,11 @@ class Book:
     def take(self, path: Path) -> None:
         """A trial's or fine-tune's directory becomes a child run; a file becomes an artifact of the parent."""
         if path.is_dir():
-            self.write(read_tracked(path))
+            self.write(read_tracked_run(path))
         else:
             self._take_page(path.name, path.read_bytes())
 
-    def write(self, tracked: Tracked) -> None:
+    def write(self, tracked: TrackedRun) -> None:
         """Write what MLflow lacks, as far as the number of rounds that it notes tells."""
         new = tracked.key not in self._children
         child = self.create(tracked) if new else self._children[tracked.key]
@@ -101,7 +101,7 @@ class Book:
         written = max(child.written, len(tracked.measured))
         self._children[tracked.key] = replace(child, written=written, status=tracked.status)
 
-    def create(self, tracked: Tracked) -> Child:
+    def create(self, tracked: TrackedRun) -> Child:
         """A new child."""
         began = tracked.measured[0].milliseconds if tracked.measured else None
         tags = tags_of(tracked, self.parent)
@@ -122,7 +122,7 @@ class Book:
             metrics, params = metrics[METRICS:], params[PARAMETERS:]
         self.client.log_batch(run_id, metrics, params, [RunTag(name, value) for name, value in tags.items()])
 
-    def set_status(self, run_id: str, tracked: Tracked) -> None:
+    def set_status(self, run_id: str, tracked: TrackedRun) -> None:
         """Mark a run as what its ledger says, and as ended when that was."""
         if tracked.status == "RUNNING":
             self.client.update_run(run_id, status=tracked.status)
@@ -160,7 +160,7 @@ class Book:
             self.client.set_tag(self.parent.info.run_id, PAGE, digest)
 
 
-def open_book(uri: str, experiment: str, artifacts: Path) -> Book:
+def open_mlflow_runs(uri: str, experiment: str, artifacts: Path) -> MlflowRuns:
     """Connect, create what is missing, and read what is there.
 
     `artifacts`: where those of a database without a server lie; a server has a place of its own.
@@ -174,10 +174,10 @@ def open_book(uri: str, experiment: str, artifacts: Path) -> Book:
         found = client.get_experiment(client.create_experiment(experiment, location, KIND))
     elif found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
-    return Book(client, found)
+    return MlflowRuns(client, found)
 
 
-def tags_of(tracked: Tracked, parent: Run) -> dict[str, str]:
+def tags_of(tracked: TrackedRun, parent: Run) -> dict[str, str]:
     """All tags of a child. On one that has ended, the number of rounds says that their metrics are all there."""
     found = {PARENT: parent.info.run_id, FINGERPRINT: tracked.key, ROUNDS: str(len(tracked.measured))}
     return found | tracked.tags

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labelbench_ray.config import FineTune, Part, Trial
 from labelbench_ray.console.redaction import redacted
-from labelbench_ray.ledger.finetunes import HEADER, Point, read_points, read_recipe
+from labelbench_ray.ledger.finetunes import HEADER, FineTuneRecord, read_finetune_records, read_recipe
 from labelbench_ray.ledger.trials import Failure, History, RoundRecord, read_failure, read_header, read_history
 from labelbench_ray.plugins import Plugin
 from labelbench_ray.storage.remote import modified
@@ -29,7 +29,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Tracked:
+class TrackedRun:
     """A run."""
 
     key: str
@@ -58,7 +58,7 @@ class Tracked:
         return self.texts | ({TRACEBACK: redacted(self.failure.traceback)} if self.failure else {})
 
 
-def read_tracked(directory: Path) -> Tracked:
+def read_tracked_run(directory: Path) -> TrackedRun:
     """The run of a trial's folder, or of a fine-tune's folder in it.
 
     Raises:
@@ -99,10 +99,10 @@ def chosen_table(history: History) -> str:
     return text.getvalue()
 
 
-def _trial(directory: Path) -> Tracked:
+def _trial(directory: Path) -> TrackedRun:
     history = read_history(directory)
     trial = history.header.trial
-    return Tracked(
+    return TrackedRun(
         key=history.header.fingerprint,
         name=f"{trial.strategy} seed {trial.seed}",
         parameters=_shortened(parameters(trial)),
@@ -118,13 +118,14 @@ def _trial(directory: Path) -> Tracked:
     )
 
 
-def _finetune(directory: Path) -> Tracked:
+def _finetune(directory: Path) -> TrackedRun:
     header, recipe = read_header(directory.parent.parent / "trial.json"), read_recipe(directory)
     trial = header.trial
     measured = [
-        _measured(directory / f"{labels:06d}.json", labels, point) for labels, point in read_points(directory).items()
+        _measured(directory / f"{labels:06d}.json", labels, point)
+        for labels, point in read_finetune_records(directory).items()
     ]
-    return Tracked(
+    return TrackedRun(
         key=f"{header.fingerprint}/{directory.name}",
         name=f"{trial.strategy} seed {trial.seed}: {recipe}",
         parameters=_shortened(finetune_parameters(trial, recipe)),
@@ -136,7 +137,7 @@ def _finetune(directory: Path) -> Tracked:
     )
 
 
-def _measured(path: Path, labels: int, record: RoundRecord | Point) -> Measured:
+def _measured(path: Path, labels: int, record: RoundRecord | FineTuneRecord) -> Measured:
     stages = {f"Seconds {stage}": value for stage, value in record.seconds.items()}
     # Older records do not say when they were made; where they lie does.
     finished = int(modified(path).timestamp() * 1000) if record.finished is None else record.finished

@@ -14,8 +14,8 @@ from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, HEADER
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.tracking.mirror import is_outage
-from labelbench_ray.tracking.mlflow_runs import Book, open_book, tags_of
-from labelbench_ray.tracking.runs import Measured, Tracked, read_tracked
+from labelbench_ray.tracking.mlflow_runs import MlflowRuns, open_mlflow_runs, tags_of
+from labelbench_ray.tracking.runs import Measured, TrackedRun, read_tracked_run
 
 REPORT = "report.html"
 
@@ -81,12 +81,12 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
     grid = read_grid(folder)
     done, status, directories = Done(), 0, tracked_directories(folder)
     with meter(console, "opening MLflow, runs", len(directories)) as shown:
-        book = open_book(uri, grid.experiment, beside(folder.parent) / "mlartifacts")
+        book = open_mlflow_runs(uri, grid.experiment, beside(folder.parent) / "mlartifacts")
         runs = book.runs()
         for number, directory in enumerate(directories):
             shown.show(number, len(directories), f"{folder.name}: comparing runs")
             try:
-                tracked = read_tracked(directory)
+                tracked = read_tracked_run(directory)
                 done += mend(book, runs.get(tracked.key, []), tracked)
             except Exception as error:
                 if is_outage(error):
@@ -107,7 +107,7 @@ def tracked_directories(folder: Path) -> list[Path]:
     return sorted(path.parent for path in found)
 
 
-def mend(book: Book, runs: Sequence[Run], tracked: Tracked) -> Done:
+def mend(book: MlflowRuns, runs: Sequence[Run], tracked: TrackedRun) -> Done:
     """Have exactly one run that says what the ledger says, where there are `runs`; writes nothing when that is so."""
     if not runs:
         book.write(tracked)
@@ -142,7 +142,7 @@ def lacking_of(measured: Iterable[Measured], there: Written) -> tuple[Measured, 
     return tuple(each for each in left if each.values)
 
 
-def _there(book: Book, run: Run, tracked: Tracked) -> Written:
+def _there(book: MlflowRuns, run: Run, tracked: TrackedRun) -> Written:
     """Of the metrics that the ledger has: others are somebody else's, and left alone."""
     names = {name for each in tracked.measured for name in each.values} & run.data.metrics.keys()
     return Counter(
@@ -156,7 +156,7 @@ def _fits(there: dict[str, str], wanted: dict[str, str]) -> bool:
     return all(there[name] == value for name, value in wanted.items() if name in there)
 
 
-def _complete(book: Book, run: Run, tracked: Tracked, lacking: tuple[Measured, ...]) -> bool:
+def _complete(book: MlflowRuns, run: Run, tracked: TrackedRun, lacking: tuple[Measured, ...]) -> bool:
     """Write what a run lacks; returns whether that is anything."""
     wanted = tags_of(tracked, book.parent)
     tags = {name: value for name, value in wanted.items() if run.data.tags.get(name) != value}

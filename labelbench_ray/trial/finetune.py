@@ -6,7 +6,7 @@ from functools import partial
 
 from labelbench_ray.costs import Stopwatch
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger.finetunes import Point, Points, chosen_hash, read_points
+from labelbench_ray.ledger.finetunes import FineTuneLedger, FineTuneRecord, chosen_hash, read_finetune_records
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.streams import integer
 from labelbench_ray.trial.fidelity import Question, fidelity
@@ -24,16 +24,16 @@ class FineTuning:
     parts: Parts
     tuning: Tuning
     ledger: Ledger
-    points: Points
+    finetunes: FineTuneLedger
     fitter: Fitter
     """Of the full model."""
     light: LightFitter | None
     """Opens the trial's own proxies; None where the trial selected with a full model."""
 
-    def run(self) -> Iterator[Point]:
+    def run(self) -> Iterator[FineTuneRecord]:
         """Fit what is not recorded yet, one budget at a step; each is on disk when it is yielded."""
         records = self.ledger.records()
-        have = read_points(self.points.directory)
+        have = read_finetune_records(self.finetunes.directory)
         for num_labeled in budgets(self.parts):
             bought = len(records) * self.parts.trial.budget
             if num_labeled > bought:
@@ -47,14 +47,14 @@ class FineTuning:
             else:
                 yield self._fit(records, chosen, labels)
 
-    def _check(self, point: Point, chosen: str) -> None:
+    def _check(self, point: FineTuneRecord, chosen: str) -> None:
         if point.chosen != chosen:
             raise LedgerError(
-                f"{self.points.path(point.num_labeled)}: was trained on other labels than the trial has bought; delete "
-                "it to fine-tune again"
+                f"{self.finetunes.path(point.num_labeled)}: was trained on other labels than the trial has bought; "
+                "delete it to fine-tune again"
             )
 
-    def _fit(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids) -> Point:
+    def _fit(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids) -> FineTuneRecord:
         watch, num_labeled = Stopwatch(), len(chosen)
         hearing = Hearing(self.fitter.embedded.pool.labels_N)
         lesson = self._lesson(records, chosen, labels, hearing)
@@ -67,7 +67,7 @@ class FineTuning:
             measured = measure(view, fitted, self.fitter.validation_labels) | hearing.metrics()
         with watch.stage("fidelity"):
             measured |= self._fidelity(records, fitted, measured, chosen, labels)
-        return self.points.publish(
+        return self.finetunes.publish(
             num_labeled, chosen_hash(chosen.tolist(), labels.tolist()), measured, watch.lap(), tensors
         )
 

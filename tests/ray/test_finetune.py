@@ -14,7 +14,7 @@ from labelbench_ray.commands import finetune as command
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.ledger.finetunes import read_points
+from labelbench_ray.ledger.finetunes import read_finetune_records
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.planning import plan
 from labelbench_ray.planning.experiment import Experiment
@@ -102,12 +102,12 @@ def test_run_and_fine_tune_record_what_they_would_in_process_and_nothing_twice(t
     home = make_home(tmp_path / "plain", tuned.environment.store)
     assert untimed(home.run(FULL)) == untimed(read_history(folder(tuned.environment, FULL)).records)
     home.run(TUNED)
-    found = read_points(points(tuned.environment, TUNED))
+    found = read_finetune_records(points(tuned.environment, TUNED))
     assert untimed(home.tune(TUNED).values()) == untimed(found.values())
     again = tune(tuned.environment, TUNED, FULL)
     assert again.status == 0
     assert "all 1 fine-tunes are done; nothing to run" in again.printed
-    assert read_points(points(tuned.environment, TUNED)) == found
+    assert read_finetune_records(points(tuned.environment, TUNED)) == found
 
 
 def test_a_fine_tune_that_fails_is_on_record_and_the_others_finish(tuned: Tuned) -> None:
@@ -115,13 +115,13 @@ def test_a_fine_tune_that_fails_is_on_record_and_the_others_finish(tuned: Tuned)
     failure = json.loads((points(tuned.environment, FAULTY) / "failure.json").read_text())
     assert re.search(r"learning rate \d\S*, labeled rows \d", failure["error"])
     assert "pool ids of the batch: labeled [" in failure["traceback"]
-    assert list(read_points(points(tuned.environment, TUNED))) == [12, 20, 36]
+    assert list(read_finetune_records(points(tuned.environment, TUNED))) == [12, 20, 36]
     assert read_history(folder(tuned.environment, LIGHT)).failure is None
 
 
 def test_a_worker_killed_in_the_middle_of_a_fit_goes_on_from_its_checkpoint_and_ends_the_same(tuned: Tuned) -> None:
     assert (tuned.folder / "killed" / "died").exists()
-    found = [read_points(points(tuned.environment, trial)) for trial in (tuned.killed, tuned.undisturbed)]
+    found = [read_finetune_records(points(tuned.environment, trial)) for trial in (tuned.killed, tuned.undisturbed)]
     for trial in (tuned.killed, tuned.undisturbed):
         assert not (points(tuned.environment, trial) / CHECKPOINT).exists()
     same = [[point.model_dump(include={"metrics", "model", "chosen"}) for point in each.values()] for each in found]

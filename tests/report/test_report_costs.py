@@ -1,4 +1,4 @@
-"""Money, shares and courses by hand; the options that set prices."""
+"""Money, shares and cost_curves by hand; the options that set prices."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from labelbench_ray.commands import cli
 from labelbench_ray.config import FineTune, Part, digest
 from labelbench_ray.costs import Prices, Spent
-from labelbench_ray.ledger.finetunes import PointHeader, Points
+from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, write_failure
 from labelbench_ray.report import build, page, summarize, words
 from labelbench_ray.report.cost_tables import cost_table, embedding_table, stage_table
-from labelbench_ray.report.costs import Embedding, course
+from labelbench_ray.report.costs import Embedding, cost_curve
 from labelbench_ray.report.curves import State
 
 PRICES = Prices(label=0.5, cpu_hour=36.0, gpu_hour=360.0, currency="EUR")  # 0.01 a CPU second, 0.1 a GPU second
@@ -42,15 +42,17 @@ def test_a_strategy_s_costs_by_hand(report):
 
 def test_the_course_by_hand(report):
     (section,) = report.sections
-    found = course("margin", section.setting, section.main.labels, report.embeddings, PRICES)
+    found = cost_curve("margin", section.setting, section.main.labels, report.embeddings, PRICES)
     np.testing.assert_allclose(found.computing_T, 64 + 9 * np.array([1, 2, 3]))
     np.testing.assert_allclose(found.money_T, 1.0 + np.array([1, 2, 3]) * (5 + 0.45))
 
 
 def tuned(folder, labels, cpu, recipe=None):
     recipe = recipe or FineTune()
-    header = PointHeader(fingerprint=digest(str(recipe)), trial=folder.name, recipe=recipe, store="one")
-    Points.open(folder, header).publish(labels, "rows", {"Test Accuracy": 0.9}, {"fine-tune": Spent(cpu, cpu)}, {})
+    header = FineTuneHeader(fingerprint=digest(str(recipe)), trial=folder.name, recipe=recipe, store="one")
+    FineTuneLedger.open(folder, header).publish(
+        labels, "rows", {"Test Accuracy": 0.9}, {"fine-tune": Spent(cpu, cpu)}, {}
+    )
     return header.fingerprint
 
 

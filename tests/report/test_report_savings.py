@@ -80,7 +80,7 @@ def test_more_labels_than_random_is_a_negative_saving():
 
 def test_one_seed_has_no_interval():
     found = saving(LABELS_T, of(0.5, 0.7, 0.9, 0.91, 0.92)[:1], RANDOM_ST[:1])
-    assert not found.told
+    assert not found.has_interval
     assert words.saved_fully(found) == "50\u00a0%"
 
 

@@ -38,7 +38,7 @@ def test_estimate_is_the_one_sample_t_test(values_S):
 def test_one_seed_has_no_interval():
     told = estimate(np.array([0.7]))
     assert (told.value, told.low, told.high, told.p_value) == (0.7, -math.inf, math.inf, 1.0)
-    assert not told.told
+    assert not told.has_interval
     assert not told.excludes_zero
 
 

@@ -39,7 +39,7 @@ class Estimate:
     """So many intervals, this one among them, hold at once with a probability of 95 %."""
 
     @property
-    def told(self) -> bool:
+    def has_interval(self) -> bool:
         """There is an interval."""
         return isfinite(self.low) and isfinite(self.high)
 

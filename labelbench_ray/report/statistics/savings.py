@@ -63,7 +63,7 @@ class Saving:
         return self.random_labels <= self.first_labels
 
     @property
-    def told(self) -> bool:
+    def has_interval(self) -> bool:
         """There is an interval."""
         return self.seeds > 1
 

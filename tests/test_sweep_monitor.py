@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labelbench_ray.commands.follow import Follower
+from labelbench_ray.commands.follow import SweepMonitor
 from labelbench_ray.commands.run import submit_tunings
 from labelbench_ray.ledger.trials import Failure
 
@@ -20,11 +20,11 @@ def test_what_ended_is_submitted_once_it_has_a_header(tmp_path: Path, header: st
     silent: Any = SimpleNamespace(show=lambda *_: None, console=SimpleNamespace(print=lambda *_, **__: None))
     mirror: Any = SimpleNamespace(submit=submitted.append)
     job: Any = SimpleNamespace(directory=tmp_path, trial=SimpleNamespace(strategy="margin", seed=0, rounds=1))
-    follower = Follower(silent, mirror, "fine-tunes", {tmp_path: 1}, {})
+    monitor = SweepMonitor(silent, mirror, "fine-tunes", {tmp_path: 1}, {})
     if failed:
-        follower.on_failed(job, Failure(error="OSError: disk full", traceback="..."))
+        monitor.on_failed(job, Failure(error="OSError: disk full", traceback="..."))
     else:
-        follower.on_done(job)
+        monitor.on_done(job)
     assert submitted == [tmp_path] * bool(header)
 
 
@@ -39,7 +39,7 @@ def test_a_place_that_cannot_be_read_does_not_end_the_sweep(
     job: Any = SimpleNamespace(directory=tmp_path, trial=SimpleNamespace(strategy="margin", seed=0, rounds=1))
     (tmp_path / "trial.json").write_text("{}")
     (tmp_path / "quarantine" / ("old" if trouble == "foreign" else "9999999999")).mkdir(parents=True)
-    follower = Follower(silent, mirror, "rounds", {tmp_path: 1}, {})
+    monitor = SweepMonitor(silent, mirror, "rounds", {tmp_path: 1}, {})
     if trouble == "down":
 
         def down(path: Path) -> bool:
@@ -47,7 +47,7 @@ def test_a_place_that_cannot_be_read_does_not_end_the_sweep(
 
         for name in ("exists", "is_file", "is_dir"):
             monkeypatch.setattr(Path, name, down)
-    told: Any = getattr(follower, end)
+    told: Any = getattr(monitor, end)
     told(job, *{"on_round": [1], "on_done": [], "on_failed": [Failure(error="", traceback="")]}[end])
     assert submitted == ([] if end == "on_round" else [tmp_path])
 

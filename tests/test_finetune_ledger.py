@@ -10,28 +10,35 @@ from safetensors.numpy import load_file
 from labelbench_ray.config import FineTune
 from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger.finetunes import Point, PointHeader, Points, chosen_hash, read_points, read_recipe
+from labelbench_ray.ledger.finetunes import (
+    FineTuneHeader,
+    FineTuneLedger,
+    FineTuneRecord,
+    chosen_hash,
+    read_finetune_records,
+    read_recipe,
+)
 from labelbench_ray.storage.checksummed import sealed
 
-HEADER = PointHeader(fingerprint="f" * 16, trial="t" * 16, recipe=FineTune(), store="s")
+HEADER = FineTuneHeader(fingerprint="f" * 16, trial="t" * 16, recipe=FineTune(), store="s")
 TENSORS = {"head.weight": np.ones((2, 3), np.float32)}
 SPENT = {"fine-tune": Spent(2.0, 1.5, 0.0), "score": Spent(1.0, 0.5, 0.0)}
 
 
-def publish(points: Points, num_labeled: int) -> Point:
+def publish(points: FineTuneLedger, num_labeled: int) -> FineTuneRecord:
     return points.publish(num_labeled, chosen_hash([1, 2], [0, 0]), {"Test Accuracy": 0.5}, SPENT, TENSORS)
 
 
 @pytest.fixture
-def points(tmp_path: Path) -> Points:
-    made = Points.open(tmp_path, HEADER)
+def points(tmp_path: Path) -> FineTuneLedger:
+    made = FineTuneLedger.open(tmp_path, HEADER)
     publish(made, 500)
     return made
 
 
 def test_a_point_comes_back_with_its_tensors_and_costs(points):
     publish(points, 1_000_000)
-    found = read_points(points.directory)
+    found = read_finetune_records(points.directory)
     assert list(found) == [500, 1_000_000]
     point = found[500]
     assert (point.trial, point.metrics, point.seconds["fine-tune"]) == ("t" * 16, {"Test Accuracy": 0.5}, 2.0)
@@ -43,13 +50,13 @@ def test_a_point_comes_back_with_its_tensors_and_costs(points):
 
 
 def test_where_there_is_none_there_are_none(tmp_path):
-    assert read_points(tmp_path / "nowhere") == {}
+    assert read_finetune_records(tmp_path / "nowhere") == {}
 
 
 def test_other_files_of_the_folder_are_no_points(points):
     for name in ("failure.json", "notes.json", ".000600.json.77.draft", "12.json"):
         (points.directory / name).write_text("{}")
-    assert list(read_points(points.directory)) == [500]
+    assert list(read_finetune_records(points.directory)) == [500]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +75,7 @@ def test_a_damaged_point_is_refused_by_name(points, damage, says: str):
     path = points.path(500)
     path.write_text(damage(path.read_text()))
     with pytest.raises(LedgerError, match=rf"000500\.json: .*{says}"):
-        read_points(points.directory)
+        read_finetune_records(points.directory)
 
 
 def test_a_point_that_was_moved_is_refused_by_name(points, tmp_path):
@@ -76,32 +83,32 @@ def test_a_point_that_was_moved_is_refused_by_name(points, tmp_path):
     with pytest.raises(
         LedgerError, match=r"000600\.json: is of fine-tune f+ with 500 labels; `labelbench finetune` sets it aside"
     ):
-        read_points(points.directory)
-    other = Points.open(tmp_path, HEADER.model_copy(update={"fingerprint": "e" * 16}))
+        read_finetune_records(points.directory)
+    other = FineTuneLedger.open(tmp_path, HEADER.model_copy(update={"fingerprint": "e" * 16}))
     points.path(600).rename(other.path(500))
     with pytest.raises(LedgerError, match=r"e{16}/000500\.json: is of fine-tune f{16}"):
-        read_points(other.directory)
+        read_finetune_records(other.directory)
 
 
 def test_a_point_with_an_infinite_metric_is_refused(points):
-    point = read_points(points.directory)[500]
+    point = read_finetune_records(points.directory)[500]
     path = points.path(500)
     path.write_bytes(sealed(point).replace(b"0.5", b"Infinity", 1))
     with pytest.raises(LedgerError, match=r"000500\.json"):
-        read_points(points.directory)
+        read_finetune_records(points.directory)
 
 
 def test_opening_again_forgets_the_last_failure_and_keeps_points(points, tmp_path):
     (points.directory / "failure.json").write_text("{}")
-    Points.open(tmp_path, HEADER.model_copy(update={"recipe": FineTune(budgets=(500, 900))}))
+    FineTuneLedger.open(tmp_path, HEADER.model_copy(update={"recipe": FineTune(budgets=(500, 900))}))
     assert not (points.directory / "failure.json").exists()
     assert read_recipe(points.directory).budgets == (500, 900)
-    assert list(read_points(points.directory)) == [500]
+    assert list(read_finetune_records(points.directory)) == [500]
 
 
 def test_points_of_another_store_are_refused(points, tmp_path):
     with pytest.raises(LedgerError, match=r"finetune\.json: store is 's', this run's is 'z'; delete"):
-        Points.open(tmp_path, HEADER.model_copy(update={"store": "z"}))
+        FineTuneLedger.open(tmp_path, HEADER.model_copy(update={"store": "z"}))
 
 
 def test_a_damaged_header_is_refused_by_name(points, tmp_path):
