@@ -15,7 +15,19 @@ from command import places
 from machine import parser
 
 NAMES = (
-    *("round", "engines", "embed", "views", "quickstart", "banking77", "study", "memory", "kill", "select"),
+    *(
+        "first_words",
+        "round",
+        "engines",
+        "embed",
+        "views",
+        "quickstart",
+        "banking77",
+        "study",
+        "memory",
+        "kill",
+        "select",
+    ),
     *("flexmatch", "trainers", "finetune", "continual", "overhead"),
 )
 

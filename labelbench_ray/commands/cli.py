@@ -9,6 +9,7 @@ lost, 2 when the request is wrong, 130 after Ctrl-C and 143 after SIGTERM.
 import importlib
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -234,11 +235,16 @@ def list_command(kind: str) -> int:
 
 
 def _planned(name: str, tiny: bool, environment: Environment) -> "Plan":
-    with meter(console, f"checking {name}"):
-        # Torch takes a second to import, Ray and MLflow more, so only the commands that use them do.
-        from labelbench_ray.planning import experiment, plan
+    words = f"checking {name}"
+    with meter(console, words) as shown:
+        from labelbench_ray.planning import experiment
 
-        return plan.plan(experiment.load(name, tiny), environment)
+        loaded = experiment.load(name, tiny)
+        shown.show(0, len(loaded.trials), words)
+        # Torch takes a second to import, Ray and MLflow more, so only the commands that use them do.
+        from labelbench_ray.planning import plan
+
+        return plan.plan(loaded, environment, partial(shown.show, words=words))
 
 
 def _import(module: str, units: "Units") -> None:

@@ -1,6 +1,6 @@
 """A plan: every part of every trial built, every budget checked, and what is already done, before anything runs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -69,8 +69,15 @@ class Plan:
         return max(trial.memory for trial in self.missing or self.trials)
 
 
-def plan(experiment: Experiment, environment: Environment) -> Plan:
+def _unreported(built: int, total: int) -> None:
+    """No-op progress, for callers that show none."""
+
+
+def plan(experiment: Experiment, environment: Environment, progress: Callable[[int, int], None] = _unreported) -> Plan:
     """Check an experiment and look up what is done; starts nothing, and reads only rows that may have changed.
+
+    Args:
+        progress: gets how many trials are built, and how many there are.
 
     Raises:
         ConfigError: an unknown name or setting, a budget beyond the pool, views that cannot be embedded here.
@@ -79,7 +86,10 @@ def plan(experiment: Experiment, environment: Environment) -> Plan:
         DataError: data that are there but are not what they say.
         OtherVersionError: another version wrote what is there.
     """
-    every = [parts.build(trial) for trial in experiment.trials]
+    every = []
+    for number, trial in enumerate(experiment.trials, 1):
+        every.append(parts.build(trial))
+        progress(number, len(experiment.trials))
     built = _longest(every)
     folder = environment.runs / experiment.name
     _check_grid(folder)

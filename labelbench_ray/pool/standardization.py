@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from labelbench_ray.pool.blocks import BLOCK_ROWS, Floats
@@ -30,6 +29,8 @@ def widened(raw_BD: NDArray[Any]) -> Floats:
 
     numpy copies first, since torch takes no read-only memory map.
     """
+    import torch  # here: workers that read and embed import this module, and torch costs each of them 2 s of CPU
+
     wide_BD: Floats = torch.from_numpy(np.array(raw_BD)).float().numpy()
     return wide_BD
 
