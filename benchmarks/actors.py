@@ -15,8 +15,9 @@ from labelbench_ray import strategies
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.shards import ShardRows, shard_bytes
-from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.embeddings.manifests import Manifest
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.storage.atomic import publish
 
 SHARD_ROWS = 1 << 16
@@ -90,5 +91,5 @@ def _shard(directory: Path, pool: Pool, split: str, number: int, rows: slice) ->
         np.array(pool.embeddings_ND[rows], np.float16),
         {},
     )
-    publish(directory / shard_file(split, number), shard_bytes(shard, "recipe", "numpy"))
+    publish(directory / ShardId(split, number).file, shard_bytes(shard, "recipe", "numpy"))
     return ShardEntry(split=split, number=number, rows=rows.stop - rows.start, sha256=shard.sha256())

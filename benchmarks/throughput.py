@@ -28,8 +28,9 @@ from round import CLASSES, DIMENSIONS, synthetic
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.shards import ShardEntry, ShardRows, shard_bytes, shard_file
-from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, SplitArrays
+from labelbench_ray.embeddings.manifests import Manifest
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore, SplitArrays
 from labelbench_ray.ledger.trials import History
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.trial.parts import build
@@ -158,7 +159,7 @@ def make_store(below: Path, splits: dict[str, SplitArrays]) -> None:
             cut = slice(first, first + SHARD_ROWS)
             names = [f"{row:09d}" for row in range(first, first + len(rows.labels_N[cut]))]
             shard = ShardRows(names, rows.labels_N[cut], rows.embeddings_ND[cut], {})
-            publish(directory / shard_file(split, number), shard_bytes(shard, "", "numpy"))
+            publish(directory / ShardId(split, number).file, shard_bytes(shard, "", "numpy"))
             entries.append(ShardEntry(split=split, number=number, rows=len(names), sha256=shard.sha256()))
     manifest = Manifest(
         key=directory.name,

@@ -21,7 +21,7 @@ from command import ROOT, not_provided, places, run
 from machine import parser, rounded, show, show_skipped
 
 from labelbench_ray.config import Part, vary
-from labelbench_ray.embeddings.augmented import open_views
+from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.planning.experiment import load
 from labelbench_ray.report.statistics.paired import estimate
@@ -104,7 +104,7 @@ def fit(built: Parts, store: Path, seed: int, count: int) -> Outcome:
     """Fit on `count` labels of each class and measure on the test rows."""
     opened = EmbeddingStore.open(store / built.embedding)
     embedded, wanted = opened.arrays(), built.wanted_views
-    pairs = open_views(opened, wanted.digest, wanted.count).pairs if wanted else ()
+    pairs = augmented_pairs(opened, wanted.digest, wanted.count) if wanted else ()
     truth_N = embedded.pool.labels_N
     labeled_L = drawn(truth_N, count, seed)
     hearing = Hearing(truth_N)

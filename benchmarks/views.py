@@ -32,15 +32,14 @@ from pydantic import PositiveInt
 from study import STUDY
 
 from labelbench_ray import plugins
+from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.augmentations.images import Images
 from labelbench_ray.cluster.embed import SHARD_ROWS, embed
 from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
 from labelbench_ray.datasets import Dataset, Records, Rows, Source, Split
-from labelbench_ray.embeddings.decoding import decode_shard
-from labelbench_ray.embeddings.embed import Job, all_work, embed_shard, read_shard
-from labelbench_ray.embeddings.embed_augmented import ViewsJob, augment, embed_pair
+from labelbench_ray.embeddings.decoding import augment, decode_shard
+from labelbench_ray.embeddings.embed import EmbeddingJob, all_shards, embed_shard, read_records
 from labelbench_ray.planning.experiment import load
-from labelbench_ray.trainers import WantedViews
 from labelbench_ray.trainers.logistic import Logistic
 from labelbench_ray.trial.parts import Parts, build
 
@@ -118,16 +117,17 @@ def cpu_seconds(parts: Parts, root: Path) -> list[float]:
     taken = []
     for views in VIEWS:
         with tempfile.TemporaryDirectory(prefix="labelbench-") as folder:
-            job = ViewsJob(Job(parts.encoder, Path(folder), "recipe", "cpu", SHARD_ROWS), AUGMENTATION, "augmentation")
-            for each in [job.store, *(job.view(view) for view in range(views))]:
-                (each.directory / "shards").mkdir(parents=True)
+            wanted = Viewed(views=max(VIEWS)).wanted_views()
+            job = EmbeddingJob(parts.encoder, Path(folder), "recipe", "cpu", SHARD_ROWS, views=wanted)
+            for view in [None, *range(views)]:
+                (job.folder(view) / "shards").mkdir(parents=True)
             started = time.process_time()
-            for item in (item for item in all_work(source, SHARD_ROWS) if item[0] == "pool"):
-                shard = decode_shard(read_shard(source, item, SHARD_ROWS), parts.encoder)
+            for shard in all_shards(source, SHARD_ROWS, ["pool"]):
+                decoded = decode_shard(read_records(source, shard, SHARD_ROWS), parts.encoder)
                 if not views:
-                    embed_shard(shard, network, job.store, item)
+                    embed_shard(decoded, network, job, shard)
                 for view in range(views):
-                    embed_pair(augment(shard, AUGMENTATION, view), network, job.view(view), item)
+                    embed_shard(augment(decoded, AUGMENTATION, view), network, job, shard._replace(view=view))
             taken.append(time.process_time() - started)
     return taken
 

@@ -11,7 +11,8 @@ import pytest
 from labelbench_ray.cluster.jobs import FineTuneJob, SelectionJob, finetune_job, selection_job
 from labelbench_ray.config import FineTune, Part, Trial
 from labelbench_ray.embeddings.decoding import decode_shard
-from labelbench_ray.embeddings.embed import Job, all_work, close_store, embed_shard, read_shard
+from labelbench_ray.embeddings.embed import EmbeddingJob, all_shards, embed_shard, read_records
+from labelbench_ray.embeddings.finished import close_store
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.finetunes import FineTuneRecord, read_finetune_records
 from labelbench_ray.ledger.records import COSTS
@@ -77,10 +78,10 @@ def make_store(trial: Trial, store: Path, data_root: Path) -> None:
     source, directory = built.dataset.open(data_root), store / built.embedding
     (directory / "shards").mkdir(parents=True)
     network = built.encoder.load("cpu")
-    job = Job(built.encoder, directory, "recipe", "cpu", SHARD_ROWS)
+    job = EmbeddingJob(built.encoder, directory, "recipe", "cpu", SHARD_ROWS)
     made = [
-        embed_shard(decode_shard(read_shard(source, item, SHARD_ROWS), built.encoder), network, job, item)
-        for item in all_work(source, SHARD_ROWS)
+        embed_shard(decode_shard(read_records(source, item, SHARD_ROWS), built.encoder), network, job, item)
+        for item in all_shards(source, SHARD_ROWS)
     ]
     close_store(built.store_recipe, source, built.encoder.weights(), directory, made, 1.0)
 

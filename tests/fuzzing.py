@@ -26,9 +26,10 @@ from safetensors.numpy import save as save_tensors
 from labelbench_ray import report
 from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Spent
-from labelbench_ray.embeddings.augmented import ViewManifest, open_view
-from labelbench_ray.embeddings.shards import ShardEntry, ShardRows, load_shard, read_keys, shard_bytes, shard_file
-from labelbench_ray.embeddings.store import EmbeddingStore, Manifest
+from labelbench_ray.embeddings.augmented import read_view_manifest
+from labelbench_ray.embeddings.manifests import Manifest, ViewManifest
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, load_shard, read_keys, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.errors import UserError
 from labelbench_ray.ledger.experiments import write_grid
@@ -251,7 +252,7 @@ def _read_arrays(folder: Path, data: bytes) -> None:
 
 
 def _read_shard(folder: Path, data: bytes) -> None:
-    path = _put(folder / shard_file("pool", 0), data)
+    path = _put(folder / ShardId("pool", 0).file, data)
     try:
         load_shard(path)
     finally:
@@ -261,7 +262,7 @@ def _read_shard(folder: Path, data: bytes) -> None:
 def _read_view(folder: Path, data: bytes) -> None:
     store = EmbeddingStore(folder, MANIFEST)
     _put(folder / "views" / digest({"name": "words"}) / "0" / "manifest.json", data)
-    open_view(store, digest({"name": "words"}), 0)
+    read_view_manifest(store, digest({"name": "words"}), 0)
 
 
 def _read_proxy(folder: Path, data: bytes) -> None:

@@ -18,7 +18,7 @@ from labelbench_ray import report
 from labelbench_ray.commands import cli, status
 from labelbench_ray.commands.status import State
 from labelbench_ray.config import Trial
-from labelbench_ray.embeddings.augmented import open_view, open_views
+from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manifest
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.experiments import read_grid
@@ -111,8 +111,8 @@ def test_the_store_and_its_view_are_read(frozen: Path):
     }
     assert len(set(store.row_ids())) == 150
     assert store.arrays().pool.embeddings_ND.shape == (150, 48)
-    assert open_view(store, AUGMENTATION, 0).content == "17da27623e8e770c"
-    (pairs_N2D,) = open_views(store, AUGMENTATION, 1).pairs
+    assert read_view_manifest(store, AUGMENTATION, 0).content == "17da27623e8e770c"
+    (pairs_N2D,) = augmented_pairs(store, AUGMENTATION, 1)
     assert pairs_N2D.shape == (150, 2, 48)
     assert np.isfinite(pairs_N2D).all()
 

@@ -13,7 +13,8 @@ from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import SPLITS, Source
 from labelbench_ray.embeddings import images as images_module
 from labelbench_ray.embeddings.decoding import decode_shard
-from labelbench_ray.embeddings.embed import Job, all_work, close_store, embed_shard, read_shard
+from labelbench_ray.embeddings.embed import EmbeddingJob, all_shards, embed_shard, read_records
+from labelbench_ray.embeddings.finished import close_store
 from labelbench_ray.embeddings.images import decoded_images, image_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Trainable
@@ -69,10 +70,10 @@ def embedded(built: Parts, folder: Path, tmp_path: Path) -> EmbeddingStore:
     """A store of shards of 7 rows, made as a job makes it."""
     source, directory = open_source(built, folder), tmp_path / "store" / built.embedding
     (directory / "shards").mkdir(parents=True)
-    job = Job(built.encoder, directory, "recipe", "cpu", 7)
+    job = EmbeddingJob(built.encoder, directory, "recipe", "cpu", 7)
     made = [
-        embed_shard(decode_shard(read_shard(source, item, 7), built.encoder), Means(), job, item)
-        for item in all_work(source, 7)
+        embed_shard(decode_shard(read_records(source, item, 7), built.encoder), Means(), job, item)
+        for item in all_shards(source, 7)
     ]
     close_store(built.store_recipe, source, built.encoder.weights(), directory, made, 1.0)
     return EmbeddingStore.open(directory)

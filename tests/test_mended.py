@@ -15,9 +15,11 @@ from labelbench_ray.cluster import embed
 from labelbench_ray.commands import cli
 from labelbench_ray.config import Trial, vary
 from labelbench_ray.embeddings.damaged_shards import check_mended, set_damaged_aside
-from labelbench_ray.embeddings.embed import Made, check_row_ids
-from labelbench_ray.embeddings.shards import ShardRows, shard_bytes
-from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.embeddings.embed import EmbeddedShard
+from labelbench_ray.embeddings.finished import check_row_ids
+from labelbench_ray.embeddings.manifests import Manifest
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
 from labelbench_ray.ledger.trials import Header, Ledger
@@ -264,7 +266,7 @@ def test_another_trial_s_ledger_does_not_count_and_the_folder_is_told(tmp_path):
 ROW_IDS = {"pool": [["a", "b"], ["c", "d"], ["e"]], "validation": [["a", "c"]], "test": [["a"], ["b"]]}
 
 
-def make_store(folder: Path, row_ids: dict[str, list[list[str]]]) -> tuple[EmbeddingStore, list[Made]]:
+def make_store(folder: Path, row_ids: dict[str, list[list[str]]]) -> tuple[EmbeddingStore, list[EmbeddedShard]]:
     """A finished store of these shards, and what the workers said of them."""
     directory = folder / "thekey"
     (directory / "shards").mkdir(parents=True)
@@ -273,9 +275,9 @@ def make_store(folder: Path, row_ids: dict[str, list[list[str]]]) -> tuple[Embed
         for number, ids in enumerate(shards):
             embeddings = np.random.default_rng(number).normal(size=(len(ids), 4)).astype(np.float16)
             rows = ShardRows(ids, np.zeros(len(ids), np.int64), embeddings, {})
-            (directory / shard_file(split, number)).write_bytes(shard_bytes(rows, "recipe", "numpy"))
+            (directory / ShardId(split, number).file).write_bytes(shard_bytes(rows, "recipe", "numpy"))
             entry = ShardEntry(split=split, number=number, rows=len(ids), sha256=rows.sha256())
-            made.append(Made(entry, 4, "numpy", {}, 100))
+            made.append(EmbeddedShard(entry, 4, "numpy", {}, 100))
     manifest = make_manifest("thekey", [each.entry for each in made])
     (directory / "manifest.json").write_text(manifest.model_dump_json())
     return EmbeddingStore.open(directory), made
@@ -334,7 +336,7 @@ def test_a_finished_store_asks_no_cluster_for_machines_to_embed_on(store, monkey
     monkeypatch.setattr(embed.ray, "cluster_resources", lambda: {"memory": 1.0})  # its workers are yet to start
     nothing_else: Any = None
     store.arrays()
-    embed._mend_shards(store, nothing_else, nothing_else, "", nothing_else)
+    embed._repair_shards(store, nothing_else, nothing_else, "", nothing_else)
 
 
 # Packages that are not installed.
@@ -387,16 +389,16 @@ def test_versions_that_cannot_be_told_are_unknown():
 
 def test_a_shard_that_was_embedded_again_to_other_content_is_refused_by_name(store):
     entry = store.manifest.shards[0]
-    check_mended(store, Made(entry, 4, "numpy", {}, 100))
+    check_mended(store, EmbeddedShard(entry, 4, "numpy", {}, 100))
     other = entry.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(StoreError, match=r"pool-00000\.parquet: was damaged, .* on 'cuda' gave other content"):
-        check_mended(store, Made(other, 4, "cuda", {}, 100))
+        check_mended(store, EmbeddedShard(other, 4, "cuda", {}, 100))
 
 
 def test_a_finished_store_s_damaged_shards_are_set_aside(store):
     assert set_damaged_aside(store) == []
-    cut_short(store.directory / shard_file("pool", 1))
-    (store.directory / shard_file("test", 0)).unlink()
-    assert set_damaged_aside(store) == [("pool", 1), ("test", 0)]
-    assert not (store.directory / shard_file("pool", 1)).exists()
+    cut_short(store.directory / ShardId("pool", 1).file)
+    (store.directory / ShardId("test", 0).file).unlink()
+    assert set_damaged_aside(store) == [ShardId("pool", 1), ShardId("test", 0)]
+    assert not (store.directory / ShardId("pool", 1).file).exists()
     assert len(set_asides(store.directory)) == 2

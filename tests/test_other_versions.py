@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from labelbench_ray import report
 from labelbench_ray.commands import cli, status
 from labelbench_ray.config import digest
-from labelbench_ray.embeddings.augmented import open_view
+from labelbench_ray.embeddings.augmented import read_view_manifest
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import DamagedError, LedgerError, OtherVersionError, StoreError
 from labelbench_ray.ledger.experiments import read_grid
@@ -46,7 +46,7 @@ def _open_store(path: Path) -> object:
 
 def _open_view(path: Path) -> object:
     store = path.parent.parent.parent.parent
-    return open_view(EmbeddingStore.open(store), AUGMENTATION, 0)
+    return read_view_manifest(EmbeddingStore.open(store), AUGMENTATION, 0)
 
 
 KINDS = {

@@ -7,7 +7,8 @@ import pytest
 
 from labelbench_ray.cluster.jobs import Place, SelectionJob
 from labelbench_ray.config import Part, Trial, vary
-from labelbench_ray.embeddings.embed import Job, found_shards
+from labelbench_ray.embeddings.embed import EmbeddingJob, found_shards
+from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import read_history
@@ -126,7 +127,7 @@ def test_a_store_that_does_not_answer_is_not_taken_for_a_damaged_one(home: Home,
     before = s3.keys("store")
     s3.faults.append(Fault(lambda verb, key: verb == "GET" and "/shards/" in key, status=503))
     with pytest.raises(RemoteError, match="check the address"):
-        found_shards(Job(parts.build(TRIAL).encoder, shards.parent, "recipe", "cpu", 64), [("pool", 0)])
+        found_shards(EmbeddingJob(parts.build(TRIAL).encoder, shards.parent, "recipe", "cpu", 64), [ShardId("pool", 0)])
     with pytest.raises(RemoteError, match="check the address"):
         list(home.there.steps())
     s3.faults.clear()

@@ -9,8 +9,9 @@ import pytest
 
 from labelbench_ray.costs import Spent
 from labelbench_ray.embeddings import store as store_module
-from labelbench_ray.embeddings.shards import ShardRows, shard_bytes
-from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.embeddings.manifests import Manifest
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import OtherVersionError, StoreError
 
 SIZES = {"pool": [30, 30, 11], "validation": [8], "test": [9, 5]}
@@ -33,7 +34,7 @@ def make_store(folder: Path) -> EmbeddingStore:
     for split, sizes in SIZES.items():
         for number, size in enumerate(sizes):
             rows = make_rows(split, number, size)
-            (directory / shard_file(split, number)).write_bytes(shard_bytes(rows, "recipe", "compute"))
+            (directory / ShardId(split, number).file).write_bytes(shard_bytes(rows, "recipe", "compute"))
             entries.append(ShardEntry(split=split, number=number, rows=size, sha256=rows.sha256()))
     manifest = Manifest(
         key="thekey",
@@ -104,7 +105,7 @@ def test_making_the_arrays_goes_on_after_a_kill(store, monkeypatch):
 
 
 def test_arrays_that_fail_leave_no_draft(store):
-    (store.directory / shard_file("test", 1)).unlink()
+    (store.directory / ShardId("test", 1).file).unlink()
     with pytest.raises(StoreError, match=r"test-00001.parquet"):
         store.arrays()
     assert [path.name for path in (store.directory / "arrays").iterdir()] == ["lock"]
@@ -130,14 +131,14 @@ def test_a_manifest_s_split_cannot_lead_out_of_the_store(store, split: str):
 
 
 def test_a_damaged_shard_is_refused_by_name(store):
-    path = store.directory / shard_file("pool", 1)
+    path = store.directory / ShardId("pool", 1).file
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(StoreError, match=r"pool-00001.parquet"):
         store.arrays()
 
 
 def test_a_whole_shard_that_is_not_the_manifest_s_is_refused_by_name(store):
-    path = store.directory / shard_file("pool", 1)
+    path = store.directory / ShardId("pool", 1).file
     path.write_bytes(shard_bytes(make_rows("pool", 99, 30), "recipe", "compute"))
     with pytest.raises(StoreError, match=r"pool-00001\.parquet: its content is not what the manifest states"):
         store.arrays()

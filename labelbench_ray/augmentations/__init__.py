@@ -5,12 +5,15 @@ any thread and order, and no global generator is touched.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import ClassVar, Literal
 
 import numpy as np
+from pydantic import JsonValue
 
 from labelbench_ray import plugins
+from labelbench_ray.config import digest
 from labelbench_ray.encoders import Decoded
 
 PACKAGE = __name__
@@ -30,6 +33,24 @@ class Augmentation(plugins.Plugin, ABC):
     @abstractmethod
     def strong(self, decoded: Decoded, key: int) -> Decoded:
         """A large change, drawn independently of the weak one."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedViews:
+    """The augmented views of the pool that a trainer learns from."""
+
+    augmentation: Augmentation
+    recipe: dict[str, JsonValue]
+    """The augmentation's recipe, which names its views in the store."""
+    count: int
+
+    @property
+    def digest(self) -> str:
+        """The folder's name in the store."""
+        return digest(self.recipe)
+
+    def __str__(self) -> str:
+        return f"{self.digest}:{self.count}"
 
 
 def key(row_id: str, view: int) -> int:

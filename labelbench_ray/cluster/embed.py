@@ -1,29 +1,21 @@
 """The embedding store on a cluster: what is missing is found, embedded through Ray Data, and closed by a manifest."""
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ray
 
-from labelbench_ray.cluster.pipeline import embed_shards, embed_views
+from labelbench_ray.augmentations import WantedViews
+from labelbench_ray.cluster.pipeline import embed_shards
 from labelbench_ray.config import digest
 from labelbench_ray.datasets import Source
-from labelbench_ray.embeddings.augmented import check_same_rows
+from labelbench_ray.embeddings.augmented import check_same_rows, missing_views
 from labelbench_ray.embeddings.damaged_shards import check_mended, missing_shards, set_damaged_aside
-from labelbench_ray.embeddings.embed import (
-    Job,
-    Made,
-    Work,
-    all_work,
-    check_rejects,
-    check_store,
-    close_store,
-    found_shards,
-    without_rows,
-)
-from labelbench_ray.embeddings.embed_augmented import ViewsJob, close_view, missing_views
+from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, found_shards
+from labelbench_ray.embeddings.finished import check_rejects, check_store, close_store, close_view, without_rows
 from labelbench_ray.embeddings.origin import (
     check_same_data,
     check_unchanged,
@@ -33,7 +25,7 @@ from labelbench_ray.embeddings.origin import (
     write_source,
 )
 from labelbench_ray.embeddings.overlaps import is_removed, removed_rows
-from labelbench_ray.embeddings.shards import read_contents
+from labelbench_ray.embeddings.shards import ShardId, read_contents
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
@@ -43,7 +35,6 @@ from labelbench_ray.storage.remote import is_remote
 
 if TYPE_CHECKING:
     # At run time it would have every worker import torch and the trainers, some seconds each.
-    from labelbench_ray.trainers import WantedViews
     from labelbench_ray.trial.parts import Parts
 
 SHARD_ROWS = 1024
@@ -70,10 +61,10 @@ def embed(parts: "Parts", environment: Environment, progress: Progress) -> Embed
             _make_store(parts, source, weights, environment, directory, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
         if found:
-            _mend_shards(store, parts, source, weights, environment)
+            _repair_shards(store, parts, source, weights, environment)
             check_same_data(store, source)
         if wanted := parts.wanted_views:
-            _make_views(store, wanted, parts.encoder, source, environment, progress)
+            _add_views(store, wanted, parts.encoder, source, environment, progress)
     return store
 
 
@@ -82,58 +73,73 @@ def _make_store(
 ) -> None:
     start = time.monotonic()
     job = _job(parts, source, weights, directory, environment)
-    work = all_work(source, SHARD_ROWS)
-    made = _still_same(found_shards(job, work), source, directory)
+    shards = all_shards(source, SHARD_ROWS)
+    made = _still_same(found_shards(job, shards), source, directory)
     write_source(directory, found_source(source))  # before a row is read: what changes after that shows
     total = _rows(source)
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
-    pending = [item for item in work if item not in made]
     progress(rows + len(rejects), total)
-    for fresh in embed_shards(job, source, pending, _actors(job.device, environment)):
-        made[fresh.entry.split, fresh.entry.number] = fresh
+    for fresh in _embedded(job, source, shards, made, environment):
         rejects += fresh.rejects.items()
         rows += fresh.entry.rows
         check_rejects(rejects, total, environment.max_reject_fraction)
         progress(rows + len(rejects), total)
     check_rejects(rejects, total, environment.max_reject_fraction)
     check_unchanged(source, parts.dataset.open(environment.data_root))
-    close_store(parts.store_recipe, source, weights, directory, [made[item] for item in work], time.monotonic() - start)
+    seconds = time.monotonic() - start
+    close_store(parts.store_recipe, source, weights, directory, [made[shard] for shard in shards], seconds)
 
 
-def _still_same(found: dict[Work, Made], source: Source, directory: Path) -> dict[Work, Made]:
+def _embedded(
+    job: EmbeddingJob,
+    source: Source,
+    shards: Sequence[ShardId],
+    made: dict[ShardId, EmbeddedShard],
+    environment: Environment,
+) -> Iterator[EmbeddedShard]:
+    """Embed the shards that are not made yet, and add them."""
+    pending = [shard for shard in shards if shard not in made]
+    for fresh in embed_shards(job, source, pending, _actors(job.device, environment)):
+        made[fresh.id] = fresh
+        yield fresh
+
+
+def _still_same(found: dict[ShardId, EmbeddedShard], source: Source, directory: Path) -> dict[ShardId, EmbeddedShard]:
     """The shards of an earlier, killed job whose rows have not changed since.
 
     A job that was killed while it removed rows of the pool had all shards: those that lack some are made again.
     """
-    found = {item: made for item, made in found.items() if not any(map(is_removed, made.rejects.values()))}
+    found = {shard: made for shard, made in found.items() if not any(map(is_removed, made.rejects.values()))}
     recorded = read_source(directory)
     if recorded and recorded.same(found_source(source)):
         return found
     return {
-        (split, number): made
-        for (split, number), made in found.items()
-        for rows in [slice(number * SHARD_ROWS, (number + 1) * SHARD_ROWS)]
-        if same_rows(source, split, rows, recorded, read_contents(directory, made.entry))
+        shard: made
+        for shard, made in found.items()
+        for rows in [slice(shard.number * SHARD_ROWS, (shard.number + 1) * SHARD_ROWS)]
+        if same_rows(source, shard.split, rows, recorded, read_contents(directory, made.entry))
     }
 
 
-def _job(parts: "Parts", source: Source, weights: str, directory: Path, environment: Environment) -> Job:
+def _job(parts: "Parts", source: Source, weights: str, directory: Path, environment: Environment) -> EmbeddingJob:
     device = _device()
     recipe = digest([parts.embedding, weights, device, SHARD_ROWS])  # of the data, each shard states its rows
     most_rejects = int(environment.max_reject_fraction * _rows(source))
-    return Job(parts.encoder, directory, recipe, device, SHARD_ROWS, environment.row_seconds, most_rejects)
+    return EmbeddingJob(parts.encoder, directory, recipe, device, SHARD_ROWS, environment.row_seconds, most_rejects)
 
 
 def _rows(source: Source) -> int:
     return sum(len(split) for split in source.splits.values())
 
 
-def _mend_shards(store: EmbeddingStore, parts: "Parts", source: Source, weights: str, environment: Environment) -> None:
+def _repair_shards(
+    store: EmbeddingStore, parts: "Parts", source: Source, weights: str, environment: Environment
+) -> None:
     """Embed shards of a finished store again that are gone or damaged since; where its arrays are, none is read.
 
-    Of a remote store those that are gone: reading all of it here first would cost more than it saves, and whoever maps
-    its arrays checks every shard anyway.
+    Of a remote store those that are gone: reading all of it here first would cost more than it saves, and every shard
+    is checked anyway when its arrays are made.
     """
     if is_remote(store.directory):
         damaged = missing_shards(store)
@@ -147,9 +153,9 @@ def _mend_shards(store: EmbeddingStore, parts: "Parts", source: Source, weights:
         check_mended(store, without_rows(store.directory, made, removed))
 
 
-def _make_views(
+def _add_views(
     store: EmbeddingStore,
-    wanted: "WantedViews",
+    wanted: WantedViews,
     encoder: Encoder,
     source: Source,
     environment: Environment,
@@ -161,23 +167,22 @@ def _make_views(
     start = time.monotonic()
     device = _device()
     recipe = digest([store.manifest.key, store.manifest.content, device, SHARD_ROWS])
-    store_job = Job(encoder, store.directory, recipe, device, SHARD_ROWS, environment.row_seconds)
-    job = ViewsJob(store_job, wanted.augmentation, wanted.digest)
+    job = EmbeddingJob(encoder, store.directory, recipe, device, SHARD_ROWS, environment.row_seconds, views=wanted)
     for view in missing:
-        (job.view(view).directory / "shards").mkdir(parents=True, exist_ok=True)
-    work = [item for item in all_work(source, SHARD_ROWS) if item[0] == "pool"]
-    made = {(view, item): found for view in missing for item, found in found_shards(job.view(view), work).items()}
-    pending = {item: views for item in work if (views := [view for view in missing if (view, item) not in made])}
-    rows = sum(shard.entry.rows for shard in made.values())
-    progress(rows, store.manifest.count("pool") * len(missing))
-    for view, fresh in embed_views(job, source, pending, _actors(device, environment)):
-        check_same_rows(store.directory, job.view(view).directory, [fresh.entry])
-        made[view, (fresh.entry.split, fresh.entry.number)] = fresh
+        (job.folder(view) / "shards").mkdir(parents=True, exist_ok=True)
+    pool = all_shards(source, SHARD_ROWS, ["pool"])
+    shards = {view: [shard._replace(view=view) for shard in pool] for view in missing}
+    every = list(itertools.chain(*shards.values()))
+    made = found_shards(job, every)
+    rows, total = sum(shard.entry.rows for shard in made.values()), store.manifest.count("pool") * len(missing)
+    progress(rows, total)
+    for fresh in _embedded(job, source, every, made, environment):
+        check_same_rows(store.directory, job.folder(fresh.view), [fresh.entry])
         rows += fresh.entry.rows
-        progress(rows, store.manifest.count("pool") * len(missing))
+        progress(rows, total)
     seconds = (time.monotonic() - start) / len(missing)
     for view in missing:
-        close_view(store, wanted, view, [made[view, item] for item in work], seconds)
+        close_view(store, wanted, view, [made[shard] for shard in shards[view]], seconds)
 
 
 def _device() -> Device:

@@ -17,7 +17,7 @@ from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.parallel import IN_PROCESS, FitWorkers, ParallelFitter
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial, digest
-from labelbench_ray.embeddings.augmented import open_view, open_views
+from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manifest
 from labelbench_ray.embeddings.images import decoded_images
 from labelbench_ray.embeddings.store import Embedded, EmbeddingStore
 from labelbench_ray.encoders import trainable
@@ -260,12 +260,12 @@ def _views_content(built: Parts, store: EmbeddingStore) -> str:
     wanted = built.wanted_views
     if wanted is None:
         return ""
-    return digest([open_view(store, wanted.digest, view).content for view in range(wanted.count)])
+    return digest([read_view_manifest(store, wanted.digest, view).content for view in range(wanted.count)])
 
 
 def _pairs(built: Parts, store: Path) -> tuple[NDArray[np.float16], ...]:
     wanted = built.wanted_views
-    return open_views(EmbeddingStore.open(store), wanted.digest, wanted.count).pairs if wanted else ()
+    return augmented_pairs(EmbeddingStore.open(store), wanted.digest, wanted.count) if wanted else ()
 
 
 @cache

@@ -9,7 +9,7 @@ from rich.console import Console
 from labelbench_ray import report
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import NOTHING, Prices, Spent
-from labelbench_ray.embeddings.augmented import open_view
+from labelbench_ray.embeddings.augmented import read_view_manifest
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import OtherVersionError, StoreError
 
@@ -38,7 +38,7 @@ def _view_costs(store: EmbeddingStore) -> dict[str, Spent]:
         for count in itertools.count(1):
             if not (folder / str(count - 1) / "manifest.json").is_file():
                 break
-            spent += open_view(store, folder.name, count - 1).spent
+            spent += read_view_manifest(store, folder.name, count - 1).spent
             costs[f"{store.manifest.content}/{folder.name}:{count}"] = spent
     return costs
 

@@ -19,7 +19,7 @@ from labelbench_ray.console.progress import Meter, meter
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.augmented import open_views
+from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.embeddings.images import decoded_images
 from labelbench_ray.embeddings.overlaps import read_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -205,7 +205,7 @@ def _run_missing(
         for planned in plan.stores:
             stores[planned.key].arrays()
             for views in planned.views:
-                open_views(stores[planned.key], views.wanted.digest, views.wanted.count)
+                augmented_pairs(stores[planned.key], views.wanted.digest, views.wanted.count)
     make_images(environment, console, [trial.parts for trial in plan.missing if trial.parts.proxy.trains_encoder])
     jobs = [
         selection_job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))

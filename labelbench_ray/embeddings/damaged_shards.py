@@ -2,34 +2,32 @@
 
 from pathlib import PurePosixPath
 
-from labelbench_ray.embeddings.embed import Made, Work
-from labelbench_ray.embeddings.shards import read_shard
+from labelbench_ray.embeddings.embed import EmbeddedShard
+from labelbench_ray.embeddings.shards import ShardId, read_shard
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import StoreError
 from labelbench_ray.storage.quarantine import set_aside
 
 
-def set_damaged_aside(store: EmbeddingStore) -> list[Work]:
+def set_damaged_aside(store: EmbeddingStore) -> list[ShardId]:
     """The shards of a finished store that are gone or not what its manifest states; their files are set aside."""
-    damaged: list[Work] = []
+    damaged: list[ShardId] = []
     for entry in store.manifest.shards:
         try:
             read_shard(store.directory, entry)
         except StoreError as error:
             set_aside(store.directory, [store.directory / entry.file], str(error))
-            damaged.append((entry.split, entry.number))
+            damaged.append(entry.id)
     return damaged
 
 
-def missing_shards(store: EmbeddingStore) -> list[Work]:
+def missing_shards(store: EmbeddingStore) -> list[ShardId]:
     """The shards of a finished store whose files are gone."""
     there = {path.name for path in (store.directory / "shards").iterdir()}
-    return [
-        (entry.split, entry.number) for entry in store.manifest.shards if PurePosixPath(entry.file).name not in there
-    ]
+    return [entry.id for entry in store.manifest.shards if PurePosixPath(entry.file).name not in there]
 
 
-def check_mended(store: EmbeddingStore, made: Made) -> None:
+def check_mended(store: EmbeddingStore, made: EmbeddedShard) -> None:
     """Refuse a shard that was embedded again and is not what the store's manifest states."""
     stated = next(entry for entry in store.manifest.shards if entry.file == made.entry.file)
     if made.entry != stated and made.entry.model_copy(update={"contents": ""}) != stated:

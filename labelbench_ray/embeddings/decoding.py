@@ -1,13 +1,14 @@
-"""Decoding the rows of a shard: those that can be, sorted by row_id, and the rest with their reasons."""
+"""The rows of a shard, decoded and, for an augmented view, augmented; and those that cannot be, with their reasons."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.augmentations import Augmentation, key
 from labelbench_ray.datasets import Records
 from labelbench_ray.embeddings.contents import RowContents, row_contents
 from labelbench_ray.embeddings.isolation import Decoding, Rejected, decode_here
@@ -20,7 +21,8 @@ class DecodedShard:
 
     row_ids: Sequence[str]
     labels_B: NDArray[np.int64]
-    decoded: Sequence[Decoded]
+    forms: tuple[Sequence[Decoded], ...]
+    """What is embedded of each row, side by side: the row as it is; in an augmented view its weak and strong form."""
     rejects: Mapping[str, str]
     contents: RowContents | None = None
     """What the data set held for these rows; not stated for augmented views."""
@@ -49,10 +51,23 @@ def decode_shard(
             kept.append(place)
             decoded.append(outcome)
     row_ids, contents = [records.row_ids[place] for place in kept], row_contents(records, kept, rejects)
-    return DecodedShard(row_ids, records.labels_B[kept], decoded, dict(sorted(rejects.items())), contents)
+    return DecodedShard(row_ids, records.labels_B[kept], (decoded,), dict(sorted(rejects.items())), contents)
+
+
+def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> DecodedShard:
+    """The weak and the strong form of every row as it is, each drawn from its (row_id, view)."""
+    (decoded,) = shard.forms
+
+    def changed(change: Callable[[Decoded, int], Decoded]) -> Sequence[Decoded]:
+        rows = zip(shard.row_ids, decoded, strict=True)
+        return packed([change(each, key(row_id, view)) for row_id, each in rows])
+
+    return replace(shard, forms=(changed(augmentation.weak), changed(augmentation.strong)), contents=None)
 
 
 def packed(decoded: Sequence[Decoded]) -> Sequence[Decoded]:
     """Images as one array (B, H, W, 3), which travels between processes without being copied; texts as they are."""
     images: Any = decoded
-    return np.stack(images) if len(images) and isinstance(images[0], np.ndarray) else decoded  # type: ignore[return-value]
+    if isinstance(images, np.ndarray) or not len(images) or isinstance(images[0], str):
+        return decoded
+    return np.stack(images)  # type: ignore[return-value]

@@ -7,8 +7,6 @@ maps the same pages. A row meets its pool id by its row_id, so rejected rows lea
 processes: the process that asks may be the driver, which no decoder must end.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +22,7 @@ from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Trainable
 from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import ChangedDataError, DataError, StoreError
-from labelbench_ray.storage.locks import locked
-from labelbench_ray.storage.memory_maps import check_room, mapped
+from labelbench_ray.storage.memory_maps import check_room, make_once, mapped
 
 READ_ROWS = 256
 Progress = Callable[[str, int, int], None]
@@ -68,14 +65,20 @@ def decoded_images(
     _check_origin(store, source, encoder)
     store.arrays()  # makes the folder that ours lies in
     folder = store.arrays_folder / "images"
-    if not folder.is_dir():
-        with locked(folder.parent / "lock"):
-            if not folder.is_dir():
-                with apart(encoder, row_seconds) as decode:
-                    _make(folder, store, source, encoder, decode, progress)
-    mend = f"delete {folder} to have it made again"
+
+    def make(draft: Path) -> None:
+        needed = _embedded_rows(store) * image_bytes({"row": 1}, encoder)
+        check_room(folder, needed, "use another --store (of a remote one: LABELBENCH_CACHE), or a smaller image size")
+        draft.mkdir()
+        with apart(encoder, row_seconds) as decode:
+            for split in SPLITS:
+                file = draft / f"{split}.npy"
+                _decode_split(file, split, store, source.splits[split], encoder.shape(), decode, progress)
+
+    make_once(folder, make)
+    hint = f"delete {folder} to have it made again"
     images = {
-        split: mapped(folder / f"{split}.npy", np.uint8, (store.manifest.count(split), *encoder.shape()), mend)
+        split: mapped(folder / f"{split}.npy", np.uint8, (store.manifest.count(split), *encoder.shape()), hint)
         for split in SPLITS
     }
     return DecodedImages(**images)
@@ -98,24 +101,6 @@ def _check_origin(store: EmbeddingStore, source: Source, encoder: Trainable) -> 
 
 def _embedded_rows(store: EmbeddingStore) -> int:
     return sum(store.manifest.count(split) for split in SPLITS)
-
-
-def _make(
-    folder: Path, store: EmbeddingStore, source: Source, encoder: Trainable, decode: Decoding, progress: Progress
-) -> None:
-    for draft in folder.parent.glob(".images.*.draft"):  # of killed processes: we hold the lock
-        shutil.rmtree(draft)
-    needed = _embedded_rows(store) * image_bytes({"row": 1}, encoder)
-    check_room(folder, needed, "use another --store (of a remote one: LABELBENCH_CACHE), or a smaller image size")
-    draft = folder.with_name(f".images.{os.getpid()}.draft")
-    draft.mkdir()
-    try:
-        for split in SPLITS:
-            file = draft / f"{split}.npy"
-            _decode_split(file, split, store, source.splits[split], encoder.shape(), decode, progress)
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _decode_split(

@@ -4,18 +4,17 @@ Each attempt is marked (`attempts`). After two deaths of a shard's readers its r
 where a row that kills becomes a reject. What goes on killing ends the command by the shard's name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.attempts import attempt
-from labelbench_ray.embeddings.decoding import DecodedShard, decode_shard
-from labelbench_ray.embeddings.embed import Job, Work, read_shard
-from labelbench_ray.embeddings.embed_augmented import Pair, ViewsJob, augment
+from labelbench_ray.embeddings.decoding import DecodedShard, augment, decode_shard
+from labelbench_ray.embeddings.embed import EmbeddingJob, read_records
 from labelbench_ray.embeddings.isolation import SUSPECT, Outcome, Rejected, apart, decode_watched
-from labelbench_ray.embeddings.shards import shard_file
+from labelbench_ray.embeddings.shards import ShardId, read_rejects
 from labelbench_ray.errors import DataError
 
 SUSPECT_DEATHS: Final = 2
@@ -27,30 +26,34 @@ DEATHS: Final = 3
 DIED: Final = "killed, out of memory, or its node was lost"
 
 
-def decoded_shard(job: Job, source: Source, item: Work, known: Mapping[str, str] | None = None) -> DecodedShard:
-    """Read and decode a shard; `known`: rows that were rejected before, which are not decoded again.
+def decoded_shard(job: EmbeddingJob, source: Source, shard: ShardId) -> DecodedShard:
+    """Read and decode a shard's rows; for an augmented view without those that the store rejects.
 
     Raises:
-        DataError: the source is not what it says, workers died too often, or too many rows are rejected.
+        DataError: the source is not what it states, workers died too often, or too many rows are rejected.
     """
-    with begun(job, work_of("decode", item), f"{named(job, item)}: reading it", READ_DEATHS) as died:
-        records = read_shard(source, item, job.shard_rows)
+    known = None if shard.view is None else read_rejects(job.directory / shard.file)
+    with begun(job, work_of("decode", shard), f"{named(job, shard)}: reading it", READ_DEATHS) as died:
+        records = read_records(source, shard, job.shard_rows)
         if died < SUSPECT_DEATHS:
             watched = partial(decode_watched, job.encoder, seconds=job.row_seconds * SUSPECT)
             return decode_shard(records, job.encoder, watched, known)
         with apart(job.encoder, job.row_seconds) as decode:
-            return decode_shard(records, job.encoder, lambda rows: _within(decode(rows), job, item), known)
+            return decode_shard(records, job.encoder, lambda rows: _within(decode(rows), job, shard), known)
 
 
-def augmented(shard: DecodedShard, job: ViewsJob, view: int, item: Work) -> Pair:
-    """Augment a decoded shard; `DataError` where workers died too often of it."""
-    what = f"{named(job.store, item)}: augmenting it by {job.augmentation!r}"
-    with begun(job.store, work_of(f"augment-{view}", item), what):
-        return augment(shard, job.augmentation, view)
+def augmented_shard(decoded: DecodedShard, job: EmbeddingJob, shard: ShardId) -> DecodedShard:
+    """The rows as the shard embeds them: as they are, or augmented; `DataError` where workers died too often of it."""
+    if shard.view is None:
+        return decoded
+    assert job.views is not None
+    augmentation = job.views.augmentation
+    with begun(job, work_of("augment", shard), f"{named(job, shard)}: augmenting it by {augmentation!r}"):
+        return augment(decoded, augmentation, shard.view)
 
 
 @contextmanager
-def begun(job: Job, work: str, what: str, deaths: int = DEATHS) -> Iterator[int]:
+def begun(job: EmbeddingJob, work: str, what: str, deaths: int = DEATHS) -> Iterator[int]:
     """Mark an attempt at a piece of work; yields how many earlier ones died, `DataError` once those are too many."""
     assert job.marks is not None
     with attempt(job.marks / work) as died:
@@ -62,18 +65,18 @@ def begun(job: Job, work: str, what: str, deaths: int = DEATHS) -> Iterator[int]
         yield died
 
 
-def work_of(kind: str, item: Work) -> str:
+def work_of(kind: str, shard: ShardId) -> str:
     """Names the marks of a kind of work on a shard."""
-    return f"{kind}-{item[0]}-{item[1]}"
+    return f"{kind}-{shard.split}-{shard.number}" + ("" if shard.view is None else f"-{shard.view}")
 
 
-def named(job: Job, item: Work) -> str:
+def named(job: EmbeddingJob, shard: ShardId) -> str:
     """A shard in words."""
-    first = item[1] * job.shard_rows
-    return f"shard {shard_file(*item)} (from row {first} of the split {item[0]!r}, at most {job.shard_rows} rows)"
+    first = shard.number * job.shard_rows
+    return f"shard {shard.file} (from row {first} of the split {shard.split!r}, at most {job.shard_rows} rows)"
 
 
-def _within(outcomes: Iterator[Outcome], job: Job, item: Work) -> Iterator[Outcome]:
+def _within(outcomes: Iterator[Outcome], job: EmbeddingJob, shard: ShardId) -> Iterator[Outcome]:
     """The same; ends early where one shard alone has more rejects than all may have, for each may cost processes."""
     rejects = 0
     for outcome in outcomes:
@@ -81,7 +84,7 @@ def _within(outcomes: Iterator[Outcome], job: Job, item: Work) -> Iterator[Outco
             rejects += 1
             if job.most_rejects is not None and rejects > job.most_rejects:
                 raise DataError(
-                    f"{named(job, item)}: at least {rejects} of its rows cannot be decoded, --max-reject-fraction "
+                    f"{named(job, shard)}: at least {rejects} of its rows cannot be decoded, --max-reject-fraction "
                     f"allows {job.most_rejects} of all rows; the last: {outcome.reason}"
                 )
         yield outcome

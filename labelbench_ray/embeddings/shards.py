@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +26,18 @@ from labelbench_ray.storage.remote import is_remote
 MEND = "delete it, and `labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted, too)"
 
 
-def shard_file(split: str, number: int) -> str:
-    """A shard's name below the store."""
-    return f"shards/{split}-{number:05d}.parquet"
+class ShardId(NamedTuple):
+    """Names a shard of a store: a stretch of consecutive rows of one split."""
+
+    split: str
+    number: int
+    view: int | None = None
+    """The augmented view that it belongs to; None: the store's own embeddings."""
+
+    @property
+    def file(self) -> str:
+        """Its file's name below the folder of the store, or of the view."""
+        return f"shards/{self.split}-{self.number:05d}.parquet"
 
 
 class ShardEntry(Frozen):
@@ -44,9 +53,14 @@ class ShardEntry(Frozen):
     """Hash of what the data set held for the rows; "" for views, and for stores that did not state it yet."""
 
     @property
+    def id(self) -> ShardId:
+        """Names the shard in a store."""
+        return ShardId(self.split, self.number)
+
+    @property
     def file(self) -> str:
-        """The shard's name below the store."""
-        return shard_file(self.split, self.number)
+        """The name of its file below the folder of the store, or of the view."""
+        return self.id.file
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,81 +12,23 @@ The key hashes the data set's and the encoder's recipe; the content hash covers 
 Labels lie here for the oracle and the evaluation; a strategy's view is made from embeddings alone.
 """
 
-import os
-import shutil
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue, NonNegativeInt, PositiveInt
 
-from labelbench_ray.config import digest
-from labelbench_ray.costs import Spent
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
-from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_shard, shard_file
-from labelbench_ray.errors import DamagedError, MissingError, StoreError
-from labelbench_ray.plugins import Frozen
+from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
+from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_shard
+from labelbench_ray.errors import StoreError
 from labelbench_ray.pool.standardization import Standardization, standardize
-from labelbench_ray.storage.checksummed import read_value
-from labelbench_ray.storage.locks import locked
-from labelbench_ray.storage.memory_maps import ROOM, check_room, mapped
+from labelbench_ray.storage.memory_maps import ROOM, check_room, make_once, mapped
 from labelbench_ray.storage.remote import on_this_machine
 from labelbench_ray.types import Examples
-
-__all__ = ["Embedded", "EmbeddingStore", "Manifest", "ShardEntry", "SplitArrays", "shard_file"]
-
-FORMAT = 1
-
-
-class Manifest(Frozen):
-    """What a store holds and what made it."""
-
-    format: int = FORMAT
-    key: str
-    dataset: dict[str, JsonValue]
-    encoder: dict[str, JsonValue]
-    signature: str
-    """Hash of the data set's file names, sizes and row counts: an edit in place that keeps all of them is not seen."""
-    weights: str
-    preprocessing: str
-    compute: str
-    classes: tuple[str, ...]
-    dimensions: PositiveInt
-    rejects: NonNegativeInt
-    cut: CutTexts | None = None
-    """Texts of all splits that are longer than the encoder reads; not known of older stores."""
-    seconds: float
-    """Wall seconds of the embedding, for the cost table."""
-    cpu_seconds: float = 0.0
-    """Of all workers together; like the next two not known of older stores."""
-    gpu_seconds: float = 0.0
-    bytes_written: NonNegativeInt = 0
-    """Of all shards."""
-    shards: tuple[ShardEntry, ...]
-    versions: dict[str, str] = {}
-    """Of the code that closed the store; older stores do not state them."""
-
-    @property
-    def content(self) -> str:
-        """Hash of everything that a trial's numbers depend on."""
-        return digest([list(self.classes), self.compute, [[shard.split, shard.sha256] for shard in self.shards]])
-
-    @property
-    def spent(self) -> Spent:
-        """What making the store took."""
-        return Spent(self.seconds, self.cpu_seconds, self.gpu_seconds, self.bytes_written)
-
-    @property
-    def warning(self) -> str | None:
-        """What to know before trusting its embeddings, in one sentence."""
-        return describe_cut(self.cut, sum(shard.rows for shard in self.shards))
-
-    def count(self, split: str) -> int:
-        """Embedded rows of a split."""
-        return sum(shard.rows for shard in self.shards if shard.split == split)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,15 +70,13 @@ class EmbeddingStore:
             StoreError: there is none, or it is damaged.
             OtherVersionError: another version made it.
         """
-        path = directory / "manifest.json"
-        try:
-            manifest = read_value(Manifest, path, f"delete {directory} to embed again", "--store")
-        except MissingError as error:
-            raise StoreError(
-                f"{path}: there is no such file; `labelbench embed` makes or finishes the store"
-            ) from error
-        except DamagedError as error:
-            raise StoreError(str(error)) from error
+        path = directory / FILE
+        manifest = read_manifest(
+            Manifest,
+            directory,
+            f"delete {directory} to embed again",
+            "`labelbench embed` makes or finishes the store",
+        )
         if manifest.key != directory.name:
             raise StoreError(
                 f"{path}: is of store {manifest.key!r}, expected {directory.name!r}; it belongs elsewhere; delete "
@@ -163,66 +103,61 @@ class EmbeddingStore:
 
     def arrays(self) -> Embedded:
         """The store as memory-mapped arrays; made once on each machine, then shared by all its processes."""
-        folder = self.arrays_folder
-        if not folder.is_dir():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with locked(folder.parent / "lock"):
-                if not folder.is_dir():
-                    for draft in folder.parent.glob(".*.draft"):  # of killed processes: we hold the lock
-                        shutil.rmtree(draft)
-                    self._make_arrays(folder)
-        return self._mapped(folder)
+        make_once(self.arrays_folder, self._make_arrays)
+        return self._mapped(self.arrays_folder)
 
     def _mapped(self, folder: Path) -> Embedded:
-        width, mend = self.manifest.dimensions, f"delete {folder} to have it made again"
+        width, hint = self.manifest.dimensions, f"delete {folder} to have it made again"
         splits = {
             split: SplitArrays(
-                mapped(folder / f"{split}.npy", np.float16, (rows, width), mend),
-                mapped(folder / f"{split}-labels.npy", np.int64, (rows,), mend),
+                mapped(folder / f"{split}.npy", np.float16, (rows, width), hint),
+                mapped(folder / f"{split}-labels.npy", np.int64, (rows,), hint),
             )
             for split in SPLITS
             for rows in [self.manifest.count(split)]
         }
         standardization = Standardization(
-            *(np.array(mapped(folder / f"{name}.npy", np.float32, (width,), mend)) for name in ("mean", "scale"))
+            *(np.array(mapped(folder / f"{name}.npy", np.float32, (width,), hint)) for name in ("mean", "scale"))
         )
         return Embedded(**splits, standardization=standardization, classes=self.manifest.classes)
 
     def _entries(self, split: str) -> list[ShardEntry]:
         return [entry for entry in self.manifest.shards if entry.split == split]
 
-    def _make_arrays(self, folder: Path) -> None:
-        draft = folder.with_name(f".{folder.name}.{os.getpid()}.draft")
+    def _make_arrays(self, draft: Path) -> None:
         draft.mkdir()
-        try:
-            check_counts(self.directory, self.manifest.shards)
-            rows = sum(self.manifest.count(split) for split in SPLITS)
-            check_room(folder, rows * (2 * self.manifest.dimensions + 8), ROOM)
-            for split in SPLITS:
-                self._fill(draft, split)
-            standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
-            np.save(draft / "mean.npy", standardization.mean_D)
-            np.save(draft / "scale.npy", standardization.scale_D)
-            draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        check_counts(self.directory, self.manifest.shards)
+        rows = sum(self.manifest.count(split) for split in SPLITS)
+        check_room(self.arrays_folder, rows * (2 * self.manifest.dimensions + 8), ROOM)
+        for split in SPLITS:
+            path, shape = draft / f"{split}.npy", (self.manifest.dimensions,)
+            np.save(draft / f"{split}-labels.npy", write_array(path, self.directory, self._entries(split), shape))
+        standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
+        np.save(draft / "mean.npy", standardization.mean_D)
+        np.save(draft / "scale.npy", standardization.scale_D)
 
-    def _fill(self, draft: Path, split: str) -> None:
-        rows = self.manifest.count(split)
-        embeddings_ND = np.lib.format.open_memmap(
-            draft / f"{split}.npy", mode="w+", dtype=np.float16, shape=(rows, self.manifest.dimensions)
-        )
-        labels_N = np.empty(rows, np.int64)
-        start = 0
-        for entry in self._entries(split):
-            shard = read_shard(self.directory, entry)
-            if entry.rows and shard.embeddings_BD.shape[1] != self.manifest.dimensions:
-                raise StoreError(
-                    f"{self.directory / entry.file}: {shard.embeddings_BD.shape[1]} dimensions, the manifest states "
-                    f"{self.manifest.dimensions}; delete {self.directory} to embed again"
-                )
-            embeddings_ND[start : start + entry.rows] = shard.embeddings_BD
-            labels_N[start : start + entry.rows] = shard.labels_B
-            start += entry.rows
-        embeddings_ND.flush()
-        np.save(draft / f"{split}-labels.npy", labels_N)
+
+def write_array(
+    path: Path, directory: Path, entries: Sequence[ShardEntry], shape: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """Write the embeddings of shards, one after the other, as an array (N, *shape) float16; returns their labels (N,).
+
+    Raises:
+        StoreError: a shard is damaged, or is not what its entry states.
+    """
+    rows, width = sum(entry.rows for entry in entries), math.prod(shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, *shape))
+    labels_N = np.empty(rows, np.int64)
+    start = 0
+    for entry in entries:
+        shard = read_shard(directory, entry)
+        if entry.rows and shard.embeddings_BD.shape[1] != width:
+            raise StoreError(
+                f"{directory / entry.file}: {shard.embeddings_BD.shape[1]} dimensions, the manifest states {width}; "
+                f"delete {directory} to embed again"
+            )
+        array[start : start + entry.rows] = shard.embeddings_BD.reshape(entry.rows, *shape)
+        labels_N[start : start + entry.rows] = shard.labels_B
+        start += entry.rows
+    array.flush()
+    return labels_N

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.datasets import Modality, Source
-from labelbench_ray.embeddings.augmented import open_view, views_there
+from labelbench_ray.embeddings.augmented import finished_views, read_view_manifest
 from labelbench_ray.embeddings.origin import changed_data, data_changes, recorded_folded
 from labelbench_ray.embeddings.overlaps import Overlaps, count_overlaps, read_overlaps, write_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -15,7 +16,6 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, NotProvidedError, StoreError
 from labelbench_ray.ledger.data_notes import note_change, note_overlaps
 from labelbench_ray.planning.data_words import describe_source
-from labelbench_ray.trainers import WantedViews
 from labelbench_ray.trial.parts import Parts
 
 BYTES_PER_VALUE = 2
@@ -91,7 +91,7 @@ def wanted_views(key: str, built: Iterable[Parts], environment: Environment) -> 
     for each in built:
         wanted = each.wanted_views if each.embedding == key else None
         if wanted and (wanted.digest not in most or wanted.count > most[wanted.digest].wanted.count):
-            there = len(views_there(environment.store / key, wanted.digest, wanted.count))
+            there = len(finished_views(environment.store / key, wanted.digest, wanted.count))
             most[wanted.digest] = PlannedViews(each, wanted, there)
     return tuple(most.values())
 
@@ -164,8 +164,8 @@ def planned_store(
 
 
 def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[str]) -> None:
-    for view in views_there(store.directory, views.wanted.digest, views.wanted.count):
-        open_view(store, views.wanted.digest, view)
+    for view in finished_views(store.directory, views.wanted.digest, views.wanted.count):
+        read_view_manifest(store, views.wanted.digest, view)
     if missing and views.there < views.wanted.count:
         mend = f"lower `views` to {views.there}" if views.there else "use a trainer that needs none"
         raise ConfigError(

@@ -7,11 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
 
 from labelbench_ray import plugins
-from labelbench_ray.augmentations import Augmentation
-from labelbench_ray.config import digest
+from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.types import Examples, Floats, Ids
@@ -20,24 +18,6 @@ PACKAGE = __name__
 
 Tensors = Mapping[str, NDArray[Any]]
 """A trained model's tensors by name, as they lie in the ledger."""
-
-
-@dataclass(frozen=True, slots=True)
-class WantedViews:
-    """The augmented views of the pool that a trainer learns from."""
-
-    augmentation: Augmentation
-    recipe: dict[str, JsonValue]
-    """The augmentation's recipe, which names its views in the store."""
-    count: int
-
-    @property
-    def digest(self) -> str:
-        """The folder's name in the store."""
-        return digest(self.recipe)
-
-    def __str__(self) -> str:
-        return f"{self.digest}:{self.count}"
 
 
 @dataclass(frozen=True, slots=True)

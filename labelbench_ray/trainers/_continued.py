@@ -6,9 +6,10 @@ from typing import Self
 from pydantic import PositiveInt, field_validator, model_validator
 
 from labelbench_ray import plugins
+from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.plugins import Part
 from labelbench_ray.proxies import Proxy
-from labelbench_ray.trainers import PACKAGE, Past, Tensors, Trainer, WantedViews
+from labelbench_ray.trainers import PACKAGE, Past, Tensors, Trainer
 from labelbench_ray.trainers._replay import Replay
 from labelbench_ray.trainers.engine.descent import Descent, Gradient
 

@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray import augmentations, plugins
-from labelbench_ray.augmentations import Augmentation
+from labelbench_ray.augmentations import Augmentation, WantedViews
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part, Plugin
 from labelbench_ray.proxies import Proxy
-from labelbench_ray.trainers import Heard, WantedViews
+from labelbench_ray.trainers import Heard
 from labelbench_ray.trainers.engine.data import Material
 from labelbench_ray.trainers.engine.descent import Descent, smoothed
 from labelbench_ray.trainers.engine.kept import Keep

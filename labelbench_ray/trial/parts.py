@@ -7,9 +7,9 @@ be there. `rounds` is left out, since more rounds continue the same fold.
 from dataclasses import dataclass
 from functools import cached_property
 
-from labelbench_ray import corrupters, datasets, encoders, plugins, proxies, strategies, trainers
+from labelbench_ray import augmentations, corrupters, datasets, encoders, plugins, proxies, strategies, trainers
 from labelbench_ray.config import FineTune, Trial, digest
-from labelbench_ray.embeddings.embed import StoreRecipe
+from labelbench_ray.embeddings.finished import StoreRecipe
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.trainers.engine.descent import Gradient
@@ -69,7 +69,7 @@ class Parts:
         )
 
     @property
-    def wanted_views(self) -> trainers.WantedViews | None:
+    def wanted_views(self) -> augmentations.WantedViews | None:
         """The augmented views that must be in the store; a full model makes its own from images."""
         return None if self.proxy.trains_encoder else self.trainer.wanted_views()
 

@@ -3,8 +3,8 @@
 from pydantic import PositiveInt
 
 from labelbench_ray import augmentations, plugins
+from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.plugins import Part, Plugin
-from labelbench_ray.trainers import WantedViews
 from labelbench_ray.trainers.logistic import Logistic
 
 

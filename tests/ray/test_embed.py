@@ -16,7 +16,7 @@ from labelbench_ray.cluster import embed as room
 from labelbench_ray.cluster.embed import embed
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.augmented import open_views
+from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders.pixels import Pixels
 from labelbench_ray.environment import Environment
@@ -223,7 +223,7 @@ def test_rows_that_kill_are_rejected_and_the_others_are_as_without_them(environm
         found = dict(zip(deadly.row_ids(split), split_of(deadly, split), strict=True))
         wanted = dict(zip(plain.row_ids(split), split_of(plain, split), strict=True))
         assert found == {row_id: row for row_id, row in wanted.items() if row_id not in rejects}
-    (view,) = open_views(deadly, Wanting().wanted_views().digest, 1).pairs
+    (view,) = augmented_pairs(deadly, Wanting().wanted_views().digest, 1)
     assert len(view) == deadly.manifest.count("pool") == 148
     assert not (deadly.directory / "attempts").exists()
     assert str(os.getpid()) not in {path.name for path in decoders.iterdir()}
@@ -268,7 +268,7 @@ def test_views_are_added_around_rejected_rows_and_go_on_after_a_kill(environment
     assert {path: path.stat().st_mtime_ns for path in before} == before
     encoder, row_ids = Pixels(), store.row_ids()
     assert len(row_ids) == 149
-    for view, pairs in enumerate(open_views(store, wanted.digest, 3).pairs):
+    for view, pairs in enumerate(augmented_pairs(store, wanted.digest, 3)):
         for place, row_id in enumerate(row_ids):
             image = encoder.decode((images / row_id).read_bytes())
             for form, change in enumerate((wanted.augmentation.weak, wanted.augmentation.strong)):

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from labelbench_ray import strategies
 from labelbench_ray.cluster.scorers import Scorers, ScorerView
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.shards import ShardRows, shard_bytes
-from labelbench_ray.embeddings.store import EmbeddingStore, Manifest, ShardEntry, shard_file
+from labelbench_ray.embeddings.manifests import Manifest
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.pool.blocks import LinearModel
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.trial.fit_light import in_process
@@ -37,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingStore:
             rng.normal(size=(rows, DIMENSIONS)).astype(np.float16),
             {},
         )
-        publish(directory / shard_file(split, 0), shard_bytes(shard, "recipe", "numpy"))
+        publish(directory / ShardId(split, 0).file, shard_bytes(shard, "recipe", "numpy"))
         entries.append(ShardEntry(split=split, number=0, rows=rows, sha256=shard.sha256()))
     manifest = Manifest(
         key="synthetic",

@@ -1,0 +1,180 @@
+"""What completes embeddings: checks over all shards, and then the manifest, of a store and of an augmented view."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelbench_ray import plugins
+from labelbench_ray.augmentations import WantedViews
+from labelbench_ray.costs import total
+from labelbench_ray.datasets import SPLITS, Dataset, Modality, Source
+from labelbench_ray.embeddings.augmented import check_same_rows, view_directory
+from labelbench_ray.embeddings.cut_texts import read_cut
+from labelbench_ray.embeddings.embed import EmbeddedShard, embedded
+from labelbench_ray.embeddings.manifests import FILE, Embeddings, Manifest, ViewManifest
+from labelbench_ray.embeddings.origin import check_same_data, found_source, write_source
+from labelbench_ray.embeddings.overlaps import count_overlaps, held_out_rows, remove_rows, write_overlaps
+from labelbench_ray.embeddings.shards import read_keys, rejects_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.encoders import Encoder
+from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.storage.versions import versions
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecipe:
+    """What an embedding store is made from; the names are those under which the plug-ins were found."""
+
+    key: str
+    dataset_name: str
+    dataset: Dataset
+    encoder_name: str
+    encoder: Encoder
+
+
+def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) -> None:
+    """`DataError` once the rows that cannot be decoded (row_id, reason) are more than `limit` of all rows."""
+    if len(rejects) > limit * total:
+        row_id, reason = rejects[0]
+        raise DataError(
+            f"{len(rejects)} of {total} rows cannot be decoded, more than --max-reject-fraction {limit} allows; the "
+            f"first: {row_id!r}: {reason}"
+        )
+
+
+def close_store(
+    recipe: StoreRecipe, source: Source, weights: str, directory: Path, made: Sequence[EmbeddedShard], seconds: float
+) -> None:
+    """Write `rejects.parquet` and then the manifest, once every shard is there."""
+    for split in SPLITS:
+        if not any(shard.entry.rows for shard in made if shard.entry.split == split):
+            raise DataError(
+                f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
+            )
+    check_row_ids(directory, made)
+    if recipe.dataset.drop_duplicates:
+        made = _without_held_out(directory, made, recipe.dataset.modality())
+    measured = _measured(directory, made, seconds)
+    rejects = [(row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()]
+    publish(directory / "rejects.parquet", rejects_bytes(rejects))
+    write_source(directory, found_source(source))
+    entries = [shard.entry for shard in made]
+    write_overlaps(directory, count_overlaps(directory, entries, recipe.dataset.modality()))
+    manifest = Manifest(
+        **measured,
+        key=recipe.key,
+        dataset=plugins.recipe(recipe.dataset_name, recipe.dataset),
+        encoder=plugins.recipe(recipe.encoder_name, recipe.encoder),
+        signature=source.signature,
+        weights=weights,
+        preprocessing=recipe.encoder.preprocessing(),
+        classes=source.classes,
+        dimensions=next(shard.dimensions for shard in made if shard.entry.rows),
+        rejects=len(rejects),
+        cut=read_cut(directory),
+    )
+    _publish_manifest(directory, manifest)
+
+
+def close_view(
+    store: EmbeddingStore, wanted: WantedViews, view: int, made: Sequence[EmbeddedShard], seconds: float
+) -> ViewManifest:
+    """Write the manifest of an augmented view once every shard is there.
+
+    Raises:
+        StoreError: a shard holds other rows than the store's own.
+    """
+    directory = view_directory(store.directory, wanted.digest, view)
+    check_same_rows(store.directory, directory, [shard.entry for shard in made])
+    measured = _measured(directory, made, seconds)
+    manifest = ViewManifest(**measured, view=view, augmentation=wanted.recipe, base=store.manifest.content)
+    _publish_manifest(directory, manifest)
+    return manifest
+
+
+def _without_held_out(directory: Path, made: Sequence[EmbeddedShard], modality: Modality) -> list[EmbeddedShard]:
+    """The shards without the rows of the pool that a test or validation row equals."""
+    removed = held_out_rows(directory, [shard.entry for shard in made], modality)
+    now = [without_rows(directory, shard, removed) for shard in made]
+    if not any(shard.entry.rows for shard in now if shard.entry.split == "pool"):
+        raise DataError(
+            f"{directory}: every row of the pool is in the test or the validation set too, so drop_duplicates leaves "
+            "none; use other splits"
+        )
+    return now
+
+
+def without_rows(directory: Path, made: EmbeddedShard, removed: Mapping[str, str]) -> EmbeddedShard:
+    """A shard of the pool, written again without the rows that are to be removed (row_id, reason)."""
+    if made.entry.split != "pool":
+        return made
+    loaded = remove_rows(directory / made.entry.file, removed)
+    return replace(embedded(made.id, loaded), spent=made.spent) if loaded else made
+
+
+def _measured(directory: Path, made: Sequence[EmbeddedShard], seconds: float) -> dict[str, Any]:
+    """The fields that every manifest has."""
+    spent = total(shard.spent for shard in made)
+    return {
+        "compute": _one_compute(directory, made),
+        "seconds": seconds,
+        "cpu_seconds": spent.cpu,
+        "gpu_seconds": spent.gpu,
+        "bytes_written": sum(shard.bytes for shard in made),
+        "shards": tuple(shard.entry for shard in made),
+        "versions": versions(),
+    }
+
+
+def _publish_manifest(directory: Path, manifest: Embeddings) -> None:
+    """Write what completes the shards of a folder, and delete the drafts of killed processes beside them."""
+    publish(directory / FILE, manifest.model_dump_json(indent=1).encode())
+    for draft in (directory / "shards").glob(".*.draft"):
+        draft.unlink(missing_ok=True)
+
+
+def _one_compute(directory: Path, made: Sequence[EmbeddedShard]) -> str:
+    """The compute path that made all of these shards; `StoreError` where there are several."""
+    compute = sorted({shard.compute for shard in made if shard.entry.rows})
+    if len(compute) != 1:
+        raise StoreError(
+            f"{directory}: parts were embedded by different compute paths ({', '.join(compute)}); delete that "
+            "directory to embed again"
+        )
+    return compute[0]
+
+
+def check_row_ids(directory: Path, made: Sequence[EmbeddedShard]) -> None:
+    """Refuse a split in which two rows have the same key; reads the keys alone."""
+    for split in SPLITS:
+        files = [directory / shard.entry.file for shard in made if shard.entry.split == split and shard.entry.rows]
+        row_ids = pa.chunked_array(read_each(_row_ids, files))
+        if pc.count_distinct(row_ids).as_py() < len(row_ids):
+            counts = pc.value_counts(row_ids)
+            twice = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]
+            raise DataError(
+                f"row_id {twice.as_py()!r} is repeated in the split {split!r}; ids are the keys of rows and must be "
+                "distinct; rename one"
+            )
+
+
+def _row_ids(file: Path) -> pa.StringArray:
+    """Packed at once: as texts of Python's, those of a large pool would take ten times as much memory."""
+    return pa.array(read_keys(file).row_ids, pa.string())
+
+
+def check_store(store: EmbeddingStore, source: Source, weights: str) -> EmbeddingStore:
+    """Refuse a store that was made from other data or weights than are here now."""
+    check_same_data(store, source)
+    if (stated := store.manifest.weights) != weights:
+        raise StoreError(
+            f"{store.directory}: was made from other weights (hash {stated[:12]}, here {weights[:12]}); use another "
+            "--store, or delete that directory to embed again"
+        )
+    return store

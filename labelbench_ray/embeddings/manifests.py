@@ -1,0 +1,107 @@
+"""What a store's manifests state: of its own embeddings, and of each augmented view of its pool."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import JsonValue, NonNegativeInt, PositiveInt
+
+from labelbench_ray.config import digest
+from labelbench_ray.costs import Spent
+from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
+from labelbench_ray.embeddings.shards import ShardEntry
+from labelbench_ray.errors import DamagedError, MissingError, StoreError
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.storage.checksummed import read_value
+
+FORMAT = 1
+FILE = "manifest.json"
+
+
+class Embeddings(Frozen, ABC):
+    """Shards that belong together, and what making them took. The manifest is written last: it completes them."""
+
+    format: int = FORMAT
+    compute: str
+    seconds: float
+    """Wall seconds, for the cost table; views that were embedded together have an equal share each."""
+    cpu_seconds: float = 0.0
+    """Of all workers together; like the next two not known of older stores."""
+    gpu_seconds: float = 0.0
+    bytes_written: NonNegativeInt = 0
+    """Of all shards."""
+    shards: tuple[ShardEntry, ...]
+    versions: dict[str, str] = {}
+    """Of the code that wrote the manifest; older ones do not state them."""
+
+    @property
+    @abstractmethod
+    def content(self) -> str:
+        """Hash of everything that a trial's numbers depend on."""
+
+    @property
+    def spent(self) -> Spent:
+        """What making the embeddings took."""
+        return Spent(self.seconds, self.cpu_seconds, self.gpu_seconds, self.bytes_written)
+
+    def count(self, split: str) -> int:
+        """Embedded rows of a split."""
+        return sum(shard.rows for shard in self.shards if shard.split == split)
+
+
+class Manifest(Embeddings):
+    """The store's own embeddings: every row as it is."""
+
+    key: str
+    dataset: dict[str, JsonValue]
+    encoder: dict[str, JsonValue]
+    signature: str
+    """Hash of the data set's file names, sizes and row counts: an edit in place that keeps all of them is not seen."""
+    weights: str
+    preprocessing: str
+    classes: tuple[str, ...]
+    dimensions: PositiveInt
+    rejects: NonNegativeInt
+    cut: CutTexts | None = None
+    """Texts of all splits that are longer than the encoder reads; not known of older stores."""
+
+    @property
+    def content(self) -> str:
+        return digest([list(self.classes), self.compute, [[shard.split, shard.sha256] for shard in self.shards]])
+
+    @property
+    def warning(self) -> str | None:
+        """What to know before trusting the embeddings, in one sentence."""
+        return describe_cut(self.cut, sum(shard.rows for shard in self.shards))
+
+
+class ViewManifest(Embeddings):
+    """One augmented view: every row of the pool, weakly and strongly augmented."""
+
+    view: NonNegativeInt
+    augmentation: dict[str, JsonValue]
+    base: str
+    """Content hash of the store whose rows these are."""
+
+    @property
+    def content(self) -> str:
+        return digest([self.base, self.compute, [shard.sha256 for shard in self.shards]])
+
+
+Kind = TypeVar("Kind", bound=Embeddings)
+
+
+def read_manifest(kind: type[Kind], directory: Path, hint: str, hint_if_missing: str) -> Kind:
+    """Read and check the manifest of a folder.
+
+    Raises:
+        StoreError: it is missing or damaged.
+        OtherVersionError: another version made it.
+    """
+    path = directory / FILE
+    try:
+        return read_value(kind, path, hint, "--store")
+    except MissingError as error:
+        raise StoreError(f"{path}: there is no such file; {hint_if_missing}") from error
+    except DamagedError as error:
+        raise StoreError(str(error)) from error
