@@ -49,8 +49,8 @@ class First(Cifar10):
 
     rows: PositiveInt
 
-    def _open(self, root: Path) -> Source:
-        source = super()._open(root)
+    def load(self, root: Path) -> Source:
+        source = super().load(root)
         kept = {"pool": self.rows - 2, "validation": 1, "test": 1}
         splits = {
             name: replace(split, rows=np.asarray(split.rows)[: kept[name]]) for name, split in source.splits.items()

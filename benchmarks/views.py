@@ -54,7 +54,7 @@ class MadeUp(Dataset):
 
     rows: PositiveInt
 
-    def _open(self, root: Path) -> Source:
+    def load(self, root: Path) -> Source:
         table = MadeUpTable(self.rows)
         rows = {"pool": range(self.rows - 2), "validation": [self.rows - 2], "test": [self.rows - 1]}
         splits = {name: Split(table, np.asarray(numbers)) for name, numbers in rows.items()}

@@ -36,8 +36,8 @@ from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records, read_recipe
 from labelbench_ray.ledger.records import Entry, Grid, Stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history
-from labelbench_ray.storage.checksummed import sealed
-from labelbench_ray.storage.quarantine import read_why, set_aside, set_asides
+from labelbench_ray.storage.checksummed import to_checked_json
+from labelbench_ray.storage.quarantine import read_quarantine_note, set_aside, set_asides
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trial import parts
 
@@ -79,14 +79,14 @@ class Target:
     sound: bytes
     read: Callable[[Path, bytes], object]
     """Given an empty folder."""
-    sealed: bool = False
+    has_checksum: bool = False
 
 
 def spoiled(target: Target, random: random.Random) -> bytes:
     """The sound content, spoiled in one to four ways."""
     data = target.sound
     if data[:1] == b"{" and random.random() < 0.6:
-        data = _spoiled_json(json.loads(data), target.sealed and random.random() < 0.8, random)
+        data = _spoiled_json(json.loads(data), target.has_checksum and random.random() < 0.8, random)
         if random.random() < 0.7:
             return data
     for _ in range(random.randint(1, 4)):
@@ -277,7 +277,7 @@ def _read_why(folder: Path, data: bytes) -> None:
     set_aside(folder, [folder / "x"], "damaged")
     (name,) = set_asides(folder)
     _put(folder / "quarantine" / name / "why.json", data)
-    read_why(folder, name)
+    read_quarantine_note(folder, name)
 
 
 def _read_point_header(folder: Path, data: bytes) -> None:
@@ -343,7 +343,9 @@ def targets(scratch: Path) -> dict[str, Target]:
         ),
         **ledgers,
         "failure": Target(failure, _of_ledger("{trial}/failure.json")),
-        "stopped": Target(sealed(Stopped(rounds_done=1, rounds=2, rule="r")), _of_ledger("{trial}/stopped.json"), True),
+        "stopped": Target(
+            to_checked_json(Stopped(rounds_done=1, rounds=2, rule="r")), _of_ledger("{trial}/stopped.json"), True
+        ),
         "point header": Target(POINTS.model_dump_json().encode(), _read_point_header),
         "why": Target(b'{"time": 1, "reason": "r", "files": ["x"]}', _read_why),
         "manifest": Target(MANIFEST.model_dump_json().encode(), _read_store),

@@ -138,15 +138,15 @@ class Own(Dataset):
         ),
         ("    x = {}['missing']", "the dataset 'user_data.part' cannot be imported: KeyError: 'missing'"),
         ("    def modality(self):\n        {}['missing']", "error: KeyError: 'missing'"),
-        ("    def _open(self, root):\n        {}['missing']", "error: KeyError: 'missing'"),
-        ("    def _open(self, root):\n        open('/nowhere/at/all')", "error: FileNotFoundError"),
-        ("    def _open(self, root):\n        raise SystemExit(5)", "error: SystemExit: 5"),
+        ("    def load(self, root):\n        {}['missing']", "error: KeyError: 'missing'"),
+        ("    def load(self, root):\n        open('/nowhere/at/all')", "error: FileNotFoundError"),
+        ("    def load(self, root):\n        raise SystemExit(5)", "error: SystemExit: 5"),
     ],
 )
 def test_what_a_plug_in_raises_is_shown_with_its_own_frames_only(
     command, tmp_path, monkeypatch: pytest.MonkeyPatch, body: str, says: str
 ):
-    defined = body if "_open" in body else f"{body}\n\n    def _open(self, root):\n        pass"
+    defined = body if "def load" in body else f"{body}\n\n    def load(self, root):\n        pass"
     name = write_module(tmp_path, "data", OWN_DATASET.format(defined), monkeypatch)
     status, _, errors = command("plan", experiment(tmp_path, dataset=name))
     assert status == 2

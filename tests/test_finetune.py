@@ -14,7 +14,7 @@ from labelbench_ray.config import Part, vary
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.finetunes import read_finetune_records
 from labelbench_ray.ledger.trials import Ledger, read_history
-from labelbench_ray.storage.checksummed import sealed
+from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.fit_light import in_process
 from labelbench_ray.trial.loop import bought_ids, bought_labels
@@ -208,7 +208,7 @@ def test_points_of_labels_that_changed_are_refused_by_name(bought):
     bought.tune(TUNED)
     record = bought.run(TUNED)[0]
     other = record.model_copy(update={"labels": tuple((label + 1) % 10 for label in record.labels)})
-    (bought.job(TUNED).directory / "rounds" / "000.json").write_bytes(sealed(other))
+    (bought.job(TUNED).directory / "rounds" / "000.json").write_bytes(to_checked_json(other))
     with pytest.raises(LedgerError, match=r"000012\.json: was trained on other labels .* delete it"):
         bought.tune(TUNED)
 

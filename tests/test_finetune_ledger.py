@@ -18,7 +18,7 @@ from labelbench_ray.ledger.finetunes import (
     read_finetune_records,
     read_recipe,
 )
-from labelbench_ray.storage.checksummed import sealed
+from labelbench_ray.storage.checksummed import to_checked_json
 
 HEADER = FineTuneHeader(fingerprint="f" * 16, trial="t" * 16, recipe=FineTune(), store="s")
 TENSORS = {"head.weight": np.ones((2, 3), np.float32)}
@@ -93,7 +93,7 @@ def test_a_point_that_was_moved_is_refused_by_name(points, tmp_path):
 def test_a_point_with_an_infinite_metric_is_refused(points):
     point = read_finetune_records(points.directory)[500]
     path = points.path(500)
-    path.write_bytes(sealed(point).replace(b"0.5", b"Infinity", 1))
+    path.write_bytes(to_checked_json(point).replace(b"0.5", b"Infinity", 1))
     with pytest.raises(LedgerError, match=r"000500\.json"):
         read_finetune_records(points.directory)
 

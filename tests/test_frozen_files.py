@@ -26,7 +26,7 @@ from labelbench_ray.ledger.finetunes import read_finetune_records, read_recipe
 from labelbench_ray.ledger.trials import Ledger, read_failure, read_history
 from labelbench_ray.planning import plan
 from labelbench_ray.planning.experiment import Experiment
-from labelbench_ray.storage.quarantine import read_why, set_asides
+from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.tracking.runs import read_tracked_run
 from labelbench_ray.trial import parts
 
@@ -88,7 +88,7 @@ def test_the_ledgers_are_read(frozen: Path):
 def test_what_was_set_aside_is_read(frozen: Path):
     directory = experiment(frozen) / FAILED
     (name,) = set_asides(directory)
-    why = read_why(directory, name)
+    why = read_quarantine_note(directory, name)
     assert (why.files, "is no JSON" in why.reason) == (("rounds/001.json", "rounds/001.safetensors"), True)
 
 

@@ -14,7 +14,7 @@ from labelbench_ray import plugins, strategies
 from labelbench_ray.cluster import embed
 from labelbench_ray.commands import cli
 from labelbench_ray.config import Trial, vary
-from labelbench_ray.embeddings.damaged_shards import check_mended, set_damaged_aside
+from labelbench_ray.embeddings.damaged_shards import check_same_again, set_damaged_aside
 from labelbench_ray.embeddings.embed import EmbeddedShard
 from labelbench_ray.embeddings.finished import check_row_ids
 from labelbench_ray.embeddings.manifests import Manifest
@@ -389,10 +389,10 @@ def test_versions_that_cannot_be_told_are_unknown():
 
 def test_a_shard_that_was_embedded_again_to_other_content_is_refused_by_name(store):
     entry = store.manifest.shards[0]
-    check_mended(store, EmbeddedShard(entry, 4, "numpy", {}, 100))
+    check_same_again(store, EmbeddedShard(entry, 4, "numpy", {}, 100))
     other = entry.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(StoreError, match=r"pool-00000\.parquet: was damaged, .* on 'cuda' gave other content"):
-        check_mended(store, EmbeddedShard(other, 4, "cuda", {}, 100))
+        check_same_again(store, EmbeddedShard(other, 4, "cuda", {}, 100))
 
 
 def test_a_finished_store_s_damaged_shards_are_set_aside(store):

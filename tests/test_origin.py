@@ -413,7 +413,7 @@ class Lines:
 class Own(Dataset):
     def modality(self):
         return "text"
-    def _open(self, root):
+    def load(self, root):
         table, path = Lines(root / "own.json"), root / "own.json"
         parts = np.split(np.arange(len(table)), [20, 25])
         splits = {name: Split(table, rows) for name, rows in zip(("pool", "validation", "test"), parts)}

@@ -20,7 +20,7 @@ from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read
 from labelbench_ray.ledger.provenance import describe, provenances
 from labelbench_ray.ledger.stopped import read_stopped
 from labelbench_ray.ledger.trials import Header, Ledger, read_failure, read_header, read_history, read_record
-from labelbench_ray.storage.quarantine import read_why
+from labelbench_ray.storage.quarantine import read_quarantine_note
 from labelbench_ray.storage.versions import versions
 from tests.test_frozen_files import (
     AUGMENTATION,
@@ -59,7 +59,7 @@ KINDS = {
     "point": (f"{RUNS}/{MARGIN}/finetune/{TUNED}/000012.json", lambda path: read_finetune_records(path.parent)),
     "quarantine": (
         f"{RUNS}/{FAILED}/quarantine/{WHY}/why.json",
-        lambda path: read_why(path.parent.parent.parent, WHY),
+        lambda path: read_quarantine_note(path.parent.parent.parent, WHY),
     ),
     "store": (f"embedded/{STORE}/manifest.json", _open_store),
     "view": (f"embedded/{STORE}/views/{AUGMENTATION}/0/manifest.json", _open_view),

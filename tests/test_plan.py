@@ -31,7 +31,7 @@ from labelbench_ray.datasets import Dataset
 from labelbench_ray.errors import NotProvidedError
 
 class Absent(Dataset):
-    def _open(self, root):
+    def load(self, root):
         raise NotProvidedError(f"bring the images to {root}")
 """
 
@@ -171,7 +171,7 @@ def test_a_store_is_planned_with_the_most_views_that_a_trial_wants_of_each_augme
     (store,) = make_plan(tmp_path, *grid(BASE, trainer=trainers)).stores
     assert [(each.wanted.count, each.there) for each in store.views] == [(3, 0), (2, 0)]
     assert [each.trial.trainer for each in store.examples] == [views(3), views(2, flip=False)]
-    assert not store.whole
+    assert not store.complete
 
 
 def test_the_bytes_of_views_are_counted(tmp_path):
@@ -194,7 +194,7 @@ def test_views_that_cannot_be_embedded_here_are_refused_with_the_number_that_is(
     path = tmp_path / "store" / key / "manifest.json"
     path.write_text(path.read_text().replace("thekey", key))
     (planned,) = make_plan(tmp_path, vary(trial, trainer=views(2))).stores
-    assert planned.whole
+    assert planned.complete
     with pytest.raises(ConfigError, match=r"3 views are asked for, .* has 2.*lower `views` to 2, or: bring the"):
         make_plan(tmp_path, vary(trial, trainer=views(3)))
     with pytest.raises(ConfigError, match=r"1 views are asked for, .* has 0.*use a trainer that needs none, or: bring"):

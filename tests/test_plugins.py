@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import PositiveInt, ValidationError
 
-from labelbench_ray import errors, plugins, proxies, strategies, trainers
+from labelbench_ray import datasets, errors, plugins, proxies, strategies, trainers
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Frozen, Part, explain
 from tests.samples import write_module
@@ -97,6 +97,14 @@ class Old({base}):
     def _choose(self, view, budget, key, ask):
         return view.open_ids()[:budget]
 """
+OLD_DATASET = """
+from labelbench_ray.datasets import Dataset
+from labelbench_ray.datasets.digits import Digits
+
+class Old({base}):
+    def _open(self, root):
+        raise NotImplementedError
+"""
 
 
 @pytest.mark.parametrize("base", ["Strategy", "Margin"])
@@ -104,6 +112,13 @@ def test_a_method_under_its_old_name_is_refused_with_the_new_one(base: str, tmp_
     path = write_module(tmp_path, f"old_{base.lower()}", OLD.format(base=base), monkeypatch)
     with pytest.raises(ConfigError, match=f"^{path}.Old defines '_choose', which is now called 'choose'; rename"):
         load(path)
+
+
+@pytest.mark.parametrize("base", ["Dataset", "Digits"])
+def test_a_data_set_s_method_under_its_old_name_is_refused_with_the_new_one(base: str, tmp_path, monkeypatch):
+    path = write_module(tmp_path, f"old_{base.lower()}", OLD_DATASET.format(base=base), monkeypatch)
+    with pytest.raises(ConfigError, match=f"^{path}.Old defines '_open', which is now called 'load'; rename"):
+        plugins.load(datasets.Dataset, datasets.PACKAGE, path)
 
 
 def test_a_class_with_the_old_and_the_new_method_is_a_plug_in(tmp_path, monkeypatch):

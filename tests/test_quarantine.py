@@ -14,7 +14,7 @@ from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.storage import quarantine as quarantine_module
-from labelbench_ray.storage.quarantine import read_why, set_aside, set_asides
+from labelbench_ray.storage.quarantine import read_quarantine_note, set_aside, set_asides
 from tests.memory_trials import chosen_and_measured, numbers, run
 
 
@@ -86,7 +86,7 @@ def test_a_round_that_cannot_be_used_is_set_aside_with_those_after_it_and_run_ag
         assert (folder / "rounds" / proxy.name).read_bytes() == proxy.read_bytes()
     (when,) = set_asides(folder)
     assert abs(int(when) - time.time()) < 60
-    why = read_why(folder, when)
+    why = read_quarantine_note(folder, when)
     assert name in why.reason
     moved = folder / "quarantine" / when
     assert {path.name: path.read_bytes() for path in (moved / "rounds").iterdir()} == {
@@ -99,7 +99,7 @@ def test_a_missing_round_sets_aside_those_after_the_gap(folder, undisturbed):
     (folder / "rounds" / "001.json").unlink()
     assert numbers(run(folder)) == [1, 2, 3]
     assert chosen_and_measured(folder) == chosen_and_measured(undisturbed)
-    assert "round 1 is missing" in read_why(folder, set_asides(folder)[0]).reason
+    assert "round 1 is missing" in read_quarantine_note(folder, set_asides(folder)[0]).reason
 
 
 def test_readers_refuse_by_name_and_move_nothing(folder):
@@ -160,7 +160,7 @@ def test_damage_twice_in_a_second_fills_two_folders(tmp_path):
         set_aside(tmp_path, [tmp_path / "record.json", tmp_path / "absent"], "damaged")
     found = set_asides(tmp_path)
     assert [(tmp_path / "quarantine" / name / "record.json").read_bytes() for name in found] == [b"one", b"two"]
-    assert read_why(tmp_path, found[0]).files == ("record.json",)
+    assert read_quarantine_note(tmp_path, found[0]).files == ("record.json",)
 
 
 POINTS = FineTuneHeader(fingerprint="f" * 16, trial="a" * 16, recipe=FineTune(), store="s")
@@ -179,7 +179,7 @@ def test_a_damaged_point_alone_is_set_aside(tmp_path, damage):
     damage(points.path(500))
     assert list(read_finetune_records(FineTuneLedger.open(tmp_path, POINTS).directory)) == [1000]
     (when,) = set_asides(points.directory)
-    assert set(read_why(points.directory, when).files) == {"000500.json", "000500.safetensors"}
+    assert set(read_quarantine_note(points.directory, when).files) == {"000500.json", "000500.safetensors"}
 
 
 @pytest.mark.parametrize("damage", [flip_a_bit, Path.unlink])
@@ -188,7 +188,7 @@ def test_a_point_whose_model_is_damaged_is_set_aside_with_it(tmp_path, damage):
     damage(points.path(500).with_suffix(".safetensors"))
     assert set(read_finetune_records(FineTuneLedger.open(tmp_path, POINTS).directory)) == {1000}
     (when,) = set_asides(points.directory)
-    assert "000500.safetensors" in read_why(points.directory, when).reason
+    assert "000500.safetensors" in read_quarantine_note(points.directory, when).reason
 
 
 @pytest.mark.parametrize("damage", [cut_short, empty, Path.unlink])

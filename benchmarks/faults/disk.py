@@ -34,7 +34,7 @@ from sweeps import NAME, Running, Sweep, rounds
 
 from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import read_history
-from labelbench_ray.storage.quarantine import read_why, set_asides
+from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 
 SLOW = '''"""The logistic trainer, on a slow machine: so that a disk can fill up while it works."""
 
@@ -101,7 +101,7 @@ def full(sweep: Sweep, wanted: dict[str, Any]) -> dict[str, Any]:
         same = rounds(str(disk)) == wanted
         still = all(finished(disk).get(path) == fact for path, fact in at_fill.items())
     said = single_line(ran.printed)
-    clear = "No space left on device, so it was not written; mend that (make room)" in said and str(disk) in said
+    clear = "No space left on device, so it was not written; fix that (make room)" in said and str(disk) in said
     plain = "Read-only file system" in read_only.printed and "Traceback" not in read_only.printed
     return {
         "status_full": ran.status,
@@ -150,7 +150,7 @@ def records(sweep: Sweep, wanted: dict[str, Any]) -> dict[str, Any]:
     ran = sweep.run(str(below))
     told = [json.loads(line) for line in (experiment / "events.jsonl").read_text().splitlines()]
     reasons = [event["reason"] for event in told if event["event"] == "set_aside"]
-    reasons += [read_why(store, name).reason for name in set_asides(store)]
+    reasons += [read_quarantine_note(store, name).reason for name in set_asides(store)]
     named, kept = {}, {}
     for name, (path, data) in damages.items():
         file = path.with_name("002.json") if name == "missing" else path

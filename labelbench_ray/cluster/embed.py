@@ -13,7 +13,7 @@ from labelbench_ray.cluster.pipeline import embed_shards
 from labelbench_ray.config import digest
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.augmented import check_same_rows, missing_views
-from labelbench_ray.embeddings.damaged_shards import check_mended, missing_shards, set_damaged_aside
+from labelbench_ray.embeddings.damaged_shards import check_same_again, missing_shards, set_damaged_aside
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, found_shards
 from labelbench_ray.embeddings.finished import check_rejects, check_store, close_store, close_view, without_rows
 from labelbench_ray.embeddings.origin import (
@@ -150,7 +150,7 @@ def _repair_shards(
     job = _job(parts, source, weights, store.directory, environment)
     removed = removed_rows(store.directory) if parts.dataset.drop_duplicates else {}
     for made in embed_shards(job, source, damaged, _actors(job.device, environment)):
-        check_mended(store, without_rows(store.directory, made, removed))
+        check_same_again(store, without_rows(store.directory, made, removed))
 
 
 def _add_views(

@@ -118,15 +118,15 @@ def _check_fits(bundles: Sequence[dict[str, int | float]]) -> None:
 
 
 def _said(resource: str, needed: float, have: float) -> str:
-    mend = "ask for less, or give a larger cluster's --address"
+    hint = "ask for less, or give a larger cluster's --address"
     if resource == "memory":
         return (
             f"{needed / GIB:.2f} GiB of memory (--memory-per-trial), Ray has "
-            f"{have / GIB:.2f} for trials on this machine; {mend}"
+            f"{have / GIB:.2f} for trials on this machine; {hint}"
         )
     return (
         f"{needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, the same for each of --fit-workers, and one CPU "
-        f"a scorer), this machine has {have:g}; {mend}"
+        f"a scorer), this machine has {have:g}; {hint}"
     )
 
 

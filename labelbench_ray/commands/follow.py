@@ -18,7 +18,7 @@ from labelbench_ray.ledger.stopped import write_stopped
 from labelbench_ray.ledger.trials import Failure, read_history, read_record, write_failure
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.storage.locks import held
-from labelbench_ray.storage.quarantine import read_why, set_asides
+from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import Mirror
 
@@ -119,7 +119,7 @@ class SweepMonitor:
             for name in set_asides(job.directory):
                 if int(name) >= int(self.began) and (job.directory, name) not in self.set_aside:
                     self.set_aside.add((job.directory, name))
-                    why = read_why(job.directory, name)
+                    why = read_quarantine_note(job.directory, name)
                     self._tell(job, Event.SET_ASIDE, reason=why.reason, files=list(why.files))
                     self._say(f"set aside, and run again: {why.reason}")
 

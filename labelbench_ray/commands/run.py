@@ -33,7 +33,7 @@ from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
 from labelbench_ray.planning.plan import Plan, check_budget, planned_early_stopping
 from labelbench_ray.planning.units import Units, embedding_units, run_units
-from labelbench_ray.storage.quarantine import read_why, set_asides
+from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import Mirror
@@ -51,7 +51,7 @@ def provide(plan: Plan, environment: Environment) -> None:
         NotProvidedError: some are not.
     """
     for store in plan.stores:
-        if store.whole:
+        if store.complete:
             continue
         store.example.dataset.open(environment.data_root)
         store.example.encoder.provide()
@@ -70,16 +70,16 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
         events, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
         events.tell(Event.EMBEDDING_STARTED, store=store.key, **names)
         before = set_asides(environment.store / store.key)
-        words = "checking embeddings" if store.whole else "embedding, rows"
+        words = "checking embeddings" if store.complete else "embedding, rows"
         with meter(console, words, embedding_units([store]).total) as shown:
-            if store.whole and store.to_be_provided:
+            if store.complete and store.to_be_provided:
                 # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
                 made[store.key] = EmbeddingStore.open(environment.store / store.key)
             else:
                 for example in store.examples:
                     made[store.key] = embed(example, environment, partial(shown.show, words="embedding, rows"))
         for name in sorted({*set_asides(environment.store / store.key)} - {*before}):
-            why = read_why(environment.store / store.key, name)
+            why = read_quarantine_note(environment.store / store.key, name)
             events.tell(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
             console.print(f"set aside, and embedded again: {why.reason}", markup=False, soft_wrap=True, highlight=False)
         manifest = made[store.key].manifest
@@ -119,7 +119,7 @@ def run(plan: Plan, environment: Environment, console: Console, prices: Prices =
     early_stopping = planned_early_stopping(plan, environment)
     provide(plan, environment)
     note_grid(plan)
-    needs_ray = bool(plan.missing) or not all(store.whole for store in plan.stores)
+    needs_ray = bool(plan.missing) or not all(store.complete for store in plan.stores)
     cluster = ray_started(environment, console, run_units(plan)) if needs_ray else nullcontext()
     with cluster, mirrored(plan, environment, console) as mirror:
         unfinished = _run_missing(plan, environment, console, mirror, early_stopping) if needs_ray else 0

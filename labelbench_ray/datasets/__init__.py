@@ -7,10 +7,10 @@ needed. Tables travel to Ray tasks: they hold paths and numbers, not data.
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,6 +155,7 @@ class Source:
 class Dataset(plugins.Plugin, ABC):
     """A data set; its fields are its settings, `root` (where data lies) is not among them."""
 
+    renamed_methods: ClassVar[Mapping[str, str]] = {"_open": "load"}
     max_rows: PositiveInt | None = None
     """Keep at most this many rows of each split, a sample with a fixed seed."""
     drop_duplicates: bool = Field(default=False, exclude_if=lambda drop: not drop)
@@ -162,13 +163,13 @@ class Dataset(plugins.Plugin, ABC):
     earlier experiments stay as they are."""
 
     def open(self, root: Path) -> Source:
-        """Find the data below `root` and describe it, reading no payload.
+        """The data below `root`, as `load` describes them, checked and sampled.
 
         Raises:
             NotProvidedError: there is no such data below `root`.
-            DataError: it is not what it says: a missing column, fewer than two classes, an empty split.
+            DataError: it is not what it states: a missing column, fewer than two classes, an empty split.
         """
-        source = self._open(root)
+        source = self.load(root)
         if len(source.classes) < 2:
             raise DataError(
                 f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); at least 2 are needed"
@@ -192,8 +193,13 @@ class Dataset(plugins.Plugin, ABC):
         return "image"
 
     @abstractmethod
-    def _open(self, root: Path) -> Source:
-        """`open` without the checks and the sampling that all data sets share."""
+    def load(self, root: Path) -> Source:
+        """Find the data below `root` and describe it, reading no payload; `open` calls it, checks and samples.
+
+        Raises:
+            NotProvidedError: there is no such data below `root`.
+            DataError: it is not what it states.
+        """
 
     def _sample(self, split: Split) -> Split:
         if self.max_rows is None or len(split) <= self.max_rows:

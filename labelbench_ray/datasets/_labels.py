@@ -14,7 +14,7 @@ from labelbench_ray.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
-class Coding:
+class LabelEncoding:
     """The class names in order, and the value that stands for each in the files."""
 
     classes: tuple[str, ...]
@@ -41,7 +41,7 @@ class Coding:
             row = pc.index(numbers.is_null(), True).as_py()
             raise DataError(
                 f"{where}, row {row}: {column[row].as_py()!r} is no class "
-                f"(classes: {_some(self.values)}); mend the label or the list of classes"
+                f"(classes: {_some(self.values)}); fix the label or the list of classes"
             )
         return np.asarray(numbers.to_numpy(), dtype=np.int64)
 
@@ -73,7 +73,7 @@ def _normal(texts: Any) -> Any:  # noqa: ANN401
     return pc.utf8_normalize(texts, form="NFC")
 
 
-def coding(column: Any, where: str, classes: Sequence[str] | None) -> Coding:  # noqa: ANN401
+def label_encoding(column: Any, where: str, classes: Sequence[str] | None) -> LabelEncoding:  # noqa: ANN401
     """The classes of a data set from its training labels, unless they are given.
 
     Given classes are what string labels must be, or what int labels count from 0. Otherwise the distinct labels are
@@ -84,9 +84,9 @@ def coding(column: Any, where: str, classes: Sequence[str] | None) -> Coding:  #
     if not integers or classes is not None:
         _refuse_forms(pc.unique(column).to_pylist() if classes is None else classes, where)
     if classes is not None:
-        return Coding(tuple(classes), tuple(range(len(classes))) if integers else tuple(classes))
+        return LabelEncoding(tuple(classes), tuple(range(len(classes))) if integers else tuple(classes))
     values = tuple(sorted(pc.unique(column).to_pylist()))
-    return Coding(tuple(str(value) for value in values), values)
+    return LabelEncoding(tuple(str(value) for value in values), values)
 
 
 def _refuse_forms(names: Iterable[str], where: str) -> None:
@@ -101,7 +101,7 @@ def _refuse_forms(names: Iterable[str], where: str) -> None:
             )
 
 
-def named_coding(labels: Any, names: Any, where: str) -> Coding:  # noqa: ANN401
+def named_label_encoding(labels: Any, names: Any, where: str) -> LabelEncoding:  # noqa: ANN401
     """The classes of int labels whose names stand in a second column.
 
     Raises:
@@ -119,7 +119,7 @@ def named_coding(labels: Any, names: Any, where: str) -> Coding:  # noqa: ANN401
                     f"{where}: {value!r} goes with both {those[first]!r} and {those[position]!r}; "
                     "labels and class names must be paired one to one"
                 )
-    return Coding(tuple(words), tuple(values))
+    return LabelEncoding(tuple(words), tuple(values))
 
 
 def _some(values: Sequence[int | str], most: int = 10) -> str:

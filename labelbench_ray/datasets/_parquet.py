@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from labelbench_ray.datasets import Files, Modality, Records, Rows
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, kind_of
-from labelbench_ray.datasets._labels import Coding
+from labelbench_ray.datasets._labels import LabelEncoding
 from labelbench_ray.datasets._layout import split_words
 from labelbench_ray.datasets._payloads import read_payloads
 from labelbench_ray.datasets._places import PATTERN, FileState, Place, missing
@@ -116,7 +116,7 @@ class ParquetTable:
 
     files: ParquetFiles
     columns: Columns
-    coding: Coding
+    label_encoding: LabelEncoding
     keys_hash: str
     """A hash of the label column, and of the ids where they stand in a column."""
     states: tuple[FileState, ...]
@@ -130,7 +130,7 @@ class ParquetTable:
         columns = self.columns
         wanted = list(dict.fromkeys(filter(None, (columns.payload, columns.label, columns.row_id))))
         table = self.files.rows(rows_B, wanted)
-        labels_B = self.coding.encode(table[columns.label], label_column(self.files, columns))
+        labels_B = self.label_encoding.encode(table[columns.label], label_column(self.files, columns))
         payloads = read_payloads(table[columns.payload], columns.modality, self.files.places_of(rows_B))
         return Records(self._ids(table, rows_B), payloads, labels_B)
 
@@ -138,7 +138,7 @@ class ParquetTable:
         """(B,) labels of these rows; reads the label column only, one file at a time."""
         where, files = label_column(self.files, self.columns), range(len(self.files.places))
         columns = (self.files.file_column(self.columns.label, file) for file in files)
-        labels_N = np.concatenate([self.coding.encode(column, where) for column in columns])
+        labels_N = np.concatenate([self.label_encoding.encode(column, where) for column in columns])
         return labels_N[np.asarray(rows, dtype=np.int64)]
 
     def row_ids(self, rows: Rows) -> Any:  # noqa: ANN401  pyarrow has no types
@@ -235,7 +235,7 @@ def _visible(folder: Place) -> tuple[dict[str, Place], Kinds]:
 
 
 def make_table(
-    files: ParquetFiles, columns: Columns, coding: Coding, states: tuple[FileState, ...] = ()
+    files: ParquetFiles, columns: Columns, label_encoding: LabelEncoding, states: tuple[FileState, ...] = ()
 ) -> ParquetTable:
     """The table of these files, all of its labels checked now: labels and ids only, one file at a time.
 
@@ -244,11 +244,11 @@ def make_table(
     """
     digest = hashlib.sha256()
     for file, place in enumerate(files.places):
-        labels_B = coding.encode(files.file_column(columns.label, file), f"{place}, column {columns.label!r}")
+        labels_B = label_encoding.encode(files.file_column(columns.label, file), f"{place}, column {columns.label!r}")
         digest.update(labels_B.astype("<i8").tobytes())
         if columns.row_id is not None:
             digest.update(repr(files.file_column(columns.row_id, file).to_pylist()).encode())
-    return ParquetTable(files, columns, coding, digest.hexdigest(), states or files.states)
+    return ParquetTable(files, columns, label_encoding, digest.hexdigest(), states or files.states)
 
 
 def label_column(files: ParquetFiles, columns: Columns) -> str:

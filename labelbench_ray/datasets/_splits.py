@@ -7,7 +7,7 @@ import numpy as np
 from labelbench_ray.datasets import SPLIT_SEED, Split, Table, halves
 
 
-def whole(table: Table) -> Split:
+def all_rows(table: Table) -> Split:
     """All rows of a table."""
     return Split(table, range(len(table)))
 
@@ -15,7 +15,7 @@ def whole(table: Table) -> Split:
 def halved(train: Table, test: Table) -> dict[str, Split]:
     """The official test set halved into validation and test, as in LabelBench."""
     validation_rows, test_rows = halves(len(test))
-    return {"pool": whole(train), "validation": Split(test, validation_rows), "test": Split(test, test_rows)}
+    return {"pool": all_rows(train), "validation": Split(test, validation_rows), "test": Split(test, test_rows)}
 
 
 def tenths(train: Table) -> dict[str, Split]:
@@ -29,7 +29,7 @@ def tenths(train: Table) -> dict[str, Split]:
 def arrange(train: Table, validation: Table | None, test: Table | None) -> dict[str, Split]:
     """The splits of a source that may lack some: a single held-out table is halved, none is cut from train."""
     if validation is not None and test is not None:
-        return {"pool": whole(train), "validation": whole(validation), "test": whole(test)}
+        return {"pool": all_rows(train), "validation": all_rows(validation), "test": all_rows(test)}
     held_out = test if test is not None else validation
     return tenths(train) if held_out is None else halved(train, held_out)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
 from labelbench_ray.datasets._findings import ignored
-from labelbench_ray.datasets._labels import Coding, coding, named_coding
+from labelbench_ray.datasets._labels import LabelEncoding, label_encoding, named_label_encoding
 from labelbench_ray.datasets._layout import beside, validation_name
 from labelbench_ray.datasets._parquet import Columns, ParquetFiles, check_columns, label_column, make_table, open_files
 from labelbench_ray.datasets._places import locate
@@ -20,7 +20,7 @@ class Banking77(Dataset):
     def modality(self) -> Modality:
         return "text"
 
-    def _open(self, root: Path) -> Source:
+    def load(self, root: Path) -> Source:
         folder = locate(root, "banking77")
         validation = validation_name(folder, ".parquet")
         names = {"train": "train.parquet", "test": "test.parquet"} | ({"validation": validation} if validation else {})
@@ -40,8 +40,8 @@ class Banking77(Dataset):
         )
 
 
-def _intents(train: ParquetFiles) -> Coding:
+def _intents(train: ParquetFiles) -> LabelEncoding:
     where = label_column(train, COLUMNS)
     if "label_name" in train.schema.names:
-        return named_coding(train.column("label"), train.column("label_name"), where)
-    return coding(train.column("label"), where, None)
+        return named_label_encoding(train.column("label"), train.column("label_name"), where)
+    return label_encoding(train.column("label"), where, None)

@@ -10,7 +10,7 @@ from labelbench_ray.datasets._findings import Kinds, ignored, stated
 from labelbench_ray.datasets._folders import open_folder
 from labelbench_ray.datasets._image_paths import named_images
 from labelbench_ray.datasets._keys import key_column
-from labelbench_ray.datasets._labels import coding
+from labelbench_ray.datasets._labels import label_encoding
 from labelbench_ray.datasets._layout import beside, validation_name
 from labelbench_ray.datasets._parquet import Columns, check_columns, label_column, make_table, open_files
 from labelbench_ray.datasets._places import Place, locate, missing
@@ -36,7 +36,7 @@ class Opened:
 class Cifar10(Dataset):
     """The official test set halved into validation and test, as in LabelBench, unless a validation split is there."""
 
-    def _open(self, root: Path) -> Source:
+    def load(self, root: Path) -> Source:
         folder = locate(root, "cifar10")
         if (folder / FOLDER).exists():
             names, parts = {"train": FOLDER}, _batches(folder)
@@ -85,7 +85,7 @@ def _parquet(place: Place) -> Opened:
     key, note = key_column(files, None)
     columns = Columns("image", "label", key, "image")
     check_columns(files, columns)
-    classes = coding(files.column("label"), label_column(files, columns), CLASSES)
+    classes = label_encoding(files.column("label"), label_column(files, columns), CLASSES)
     images = named_images(files, columns)
     facts = [*files.facts(), *images.facts]
     return Opened(

@@ -17,7 +17,7 @@ from labelbench_ray.datasets import SPLIT_SEED, Dataset, Records, Rows, Source, 
 class Digits(Dataset):
     """Split 70 / 10 / 20 into pool, validation and test, stratified by class."""
 
-    def _open(self, root: Path) -> Source:
+    def load(self, root: Path) -> Source:
         _, labels_N = _digits()
         pool, rest = train_test_split(
             np.arange(len(labels_N)), train_size=0.7, random_state=SPLIT_SEED, stratify=labels_N

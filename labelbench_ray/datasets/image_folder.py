@@ -28,7 +28,7 @@ class ImageFolder(Dataset):
     classes: tuple[str, ...] | None = None
     """Class names in order; None: the folders of `train`, sorted."""
 
-    def _open(self, root: Path) -> Source:
+    def load(self, root: Path) -> Source:
         top = locate(root, self.path)
         wanted = f"{self.train}/<class>/<image> (and, where they exist, validation/ and test/)"
         names = self._names(top)

@@ -7,7 +7,7 @@ from labelbench_ray.datasets._findings import ignored
 from labelbench_ray.datasets._folders import class_names, folder_table, list_folder
 from labelbench_ray.datasets._layout import beside
 from labelbench_ray.datasets._places import locate
-from labelbench_ray.datasets._splits import whole
+from labelbench_ray.datasets._splits import all_rows
 
 WANTED = "ImageNet as train/<synset>/*.JPEG and val/<synset>/*.JPEG"
 
@@ -18,7 +18,7 @@ class Imagenet(Dataset):
     path: str = "imagenet"
     """Below the data root, or a URI."""
 
-    def _open(self, root: Path) -> Source:
+    def load(self, root: Path) -> Source:
         top = locate(root, self.path)
         splits = [list_folder(top / part, WANTED) for part in ("train", "val")]
         classes, empty = class_names(splits[0], splits[1:])
@@ -26,7 +26,7 @@ class Imagenet(Dataset):
         validation, test = quarters(len(official))
         return Source(
             classes=classes,
-            splits={"pool": whole(train), "validation": Split(official, validation), "test": Split(official, test)},
+            splits={"pool": all_rows(train), "validation": Split(official, validation), "test": Split(official, test)},
             signature=signature(["imagenet", train.content, official.content]),
             findings=Findings(
                 origins={

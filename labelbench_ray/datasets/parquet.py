@@ -9,7 +9,7 @@ from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Table, 
 from labelbench_ray.datasets._findings import ignored, stated
 from labelbench_ray.datasets._image_paths import inside, named_images
 from labelbench_ray.datasets._keys import key_column
-from labelbench_ray.datasets._labels import Coding, coding, named_coding
+from labelbench_ray.datasets._labels import LabelEncoding, label_encoding, named_label_encoding
 from labelbench_ray.datasets._layout import TEST, VALIDATION, beside, one_of, parquet_files
 from labelbench_ray.datasets._parquet import (
     Columns,
@@ -53,7 +53,7 @@ class Parquet(Dataset):
     def modality(self) -> Modality:
         return self.payload
 
-    def _open(self, root: Path) -> Source:
+    def load(self, root: Path) -> Source:
         top = locate(root, self.path)
         wanted = f"{self.train} (and, where they exist, validation.parquet and test.parquet)"
         names = self._names(top)
@@ -64,7 +64,7 @@ class Parquet(Dataset):
         }
         for part, each in files.items():
             check_columns(each, columns[part])
-        classes = self._coding(files["train"], columns["train"])
+        classes = self._label_encoding(files["train"], columns["train"])
         images = {part: named_images(each, columns[part]) for part, each in files.items()}
         tables: dict[str, Table] = {
             part: make_table(each, columns[part], classes, images[part].states) for part, each in files.items()
@@ -97,9 +97,9 @@ class Parquet(Dataset):
         }
         return {part: name for part, name in names.items() if name is not None}
 
-    def _coding(self, train: ParquetFiles, columns: Columns) -> Coding:
+    def _label_encoding(self, train: ParquetFiles, columns: Columns) -> LabelEncoding:
         labels, where = train.column(self.label), label_column(train, columns)
         if self.label_name is None:
-            return coding(labels, where, self.classes)
+            return label_encoding(labels, where, self.classes)
         check_column(train, self.label_name)
-        return named_coding(labels, train.column(self.label_name), where)
+        return named_label_encoding(labels, train.column(self.label_name), where)

@@ -27,7 +27,7 @@ def missing_shards(store: EmbeddingStore) -> list[ShardId]:
     return [entry.id for entry in store.manifest.shards if PurePosixPath(entry.file).name not in there]
 
 
-def check_mended(store: EmbeddingStore, made: EmbeddedShard) -> None:
+def check_same_again(store: EmbeddingStore, made: EmbeddedShard) -> None:
     """Refuse a shard that was embedded again and is not what the store's manifest states."""
     stated = next(entry for entry in store.manifest.shards if entry.file == made.entry.file)
     if made.entry != stated and made.entry.model_copy(update={"contents": ""}) != stated:

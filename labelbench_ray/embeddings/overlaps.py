@@ -25,7 +25,7 @@ from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardRows,
 from labelbench_ray.errors import DamagedError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.atomic import publish
-from labelbench_ray.storage.checksummed import sealed, unsealed
+from labelbench_ray.storage.checksummed import from_checked_json, to_checked_json
 from labelbench_ray.storage.parallel import read_each
 
 FILE: Final = "overlaps.json"
@@ -88,7 +88,7 @@ def count_overlaps(
 
 def write_overlaps(directory: Path, overlaps: Overlaps) -> None:
     """Note what was counted; the rows of a finished store do not change."""
-    publish(directory / FILE, sealed(overlaps))
+    publish(directory / FILE, to_checked_json(overlaps))
 
 
 def read_overlaps(directory: Path) -> Overlaps | None:
@@ -96,7 +96,7 @@ def read_overlaps(directory: Path) -> Overlaps | None:
     if not (directory / FILE).is_file():
         return None
     try:
-        return unsealed(Overlaps, directory / FILE, "delete it to have it made again")
+        return from_checked_json(Overlaps, directory / FILE, "delete it to have it made again")
     except DamagedError:
         return None
 

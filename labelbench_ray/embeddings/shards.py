@@ -1,4 +1,4 @@
-"""A shard of an embedding store: one parquet file that is whole or absent, and that says what made it.
+"""A shard of an embedding store: one parquet file that is complete or absent, and that states what made it.
 
 Columns: row_id (string), label (int64), embedding (fixed-size list of float16), sorted by row_id; content and, of
 texts, folded (16 bytes each, hashes of the payload: see `contents`; neither in views nor in older stores). The schema's
@@ -23,7 +23,7 @@ from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.remote import is_remote
 
-MEND = "delete it, and `labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted, too)"
+HINT = "delete it, and `labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted, too)"
 
 
 class ShardId(NamedTuple):
@@ -142,13 +142,13 @@ def load_shard(path: Path) -> LoadedShard:
             _contents(table),
         )
         shard = LoadedShard(rows, metadata["recipe"], metadata["compute"], len(data))
-        whole = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
+        complete = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
     except pa.ArrowMemoryError:  # says nothing about the file
         raise
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
-    if not whole:
-        raise StoreError(f"{path}: its content does not have the hash that it states; {MEND}")
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
+    if not complete:
+        raise StoreError(f"{path}: its content does not have the hash that it states; {HINT}")
     return shard
 
 
@@ -167,7 +167,7 @@ def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
     path = directory / entry.file
     shard = load_shard(path).rows
     if shard.sha256() != entry.sha256 or (entry.contents and shard.contents_sha256() != entry.contents):
-        raise StoreError(f"{path}: its content is not what the manifest states; {MEND}")
+        raise StoreError(f"{path}: its content is not what the manifest states; {HINT}")
     return shard
 
 
@@ -182,7 +182,7 @@ def check_counts(directory: Path, entries: Iterable[ShardEntry]) -> None:
         try:
             rows = pq.read_metadata(path).num_rows
         except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+            raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
         if rows != entry.rows:
             raise StoreError(
                 f"{path}: {rows} rows, the manifest states {entry.rows}; delete {directory} to embed again"
@@ -204,7 +204,7 @@ def read_keys(path: Path) -> ShardKeys:
         table = pq.read_table(pa.BufferReader(data), columns=["row_id"])
         return ShardKeys(table.column("row_id").to_pylist(), sorted(json.loads(table.schema.metadata[b"rejects"])))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
 
 
 def read_rejects(path: Path) -> dict[str, str]:
@@ -214,7 +214,7 @@ def read_rejects(path: Path) -> dict[str, str]:
         metadata = pq.read_schema(pa.BufferReader(data)).metadata
         return {str(row_id): str(reason) for row_id, reason in json.loads(metadata[b"rejects"]).items()}
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
 
 
 def read_contents(directory: Path, entry: ShardEntry) -> Any:  # noqa: ANN401  pyarrow has no types
@@ -232,9 +232,9 @@ def read_contents(directory: Path, entry: ShardEntry) -> Any:  # noqa: ANN401  p
         row_ids, contents = table.column("row_id").to_pylist(), _contents(table)
         rejects = json.loads(table.schema.metadata[b"rejects"])
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {MEND}") from error
+        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
     if entry.contents and (contents is None or contents.sha256(row_ids) != entry.contents):
-        raise StoreError(f"{path}: its content is not what the manifest states; {MEND}")
+        raise StoreError(f"{path}: its content is not what the manifest states; {HINT}")
     rejected = contents.rejected if contents else {}
     unknown, unknown_rejects = [None] * len(row_ids), [None] * len(rejects)
     hashes = contents.hashes() if contents else unknown
@@ -252,7 +252,7 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise StoreError(f"{path}: no readable shard ({error}); {MEND}") from error
+        raise StoreError(f"{path}: no readable shard ({error}); {HINT}") from error
 
 
 def _stated(shard: ShardRows, recipe: str, compute: str) -> str:

@@ -25,7 +25,7 @@ from labelbench_ray.costs import Spent, total
 from labelbench_ray.errors import DamagedError, LedgerError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.atomic import publish, refuse_links
-from labelbench_ray.storage.checksummed import read_value, sealed, unsealed
+from labelbench_ray.storage.checksummed import from_checked_json, read_value, to_checked_json
 from labelbench_ray.storage.locks import NO_LOCK, Lock
 from labelbench_ray.storage.quarantine import set_aside
 
@@ -134,7 +134,7 @@ class FineTuneLedger:
             versions=self.header.versions,
         )
         publish(self.path(num_labeled).with_suffix(".safetensors"), data)
-        publish(self.path(num_labeled), sealed(point))
+        publish(self.path(num_labeled), to_checked_json(point))
         return point
 
     def path(self, num_labeled: int) -> Path:
@@ -165,7 +165,7 @@ def _is_number(stem: str) -> bool:
 
 
 def _read_record(path: Path) -> FineTuneRecord:
-    point = unsealed(FineTuneRecord, path, AGAIN)
+    point = from_checked_json(FineTuneRecord, path, AGAIN)
     if point.fingerprint != path.parent.name or point.num_labeled != int(path.stem):
         raise DamagedError(f"{path}: is of fine-tune {point.fingerprint} with {point.num_labeled} labels; {AGAIN}")
     return point

@@ -5,17 +5,21 @@ from typing import Final
 
 from labelbench_ray.ledger.records import Stopped
 from labelbench_ray.storage.atomic import publish
-from labelbench_ray.storage.checksummed import sealed, unsealed
+from labelbench_ray.storage.checksummed import from_checked_json, to_checked_json
 
 STOPPED: Final = "stopped.json"
 
 
 def write_stopped(directory: Path, stopped: Stopped) -> None:
     """Record that a trial was ended early."""
-    publish(directory / STOPPED, sealed(stopped))
+    publish(directory / STOPPED, to_checked_json(stopped))
 
 
 def read_stopped(directory: Path) -> Stopped | None:
     """How a trial was ended early, if it was and nobody has taken it up again; `LedgerError` where that is damaged."""
     path = directory / STOPPED
-    return unsealed(Stopped, path, "delete it; `labelbench run` goes on with the trial") if path.is_file() else None
+    return (
+        from_checked_json(Stopped, path, "delete it; `labelbench run` goes on with the trial")
+        if path.is_file()
+        else None
+    )

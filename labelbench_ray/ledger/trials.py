@@ -33,7 +33,7 @@ from labelbench_ray.ledger.failures import read_failure, write_failure
 from labelbench_ray.ledger.records import Failure, Header, RoundRecord, Stopped
 from labelbench_ray.ledger.stopped import STOPPED, read_stopped
 from labelbench_ray.storage.atomic import publish, publish_once, refuse_links
-from labelbench_ray.storage.checksummed import ROUNDS, read_value, sealed, unsealed
+from labelbench_ray.storage.checksummed import ROUNDS, from_checked_json, read_value, to_checked_json
 from labelbench_ray.storage.locks import NO_LOCK, Lock, locked
 from labelbench_ray.storage.quarantine import set_aside
 
@@ -190,13 +190,13 @@ class Ledger:
             proxy=sha256(data).hexdigest(),
             versions=self.header.versions,
         )
-        record = record.model_copy(update={"bytes_written": len(data) + len(sealed(record))})
+        record = record.model_copy(update={"bytes_written": len(data) + len(to_checked_json(record))})
         path = _record_path(self.directory, number)
         try:
             if path.is_file():  # then the proxy beside it is that run's, and its record states that one's hash
                 raise FileExistsError(path)
             publish(_proxy_path(self.directory, number), data)
-            publish_once(path, sealed(record))
+            publish_once(path, to_checked_json(record))
         except FileExistsError as error:
             raise LostLockError(
                 f"{path}: another run recorded this round meanwhile, since this one did not answer for a while; let it "
@@ -233,7 +233,7 @@ def read_records(directory: Path, header: Header) -> list[RoundRecord]:
 
 def read_record(directory: Path, number: int) -> RoundRecord:
     """One round, its checksum checked; `LedgerError` where it is missing or damaged."""
-    return unsealed(RoundRecord, _record_path(directory, number))
+    return from_checked_json(RoundRecord, _record_path(directory, number))
 
 
 def sound_records(directory: Path, header: Header) -> Sound:
@@ -246,7 +246,7 @@ def sound_records(directory: Path, header: Header) -> Sound:
             path = _record_path(directory, number)
             if number != expected:
                 raise DamagedError(f"{path}: round {expected} is missing before it; {ROUNDS}")
-            record = unsealed(RoundRecord, path)
+            record = from_checked_json(RoundRecord, path)
             _check_record(path, record, number, chosen, header)
             chosen.update(record.chosen)
             records.append(record)

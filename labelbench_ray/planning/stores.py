@@ -66,7 +66,7 @@ class PlannedStore:
         return bool(self.content)
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """It is embedded, and so are all views."""
         return self.done and all(views.there == views.wanted.count for views in self.views)
 
@@ -167,9 +167,9 @@ def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[s
     for view in finished_views(store.directory, views.wanted.digest, views.wanted.count):
         read_view_manifest(store, views.wanted.digest, view)
     if missing and views.there < views.wanted.count:
-        mend = f"lower `views` to {views.there}" if views.there else "use a trainer that needs none"
+        hint = f"lower `views` to {views.there}" if views.there else "use a trainer that needs none"
         raise ConfigError(
             f"trainer {views.example.trial.trainer}: {views.wanted.count} views are asked for, the store "
-            f"{store.directory} has {views.there}, and what the others are made from is not here; {mend}, or: "
+            f"{store.directory} has {views.there}, and what the others are made from is not here; {hint}, or: "
             + "; ".join(missing)
         )

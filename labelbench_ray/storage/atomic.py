@@ -1,4 +1,4 @@
-"""Files that are whole or absent, on a disk or in an object store; and no way out of a folder through links."""
+"""Files that are complete or absent, on a disk or in an object store; and no way out of a folder through links."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ def publish(path: Path, data: bytes) -> None:
         draft.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
-        text = f"{error.strerror}, so it was not written; mend that (make room), and run the same command again"
+        text = f"{error.strerror}, so it was not written; fix that (make room), and run the same command again"
         raise OSError(error.errno, text, str(path)) from error
     finally:
         with suppress(OSError):  # a disk that is read-only now would hide what went wrong

@@ -24,38 +24,38 @@ LONGEST_VERSION = 60
 """Characters of a version that a file states."""
 
 
-def sealed(record: Frozen) -> bytes:
+def to_checked_json(record: Frozen) -> bytes:
     """A record as JSON, with the checksum of its content."""
     content = record.model_dump(mode="json")
     return json.dumps(content | {"checksum": digest(content)}).encode()
 
 
-def unsealed(kind: type[Value], path: Path, mend: str = ROUNDS) -> Value:
+def from_checked_json(kind: type[Value], path: Path, hint: str = ROUNDS) -> Value:
     """The record in a file with a checksum.
 
     Raises:
         DamagedError: it is missing, cut short or altered; with the fix.
         OtherVersionError: it is sound, and another version wrote it.
     """
-    content = _read_json(path, mend)
+    content = _read_json(path, hint)
     checksum = content.pop("checksum", None)
     if checksum != digest(content):
-        raise DamagedError(f"{path}: its checksum does not match its content; {mend}")
-    return _parsed(kind, path, content, mend)
+        raise DamagedError(f"{path}: its checksum does not match its content; {hint}")
+    return _parsed(kind, path, content, hint)
 
 
-def read_value(kind: type[Value], path: Path, mend: str, elsewhere: str = "--runs") -> Value:
+def read_value(kind: type[Value], path: Path, hint: str, elsewhere: str = "--runs") -> Value:
     """A file without checksum as a value; `elsewhere`: the option that names another place for such files.
 
     Raises:
         DamagedError: it is missing, not JSON, or does not fit.
         OtherVersionError: it would fit without fields that this version does not know, or states another format.
     """
-    return _parsed(kind, path, _read_json(path, mend), mend, elsewhere)
+    return _parsed(kind, path, _read_json(path, hint), hint, elsewhere)
 
 
 def _parsed(
-    kind: type[Value], path: Path, content: dict[str, JsonValue], mend: str, elsewhere: str = "--runs"
+    kind: type[Value], path: Path, content: dict[str, JsonValue], hint: str, elsewhere: str = "--runs"
 ) -> Value:
     stated, read = content.get("format", FIRST_FORMAT), _format(kind)
     if stated != read and isinstance(stated, int):
@@ -66,7 +66,7 @@ def _parsed(
         if names := _unknown_fields(kind, content):
             what = f"this version does not know {', '.join(map(repr, names))}"
             raise _other_version(path, content, what, elsewhere) from error
-        raise DamagedError(f"{path}: {explain(error)}; {mend}") from error
+        raise DamagedError(f"{path}: {explain(error)}; {hint}") from error
 
 
 def _format(kind: type[Frozen]) -> JsonValue:
@@ -114,7 +114,7 @@ def _stated_version(content: dict[str, JsonValue]) -> str:
     return version if plain and isinstance(version, str) and len(version) <= LONGEST_VERSION else ""
 
 
-def _read_json(path: Path, mend: str) -> dict[str, Any]:
+def _read_json(path: Path, hint: str) -> dict[str, Any]:
     """The object in a JSON file, without NaN or infinities."""
     try:
         content = json.loads(path.read_bytes())
@@ -122,7 +122,7 @@ def _read_json(path: Path, mend: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise MissingError(f"{path}: there is no such file; is this a trial's folder?") from error
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path}: is no JSON ({error}); it was cut short or altered; {mend}") from error
+        raise DamagedError(f"{path}: is no JSON ({error}); it was cut short or altered; {hint}") from error
     if not isinstance(content, dict):
-        raise DamagedError(f"{path}: holds a {type(content).__name__}, not an object; {mend}")
+        raise DamagedError(f"{path}: holds a {type(content).__name__}, not an object; {hint}")
     return content

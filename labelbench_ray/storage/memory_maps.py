@@ -14,7 +14,7 @@ from labelbench_ray.storage.locks import locked
 ROOM = "or use another --store (of a remote one: set LABELBENCH_CACHE to a folder on a larger disk)"
 
 
-def check_room(folder: Path, needed: int, mend: str) -> None:
+def check_room(folder: Path, needed: int, hint: str) -> None:
     """Refuse arrays for which the disk has no room: a memory map that outgrows it kills the process without a word.
 
     Raises:
@@ -22,7 +22,7 @@ def check_room(folder: Path, needed: int, mend: str) -> None:
     """
     free = shutil.disk_usage(folder.parent).free
     if needed > free:
-        raise StoreError(f"{folder}: needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; make room, {mend}")
+        raise StoreError(f"{folder}: needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; make room, {hint}")
 
 
 def make_once(path: Path, make: Callable[[Path], None]) -> None:
@@ -55,12 +55,12 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def mapped(path: Path, kind: DTypeLike, shape: tuple[int, ...], mend: str) -> NDArray[Any]:
-    """The array in a `.npy` file; `StoreError` with the mend for one that is missing, cut short or another."""
+def mapped(path: Path, kind: DTypeLike, shape: tuple[int, ...], hint: str) -> NDArray[Any]:
+    """The array in a `.npy` file; `StoreError` with the hint for one that is missing, cut short or another."""
     try:
         array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a damaged header ends in errors of the tokenizer, the compiler and mmap alike
-        raise StoreError(f"{path}: {type(error).__name__}: {error}; {mend}") from error
+        raise StoreError(f"{path}: {type(error).__name__}: {error}; {hint}") from error
     if array.dtype != kind or array.shape != shape:
-        raise StoreError(f"{path}: {array.dtype} of shape {array.shape}, must be {np.dtype(kind)} of {shape}; {mend}")
+        raise StoreError(f"{path}: {array.dtype} of shape {array.shape}, must be {np.dtype(kind)} of {shape}; {hint}")
     return array

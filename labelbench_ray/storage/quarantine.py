@@ -20,7 +20,7 @@ from labelbench_ray.storage.versions import versions
 FOLDER, REASON = "quarantine", "why.json"
 
 
-class Why(Frozen):
+class QuarantineNote(Frozen):
     """`why.json`."""
 
     time: NonNegativeInt
@@ -42,8 +42,8 @@ def set_aside(directory: Path, files: Iterable[Path], reason: str) -> Path:
     while (folder := directory / FOLDER / str(now)).exists():
         now += 1
     folder.mkdir(parents=True, exist_ok=True)
-    why = Why(time=now, reason=reason, files=tuple(below), versions=versions())
-    publish(folder / REASON, why.model_dump_json(indent=1).encode())
+    note = QuarantineNote(time=now, reason=reason, files=tuple(below), versions=versions())
+    publish(folder / REASON, note.model_dump_json(indent=1).encode())
     for name, path in reversed(below.items()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         publish(folder / name, path.read_bytes())
@@ -58,9 +58,9 @@ def set_asides(directory: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name.isascii() and name.isdigit()))
 
 
-def read_why(directory: Path, name: str) -> Why:
-    """Why it was; `LedgerError` where that cannot be read."""
-    return read_value(Why, directory / FOLDER / name / REASON, "delete it; nothing depends on it")
+def read_quarantine_note(directory: Path, name: str) -> QuarantineNote:
+    """Why files were set aside; `LedgerError` where that cannot be read."""
+    return read_value(QuarantineNote, directory / FOLDER / name / REASON, "delete it; nothing depends on it")
 
 
 def _name(directory: Path, path: Path) -> str:

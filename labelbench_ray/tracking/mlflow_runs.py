@@ -186,8 +186,8 @@ def tags_of(tracked: TrackedRun, parent: Run) -> dict[str, str]:
 def _child(run: Run) -> Child:
     """A run that goes on, or whose writer was killed, counts as one of which nothing is written."""
     written = run.data.tags.get(ROUNDS, "")
-    whole = run.info.status != "RUNNING" and written.isdecimal()
-    return Child(run.info.run_id, run.info.artifact_uri, run.info.status, int(written) if whole else 0)
+    complete = run.info.status != "RUNNING" and written.isdecimal()
+    return Child(run.info.run_id, run.info.artifact_uri, run.info.status, int(written) if complete else 0)
 
 
 def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:

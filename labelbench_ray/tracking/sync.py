@@ -87,7 +87,7 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
             shown.show(number, len(directories), f"{folder.name}: comparing runs")
             try:
                 tracked = read_tracked_run(directory)
-                done += mend(book, runs.get(tracked.key, []), tracked)
+                done += hint(book, runs.get(tracked.key, []), tracked)
             except Exception as error:
                 if is_outage(error):
                     raise
@@ -107,7 +107,7 @@ def tracked_directories(folder: Path) -> list[Path]:
     return sorted(path.parent for path in found)
 
 
-def mend(book: MlflowRuns, runs: Sequence[Run], tracked: TrackedRun) -> Done:
+def hint(book: MlflowRuns, runs: Sequence[Run], tracked: TrackedRun) -> Done:
     """Have exactly one run that says what the ledger says, where there are `runs`; writes nothing when that is so."""
     if not runs:
         book.write(tracked)
