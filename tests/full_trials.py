@@ -1,7 +1,7 @@
 """Trials with full models of the digits, as a worker runs them, in this process and without Ray."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,12 @@ import pytest
 
 from labelbench_ray.cluster.jobs import FineTuneJob, SelectionJob, finetune_job, selection_job
 from labelbench_ray.config import FineTune, Part, Trial
-from labelbench_ray.embeddings.decoding import decode_shard
+from labelbench_ray.datasets import Source
+from labelbench_ray.embeddings.decoding import augment, decode_shard
 from labelbench_ray.embeddings.embed import EmbeddingJob, all_shards, embed_shard, read_records
-from labelbench_ray.embeddings.finished import close_store
+from labelbench_ray.embeddings.finished import close_store, close_view
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.encoders import Network
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.finetunes import FineTuneRecord, read_finetune_records
 from labelbench_ray.ledger.records import COSTS
@@ -73,7 +76,7 @@ def make_home(folder: Path, store: Path) -> Home:
 
 
 def make_store(trial: Trial, store: Path, data_root: Path) -> None:
-    """Embed a trial's data, as a job does."""
+    """Embed a trial's data, and the augmented views that its trainer wants, as a job does."""
     built = parts.build(trial)
     source, directory = built.dataset.open(data_root), store / built.embedding
     (directory / "shards").mkdir(parents=True)
@@ -84,6 +87,20 @@ def make_store(trial: Trial, store: Path, data_root: Path) -> None:
         for item in all_shards(source, SHARD_ROWS)
     ]
     close_store(built.store_recipe, source, built.encoder.weights(), directory, made, 1.0)
+    if wanted := built.wanted_views:
+        _add_views(EmbeddingStore.open(directory), replace(job, views=wanted), network, source)
+
+
+def _add_views(store: EmbeddingStore, job: EmbeddingJob, network: Network, source: Source) -> None:
+    assert job.views is not None
+    for view in range(job.views.count):
+        (job.folder(view) / "shards").mkdir(parents=True)
+        made = []
+        for shard in all_shards(source, SHARD_ROWS, ["pool"]):
+            decoded = decode_shard(read_records(source, shard, SHARD_ROWS), job.encoder)
+            pair = augment(decoded, job.views.augmentation, view)
+            made.append(embed_shard(pair, network, job, shard._replace(view=view)))
+        close_view(store, job.views, view, made, 1.0)
 
 
 def finetune(*budgets: int, model: Part = MODEL, trainer: Part = TRAINER) -> FineTune:

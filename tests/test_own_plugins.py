@@ -1,0 +1,68 @@
+"""A data set, an encoder and an augmentation of a user's own are one file each: those of docs/plugins.md."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelbench_ray.augmentations import key
+from labelbench_ray.config import Trial
+from labelbench_ray.embeddings.augmented import augmented_pairs
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.planning.experiment import load
+from labelbench_ray.trial import parts
+from tests.full_trials import make_home, make_store
+
+PAGE = Path(__file__).parent.parent / "docs" / "plugins.md"
+FILES = ("shapes", "profile", "dropout")
+
+
+@pytest.fixture
+def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
+    """The page's experiment, with its plug-ins in the user's own package."""
+    *files, experiment = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "my_package").mkdir()
+    for name, text in zip(FILES, files, strict=True):
+        (tmp_path / "my_package" / f"{name}.py").write_text(text)
+    (tmp_path / "my_experiment.py").write_text(experiment)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in ("my_package", *(f"my_package.{name}" for name in FILES)):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    return list(load(str(tmp_path / "my_experiment.py")).trials)
+
+
+def test_one_file_each_is_embedded_augmented_and_learned_from(trials: list[Trial], tmp_path: Path):
+    make_store(trials[0], tmp_path / "store", tmp_path)
+    home = make_home(tmp_path, tmp_path / "store")
+    records = {str(trial.strategy): home.run(trial) for trial in trials}
+    assert {name: [record.num_labeled for record in run] for name, run in records.items()} == {
+        "random": [10, 20],
+        "margin": [10, 20],
+    }
+    assert all(record.metrics["Test Accuracy"] > 0.9 for run in records.values() for record in run)
+
+
+def test_their_embeddings_are_those_of_their_own_rows(trials: list[Trial], tmp_path: Path):
+    """By each file alone, called as a reader of the page would call it."""
+    make_store(trials[0], tmp_path / "store", tmp_path)
+    built = parts.build(trials[0])
+    store = EmbeddingStore.open(tmp_path / "store" / built.embedding)
+    assert {split: store.manifest.count(split) for split in ("pool", "validation", "test")} == {
+        "pool": 140,
+        "validation": 30,
+        "test": 30,
+    }
+    shapes, profile, dropout = (importlib.import_module(f"my_package.{name}") for name in FILES)
+    images = [profile.Profile().decode(shapes._png(int(row_id.removeprefix("square/")))) for row_id in store.row_ids()]
+    network = profile.Profiles()
+    embeddings_ND = store.arrays().pool.embeddings_ND
+    np.testing.assert_array_equal(embeddings_ND, network.embed(images).astype(np.float16))
+    wanted, own = built.wanted_views, dropout.Dropout()
+    assert wanted is not None
+    for view, pairs_N2D in enumerate(augmented_pairs(store, wanted.digest, 2)):
+        for form, change in enumerate((own.weak, own.strong)):
+            changed = [change(image, key(row_id, view)) for image, row_id in zip(images, store.row_ids(), strict=True)]
+            np.testing.assert_array_equal(pairs_N2D[:, form], network.embed(changed).astype(np.float16))
