@@ -24,6 +24,8 @@ Fingerprint = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 TINY_ROUNDS: Final = 2
 TINY_BUDGET: Final = 25
 TINY_ROWS: Final = 300
+SIMULATED: Final = Part(name="simulated")
+"""The oracle of a trial that names none."""
 
 
 class FineTune(Frozen):
@@ -59,6 +61,8 @@ class Trial(Frozen):
     trainer: Part = Part(name="supervised")
     corrupter: Part = Part(name="clean")
     first_batch: Part = Part(name="random")
+    oracle: Part = Field(default=SIMULATED, exclude_if=lambda oracle: oracle == SIMULATED)
+    """Who answers. The default is left out of recipes and records: they are as they were before there was a choice."""
     finetune: FineTune | None = None
     """For `labelbench finetune`; says nothing of how labels are chosen, so it is no part of the fingerprint."""
 

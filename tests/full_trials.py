@@ -58,6 +58,10 @@ class Home:
     def finetune_job(self, trial: Trial) -> FineTuneJob:
         return finetune_job(parts.build(trial), self.folder, self.environment)
 
+    def keys(self, trial: Trial) -> list[str]:
+        """The data set's key of every row of a trial's pool."""
+        return EmbeddingStore.open(self.environment.store / parts.build(trial).embedding).row_ids()
+
     def run(self, trial: Trial, stop_after: int | None = None) -> list[RoundRecord]:
         """Run what is missing, at most so many rounds of it; returns all that is recorded."""
         job = self.job(trial)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from labelbench_ray.embeddings.store import Embedded, SplitArrays
 from labelbench_ray.pool.standardization import standardize
+from labelbench_ray.trial.purchases import Purchases
 from labelbench_ray.types import PoolView
 
 
@@ -30,6 +31,11 @@ class Pool:
     @property
     def unlabeled(self) -> np.ndarray:
         return np.setdiff1d(np.arange(len(self.embeddings)), self.labeled)
+
+
+def purchases_of(pool: Pool, budget: int) -> Purchases:
+    """Answers with the truth of a pool's rows, within a budget."""
+    return Purchases(lambda ids: pool.truth[ids], len(pool.truth), budget, pool.labeled, pool.labels)
 
 
 def make_pool(rows: int, classes: int = 4, dimensions: int = 6, labeled: int = 20, seed: int = 0) -> Pool:

@@ -21,6 +21,7 @@ KINDS = {
     "datasets": "Dataset",
     "corrupters": "Corrupter",
     "augmentations": "Augmentation",
+    "oracles": "Oracle",
 }
 MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_FUNCTION = 300, 60
 MOST_ROOT_FILES, MOST_MODULES_OF_A_FOLDER = 10, 30

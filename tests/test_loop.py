@@ -11,11 +11,11 @@ from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.errors import BudgetError
 from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import Header, Ledger, RoundRecord, read_records
-from labelbench_ray.oracles.simulated import Oracle
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.fit_light import LightFitter, in_process
 from labelbench_ray.trial.loop import Loop
+from labelbench_ray.trial.purchases import Purchases
 from labelbench_ray.types import BLOCK_ROWS
 from tests.samples import make_embedded, write_module
 
@@ -232,15 +232,15 @@ def test_a_strategy_that_asks_beyond_the_budget_ends_its_trial_and_keeps_what_wa
 def test_an_ask_that_fails_leaves_no_half_batch_and_the_trial_goes_on_as_if_it_had_not(tmp_path, monkeypatch, name):
     trial = vary(BASE, strategy=name)
     run(tmp_path / "undisturbed", trial)
-    answered = Oracle.ask
+    answered = Purchases.ask
 
-    def failing(oracle, ids):
-        if len(oracle.bought) >= 8:
+    def failing(purchases, ids):
+        if len(purchases.bought) >= 8:
             raise ConnectionError("the annotators are at lunch")
-        return answered(oracle, ids)
+        return answered(purchases, ids)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Oracle, "ask", failing)
+        patched.setattr(Purchases, "ask", failing)
         with pytest.raises(ConnectionError, match="lunch"):
             run(tmp_path / "trial", trial)
     recorded = read_records(tmp_path / "trial", header(trial))

@@ -53,7 +53,7 @@ def test_the_first_batch_s_strategy_makes_another_trial(tmp_path, monkeypatch):
 
 
 def test_every_field_is_covered_here():
-    assert set(CHANGES) | {"rounds", "first_batch", "finetune"} == set(Trial.model_fields)
+    assert set(CHANGES) | {"rounds", "first_batch", "finetune", "oracle"} == set(Trial.model_fields)
 
 
 @pytest.mark.parametrize(

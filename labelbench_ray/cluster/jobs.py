@@ -19,6 +19,7 @@ from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manifest
 from labelbench_ray.embeddings.images import decoded_images
+from labelbench_ray.embeddings.pool_rows import StoredRows
 from labelbench_ray.embeddings.store import Embedded, EmbeddingStore
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import ROW_SECONDS, Environment
@@ -108,7 +109,7 @@ class SelectionJob:
             self._view() as open_view,
         ):
             fitter = self._fitter(built, open_view)
-            for record in Loop(built, ledger, fitter).rounds():
+            for record in Loop(built, ledger, fitter, _rows(built, store, self.place)).rounds():
                 (self.directory / CHECKPOINT).unlink(missing_ok=True)
                 yield record.round + 1
 
@@ -225,6 +226,10 @@ def fitter_on(
         replace(machine, precision=model.precision),
         partial(_checkpoints, directory / CHECKPOINT, identity),
     )
+
+
+def _rows(built: Parts, store: EmbeddingStore, place: Place) -> StoredRows:
+    return StoredRows(store, built.dataset.modality(), partial(built.dataset.open, place.data_root))
 
 
 def _checkpoints(path: Path, identity: list[str], lesson: Lesson) -> FileCheckpoints:

@@ -43,6 +43,7 @@ PLUGIN_PACKAGES = {
     "encoders": ("labelbench_ray.encoders", "Encoder"),
     "datasets": ("labelbench_ray.datasets", "Dataset"),
     "corrupters": ("labelbench_ray.corrupters", "Corrupter"),
+    "oracles": ("labelbench_ray.oracles", "Oracle"),
     "augmentations": ("labelbench_ray.augmentations", "Augmentation"),
 }
 """Each kind of plug-in: its package, and the class that its plug-ins refine."""

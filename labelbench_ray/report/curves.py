@@ -27,7 +27,7 @@ from labelbench_ray.storage.parallel import read_each
 
 RANDOM: Final = "random"
 PRIMARY: Final = "Test Accuracy"
-RECIPE: Final = ("dataset", "encoder", "proxy", "trainer", "corrupter", "first_batch", "budget")
+RECIPE: Final = ("dataset", "encoder", "proxy", "trainer", "corrupter", "oracle", "first_batch", "budget")
 """The fields that make a setting, in the order in which people tell them."""
 
 

@@ -5,7 +5,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelbench_ray.config import FineTune, Part, Trial
+from labelbench_ray.config import SIMULATED, FineTune, Part, Trial
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.ledger.finetunes import HEADER, FineTuneRecord, read_finetune_records, read_recipe
 from labelbench_ray.ledger.trials import Failure, History, RoundRecord, read_failure, read_header, read_history
@@ -70,11 +70,12 @@ def read_tracked_run(directory: Path) -> TrackedRun:
 def parameters(trial: Trial) -> dict[str, str]:
     """A trial as flat MLflow parameters: each field, and each setting as `part.setting`, defaults included.
 
-    `rounds` is a tag instead, since parameters never change and a trial may go on.
+    `rounds` is a tag instead, since parameters never change and a trial may go on. The default oracle is left out.
     """
     flat: dict[str, str] = {}
     built = parts.build(trial)
-    for name in Trial.model_fields.keys() - {"rounds", "finetune"}:
+    unstated = {"rounds", "finetune", *({"oracle"} if trial.oracle == SIMULATED else ())}
+    for name in Trial.model_fields.keys() - unstated:
         value = getattr(trial, name)
         flat |= _settings(name, value, getattr(built, name)) if isinstance(value, Part) else {name: str(value)}
     return flat

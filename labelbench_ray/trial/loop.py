@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from labelbench_ray.costs import Stopwatch
 from labelbench_ray.embeddings.store import SplitArrays
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
-from labelbench_ray.oracles.simulated import Oracle
+from labelbench_ray.oracles import PoolRows
 from labelbench_ray.pool.standardization import Standardization
-from labelbench_ray.streams import integer, stream
+from labelbench_ray.streams import integer
 from labelbench_ray.trial import metrics
+from labelbench_ray.trial.asking import NUMBERED, Asking
 from labelbench_ray.trial.fit_light import Earlier, Fitted, Fitter, Lesson
 from labelbench_ray.trial.metrics import Tally, tally
 from labelbench_ray.trial.parts import Parts
@@ -78,6 +79,8 @@ class Loop:
     parts: Parts
     ledger: Ledger
     fitter: Fitter
+    rows: PoolRows = NUMBERED
+    """What the data set holds for rows of the pool, for oracles that look at it."""
 
     def rounds(self) -> Iterator[RoundRecord]:
         """Run the rounds that are not recorded yet, one at a step; each is on disk when it is yielded."""
@@ -85,11 +88,14 @@ class Loop:
         if len(records) >= self.parts.trial.rounds:
             return
         embedded = self.fitter.embedded
-        answers_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
+        hidden_N = None
+        if self.parts.oracle.needs_labels:
+            hidden_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
+        asking = Asking(self.parts, embedded.classes, self.rows, hidden_N)
         watch = Stopwatch()
         view = self._first_view(records, watch)
         while len(records) < self.parts.trial.rounds:
-            view, record = self._round(records, view, answers_N, watch)
+            view, record = self._round(records, view, asking, watch)
             records.append(record)
             yield record
 
@@ -103,15 +109,13 @@ class Loop:
         return self.fitter.open_view(untrained, bought_ids(records), bought_labels(records))
 
     def _round(
-        self, records: Sequence[RoundRecord], view: PoolView, answers_N: Ids, watch: Stopwatch
+        self, records: Sequence[RoundRecord], view: PoolView, asking: Asking, watch: Stopwatch
     ) -> tuple[PoolView, RoundRecord]:
         trial, number = self.parts.trial, len(records)
         with watch.stage("select"):
-            oracle = Oracle(answers_N, trial.budget, view.labeled_L)
-            strategy = self.parts.strategy if number else self.parts.first_batch
-            chosen = strategy.select(view, trial.budget, stream(trial.seed, number, "select"), ask=oracle.ask)
-            answers = oracle.ask(chosen)
-        labeled_L, labels_L = np.concatenate([view.labeled_L, chosen]), np.concatenate([view.labels_L, answers])
+            batch = asking.batch(number, view)
+        labeled_L = np.concatenate([view.labeled_L, batch.chosen_B])
+        labels_L = np.concatenate([view.labels_L, batch.labels_B])
         hearing = Hearing(self.fitter.embedded.pool.labels_N)
         with watch.stage("fit", gpus=self.fitter.gpus):
             lesson = Lesson(
@@ -128,7 +132,9 @@ class Loop:
         with watch.stage("evaluate"):
             view = _view(fitted, labeled_L, labels_L, watch)
             measured = measure(view, fitted, self.fitter.validation_labels) | hearing.metrics()
-        record = self.ledger.publish(number, chosen, answers, len(labeled_L), measured, watch.lap(), dict(tensors))
+        record = self.ledger.publish(
+            number, batch.chosen_B, batch.labels_B, len(labeled_L), measured, watch.lap(), dict(tensors)
+        )
         return view, record
 
     def _earlier(self, records: Sequence[RoundRecord]) -> list[Earlier]:

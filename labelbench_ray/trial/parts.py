@@ -7,13 +7,26 @@ be there. `rounds` is left out, since more rounds continue the same fold.
 from dataclasses import dataclass
 from functools import cached_property
 
-from labelbench_ray import augmentations, corrupters, datasets, encoders, plugins, proxies, strategies, trainers
-from labelbench_ray.config import FineTune, Trial, digest
+from pydantic import JsonValue
+
+from labelbench_ray import (
+    augmentations,
+    corrupters,
+    datasets,
+    encoders,
+    oracles,
+    plugins,
+    proxies,
+    strategies,
+    trainers,
+)
+from labelbench_ray.config import SIMULATED, FineTune, Trial, digest
 from labelbench_ray.embeddings.finished import StoreRecipe
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.trainers.engine.descent import Gradient
 
+CLEAN = plugins.Part(name="clean")
 FITTING = {"image": "images", "text": "words"}
 """An augmentation for each kind of payload, to name in an error."""
 
@@ -49,14 +62,19 @@ class Parts:
     proxy: proxies.Proxy
     trainer: trainers.Trainer
     corrupter: corrupters.Corrupter
+    oracle: oracles.Oracle
     tuning: Tuning | None
 
     @cached_property
     def fingerprint(self) -> str:
         """Names the trial's results: 16 hexadecimal digits."""
         trial = self.trial
+        named: dict[str, JsonValue] = (
+            {} if trial.oracle == SIMULATED else {"oracle": plugins.recipe(trial.oracle.name, self.oracle)}
+        )
         return digest(
-            {
+            named
+            | {
                 "seed": trial.seed,
                 "budget": trial.budget,
                 "strategy": plugins.recipe(trial.strategy.name, self.strategy),
@@ -114,12 +132,18 @@ def build(trial: Trial) -> Parts:
         proxy=proxy,
         trainer=plugins.build(trainers.Trainer, trainers.PACKAGE, trial.trainer),
         corrupter=plugins.build(corrupters.Corrupter, corrupters.PACKAGE, trial.corrupter),
+        oracle=plugins.build(oracles.Oracle, oracles.PACKAGE, trial.oracle),
         tuning=tuning,
     )
     if not parts.first_batch.cold_start:
         raise ConfigError(
             f"first_batch: {trial.first_batch} needs labels or a trained proxy, and the first batch has "
             "neither; use 'random' or another strategy that says `cold_start`"
+        )
+    if not parts.oracle.needs_labels and trial.corrupter != CLEAN:
+        raise ConfigError(
+            f"corrupter {trial.corrupter}: changes the data set's labels, and the oracle {trial.oracle} answers "
+            "without them; leave the corrupter out"
         )
     modality = parts.dataset.modality()
     if modality != parts.encoder.payload:

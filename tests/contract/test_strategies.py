@@ -10,12 +10,11 @@ from hypothesis import strategies as draw
 from scipy import stats
 
 from labelbench_ray import strategies
-from labelbench_ray.oracles.simulated import Oracle
 from labelbench_ray.plugins import Part
 from labelbench_ray.pool.blocks import LinearModel
 from labelbench_ray.strategies.random import Random
 from labelbench_ray.types import BLOCK_ROWS, PoolView
-from tests.samples import Pool, make_pool, softmax64
+from tests.samples import Pool, make_pool, purchases_of, softmax64
 
 USERS_OWN = "tests.contract.users_own"
 VARIANTS = [
@@ -295,9 +294,9 @@ def test_rows_that_tie_are_chosen_uniformly(part: Part, rows: int, classes: int)
 @every_strategy
 def test_asks_only_for_rows_that_it_chooses(part: Part):
     pool = make_pool(120)
-    oracle = Oracle(pool.truth, budget=15, bought=pool.labeled)
-    chosen = create(part).select(pool.view(), 15, np.random.default_rng(0), ask=oracle.ask)
-    assert oracle.bought <= set(chosen.tolist()) | set(pool.labeled.tolist())
+    purchases = purchases_of(pool, 15)
+    chosen = create(part).select(pool.view(), 15, np.random.default_rng(0), ask=purchases.ask)
+    assert purchases.bought <= set(chosen.tolist()) | set(pool.labeled.tolist())
 
 
 @every_strategy

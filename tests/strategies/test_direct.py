@@ -9,18 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as draw
 
 from labelbench_ray import strategies
-from labelbench_ray.oracles.simulated import Oracle
 from labelbench_ray.strategies import _nearest_rows, direct
 from labelbench_ray.strategies._class_orders import midway
 from labelbench_ray.strategies._ranking import subkey, tie_hash
 from labelbench_ray.strategies._separation import Separation
-from tests.samples import Pool, make_pool
+from tests.samples import Pool, make_pool, purchases_of
 
 
 def choose(pool: Pool, budget: int, seed: int = 0, shards: int = 1, **given: int) -> list[int]:
-    oracle = Oracle(pool.truth, budget, pool.labeled)
+    purchases = purchases_of(pool, budget)
     strategy = strategies.create("direct", **given)
-    return strategy.select(pool.view(shards), budget, np.random.default_rng(seed), ask=oracle.ask).tolist()
+    return strategy.select(pool.view(shards), budget, np.random.default_rng(seed), ask=purchases.ask).tolist()
 
 
 def losses64(probabilities: np.ndarray) -> np.ndarray:

@@ -10,18 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as draw
 
 from labelbench_ray import strategies
-from labelbench_ray.oracles.simulated import Oracle
 from labelbench_ray.strategies._class_orders import losses
 from labelbench_ray.strategies._linear_graphs import Graph, Orders
 from labelbench_ray.strategies._ranking import subkey, tie_hash
 from labelbench_ray.types import PoolView
-from tests.samples import Pool, make_pool
+from tests.samples import Pool, make_pool, purchases_of
 
 
 def galaxy(pool: Pool, budget: int, seed: int = 0, shards: int = 1, parallel_annotators: int = 1) -> list[int]:
     strategy = strategies.create("galaxy", parallel_annotators=parallel_annotators)
-    oracle = Oracle(pool.truth, budget, pool.labeled)
-    return strategy.select(pool.view(shards), budget, np.random.default_rng(seed), ask=oracle.ask).tolist()
+    purchases = purchases_of(pool, budget)
+    return strategy.select(pool.view(shards), budget, np.random.default_rng(seed), ask=purchases.ask).tolist()
 
 
 def scores64(probabilities: np.ndarray) -> np.ndarray:

@@ -1,0 +1,86 @@
+"""How a round gets its labels: the strategy chooses rows, and the oracle answers within the budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.oracles import PoolRows, Question
+from labelbench_ray.streams import stream
+from labelbench_ray.trial.parts import Parts
+from labelbench_ray.trial.purchases import Purchases
+from labelbench_ray.types import Ids, PoolView
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The rows of a round and their labels, aligned."""
+
+    chosen_B: Ids
+    labels_B: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedRows:
+    """Rows of a pool in memory (an `oracles.PoolRows`): their ids are their numbers, and nothing else is known."""
+
+    modality: Modality = "text"
+
+    def row_ids(self, ids_B: Ids) -> list[str]:
+        """The numbers as text."""
+        return [str(row) for row in ids_B.tolist()]
+
+    def payloads(self, ids_B: Ids) -> Sequence[Payload]:
+        """Empty texts."""
+        return [""] * len(ids_B)
+
+
+NUMBERED: Final = NumberedRows()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asking:
+    """What every round asks with."""
+
+    parts: Parts
+    classes: tuple[str, ...]
+    rows: PoolRows
+    hidden_N: Ids | None
+    """The hidden labels with the annotators' noise; None where the oracle does not need them."""
+
+    def batch(self, number: int, view: PoolView) -> Batch:
+        """The rows of a round and their labels.
+
+        Raises:
+            BudgetError: the strategy asked for more rows than it may choose.
+            ConfigError: the oracle did not return labels.
+        """
+        trial = self.parts.trial
+
+        def answer(ids: Ids) -> Ids:
+            return self._answer(number, ids)
+
+        purchases = Purchases(answer, view.num_rows, trial.budget, view.labeled_L, view.labels_L)
+        strategy = self.parts.strategy if number else self.parts.first_batch
+        chosen = strategy.select(view, trial.budget, stream(trial.seed, number, "select"), ask=purchases.ask)
+        return Batch(chosen, purchases.ask(chosen))
+
+    def _answer(self, number: int, ids: Ids) -> Ids:
+        hidden_B = None if self.hidden_N is None else self.hidden_N[ids]
+        labels = self.parts.oracle.answer(Question(number, ids, self.classes, self.rows, hidden_B))
+        return _checked(self.parts, labels, ids, self.rows, len(self.classes))
+
+
+def _checked(parts: Parts, labels: object, ids: Ids, rows: PoolRows, num_classes: int) -> Ids:
+    oracle, rule = parts.trial.oracle, f"an oracle returns one class number for each row, 0 .. {num_classes - 1}"
+    if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.shape != ids.shape:
+        what = f"{labels.dtype} of shape {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
+        raise ConfigError(f"oracle {oracle}: returned {what} for {len(ids)} rows; {rule}, as int64")
+    wrong_B = (labels < 0) | (labels >= num_classes)
+    if wrong_B.any():
+        (row_id,) = rows.row_ids(ids[wrong_B][:1])
+        raise ConfigError(f"oracle {oracle}: returned {labels[wrong_B][0]} for row {row_id!r}; {rule}")
+    return labels
