@@ -16,13 +16,13 @@ from click.testing import CliRunner
 
 from labelbench_ray import report
 from labelbench_ray.commands import cli, status
-from labelbench_ray.commands.status import State
 from labelbench_ray.config import Trial
 from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manifest
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import read_finetune_records, read_recipe
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.ledger.trials import Ledger, read_failure, read_history
 from labelbench_ray.planning import plan
 from labelbench_ray.planning.experiment import Experiment
@@ -120,11 +120,11 @@ def test_the_store_and_its_view_are_read(frozen: Path):
 def test_the_status_is_as_it_was(frozen: Path):
     read = status.read(experiment(frozen))
     assert {each.fingerprint: (each.state, each.rounds_done) for each in read.trials} == {
-        RANDOM: (State.DONE, 2),
-        STOPPED: (State.STOPPED, 1),
-        MARGIN: (State.DONE, 2),
-        FAILED: (State.FAILED, 1),
-        VIEWS: (State.DONE, 2),
+        RANDOM: (TrialState.DONE, 2),
+        STOPPED: (TrialState.STOPPED_EARLY, 1),
+        MARGIN: (TrialState.DONE, 2),
+        FAILED: (TrialState.FAILED, 1),
+        VIEWS: (TrialState.DONE, 2),
     }
     assert status.cautions(read) == [], "all rounds were made by the versions that the headers state"
 
@@ -132,7 +132,7 @@ def test_the_status_is_as_it_was(frozen: Path):
 def test_the_commands_status_and_report_read_it(frozen: Path):
     said = CliRunner().invoke(cli.app, ["status", str(frozen / "recorded")])
     assert said.exit_code == 0, said.output
-    assert "3 done, 1 stopped, 1 failed; 8 of 10 rounds recorded" in said.output
+    assert "3 done, 1 failed, 1 stopped early; 8 of 10 rounds recorded" in said.output
     page = frozen / "page.html"
     said = CliRunner().invoke(
         cli.app,
@@ -145,8 +145,8 @@ def test_the_commands_status_and_report_read_it(frozen: Path):
 
 def test_the_report_has_its_numbers(frozen: Path):
     built = report.build(experiment(frozen))
-    points = [point for section in built.sections for run in section.setting.runs for point in run.finetunes]
-    assert sorted(point.labels for point in points) == [12, 12, 24, 24]
+    runs = [run for section in built.sections for run in section.setting.runs]
+    assert [sorted(records) for run in runs for records in run.finetunes.values()] == [[12, 24], [12, 24]]
     assert {run.fingerprint for section in built.sections for run in section.setting.compared} >= {RANDOM, MARGIN}
 
 

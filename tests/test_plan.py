@@ -12,6 +12,7 @@ from labelbench_ray.commands.plan_words import describe
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, StoreError
+from labelbench_ray.ledger.state import FineTuneProgress, TrialState
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, write_failure
 from labelbench_ray.planning import plan as planning
 from labelbench_ray.planning.experiment import Experiment
@@ -76,20 +77,22 @@ def test_a_trial_that_asks_for_more_rounds_than_are_recorded_is_missing(tmp_path
 def test_why_the_last_attempt_failed_is_told(tmp_path):
     record(tmp_path, BASE, 1, Failure(error="OSError: disk full", traceback="..."))
     (trial,) = make_plan(tmp_path, BASE).trials
-    assert (trial.rounds_done, trial.note) == (1, "OSError: disk full")
+    assert (trial.rounds_done, trial.progress.reason) == (1, "OSError: disk full")
 
 
 def test_a_damaged_ledger_is_told_by_its_file(tmp_path):
     path = record(tmp_path, BASE, 4) / "rounds" / "002.json"
     path.write_bytes(path.read_bytes()[:-20])
     (trial,) = make_plan(tmp_path, BASE).trials
-    assert "002.json" in trial.note
+    assert "002.json" in trial.progress.reason
     assert not trial.done
 
 
 def test_what_is_wrong_with_a_fine_tune_s_folder_is_told(tmp_path):
     planned = make_plan(tmp_path, BASE)
-    damaged = PlannedTuning(planned.trials[0].parts, (40,), (40,), "000040.json: was altered")
+    damaged = PlannedTuning(
+        planned.trials[0].parts, (40,), FineTuneProgress(TrialState.DAMAGED, "000040.json: was altered")
+    )
     told = [
         line for line in describe(replace(planned, tunings=(damaged,))) if line.endswith("000040.json: was altered")
     ]

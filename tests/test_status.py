@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from labelbench_ray.commands import cli, status
-from labelbench_ray.commands.status import State
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
 from labelbench_ray.storage.locks import held, locked
 from labelbench_ray.storage.remote import place
@@ -61,13 +61,13 @@ def test_every_state_is_told_with_its_reason(tmp_path: Path):
     home(tmp_path, starting).mkdir()
     with locked(home(tmp_path, running) / "lock"), locked(home(tmp_path, starting) / "lock"):
         found = {trial.seed: trial for trial in status.read(tmp_path).trials}
-    states = [State.DONE, State.RUNNING, State.RUNNING, State.FAILED, State.FAILED, State.DAMAGED]
-    assert [found[seed].state for seed in range(8)] == [*states, State.WAITING, State.WAITING]
-    assert [found[seed].rounds_done for seed in range(8)] == [3, 1, 0, 1, 0, 0, 0, 2]
-    assert found[failed.seed].why == "memory limit: 1.5 GiB"
-    assert found[early.seed].why == "OSError: no space"
-    assert str(path) in found[damaged.seed].why
-    assert found[running.seed].why == ""
+    states = ["done", "running", "running", "failed", "failed", "damaged", "planned", "incomplete"]
+    assert [found[seed].state for seed in range(8)] == states
+    assert [found[seed].rounds_done for seed in range(8)] == [3, 1, 0, 1, 0, 1, 0, 2]
+    assert found[failed.seed].reason == "memory limit: 1.5 GiB"
+    assert found[early.seed].reason == "OSError: no space"
+    assert str(path) in found[damaged.seed].reason
+    assert found[running.seed].reason == ""
     assert found[done.seed].last_round == datetime.fromtimestamp(last / 1000, UTC)
     assert found[waiting.seed].last_round is None
 
@@ -99,10 +99,10 @@ def test_more_rounds_than_asked_for_and_a_shorter_twin_are_one_trial(tmp_path: P
     note(tmp_path, BASE, vary(BASE, rounds=4))
     record(tmp_path, BASE, 3)
     (only,) = status.read(tmp_path).trials
-    assert (only.state, only.rounds_done, only.rounds) == (State.WAITING, 3, 4)
+    assert (only.state, only.rounds_done, only.rounds) == (TrialState.INCOMPLETE, 3, 4)
     note(tmp_path, vary(BASE, rounds=2))
     (only,) = status.read(tmp_path).trials
-    assert (only.state, only.rounds_done, only.rounds) == (State.DONE, 2, 2)
+    assert (only.state, only.rounds_done, only.rounds) == (TrialState.DONE, 2, 2)
 
 
 def test_a_folder_of_another_trial_is_damaged(tmp_path: Path):
@@ -110,8 +110,8 @@ def test_a_folder_of_another_trial_is_damaged(tmp_path: Path):
     note(tmp_path, BASE)
     record(tmp_path, other, 1).rename(home(tmp_path, BASE))
     (only,) = status.read(tmp_path).trials
-    assert only.state is State.DAMAGED
-    assert f"holds trial {parts.build(other).fingerprint}" in only.why
+    assert only.state is TrialState.DAMAGED
+    assert f"holds trial {parts.build(other).fingerprint}" in only.reason
 
 
 def test_the_command_shows_an_experiment_or_all_below_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -121,7 +121,15 @@ def test_the_command_shows_an_experiment_or_all_below_a_folder(tmp_path: Path, m
     every = CliRunner().invoke(cli.app, ["status", str(tmp_path), "--json"])
     told = [json.loads(line) for line in every.output.splitlines()]
     assert [each["trials"][0]["rounds_done"] for each in told] == [1, 0]
-    assert told[0]["counts"] == {"done": 0, "running": 0, "stopped": 0, "failed": 0, "damaged": 0, "waiting": 1}
+    assert told[0]["counts"] == {
+        "planned": 0,
+        "running": 0,
+        "done": 0,
+        "failed": 0,
+        "stopped_early": 0,
+        "incomplete": 1,
+        "damaged": 0,
+    }
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(ConfigError, match="holds no experiment"):
@@ -145,8 +153,8 @@ def test_of_a_large_grid_only_what_runs_or_is_wrong_is_listed(tmp_path: Path):
     read = status.read(tmp_path)
     assert status.table(read).row_count == 1
     assert status.summary(read) == (
-        "study.study: 41 trials: 1 failed, 40 waiting; 1 of 123 rounds recorded; those that are done, stopped or "
-        "waiting are not listed"
+        "study.study: 41 trials: 40 planned, 1 failed; 1 of 123 rounds recorded; only running, failed and damaged "
+        "trials are listed"
     )
 
 

@@ -22,6 +22,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DamagedError
 from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.records import Entry, Grid, Stopped
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.ledger.stopped import STOPPED, read_stopped, write_stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule, early_stopping_rule
@@ -160,7 +161,7 @@ def test_a_damaged_record_is_refused_by_its_file_and_the_trial_runs_again(tmp_pa
         read_stopped(directory)
     found = planned(tmp_path, BASE, early_stopping=True)
     assert len(found.missing) == 1
-    assert "stopped.json" in found.missing[0].note
+    assert "stopped.json" in found.missing[0].progress.reason
     record(tmp_path, BASE, 3)
     assert not (directory / STOPPED).exists()
 
@@ -175,7 +176,9 @@ def test_early_stopping_leaves_stopped_trials_alone_and_a_run_without_it_goes_on
     assert "3 trials, 1 done, 1 stopped early and left, 1 to run" in describe(with_it)[0]
     assert [trial.parts.trial.seed for trial in without.missing] == [0, 2]
     assert "3 trials, 1 done, 2 to run" in describe(without)[0]
-    assert with_it.trials[0].note == without.trials[0].note == "stopped early after 3 of 5 rounds: behind"
+    assert {each.trials[0].progress.reason for each in (with_it, without)} == {
+        "stopped early after 3 of 5 rounds: behind"
+    }
 
 
 def test_a_stopped_trial_that_is_asked_for_no_more_than_it_has_is_done(tmp_path):
@@ -220,9 +223,9 @@ def test_status_tells_a_stopped_trial_also_while_its_worker_waits_for_another(tm
             found = status.read(folder)
     else:
         found = status.read(folder)
-    assert [trial.state for trial in found.trials] == [status.State.STOPPED, status.State.FAILED]
-    assert found.trials[0].why == "stopped early after 3 of 5 rounds: behind"
-    assert "1 stopped, 1 failed" in status.summary(found)
+    assert [trial.state for trial in found.trials] == [TrialState.STOPPED_EARLY, TrialState.FAILED]
+    assert found.trials[0].reason == "stopped early after 3 of 5 rounds: behind"
+    assert "1 failed, 1 stopped early" in status.summary(found)
 
 
 def test_mlflow_is_told_of_a_stopped_trial_until_it_goes_on(tmp_path):

@@ -241,15 +241,15 @@ def test_what_is_done_damaged_or_failed_is_told(tmp_path):
     home.tune(trial, stop_after=1)
     directory = home.finetune_job(trial).directory
     (tuning,) = planned_with(tmp_path, trial).tunings
-    assert (tuning.missing, tuning.note) == ((24,), "")
+    assert (tuning.missing, tuning.progress.reason) == ((24,), "")
     write_failure(directory, Failure(error="OSError: disk full", traceback="..."))
     planned = planned_with(tmp_path, trial)
-    assert (planned.tunings[0].missing, planned.tunings[0].note) == ((24,), "OSError: disk full")
+    assert (planned.tunings[0].missing, planned.tunings[0].progress.reason) == ((24,), "OSError: disk full")
     assert any("disk full" in line for line in describe(planned))
     path = directory / "000012.json"
     path.write_bytes(path.read_bytes()[:-9])
     (tuning,) = planned_with(tmp_path, trial).tunings
-    assert "000012.json" in tuning.note
+    assert "000012.json" in tuning.progress.reason
 
 
 def test_a_file_of_templates_travels_as_its_texts(tmp_path, clip, monkeypatch):

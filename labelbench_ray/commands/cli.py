@@ -78,7 +78,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
             Text(str(trial.strategy)),
             str(trial.seed),
             f"{each.rounds_done} of {trial.rounds}",
-            Text(each.note),
+            Text(each.progress.reason),
         )
     console.print(trials)
     stopping = [f"early stopping: a trial ends when {rule}"] if rule else []

@@ -14,6 +14,7 @@ from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.failures import FILE
 from labelbench_ray.ledger.finetunes import FOLDER, HEADER
 from labelbench_ray.ledger.records import Stopped
+from labelbench_ray.ledger.state import TrialState, trial_state
 from labelbench_ray.ledger.stopped import write_stopped
 from labelbench_ray.ledger.trials import Failure, read_history, read_record, write_failure
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
@@ -155,8 +156,13 @@ def _is_recorded(job: Job) -> bool:
     if (job.directory / FILE).exists() or held(job.directory / "lock"):
         return True
     with suppress(LedgerError):
-        return job.directory.parent.name != FOLDER and read_history(job.directory).done
+        return job.directory.parent.name != FOLDER and _is_done(job.directory)
     return False
+
+
+def _is_done(directory: Path) -> bool:
+    history = read_history(directory)
+    return trial_state(history, history.header.trial.rounds) is TrialState.DONE
 
 
 def _fingerprint(directory: Path) -> str:

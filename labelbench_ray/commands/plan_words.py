@@ -31,7 +31,11 @@ def describe(planned: Plan) -> list[str]:
         lines.append(
             f"{len(points)} fine-tunes at {sum(points)} budgets, {finished} done; `labelbench finetune` runs the others"
         )
-        lines += [f"  {tuning.parts.fingerprint}: {tuning.note}" for tuning in planned.tunings if tuning.note]
+        lines += [
+            f"  {tuning.parts.fingerprint}: {tuning.progress.reason}"
+            for tuning in planned.tunings
+            if tuning.progress.reason
+        ]
     for store in planned.stores:
         trial = store.example.trial
         rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"

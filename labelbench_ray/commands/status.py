@@ -2,7 +2,6 @@
 
 from collections import Counter
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -11,39 +10,24 @@ from pydantic import computed_field
 from rich.table import Table
 from rich.text import Text
 
-from labelbench_ray.console.redaction import redacted
-from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.ledger.data_notes import DataNotes, read_notes
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.provenance import MAY_DIFFER, describe, provenances
-from labelbench_ray.ledger.records import Entry, RoundRecord
-from labelbench_ray.ledger.trials import History, read_failure, read_history
+from labelbench_ray.ledger.records import Entry
+from labelbench_ray.ledger.state import TrialState, trial_progress
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.locks import held
 from labelbench_ray.storage.parallel import read_each
 
 ALL_SHOWN: Final = 40
-"""Grids with more trials are shown without those that are done or wait."""
+"""Of grids with more trials, only those in the states `LISTED` are."""
 
 MOST_CAUTIONS: Final = 5
 """Cautions about single trials; more are one line."""
 
 
-class State(StrEnum):
-    """Where a trial is."""
-
-    DONE = "done"
-    RUNNING = "running"
-    """A process holds its lock."""
-    STOPPED = "stopped"
-    """Early, since others were better."""
-    FAILED = "failed"
-    DAMAGED = "damaged"
-    WAITING = "waiting"
-    """Nobody works on it, and nothing is wrong with it."""
-
-
-QUIET: Final = (State.DONE, State.STOPPED, State.WAITING)
+LISTED: Final = (TrialState.RUNNING, TrialState.FAILED, TrialState.DAMAGED)
+"""States that are listed of a large grid."""
 
 
 class TrialStatus(Frozen):
@@ -53,13 +37,13 @@ class TrialStatus(Frozen):
     name: str
     """Its strategy, and what else tells it apart in words."""
     seed: int
-    state: State
+    state: TrialState
     rounds_done: int
     rounds: int
     last_round: datetime | None
     """When the last round was recorded."""
-    why: str
-    """Why it failed, was stopped or cannot be read, in one line; "" for the others."""
+    reason: str
+    """Why it failed, was stopped early or is damaged, in one line; "" in other states."""
     versions: str = ""
     """Which versions made which rounds, where several did."""
     data: str = ""
@@ -76,10 +60,10 @@ class Status(Frozen):
 
     @computed_field  # type: ignore[prop-decorator]
     @property
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[TrialState, int]:
         """How many trials are in each state."""
         found = Counter(trial.state for trial in self.trials)
-        return {state: found[state] for state in State}
+        return {state: found[state] for state in TrialState}
 
 
 def read(folder: Path) -> Status:
@@ -98,29 +82,29 @@ def read(folder: Path) -> Status:
 
 def table(status: Status) -> Table:
     """Every trial; of a large grid those that run or have something wrong."""
-    shown = [trial for trial in status.trials if len(status.trials) <= ALL_SHOWN or trial.state not in QUIET]
-    made = Table("trial", "strategy", "seed", "state", "rounds", "last round", "why", box=None, pad_edge=False)
+    shown = [trial for trial in status.trials if len(status.trials) <= ALL_SHOWN or trial.state in LISTED]
+    made = Table("trial", "strategy", "seed", "state", "rounds", "last round", "reason", box=None, pad_edge=False)
     for trial in shown:
         made.add_row(
             trial.fingerprint,
             Text(trial.name),
             str(trial.seed),
-            trial.state.value,
+            trial.state.words,
             f"{trial.rounds_done} of {trial.rounds}",
             trial.last_round.astimezone().strftime("%Y-%m-%d %H:%M:%S") if trial.last_round else "",
-            Text(trial.why),
+            Text(trial.reason),
         )
     return made
 
 
 def summary(status: Status) -> str:
     """The sums in one line."""
-    states = ", ".join(f"{count} {state.value}" for state, count in status.counts.items() if count)
+    states = ", ".join(f"{count} {state.words}" for state, count in status.counts.items() if count)
     rounds, done = sum(trial.rounds for trial in status.trials), sum(trial.rounds_done for trial in status.trials)
-    hidden = len(status.trials) > ALL_SHOWN and any(trial.state in QUIET for trial in status.trials)
+    hidden = len(status.trials) > ALL_SHOWN and any(trial.state not in LISTED for trial in status.trials)
     return (
         f"{status.experiment}: {len(status.trials)} trials: {states or 'none'}; {done} of {rounds} rounds recorded"
-        + ("; those that are done, stopped or waiting are not listed" if hidden else "")
+        + ("; only running, failed and damaged trials are listed" if hidden else "")
     )
 
 
@@ -141,56 +125,19 @@ def cautions(status: Status) -> list[str]:
 
 
 def _status(folder: Path, notes: DataNotes, entry: Entry) -> TrialStatus:
-    directory = folder / entry.fingerprint
-    is_held = held(directory / "lock")  # before its records are read: it may end meanwhile
-    state, why, data = State.RUNNING if is_held else State.WAITING, "", ""
-    records: tuple[RoundRecord, ...] = ()
-    versions = ""
-    try:
-        if (directory / "trial.json").is_file():
-            history = read_history(directory)
-            records, data = history.records, str(notes.of(history.header.store))
-            versions = describe(provenances(history.header, records))
-            state, why = _judge(entry, history, is_held)
-        elif not is_held and (failure := read_failure(directory)):
-            state, why = State.FAILED, _one_line(failure.error)
-    except OtherVersionError:
-        raise
-    except LedgerError as error:
-        state, why = State.DAMAGED, _one_line(str(error))
-    trial = entry.trial
+    directory, trial = folder / entry.fingerprint, entry.trial
+    is_held = held(directory / "lock")  # before its records are read: it may end in between
+    found = trial_progress(directory, entry.fingerprint, trial.rounds, is_held=is_held)
+    last = found.records[-1].finished if found.records else None
     return TrialStatus(
         fingerprint=entry.fingerprint,
         name=str(trial.strategy),
         seed=trial.seed,
-        state=state,
-        rounds_done=min(len(records), trial.rounds),
+        state=found.state,
+        rounds_done=min(len(found.records), trial.rounds),
         rounds=trial.rounds,
-        last_round=_ended(records[-1]) if records else None,
-        why=why,
-        versions=versions,
-        data=data,
+        last_round=None if last is None else datetime.fromtimestamp(last / 1000, UTC),
+        reason=found.reason,
+        versions=describe(provenances(found.header, found.records)) if found.header else "",
+        data=str(notes.of(found.header.store)) if found.header else "",
     )
-
-
-def _judge(entry: Entry, history: History, is_held: bool) -> tuple[State, str]:
-    if history.header.fingerprint != entry.fingerprint:
-        return State.DAMAGED, f"the folder holds trial {history.header.fingerprint}; move it back"
-    if len(history.records) >= entry.trial.rounds:
-        return State.DONE, ""
-    if history.stopped and not history.failure:
-        # Before its lock is asked for: its process holds that until it is given another trial.
-        return State.STOPPED, str(history.stopped)
-    if is_held:
-        return State.RUNNING, ""
-    if history.failure:
-        return State.FAILED, _one_line(history.failure.error)
-    return State.WAITING, ""
-
-
-def _ended(record: RoundRecord) -> datetime | None:
-    return None if record.finished is None else datetime.fromtimestamp(record.finished / 1000, UTC)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(redacted(text).split()) or "no reason recorded"

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from numpy.typing import NDArray
 from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
@@ -30,6 +30,8 @@ from labelbench_ray.storage.locks import NO_LOCK, Lock
 from labelbench_ray.storage.quarantine import set_aside
 
 FOLDER, HEADER = "finetune", "finetune.json"
+COMPARING: Final = "fidelity"
+"""The stage in which the model is compared with the proxy."""
 AGAIN = "`labelbench finetune` sets it aside and fits that model again"
 
 
@@ -69,8 +71,16 @@ class FineTuneRecord(Frozen):
 
     @property
     def spent(self) -> Spent:
-        """What the point took."""
-        return total(Spent(self.seconds[stage], self.cpu[stage], self.gpu[stage]) for stage in self.seconds)
+        """What all stages took."""
+        return total(self._stage(name) for name in self.seconds)
+
+    @property
+    def training(self) -> Spent:
+        """What the model took: all stages but the comparison with the proxy, which nobody needs to get the model."""
+        return total(self._stage(name) for name in self.seconds if name != COMPARING)
+
+    def _stage(self, name: str) -> Spent:
+        return Spent(self.seconds[name], self.cpu[name], self.gpu[name])
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,6 @@ class History:
     failure: Failure | None
     stopped: Stopped | None = None
 
-    @property
-    def done(self) -> bool:
-        """Every round that the trial asks for is recorded."""
-        return len(self.records) >= self.header.trial.rounds
-
 
 @dataclass(frozen=True, slots=True)
 class Sound:

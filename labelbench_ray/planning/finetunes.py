@@ -7,11 +7,10 @@ from pathlib import Path
 
 from labelbench_ray.config import vary
 from labelbench_ray.encoders import Encoder, trainable
-from labelbench_ray.errors import ConfigError, LedgerError, NotProvidedError, OtherVersionError
-from labelbench_ray.ledger.finetunes import FOLDER, HEADER, read_finetune_records, read_recipe
-from labelbench_ray.ledger.trials import read_failure
+from labelbench_ray.errors import ConfigError, NotProvidedError
+from labelbench_ray.ledger.finetunes import FOLDER
+from labelbench_ray.ledger.state import FineTuneProgress, finetune_progress
 from labelbench_ray.proxies._full import FullProxy
-from labelbench_ray.storage.atomic import refuse_links
 from labelbench_ray.trainers import Trainer
 from labelbench_ray.trainers.engine.descent import Gradient
 from labelbench_ray.trial import parts
@@ -24,9 +23,12 @@ class PlannedTuning:
 
     parts: Parts
     budgets: tuple[int, ...]
-    missing: tuple[int, ...]
-    note: str
-    """Why the last attempt failed, or what is wrong with its folder; "" when nothing is."""
+    progress: FineTuneProgress
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The budgets at which the model is not trained yet."""
+        return tuple(budget for budget in self.budgets if budget not in self.progress.records)
 
     def directory(self, folder: Path) -> Path:
         """Where its points lie."""
@@ -106,17 +108,6 @@ def _directory(built: Parts, folder: Path) -> Path:
 def _planned(same: list[Parts], folder: Path) -> PlannedTuning:
     wanted = tuple(sorted({budget for each in same for budget in budgets(each)}))
     longest = max(same, key=lambda each: each.trial.rounds)
-    directory = _directory(longest, folder)
     assert longest.tuning is not None
-    try:
-        refuse_links(folder / longest.fingerprint)
-        failure = read_failure(directory)
-        if (directory / HEADER).is_file():
-            read_recipe(directory)
-        have, note = read_finetune_records(directory), failure.error if failure else ""
-    except OtherVersionError:
-        raise
-    except LedgerError as error:
-        have, note = {}, str(error)
     merged = vary(longest.trial, finetune=longest.tuning.recipe.model_copy(update={"budgets": wanted}))
-    return PlannedTuning(parts.build(merged), wanted, tuple(each for each in wanted if each not in have), note)
+    return PlannedTuning(parts.build(merged), wanted, finetune_progress(_directory(longest, folder), wanted))

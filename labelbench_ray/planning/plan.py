@@ -3,16 +3,13 @@
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from labelbench_ray.config import Trial
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import ConfigError, DamagedError, LedgerError, OtherVersionError
+from labelbench_ray.errors import ConfigError, DamagedError
 from labelbench_ray.ledger.experiments import FILE, read_grid
-from labelbench_ray.ledger.records import Stopped
-from labelbench_ray.ledger.stopped import read_stopped
-from labelbench_ray.ledger.trials import read_failure, read_header, sound_records
+from labelbench_ray.ledger.state import TrialProgress, TrialState, trial_progress
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule, early_stopping_rule
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.finetunes import PlannedTuning, check_full_models, planned_tunings
@@ -29,18 +26,26 @@ class PlannedTrial:
     """A trial with its parts built, and what its folder holds."""
 
     parts: Parts
-    rounds_done: int
-    note: str
-    """Why the last attempt failed, or what is wrong with the folder; "" when nothing is."""
+    progress: TrialProgress
     memory: int
     """Bytes that its process needs, estimated."""
-    skipped: Stopped | None = None
-    """How it was stopped early, if that is to be kept."""
+    early_stopping: bool = False
+    """A trial that was stopped early is not resumed."""
+
+    @property
+    def rounds_done(self) -> int:
+        """Rounds that need not be run again."""
+        return min(len(self.progress.records), self.parts.trial.rounds)
 
     @property
     def done(self) -> bool:
         """Nothing is left to run."""
-        return self.rounds_done >= self.parts.trial.rounds
+        return self.progress.state is TrialState.DONE
+
+    @property
+    def skipped(self) -> bool:
+        """It was stopped early and is not resumed."""
+        return self.early_stopping and self.progress.state is TrialState.STOPPED_EARLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Plan:
     @property
     def skipped(self) -> tuple[PlannedTrial, ...]:
         """The trials that were stopped early and are not resumed."""
-        return tuple(trial for trial in self.trials if not trial.done and trial.skipped)
+        return tuple(trial for trial in self.trials if trial.skipped)
 
     @property
     def memory(self) -> int:
@@ -141,25 +146,8 @@ def _planned_trial(
     built: Parts, store: PlannedStore, environment: Environment, folder: Path, memory: int
 ) -> PlannedTrial:
     directory = folder / built.fingerprint
-    planned = partial(PlannedTrial, built, memory=memory)
-    if not (directory / "trial.json").is_file():
-        return planned(0, "")
-    try:
-        header = read_header(directory / "trial.json")
-        failure, stopped = read_failure(directory), read_stopped(directory)
-    except OtherVersionError:
-        raise
-    except LedgerError as error:
-        return planned(0, str(error))
-    if header.fingerprint != built.fingerprint:
-        return planned(0, f"{directory} holds the trial {header.fingerprint}; move it back")
-    if store.content and header.store != store.content:
-        return planned(0, f"{directory} was made from another store; delete it to start the trial again")
-    sound = sound_records(directory, header)
-    if sound.trouble:  # whichever round it is in, the trial is not done before it was set aside
-        return planned(min(len(sound.records), built.trial.rounds - 1), str(sound.trouble))
-    note = failure.error if failure else str(stopped or "")
-    return planned(len(sound.records), note, skipped=stopped if environment.early_stopping else None)
+    progress = trial_progress(directory, built.fingerprint, built.trial.rounds, store.content)
+    return PlannedTrial(built, progress, memory, environment.early_stopping)
 
 
 def planned_early_stopping(planned: Plan, environment: Environment) -> EarlyStoppingRule | None:

@@ -1,11 +1,13 @@
 """What a reader must know before trusting the answer."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import words
 from labelbench_ray.report.comparison_cautions import Caution, of_comparison
-from labelbench_ray.report.curves import RANDOM, Run, Setting, State
+from labelbench_ray.report.curves import RANDOM, Run, Setting
 from labelbench_ray.report.several_versions import several_versions
 from labelbench_ray.report.statistics.comparison import Comparison
 
@@ -54,27 +56,29 @@ def of_embeddings(setting: Setting, warnings: Mapping[str, str]) -> tuple[Cautio
 
 
 def _unfinished(setting: Setting) -> Iterator[Caution]:
-    counts = {state: sum(run.state is state for run in setting.runs) for state in State}
-    told = [f"{counts[state]} {state}" for state in State if state is not State.FINISHED and counts[state]]
-    if not told:
+    counts = Counter(run.state for run in setting.runs)
+    listed = [
+        f"{counts[state]} {state.words}" for state in TrialState if state is not TrialState.DONE and counts[state]
+    ]
+    if not listed:
         return
     consequence = (
         "Nothing is finished yet: what is compared here is preliminary."
         if setting.preliminary
         else "The comparison leaves them out; they are listed below."
     )
-    yield Caution("Trials are not finished", f"Of {len(setting.runs)} trials, {words.listed(told)}. {consequence}")
+    yield Caution("Trials are not finished", f"Of {len(setting.runs)} trials, {words.listed(listed)}. {consequence}")
 
 
 def _stopped(setting: Setting) -> Iterator[Caution]:
-    stopped = [run for run in setting.runs if run.state is State.STOPPED]
+    stopped = [run for run in setting.runs if run.state is TrialState.STOPPED_EARLY]
     names = list(dict.fromkeys(run.strategy for run in stopped))
-    told = [f"{name} ({_seeds([run.trial.seed for run in stopped if run.strategy == name])})" for name in names]
-    finished = {run.strategy for run in setting.runs if run.state is State.FINISHED}
+    ended = [f"{name} ({_seeds([run.trial.seed for run in stopped if run.strategy == name])})" for name in names]
+    finished = {run.strategy for run in setting.runs if run.state is TrialState.DONE}
     if stopped:
         yield Caution(
             "Early stopping was on",
-            f"Ended before the last round, as others were better by then: {words.listed(told)}. They have no final "
+            f"Ended before the last round, as others were better by then: {words.listed(ended)}. They have no final "
             "accuracy, and the validation labels that decided are not counted in the budget. "
             + _thinned([name for name in names if name in finished])
             + _gone([name for name in names if name not in finished])

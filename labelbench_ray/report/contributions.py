@@ -17,7 +17,8 @@ import numpy as np
 from pydantic import JsonValue
 
 from labelbench_ray.config import Part
-from labelbench_ray.report.curves import PRIMARY, RANDOM, RECIPE, Run, Setting, State, last_common
+from labelbench_ray.ledger.state import TrialState
+from labelbench_ray.report.curves import PRIMARY, RANDOM, RECIPE, Run, Setting, last_common
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 FIELDS: Final = ("strategy", *(field for field in RECIPE if field not in ("dataset", "budget")))
@@ -124,7 +125,7 @@ def _place(setting: Setting) -> tuple[str, int]:
 
 def _ablation(settings: tuple[Setting, ...]) -> Ablation | None:
     every = [run for setting in settings for run in setting.runs if run.records]
-    runs = [run for run in every if run.state is State.FINISHED] or every
+    runs = [run for run in every if run.state is TrialState.DONE] or every
     fields = tuple(field for field in FIELDS if len({_level(run, field) for run in runs}) > 1)
     labels = last_common(runs) if runs else 0
     if not labels or not set(fields) - {"strategy"}:

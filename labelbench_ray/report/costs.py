@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 
 from labelbench_ray.costs import NOTHING, Prices, Spent, total
-from labelbench_ray.report.curves import Run, Setting
+from labelbench_ray.report.curves import Run, Setting, recipes
 from labelbench_ray.report.statistics.paired import Floats
 
 Embeddings = Mapping[str, "Embedding"]
@@ -146,12 +146,11 @@ def _cost(strategy: str, runs: list[Run], shared: Embeddings) -> StrategyCost:
 
 def _tuned(runs: list[Run]) -> Tuned | None:
     """Of several recipes on the most labels, the one that most trials have."""
-    points = [point for run in runs for point in run.finetunes]
-    most = max((point.labels for point in points), default=0)
-    by_recipe: dict[str, list[Spent]] = {}
-    for point in sorted(points, key=lambda point: point.recipe):
-        if point.labels == most:
-            by_recipe.setdefault(point.recipe, []).append(point.spent)
+    most = max((labels for run in runs for records in run.finetunes.values() for labels in records), default=0)
+    by_recipe = {
+        recipe: [record.training for run in runs if (record := run.finetuned(recipe, most))]
+        for recipe in sorted(recipes(runs))
+    }
     if not by_recipe:
         return None
     recipe = max(by_recipe, key=lambda recipe: len(by_recipe[recipe]))

@@ -4,9 +4,8 @@ A setting is all that two trials must share to be compared: everything but strat
 is dropped: a trial that is missing, unfinished, stopped early, failed or damaged is kept, with the reason.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -14,15 +13,12 @@ from typing import Final
 
 from labelbench_ray.config import Trial
 from labelbench_ray.console.escaping import escaped
-from labelbench_ray.console.redaction import redacted
-from labelbench_ray.costs import Spent
-from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.ledger.data_notes import NOTHING_NOTED, DataNote, DataNotes, read_notes
 from labelbench_ray.ledger.experiments import read_grid
-from labelbench_ray.ledger.finetunes import FOLDER, read_finetune_records, read_recipe
-from labelbench_ray.ledger.provenance import Provenance, Versions, numeric, provenances
-from labelbench_ray.ledger.records import Entry
-from labelbench_ray.ledger.trials import History, RoundRecord, read_failure, read_history
+from labelbench_ray.ledger.finetunes import FOLDER, FineTuneRecord
+from labelbench_ray.ledger.provenance import Provenance, provenances
+from labelbench_ray.ledger.records import Entry, RoundRecord
+from labelbench_ray.ledger.state import FineTuneProgress, TrialState, finetune_progress, trial_progress
 from labelbench_ray.storage.parallel import read_each
 
 RANDOM: Final = "random"
@@ -31,58 +27,24 @@ RECIPE: Final = ("dataset", "encoder", "proxy", "trainer", "corrupter", "oracle"
 """The fields that make a setting, in the order in which people tell them."""
 
 
-class State(StrEnum):
-    """How far a trial has come."""
-
-    FINISHED = "finished"
-    UNFINISHED = "unfinished"
-    STOPPED = "stopped early"
-    FAILED = "failed"
-    MISSING = "missing"
-    DAMAGED = "damaged"
-
-
-COMPARING: Final = "fidelity"
-"""The stage of a fine-tune in which it is compared with the proxy."""
-
-
-@dataclass(frozen=True, slots=True)
-class FineTunePoint:
-    """The full model trained once on a trial's first `labels` ids; seconds by stage."""
-
-    recipe: str
-    """The model and trainer in words."""
-    labels: int
-    metrics: dict[str, float]
-    seconds: dict[str, float]
-    cpu: dict[str, float]
-    gpu: dict[str, float]
-    versions: Versions = ()
-    """By which it was made; empty where that is not recorded."""
-
-    @property
-    def spent(self) -> Spent:
-        """All stages together, but for comparing it with the proxy: nobody has to do that to get the model."""
-        wall, cpu, gpu = (_but(stages, COMPARING) for stages in (self.seconds, self.cpu, self.gpu))
-        return Spent(wall, cpu, gpu)
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One trial as its ledger has it. `note` says in one line what keeps it from being finished."""
+    """One trial as its ledger has it."""
 
     trial: Trial
     fingerprint: str
-    state: State
-    note: str = ""
+    state: TrialState
+    reason: str = ""
+    """Why it failed, was stopped early or is damaged, in one line; "" in other states."""
     records: tuple[RoundRecord, ...] = ()
     store: str = ""
     views: str = ""
     """The augmented views that its trainer read; "" for none."""
     compute: str = ""
-    finetunes: tuple[FineTunePoint, ...] = ()
+    finetunes: Mapping[str, Mapping[int, FineTuneRecord]] = field(default_factory=dict)
+    """By the model and trainer in words, and by the number of labels."""
     finetune_failures: tuple[str, ...] = ()
-    """Why the last attempts at fine-tunes ended, in one line each."""
+    """Why fine-tunes failed, in one line each."""
     provenances: tuple[Provenance, ...] = ()
     """Which versions made which rounds."""
     data: DataNote = NOTHING_NOTED
@@ -102,9 +64,9 @@ class Run:
         """Number of labels -> the metric, for the rounds that have it."""
         return {record.num_labeled: record.metrics[metric] for record in self.records if metric in record.metrics}
 
-    def finetuned(self, recipe: str, labels: int) -> FineTunePoint | None:
-        """The full model of this recipe on so many labels."""
-        return next((point for point in self.finetunes if (point.recipe, point.labels) == (recipe, labels)), None)
+    def finetuned(self, recipe: str, labels: int) -> FineTuneRecord | None:
+        """The full model of this recipe, trained on the first `labels` ids."""
+        return self.finetunes.get(recipe, {}).get(labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +84,13 @@ class Setting:
     @property
     def compared(self) -> tuple[Run, ...]:
         """The finished trials; while there is none, those that have at least one round."""
-        finished = tuple(run for run in self.runs if run.state is State.FINISHED)
+        finished = tuple(run for run in self.runs if run.state is TrialState.DONE)
         return finished or tuple(run for run in self.runs if run.records)
 
     @property
     def preliminary(self) -> bool:
         """No trial is finished yet, so what is compared may still change."""
-        return not any(run.state is State.FINISHED for run in self.runs)
+        return not any(run.state is TrialState.DONE for run in self.runs)
 
     def of(self, strategy: str) -> tuple[Run, ...]:
         """The trials of one strategy, by seed."""
@@ -179,6 +141,11 @@ def last_common(runs: Iterable[Run], metric: str = PRIMARY) -> int:
     return max(set.intersection(*(set(run.curve(metric)) for run in runs)), default=0)
 
 
+def recipes(runs: Iterable[Run]) -> tuple[str, ...]:
+    """The fine-tunes that any of these trials has, by model and trainer in words."""
+    return tuple(dict.fromkeys(recipe for run in runs for recipe in run.finetunes))
+
+
 def differing(settings: Iterable[Setting]) -> tuple[str, ...]:
     """The fields of the recipe in which the settings are not all alike."""
     recipes = [setting.recipe for setting in settings]
@@ -210,71 +177,35 @@ def _order(run: Run) -> tuple[list[str], int, bool, str, int, str]:
 
 
 def _run(folder: Path, notes: DataNotes, entry: Entry) -> Run:
-    directory = folder / entry.fingerprint
-    if not (directory / "trial.json").is_file():
-        return Run(entry.trial, entry.fingerprint, State.MISSING, "not started")
-    try:
-        history = read_history(directory)
-    except OtherVersionError:
-        raise
-    except LedgerError as error:
-        return Run(entry.trial, entry.fingerprint, State.DAMAGED, _one_line(str(error)))
-    header = history.header
-    if header.fingerprint != entry.fingerprint:
-        return Run(entry.trial, entry.fingerprint, State.DAMAGED, f"the folder holds trial {header.fingerprint}")
-    state, note = _judge(entry.trial, history)
-    try:
-        finetunes, failures = _finetunes(directory), _finetune_failures(directory)
-    except OtherVersionError:
-        raise
-    except LedgerError as error:
-        return Run(entry.trial, entry.fingerprint, State.DAMAGED, _one_line(str(error)))
+    directory, trial = folder / entry.fingerprint, entry.trial
+    found = trial_progress(directory, entry.fingerprint, trial.rounds)
+    header = found.header
+    if header is None or found.state is TrialState.DAMAGED:
+        return Run(trial, entry.fingerprint, found.state, found.reason)
+    finetunes = [finetune_progress(path) for path in sorted((directory / FOLDER).glob("*"))]
+    damaged = next((each for each in finetunes if each.state is TrialState.DAMAGED), None)
+    if damaged:
+        return Run(trial, entry.fingerprint, damaged.state, damaged.reason)
     return Run(
-        entry.trial,
+        trial,
         entry.fingerprint,
-        state,
-        note,
-        history.records,
+        found.state,
+        found.reason,
+        found.records,
         header.store,
         header.views,
         header.compute,
-        finetunes,
-        failures,
-        provenances(header, history.records),
+        _by_recipe(finetunes),
+        tuple(each.reason for each in finetunes if each.state is TrialState.FAILED),
+        provenances(header, found.records),
         notes.of(header.store),
     )
 
 
-def _finetunes(directory: Path) -> tuple[FineTunePoint, ...]:
-    """Every full model that was trained on the trial's labels. (An attempt that ended at once left no header.)"""
-    return tuple(
-        FineTunePoint(words, labels, point.metrics, point.seconds, point.cpu, point.gpu, numeric(point.versions))
-        for folder in sorted((directory / FOLDER).glob("*"))
-        if (folder / "finetune.json").is_file()
-        for words in [str(read_recipe(folder))]
-        for labels, point in read_finetune_records(folder).items()
-    )
-
-
-def _finetune_failures(directory: Path) -> tuple[str, ...]:
-    found = (read_failure(path) for path in sorted((directory / FOLDER).glob("*")))
-    return tuple(_one_line(failure.error) for failure in found if failure)
-
-
-def _but(stages: dict[str, float], name: str) -> float:
-    return sum(value for stage, value in stages.items() if stage != name)
-
-
-def _judge(trial: Trial, history: History) -> tuple[State, str]:
-    done = len(history.records)
-    if done >= trial.rounds:
-        return State.FINISHED, ""
-    if history.failure is not None:
-        return State.FAILED, f"in round {done}: {_one_line(history.failure.error)}"
-    if history.stopped is not None:
-        return State.STOPPED, str(history.stopped)
-    return State.UNFINISHED, f"{done} of {trial.rounds} rounds done"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(redacted(text).split()) or "no reason recorded"
+def _by_recipe(finetunes: Iterable[FineTuneProgress]) -> dict[str, dict[int, FineTuneRecord]]:
+    """Of several that are the same in words, as other versions of a plug-in are, the first counts."""
+    found: dict[str, dict[int, FineTuneRecord]] = {}
+    for each in finetunes:
+        if each.recipe:
+            found[str(each.recipe)] = {**each.records, **found.get(str(each.recipe), {})}
+    return found

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from labelbench_ray.report.curves import PRIMARY, Run, Setting
+from labelbench_ray.report.curves import PRIMARY, Run, Setting, recipes
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 from labelbench_ray.report.statistics.savings import first_crossing
 from labelbench_ray.report.threshold import GAP, OVERLAP
@@ -50,15 +50,15 @@ def trusts(settings: tuple[Setting, ...]) -> tuple[Trust, ...]:
         _trust(setting, strategy, recipe)
         for setting in settings
         for strategy in setting.strategies
-        for recipe in dict.fromkeys(point.recipe for run in setting.of(strategy) for point in run.finetunes)
+        for recipe in recipes(setting.of(strategy))
     )
     return tuple(trust for trust in found if trust is not None)
 
 
 def _trust(setting: Setting, strategy: str, recipe: str) -> Trust | None:
-    runs = [run for run in setting.of(strategy) if any(point.recipe == recipe for point in run.finetunes)]
-    counts = sorted({point.labels for run in runs for point in run.finetunes if point.recipe == recipe})
-    lines = tuple(line for line in (_line(runs, recipe, labels) for labels in counts) if _told(line))
+    runs = [run for run in setting.of(strategy) if run.finetunes.get(recipe)]
+    counts = sorted({labels for run in runs for labels in run.finetunes[recipe]})
+    lines = tuple(line for line in (_line(runs, recipe, labels) for labels in counts) if _is_measured(line))
     common = [labels for labels in counts if all(_both(run, recipe, labels) for run in runs)]
     if not lines or not common:
         return None
@@ -80,21 +80,21 @@ def _trust(setting: Setting, strategy: str, recipe: str) -> Trust | None:
 
 def _both(run: Run, recipe: str, labels: int) -> tuple[float, float] | None:
     """The accuracies of the proxy and of the full model on so many labels."""
-    point, curve = run.finetuned(recipe, labels), run.curve(PRIMARY)
-    if point is None or labels not in curve or PRIMARY not in point.metrics:
+    record, curve = run.finetuned(recipe, labels), run.curve(PRIMARY)
+    if record is None or labels not in curve or PRIMARY not in record.metrics:
         return None
-    return curve[labels], point.metrics[PRIMARY]
+    return curve[labels], record.metrics[PRIMARY]
 
 
 def _line(runs: list[Run], recipe: str, labels: int) -> Line:
-    points = [point for run in runs if (point := run.finetuned(recipe, labels))]
+    records = [record for run in runs if (record := run.finetuned(recipe, labels))]
 
     def over_seeds(metric: str) -> Estimate | None:
-        values = [point.metrics[metric] for point in points if metric in point.metrics]
+        values = [record.metrics[metric] for record in records if metric in record.metrics]
         return estimate(np.array(values)) if values else None
 
     return Line(labels, over_seeds(OVERLAP), over_seeds(CORRELATION), over_seeds(GAP))
 
 
-def _told(line: Line) -> bool:
+def _is_measured(line: Line) -> bool:
     return any(value is not None for value in (line.overlap, line.correlation, line.gap))

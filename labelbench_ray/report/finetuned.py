@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labelbench_ray.report.curves import PRIMARY, Run, Setting
+from labelbench_ray.report.curves import PRIMARY, Run, Setting, recipes
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 
@@ -25,12 +25,11 @@ class FineTuned:
 
 def finetuned(setting: Setting) -> tuple[FineTuned, ...]:
     """By recipe, strategy and number of labels."""
-    recipes = dict.fromkeys(point.recipe for run in setting.runs for point in run.finetunes)
     return tuple(
         _finetuned(runs, strategy, recipe, labels)
-        for recipe in recipes
+        for recipe in recipes(setting.runs)
         for strategy in setting.strategies
-        for labels in sorted({point.labels for run in setting.of(strategy) for point in run.finetunes})
+        for labels in sorted({labels for run in setting.of(strategy) for labels in run.finetunes.get(recipe, {})})
         for runs in [[run for run in setting.of(strategy) if _accuracy(run, recipe, labels) is not None]]
         if runs
     )
@@ -46,5 +45,5 @@ def _finetuned(runs: list[Run], strategy: str, recipe: str, labels: int) -> Fine
 
 
 def _accuracy(run: Run, recipe: str, labels: int) -> float | None:
-    point = run.finetuned(recipe, labels)
-    return point.metrics.get(PRIMARY) if point else None
+    record = run.finetuned(recipe, labels)
+    return record.metrics.get(PRIMARY) if record else None

@@ -11,10 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from labelbench_ray.console.escaping import escaped
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import cost_figures, cost_tables, figures, words
 from labelbench_ray.report.cells import Table
 from labelbench_ray.report.costs import cost_curve
-from labelbench_ray.report.curves import RECIPE, State
+from labelbench_ray.report.curves import RECIPE
 from labelbench_ray.report.drawing import Style, styles
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.tables import finetuned_tables, short_table, strategy_table, trouble_table
@@ -95,7 +96,7 @@ def page(report: Report) -> str:
         words=words,
         recipe_fields=RECIPE,
         troubles=trouble_table(report),
-        finished=sum(run.state is State.FINISHED for run in report.runs),
+        finished=sum(run.state is TrialState.DONE for run in report.runs),
         chapters=[_chapter(report, number, looks) for number in range(1, len(report.sections) + 1)],
         across=_across(report),
     )

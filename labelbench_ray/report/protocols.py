@@ -6,6 +6,7 @@ which is what the proxy's way still has to pay: once, at the end.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +16,7 @@ import numpy as np
 from labelbench_ray.config import FineTune
 from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.report.costs import Embeddings, rounds, share, whole
-from labelbench_ray.report.curves import PRIMARY, Run, Setting, last_common
+from labelbench_ray.report.curves import PRIMARY, Run, Setting, last_common, recipes
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 FULL: Final = "full_model"
@@ -159,10 +160,9 @@ def _protocol(light: Setting, full: Setting, strategy: str, embeddings: Embeddin
 
 def _wholes(setting: Setting, strategy: str, embeddings: Embeddings) -> Iterator[Whole]:
     runs = [run for run in setting.compared if run.strategy == strategy]
-    recipes = dict.fromkeys(point.recipe for run in runs for point in run.finetunes)
-    for recipe in recipes:
+    for recipe in recipes(runs):
         last = [(run, run.finetuned(recipe, _labels(run))) for run in runs]
-        ends = [(run, point.spent.computing) for run, point in last if point is not None]
+        ends = [(run, record.training.computing) for run, record in last if record is not None]
         fine = [end for _, end in ends]
         parts = [rounds(run).computing + end for run, end in ends]
         shared = ratio(
@@ -186,16 +186,19 @@ def _end(light: Run, full: Run, labels: int, recipe: str) -> _End | None:
     """The fine-tune, None where this seed has none; without a recipe the proxy, at the cost of the full model."""
     if not recipe:
         return _End(light.curve(PRIMARY)[labels], _training(_last(full, labels)))
-    point = light.finetuned(recipe, labels)
-    return _End(point.metrics[PRIMARY], point.spent.computing) if point and PRIMARY in point.metrics else None
+    record = light.finetuned(recipe, labels)
+    return _End(record.metrics[PRIMARY], record.training.computing) if record and PRIMARY in record.metrics else None
 
 
 def _recipe(runs: list[Run], labels: int, full: Setting) -> str:
     """The fine-tune of the full setting's model by its trainer: with its settings if there is one, else most seeds'."""
-    points = [point for run in runs for point in run.finetunes if point.labels == labels and PRIMARY in point.metrics]
-    recipes = [point.recipe for point in points if _same_parts(point.recipe, full)]
-    order = sorted(set(recipes), key=lambda recipe: (recipe != _words(full), -recipes.count(recipe), recipe))
-    return order[0] if order else ""
+    counts = Counter(
+        recipe
+        for run in runs
+        for recipe in run.finetunes
+        if _same_parts(recipe, full) and (record := run.finetuned(recipe, labels)) and PRIMARY in record.metrics
+    )
+    return min(counts, key=lambda recipe: (recipe != _words(full), -counts[recipe], recipe), default="")
 
 
 def _words(full: Setting) -> str:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from labelbench_ray.costs import ASSUMED, Prices, Spent
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report.cautions import cautions, of_embeddings
 from labelbench_ray.report.comparison_cautions import Caution
 from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
 from labelbench_ray.report.costs import Embedding, Embeddings, StrategyCost, costs, embeddings
-from labelbench_ray.report.curves import PRIMARY, Experiment, Run, Setting, State, differing, read, title
+from labelbench_ray.report.curves import PRIMARY, Experiment, Run, Setting, differing, read, title
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
@@ -80,7 +81,7 @@ class Report:
     @property
     def troubles(self) -> tuple[Run, ...]:
         """The trials that are not finished."""
-        return tuple(run for run in self.runs if run.state is not State.FINISHED)
+        return tuple(run for run in self.runs if run.state is not TrialState.DONE)
 
 
 def build(

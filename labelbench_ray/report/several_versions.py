@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from labelbench_ray.ledger.provenance import MAY_DIFFER, Versions, describe, version_words
+from labelbench_ray.ledger.provenance import MAY_DIFFER, Versions, describe, numeric, version_words
 from labelbench_ray.report import words
 from labelbench_ray.report.curves import Setting
 
@@ -35,5 +35,10 @@ def _counts(setting: Setting) -> Counter[Versions]:
     counts: Counter[Versions] = Counter()
     for run in setting.runs:
         counts.update({each.versions: len(each.rounds) for each in run.provenances})
-        counts.update(point.versions for point in run.finetunes if point.versions)
+        counts.update(
+            found
+            for records in run.finetunes.values()
+            for record in records.values()
+            if (found := numeric(record.versions))
+        )
     return counts

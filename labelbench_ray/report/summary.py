@@ -57,7 +57,7 @@ def summarize(report: Report) -> dict[str, Any]:
                 "state": run.state.value,
                 "rounds": len(run.records),
                 "of": run.trial.rounds,
-                "reason": run.note,
+                "reason": run.reason,
             }
             for run in report.troubles
         ],

@@ -91,9 +91,9 @@ def trouble_table(report: Report) -> Table:
                 Cell(run.strategy),
                 Cell(str(run.trial.seed)),
                 Cell(section.title),
-                Cell(run.state.value),
+                Cell(run.state.words),
                 Cell(f"{len(run.records)} of {run.trial.rounds}"),
-                Cell(run.note),
+                Cell(run.reason),
                 Cell(run.fingerprint),
             )
             for section in report.sections

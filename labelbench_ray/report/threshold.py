@@ -55,7 +55,7 @@ def blocks(settings: Iterable[Setting]) -> tuple[Block, ...]:
     found: dict[tuple[int, str, tuple[int, ...]], list[list[tuple[float, float]]]] = {}
     for place, setting in enumerate(settings):
         for run in setting.runs:
-            for recipe in dict.fromkeys(point.recipe for point in run.finetunes):
+            for recipe in run.finetunes:
                 measured = _measured(run, recipe)
                 if measured:
                     found.setdefault((place, recipe, tuple(measured)), []).append(list(measured.values()))
@@ -93,9 +93,9 @@ def threshold(every: tuple[Block, ...]) -> Threshold | None:
 def _measured(run: Run, recipe: str) -> dict[int, tuple[float, float]]:
     """Number of labels -> overlap and gap."""
     return {
-        point.labels: (point.metrics[OVERLAP], point.metrics[GAP])
-        for point in sorted(run.finetunes, key=lambda point: point.labels)
-        if point.recipe == recipe and OVERLAP in point.metrics and GAP in point.metrics
+        labels: (record.metrics[OVERLAP], record.metrics[GAP])
+        for labels, record in sorted(run.finetunes[recipe].items())
+        if OVERLAP in record.metrics and GAP in record.metrics
     }
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from labelbench_ray.config import SIMULATED, FineTune, Part, Trial
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.ledger.finetunes import HEADER, FineTuneRecord, read_finetune_records, read_recipe
+from labelbench_ray.ledger.state import TrialState, finetune_state, trial_state
 from labelbench_ray.ledger.trials import Failure, History, RoundRecord, read_failure, read_header, read_history
 from labelbench_ray.plugins import Plugin
 from labelbench_ray.storage.remote import modified
 from labelbench_ray.trial import parts
 
 TRACEBACK = "traceback.txt"
+STATUSES = {TrialState.DONE: "FINISHED", TrialState.FAILED: "FAILED", TrialState.STOPPED_EARLY: "KILLED"}
+"""What MLflow calls a state; all others are RUNNING."""
 LONGEST = 6000
 """MLflow takes no longer parameters."""
 
@@ -41,16 +44,13 @@ class TrackedRun:
     texts: dict[str, str]
     """Artifacts that new measurements change."""
     tags: dict[str, str]
-    wanted: int
+    state: TrialState
     failure: Failure | None
-    stopped: bool = False
-    """Ended early, since others were better."""
 
     @property
     def status(self) -> str:
         """In MLflow's words."""
-        done = len(self.measured) >= self.wanted
-        return "FINISHED" if done else "FAILED" if self.failure else "KILLED" if self.stopped else "RUNNING"
+        return STATUSES.get(self.state, "RUNNING")
 
     @property
     def artifacts(self) -> dict[str, str]:
@@ -113,19 +113,15 @@ def _trial(directory: Path) -> TrackedRun:
         ),
         texts={"chosen.csv": chosen_table(history)} if history.records else {},
         tags={"rounds": str(trial.rounds), "stopped_early": str(history.stopped is not None).lower()},
-        wanted=trial.rounds,
+        state=trial_state(history, trial.rounds),
         failure=history.failure,
-        stopped=history.stopped is not None,
     )
 
 
 def _finetune(directory: Path) -> TrackedRun:
     header, recipe = read_header(directory.parent.parent / "trial.json"), read_recipe(directory)
-    trial = header.trial
-    measured = [
-        _measured(directory / f"{labels:06d}.json", labels, point)
-        for labels, point in read_finetune_records(directory).items()
-    ]
+    trial, records, failure = header.trial, read_finetune_records(directory), read_failure(directory)
+    measured = [_measured(directory / f"{labels:06d}.json", labels, record) for labels, record in records.items()]
     return TrackedRun(
         key=f"{header.fingerprint}/{directory.name}",
         name=f"{trial.strategy} seed {trial.seed}: {recipe}",
@@ -133,8 +129,8 @@ def _finetune(directory: Path) -> TrackedRun:
         measured=tuple(sorted(measured, key=lambda each: (each.milliseconds, each.labels))),
         texts={},
         tags={"trial": header.fingerprint},
-        wanted=max(len(set(recipe.budgets)), 1),
-        failure=read_failure(directory),
+        state=finetune_state(records, recipe.budgets, failure),
+        failure=failure,
     )
 
 

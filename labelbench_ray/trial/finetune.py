@@ -6,7 +6,13 @@ from functools import partial
 
 from labelbench_ray.costs import Stopwatch
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.ledger.finetunes import FineTuneLedger, FineTuneRecord, chosen_hash, read_finetune_records
+from labelbench_ray.ledger.finetunes import (
+    COMPARING,
+    FineTuneLedger,
+    FineTuneRecord,
+    chosen_hash,
+    read_finetune_records,
+)
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.streams import integer
 from labelbench_ray.trial.fidelity import Question, fidelity
@@ -65,7 +71,7 @@ class FineTuning:
         with watch.stage("evaluate"):
             view = fitted.open_view(fitted.classifier, chosen, labels)
             measured = measure(view, fitted, self.fitter.validation_labels) | hearing.metrics()
-        with watch.stage("fidelity"):
+        with watch.stage(COMPARING):
             measured |= self._fidelity(records, fitted, measured, chosen, labels)
         return self.finetunes.publish(
             num_labeled, chosen_hash(chosen.tolist(), labels.tolist()), measured, watch.lap(), tensors

@@ -13,9 +13,9 @@ from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.records import RoundRecord
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.ledger.stopped import STOPPED, read_stopped
 from labelbench_ray.ledger.trials import Header, Ledger, read_history
-from labelbench_ray.report.curves import State
 from labelbench_ray.storage.locks import held
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.fit_light import LightFitter, in_process
@@ -96,9 +96,9 @@ def check_ledger(runs: Path, expected: list[int], whole: list[Sequence[RoundReco
 
 def check_told(folder: Path, expected: list[int]) -> None:
     ended = {parts.build(TRIALS[number]).fingerprint for number in expected}
-    told = {trial.fingerprint for trial in status.read(folder).trials if trial.state is status.State.STOPPED}
+    told = {trial.fingerprint for trial in status.read(folder).trials if trial.state is TrialState.STOPPED_EARLY}
     assert told == ended
     runs = [run for section in report.build(folder).sections for run in section.setting.runs]
-    assert {run.fingerprint for run in runs if run.state is State.STOPPED} == ended
+    assert {run.fingerprint for run in runs if run.state is TrialState.STOPPED_EARLY} == ended
     cautions = [caution.title for section in report.build(folder).sections for caution in section.cautions]
     assert "Early stopping was on" in cautions

@@ -10,12 +10,13 @@ from scipy import stats
 
 from labelbench_ray.config import Part
 from labelbench_ray.costs import Spent
+from labelbench_ray.ledger.finetunes import FineTuneRecord
 from labelbench_ray.report import build, page, summarize
 from labelbench_ray.report.continual import continual
 from labelbench_ray.report.contributions import ablations
 from labelbench_ray.report.cost_tables import needs, threshold_words
 from labelbench_ray.report.costs import embeddings
-from labelbench_ray.report.curves import Experiment, FineTunePoint, read
+from labelbench_ray.report.curves import Experiment, read
 from labelbench_ray.report.fidelity import CORRELATION, trusts
 from labelbench_ray.report.protocols import protocols, ratio, wholes
 from labelbench_ray.report.sections import compose
@@ -41,22 +42,39 @@ def interval(values):
 
 
 def with_finetunes(found: Experiment, points) -> Experiment:
-    """The experiment with `points(run)` as the fine-tunes of its trials with a linear proxy."""
+    """The experiment with `points(run)`, recipes and records, as the fine-tunes of its trials with a linear proxy."""
+
+    def with_points(run):
+        found = {}
+        for recipe, record in points(run):
+            found.setdefault(recipe, {})[record.num_labeled] = record
+        return replace(run, finetunes=found)
+
     settings = tuple(
         replace(
             setting,
-            runs=tuple(
-                replace(run, finetunes=points(run)) if run.trial.proxy.name == "linear" else run for run in setting.runs
-            ),
+            runs=tuple(with_points(run) if run.trial.proxy.name == "linear" else run for run in setting.runs),
         )
         for setting in found.settings
     )
     return replace(found, settings=settings)
 
 
-def point(labels, accuracy, seconds, **fidelity):
-    cpu, gpu = {"fine-tune": seconds / 4}, {"fine-tune": seconds * 3 / 4}
-    return FineTunePoint(RECIPE, labels, {"Test Accuracy": accuracy} | fidelity, {"fine-tune": seconds}, cpu, gpu)
+def point(labels, accuracy, seconds, recipe=RECIPE, comparing=0.0, **fidelity):
+    """A recipe and its record; `accuracy`: None for a record without metrics; `comparing`: seconds beside those."""
+    stages = {"fine-tune": seconds} | ({"fidelity": comparing} if comparing else {})
+    return recipe, FineTuneRecord(
+        fingerprint="f" * 16,
+        trial="a" * 16,
+        num_labeled=labels,
+        chosen="rows",
+        metrics={} if accuracy is None else {"Test Accuracy": accuracy} | fidelity,
+        seconds=stages,
+        cpu={name: value / 4 for name, value in stages.items()},
+        gpu={name: value * 3 / 4 for name, value in stages.items()},
+        bytes_written=1,
+        model="m",
+    )
 
 
 LOST = [0.01, 0.03, 0.02]
@@ -94,7 +112,7 @@ def test_protocols_by_hand(two_proxies):
 
 
 def test_with_a_fine_tune_its_accuracy_and_seconds_count(two_proxies):
-    points = [replace(point(30, 0.71 + 0.01 * seed, 60.0), recipe="full_model, supervised") for seed in range(3)]
+    points = [point(30, 0.71 + 0.01 * seed, 60.0, recipe="full_model, supervised") for seed in range(3)]
     tuned = with_finetunes(two_proxies, lambda run: (points[run.trial.seed],))
     (found,) = protocols(tuned.settings, {})
     assert found.finetuned
@@ -105,7 +123,7 @@ def test_with_a_fine_tune_its_accuracy_and_seconds_count(two_proxies):
 
 
 def test_of_several_fine_tunes_the_full_model_s_trainer_counts(two_proxies):
-    other, same = point(30, 0.9, 1.0), replace(point(30, 0.7, 60.0), recipe="full_model, supervised")
+    other, same = point(30, 0.9, 1.0), point(30, 0.7, 60.0, recipe="full_model, supervised")
     (found,) = protocols(with_finetunes(two_proxies, lambda run: (other, same)).settings, {})
     assert found.with_final.value == pytest.approx(121.5 / (3.0 + 60.0))
 
@@ -121,15 +139,15 @@ def test_a_fine_tune_by_another_trainer_says_nothing_of_what_the_proxy_loses(two
 def test_equal_fine_tunes_come_first_and_are_called_so(two_proxies):
     equal = "full_model, supervised(learning_rate=0.0001)"
     points = [
-        replace(point(30, 0.7, 1.0), recipe="full_model, supervised"),
-        replace(point(30, 0.6, 60.0), recipe=equal),
+        point(30, 0.7, 1.0, recipe="full_model, supervised"),
+        point(30, 0.6, 60.0, recipe=equal),
     ]
     (found,) = protocols(with_finetunes(two_proxies, lambda run: tuple(points)).settings, {})
     assert (found.recipe, found.equal) == (equal, True)
 
 
 def test_a_seed_without_its_fine_tune_is_left_out_and_the_others_count(two_proxies):
-    same = replace(point(30, 0.7, 60.0), recipe="full_model, supervised")
+    same = point(30, 0.7, 60.0, recipe="full_model, supervised")
     (found,) = protocols(with_finetunes(two_proxies, lambda run: (same,) if run.trial.seed else ()).settings, {})
     assert (found.finetuned, found.seeds) == (True, 2)
     assert found.accuracy.value == pytest.approx(-(0.03 + 0.02) / 2)
@@ -138,9 +156,8 @@ def test_a_seed_without_its_fine_tune_is_left_out_and_the_others_count(two_proxi
 
 
 def test_comparing_with_the_proxy_is_no_cost_of_a_fine_tune(two_proxies):
-    plain = replace(point(30, 0.7, 60.0), recipe="full_model, supervised")
-    compared = replace(plain, cpu=plain.cpu | {"fidelity": 1000.0}, seconds=plain.seconds | {"fidelity": 1000.0})
-    assert compared.spent == plain.spent
+    compared = point(30, 0.7, 60.0, recipe="full_model, supervised", comparing=1000.0)
+    assert compared[1].training.wall == 60.0
     (found,) = protocols(with_finetunes(two_proxies, lambda run: (compared,)).settings, {})
     assert found.with_final.value == pytest.approx(121.5 / 63.0)
 

@@ -9,11 +9,11 @@ from labelbench_ray.commands import cli
 from labelbench_ray.config import FineTune, Part, digest
 from labelbench_ray.costs import Prices, Spent
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.ledger.trials import Failure, write_failure
 from labelbench_ray.report import build, page, summarize, words
 from labelbench_ray.report.cost_tables import cost_table, embedding_table, stage_table
 from labelbench_ray.report.costs import Embedding, cost_curve
-from labelbench_ray.report.curves import State
 
 PRICES = Prices(label=0.5, cpu_hour=36.0, gpu_hour=360.0, currency="EUR")  # 0.01 a CPU second, 0.1 a GPU second
 ROUND = {"select": Spent(1.0, 2.0), "fit": Spent(4.0, 3.0, 4.0)}  # 0.05 + 0.4
@@ -74,7 +74,7 @@ def test_failed_fine_tunes_are_told_and_leave_the_trial_as_it_is(experiment):
     write_failure(folder / "finetune" / "0123456789abcdef", Failure(error="OutOfMemory: no\nroom", traceback=""))
     report = build(experiment.write(), PRICES)
     (run,) = report.runs
-    assert (run.state, run.finetune_failures) == (State.FINISHED, ("OutOfMemory: no room",))
+    assert (run.state, run.finetune_failures) == (TrialState.DONE, ("OutOfMemory: no room",))
     assert "random, seed 3: OutOfMemory: no room" in page(report)
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from labelbench_ray.errors import LedgerError
-from labelbench_ray.report.curves import State, differing, read
+from labelbench_ray.ledger.state import TrialState
+from labelbench_ray.report.curves import differing, read
 from labelbench_ray.report.statistics.comparison import compare
 
 RISING = [0.5, 0.6, 0.7, 0.75, 0.8]
@@ -19,15 +20,15 @@ def test_states_and_their_reasons(experiment):
     (setting,) = read(experiment.write()).settings
     states = {(run.strategy, run.trial.seed): run for run in setting.runs}
     assert [run.state for run in states.values()] == [
-        State.FINISHED,
-        State.UNFINISHED,
-        State.FAILED,
-        State.DAMAGED,
-        State.MISSING,
+        TrialState.DONE,
+        TrialState.INCOMPLETE,
+        TrialState.FAILED,
+        TrialState.DAMAGED,
+        TrialState.PLANNED,
     ]
-    assert states["random", 1].note == "2 of 5 rounds done"
-    assert states["margin", 0].note == "in round 3: MemoryError: 3 GiB asked for"
-    assert "001.json" in states["margin", 1].note
+    assert states["random", 1].reason == ""
+    assert states["margin", 0].reason == "MemoryError: 3 GiB asked for"
+    assert "001.json" in states["margin", 1].reason
     assert [run.trial.seed for run in setting.compared] == [0]
 
 
@@ -36,7 +37,7 @@ def test_a_folder_of_another_trial(experiment):
     experiment.add("random", 1, RISING).replace(folder.with_name("aside"))
     folder.replace(folder.with_name(experiment.entries[1].fingerprint))
     (setting,) = read(experiment.write()).settings
-    assert [run.state for run in setting.runs] == [State.MISSING, State.DAMAGED]
+    assert [run.state for run in setting.runs] == [TrialState.PLANNED, TrialState.DAMAGED]
 
 
 def test_a_folder_without_a_grid_is_refused(tmp_path):
@@ -64,7 +65,7 @@ def test_the_same_trial_with_more_rounds_is_read_once(experiment):
     experiment.plan("random", 0, rounds=3)
     (setting,) = read(experiment.write()).settings
     (run,) = setting.runs
-    assert (run.trial.rounds, run.state) == (5, State.FINISHED)
+    assert (run.trial.rounds, run.state) == (5, TrialState.DONE)
 
 
 def test_fewer_rounds_asked_for_than_recorded_is_finished(experiment):
@@ -72,7 +73,7 @@ def test_fewer_rounds_asked_for_than_recorded_is_finished(experiment):
     experiment.entries.clear()
     experiment.plan("random", 0, rounds=3)
     (setting,) = read(experiment.write()).settings
-    assert setting.runs[0].state is State.FINISHED
+    assert setting.runs[0].state is TrialState.DONE
 
 
 def test_comparison_stops_where_all_still_run(experiment):

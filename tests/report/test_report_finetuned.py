@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -25,7 +24,7 @@ def points(run):
     """On 10 labels; on 15, between two rounds; and on 30 for the first seed and another recipe alone."""
     seed = run.trial.seed
     told = {OVERLAP: 0.3, CORRELATION: 0.5, GAP: 0.05}
-    last = (replace(point(30, 0.9, 60.0), recipe=OTHER),) if seed == 0 else ()
+    last = (point(30, 0.9, 60.0, recipe=OTHER),) if seed == 0 else ()
     return (point(10, FULL[seed], 30.0, **told), point(15, 0.7, 30.0), *last)
 
 
@@ -58,7 +57,7 @@ def test_means_and_paired_differences_by_hand(tuned):
 
 
 def test_a_full_model_without_a_test_accuracy_is_left_out(tuned):
-    nameless = with_finetunes(tuned, lambda run: (replace(point(10, 0.5, 1.0), metrics={}),))
+    nameless = with_finetunes(tuned, lambda run: (point(10, None, 1.0),))
     assert finetuned(setting(nameless)) == ()
 
 

@@ -90,7 +90,7 @@ def test_nothing_finished(experiment):
     experiment.plan("random", 0)
     experiment.add("margin", 0, [], error="ValueError: no")
     texts = check(page(build(experiment.write()))).texts
-    assert {"Nothing to compare yet.", "not started", "in round 0: ValueError: no"} <= set(texts)
+    assert {"Nothing to compare yet.", "planned", "ValueError: no"} <= set(texts)
 
 
 def test_one_round(experiment):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import build
-from labelbench_ray.report.curves import State
 from labelbench_ray.report.page import page
 from labelbench_ray.report.summary import summarize
 
@@ -32,7 +32,7 @@ def test_without_stopped_trials_nothing_is_said(experiment):
 def test_stopped_trials_are_named_and_left_out_like_unfinished_ones(experiment):
     report = grid_with(experiment, ("margin", 0), ("margin", 2))
     (section,) = report.sections
-    stopped = [run for run in section.setting.runs if run.state is State.STOPPED]
+    stopped = [run for run in section.setting.runs if run.state is TrialState.STOPPED_EARLY]
     assert [(run.strategy, run.trial.seed) for run in stopped] == [("margin", 0), ("margin", 2)]
     assert not any(run in section.setting.compared for run in stopped)
     assert section.setting.by_seed("margin").keys() == {1}
@@ -40,7 +40,7 @@ def test_stopped_trials_are_named_and_left_out_like_unfinished_ones(experiment):
     assert "margin (seeds 0 and 2)" in text
     assert "stronger seeds alone for margin, which favors it" in text
     assert "baseline" not in text
-    assert {run["state"] for run in summarize(report)["unfinished"]} == {"stopped early"}
+    assert {run["state"] for run in summarize(report)["unfinished"]} == {"stopped_early"}
     shown = page(report)
     assert "stopped early after 3 of 5 rounds: behind" in shown
     assert "Early stopping was on" in shown
@@ -65,4 +65,4 @@ def test_what_a_stopped_baseline_does_is_said(experiment, seeds, told):
 def test_a_failure_after_it_was_stopped_is_told_instead(experiment):
     experiment.add("margin", 0, RISING[:3], stopped=True, error="MemoryError: no")
     (run,) = build(experiment.write()).sections[0].setting.runs
-    assert (run.state, run.note) == (State.FAILED, "in round 3: MemoryError: no")
+    assert (run.state, run.reason) == (TrialState.FAILED, "MemoryError: no")

@@ -56,7 +56,7 @@ def test_every_point_is_in_the_csv(planted):
         "setting": "digits",
         "strategy": "random",
         "seed": "0",
-        "state": "finished",
+        "state": "done",
         "round": "0",
         "num_labeled": "10",
         "metric": "Test Accuracy",
