@@ -33,7 +33,7 @@ from labelbench_ray.errors import StoreError
 from labelbench_ray.ledger.trials import Header, Ledger
 from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.trainers import Tensors
-from labelbench_ray.trial.fit_light import Lesson, LightFitter, in_process
+from labelbench_ray.trial.fit_light import FitRequest, LightFitter, in_process
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.trial.parts import build
 
@@ -129,9 +129,9 @@ class TimedFitter(LightFitter):
 
     cpu_seconds: list[float] = field(default_factory=list)
 
-    def fit(self, lesson: Lesson) -> Tensors:
+    def fit(self, request: FitRequest) -> Tensors:
         start = time.process_time()
-        tensors = LightFitter.fit(self, lesson)
+        tensors = LightFitter.fit(self, request)
         self.cpu_seconds.append(time.process_time() - start)
         return tensors
 

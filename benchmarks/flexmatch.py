@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 
 from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.trainers import TrainingData, Unlabeled
+from labelbench_ray.trainers import EmbeddedInputs, FitData
+from labelbench_ray.trainers.engine.data import embedded_data
 from labelbench_ray.trainers.flexmatch import Flexmatch
 from labelbench_ray.trial.fit_light import unlabeled_ids
 from labelbench_ray.types import Examples
@@ -72,7 +73,7 @@ def main() -> None:
     show("flexmatch", measured, {"cpu_seconds_at_most": TARGET_SECONDS}, met=spent <= TARGET_SECONDS)
 
 
-def made_up(folder: Path) -> TrainingData:
+def made_up(folder: Path) -> FitData[EmbeddedInputs]:
     """Rows scattered around one center a class; a strong view is noisier than a weak one."""
     rng = np.random.default_rng(0)
     centers_KD = 0.15 * rng.standard_normal((CLASSES, DIMENSIONS), np.float32)
@@ -88,17 +89,19 @@ def made_up(folder: Path) -> TrainingData:
             pairs_N2D[:, side] = pool.embeddings_BD + noise * rng.standard_normal((ROWS, DIMENSIONS), np.float32)
     pairs = tuple(np.load(folder / f"{view}.npy", mmap_mode="r") for view in range(TRAINER.views))
     standardization, validation = standardize(pool.embeddings_BD), drawn(VALIDATION)
-    return TrainingData(
-        labeled=Examples(standardization.apply(pool.embeddings_BD[labeled_L]), pool.labels_B[labeled_L]),
+    return embedded_data(
+        raw_LD=pool.embeddings_BD[labeled_L],
+        labels_L=pool.labels_B[labeled_L],
         validation=Examples(standardization.apply(validation.embeddings_BD), validation.labels_B),
         num_classes=CLASSES,
         standardization=standardization,
         labeled_ids_L=labeled_L,
-        unlabeled=Unlabeled(unlabeled_ids(ROWS, labeled_L), pairs),
+        unlabeled_ids_U=unlabeled_ids(ROWS, labeled_L),
+        pairs=pairs,
     )
 
 
-def fit_seconds(data: TrainingData, seed: int) -> float:
+def fit_seconds(data: FitData[EmbeddedInputs], seed: int) -> float:
     """CPU seconds of one fit."""
     start = time.process_time()
     TRAINER.fit(Linear(), data, seed)
@@ -110,19 +113,19 @@ def flops() -> float:
     return STEPS * 2.0 * DIMENSIONS * CLASSES * (UNLABELED_ROWS + 2 * (LABELED_ROWS + UNLABELED_ROWS))
 
 
-def limit(data: TrainingData) -> Limit:
+def limit(data: FitData[EmbeddedInputs]) -> Limit:
     """The same rows and products, and nothing else; the best of three."""
     found = [once(data, seed) for seed in range(3)]
     return Limit(min(each.gather for each in found), min(each.products for each in found))
 
 
-def once(data: TrainingData, seed: int) -> Limit:
+def once(data: FitData[EmbeddedInputs], seed: int) -> Limit:
     """CPU seconds of gathering and multiplying what a fit of that seed may."""
     rng = np.random.default_rng(seed)
     weight_DK = torch.ones(DIMENSIONS, CLASSES)
     gather = products = 0.0
     for step in range(STEPS):
-        pairs_N2D = data.unlabeled.pairs[step % TRAINER.views]
+        pairs_N2D = data.inputs.pairs[step % TRAINER.views]
         learn, weak = rng.integers(0, ROWS, LABELED_ROWS + UNLABELED_ROWS), rng.integers(0, ROWS, UNLABELED_ROWS)
         start = time.process_time()
         learn_BD, weak_UD = (torch.from_numpy(pairs_N2D[ids, side]).float() for side, ids in ((1, learn), (0, weak)))

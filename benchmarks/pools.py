@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.trainers import TrainingData
+from labelbench_ray.trainers.engine.data import embedded_data
 from labelbench_ray.trainers.logistic import Logistic
 from labelbench_ray.types import Examples, Floats, Ids, PoolView
 
@@ -125,7 +125,8 @@ def _make(place: Path, shape: Shape) -> None:
 def _fit(rows_LD: Floats, labels_L: Ids, classes: int) -> tuple[Floats, Floats]:
     examples = Examples(rows_LD, labels_L)
     iterations = int(np.clip(FIT_PRODUCTS / (4 * rows_LD.size * classes), 10, 1000))
-    data = TrainingData(examples, examples, classes, _as_they_are(rows_LD.shape[1]), np.arange(len(labels_L)))
+    ids_L = np.arange(len(labels_L))
+    data = embedded_data(rows_LD, labels_L, examples, classes, _as_they_are(rows_LD.shape[1]), ids_L)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a probe that is nearly fitted serves as well
         (layer,) = Logistic(max_iterations=iterations).fit(Linear(), data, seed=0).layers

@@ -27,7 +27,7 @@ from labelbench_ray.config import Part
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.trainers import TrainingData
+from labelbench_ray.trainers.engine.data import embedded_data
 from labelbench_ray.trainers.logistic import Logistic
 from labelbench_ray.types import Examples, Floats, Ids, PoolView
 
@@ -92,7 +92,7 @@ def toy() -> Toy:
     labeled_L = rng.choice(ROWS, LABELED, replace=False)
     examples = Examples(rows_ND[labeled_L], truth_N[labeled_L])
     as_they_are = Standardization(np.zeros(3, np.float32), np.ones(3, np.float32))
-    data = TrainingData(examples, examples, len(SHARES), as_they_are, labeled_L)
+    data = embedded_data(rows_ND[labeled_L], truth_N[labeled_L], examples, len(SHARES), as_they_are, labeled_L)
     return Toy(rows_ND, truth_N, labeled_L, Logistic(l2=1e-2).fit(Linear(), data, seed=0))
 
 

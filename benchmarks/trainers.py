@@ -27,9 +27,9 @@ from labelbench_ray.planning.experiment import load
 from labelbench_ray.report.statistics.paired import estimate
 from labelbench_ray.streams import integer, stream
 from labelbench_ray.trial import parts
-from labelbench_ray.trial.fit_light import Lesson, LightFitter, in_process
+from labelbench_ray.trial.fit_light import FitRequest, LightFitter, in_process
 from labelbench_ray.trial.parts import Parts
-from labelbench_ray.trial.pseudo_labels import EpochCounts, Hearing
+from labelbench_ray.trial.pseudo_labels import EpochCounts, PseudoLabelStats
 from labelbench_ray.types import Ids
 
 EXPERIMENT = ROOT / "experiments" / "trainers.py"
@@ -107,13 +107,13 @@ def fit(built: Parts, store: Path, seed: int, count: int) -> Outcome:
     pairs = augmented_pairs(opened, wanted.digest, wanted.count) if wanted else ()
     truth_N = embedded.pool.labels_N
     labeled_L = drawn(truth_N, count, seed)
-    hearing = Hearing(truth_N)
+    stats = PseudoLabelStats(truth_N)
     fitter = LightFitter(built, embedded, pairs, in_process(embedded))
     start = time.process_time()
-    tensors = fitter.fit(Lesson(labeled_L, truth_N[labeled_L], (), integer(seed, count, "fit"), hearing.listen))
+    tensors = fitter.fit(FitRequest(labeled_L, truth_N[labeled_L], (), integer(seed, count, "fit"), stats.add))
     spent = time.process_time() - start
     predicted_N = fitter.open(tensors).classifier.logits(embedded.test.embeddings_ND).argmax(axis=1)
-    epoch, kept = max(hearing.epochs.items(), default=(None, EpochCounts()))
+    epoch, kept = max(stats.epochs.items(), default=(None, EpochCounts()))
     return Outcome(float((predicted_N == embedded.test.labels_N).mean()), kept, epoch, spent)
 
 

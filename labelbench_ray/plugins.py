@@ -51,7 +51,7 @@ class Plugin(Frozen):
     renamed_methods: ClassVar[Mapping[str, str]] = {}
     """Methods that were renamed: old name to new. A class that defines an old one alone is refused."""
 
-    def made_of(self) -> "dict[str, Plugin]":
+    def inner_plugins(self) -> "dict[str, Plugin]":
         """The plug-ins that its settings of type `Part` name, made; a plug-in that has such a setting says them."""
         return {}
 
@@ -187,7 +187,7 @@ def _shortly(value: Any) -> str:  # noqa: ANN401
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def settled(part: Part, plugin: Plugin) -> Part:
+def with_resolved_settings(part: Part, plugin: Plugin) -> Part:
     """The part with its settings as the plug-in took them: what a file said, where a setting gave its path."""
     taken = plugin.model_dump(mode="json")
     return Part(name=part.name, settings={name: taken[name] for name in part.settings})
@@ -199,8 +199,8 @@ def recipe(name: str, plugin: Plugin) -> dict[str, JsonValue]:
     Where a setting names another plug-in, that one's recipe stands for it.
     """
     parts = {field: value.name for field, value in plugin if isinstance(value, Part)}
-    inner = plugin.made_of()
-    assert inner.keys() == parts.keys(), f"{type(plugin).__name__}.made_of must make {sorted(parts)}"
+    inner = plugin.inner_plugins()
+    assert inner.keys() == parts.keys(), f"{type(plugin).__name__}.inner_plugins must make {sorted(parts)}"
     settings = plugin.model_dump(mode="json") | {field: recipe(parts[field], made) for field, made in inner.items()}
     named = {field: value for field, value in settings.items() if (field, value) not in plugin.neutral_settings.items()}
     return {"name": name, "version": plugin.version, "settings": named}

@@ -39,7 +39,7 @@ def test_one_row_a_strategy_in_order() -> None:
 def test_whether_it_can_choose_the_first_batch(name: str) -> None:
     strategy = strategies.create(name)
     if TABLE[name]["cold start"] == "as its strategy":
-        inner = strategy.made_of().values()
+        inner = strategy.inner_plugins().values()
         assert inner
         assert strategy.cold_start == all(each.cold_start for each in inner)
     else:

@@ -1,4 +1,4 @@
-"""What a fitter tells trainers of the rounds before."""
+"""What a fitter passes to trainers of the rounds before."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,21 +8,22 @@ import pytest
 
 from labelbench_ray.config import Trial
 from labelbench_ray.proxies import Classifier, Proxy
-from labelbench_ray.trainers import Trainer, TrainingData
+from labelbench_ray.trainers import EmbeddedInputs, FitData, PreviousRound, Trainer
+from labelbench_ray.trainers.engine.data import ignore
 from labelbench_ray.trial import parts
-from labelbench_ray.trial.fit_light import Earlier, Lesson, LightFitter, in_process, pasts
+from labelbench_ray.trial.fit_light import FitRequest, LightFitter, in_process
 from tests.samples import make_embedded
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=3, budget=2)
 EMBEDDED = make_embedded()
 CLASSES, DIMENSIONS = 3, 4
-GIVEN: list[TrainingData] = []
+GIVEN: list[FitData[EmbeddedInputs]] = []
 
 
 class Noting(Trainer):
     """Notes what it is given."""
 
-    def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
+    def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
         GIVEN.append(data)
         return constant(0)
 
@@ -41,29 +42,22 @@ def by_position() -> Classifier:
     return Classifier(identity, ((np.eye(DIMENSIONS, CLASSES, dtype=np.float32), np.zeros(CLASSES, np.float32)),))
 
 
-def test_each_round_says_the_logits_of_the_rows_that_it_bought():
-    earlier = [Earlier(end, constant(number).tensors) for number, end in enumerate([2, 3, 6])]
-    found = pasts(earlier, np.ones((9, DIMENSIONS), np.float16))
-    assert [round_.num_labeled for round_ in found] == [2, 3, 6]
-    assert [round_.bought_BK()[:, 0].tolist() for round_ in found] == [[0, 0], [1], [2, 2, 2]]
-    assert pasts([], np.ones((9, DIMENSIONS), np.float16)) == ()
-
-
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_fitter_hands_on_the_rounds_in_the_order_of_purchase(number: int):
     GIVEN.clear()
     labeled = np.array([40, 7, 99, 3, 60, 2])
-    earlier = [Earlier(2 * (round_ + 1), by_position().tensors) for round_ in range(number)]
+    previous = [PreviousRound(2 * (round_ + 1), by_position().tensors) for round_ in range(number)]
     built = replace(parts.build(BASE), trainer=Noting())
-    lesson = Lesson(labeled, EMBEDDED.pool.labels_N[labeled], earlier, 0, lambda heard: None)
-    LightFitter(built, EMBEDDED, (), in_process(EMBEDDED)).fit(lesson)
+    request = FitRequest(labeled, EMBEDDED.pool.labels_N[labeled], previous, 0, ignore)
+    LightFitter(built, EMBEDDED, (), in_process(EMBEDDED)).fit(request)
     (data,) = GIVEN
-    assert [round_.num_labeled for round_ in data.past] == [2, 4, 6][:number]
+    assert [round_.num_labeled for round_ in data.previous] == [2, 4, 6][:number]
     raw = EMBEDDED.pool.embeddings_ND[labeled].astype(np.float32)
-    for round_, rows in zip(data.past, (raw[0:2], raw[2:4]), strict=False):
-        np.testing.assert_allclose(round_.bought_BK(), rows[:, :CLASSES], rtol=1e-6)
+    for round_ in data.previous:
+        found = data.logits(round_.tensors(), np.array([2, 0, 5]))
+        np.testing.assert_allclose(found, raw[[2, 0, 5], :CLASSES], rtol=1e-6)
     np.testing.assert_allclose(
-        data.labeled.embeddings_BD * EMBEDDED.standardization.scale_D + EMBEDDED.standardization.mean_D, raw, atol=1e-5
+        data.inputs.labeled_LD * EMBEDDED.standardization.scale_D + EMBEDDED.standardization.mean_D, raw, atol=1e-5
     )
 
 
@@ -74,7 +68,11 @@ def test_models_of_earlier_rounds_are_not_read_before_they_are_asked_for():
         read.append(True)
         return constant(1).tensors()
 
-    (found,) = pasts([Earlier(2, tensors)], np.ones((9, DIMENSIONS), np.float16))
+    GIVEN.clear()
+    built = replace(parts.build(BASE), trainer=Noting())
+    request = FitRequest(np.array([40, 7, 3]), np.array([0, 1, 2]), [PreviousRound(2, tensors)], 0, ignore)
+    LightFitter(built, EMBEDDED, (), in_process(EMBEDDED)).fit(request)
     assert not read
-    found.bought_BK()
+    (data,) = GIVEN
+    assert data.logits(data.previous[0].tensors(), np.arange(2)).tolist() == [[1] * CLASSES] * 2
     assert read

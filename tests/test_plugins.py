@@ -186,7 +186,7 @@ def test_a_plug_in_that_does_not_say_what_it_is_made_of_has_no_recipe():
     class Careless(plugins.Plugin):
         strategy: Part = Part(name="margin")
 
-    with pytest.raises(AssertionError, match=r"Careless.made_of must make \['strategy'\]"):
+    with pytest.raises(AssertionError, match=r"Careless.inner_plugins must make \['strategy'\]"):
         plugins.recipe("careless", Careless())
 
 

@@ -152,8 +152,8 @@ def test_past_logits_are_those_of_the_rows_that_a_round_bought_by_its_own_model(
     trial, seen = vary(FULL, trainer=TRAINERS["scaled_distillation"]), []
     begin = ScaledDistillation.begin
 
-    def noting(trainer, material):
-        seen.append((material.labeled_ids_L, begin(trainer, material)))
+    def noting(trainer, data):
+        seen.append((data.labeled_ids_L, begin(trainer, data)))
         return seen[-1][1]
 
     monkeypatch.setattr(ScaledDistillation, "begin", noting)

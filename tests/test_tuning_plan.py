@@ -11,7 +11,7 @@ from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.finetunes import _check_network, check_full_models
 from labelbench_ray.planning.plan import Plan, plan
 from labelbench_ray.proxies import Classifier, Proxy
-from labelbench_ray.trainers import Trainer, TrainingData
+from labelbench_ray.trainers import EmbeddedInputs, FitData, Trainer
 from labelbench_ray.trial import parts
 from tests.full_trials import LIGHT, TRAINER, finetune, make_home, make_store
 from tests.small_models import make_clip
@@ -28,7 +28,7 @@ TUNE = {"trainer": SMALL}
 class Whole(Trainer):
     """A user's own trainer, which knows nothing of gradient descent."""
 
-    def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
+    def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
         raise NotImplementedError
 
 

@@ -32,11 +32,11 @@ from labelbench_ray.storage.versions import versions
 from labelbench_ray.trainers import Trainer
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trainers.engine.descent import Gradient
-from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.finetune import FineTuning
 from labelbench_ray.trial.fit_full import FullFitter
-from labelbench_ray.trial.fit_light import Fitter, Lesson, LightFitter, OpenView, in_process
+from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.trial.parts import Parts
 
@@ -206,12 +206,12 @@ def full_fitter(
 ) -> Fitter:
     """Fits a full model on this worker's device or shared by several, with checkpoints in the job's directory."""
     make = partial(fitter_on, built, model, trainer, place, directory)
-    alone = make(Machine("cuda" if torch.cuda.is_available() else "cpu", threads=workers.threads))
+    alone = make(Device("cuda" if torch.cuda.is_available() else "cpu", threads=workers.threads))
     return ParallelFitter(alone, make, workers, directory) if workers.count > 1 else alone
 
 
 def fitter_on(
-    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, machine: Machine
+    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, device: Device
 ) -> FullFitter:
     """The fitter of one process; its machine computes with the model's precision."""
     store, encoder = EmbeddingStore.open(place.store), trainable(built.encoder)
@@ -223,7 +223,7 @@ def fitter_on(
         encoder,
         _embedded(place.store),
         images,
-        replace(machine, precision=model.precision),
+        replace(device, precision=model.precision),
         partial(_checkpoints, directory / CHECKPOINT, identity),
     )
 
@@ -232,9 +232,9 @@ def _rows(built: Parts, store: EmbeddingStore, place: Place) -> StoredRows:
     return StoredRows(store, built.dataset.modality(), partial(built.dataset.open, place.data_root))
 
 
-def _checkpoints(path: Path, identity: list[str], lesson: Lesson) -> FileCheckpoints:
-    rows = digest([*lesson.labeled_L.tolist(), *lesson.labels_L.tolist()])
-    return FileCheckpoints(path, digest([*identity, rows, str(lesson.seed)]))
+def _checkpoints(path: Path, identity: list[str], request: FitRequest) -> FileCheckpoints:
+    rows = digest([*request.labeled_L.tolist(), *request.labels_L.tolist()])
+    return FileCheckpoints(path, digest([*identity, rows, str(request.seed)]))
 
 
 def _place(built: Parts, environment: Environment) -> Place:

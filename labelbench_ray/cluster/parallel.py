@@ -1,7 +1,7 @@
 """One fit of a full model shared by several workers, on Ray Train.
 
 Ray Train starts the workers in a placement group of its own, beside the trial's, and joins them to one process group.
-Each rebuilds the fitter from a small description and gets the lesson from the object store; the first keeps the
+Each rebuilds the fitter from a small description and gets the fit request from the object store; the first keeps the
 checkpoints and writes the tensors. A worker that dies takes the group with it, which then goes on from the last
 checkpoint; an error that a worker raises comes back as what it is.
 """
@@ -30,19 +30,19 @@ from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.costs import Spent
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.storage.atomic import publish, remove
-from labelbench_ray.trainers import Heard, Tensors
+from labelbench_ray.trainers import PseudoLabels, Tensors
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints
-from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trainers.engine.parallel import process_group
 from labelbench_ray.trial.fit_full import FullFitter
-from labelbench_ray.trial.fit_light import Fitted, Lesson, OpenView
+from labelbench_ray.trial.fit_light import FitRequest, OpenView, TrainedModel
 
 DEATHS: Final = 3
 """How often a fit whose worker dies (killed, out of memory, lost node) is taken up again."""
 MODEL: Final = "model.safetensors"
 GROUP: Final = "group"
 """Says which placement group the workers are in."""
-MakeFitter = Callable[[Machine], FullFitter]
+MakeFitter = Callable[[Device], FullFitter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class ParallelFitter:
 
     @property
     def gpus(self) -> float:
-        """Those of the trial's own process; what the workers hold is told to the lesson."""
+        """Those of the trial's own process; what the workers hold is added to the cost of the request."""
         return self.alone.gpus
 
     @property
@@ -104,11 +104,11 @@ class ParallelFitter:
         """As in one process."""
         return self.alone.validation_labels
 
-    def open(self, tensors: Tensors) -> Fitted:
+    def open(self, tensors: Tensors) -> TrainedModel:
         """As in one process."""
         return self.alone.open(tensors)
 
-    def fit(self, lesson: Lesson) -> Tensors:
+    def fit(self, request: FitRequest) -> Tensors:
         """The same up to the rounding of sums, for trainers that draw nothing within a batch.
 
         Raises:
@@ -121,7 +121,7 @@ class ParallelFitter:
             scratch.mkdir()
             try:
                 with tempfile.TemporaryDirectory(prefix="labelbench-train-", ignore_cleanup_errors=True) as notes:
-                    return self._attempt(lesson, scratch, notes)
+                    return self._attempt(request, scratch, notes)
             except WorkerGroupError as error:
                 # Where one died the others' errors are about that, and tell nothing.
                 failures = [failure for _, failure in sorted(error.worker_failures.items())]
@@ -139,13 +139,13 @@ class ParallelFitter:
             "--fit-workers or the trainer's `batch_size`"
         ) from dead
 
-    def _attempt(self, lesson: Lesson, scratch: Path, notes: str) -> Tensors:
+    def _attempt(self, request: FitRequest, scratch: Path, notes: str) -> Tensors:
         start = time.perf_counter()
         trainer = TorchTrainer(
             _share,
             train_loop_config={
                 "make": self.make,
-                "lesson": ray.put(replace(lesson, listen=_nobody, spend=_nobody)),
+                "request": ray.put(replace(request, on_pseudo_labels=_ignore, spend=_ignore)),
                 "device": "cuda" if self.workers.gpus else "cpu",
                 "model": scratch / MODEL,
                 "threads": self.workers.threads,
@@ -165,9 +165,9 @@ class ParallelFitter:
         done: Any = trainer.fit()
         wall = time.perf_counter() - start
         for share in done.return_value:
-            lesson.spend(Spent(cpu=share.cpu, gpu=wall * self.workers.gpus))
-            for heard in share.heard:
-                lesson.listen(heard)
+            request.spend(Spent(cpu=share.cpu, gpu=wall * self.workers.gpus))
+            for pseudo_labels in share.pseudo_labels:
+                request.on_pseudo_labels(pseudo_labels)
         return load_tensors((scratch / MODEL).read_bytes())
 
 
@@ -176,7 +176,7 @@ class Share:
     """What a worker tells of its share of a fit."""
 
     cpu: float
-    heard: list[Heard]
+    pseudo_labels: list[PseudoLabels]
     """Of the epoch that is kept, the rows of all workers: reported by the first."""
 
 
@@ -222,26 +222,27 @@ def _end(scratch: Path) -> None:
 def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of none
     """What a worker does; returns the shares of all."""
     try:
-        machine = replace(process_group(config["device"]), threads=config["threads"])
-        return _fit(config["make"](machine), ray.get(config["lesson"]), config["model"])
+        device = replace(process_group(config["device"]), threads=config["threads"])
+        return _fit(config["make"](device), ray.get(config["request"]), config["model"])
     except Exception as error:
         rank = get_context().get_world_rank()
         error.add_note(f"raised by worker {rank} of the fit:\n{traceback.format_exc()}")
         raise Raised(error) from error
 
 
-def _fit(fitter: FullFitter, lesson: Lesson, model: Path) -> list[Share]:
-    rank, heard = distributed.get_rank(), list[Heard]()
+def _fit(fitter: FullFitter, request: FitRequest, model: Path) -> list[Share]:
+    rank, reported = distributed.get_rank(), list[PseudoLabels]()
     if rank == 0 and (group := get_current_placement_group()):
         publish(model.with_name(GROUP), group.id.hex().encode())
-    one_writer = OneWriter(fitter.checkpoints(lesson), rank)
-    trained = replace(fitter, checkpoints=lambda _: one_writer).fit(replace(lesson, listen=heard.append))
+    one_writer = OneWriter(fitter.checkpoints(request), rank)
+    request = replace(request, on_pseudo_labels=reported.append)
+    trained = replace(fitter, checkpoints=lambda _: one_writer).fit(request)
     if rank == 0:
         publish(model, save_tensors(dict(trained)))
     shares: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(shares, Share(time.process_time(), heard))
+    distributed.all_gather_object(shares, Share(time.process_time(), reported))
     return shares
 
 
-def _nobody(told: object) -> None:
-    """Nobody listens where the lesson travels to."""
+def _ignore(value: object) -> None:
+    """No-op callback for the workers of a fit."""

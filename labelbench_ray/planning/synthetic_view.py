@@ -62,4 +62,4 @@ def _try(strategy: Strategy, name: str, view: PoolView, budget: int) -> None:
 
 def _all_ours(plugin: Plugin) -> bool:
     ours = type(plugin).__module__.partition(".")[0] == __name__.partition(".")[0]
-    return ours and all(_all_ours(inner) for inner in plugin.made_of().values())
+    return ours and all(_all_ours(inner) for inner in plugin.inner_plugins().values())

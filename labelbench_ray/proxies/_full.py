@@ -33,10 +33,10 @@ class FullProxy(Proxy, ABC):
 
     @field_validator("head")
     @classmethod
-    def _settle(cls, head: Part) -> Part:
-        return plugins.settled(head, plugins.build(Head, heads.PACKAGE, head))
+    def _resolve_settings(cls, head: Part) -> Part:
+        return plugins.with_resolved_settings(head, plugins.build(Head, heads.PACKAGE, head))
 
-    def made_of(self) -> dict[str, plugins.Plugin]:
+    def inner_plugins(self) -> dict[str, plugins.Plugin]:
         return {"head": self._head(), "augmentation": self.made_augmentation}
 
     @property
@@ -80,5 +80,5 @@ class FullProxy(Proxy, ABC):
 
     @model_validator(mode="after")
     def _refuse_parts_that_cannot_be_made(self) -> Self:
-        self.made_of()
+        self.inner_plugins()
         return self

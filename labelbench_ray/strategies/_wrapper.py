@@ -14,7 +14,7 @@ from labelbench_ray.types import Ask, Ids, PoolView
 class Composed(Strategy):
     """A strategy whose settings of type `Part` are strategies; it can choose the first batch if they all can."""
 
-    def made_of(self) -> dict[str, plugins.Plugin]:
+    def inner_plugins(self) -> dict[str, plugins.Plugin]:
         return dict(self._inner())
 
     @property

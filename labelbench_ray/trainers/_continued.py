@@ -9,7 +9,7 @@ from labelbench_ray import plugins
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.plugins import Part
 from labelbench_ray.proxies import Proxy
-from labelbench_ray.trainers import PACKAGE, Past, Tensors, Trainer
+from labelbench_ray.trainers import PACKAGE, PreviousRound, Tensors, Trainer
 from labelbench_ray.trainers._replay import Replay
 from labelbench_ray.trainers.engine.descent import Descent, Gradient
 
@@ -46,7 +46,7 @@ class Continued(Gradient):
         assert isinstance(inner, Descent)
         return inner
 
-    def made_of(self) -> dict[str, plugins.Plugin]:
+    def inner_plugins(self) -> dict[str, plugins.Plugin]:
         return {"trainer": self._inner()}
 
     @property
@@ -59,12 +59,12 @@ class Continued(Gradient):
     def wanted_views(self) -> WantedViews | None:
         return self._inner().wanted_views()
 
-    def method(self, past: tuple[Past, ...]) -> Descent:
+    def method(self, previous: tuple[PreviousRound, ...]) -> Descent:
         inner = self._inner()
-        return inner.model_copy(update={"epochs": self.epochs}) if past and self.epochs else inner
+        return inner.model_copy(update={"epochs": self.epochs}) if previous and self.epochs else inner
 
-    def start(self, fresh: Tensors, past: tuple[Past, ...]) -> Tensors:
-        return self.going_on(past[-1].tensors(), fresh) if past else fresh
+    def start(self, fresh: Tensors, previous: tuple[PreviousRound, ...]) -> Tensors:
+        return self.going_on(previous[-1].tensors(), fresh) if previous else fresh
 
     @abstractmethod
     def going_on(self, last: Tensors, fresh: Tensors) -> Tensors:

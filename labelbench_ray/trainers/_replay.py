@@ -6,8 +6,8 @@ saves. The first round has nothing to replay and is plain supervised training.
 
 import numpy as np
 
-from labelbench_ray.trainers import Past, Tensors
-from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers import PreviousRound, Tensors
+from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.types import Ids
@@ -16,24 +16,24 @@ from labelbench_ray.types import Ids
 class Replay(Supervised):
     """A supervised trainer that begins with the last round's weights, and whose epochs pass over the newest rows."""
 
-    def start(self, fresh: Tensors, past: tuple[Past, ...]) -> Tensors:
-        return past[-1].tensors() if past else fresh
+    def start(self, fresh: Tensors, previous: tuple[PreviousRound, ...]) -> Tensors:
+        return previous[-1].tensors() if previous else fresh
 
-    def places(self, material: Material) -> Ids:
-        return np.arange(num_older(material), len(material.labels_L))
+    def places(self, data: FitData[Inputs]) -> Ids:
+        return np.arange(num_older(data), len(data.labels_L))
 
 
-def num_older(material: Material) -> int:
+def num_older(data: FitData[Inputs]) -> int:
     """How many labeled rows earlier rounds bought: the first ones."""
-    return material.past[-1].num_labeled if material.past else 0
+    return data.previous[-1].num_labeled if data.previous else 0
 
 
 def replayed(step: Step) -> Ids:
     """(R,) places of different older rows, drawn uniformly: as many as the step has newest ones, or all there are."""
-    older = num_older(step.material)
+    older = num_older(step.data)
     if not older:
         return np.empty(0, np.int64)
     # One number from the stream that all processes of a parallel fit share, whatever their number of rows, and then a
     # stream for each: their shares of a batch differ by a row, and they must go on drawing the same batches.
-    drawing = np.random.default_rng([int(step.rng.integers(2**63)), step.machine.rank])
+    drawing = np.random.default_rng([int(step.rng.integers(2**63)), step.device.rank])
     return drawing.choice(older, size=min(len(step.labeled_B), older), replace=False)

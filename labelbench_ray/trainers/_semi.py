@@ -22,12 +22,12 @@ from labelbench_ray.augmentations import Augmentation, WantedViews
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part, Plugin
 from labelbench_ray.proxies import Proxy
-from labelbench_ray.trainers import Heard
-from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers import PseudoLabels
+from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.descent import Descent, smoothed
 from labelbench_ray.trainers.engine.kept import Keep
 from labelbench_ray.trainers.engine.step import Step
-from labelbench_ray.types import Ids
+from labelbench_ray.types import Floats, Ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +97,7 @@ class SemiSupervised(Descent):
     """Unlabeled rows of a step for each row of `batch_size`."""
     unlabeled_weight: NonNegativeFloat = 1.0
 
-    def made_of(self) -> dict[str, Plugin]:
+    def inner_plugins(self) -> dict[str, Plugin]:
         return {"augmentation": self._augmentation}
 
     @cached_property
@@ -115,14 +115,14 @@ class SemiSupervised(Descent):
     def wanted_views(self) -> WantedViews:
         return WantedViews(self._augmentation, plugins.recipe(self.augmentation.name, self._augmentation), self.views)
 
-    def unlabeled_batch(self, material: Material) -> int:
-        return min(self.unlabeled_ratio * self.batch_size, len(material.unlabeled_ids_U))
+    def unlabeled_batch(self, data: FitData[Inputs]) -> int:
+        return min(self.unlabeled_ratio * self.batch_size, len(data.unlabeled_ids_U))
 
     def loss(self, step: Step) -> Tensor:
-        labeled = step.material.inputs.labeled(step.labeled_B, step.epoch)
+        labeled = step.data.inputs.labeled(step.labeled_B, step.epoch)
         if not len(step.unlabeled_U):
             return self.labeled_loss(step.module(labeled).float(), step)
-        logits, gather = self.logits(labeled, step), step.machine.gather
+        logits, gather = self.logits(labeled, step), step.device.gather
         pair = Pair(
             logits.weak_UK,
             logits.student_UK,
@@ -131,14 +131,14 @@ class SemiSupervised(Descent):
             step.progress,
         )
         term = self.unlabeled_loss(pair, step)
-        self.tell(step, term)
+        self.report(step, term)
         return self.labeled_loss(logits.labeled_BK, step) + step.balance * (
             self.unlabeled_weight * term.loss + term.extra
         )
 
     def logits(self, labeled: Tensor, step: Step) -> Logits:
         """Strong views learn; weak ones only make targets, so that they stay out of the graph."""
-        inputs = step.material.inputs
+        inputs = step.data.inputs
         with torch.no_grad():
             weak_UK = step.module(inputs.weak(step.unlabeled_U, step.epoch)).float()
         # Before torch 2.10 mixed precision kept the weights that it had cast here, cut from the graph, for the next
@@ -149,14 +149,15 @@ class SemiSupervised(Descent):
 
     def labeled_loss(self, logits_BK: Tensor, step: Step) -> Tensor:
         """The loss of a batch's labeled rows, a mean over all of them."""
-        return cross_entropy(logits_BK, smoothed(step.labels_B, step.material.num_classes, self.label_smoothing))
+        return cross_entropy(logits_BK, smoothed(step.labels_B, step.data.num_classes, self.label_smoothing))
 
     @abstractmethod
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
         """The loss of this process's unlabeled rows, a mean over all of them; brings `step.state` up to date."""
 
-    def tell(self, step: Step, term: Term) -> None:
-        """Report what became of the rows."""
-        ids_U: Ids = step.material.unlabeled_ids_U[step.unlabeled_U]
+    def report(self, step: Step, term: Term) -> None:
+        """Report the pseudo-labels of a step's unlabeled rows."""
+        ids_U: Ids = step.data.unlabeled_ids_U[step.unlabeled_U]
         pseudo_labels_U: Ids = term.pseudo_labels_U.cpu().numpy()
-        step.material.listen(Heard(step.epoch, ids_U, pseudo_labels_U, term.weights_U.cpu().numpy().astype(np.float32)))
+        weights_U: Floats = term.weights_U.cpu().numpy().astype(np.float32)
+        step.data.on_pseudo_labels(PseudoLabels(step.epoch, ids_U, pseudo_labels_U, weights_U))

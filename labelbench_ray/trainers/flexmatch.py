@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
-from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.step import State, Step
 
 NEVER = -1
@@ -28,8 +28,8 @@ class Flexmatch(SemiSupervised):
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
 
-    def begin(self, material: Material) -> State:
-        classes, rows = material.num_classes, len(material.unlabeled_ids_U)
+    def begin(self, data: FitData[Inputs]) -> State:
+        classes, rows = data.num_classes, len(data.unlabeled_ids_U)
         narrow = torch.int16 if classes <= torch.iinfo(torch.int16).max else torch.int32
         counts = torch.zeros(classes + 1, dtype=torch.int64)
         counts[NEVER] = rows

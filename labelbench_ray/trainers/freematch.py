@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
-from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.step import State, Step
 
 TINY = 1e-12
@@ -33,8 +33,8 @@ class Freematch(SemiSupervised):
     fairness_weight: NonNegativeFloat = 0.001
     """Weight of the term that keeps the classes of the strong views in balance."""
 
-    def begin(self, material: Material) -> State:
-        classes = material.num_classes
+    def begin(self, data: FitData[Inputs]) -> State:
+        classes = data.num_classes
         uniform_K = torch.full((classes,), 1 / classes)
         return {"threshold": torch.tensor(1 / classes), "mean_K": uniform_K, "predicted_K": uniform_K.clone()}
 

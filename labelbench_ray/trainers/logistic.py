@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.trainers import Trainer, TrainingData
+from labelbench_ray.trainers import EmbeddedInputs, FitData, Trainer
 
 ABSENT_BIAS = -100.0
 
@@ -29,8 +29,8 @@ class Logistic(Trainer):
                 "use the trainer 'supervised'"
             )
 
-    def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
-        inputs_LD, labels_L = data.labeled.embeddings_BD, data.labeled.labels_B
+    def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
+        inputs_LD, labels_L = data.inputs.labeled_LD, data.labels_L.numpy()
         present = np.unique(labels_L)
         weight_DK = np.zeros((inputs_LD.shape[1], data.num_classes), np.float32)
         # A class without labels: its free bias would go to minus infinity, so it gets no probability.
@@ -39,7 +39,7 @@ class Logistic(Trainer):
             bias_K[present] = 0
         else:
             weight_DK[:, present], bias_K[present] = self._solve(inputs_LD, labels_L)
-        return Classifier(data.standardization, ((weight_DK, bias_K),))
+        return Classifier(data.inputs.standardization, ((weight_DK, bias_K),))
 
     def _solve(
         self, inputs_LD: NDArray[np.float32], labels_L: NDArray[np.int64]

@@ -27,7 +27,7 @@ class PseudoLabel(SemiSupervised):
     """
 
     def logits(self, labeled: Tensor, step: Step) -> Logits:
-        weak = step.material.inputs.weak(step.unlabeled_U, step.epoch)
+        weak = step.data.inputs.weak(step.unlabeled_U, step.epoch)
         both = step.module(torch.cat([labeled, weak])).float()
         return Logits(both[: len(labeled)], both[len(labeled) :].detach(), both[len(labeled) :])
 

@@ -3,13 +3,14 @@
 from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
 from labelbench_ray.trainers._replay import Replay, num_older, replayed
-from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.descent import smoothed
 from labelbench_ray.trainers.engine.step import State, Step
 
@@ -26,8 +27,13 @@ class ScaledDistillation(Replay):
 
     distillation: Annotated[float, Field(ge=0, le=1)] = 0.5
 
-    def begin(self, material: Material) -> State:
-        then = [torch.from_numpy(past.bought_BK()) for past in material.past]
+    def begin(self, data: FitData[Inputs]) -> State:
+        """The logits of each older row by the model of the round that bought it."""
+        starts = [0, *(round_.num_labeled for round_ in data.previous)]
+        then = [
+            torch.from_numpy(data.logits(round_.tensors(), np.arange(start, round_.num_labeled)))
+            for start, round_ in zip(starts, data.previous, strict=False)
+        ]
         return {"then": torch.cat(then)} if then else {}
 
     def loss(self, step: Step) -> Tensor:
@@ -36,15 +42,15 @@ class ScaledDistillation(Replay):
             return super().loss(step)
         inputs, targets_BK = self.batch(step)
         # One pass for both: a module that several processes share is called once a step.
-        both = torch.cat([inputs, step.material.inputs.labeled(older.labeled_B, step.epoch)])
+        both = torch.cat([inputs, step.data.inputs.labeled(older.labeled_B, step.epoch)])
         logits = step.module(both).float()
-        share = 1 - num_older(step.material) / len(step.material.labels_L)
+        share = 1 - num_older(step.data) / len(step.data.labels_L)
         newest_loss = cross_entropy(logits[: len(inputs)], targets_BK)
         return share * newest_loss + (1 - share) * self.older_loss(logits[len(inputs) :], older)
 
     def older_loss(self, now_RK: Tensor, older: Step) -> Tensor:
         """The loss of a step's rows that earlier rounds bought, given their logits: a mean over them."""
         then_RK = older.state["then"][torch.from_numpy(older.labeled_B)].to(now_RK.device)
-        targets_RK = smoothed(older.labels_B, older.material.num_classes, self.label_smoothing)
+        targets_RK = smoothed(older.labels_B, older.data.num_classes, self.label_smoothing)
         apart = kl_div(now_RK.log_softmax(dim=1), then_RK.softmax(dim=1), reduction="batchmean")
         return self.distillation * apart + (1 - self.distillation) * cross_entropy(now_RK, targets_RK)

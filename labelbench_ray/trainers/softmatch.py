@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
-from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.step import State, Step
 
 TINY = 1e-6
@@ -34,11 +34,11 @@ class Softmatch(SemiSupervised):
     deviations: PositiveFloat = 2.0
     """The larger, the less rows below the mean confidence count."""
 
-    def begin(self, material: Material) -> State:
+    def begin(self, data: FitData[Inputs]) -> State:
         return {
             # All 0 until the first batch, which sets it.
-            "mean_K": torch.zeros(material.num_classes),
-            "confidence": torch.tensor(1 / material.num_classes),
+            "mean_K": torch.zeros(data.num_classes),
+            "confidence": torch.tensor(1 / data.num_classes),
             "variance": torch.tensor(1.0),
         }
 

@@ -39,8 +39,8 @@ class Supervised(Descent):
 
     def batch(self, step: Step) -> tuple[Tensor, Tensor]:
         """A step's labeled rows and their smoothed targets (B, K), mixed."""
-        inputs = step.material.inputs.labeled(step.labeled_B, step.epoch)
-        targets_BK = smoothed(step.labels_B, step.material.num_classes, self.label_smoothing)
+        inputs = step.data.inputs.labeled(step.labeled_B, step.epoch)
+        targets_BK = smoothed(step.labels_B, step.data.num_classes, self.label_smoothing)
         if inputs.ndim > 2:
             return mixed_images(inputs, targets_BK, self.mixup, self.cutmix)
         if not self.mixup:

@@ -41,7 +41,7 @@ class Uda(SemiSupervised):
     """Schedule of the training signal annealing, by its name in the paper."""
 
     def labeled_loss(self, logits_BK: Tensor, step: Step) -> Tensor:
-        classes = step.material.num_classes
+        classes = step.data.num_classes
         labels_B = step.labels_B
         losses_B = cross_entropy(logits_BK, smoothed(labels_B, classes, self.label_smoothing), reduction="none")
         correct_B = logits_BK.detach().softmax(dim=1).gather(1, labels_B[:, None])[:, 0]

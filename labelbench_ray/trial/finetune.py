@@ -16,10 +16,10 @@ from labelbench_ray.ledger.finetunes import (
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.streams import integer
 from labelbench_ray.trial.fidelity import Question, fidelity
-from labelbench_ray.trial.fit_light import Fitted, Fitter, Lesson, LightFitter
+from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, TrainedModel
 from labelbench_ray.trial.loop import bought_ids, bought_labels, measure
 from labelbench_ray.trial.parts import Parts, Tuning, budgets
-from labelbench_ray.trial.pseudo_labels import Hearing
+from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.types import Ids
 
 
@@ -62,29 +62,29 @@ class FineTuning:
 
     def _fit(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids) -> FineTuneRecord:
         watch, num_labeled = Stopwatch(), len(chosen)
-        hearing = Hearing(self.fitter.embedded.pool.labels_N)
-        lesson = self._lesson(records, chosen, labels, hearing)
+        stats = PseudoLabelStats(self.fitter.embedded.pool.labels_N)
+        request = self._request(records, chosen, labels, stats)
         with watch.stage("fine-tune", gpus=self.fitter.gpus):
-            tensors = self.fitter.fit(replace(lesson, spend=partial(watch.elsewhere, "fine-tune")))
+            tensors = self.fitter.fit(replace(request, spend=partial(watch.elsewhere, "fine-tune")))
         with watch.stage("score", gpus=self.fitter.gpus):
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
             view = fitted.open_view(fitted.classifier, chosen, labels)
-            measured = measure(view, fitted, self.fitter.validation_labels) | hearing.metrics()
+            measured = measure(view, fitted, self.fitter.validation_labels) | stats.metrics()
         with watch.stage(COMPARING):
             measured |= self._fidelity(records, fitted, measured, chosen, labels)
         return self.finetunes.publish(
             num_labeled, chosen_hash(chosen.tolist(), labels.tolist()), measured, watch.lap(), tensors
         )
 
-    def _lesson(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids, hearing: Hearing) -> Lesson:
+    def _request(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids, stats: PseudoLabelStats) -> FitRequest:
         known = [record for record in records if record.num_labeled <= len(chosen)]
         proxy = self.light.open(self.ledger.proxy(known[-1])).classifier if self.light and known else None
         seed = integer(self.parts.trial.seed, len(chosen), "finetune")
-        return Lesson(chosen, labels, (), seed, hearing.listen, proxy)
+        return FitRequest(chosen, labels, (), seed, stats.add, proxy)
 
     def _fidelity(
-        self, records: Sequence[RoundRecord], full: Fitted, measured: dict[str, float], chosen: Ids, labels: Ids
+        self, records: Sequence[RoundRecord], full: TrainedModel, measured: dict[str, float], chosen: Ids, labels: Ids
     ) -> dict[str, float]:
         """Against the proxy that was fitted to the same labels; nothing between two rounds."""
         record = next((record for record in records if record.num_labeled == len(chosen)), None)

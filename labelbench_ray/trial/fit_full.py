@@ -16,11 +16,11 @@ from labelbench_ray.proxies._network import Tuned, load_tensors, tensors, tuned
 from labelbench_ray.proxies.heads import HeadContext
 from labelbench_ray.trainers import Tensors
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints
-from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.data import FitData
 from labelbench_ray.trainers.engine.descent import Gradient
-from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trainers.engine.images import ImageInputs, validation
-from labelbench_ray.trial.fit_light import Fitted, Lesson, OpenView, in_process, pasts, unlabeled_ids
+from labelbench_ray.trial.fit_light import FitRequest, OpenView, TrainedModel, in_process, unlabeled_ids
 from labelbench_ray.types import Floats, Ids
 
 CHUNK = 1024
@@ -37,8 +37,8 @@ class FullFitter:
     encoder: Trainable
     embedded: Embedded
     images: DecodedImages
-    machine: Machine
-    checkpoints: Callable[[Lesson], Checkpoints]
+    device: Device
+    checkpoints: Callable[[FitRequest], Checkpoints]
 
     @property
     def open_view(self) -> OpenView:
@@ -48,23 +48,23 @@ class FullFitter:
     @property
     def gpus(self) -> float:
         """GPUs that a fit and an opening hold."""
-        return float(self.machine.size if self.machine.device.startswith("cuda") else 0)
+        return float(self.device.size if self.device.kind.startswith("cuda") else 0)
 
     @property
     def validation_labels(self) -> int:
         """Those of the sample that steers early stopping."""
         return len(self._validation_rows()) * self.trainer.uses_validation
 
-    def fit(self, lesson: Lesson) -> Tensors:
-        material = self._material(lesson)
-        network = self.model.network(self._context(lesson))
-        load_tensors(network, self.trainer.start(tensors(network), material.past))
-        network = self.model.adapted(network, lesson.seed).to(self.machine.device)
-        method = self.trainer.method(material.past)
-        method.descend(network, material, lesson.seed, self.machine, self.checkpoints(lesson))
+    def fit(self, request: FitRequest) -> Tensors:
+        data = self._data(request)
+        network = self.model.network(self._context(request))
+        load_tensors(network, self.trainer.start(tensors(network), data.previous))
+        network = self.model.adapted(network, request.seed).to(self.device.kind)
+        method = self.trainer.method(data.previous)
+        method.descend(network, data, request.seed, self.device, self.checkpoints(request))
         return tensors(self.model.finished(network.cpu()))
 
-    def open(self, trained: Tensors) -> Fitted:
+    def open(self, trained: Tensors) -> TrainedModel:
         opened = self._opened(trained)
         splits = {
             name: SplitArrays(
@@ -75,37 +75,38 @@ class FullFitter:
         }
         standardization = opened.classifier.standardization
         anew = Embedded(**splits, standardization=standardization, classes=self.embedded.classes)
-        return Fitted(opened.classifier, anew, in_process(anew))
+        return TrainedModel(opened.classifier, anew, in_process(anew))
 
     def _opened(self, trained: Tensors) -> Tuned:
         network = self.model.plain(self.encoder, len(self.embedded.classes))
         load_tensors(network, trained)
-        return tuned(network, self.encoder, "cuda" if self.machine.device.startswith("cuda") else "cpu")
+        return tuned(network, self.encoder, "cuda" if self.device.kind.startswith("cuda") else "cpu")
 
-    def _context(self, lesson: Lesson) -> HeadContext:
-        return HeadContext(self.encoder, self.embedded.classes, self.encoder.dimensions(), lesson.seed, lesson.proxy)
+    def _context(self, request: FitRequest) -> HeadContext:
+        return HeadContext(self.encoder, self.embedded.classes, self.encoder.dimensions(), request.seed, request.proxy)
 
-    def _material(self, lesson: Lesson) -> Material:
+    def _data(self, request: FitRequest) -> FitData[ImageInputs]:
         pool, model, classes = self.images.pool, self.model, self.embedded.classes
-        unlabeled_U = unlabeled_ids(len(pool), lesson.labeled_L)
+        unlabeled_U = unlabeled_ids(len(pool), request.labeled_L)
         rows = self._validation_rows()
-        return Material(
+        return FitData(
             inputs=ImageInputs(
                 pool,
-                lesson.labeled_L,
+                request.labeled_L,
                 unlabeled_U,
                 model.made_augmentation,
-                lesson.seed,
-                self.machine.device,
-                self.machine.threads,
+                request.seed,
+                self.device.kind,
+                self.device.threads,
             ),
-            labels_L=torch.from_numpy(lesson.labels_L),
-            labeled_ids_L=lesson.labeled_L,
+            labels_L=torch.from_numpy(request.labels_L),
+            labeled_ids_L=request.labeled_L,
             unlabeled_ids_U=unlabeled_U,
             num_classes=len(classes),
-            validate=validation(self.images.validation[rows], self.embedded.validation.labels_N[rows], self.machine),
-            past=pasts(lesson.earlier, lesson.labeled_L, self._logits),
-            listen=lesson.listen,
+            validate=validation(self.images.validation[rows], self.embedded.validation.labels_N[rows], self.device),
+            logits=lambda trained, places_B: self._logits(trained, request.labeled_L[places_B]),
+            previous=tuple(request.previous),
+            on_pseudo_labels=request.on_pseudo_labels,
         )
 
     def _validation_rows(self) -> Ids:
@@ -115,8 +116,8 @@ class FullFitter:
             return np.arange(num_rows)
         return np.sort(np.random.default_rng(VALIDATION_SEED).choice(num_rows, most, replace=False))
 
-    def _logits(self, trained: Callable[[], Tensors], ids_B: Ids) -> Floats:
-        opened = self._opened(trained())
+    def _logits(self, trained: Tensors, ids_B: Ids) -> Floats:
+        opened = self._opened(trained)
         return opened.classifier.logits(_embedded(self.images.pool, opened.runtime, ids_B))
 
 

@@ -7,24 +7,24 @@ embeddings, so that strategies and metrics see either in the same way.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelbench_ray.costs import Spent
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.trainers import Heard, Past, Tensors, TrainingData, Unlabeled
+from labelbench_ray.trainers import PreviousRound, PseudoLabels, Tensors
+from labelbench_ray.trainers.engine.data import NO_IDS, Pairs, embedded_data
 from labelbench_ray.trial.parts import Parts
-from labelbench_ray.types import Examples, Floats, Ids, Model, PoolView
+from labelbench_ray.types import Ids, Model, PoolView
 
 OpenView = Callable[[Model, Ids, Ids], PoolView]
 """(model, labeled, labels) -> a view of the pool: in process, or over scorers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
+class TrainedModel:
     """A trained model: what it scores, the embeddings that it scores, and how the pool of them is viewed."""
 
     classifier: Classifier
@@ -32,31 +32,23 @@ class Fitted:
     open_view: OpenView
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Earlier:
-    """A finished round: the labels known at its end, and its model's tensors, read when they are asked for."""
-
-    num_labeled: int
-    tensors: Callable[[], Tensors]
-
-
-def _uncounted(spent: Spent) -> None:
-    """Nobody counts."""
+def _ignore_cost(spent: Spent) -> None:
+    """No-op callback."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
+class FitRequest:
     """What a fit is given: the labels bought so far, in their order, and the rounds before."""
 
     labeled_L: Ids
     labels_L: Ids
-    earlier: Sequence[Earlier]
+    previous: Sequence[PreviousRound]
     seed: int
-    listen: Callable[[Heard], None]
+    on_pseudo_labels: Callable[[PseudoLabels], None]
     proxy: Classifier | None = None
     """The light proxy that was fitted to the same labels, where there is one."""
-    spend: Callable[[Spent], None] = _uncounted
-    """Told what other processes spent on the fit."""
+    spend: Callable[[Spent], None] = _ignore_cost
+    """Called with what other processes spent on the fit."""
 
 
 class Fitter(Protocol):
@@ -82,11 +74,11 @@ class Fitter(Protocol):
         """How many validation labels steer a fit."""
         ...
 
-    def fit(self, lesson: Lesson) -> Tensors:
-        """The tensors of a model trained on the labels: a pure function of the lesson."""
+    def fit(self, request: FitRequest) -> Tensors:
+        """The tensors of a model trained on the labels: a pure function of the request."""
         ...
 
-    def open(self, tensors: Tensors) -> Fitted:
+    def open(self, tensors: Tensors) -> TrainedModel:
         """The model that the tensors hold, ready to score."""
         ...
 
@@ -97,7 +89,7 @@ class LightFitter:
 
     parts: Parts
     embedded: Embedded
-    pairs: tuple[NDArray[np.float16], ...]
+    pairs: Pairs
     """The augmented views that the trainer wants."""
     open_view: OpenView
     gpus: float = 0.0
@@ -107,49 +99,24 @@ class LightFitter:
         """All of the split, where the trainer stops early."""
         return len(self.embedded.validation.labels_N) * self.parts.trainer.uses_validation
 
-    def fit(self, lesson: Lesson) -> Tensors:
-        embedded = self.embedded
-        raw_LD = embedded.pool.embeddings_ND[lesson.labeled_L]
-        data = TrainingData(
-            labeled=Examples(embedded.standardization.apply(raw_LD), lesson.labels_L),
-            validation=embedded.validation_examples,
-            num_classes=len(embedded.classes),
-            standardization=embedded.standardization,
-            labeled_ids_L=lesson.labeled_L,
-            unlabeled=Unlabeled(
-                unlabeled_ids(len(embedded.pool.labels_N), lesson.labeled_L) if self.pairs else lesson.labeled_L[:0],
-                self.pairs,
-            ),
-            past=pasts(lesson.earlier, raw_LD),
-            listen=lesson.listen,
+    def fit(self, request: FitRequest) -> Tensors:
+        embedded, labeled_L = self.embedded, request.labeled_L
+        data = embedded_data(
+            embedded.pool.embeddings_ND[labeled_L],
+            request.labels_L,
+            embedded.validation_examples,
+            len(embedded.classes),
+            embedded.standardization,
+            labeled_L,
+            unlabeled_ids(len(embedded.pool.labels_N), labeled_L) if self.pairs else NO_IDS,
+            self.pairs,
+            tuple(request.previous),
+            request.on_pseudo_labels,
         )
-        return self.parts.trainer.fit(self.parts.proxy, data, lesson.seed).tensors()
+        return self.parts.trainer.fit(self.parts.proxy, data, request.seed).tensors()
 
-    def open(self, tensors: Tensors) -> Fitted:
-        return Fitted(Classifier.of_tensors(tensors), self.embedded, self.open_view)
-
-
-def _logits(tensors: Callable[[], Tensors], raw_BD: NDArray[Any]) -> Floats:
-    return Classifier.of_tensors(tensors()).logits(raw_BD)
-
-
-def pasts(
-    earlier: Sequence[Earlier],
-    rows_L: NDArray[Any],
-    logits: Callable[[Callable[[], Tensors], NDArray[Any]], Floats] = _logits,
-) -> tuple[Past, ...]:
-    """What trainers may know of the rounds before.
-
-    Args:
-        earlier: the rounds, from the first to the last.
-        rows_L: what a model reads of each labeled row, in the order in which they were bought: its raw embedding.
-        logits: what a round's model says of such rows.
-    """
-    starts = [0, *(round_.num_labeled for round_ in earlier)]
-    return tuple(
-        Past(round_.num_labeled, round_.tensors, partial(logits, round_.tensors, rows_L[start : round_.num_labeled]))
-        for start, round_ in zip(starts, earlier, strict=False)
-    )
+    def open(self, tensors: Tensors) -> TrainedModel:
+        return TrainedModel(Classifier.of_tensors(tensors), self.embedded, self.open_view)
 
 
 def in_process(embedded: Embedded, shards: int = 1) -> OpenView:

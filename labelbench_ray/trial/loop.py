@@ -21,12 +21,13 @@ from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.oracles import PoolRows
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.streams import integer
+from labelbench_ray.trainers import PreviousRound
 from labelbench_ray.trial import metrics
 from labelbench_ray.trial.asking import NUMBERED, Asking
-from labelbench_ray.trial.fit_light import Earlier, Fitted, Fitter, Lesson
+from labelbench_ray.trial.fit_light import FitRequest, Fitter, TrainedModel
 from labelbench_ray.trial.metrics import Tally, tally
 from labelbench_ray.trial.parts import Parts
-from labelbench_ray.trial.pseudo_labels import Hearing
+from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Model, PoolView, Shard
 
 
@@ -116,36 +117,36 @@ class Loop:
             batch = asking.batch(number, view)
         labeled_L = np.concatenate([view.labeled_L, batch.chosen_B])
         labels_L = np.concatenate([view.labels_L, batch.labels_B])
-        hearing = Hearing(self.fitter.embedded.pool.labels_N)
+        stats = PseudoLabelStats(self.fitter.embedded.pool.labels_N)
         with watch.stage("fit", gpus=self.fitter.gpus):
-            lesson = Lesson(
+            request = FitRequest(
                 labeled_L,
                 labels_L,
-                self._earlier(records),
+                self._previous(records),
                 integer(trial.seed, number, "fit"),
-                hearing.listen,
+                stats.add,
                 spend=partial(watch.elsewhere, "fit"),
             )
-            tensors = self.fitter.fit(lesson)
+            tensors = self.fitter.fit(request)
         with watch.stage("score", gpus=self.fitter.gpus):
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
             view = _view(fitted, labeled_L, labels_L, watch)
-            measured = measure(view, fitted, self.fitter.validation_labels) | hearing.metrics()
+            measured = measure(view, fitted, self.fitter.validation_labels) | stats.metrics()
         record = self.ledger.publish(
             number, batch.chosen_B, batch.labels_B, len(labeled_L), measured, watch.lap(), dict(tensors)
         )
         return view, record
 
-    def _earlier(self, records: Sequence[RoundRecord]) -> list[Earlier]:
-        return [Earlier(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
+    def _previous(self, records: Sequence[RoundRecord]) -> list[PreviousRound]:
+        return [PreviousRound(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
 
 
-def _view(fitted: Fitted, labeled_L: Ids, labels_L: Ids, watch: Stopwatch) -> PoolView:
+def _view(fitted: TrainedModel, labeled_L: Ids, labels_L: Ids, watch: Stopwatch) -> PoolView:
     return fitted.open_view(Timed(fitted.classifier, watch), labeled_L, labels_L)
 
 
-def measure(view: PoolView, fitted: Fitted, validation_labels: int) -> dict[str, float]:
+def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> dict[str, float]:
     """A trained model's metrics on the pool, the validation and the test rows."""
     embedded, classifier = fitted.embedded, fitted.classifier
     truth_N = embedded.pool.labels_N

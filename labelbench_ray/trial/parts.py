@@ -124,7 +124,7 @@ def build(trial: Trial) -> Parts:
     proxy = plugins.build(proxies.Proxy, proxies.PACKAGE, trial.proxy)
     tuning = None if trial.finetune is None else build_tuning(trial.finetune)
     parts = Parts(
-        trial=_settled(trial, proxy, tuning),
+        trial=_with_resolved_settings(trial, proxy, tuning),
         dataset=plugins.build(datasets.Dataset, datasets.PACKAGE, trial.dataset),
         encoder=plugins.build(encoders.Encoder, encoders.PACKAGE, trial.encoder),
         strategy=plugins.build(strategies.Strategy, strategies.PACKAGE, trial.strategy),
@@ -183,12 +183,14 @@ def build_tuning(recipe: FineTune) -> Tuning:
         )
     trainer = plugins.build(trainers.Trainer, trainers.PACKAGE, recipe.trainer)
     _check_trains(recipe.trainer, trainer, model)
-    return Tuning(recipe.model_copy(update={"model": plugins.settled(recipe.model, model)}), model, trainer)
+    return Tuning(
+        recipe.model_copy(update={"model": plugins.with_resolved_settings(recipe.model, model)}), model, trainer
+    )
 
 
-def _settled(trial: Trial, proxy: proxies.Proxy, tuning: Tuning | None) -> Trial:
+def _with_resolved_settings(trial: Trial, proxy: proxies.Proxy, tuning: Tuning | None) -> Trial:
     """The trial as it travels to workers and into the ledger: files that its full models name need not be there."""
-    model = plugins.settled(trial.proxy, proxy) if isinstance(proxy, FullProxy) else trial.proxy
+    model = plugins.with_resolved_settings(trial.proxy, proxy) if isinstance(proxy, FullProxy) else trial.proxy
     return trial.model_copy(update={"proxy": model, "finetune": tuning.recipe if tuning else None})
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from labelbench_ray.trainers import Heard
+from labelbench_ray.trainers import PseudoLabels
 from labelbench_ray.types import Ids
 
 
@@ -18,20 +18,20 @@ class EpochCounts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hearing:
+class PseudoLabelStats:
     """The counts of one fit, by epoch."""
 
     truth_N: Ids
     """True labels by pool id."""
     epochs: dict[int, EpochCounts] = field(default_factory=dict)
 
-    def listen(self, heard: Heard) -> None:
+    def add(self, pseudo_labels: PseudoLabels) -> None:
         """Count some rows of an epoch, each by its weight, which is 0 or 1 where a method selects rows."""
-        counts = self.epochs.setdefault(heard.epoch, EpochCounts())
-        right_U = heard.pseudo_labels_U == self.truth_N[heard.ids_U]
+        counts = self.epochs.setdefault(pseudo_labels.epoch, EpochCounts())
+        right_U = pseudo_labels.pseudo_labels_U == self.truth_N[pseudo_labels.ids_U]
         counts.rows += len(right_U)
-        counts.used += float(heard.weights_U.sum(dtype=np.float64))
-        counts.right += float(heard.weights_U[right_U].sum(dtype=np.float64))
+        counts.used += float(pseudo_labels.weights_U.sum(dtype=np.float64))
+        counts.right += float(pseudo_labels.weights_U[right_U].sum(dtype=np.float64))
 
     def metrics(self) -> dict[str, float]:
         """Of the epoch that the fit kept, the last one reported. Empty: no unlabeled rows. None used: no accuracy."""

@@ -14,7 +14,7 @@ class Wanting(Logistic):
     views: PositiveInt = 2
     augmentation: Part = Part(name="images")
 
-    def made_of(self) -> dict[str, Plugin]:
+    def inner_plugins(self) -> dict[str, Plugin]:
         return {"augmentation": self._augmentation()}
 
     def wanted_views(self) -> WantedViews | None:

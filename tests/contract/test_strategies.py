@@ -247,7 +247,7 @@ def test_a_row_of_nan_is_refused(part: Part):
 
 def reads_the_pool(strategy: strategies.Strategy) -> bool:
     """Whether the strategy looks at embeddings or probabilities, or one inside it does."""
-    return not isinstance(strategy, Random) and all(map(reads_the_pool, strategy.made_of().values()))
+    return not isinstance(strategy, Random) and all(map(reads_the_pool, strategy.inner_plugins().values()))
 
 
 @every_strategy

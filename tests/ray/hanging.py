@@ -12,6 +12,6 @@ class Hanging(Supervised):
     """Sleeps for ever once it has more labels than a round buys."""
 
     def loss(self, step: Step) -> Tensor:
-        while len(step.material.labels_L) > 20:
+        while len(step.data.labels_L) > 20:
             time.sleep(0.1)
         return super().loss(step)

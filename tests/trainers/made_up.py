@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from labelbench_ray import plugins, trainers
 from labelbench_ray.plugins import Part
 from labelbench_ray.pool.standardization import Standardization
-from labelbench_ray.trainers import Heard, Trainer, TrainingData, Unlabeled
+from labelbench_ray.trainers import EmbeddedInputs, FitData, PseudoLabels, Trainer
 from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
-from labelbench_ray.trainers.engine.data import Material
+from labelbench_ray.trainers.engine.data import Validated, embedded_data
 from labelbench_ray.trainers.engine.device import ALONE
-from labelbench_ray.trainers.engine.kept import Validated
 from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.types import Examples, Ids
 
@@ -28,17 +27,17 @@ def method(name: str, **settings: object) -> SemiSupervised:
     return made
 
 
-def observed_steps(monkeypatch: pytest.MonkeyPatch) -> list[Heard]:
+def observed_steps(monkeypatch: pytest.MonkeyPatch) -> list[PseudoLabels]:
     """What every step from now on makes of its unlabeled rows, in whatever epoch."""
-    steps: list[Heard] = []
-    tell = SemiSupervised.tell
+    steps: list[PseudoLabels] = []
+    report = SemiSupervised.report
 
     def observing(trainer: SemiSupervised, step: Step, term: Term) -> None:
-        listen = step.material.listen
-        both = replace(step.material, listen=lambda heard: (steps.append(heard), listen(heard)))
-        tell(trainer, replace(step, material=both), term)
+        on_pseudo_labels = step.data.on_pseudo_labels
+        both = replace(step.data, on_pseudo_labels=lambda heard: (steps.append(heard), on_pseudo_labels(heard)))
+        report(trainer, replace(step, data=both), term)
 
-    monkeypatch.setattr(SemiSupervised, "tell", observing)
+    monkeypatch.setattr(SemiSupervised, "report", observing)
     return steps
 
 
@@ -63,30 +62,32 @@ class GivenInputs:
         return self.rows[kind][torch.from_numpy(places_B)]
 
 
-def material(
-    classes: int, labeled: int, unlabeled: int, listen: Callable[[Heard], None] = lambda _: None, scale: float = 3.0
-) -> Material:
+def fit_data(
+    classes: int,
+    labeled: int,
+    unlabeled: int,
+    on_pseudo_labels: Callable[[PseudoLabels], None] = lambda _: None,
+    scale: float = 3.0,
+) -> FitData:
     rng = np.random.default_rng(classes + unlabeled)
     sizes = {"labeled": labeled, "weak": unlabeled, "strong": unlabeled}
     rows = {
         kind: torch.tensor(scale * rng.normal(size=(size, classes)), dtype=torch.float32, requires_grad=True)
         for kind, size in sizes.items()
     }
-    return Material(
+    return FitData(
         inputs=GivenInputs(rows),
         labels_L=torch.arange(labeled) % classes,
         labeled_ids_L=np.arange(labeled),
         unlabeled_ids_U=np.arange(labeled, labeled + unlabeled),
         num_classes=classes,
         validate=lambda _: Validated(1.0, 0.0),
-        past=(),
-        listen=listen,
+        logits=lambda tensors, places_B: np.zeros((len(places_B), classes), np.float32),
+        on_pseudo_labels=on_pseudo_labels,
     )
 
 
-def step(
-    given: Material, state: State, labeled_B: Ids, unlabeled_U: Ids, progress: float = 0.5, epoch: int = 0
-) -> Step:
+def step(given: FitData, state: State, labeled_B: Ids, unlabeled_U: Ids, progress: float = 0.5, epoch: int = 0) -> Step:
     """A step whose module is the identity: inputs are logits."""
     rng = np.random.default_rng(0)
     return Step(nn.Identity(), given, ALONE, state, labeled_B, unlabeled_U, epoch, progress, rng)
@@ -126,7 +127,7 @@ def check_ten_steps(
     batch: int = 12,
 ) -> list[Expected]:
     """Losses, gradients, pseudo-labels, weights and state are those of a float64 oracle, step by step."""
-    given = material(classes, classes, rows)
+    given = fit_data(classes, classes, rows)
     state, rng, seen = trainer.begin(given), np.random.default_rng(7), []
     for number in range(10):
         # Ever surer, so that thresholds are passed by none, some and many; one class is rare.
@@ -161,7 +162,9 @@ def numeric_gradient(loss: Callable[[np.ndarray], float], at: np.ndarray, width:
     return gradient
 
 
-def clusters(seed: int = 0, classes: int = 4, dimensions: int = 16, rows: int = 400) -> tuple[TrainingData, Examples]:
+def clusters(
+    seed: int = 0, classes: int = 4, dimensions: int = 16, rows: int = 400
+) -> tuple[FitData[EmbeddedInputs], Examples]:
     """One label a class, the views noisy copies of rows around centers; and test rows."""
     rng = np.random.default_rng(seed)
     centers = rng.normal(size=(classes, dimensions))
@@ -177,12 +180,14 @@ def clusters(seed: int = 0, classes: int = 4, dimensions: int = 16, rows: int = 
     )
     (validation, test), labeled = (drawn(200) for _ in range(2)), np.arange(classes)
     identity = Standardization(np.zeros(dimensions, np.float32), np.ones(dimensions, np.float32))
-    data = TrainingData(
-        labeled=Examples(pool[labeled].astype(np.float32), truth[labeled]),
+    data = embedded_data(
+        raw_LD=pool[labeled].astype(np.float32),
+        labels_L=truth[labeled],
         validation=Examples(validation[0].astype(np.float32), validation[1]),
         num_classes=classes,
         standardization=identity,
         labeled_ids_L=labeled,
-        unlabeled=Unlabeled(np.arange(classes, rows), pairs),
+        unlabeled_ids_U=np.arange(classes, rows),
+        pairs=pairs,
     )
     return data, Examples(test[0].astype(np.float32), test[1])

@@ -1,5 +1,6 @@
-"""Tiny lessons with rounds before them."""
+"""Tiny fits with rounds before them."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,10 +8,10 @@ import torch
 
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.trainers import Past, TrainingData
+from labelbench_ray.trainers import EmbeddedInputs, FitData, PreviousRound
 from labelbench_ray.trainers._replay import Replay
-from labelbench_ray.trainers.engine.data import embedded_material
-from labelbench_ray.trainers.engine.device import ALONE, Machine
+from labelbench_ray.trainers.engine.data import embedded_data
+from labelbench_ray.trainers.engine.device import ALONE, Device
 from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.types import Examples
 
@@ -40,29 +41,42 @@ def model(seed: int, *widths: int) -> Classifier:
     return Classifier(identity(), layers)
 
 
-def past(num_labeled: int, classifier: Classifier, bought: object = ()) -> Past:
-    return Past(num_labeled, classifier.tensors, lambda: np.asarray(bought, np.float32).reshape(-1, CLASSES))
+def previous(num_labeled: int, classifier: Classifier) -> PreviousRound:
+    return PreviousRound(num_labeled, classifier.tensors)
 
 
-def data(rows: int, *pasts: Past) -> TrainingData:
-    return TrainingData(examples(rows), examples(30, seed=1), CLASSES, identity(), 100 + np.arange(rows), past=pasts)
+def data(rows: int, *rounds: PreviousRound, bought: object = None) -> FitData[EmbeddedInputs]:
+    """`bought`: the logits of the older rows; None: what the rounds' models give."""
+    labeled = examples(rows)
+    given = embedded_data(
+        labeled.embeddings_BD,
+        labeled.labels_B,
+        examples(30, seed=1),
+        CLASSES,
+        identity(),
+        100 + np.arange(rows),
+        previous=rounds,
+    )
+    if bought is None:
+        return given
+    bought_OK = np.asarray(bought, np.float32)
+    return replace(given, logits=lambda tensors, places_B: bought_OK[places_B])
 
 
 def step(
     trainer: Replay,
-    given: TrainingData,
+    given: FitData[EmbeddedInputs],
     newest: object,
     classifier: Classifier,
     seed: int = 0,
-    machine: Machine = ALONE,
+    device: Device = ALONE,
 ) -> Step:
     """A step of a linear module with these weights, on these places."""
     module = torch.nn.Sequential(torch.nn.Linear(DIMENSIONS, CLASSES))
     classifier.fill(module)
-    material = embedded_material(given)
     places = np.asarray(newest, np.int64)
     rng = np.random.default_rng(seed)
-    return Step(module, material, machine, trainer.begin(material), places, places[:0], 0, 0.0, rng)
+    return Step(module, given, device, trainer.begin(given), places, places[:0], 0, 0.0, rng)
 
 
 def same(one: Classifier, other: Classifier) -> None:

@@ -13,13 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers import Heard, TrainingData
-from labelbench_ray.trainers.engine.data import Material, embedded_material
+from labelbench_ray.trainers import EmbeddedInputs, FitData, PseudoLabels
+from labelbench_ray.trainers.engine.data import Validated, embedded_data
 from labelbench_ray.trainers.engine.descent import Descent, Step
-from labelbench_ray.trainers.engine.device import ALONE, Machine
-from labelbench_ray.trainers.engine.kept import Validated
+from labelbench_ray.trainers.engine.device import ALONE, Device
 from labelbench_ray.trainers.supervised import Supervised
-from labelbench_ray.types import Examples
 from tests.trainers.made_up import clusters, method
 
 DIMENSIONS, CLASSES = 16, 4
@@ -47,11 +45,18 @@ class InBytes:
             raise Killed
 
 
-def labeled(rows: int) -> TrainingData:
+def labeled(rows: int) -> FitData[EmbeddedInputs]:
     """The clusters with that many labels."""
     data, more = clusters()
-    return replace(
-        data, labeled=Examples(more.embeddings_BD[:rows], more.labels_B[:rows]), labeled_ids_L=np.arange(rows)
+    return embedded_data(
+        more.embeddings_BD[:rows],
+        more.labels_B[:rows],
+        data.inputs.validation,
+        data.num_classes,
+        data.inputs.standardization,
+        np.arange(rows),
+        data.unlabeled_ids_U,
+        data.inputs.pairs,
     )
 
 
@@ -64,9 +69,9 @@ def weights(of: nn.Module) -> list[Tensor]:
     return [weight.detach().clone() for weight in of.parameters()]
 
 
-def descended(trainer: Descent, given: Material, dropout: float = 0.0, machine: Machine = ALONE) -> list[Tensor]:
+def descended(trainer: Descent, given: FitData, dropout: float = 0.0, device: Device = ALONE) -> list[Tensor]:
     trained = module(dropout)
-    trainer.descend(trained, given, 11, machine)
+    trainer.descend(trained, given, 11, device)
     return weights(trained)
 
 
@@ -84,7 +89,7 @@ COURSES = {
 @pytest.mark.parametrize("name", COURSES)
 def test_killed_after_any_epoch_it_continues_and_ends_with_the_same_bits(name: str):
     trainer, dropout = COURSES[name]
-    given = embedded_material(labeled(40) if "match" not in name else clusters()[0])
+    given = labeled(40) if "match" not in name else clusters()[0]
     whole = descended(trainer, given, dropout)
     trainer.descend(module(dropout), given, 11, checkpoints=(counted := InBytes()))
     assert name == "stops early" or len(counted.saved) == EPOCHS - 1
@@ -113,13 +118,11 @@ def test_killed_after_any_epoch_a_fit_reports_the_same_rows_of_the_epoch_that_it
             np.testing.assert_array_equal(getattr(found, name), getattr(whole[0], name))
 
 
-def reported(trainer: Descent, checkpoints: InBytes) -> list[Heard]:
+def reported(trainer: Descent, checkpoints: InBytes) -> list[PseudoLabels]:
     """What a fit reports whose second epoch is the best on the validation rows."""
-    heard: list[Heard] = []
+    heard: list[PseudoLabels] = []
     scores = iter([0.5, 0.9, *[0.7] * EPOCHS][len(checkpoints.saved) :])
-    given = replace(
-        embedded_material(clusters()[0]), listen=heard.append, validate=lambda _: Validated(next(scores), 1.0)
-    )
+    given = replace(clusters()[0], on_pseudo_labels=heard.append, validate=lambda _: Validated(next(scores), 1.0))
     trainer.descend(module(), given, 11, checkpoints=checkpoints)
     return heard
 
@@ -127,7 +130,7 @@ def reported(trainer: Descent, checkpoints: InBytes) -> list[Heard]:
 @pytest.mark.parametrize("parts", [2, 3, 100])
 def test_a_batch_in_parts_follows_the_gradient_of_the_whole(parts: int):
     """Also where parts are unequal, or more than rows."""
-    given = embedded_material(labeled(37))
+    given = labeled(37)
     plain = Supervised(epochs=2, batch_size=16, mixup=0)
     for mine, theirs in zip(
         descended(plain.model_copy(update={"accumulation": parts}), given), descended(plain, given), strict=True
@@ -137,7 +140,7 @@ def test_a_batch_in_parts_follows_the_gradient_of_the_whole(parts: int):
 
 def test_unlabeled_rows_in_parts_follow_the_gradient_of_the_whole():
     """3 labeled and 50 unlabeled rows in two parts: labeled 2 + 1, unlabeled 25 + 25, each row with its own weight."""
-    given = embedded_material(replace(labeled(3), unlabeled=clusters()[0].unlabeled))
+    given = labeled(3)
     plain = method("fixmatch", epochs=2, batch_size=10, threshold=0.0, learning_rate=0.01)
     for mine, theirs in zip(
         descended(plain.model_copy(update={"accumulation": 2}), given), descended(plain, given), strict=True
@@ -149,7 +152,7 @@ class Recorded(Descent):
     """A hundred times the cross-entropy; notes its steps."""
 
     def loss(self, step: Step) -> Tensor:
-        inputs = step.material.inputs.labeled(step.labeled_B, step.epoch)
+        inputs = step.data.inputs.labeled(step.labeled_B, step.epoch)
         STEPS.append((step.epoch, len(step.labeled_B), step.progress))
         return 100 * cross_entropy(step.module(inputs), step.labels_B)
 
@@ -167,7 +170,7 @@ def test_clipping_bounds_the_norm_of_the_gradient(clip: float | None, monkeypatc
         return adam_step(self, *given)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", watched)
-    Recorded(epochs=1, batch_size=8, gradient_clip=clip).descend(module(), embedded_material(labeled(40)), 0)
+    Recorded(epochs=1, batch_size=8, gradient_clip=clip).descend(module(), labeled(40), 0)
     assert len(norms) == 5
     assert max(norms) == pytest.approx(clip, rel=1e-3) if clip else min(norms) > 1.0
 
@@ -176,7 +179,7 @@ def test_clipping_bounds_the_norm_of_the_gradient(clip: float | None, monkeypatc
 def test_an_epoch_is_as_many_whole_passes_as_make_the_steps_asked_for(rows: int, wanted: int, steps: int):
     STEPS.clear()
     trainer = Recorded(epochs=2, batch_size=8, epoch_steps=wanted, learning_rate=1e-4, patience=9)
-    trainer.descend(module(), embedded_material(labeled(rows)), 0)
+    trainer.descend(module(), labeled(rows), 0)
     assert [epoch for epoch, _, _ in STEPS] == [0] * steps + [1] * steps
     assert sum(size for _, size, _ in STEPS) == 2 * rows * (steps // -(-rows // 8))
     np.testing.assert_allclose([progress for _, _, progress in STEPS], np.arange(2 * steps) / (2 * steps))
@@ -198,9 +201,9 @@ def one_process(rank: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     for name, (trainer, rows) in PARALLEL.items():
-        heard: list[Heard] = []
-        given = replace(embedded_material(labeled(rows)), listen=heard.append)
-        found = descended(trainer, given, machine=process_group())
+        heard: list[PseudoLabels] = []
+        given = replace(labeled(rows), on_pseudo_labels=heard.append)
+        found = descended(trainer, given, device=process_group())
         torch.save(found, Path(folder) / f"{name} {rank}.pt")
         torch.save([torch.from_numpy(each.ids_U) for each in heard], Path(folder) / f"{name} {rank} heard.pt")
     distributed.destroy_process_group()
@@ -226,7 +229,7 @@ def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", PARALLEL)
 def test_two_processes_fit_as_one_does(name: str, by_two: Path):
     trainer, rows = PARALLEL[name]
-    alone = descended(trainer, embedded_material(labeled(rows)))
+    alone = descended(trainer, labeled(rows))
     first, second = (torch.load(by_two / f"{name} {rank}.pt", weights_only=True) for rank in (0, 1))
     for mine, theirs, expected in zip(first, second, alone, strict=True):
         assert torch.equal(mine, theirs)
@@ -237,8 +240,8 @@ def test_two_processes_fit_as_one_does(name: str, by_two: Path):
 def test_the_first_of_two_processes_reports_the_rows_of_both(name: str, by_two: Path):
     """One process reports the epoch that is kept, whose steps each read the same rows."""
     trainer, rows = PARALLEL[name]
-    alone: list[Heard] = []
-    descended(trainer, replace(embedded_material(labeled(rows)), listen=alone.append))
+    alone: list[PseudoLabels] = []
+    descended(trainer, replace(labeled(rows), on_pseudo_labels=alone.append))
     first, second = (torch.load(by_two / f"{name} {rank} heard.pt", weights_only=True) for rank in (0, 1))
     assert len(second) == 0
     assert [sorted(ids.tolist()) for ids in first] == [sorted(each.ids_U.tolist()) for each in alone]

@@ -6,13 +6,12 @@ from scipy import stats
 
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.trainers._replay import Replay, replayed
-from labelbench_ray.trainers.engine.data import embedded_material
-from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trainers.experience_replay import ExperienceReplay
 from labelbench_ray.trainers.scaled_distillation import ScaledDistillation
 from labelbench_ray.trainers.supervised import Supervised
 from tests.samples import softmax64
-from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, model, past, same, step
+from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, examples, model, previous, same, step
 
 NOW = model(3, DIMENSIONS, CLASSES)
 
@@ -24,10 +23,8 @@ def given(rows: int, *bought: int):
     ends = np.cumsum(bought)
     return data(
         rows,
-        *(
-            past(int(end), model(end, DIMENSIONS, CLASSES), np.zeros((size, CLASSES)))
-            for end, size in zip(ends, bought, strict=True)
-        ),
+        *(previous(int(end), model(end, DIMENSIONS, CLASSES)) for end in ends),
+        bought=np.zeros((sum(bought), CLASSES)),
     )
 
 
@@ -44,8 +41,8 @@ def test_begins_with_the_weights_of_the_last_round(trainer: type[Replay]):
 
 @both
 def test_an_epoch_passes_over_the_newest_rows(trainer: type[Replay]):
-    assert trainer().places(embedded_material(given(9, 2, 3))).tolist() == [5, 6, 7, 8]
-    assert trainer().places(embedded_material(data(3))).tolist() == [0, 1, 2]
+    assert trainer().places(given(9, 2, 3)).tolist() == [5, 6, 7, 8]
+    assert trainer().places(data(3)).tolist() == [0, 1, 2]
 
 
 def test_replays_different_older_rows_as_many_as_newest_ones_or_all():
@@ -65,14 +62,14 @@ def test_older_rows_are_drawn_uniformly_whichever_round_bought_them():
 
 def test_processes_that_share_a_fit_replay_rows_of_their_own_and_keep_step():
     shares = [
-        step(ExperienceReplay(), given(60, 50), newest, NOW, machine=Machine(rank=rank, size=2))
+        step(ExperienceReplay(), given(60, 50), newest, NOW, device=Device(rank=rank, size=2))
         for rank, newest in enumerate([range(50, 56), range(56, 60)])
     ]
     drawn = [[len(replayed(share)) for _ in range(3)] for share in shares]
     assert drawn == [[6] * 3, [4] * 3]
     assert shares[0].rng.random() == shares[1].rng.random()
     first, second = (
-        replayed(step(ExperienceReplay(), given(60, 50), range(50, 56), NOW, machine=Machine(rank=rank, size=2)))
+        replayed(step(ExperienceReplay(), given(60, 50), range(50, 56), NOW, device=Device(rank=rank, size=2)))
         for rank in (0, 1)
     )
     assert first.tolist() != second.tolist()
@@ -81,11 +78,11 @@ def test_processes_that_share_a_fit_replay_rows_of_their_own_and_keep_step():
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_the_loss_is_the_mean_cross_entropy_of_newest_and_older_rows(smoothing: float):
     trainer = ExperienceReplay(label_smoothing=smoothing, mixup=0)
-    lesson = given(7, 2, 1)
+    fit_data = given(7, 2, 1)
     newest = [3, 5, 6]
-    found = float(trainer.loss(step(trainer, lesson, newest, NOW)).detach())
+    found = float(trainer.loss(step(trainer, fit_data, newest, NOW)).detach())
     rows = [0, 1, 2, *newest]  # three newest rows, so all three older ones are replayed
-    inputs, labels = lesson.labeled.embeddings_BD[rows], lesson.labeled.labels_B[rows]
+    inputs, labels = fit_data.inputs.labeled_LD[rows], fit_data.labels_L.numpy()[rows]
     logs = np.log(softmax64(inputs @ NOW.layers[0][0] + NOW.layers[0][1]))
     targets = (1 - smoothing) * np.eye(CLASSES)[labels] + smoothing / CLASSES
     assert found == pytest.approx(-(targets * logs).sum(axis=1).mean(), rel=1e-5)
@@ -101,7 +98,7 @@ def test_a_fit_depends_on_its_seed_alone(trainer: type[Replay]):
 
 
 def test_parts_of_a_batch_learn_as_the_whole_does_but_for_the_rows_that_are_drawn():
-    rows = data(60).labeled
+    rows = examples(60)
     for parts in (1, 3):
         trainer = ExperienceReplay(epochs=20, learning_rate=0.1, accumulation=parts, label_smoothing=0, mixup=0)
         fitted = trainer.fit(Linear(), given(60, 20, 20), seed=0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as draw
 
 from labelbench_ray.trainers.flexmatch import Flexmatch, class_thresholds, record
-from tests.trainers.made_up import Expected, check_ten_steps, material, method, softmax, weighted_cross_entropy
+from tests.trainers.made_up import Expected, check_ten_steps, fit_data, method, softmax, weighted_cross_entropy
 
 CLASSES, ROWS = 4, 30
 
@@ -54,7 +54,7 @@ batches = draw.lists(draw.lists(draw.tuples(draw.integers(0, 8), draw.integers(0
 
 @given(batches=batches)
 def test_the_counts_are_those_of_a_recount_also_when_a_row_comes_twice(batches: list[list[tuple[int, int]]]):
-    state, latest = Flexmatch().begin(material(3, 3, 9)), dict.fromkeys(range(9), -1)
+    state, latest = Flexmatch().begin(fit_data(3, 3, 9)), dict.fromkeys(range(9), -1)
     for batch in batches:
         places, labels = (torch.tensor([pair[side] for pair in batch], dtype=torch.int64) for side in (0, 1))
         record(state, places, labels)
@@ -64,7 +64,7 @@ def test_the_counts_are_those_of_a_recount_also_when_a_row_comes_twice(batches: 
 
 
 def test_the_state_is_as_narrow_as_the_classes_allow():
-    assert Flexmatch().begin(material(3, 3, 9))["latest_N"].dtype == torch.int16
-    many = material(3, 3, 9)
+    assert Flexmatch().begin(fit_data(3, 3, 9))["latest_N"].dtype == torch.int16
+    many = fit_data(3, 3, 9)
     object.__setattr__(many, "num_classes", 40_000)
     assert Flexmatch().begin(many)["latest_N"].dtype == torch.int32

@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 from labelbench_ray import plugins, trainers
 from labelbench_ray.config import Part, Trial, digest
-from labelbench_ray.trainers import Heard, Trainer
-from labelbench_ray.trainers.engine.data import Material, embedded_material
+from labelbench_ray.trainers import PseudoLabels, Trainer
+from labelbench_ray.trainers.engine.data import FitData, Validated, embedded_data
 from labelbench_ray.trainers.engine.descent import Descent
-from labelbench_ray.trainers.engine.kept import Validated
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.trial import parts
-from labelbench_ray.trial.pseudo_labels import Hearing
+from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.types import Examples
 from tests.trainers.made_up import METHODS, clusters, method, observed_steps
 
@@ -38,7 +37,7 @@ class Scripted:
         return Validated(*self.found[len(self.shown) - 1])
 
 
-def fitted(trainer: Descent, given: Material) -> nn.Module:
+def fitted(trainer: Descent, given: FitData) -> nn.Module:
     torch.manual_seed(3)
     module = nn.Linear(16, 4)
     trainer.descend(module, given, 0)
@@ -53,7 +52,7 @@ def supervised(**settings: object) -> Supervised:
     return Supervised(epochs=EPOCHS, batch_size=8, learning_rate=0.01, **settings)
 
 
-GIVEN = embedded_material(clusters()[0])
+GIVEN = clusters()[0]
 
 
 @pytest.mark.parametrize(("keep", "epoch"), [("accuracy", 4), ("loss", 1)])
@@ -97,8 +96,19 @@ def test_the_last_epoch_is_kept_where_it_is_asked_for_and_where_there_are_no_val
     asked = fitted(supervised(keep="last", patience=1), replace(GIVEN, validate=script))
     assert script.shown == [], "no validation label is looked at"
     data, _ = clusters()
-    empty = Examples(data.validation.embeddings_BD[:0], data.validation.labels_B[:0])
-    without = fitted(supervised(keep="accuracy", patience=1), embedded_material(replace(data, validation=empty)))
+    empty = Examples(np.empty((0, 16), np.float32), np.empty(0, np.int64))
+    inputs = data.inputs
+    unvalidated = embedded_data(
+        inputs.labeled_LD,
+        data.labels_L.numpy(),
+        empty,
+        data.num_classes,
+        inputs.standardization,
+        data.labeled_ids_L,
+        data.unlabeled_ids_U,
+        inputs.pairs,
+    )
+    without = fitted(supervised(keep="accuracy", patience=1), unvalidated)
     for module in (asked, without):
         assert is_epoch(module, improving.shown[-1])
         assert not module.training
@@ -114,7 +124,10 @@ def test_validation_labels_are_counted_where_they_decide(name: str):
 def test_validation_of_embeddings_is_accuracy_and_mean_cross_entropy():
     data, _ = clusters()
     module = nn.Linear(16, 4)
-    logits, truth = module(torch.from_numpy(data.validation.embeddings_BD)).detach().numpy(), data.validation.labels_B
+    logits, truth = (
+        module(torch.from_numpy(data.inputs.validation.embeddings_BD)).detach().numpy(),
+        data.inputs.validation.labels_B,
+    )
     exponentials = np.exp(logits.astype(np.float64))
     likelihood = (exponentials / exponentials.sum(axis=1, keepdims=True))[np.arange(len(truth)), truth]
     assert GIVEN.validate is not None
@@ -125,8 +138,16 @@ def test_validation_of_embeddings_is_accuracy_and_mean_cross_entropy():
 
 @pytest.mark.parametrize(("keep", "epoch"), [("accuracy", 4), ("loss", 1), ("last", 5)])
 def test_pseudo_label_metrics_are_those_of_the_epoch_that_is_kept(keep: str, epoch: int, monkeypatch):
-    steps, hearing, told = observed_steps(monkeypatch), Hearing(np.arange(400) % 4), list[Heard]()
-    given = replace(GIVEN, validate=Scripted(FOUND), listen=lambda heard: (told.append(heard), hearing.listen(heard)))
+    steps, stats, told = (
+        observed_steps(monkeypatch),
+        PseudoLabelStats(np.arange(400) % 4),
+        list[PseudoLabels](),
+    )
+    given = replace(
+        GIVEN,
+        validate=Scripted(FOUND),
+        on_pseudo_labels=lambda heard: (told.append(heard), stats.add(heard)),
+    )
     trainer = method("softmatch", epochs=EPOCHS, batch_size=8, learning_rate=0.03, keep=keep, patience=9)
     fitted(trainer, given)
     (kept,), wanted = told, [each for each in steps if each.epoch == epoch]
@@ -134,15 +155,15 @@ def test_pseudo_label_metrics_are_those_of_the_epoch_that_is_kept(keep: str, epo
     for name in ("ids_U", "pseudo_labels_U", "weights_U"):
         np.testing.assert_array_equal(getattr(kept, name), np.concatenate([getattr(each, name) for each in wanted]))
     right, weights = (kept.pseudo_labels_U == kept.ids_U % 4), kept.weights_U.astype(np.float64)
-    assert hearing.metrics() == {
+    assert stats.metrics() == {
         "Pseudo-Label Mask Rate": pytest.approx(weights.mean()),
         "Pseudo-Label Accuracy": pytest.approx((weights * right).sum() / weights.sum()),
     }
 
 
 def test_a_method_without_unlabeled_rows_reports_nothing():
-    told: list[Heard] = []
-    fitted(supervised(), replace(GIVEN, listen=told.append))
+    told: list[PseudoLabels] = []
+    fitted(supervised(), replace(GIVEN, on_pseudo_labels=told.append))
     assert told == []
 
 

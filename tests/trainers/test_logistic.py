@@ -10,7 +10,7 @@ from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.full_model import FullModel
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
-from labelbench_ray.trainers import TrainingData
+from labelbench_ray.trainers.engine.data import embedded_data
 from labelbench_ray.trainers.logistic import Logistic
 from labelbench_ray.types import Examples
 
@@ -26,9 +26,13 @@ def examples(rows: int, classes: list[int], seed: int = 0) -> Examples:
 
 
 def fit(rows: Examples, num_classes: int, seed: int = 0, **settings: float) -> Classifier:
-    return Logistic(**settings).fit(
-        Linear(), TrainingData(rows, examples(5, [0]), num_classes, IDENTITY, np.arange(len(rows.labels_B))), seed
-    )
+    return fit_beside(examples(5, [0]), rows, num_classes, seed, **settings)
+
+
+def fit_beside(validation: Examples, rows: Examples, num_classes: int, seed: int, **settings: float) -> Classifier:
+    ids = np.arange(len(rows.labels_B))
+    data = embedded_data(rows.embeddings_BD, rows.labels_B, validation, num_classes, IDENTITY, ids)
+    return Logistic(**settings).fit(Linear(), data, seed)
 
 
 def gradient(classifier: Classifier, rows: Examples, l2: float) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +82,7 @@ def test_a_single_row_a_class_trains():
 def test_the_seed_and_the_validation_rows_do_not_matter():
     rows = examples(60, [0, 1, 2])
     one = fit(rows, 3, seed=1)
-    other = Logistic().fit(Linear(), TrainingData(rows, examples(50, [2], seed=9), 3, IDENTITY, np.arange(60)), seed=2)
+    other = fit_beside(examples(50, [2], seed=9), rows, 3, seed=2)
     for mine, yours in zip(one.layers[0], other.layers[0], strict=True):
         np.testing.assert_array_equal(mine, yours)
 

@@ -8,21 +8,23 @@ import torch
 
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.trainers import Heard, Unlabeled
-from labelbench_ray.trainers.engine.data import Material, embedded_material
-from labelbench_ray.trainers.engine.device import Machine
-from labelbench_ray.trial.pseudo_labels import Hearing
+from labelbench_ray.trainers import PseudoLabels
+from labelbench_ray.trainers.engine.data import FitData
+from labelbench_ray.trainers.engine.device import Device
+from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.types import Examples
-from tests.trainers.made_up import METHODS, GivenInputs, clusters, material, method, observed_steps, step
+from tests.trainers.made_up import METHODS, GivenInputs, clusters, fit_data, method, observed_steps, step
 
 every_method = pytest.mark.parametrize("name", METHODS)
 QUICK = {"epochs": 3}
 
 
-def gradients(given: Material, name: str, **settings: object) -> tuple[dict[str, torch.Tensor | None], list[Heard]]:
+def gradients(
+    given: FitData, name: str, **settings: object
+) -> tuple[dict[str, torch.Tensor | None], list[PseudoLabels]]:
     """Of one step in the middle of a fit, with respect to the inputs."""
     trainer, heard = method(name, **settings), []
-    object.__setattr__(given, "listen", heard.append)
+    object.__setattr__(given, "on_pseudo_labels", heard.append)
     trainer.loss(step(given, trainer.begin(given), np.arange(3), np.array([4, 1, 7, 0, 2]))).backward()
     assert isinstance(given.inputs, GivenInputs)
     return {kind: rows.grad for kind, rows in given.inputs.rows.items()}, heard
@@ -30,7 +32,7 @@ def gradients(given: Material, name: str, **settings: object) -> tuple[dict[str,
 
 @every_method
 def test_gradients_reach_the_selected_rows_of_the_view_that_learns_and_no_other(name: str):
-    grads, heard = gradients(material(4, 3, 9), name)
+    grads, heard = gradients(fit_data(4, 3, 9), name)
     learns, only_makes_targets = ("weak", "strong") if name == "pseudo_label" else ("strong", "weak")
     assert grads["labeled"] is not None
     assert (grads["labeled"].abs().sum(dim=1) > 0).all()
@@ -45,7 +47,7 @@ def test_gradients_reach_the_selected_rows_of_the_view_that_learns_and_no_other(
 
 @pytest.mark.parametrize("name", ["pseudo_label", "uda", "fixmatch"])
 def test_no_selected_row_leaves_the_supervised_loss(name: str):
-    given = material(4, 3, 9, scale=0.1)
+    given = fit_data(4, 3, 9, scale=0.1)
     trainer = method(name)
     whole = trainer.loss(step(given, {}, np.arange(3), np.array([4, 1])))
     alone = trainer.loss(step(given, {}, np.arange(3), np.arange(0)))
@@ -65,7 +67,7 @@ def test_a_fit_that_selects_nothing_is_the_fit_without_unlabeled_loss(name: str)
 
 
 def test_the_weight_of_the_unlabeled_loss_leaves_the_rest_alone():
-    given = material(4, 3, 9)
+    given = fit_data(4, 3, 9)
     at = step(given, {}, np.arange(3), np.array([4, 1, 7]))
     none, half, one = (method("fixmatch", unlabeled_weight=weight).loss(at).item() for weight in (0, 0.5, 1))
     assert half == pytest.approx((none + one) / 2, rel=1e-6)
@@ -117,7 +119,7 @@ def test_batches_take_unlabeled_rows_by_the_ratio_and_each_once_a_pass(monkeypat
 def test_a_pool_too_large_to_get_through_costs_a_step_its_own_rows_only(monkeypatch):
     """A permutation of all places would take 800 MB and many seconds for 100 million rows, and lie in checkpoints."""
     saved, heard = InMemory(), observed_steps(monkeypatch)
-    given = dataclasses.replace(material(4, 8, 3), unlabeled_ids_U=Huge())  # type: ignore[arg-type]
+    given = dataclasses.replace(fit_data(4, 8, 3), unlabeled_ids_U=Huge())  # type: ignore[arg-type]
     given = dataclasses.replace(given, inputs=Endless())
     trainer = method("fixmatch", epochs=2, batch_size=4, unlabeled_ratio=2, epoch_steps=3)
     trainer.descend(torch.nn.Linear(4, 4), given, 0, checkpoints=saved)
@@ -160,10 +162,10 @@ class InMemory:
 
 
 def test_mixed_precision_leaves_every_weight_a_gradient():
-    given, machine = material(4, 3, 9), Machine(precision="bfloat16")
+    given, device = fit_data(4, 3, 9), Device(precision="bfloat16")
     trainer, module = method("fixmatch", threshold=0.0), torch.nn.Linear(4, 4)
-    at = dataclasses.replace(step(given, {}, np.arange(3), np.arange(5)), module=module, machine=machine)
-    with machine.autocast():
+    at = dataclasses.replace(step(given, {}, np.arange(3), np.arange(5)), module=module, device=device)
+    with device.autocast():
         loss = trainer.loss(at)
     loss.backward()
     assert module.weight.grad is not None
@@ -177,8 +179,8 @@ def test_weak_and_strong_views_are_of_the_same_rows_and_turn_with_the_epoch():
     )
     data, _ = clusters(dimensions=3)
     labeled = np.array([5, 0, 7, 9])
-    unlabeled = Unlabeled(np.setdiff1d(np.arange(12), labeled), pairs)
-    inputs = embedded_material(dataclasses.replace(data, labeled_ids_L=labeled, unlabeled=unlabeled)).inputs
+    unlabeled = np.setdiff1d(np.arange(12), labeled)
+    inputs = dataclasses.replace(data.inputs, labeled_ids_L=labeled, unlabeled_ids_U=unlabeled, pairs=pairs)
     places = np.array([7, 0, 2])
     for epoch in (0, 2, 4):
         view = epoch % 3
@@ -191,7 +193,8 @@ def test_weak_and_strong_views_are_of_the_same_rows_and_turn_with_the_epoch():
 @pytest.mark.parametrize("unlabeled", [0, 1, 7])
 def test_few_or_no_unlabeled_rows_and_two_classes_train(name: str, unlabeled: int):
     data, test = clusters(classes=2)
-    few = dataclasses.replace(data, unlabeled=Unlabeled(np.arange(2, 2 + unlabeled), data.unlabeled.pairs))
+    ids = np.arange(2, 2 + unlabeled)
+    few = dataclasses.replace(data, unlabeled_ids_U=ids, inputs=dataclasses.replace(data.inputs, unlabeled_ids_U=ids))
     fitted = method(name, **QUICK).fit(Linear(), few, 0)
     assert np.isfinite(fitted.logits(test.embeddings_BD)).all()
 
@@ -199,7 +202,7 @@ def test_few_or_no_unlabeled_rows_and_two_classes_train(name: str, unlabeled: in
 @every_method
 @pytest.mark.parametrize("scale", [0.0, 40.0], ids=["none sure", "all sure"])
 def test_finite_where_all_rows_or_none_are_sure(name: str, scale: float):
-    grads, heard = gradients(material(4, 3, 9, scale=scale), name)
+    grads, heard = gradients(fit_data(4, 3, 9, scale=scale), name)
     assert all(gradient.isfinite().all() for gradient in grads.values() if gradient is not None)
     assert np.isfinite(heard[0].weights_U).all()
 
@@ -207,7 +210,7 @@ def test_finite_where_all_rows_or_none_are_sure(name: str, scale: float):
 @pytest.mark.parametrize("name", ["fixmatch", "softmatch"])
 def test_a_loss_that_is_no_number_names_step_learning_rate_and_every_row(name: str):
     data, _ = clusters()
-    for pair in data.unlabeled.pairs:
+    for pair in data.inputs.pairs:
         pair[17] = np.nan
     with pytest.raises(
         FloatingPointError, match=r"loss nan at step \d+ \(epoch \d\), learning rate 0.003, labeled"
@@ -227,9 +230,9 @@ def test_settings_out_of_range_are_refused():
 def test_what_becomes_of_the_rows_is_heard():
     data, _ = clusters()
     truth = np.arange(400) % 4
-    hearing = Hearing(truth)
-    method("fixmatch", learning_rate=0.03).fit(Linear(), dataclasses.replace(data, listen=hearing.listen), 0)
-    told = hearing.metrics()
+    stats = PseudoLabelStats(truth)
+    method("fixmatch", learning_rate=0.03).fit(Linear(), dataclasses.replace(data, on_pseudo_labels=stats.add), 0)
+    told = stats.metrics()
     assert 0 < told["Pseudo-Label Mask Rate"] <= 1
     assert told["Pseudo-Label Accuracy"] > 0.5
 

@@ -13,11 +13,11 @@ from labelbench_ray.trainers.shrink_and_perturb import ShrinkAndPerturb
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.trainers.warm_start import WarmStart
 from tests.small_models import build_encoder, build_proxy, context
-from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, model, past, same
+from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, model, previous, same
 
 QUICK = Part.of("supervised", epochs=3, learning_rate=0.05)
 LAST = model(2, DIMENSIONS, 5, CLASSES)
-GIVEN = data(9, past(3, model(1, DIMENSIONS, 5, CLASSES)), past(6, LAST))
+GIVEN = data(9, previous(3, model(1, DIMENSIONS, 5, CLASSES)), previous(6, LAST))
 
 
 def fresh(seed: int) -> list[torch.nn.Linear]:
@@ -63,7 +63,7 @@ def test_shrunk_to_nothing_and_perturbed_wholly_begins_from_scratch():
 def test_a_linear_proxy_shrunk_says_the_same_classes_less_surely():
     last = model(2, DIMENSIONS, CLASSES)
     trainer = ShrinkAndPerturb(trainer=Part.of("supervised", **STILL), perturb=0)
-    found = trainer.fit(Linear(), data(9, past(6, last)), seed=0)
+    found = trainer.fit(Linear(), data(9, previous(6, last)), seed=0)
     rows = np.random.default_rng(0).normal(size=(50, DIMENSIONS)).astype(np.float32)
     np.testing.assert_array_equal(found.logits(rows).argmax(axis=1), last.logits(rows).argmax(axis=1))
     np.testing.assert_allclose(found.logits(rows), last.logits(rows) / 2, rtol=1e-4, atol=1e-5)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from labelbench_ray.trainers.softmatch import Softmatch
-from tests.trainers.made_up import Expected, check_ten_steps, material, method, softmax, step, weighted_cross_entropy
+from tests.trainers.made_up import Expected, check_ten_steps, fit_data, method, softmax, step, weighted_cross_entropy
 
 CLASSES = 4
 
@@ -37,17 +37,17 @@ def test_ten_steps_are_those_of_the_formula(momentum: float, batch: int):
 def test_pseudo_labels_are_of_the_raw_probabilities():
     """The aligned ones of the second row would be the other class."""
     probabilities = torch.tensor([[0.99, 0.01], [0.55, 0.45]])
-    state = Softmatch().begin(material(2, 2, 2))
+    state = Softmatch().begin(fit_data(2, 2, 2))
     Softmatch().renew(state, probabilities)
     assert (probabilities[1] / state["mean_K"]).argmax() == 1
     assert pseudo_labels(probabilities.log()) == [0, 0]
 
 
 def pseudo_labels(weak: torch.Tensor) -> list[int]:
-    given, found = material(2, 2, 2), []
+    given, found = fit_data(2, 2, 2), []
     with torch.no_grad():
         given.inputs.rows["weak"].copy_(weak)  # type: ignore[attr-defined]
-    object.__setattr__(given, "listen", found.append)
+    object.__setattr__(given, "on_pseudo_labels", found.append)
     trainer = Softmatch()
     trainer.loss(step(given, trainer.begin(given), np.arange(2), np.arange(2)))
     return list(found[0].pseudo_labels_U)

@@ -10,7 +10,8 @@ from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
-from labelbench_ray.trainers import TrainingData
+from labelbench_ray.trainers import EmbeddedInputs, FitData
+from labelbench_ray.trainers.engine.data import embedded_data
 from labelbench_ray.trainers.engine.descent import smoothed
 from labelbench_ray.trainers.engine.fit import learning_rate_factor
 from labelbench_ray.trainers.supervised import Supervised
@@ -21,10 +22,11 @@ def examples(embeddings: object, labels: object) -> Examples:
     return Examples(np.asarray(embeddings, np.float32), np.asarray(labels, np.int64))
 
 
-def data(labeled: Examples, validation: Examples, classes: int) -> TrainingData:
+def data(labeled: Examples, validation: Examples, classes: int) -> FitData[EmbeddedInputs]:
     dimensions = labeled.embeddings_BD.shape[1]
     identity = Standardization(np.zeros(dimensions, np.float32), np.ones(dimensions, np.float32))
-    return TrainingData(labeled, validation, classes, identity, np.arange(len(labeled.labels_B)))
+    ids = np.arange(len(labeled.labels_B))
+    return embedded_data(labeled.embeddings_BD, labeled.labels_B, validation, classes, identity, ids)
 
 
 def clusters(rows: int, classes: int = 3, seed: int = 0) -> Examples:

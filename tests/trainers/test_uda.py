@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from labelbench_ray.trainers.uda import Uda, risen
-from tests.trainers.made_up import Expected, check_ten_steps, material, method, softmax, step
+from tests.trainers.made_up import Expected, check_ten_steps, fit_data, method, softmax, step
 
 
 def test_ten_steps_are_those_of_the_formula():
@@ -22,11 +22,11 @@ def test_ten_steps_are_those_of_the_formula():
 
 def test_the_mask_looks_at_the_unsharpened_confidence():
     """Sharpened, a probability of 0.7 would be 0.89."""
-    given = material(2, 2, 1, scale=0.0)
+    given = fit_data(2, 2, 1, scale=0.0)
     with torch.no_grad():
         given.inputs.rows["weak"][0] = torch.tensor([0.7, 0.3]).log()  # type: ignore[attr-defined]
     found = []
-    object.__setattr__(given, "listen", found.append)
+    object.__setattr__(given, "on_pseudo_labels", found.append)
     Uda(threshold=0.8).loss(step(given, {}, np.arange(2), np.array([0])))
     Uda(threshold=0.69).loss(step(given, {}, np.arange(2), np.array([0])))
     assert [heard.weights_U.tolist() for heard in found] == [[0.0], [1.0]]
@@ -48,7 +48,7 @@ def test_schedules_of_the_annealing(schedule: str, values: tuple[float, float, f
 def test_annealing_leaves_out_labeled_rows_that_are_known_by_now():
     """Half way, with two classes, the bound is 0.5 * (1 - 1/2) + 1/2 = 0.75."""
     probabilities = np.array([[0.8, 0.2], [0.3, 0.7]])
-    given = material(2, 2, 1)
+    given = fit_data(2, 2, 1)
     logits = torch.tensor(probabilities).log().float().requires_grad_()
     loss = Uda(annealing="linear").labeled_loss(logits, step(given, {}, np.arange(2), np.array([0]), progress=0.5))
     assert loss.item() == pytest.approx(-np.log(0.7) / 2, rel=1e-5)

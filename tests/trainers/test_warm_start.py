@@ -9,12 +9,11 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
 from labelbench_ray.trainers import PACKAGE, Trainer
-from labelbench_ray.trainers.engine.data import embedded_material
 from labelbench_ray.trainers.fixmatch import Fixmatch
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.trainers.warm_start import WarmStart
 from labelbench_ray.trial import parts
-from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, model, past, same
+from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, model, previous, same
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=3, budget=6)
 QUICK = Part.of("supervised", epochs=3, learning_rate=0.05)
@@ -33,7 +32,7 @@ def made(name: str, **settings: object) -> Trainer:
 )
 def test_begins_with_the_weights_of_the_last_round(proxy: Linear | Shallow, widths: tuple[int, ...]):
     first, last = model(1, *widths), model(2, *widths)
-    given = data(9, past(3, first), past(6, last))
+    given = data(9, previous(3, first), previous(6, last))
     same(WarmStart(trainer=Part.of("supervised", **STILL)).fit(proxy, given, seed=5), last)
 
 
@@ -47,10 +46,10 @@ def test_the_first_round_is_its_trainer_s_own(name: str, epochs: int | None):
 @pytest.mark.parametrize(("epochs", "expected"), [(None, 3), (2, 2), (4, 4)])
 def test_later_rounds_have_epochs_of_their_own(epochs: int | None, expected: int):
     last = model(2, DIMENSIONS, CLASSES)
-    given = data(9, past(3, last))
+    given = data(9, previous(3, last))
     module = torch.nn.Sequential(torch.nn.Linear(DIMENSIONS, CLASSES))
     last.fill(module)
-    Supervised(epochs=expected, learning_rate=0.05).descend(module, embedded_material(given), seed=5)
+    Supervised(epochs=expected, learning_rate=0.05).descend(module, given, seed=5)
     found = WarmStart(trainer=QUICK, epochs=epochs).fit(Linear(), given, seed=5)
     same(found, type(found).of_module(module, found.standardization))
 

@@ -1,11 +1,12 @@
-"""What gradient descent works on: labeled and unlabeled rows as a module takes them, by place, and validation.
+"""What a fit learns from: labeled and unlabeled rows as a module takes them, validation rows, and the rounds before.
 
-A place counts within the labeled rows (in the order in which they were bought) or within the unlabeled ones.
+A *place* counts within the labeled rows, in the order in which they were bought, or within the unlabeled rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,11 +15,48 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray.pool.standardization import Standardization
-from labelbench_ray.trainers import Heard, Past, TrainingData, Unlabeled
-from labelbench_ray.trainers.engine.kept import Validated
-from labelbench_ray.types import Examples, Ids
+from labelbench_ray.proxies import Classifier
+from labelbench_ray.types import Examples, Floats, Ids
 
 WEAK, STRONG = 0, 1
+NO_IDS: Ids = np.empty(0, np.int64)
+
+Tensors = Mapping[str, NDArray[Any]]
+"""A trained model's tensors by name, as they lie in the ledger."""
+Pairs = tuple[NDArray[np.float16], ...]
+"""A memory-mapped (N, 2, D) array for each augmented view: weak and strong raw embeddings by pool id."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreviousRound:
+    """A finished round: the number of labels that its model was trained on, and the model, read on demand."""
+
+    num_labeled: int
+    tensors: Callable[[], Tensors]
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoLabels:
+    """What one or more steps of an epoch taught their unlabeled rows: (U,) pool ids, pseudo-labels, weights."""
+
+    epoch: int
+    ids_U: Ids
+    pseudo_labels_U: Ids
+    weights_U: Floats
+    """0 for a row that was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """How good a module is on the validation rows."""
+
+    accuracy: float
+    loss: float
+    """Mean cross-entropy."""
+
+    def score(self, keep: Literal["accuracy", "loss"]) -> tuple[float, ...]:
+        """The better, the larger: the accuracy and, where that ties, the loss; or the loss alone."""
+        return (self.accuracy, -self.loss) if keep == "accuracy" else (-self.loss,)
 
 
 class Inputs(Protocol):
@@ -37,69 +75,98 @@ class Inputs(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """Everything that a fit learns from."""
+AnyInputs = TypeVar("AnyInputs", bound=Inputs, covariant=True)
 
-    inputs: Inputs
+
+def ignore(pseudo_labels: PseudoLabels) -> None:
+    """No-op callback."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitData(Generic[AnyInputs]):
+    """Everything that a fit learns from; `inputs` is what differs between light proxies and full models."""
+
+    inputs: AnyInputs
     labels_L: Tensor
+    """(L,) int64, in the order in which they were bought."""
     labeled_ids_L: Ids
     unlabeled_ids_U: Ids
+    """Empty for trainers that want no views."""
     num_classes: int
     validate: Callable[[nn.Module], Validated] | None
-    """A module on the validation rows; None: there are no such rows."""
-    past: tuple[Past, ...]
-    listen: Callable[[Heard], None]
+    """Measures a module on the validation rows; None: there are no such rows."""
+    logits: Callable[[Tensors, Ids], Floats]
+    """(a round's tensors, places of labeled rows) -> (B, K) raw logits of that round's model."""
+    previous: tuple[PreviousRound, ...] = ()
+    """The rounds before this one, from the first to the last."""
+    on_pseudo_labels: Callable[[PseudoLabels], None] = ignore
+    """Within a fit, each step reports here; a fit reports the epoch that it keeps, once, at its end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedInputs:
     """Embeddings from the store; epoch e reads view e modulo the number of views."""
 
-    labeled_LD: Tensor
-    labeled_ids_L: Ids
-    unlabeled: Unlabeled
+    labeled_LD: Floats
+    """Standardized, in the order in which they were bought."""
+    validation: Examples
     standardization: Standardization
+    labeled_ids_L: Ids
+    unlabeled_ids_U: Ids
+    pairs: Pairs
 
     def labeled(self, places_B: Ids, epoch: int) -> Tensor:
-        if not self.unlabeled.pairs:
-            return self.labeled_LD[torch.from_numpy(places_B)]
+        if not self.pairs:
+            return torch.from_numpy(self.labeled_LD)[torch.from_numpy(places_B)]
         return self._view(self.labeled_ids_L[places_B], epoch, WEAK)
 
     def weak(self, places_B: Ids, epoch: int) -> Tensor:
-        return self._view(self.unlabeled.ids_U[places_B], epoch, WEAK)
+        return self._view(self.unlabeled_ids_U[places_B], epoch, WEAK)
 
     def strong(self, places_B: Ids, epoch: int) -> Tensor:
-        return self._view(self.unlabeled.ids_U[places_B], epoch, STRONG)
+        return self._view(self.unlabeled_ids_U[places_B], epoch, STRONG)
 
     def _view(self, ids_B: Ids, epoch: int, side: int) -> Tensor:
-        pairs_N2D: NDArray[np.float16] = self.unlabeled.pairs[epoch % len(self.unlabeled.pairs)]
+        pairs_N2D = self.pairs[epoch % len(self.pairs)]
         return torch.from_numpy(self.standardization.apply(pairs_N2D[ids_B, side]))
 
-
-def embedded_material(data: TrainingData) -> Material:
-    """The material of a proxy on embeddings."""
-    labeled_LD, labels_L = tensors(data.labeled)
-    validation_VD, truth_V = tensors(data.validation)
-
-    def validate(module: nn.Module) -> Validated:
+    def validated(self, module: nn.Module) -> Validated:
+        """A module's accuracy and loss on the validation rows."""
+        # Labels may be mapped from a file, read-only, which torch takes only as a copy.
+        truth_V = torch.from_numpy(np.array(self.validation.labels_B))
         with torch.inference_mode():
-            logits_VK = module(validation_VD)
+            logits_VK = module(torch.from_numpy(self.validation.embeddings_BD))
             right_V = logits_VK.argmax(dim=1) == truth_V
             return Validated(float(right_V.float().mean()), float(cross_entropy(logits_VK, truth_V)))
 
-    return Material(
-        inputs=EmbeddedInputs(labeled_LD, data.labeled_ids_L, data.unlabeled, data.standardization),
-        labels_L=labels_L,
-        labeled_ids_L=data.labeled_ids_L,
-        unlabeled_ids_U=data.unlabeled.ids_U,
-        num_classes=data.num_classes,
-        validate=validate if len(truth_V) else None,
-        past=data.past,
-        listen=data.listen,
+
+def embedded_data(
+    raw_LD: NDArray[Any],
+    labels_L: Ids,
+    validation: Examples,
+    num_classes: int,
+    standardization: Standardization,
+    labeled_ids_L: Ids,
+    unlabeled_ids_U: Ids = NO_IDS,
+    pairs: Pairs = (),
+    previous: tuple[PreviousRound, ...] = (),
+    on_pseudo_labels: Callable[[PseudoLabels], None] = ignore,
+) -> FitData[EmbeddedInputs]:
+    """The fit data of a light proxy, given the raw embeddings of the labeled rows and standardized validation rows."""
+    labeled_LD = standardization.apply(raw_LD)
+    inputs = EmbeddedInputs(labeled_LD, validation, standardization, labeled_ids_L, unlabeled_ids_U, pairs)
+    return FitData(
+        inputs=inputs,
+        labels_L=torch.from_numpy(np.array(labels_L)),
+        labeled_ids_L=labeled_ids_L,
+        unlabeled_ids_U=unlabeled_ids_U,
+        num_classes=num_classes,
+        validate=inputs.validated if len(validation.labels_B) else None,
+        logits=partial(_logits, raw_LD),
+        previous=previous,
+        on_pseudo_labels=on_pseudo_labels,
     )
 
 
-def tensors(examples: Examples) -> tuple[Tensor, Tensor]:
-    """(B, D) float32, sharing memory, and (B,) int64, a copy: labels may be mapped from a file, read-only."""
-    return torch.from_numpy(examples.embeddings_BD), torch.from_numpy(np.array(examples.labels_B))
+def _logits(raw_LD: NDArray[Any], tensors: Tensors, places_B: Ids) -> Floats:
+    return Classifier.of_tensors(tensors).logits(raw_LD[places_B])

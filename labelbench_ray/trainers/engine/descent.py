@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from labelbench_ray.proxies import Classifier, LightProxy, Proxy
-from labelbench_ray.trainers import Past, Tensors, Trainer, TrainingData
+from labelbench_ray.trainers import Trainer
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints, NoCheckpoints
-from labelbench_ray.trainers.engine.data import Material, embedded_material
-from labelbench_ray.trainers.engine.device import ALONE, Machine
-from labelbench_ray.trainers.engine.fit import Course
+from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData, Inputs, PreviousRound, Tensors
+from labelbench_ray.trainers.engine.device import ALONE, Device
+from labelbench_ray.trainers.engine.fit import TrainingRun
 from labelbench_ray.trainers.engine.kept import Keep
 from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.types import Ids
@@ -29,21 +29,22 @@ class Gradient(Trainer):
     `start` and `method` are all that differs; who fits another kind of model calls them as `fit` does.
     """
 
-    def start(self, fresh: Tensors, past: tuple[Past, ...]) -> Tensors:
+    def start(self, fresh: Tensors, previous: tuple[PreviousRound, ...]) -> Tensors:
         """The weights to begin a round with, by name, given those of a freshly initialized model: those themselves."""
         return fresh
 
     @abstractmethod
-    def method(self, past: tuple[Past, ...]) -> "Descent":
+    def method(self, previous: tuple[PreviousRound, ...]) -> "Descent":
         """The descent of a round."""
 
-    def fit(self, proxy: Proxy, data: TrainingData, seed: int) -> Classifier:
+    def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
         assert isinstance(proxy, LightProxy), proxy
-        module = proxy.module(data.labeled.embeddings_BD.shape[1], data.num_classes, seed)
-        fresh = Classifier.of_module(module, data.standardization).tensors()
-        Classifier.of_tensors(self.start(fresh, data.past)).fill(module)
-        self.method(data.past).descend(module, embedded_material(data), seed)
-        return Classifier.of_module(module, data.standardization)
+        standardization = data.inputs.standardization
+        module = proxy.module(data.inputs.labeled_LD.shape[1], data.num_classes, seed)
+        fresh = Classifier.of_module(module, standardization).tensors()
+        Classifier.of_tensors(self.start(fresh, data.previous)).fill(module)
+        self.method(data.previous).descend(module, data, seed)
+        return Classifier.of_module(module, standardization)
 
 
 class Descent(Gradient):
@@ -81,18 +82,18 @@ class Descent(Gradient):
         """Epochs that run whatever is found on the validation rows: the first is a new best, then patience begins."""
         return min(self.epochs, 1 + self.patience) if self.uses_validation else self.epochs
 
-    def method(self, past: tuple[Past, ...]) -> "Descent":
+    def method(self, previous: tuple[PreviousRound, ...]) -> "Descent":
         return self
 
-    def places(self, material: Material) -> Ids:
+    def places(self, data: FitData[Inputs]) -> Ids:
         """The labeled rows over which an epoch passes: all of them."""
-        return np.arange(len(material.labels_L))
+        return np.arange(len(data.labels_L))
 
-    def unlabeled_batch(self, material: Material) -> int:
+    def unlabeled_batch(self, data: FitData[Inputs]) -> int:
         """Unlabeled rows of a step: none."""
         return 0
 
-    def begin(self, material: Material) -> State:
+    def begin(self, data: FitData[Inputs]) -> State:
         """The method's state before the first step."""
         return {}
 
@@ -103,9 +104,9 @@ class Descent(Gradient):
     def descend(
         self,
         module: nn.Module,
-        material: Material,
+        data: FitData[Inputs],
         seed: int,
-        machine: Machine = ALONE,
+        device: Device = ALONE,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         """Train a module in place; it ends with the weights of the epoch that `keep` asks for.
@@ -113,7 +114,7 @@ class Descent(Gradient):
         Raises:
             FloatingPointError: a loss is no longer finite.
         """
-        Course(self, module, material, seed, machine).run(checkpoints or NoCheckpoints())
+        TrainingRun(self, module, data, seed, device).run(checkpoints or NoCheckpoints())
 
 
 def smoothed(labels_B: Tensor, num_classes: int, smoothing: float) -> Tensor:

@@ -19,10 +19,11 @@ def _same_tensor(tensor: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Device:
     """One process on one device; several share a fit when `size` is more than 1."""
 
-    device: str = "cpu"
+    kind: str = "cpu"
+    """As torch names it: cpu or cuda."""
     precision: Precision = "float32"
     threads: int = 1
     """That make images ready; no number depends on them."""
@@ -37,12 +38,12 @@ class Machine:
         """The context of a forward pass."""
         lower = self.precision != "float32"
         return torch.autocast(
-            self.device, dtype=getattr(torch, self.precision) if lower else torch.bfloat16, enabled=lower
+            self.kind, dtype=getattr(torch, self.precision) if lower else torch.bfloat16, enabled=lower
         )
 
     def scaler(self) -> torch.amp.GradScaler:
         """Loss scaling, which only float16 needs."""
-        return torch.amp.GradScaler(self.device, enabled=self.precision == "float16")
+        return torch.amp.GradScaler(self.kind, enabled=self.precision == "float16")
 
 
-ALONE = Machine()
+ALONE = Device()

@@ -16,11 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labelbench_ray.trainers import Heard
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints
-from labelbench_ray.trainers.engine.data import Material
-from labelbench_ray.trainers.engine.device import Machine
-from labelbench_ray.trainers.engine.kept import Keep, KeptEpoch, Validated, merged
+from labelbench_ray.trainers.engine.data import FitData, Inputs, PseudoLabels, Validated
+from labelbench_ray.trainers.engine.device import Device
+from labelbench_ray.trainers.engine.kept import Keep, KeptEpoch, merged
 from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.types import Ids
 
@@ -61,29 +60,29 @@ class Method(Protocol):
     @property
     def accumulation(self) -> int: ...
 
-    def places(self, material: Material) -> Ids: ...
+    def places(self, data: FitData[Inputs]) -> Ids: ...
 
-    def unlabeled_batch(self, material: Material) -> int: ...
+    def unlabeled_batch(self, data: FitData[Inputs]) -> int: ...
 
-    def begin(self, material: Material) -> State: ...
+    def begin(self, data: FitData[Inputs]) -> State: ...
 
     def loss(self, step: Step) -> Tensor: ...
 
 
 @dataclass
-class Course:
+class TrainingRun:
     """One fit on its way; what changes from epoch to epoch goes into `state` and comes back from it."""
 
     method: Method
     module: nn.Module
-    material: Material
+    data: FitData[Inputs]
     seed: int
-    machine: Machine
+    device: Device
     epoch: int = 0
     kept: KeptEpoch = field(default_factory=KeptEpoch)
     waited: int = 0
-    heard: list[Heard] = field(default_factory=list)
-    """What the steps of this epoch made of their unlabeled rows."""
+    steps_of_epoch: list[PseudoLabels] = field(default_factory=list)
+    """The pseudo-labels of each step of this epoch."""
     waiting_U: Ids = field(default_factory=lambda: np.empty(0, np.int64))
     """Places of unlabeled rows that this pass over them has not come to yet."""
 
@@ -92,7 +91,7 @@ class Course:
             self._restore(found)
         with _seeded(self.seed, found["torch"] if found else None):
             while self._goes_on:
-                self.heard.clear()
+                self.steps_of_epoch.clear()
                 self._pass()
                 self._judge()
                 self.epoch += 1
@@ -101,8 +100,8 @@ class Course:
                     checkpoints.save(self._snapshot())
         self.module.load_state_dict(self.kept.weights)
         self.module.eval()
-        if self.kept.heard and self.machine.rank == 0:  # the first process reports the rows of all
-            self.listen(self.kept.heard)
+        if self.kept.pseudo_labels and self.device.rank == 0:  # the first process reports the rows of all
+            self.report(self.kept.pseudo_labels)
 
     @property
     def _goes_on(self) -> bool:
@@ -110,14 +109,15 @@ class Course:
 
     def __post_init__(self) -> None:
         method = self.method
-        self.listen, self.material = self.material.listen, replace(self.material, listen=self.heard.append)
+        self.report = self.data.on_pseudo_labels
+        self.data = replace(self.data, on_pseudo_labels=self.steps_of_epoch.append)
         self.rng = np.random.default_rng(self.seed)
-        self.places_P = method.places(self.material)
+        self.places_P = method.places(self.data)
         passes = math.ceil(method.epoch_steps / math.ceil(len(self.places_P) / method.batch_size))
         self.passes, self.steps = passes, passes * math.ceil(len(self.places_P) / method.batch_size)
-        self.unlabeled_size = method.unlabeled_batch(self.material)
-        self.state = {name: kept.to(self.machine.device) for name, kept in method.begin(self.material).items()}
-        self.wrapped = self.machine.wrap(self.module)
+        self.unlabeled_size = method.unlabeled_batch(self.data)
+        self.state = {name: kept.to(self.device.kind) for name, kept in method.begin(self.data).items()}
+        self.wrapped = self.device.wrap(self.module)
         # The fused kernel needs a third of the time of the default at a proxy's sizes.
         self.optimizer = torch.optim.AdamW(
             [weight for weight in self.module.parameters() if weight.requires_grad],
@@ -127,7 +127,7 @@ class Course:
         )
         factor = partial(learning_rate_factor, warmup=method.warmup_steps, total=method.epochs * self.steps)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
-        self.scaler = self.machine.scaler()
+        self.scaler = self.device.scaler()
 
     def _pass(self) -> None:
         self.module.train()
@@ -140,7 +140,7 @@ class Course:
     def _unlabeled(self) -> Ids:
         """The next unlabeled rows; a pass over them starts anew when the rows left do not fill a batch."""
         if self.unlabeled_size and len(self.waiting_U) < self.unlabeled_size:
-            rows, wanted = len(self.material.unlabeled_ids_U), self.method.epochs * self.steps * self.unlabeled_size
+            rows, wanted = len(self.data.unlabeled_ids_U), self.method.epochs * self.steps * self.unlabeled_size
             # Of a pool that the whole fit does not get through, no more are drawn than it reads.
             few = wanted < rows
             self.waiting_U = self.rng.choice(rows, wanted, replace=False) if few else self.rng.permutation(rows)
@@ -148,26 +148,22 @@ class Course:
         return batch_U
 
     def _step(self, batch_B: Ids, batch_U: Ids, done: int) -> None:
-        machine = self.machine
+        device = self.device
         progress = done / (self.method.epochs * self.steps)
         self.optimizer.zero_grad(set_to_none=True)
         # No process and no part may be without rows, a mean over them would be NaN: few rows are repeated for all
         # processes, and make fewer parts than asked for.
-        batch_B, batch_U = (
-            np.tile(rows, machine.size if len(rows) < machine.size else 1) for rows in (batch_B, batch_U)
-        )
-        parts = min(
-            [self.method.accumulation] + [len(rows) // machine.size for rows in (batch_B, batch_U) if len(rows)]
-        )
-        labeled, unlabeled = (_share(rows, machine, parts) for rows in (batch_B, batch_U))
+        batch_B, batch_U = (np.tile(rows, device.size if len(rows) < device.size else 1) for rows in (batch_B, batch_U))
+        parts = min([self.method.accumulation] + [len(rows) // device.size for rows in (batch_B, batch_U) if len(rows)])
+        labeled, unlabeled = (_share(rows, device, parts) for rows in (batch_B, batch_U))
         for part_B, part_U in zip(labeled, unlabeled, strict=True):
             # Parallel gradients are averaged over the processes, so that each is weighted by its rows.
-            share = len(part_B) * machine.size / len(batch_B)
-            balance = len(part_U) * machine.size / len(batch_U) / share if len(batch_U) else 1.0
+            share = len(part_B) * device.size / len(batch_B)
+            balance = len(part_U) * device.size / len(batch_U) / share if len(batch_U) else 1.0
             step = Step(
                 self.wrapped,
-                self.material,
-                machine,
+                self.data,
+                device,
                 self.state,
                 part_B,
                 part_U,
@@ -176,7 +172,7 @@ class Course:
                 self.rng,
                 balance,
             )
-            with machine.autocast():
+            with device.autocast():
                 loss = self.method.loss(step)
             if not math.isfinite(value := float(loss.detach())):
                 raise self._diverged(value, done, step)
@@ -192,20 +188,20 @@ class Course:
         score = self._score()
         if score >= self.kept.score:
             weights = copy.deepcopy(self.module.state_dict())
-            self.kept, self.waited = KeptEpoch(score, weights, merged(self.heard, self.machine)), 0
+            self.kept, self.waited = KeptEpoch(score, weights, merged(self.steps_of_epoch, self.device)), 0
         else:
             self.waited += 1
 
     def _score(self) -> tuple[float, ...]:
         """The better this epoch, the larger; without validation rows, or where none are asked for, the later."""
-        keep, validate = self.method.keep, self.material.validate
+        keep, validate = self.method.keep, self.data.validate
         if keep == "last" or validate is None:
             return (float(self.epoch),)
         self.module.eval()
         found = validate(self.module)
-        if self.machine.size > 1:
+        if self.device.size > 1:
             # One process decides for all: theirs may differ in the last bits, and would wait for one that stopped.
-            found = Validated(*self.machine.gather(torch.tensor([[found.accuracy, found.loss]]))[0].tolist())
+            found = Validated(*self.device.gather(torch.tensor([[found.accuracy, found.loss]]))[0].tolist())
         if not math.isfinite(found.loss):
             raise FloatingPointError(
                 f"{self._name()}: validation loss {found.loss} after epoch {self.epoch} at learning "
@@ -214,9 +210,9 @@ class Course:
         return found.score(keep)
 
     def _diverged(self, value: float, done: int, step: Step) -> FloatingPointError:
-        material = self.material
-        labeled = material.labeled_ids_L[step.labeled_B].tolist()
-        unlabeled = material.unlabeled_ids_U[step.unlabeled_U].tolist()
+        data = self.data
+        labeled = data.labeled_ids_L[step.labeled_B].tolist()
+        unlabeled = data.unlabeled_ids_U[step.unlabeled_U].tolist()
         shown = ", ".join(map(str, labeled[:SHOWN_IDS])) + (", ..." if len(labeled) > SHOWN_IDS else "")
         error = FloatingPointError(
             f"{self._name()}: loss {value} at step {done} (epoch {self.epoch}), learning rate "
@@ -257,9 +253,9 @@ class Course:
         self.epoch, *_, self.waited = found["course"]  # in older checkpoints the lowest loss lies between
 
 
-def _share(rows_B: Ids, machine: Machine, parts: int) -> list[Ids]:
+def _share(rows_B: Ids, device: Device, parts: int) -> list[Ids]:
     """This process's rows of a batch, cut into parts."""
-    return np.array_split(rows_B[machine.rank :: machine.size], parts)
+    return np.array_split(rows_B[device.rank :: device.size], parts)
 
 
 @contextmanager

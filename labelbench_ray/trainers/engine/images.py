@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from labelbench_ray.augmentations import Augmentation, key
 from labelbench_ray.encoders import Decoded
-from labelbench_ray.trainers.engine.device import Machine
-from labelbench_ray.trainers.engine.kept import Validated
+from labelbench_ray.trainers.engine.data import Validated
+from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.types import Ids
 
 VALIDATION_BATCH = 64
@@ -54,7 +54,7 @@ class ImageInputs:
 
 
 def validation(
-    images_NHWC: NDArray[np.uint8], labels_N: Ids, machine: Machine
+    images_NHWC: NDArray[np.uint8], labels_N: Ids, device: Device
 ) -> Callable[[nn.Module], Validated] | None:
     """A module's accuracy and mean cross-entropy on images as they are; None without images."""
 
@@ -63,9 +63,9 @@ def validation(
         for start in range(0, len(labels_N), VALIDATION_BATCH):
             stop = start + VALIDATION_BATCH
             images, labels_B = (torch.from_numpy(np.array(part[start:stop])) for part in (images_NHWC, labels_N))
-            with torch.inference_mode(), machine.autocast():
-                logits_BK = module(images.to(machine.device)).float()
-            labels_B = labels_B.to(machine.device)
+            with torch.inference_mode(), device.autocast():
+                logits_BK = module(images.to(device.kind)).float()
+            labels_B = labels_B.to(device.kind)
             right += int((logits_BK.argmax(dim=1) == labels_B).sum())
             total += float(cross_entropy(logits_BK, labels_B, reduction="sum"))
         return Validated(right / len(labels_N), total / len(labels_N))

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from labelbench_ray.trainers.engine.device import Machine, Precision
+from labelbench_ray.trainers.engine.device import Device, Precision
 
 
-def process_group(device: str = "cpu", precision: Precision = "float32") -> Machine:
+def process_group(device: str = "cpu", precision: Precision = "float32") -> Device:
     """The machine of this process in the current process group."""
-    return Machine(
-        device=device,
+    return Device(
+        kind=device,
         precision=precision,
         rank=distributed.get_rank(),
         size=distributed.get_world_size(),

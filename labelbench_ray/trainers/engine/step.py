@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labelbench_ray.trainers.engine.data import Material
-from labelbench_ray.trainers.engine.device import Machine
+from labelbench_ray.trainers.engine.data import FitData, Inputs
+from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.types import Ids
 
 State = dict[str, Tensor]
@@ -19,8 +19,8 @@ class Step:
     """One share of one batch: places among the labeled and the unlabeled rows, and where the fit stands."""
 
     module: nn.Module
-    material: Material
-    machine: Machine
+    data: FitData[Inputs]
+    device: Device
     state: State
     labeled_B: Ids
     unlabeled_U: Ids
@@ -34,4 +34,4 @@ class Step:
     @property
     def labels_B(self) -> Tensor:
         """(B,) int64 what was bought for the labeled rows."""
-        return self.material.labels_L[torch.from_numpy(self.labeled_B)].to(self.machine.device)
+        return self.data.labels_L[torch.from_numpy(self.labeled_B)].to(self.device.kind)
