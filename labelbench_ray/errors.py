@@ -52,6 +52,10 @@ class OtherVersionError(LedgerError):
     """A sound file of a version that knows more than this one: nobody touches it, and commands end at it."""
 
 
+class PluginError(UserError):
+    """What a plug-in of the user's raised, with their own frames, as it travels from a worker."""
+
+
 class BudgetError(UserError):
     """More labels were asked for than the trial pays for."""
 

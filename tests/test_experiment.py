@@ -153,11 +153,17 @@ def test_the_older_spelling_of_a_list_is_an_experiment_too(tmp_path, annotation:
     assert experiment.load(file).name == "study.study"
 
 
-@pytest.mark.parametrize("path", ["a:b/study.py", "STUDY.PY", "übung #1.py"])
+@pytest.mark.parametrize("path", ["a:b/study.py", "a:study.py", "STUDY.PY", "übung #1.py"])
 def test_files_are_found_whatever_their_name(tmp_path, path: str):
     (tmp_path / path).parent.mkdir(exist_ok=True)
     file = write(tmp_path, STUDY, name=path)
     assert experiment.load(file).name == experiment.load(f"{file}:study").name == f"{Path(path).stem}.study"
+
+
+def test_a_file_that_is_not_there_is_named_in_full_though_its_path_has_a_colon():
+    for named in ("a:b/study.py", "a:b/study.py:study"):
+        with pytest.raises(ConfigError, match=r"no experiment file at 'a:b/study\.py'"):
+            experiment.load(named)
 
 
 RAISED = {

@@ -13,7 +13,7 @@ from PIL import Image
 
 from labelbench_ray.embeddings.attempts import attempt, marks
 from labelbench_ray.embeddings.isolation import Outcome, Rejected, apart, decode_here
-from labelbench_ray.errors import DataError
+from labelbench_ray.errors import DataError, PluginError
 from tests.deadly import Deadly
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +58,7 @@ def test_a_row_is_not_blamed_for_what_rows_before_it_did_to_the_process() -> Non
 
 
 def test_what_a_decoder_raises_otherwise_is_no_reject() -> None:
-    with apart(Deadly()) as decode, pytest.raises(RuntimeError, match=r"Deadly.*decode: TypeError: not what it takes"):
+    with apart(Deadly()) as decode, pytest.raises(PluginError, match=r"decoding a row by Deadly.*TypeError: not"):
         list(decode([image(0), image(1, b"broken")]))
 
 

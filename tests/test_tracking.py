@@ -358,6 +358,19 @@ def test_what_mlflow_did_not_take_at_first_is_written_at_the_end(folder, monkeyp
     assert len(runs(folder)[1]) == 3
 
 
+def test_a_folder_that_holds_another_trial_s_header_leaves_that_trial_s_run_alone(folder):
+    sound = record(folder)
+    foreign = sound.with_name("0" * 16)
+    foreign.mkdir()
+    shutil.copy(sound / "trial.json", foreign)
+    write_failure(foreign, FAILURE)
+    problem = mirror(folder, sound, foreign)
+    assert f"{foreign} holds the trial {sound.name}; move it back" in problem
+    child = only_child(folder)
+    assert child.info.status == "FINISHED"
+    assert histories(folder, child) == expected(sound)
+
+
 def test_a_damaged_ledger_is_told_and_the_other_trials_are_written(folder):
     damaged, *others = (record(folder, vary(TRIAL, seed=seed)) for seed in range(3))
     (damaged / "rounds" / "001.json").write_bytes(b"{")

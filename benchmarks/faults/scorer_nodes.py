@@ -37,6 +37,8 @@ class Slow(Base):
     folder: str
 
     def score(self, block):
+        if not ray.is_initialized():  # a plan tries it, in the driver
+            return super().score(block)
         note = Path(self.folder) / f"{ray.get_runtime_context().get_node_id()}.{secrets.token_hex(4)}"
         note.touch()
         time.sleep(3)

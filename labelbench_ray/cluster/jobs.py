@@ -39,6 +39,7 @@ from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.trial.parts import Parts
+from labelbench_ray.user_code import in_a_line
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -255,7 +256,7 @@ def _recorded(directory: Path, lock: Lock) -> Iterator[None]:
         if is_death(error):
             raise
         lock.check()
-        text = f"{type(error).__name__}: {error}"
+        text = in_a_line(error)
         with suppress(OSError):  # on a full disk: the driver is told in any case, and says that it is not recorded
             write_failure(directory, Failure.of(text, traceback.format_exc()))
         raise

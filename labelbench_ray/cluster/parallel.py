@@ -36,6 +36,7 @@ from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trainers.engine.parallel import process_group
 from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import FitRequest, OpenView, TrainedModel
+from labelbench_ray.user_code import portable
 
 DEATHS: Final = 3
 """How often a fit whose worker dies (killed, out of memory, lost node) is taken up again."""
@@ -226,8 +227,9 @@ def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of 
         return _fit(config["make"](device), ray.get(config["request"]), config["model"])
     except Exception as error:
         rank = get_context().get_world_rank()
-        error.add_note(f"raised by worker {rank} of the fit:\n{traceback.format_exc()}")
-        raise Raised(error) from error
+        carried = portable(error)
+        carried.add_note(f"raised by worker {rank} of the fit:\n{traceback.format_exc()}")
+        raise Raised(carried) from error
 
 
 def _fit(fitter: FullFitter, request: FitRequest, model: Path) -> list[Share]:

@@ -34,6 +34,7 @@ from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, embed_s
 from labelbench_ray.embeddings.shard_attempts import DIED, augmented_shard, begun, decoded_shard, named, work_of
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId
 from labelbench_ray.errors import DataError, UserError
+from labelbench_ray.user_code import stated
 
 # Actors that took whole CPUs would starve the tasks that feed them; the operating system shares the cores well enough.
 CPUS_PER_ACTOR = 0.5
@@ -156,9 +157,10 @@ class EmbedActor:
         # An actor keeps its id when Ray restarts it.
         try:
             actor = ray.get_runtime_context().get_actor_id()
-            with begun(job, f"load-{actor}", f"loading {job.encoder!r}"), self._stage():
+            what = f"loading {job.encoder!r}"
+            with begun(job, f"load-{actor}", what), stated(what), self._stage():
                 self._network = job.encoder.load(job.device)
-        except DataError as error:
+        except UserError as error:
             self._error = str(error)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -167,9 +169,9 @@ class EmbedActor:
         shard = ShardId(*json.loads(row["shard"]))
         what = f"{named(self._job, shard)}: embedding it by {self._job.encoder!r}"
         try:
-            with begun(self._job, work_of("embed", shard), what), self._stage():
+            with begun(self._job, work_of("embed", shard), what), stated(what), self._stage():
                 made = embed_shard(_decoded(row), self._network, self._job, shard)
-        except DataError as error:
+        except UserError as error:
             return {"error": str(error)}
         spent = self._watch.lap()["embed"]
         return _report(replace(made, spent=replace(spent, cpu=spent.cpu + row["cpu"])))

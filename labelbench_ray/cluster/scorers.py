@@ -14,12 +14,15 @@ from typing import Any, Self
 
 import numpy as np
 import ray
+from ray.exceptions import RayTaskError
 from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.pool.blocks import Ids, Model, ModelShard, cuts
 from labelbench_ray.types import PoolView, Result
+from labelbench_ray.user_code import portable
 
 RESTARTS = 3
 """A scorer that dies more often, for example of too little memory, ends its trial's worker."""
@@ -50,7 +53,10 @@ class Scorer:
             shard = ModelShard(self._ids_S, self._raw_SD, labeled_S, ~labeled_S, model)
             self._shard = shard if open_U is None else shard.only(open_U)
             self._view = view
-        return function(self._shard, *items)
+        try:
+            return function(self._shard, *items)
+        except Exception as error:
+            raise portable(error) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,12 +75,16 @@ class ScorerView(PoolView):
     def map(self, function: Callable[..., Result], *each: Sequence[Any]) -> list[Result]:
         """`function` of every shard, all at once, in the order of the shards; with an item of every `each`."""
         sent = ray.put(function)
-        results: list[Result] = ray.get(
-            [
-                actor.apply.remote(self.number, self.model, self.labeled, self.open, sent, *items)
-                for actor, *items in zip(self.actors, *each, strict=True)
-            ]
-        )
+        answers = [
+            actor.apply.remote(self.number, self.model, self.labeled, self.open, sent, *items)
+            for actor, *items in zip(self.actors, *each, strict=True)
+        ]
+        try:
+            results: list[Result] = ray.get(answers)
+        except RayTaskError as error:  # its text is a traceback of Ray's
+            if is_death(error) or not isinstance(error.cause, Exception):
+                raise
+            raise error.cause from error
         return results
 
     def only(self, ids: Ids) -> Self:

@@ -27,6 +27,7 @@ import ray
 from ray.util.client import ray as client
 
 from labelbench_ray.cluster.address import ASKED_SECONDS, call, check_address, check_answers
+from labelbench_ray.cluster.servers import check_ray_answers
 from labelbench_ray.console.interruption import end_at_once, handlers_kept, how_to_go_on
 from labelbench_ray.errors import ConfigError
 
@@ -62,6 +63,7 @@ def connected(address: str | None) -> Iterator[None]:
     check_address(address)
     if address and ":" in address:
         check_answers(address)
+        check_ray_answers(address)
     try:
         with handlers_kept(), core_silenced():
             _start(address)

@@ -28,6 +28,7 @@ from labelbench_ray.errors import ConfigError, LedgerError
 from labelbench_ray.ledger.trials import Failure, read_failure, write_failure
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.memory import GIB, reservable_bytes, reserved_bytes
+from labelbench_ray.user_code import in_a_line
 
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is resumed within one sweep; scorers that it
@@ -174,7 +175,7 @@ def run_job(config: dict[str, Any]) -> None:
         if is_death(error):
             raise  # Tune resumes the trial with a new worker and new scorers, at most `WORKER_DEATHS` times
         # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
-        tune.report({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
+        tune.report({"error": in_a_line(error), "traceback": traceback.format_exc()})
 
 
 def _every_now_and_then() -> Callable[[int], None]:

@@ -17,6 +17,7 @@ from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.config import digest
 from labelbench_ray.costs import NOTHING, Spent
 from labelbench_ray.datasets import SPLITS, Records, Source
+from labelbench_ray.datasets._records import check_records
 from labelbench_ray.embeddings.augmented import view_directory
 from labelbench_ray.embeddings.cut_texts import note_cut
 from labelbench_ray.embeddings.decoding import DecodedShard
@@ -88,9 +89,12 @@ def all_shards(source: Source, shard_rows: int, splits: Sequence[str] = SPLITS) 
 
 
 def read_records(source: Source, shard: ShardId, shard_rows: int) -> Records:
-    """The rows of one shard as they lie in the source."""
-    first = shard.number * shard_rows
-    return source.splits[shard.split].read(first, first + shard_rows)
+    """The rows of one shard as they lie in the source; `DataError` where its table does not return such rows."""
+    first, split = shard.number * shard_rows, source.splits[shard.split]
+    records = split.read(first, first + shard_rows)
+    num_rows = min(shard_rows, len(split) - first)
+    check_records(records, f"{type(split.table).__name__}.read", num_rows, len(source.classes))
+    return records
 
 
 def embed_shard(decoded: DecodedShard, network: Network, job: EmbeddingJob, shard: ShardId) -> EmbeddedShard:
@@ -113,7 +117,7 @@ def _finite_half(
     row_ids: Sequence[str], form: Sequence[Decoded], network: Network, job: EmbeddingJob
 ) -> NDArray[np.float16]:
     """(B, D) embeddings of rows; `DataError` names the first that is not finite."""
-    embeddings_BD = network.embed(form) if row_ids else np.empty((0, 1), np.float32)
+    embeddings_BD = _embeddings(form, network, job) if row_ids else np.empty((0, 1), np.float32)
     with np.errstate(over="ignore"):
         half_BD = embeddings_BD.astype(np.float16)
     finite_B = np.isfinite(half_BD).all(axis=1)
@@ -124,6 +128,19 @@ def _finite_half(
             "be finite; fix or remove that row, or use other weights"
         )
     return half_BD
+
+
+def _embeddings(form: Sequence[Decoded], network: Network, job: EmbeddingJob) -> NDArray[np.floating]:
+    """What the network, which may be a user's own, returns; `DataError` where that is not an embedding a row."""
+    returned, rows = network.embed(form), len(form)
+    is_array = isinstance(returned, np.ndarray)
+    if is_array and returned.dtype.kind in "fiu" and returned.shape[:-1] == (rows,):
+        return returned
+    what = f"{returned.dtype} of shape {returned.shape}" if is_array else type(returned).__name__
+    raise DataError(
+        f"{type(network).__name__}.embed of {job.encoder!r} returned {what} for {rows} rows; it must return (B, D) "
+        "floats, one embedding for each row"
+    )
 
 
 def found_shards(job: EmbeddingJob, shards: Sequence[ShardId]) -> dict[ShardId, EmbeddedShard]:

@@ -58,6 +58,7 @@ def close_store(
                 f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
             )
     check_row_ids(directory, made)
+    dimensions = _one_width(recipe.encoder, made)
     if recipe.dataset.drop_duplicates:
         made = _without_held_out(directory, made, recipe.dataset.modality())
     measured = _measured(directory, made, seconds)
@@ -75,7 +76,7 @@ def close_store(
         weights=weights,
         preprocessing=recipe.encoder.preprocessing(),
         classes=source.classes,
-        dimensions=next(shard.dimensions for shard in made if shard.entry.rows),
+        dimensions=dimensions,
         rejects=len(rejects),
         cut=read_cut(directory),
     )
@@ -130,6 +131,13 @@ def _measured(directory: Path, made: Sequence[EmbeddedShard], seconds: float) ->
         "shards": tuple(shard.entry for shard in made),
         "versions": versions(),
     }
+
+
+def _one_width(encoder: Encoder, made: Sequence[EmbeddedShard]) -> int:
+    widths = sorted({shard.dimensions for shard in made if shard.entry.rows})
+    if len(widths) > 1:
+        raise DataError(f"{encoder!r} returned embeddings of {widths} dimensions; every row's must have the same")
+    return widths[0]
 
 
 def _publish_manifest(directory: Path, manifest: Embeddings) -> None:

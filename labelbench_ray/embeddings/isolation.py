@@ -26,7 +26,8 @@ from typing import Final
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import OUT_OF_MEMORY, Decoded, Encoder
 from labelbench_ray.environment import ROW_SECONDS
-from labelbench_ray.errors import DataError
+from labelbench_ray.errors import DataError, PluginError
+from labelbench_ray.user_code import raised
 
 SUSPECT: Final = 1 / 3
 """Share of a row's time after which it ends a process that other rows are in: its shard then moves to children."""
@@ -103,7 +104,7 @@ def _ends_itself(seconds: float) -> Iterator[Callable[[], None]]:
 def apart(encoder: Encoder, seconds: float = ROW_SECONDS, children: int = CHILDREN) -> Iterator[Decoding]:
     """A way to decode rows in children, some at once, which are ended with the context.
 
-    Decoding raises `DataError` where a child ends before it can decode anything, and `RuntimeError` for what a decoder
+    Decoding raises `DataError` where a child ends before it can decode anything, and `PluginError` for what a decoder
     raises that does not mean "reject".
 
     Args:
@@ -195,8 +196,8 @@ class _Child:
         self._pipe.send(payload)
         if not self._pipe.poll(self._seconds):
             raise TimeoutError
-        outcome: Outcome | RuntimeError = self._pipe.recv()
-        if isinstance(outcome, RuntimeError):
+        outcome: Outcome | PluginError = self._pipe.recv()
+        if isinstance(outcome, PluginError):
             raise outcome
         return outcome
 
@@ -224,12 +225,12 @@ def serve(descriptor: int) -> None:
             faulthandler.cancel_dump_traceback_later()
 
 
-def _served(encoder: Encoder, payload: Payload) -> Outcome | RuntimeError:
-    """What cannot be pickled would end the child: another error travels as its text."""
+def _served(encoder: Encoder, payload: Payload) -> Outcome | PluginError:
+    """What cannot be pickled would end the child: another error travels as its text, with the user's frames."""
     try:
         return decode_row(encoder, payload)
     except Exception as error:
-        return RuntimeError(f"{encoder!r}.decode: {type(error).__name__}: {error}")
+        return PluginError(f"decoding a row by {encoder!r}: {raised(error)}")
 
 
 def _ended(status: int) -> Rejected:

@@ -16,6 +16,7 @@ from labelbench_ray.embeddings.embed import EmbeddingJob, read_records
 from labelbench_ray.embeddings.isolation import SUSPECT, Outcome, Rejected, apart, decode_watched
 from labelbench_ray.embeddings.shards import ShardId, read_rejects
 from labelbench_ray.errors import DataError
+from labelbench_ray.user_code import stated
 
 SUSPECT_DEATHS: Final = 2
 """Deaths of a shard's readers before its rows are decoded in child processes."""
@@ -33,13 +34,16 @@ def decoded_shard(job: EmbeddingJob, source: Source, shard: ShardId) -> DecodedS
         DataError: the source is not what it states, workers died too often, or too many rows are rejected.
     """
     known = None if shard.view is None else read_rejects(job.directory / shard.file)
-    with begun(job, work_of("decode", shard), f"{named(job, shard)}: reading it", READ_DEATHS) as died:
-        records = read_records(source, shard, job.shard_rows)
-        if died < SUSPECT_DEATHS:
-            watched = partial(decode_watched, job.encoder, seconds=job.row_seconds * SUSPECT)
-            return decode_shard(records, job.encoder, watched, known)
-        with apart(job.encoder, job.row_seconds) as decode:
-            return decode_shard(records, job.encoder, lambda rows: _within(decode(rows), job, shard), known)
+    reading, decoding = f"{named(job, shard)}: reading it", f"{named(job, shard)}: decoding it by {job.encoder!r}"
+    with begun(job, work_of("decode", shard), reading, READ_DEATHS) as died:
+        with stated(reading):
+            records = read_records(source, shard, job.shard_rows)
+        with stated(decoding):
+            if died < SUSPECT_DEATHS:
+                watched = partial(decode_watched, job.encoder, seconds=job.row_seconds * SUSPECT)
+                return decode_shard(records, job.encoder, watched, known)
+            with apart(job.encoder, job.row_seconds) as decode:
+                return decode_shard(records, job.encoder, lambda rows: _within(decode(rows), job, shard), known)
 
 
 def augmented_shard(decoded: DecodedShard, job: EmbeddingJob, shard: ShardId) -> DecodedShard:
@@ -48,7 +52,8 @@ def augmented_shard(decoded: DecodedShard, job: EmbeddingJob, shard: ShardId) ->
         return decoded
     assert job.views is not None
     augmentation = job.views.augmentation
-    with begun(job, work_of("augment", shard), f"{named(job, shard)}: augmenting it by {augmentation!r}"):
+    what = f"{named(job, shard)}: augmenting it by {augmentation!r}"
+    with begun(job, work_of("augment", shard), what), stated(what):
         return augment(decoded, augmentation, shard.view)
 
 

@@ -35,7 +35,9 @@ def load(text: str, shrink: bool = False) -> Experiment:
     Raises:
         ConfigError: no such file or function, it raises, or what it returns is not a list of trials.
     """
-    file, _, wanted = text.rpartition(":") if ":" in text and not Path(text).is_file() else (text, "", "")
+    file, colon, wanted = text.rpartition(":")
+    if not colon or Path(text).is_file() or Path(wanted).suffix.lower() == ".py":  # the colon is one of the path
+        file, wanted = text, ""
     path = Path(file)
     if path.suffix.lower() != ".py" or not path.is_file():
         raise ConfigError(f"no experiment file at {file!r}; give file.py:function, such as experiments/quickstart.py")

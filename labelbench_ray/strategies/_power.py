@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies._ranking import Score, scored, uniforms
+from labelbench_ray.strategies._ranking import Score, name_of, scored, uniforms
 from labelbench_ray.types import Block
 
 SMALLEST = 1e-12
@@ -23,7 +23,7 @@ def perturbed(block: Block, score: Score, coldness: float, key: int) -> NDArray[
     negative_B = scores_B < -ROUNDING
     if negative_B.any():
         raise ValueError(
-            f"the score of row {block.ids_B[negative_B][0]} is {scores_B[negative_B][0]}; power sampling takes scores "
-            "of at least 0 as weights"
+            f"{name_of(score)} returned {scores_B[negative_B][0]} for row {block.ids_B[negative_B][0]}; power sampling "
+            "takes scores of at least 0 as weights"
         )
     return coldness * np.log(np.maximum(scores_B, SMALLEST)) + gumbel_B

@@ -59,16 +59,16 @@ def scores_of(shard: Shard, score: Score) -> NDArray[np.float64]:
     Raises:
         ValueError: a score is NaN or infinite.
     """
-    return np.concatenate([np.empty(0), *(_finite(scored(block, score), block.ids_B) for block in shard.candidates())])
+    return np.concatenate([np.empty(0), *(scored(block, score) for block in shard.candidates())])
 
 
 def scored(block: Block, score: Score) -> NDArray[np.float64]:
     """(B,) the block's scores as float64.
 
     Raises:
-        ValueError: they are not one real number a row.
+        ValueError: they are not one finite real number a row.
     """
-    returned = score(block)
+    returned, name = score(block), name_of(score)
     try:
         scores_B = np.asarray(returned)
     except ValueError:  # lists of several lengths
@@ -76,10 +76,21 @@ def scored(block: Block, score: Score) -> NDArray[np.float64]:
     if scores_B.shape != block.ids_B.shape or scores_B.dtype.kind not in REAL:
         what = type(returned).__name__ if scores_B.dtype == object else f"{scores_B.dtype} of shape {scores_B.shape}"
         raise ValueError(
-            f"{getattr(score, '__qualname__', 'the score')} returned {what} for {len(block.ids_B)} rows; it must "
-            "return (B,) floats, one for each row of the block"
+            f"{name} returned {what} for {len(block.ids_B)} rows; it must return (B,) floats, one for each row of the "
+            "block"
+        )
+    wrong_B = ~np.isfinite(scores_B)
+    if wrong_B.any():
+        raise ValueError(
+            f"{name} returned {scores_B[wrong_B][0]} for row {block.ids_B[wrong_B][0]}; scores must be finite "
+            "(did the proxy's training diverge?)"
         )
     return scores_B.astype(np.float64, copy=False)
+
+
+def name_of(score: Score) -> str:
+    """A score as messages call it: `Own.score`."""
+    return getattr(score, "__qualname__", "the score")
 
 
 def tie_hash(key: int, ids: Ids) -> NDArray[np.uint64]:
@@ -105,16 +116,6 @@ def _best_of_shard(shard: Shard, budget: int, key: int, score: Score) -> Candida
         kept_U = scores_U >= np.partition(scores_U, -budget)[-budget]
         scores_U, ids_U = scores_U[kept_U], ids_U[kept_U]
     return best([Candidates(ids_U, scores_U, tie_hash(key, ids_U))], budget)
-
-
-def _finite(scores_B: NDArray[np.float64], ids_B: Ids) -> NDArray[np.float64]:
-    wrong_B = ~np.isfinite(scores_B)
-    if wrong_B.any():
-        raise ValueError(
-            f"the score of row {ids_B[wrong_B][0]} is {scores_B[wrong_B][0]}; scores must be finite "
-            "(did the proxy's training diverge?)"
-        )
-    return scores_B
 
 
 def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from labelbench_ray.config import SIMULATED, FineTune, Part, Trial
 from labelbench_ray.console.redaction import redacted
+from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.finetunes import HEADER, FineTuneRecord, read_finetune_records, read_recipe
 from labelbench_ray.ledger.state import TrialState, finetune_state, trial_state
-from labelbench_ray.ledger.trials import Failure, History, RoundRecord, read_failure, read_header, read_history
+from labelbench_ray.ledger.trials import Failure, Header, History, RoundRecord, read_failure, read_header, read_history
 from labelbench_ray.plugins import Plugin
 from labelbench_ray.storage.remote import modified
 from labelbench_ray.trial import parts
@@ -62,7 +63,7 @@ def read_tracked_run(directory: Path) -> TrackedRun:
     """The run of a trial's folder, or of a fine-tune's folder in it.
 
     Raises:
-        LedgerError: a record is damaged.
+        LedgerError: a record is damaged, or the folder holds another trial.
     """
     return _finetune(directory) if (directory / HEADER).is_file() else _trial(directory)
 
@@ -102,6 +103,7 @@ def chosen_table(history: History) -> str:
 
 def _trial(directory: Path) -> TrackedRun:
     history = read_history(directory)
+    _check_place(directory, history.header)
     trial = history.header.trial
     return TrackedRun(
         key=history.header.fingerprint,
@@ -120,6 +122,7 @@ def _trial(directory: Path) -> TrackedRun:
 
 def _finetune(directory: Path) -> TrackedRun:
     header, recipe = read_header(directory.parent.parent / "trial.json"), read_recipe(directory)
+    _check_place(directory.parent.parent, header)
     trial, records, failure = header.trial, read_finetune_records(directory), read_failure(directory)
     measured = [_measured(directory / f"{labels:06d}.json", labels, record) for labels, record in records.items()]
     return TrackedRun(
@@ -132,6 +135,12 @@ def _finetune(directory: Path) -> TrackedRun:
         state=finetune_state(records, recipe.budgets, failure),
         failure=failure,
     )
+
+
+def _check_place(directory: Path, header: Header) -> None:
+    """Refuse a folder that another trial's header was moved into: its failure is not that of the header's run."""
+    if directory.name != header.fingerprint:
+        raise LedgerError(f"{directory} holds the trial {header.fingerprint}; move it back")
 
 
 def _measured(path: Path, labels: int, record: RoundRecord | FineTuneRecord) -> Measured:

@@ -111,6 +111,20 @@ def test_a_restricted_view_has_only_the_rows_it_names(store: EmbeddingStore, two
     )
 
 
+@pytest.mark.parametrize(
+    ("mistake", "states"),
+    [
+        ("score", r"tests/ray/raising\.py, line \d+: UnfitToTravel: planned in score"),
+        ("nan", r"RaisingScores\.score returned nan for row \d+; scores must be finite \(did .*\)"),
+    ],
+)
+def test_what_an_own_strategy_does_wrong_in_a_scorer_is_one_line(two: Scorers, mistake: str, states: str) -> None:
+    nothing = np.empty(0, np.int64)
+    strategy = strategies.create("tests.ray.raising", mistake=mistake)
+    with pytest.raises(ValueError, match=rf"^{states}$"):
+        strategy.select(two(model(), nothing, nothing), 10, np.random.default_rng(0))
+
+
 @pytest.mark.parametrize(("name", "actor"), [("coreset", 0), ("galaxy", 1)])  # many calls of two kinds
 def test_a_scorer_that_dies_in_a_selection_is_rebuilt_and_the_choice_is_the_same(
     store: EmbeddingStore, two: Scorers, name: str, actor: int, monkeypatch: pytest.MonkeyPatch
