@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, ValidationError
 
 from labelbench_ray.errors import ConfigError, unknown
-from labelbench_ray.plugins import Frozen, Part, explain
+from labelbench_ray.plugins import Part, Settings, explain
 
 __all__ = ["FineTune", "Part", "Trial", "digest", "grid", "tiny", "vary"]
 
@@ -28,7 +28,7 @@ SIMULATED: Final = Part(name="simulated")
 """The oracle of a trial that names none."""
 
 
-class FineTune(Frozen):
+class FineTune(Settings):
     """The full model that is trained on what a trial has bought.
 
     `budgets` are numbers of labels, the first ones bought; none means all of them. `model` is a proxy that trains the
@@ -43,7 +43,7 @@ class FineTune(Frozen):
         return f"{self.model}, {self.trainer}"
 
 
-class Trial(Frozen):
+class Trial(Settings):
     """One strategy, seed and budget on one embedded data set: a fold over rounds.
 
     The parts are given by name, or as a `Part` with settings. `budget` is the number of labels bought in each round,

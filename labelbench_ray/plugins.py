@@ -8,10 +8,20 @@ import importlib
 import inspect
 import pkgutil
 import sys
+import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from labelbench_ray.errors import ConfigError, UserError, unknown
@@ -38,7 +48,28 @@ class Frozen(BaseModel):
         return given
 
 
-class Plugin(Frozen):
+class Settings(Frozen):
+    """Base of what people write: `True` and `False` are no numbers there, though Python takes them for 1 and 0."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truths_for_numbers(cls, given: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
+        kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
+        values = given if isinstance(given, list | tuple) else [given]
+        if kinds & {int, float} and bool not in kinds and any(isinstance(value, bool) for value in values):
+            raise PydanticCustomError("number_expected", "a number is needed, True and False are none")
+        return given
+
+
+def _kinds(annotation: Any) -> set[Any]:  # noqa: ANN401
+    """The classes that an annotation names: itself, or those of a union's members and of a tuple's items."""
+    if origin := typing.get_origin(annotation):
+        inner = typing.get_args(annotation)[:1] if origin is typing.Annotated else typing.get_args(annotation)
+        return {kind for each in inner for kind in _kinds(each)}
+    return {annotation}
+
+
+class Plugin(Settings):
     """Base of every plug-in. Raise `version` when a change of the code changes its numbers."""
 
     version: ClassVar[int] = 1

@@ -169,6 +169,13 @@ def test_an_address_that_is_not_a_cluster_s_is_refused_before_anything_is_done(
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.parametrize("verb", ["plan", "finetune"])
+def test_what_the_data_hold_is_stated_before_a_command_does_anything(command, tmp_path: Path, verb: str):
+    _, printed, _ = command(verb, experiment(tmp_path))
+    assert "  pool: 1,257 rows, 10 classes; largest 3 (128), smallest 8 (122)\n" in printed
+    assert "  test: 360 rows, 10 classes; largest 1 (37), smallest 2 (35)\n" in printed
+
+
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
     def broken() -> int:
         return min(int(text) for text in ["x"])

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from labelbench_ray import plugins, trainers
 from labelbench_ray.config import TINY_BUDGET, TINY_ROUNDS, TINY_ROWS, FineTune, Part, Trial, digest, grid, tiny, vary
 from labelbench_ray.errors import ConfigError
 
@@ -106,3 +107,32 @@ def test_tiny_twice_is_tiny():
 def test_a_digest_does_not_depend_on_the_order_of_keys():
     assert digest({"b": [1, 2], "a": None}) == digest({"a": None, "b": [1, 2]})
     assert digest({"a": [1, 2]}) != digest({"a": [2, 1]})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"seed": True},
+        {"rounds": True},
+        {"budget": True},
+        {"finetune": {"budgets": [20, True]}},
+    ],
+)
+def test_truths_are_no_numbers(fields: dict[str, object]):
+    with pytest.raises(ConfigError, match=r"a number is needed, True and False are none \(was .*True"):
+        vary(BASE, **fields)
+
+
+@pytest.mark.parametrize("settings", [{"epochs": True}, {"learning_rate": False}])
+def test_truths_are_no_numbers_in_settings_either(settings: dict[str, bool]):
+    part = Part(name="supervised", settings=settings)
+    with pytest.raises(ConfigError, match=r"(epochs|learning_rate): a number is needed, True and False are none"):
+        plugins.build(trainers.Trainer, trainers.PACKAGE, part)
+
+
+def test_a_setting_of_two_kinds_takes_either():
+    class Either(plugins.Plugin):
+        number_or_truth: bool | int = 1
+        truth: bool = False
+
+    assert Either(number_or_truth=True, truth=True).number_or_truth is True

@@ -12,12 +12,12 @@ from PIL.PngImagePlugin import PngInfo
 from labelbench_ray import report
 from labelbench_ray.commands.plan_words import describe
 from labelbench_ray.commands.run import note_grid
-from labelbench_ray.config import Part, Trial
+from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.embeddings.origin import SOURCE, check_same_data
-from labelbench_ray.embeddings.overlaps import FILE, Overlap, Overlaps, read_overlaps
+from labelbench_ray.embeddings.overlaps import FILE, Overlap, Overlaps, left_out_words, read_overlaps
 from labelbench_ray.embeddings.shards import load_shard, read_keys
 from labelbench_ray.embeddings.store import EmbeddingStore
-from labelbench_ray.errors import ChangedDataError, DataError
+from labelbench_ray.errors import ChangedDataError, ConfigError, DataError
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.plan import Plan, plan
 from labelbench_ray.trial import parts
@@ -130,6 +130,26 @@ def test_a_setting_removes_them_from_the_pool(home):
         keys = read_keys(store.directory / entry.file)
         assert keys.row_ids == sorted(keys.row_ids)
         assert load_shard(store.directory / entry.file).rows.contents_sha256() == entry.contents
+
+
+def test_a_budget_that_they_make_too_large_is_refused_by_their_number(home):
+    made = trial(drop_duplicates=True)
+    embedded(home, made)
+    message = (
+        r"the pool has 83 rows \(7 rows were removed from the pool, being in the test or validation set too "
+        r"\(drop_duplicates\); see rejects\.parquet\); lower"
+    )
+    with pytest.raises(ConfigError, match=message):
+        planned(home, vary(made, rounds=1, budget=84))
+
+
+def test_each_reason_for_leaving_rows_out_is_stated_with_its_count():
+    assert left_out_words(0, 0) == ""
+    assert left_out_words(2, 0) == "2 rows could not be decoded; see rejects.parquet"
+    assert left_out_words(9, 7) == (
+        "2 rows could not be decoded and 7 rows were removed from the pool, being in the test or validation set too "
+        "(drop_duplicates); see rejects.parquet"
+    )
 
 
 def test_a_store_without_them_notices_changes_of_all_rows(home, tmp_path):

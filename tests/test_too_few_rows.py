@@ -37,7 +37,7 @@ def test_a_pool_that_rejects_made_too_small_is_refused_as_soon_as_it_is_embedded
     assert EMBEDDED + 1 < POOL
     message = (
         rf"1 rounds of {EMBEDDED + 1} labels are {EMBEDDED + 1}, the pool has {EMBEDDED} rows "
-        rf"\({len(REJECTED)} rows of the data set could not be decoded, see rejects\.parquet\); lower `rounds`"
+        rf"\({len(REJECTED)} rows could not be decoded; see rejects\.parquet\); lower `rounds`"
     )
     with pytest.raises(ConfigError, match=message):
         stores_made(tmp_path, monkeypatch, store, EMBEDDED + 1)
@@ -56,7 +56,7 @@ def test_the_next_plan_states_the_rejects_as_well(tmp_path, monkeypatch, store):
     (tmp_path / "store" / key / "rejects.parquet").write_bytes(rejects_bytes(rejects))
     path = tmp_path / "store" / key / "manifest.json"
     path.write_text(path.read_text().replace("thekey", key))
-    with pytest.raises(ConfigError, match=rf"the pool has {EMBEDDED} rows \(2 rows of the data set could not"):
+    with pytest.raises(ConfigError, match=rf"the pool has {EMBEDDED} rows \(2 rows could not be decoded;"):
         make_plan(tmp_path, trial)
     lines = describe(make_plan(tmp_path, vary(trial, budget=EMBEDDED)))
     assert any(f"embedded, {len(REJECTED)} rows rejected; pool {EMBEDDED}, " in line for line in lines)

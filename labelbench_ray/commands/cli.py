@@ -136,8 +136,10 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
     """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
     check_address(environment.address)
     planned = _planned(name, tiny, environment)
+    from labelbench_ray.commands import plan_words
     from labelbench_ray.planning.units import finetune_units
 
+    _state(plan_words.describe_data(planned))
     _import("finetune", finetune_units(planned))
     from labelbench_ray.commands import finetune
 

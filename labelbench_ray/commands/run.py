@@ -21,7 +21,7 @@ from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.embeddings.images import decoded_images
-from labelbench_ray.embeddings.overlaps import read_overlaps
+from labelbench_ray.embeddings.overlaps import left_out_words, read_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
@@ -98,13 +98,15 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
         )
         if manifest.warning:
             console.print(f"  {manifest.warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
-        if overlaps := read_overlaps(made[store.key].directory):
+        overlaps = read_overlaps(made[store.key].directory)
+        if overlaps:
             note_overlaps(plan.folder, manifest.content, overlaps)
             if str(overlaps):
                 console.print(f"  {overlaps}", style="yellow", highlight=False, soft_wrap=True)
+        left_out = left_out_words(manifest.rejects, overlaps.removed if overlaps else 0)
         for each in plan.missing:
             if each.parts.embedding == store.key:
-                check_budget(each.parts.trial, rows, manifest.rejects)
+                check_budget(each.parts.trial, rows, left_out)
         for views in store.views:
             console.print(f"  and {views}", highlight=False, soft_wrap=True)
     return made

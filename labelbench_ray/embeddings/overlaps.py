@@ -147,6 +147,21 @@ def _left(rows: ShardRows, gone: Mapping[str, str]) -> RowContents | None:
     return RowContents(kept=kept, rejected=contents.rejected | removed, folded=folded)
 
 
+def left_out_words(rejects: int, removed: int) -> str:
+    """Why so many rows of a store were left out, each reason with its count; "" for none.
+
+    Args:
+        rejects: rows of all splits that are in rejects.parquet.
+        removed: of those, the pool's rows that were removed because of an overlap.
+    """
+    reasons = {
+        "could not be decoded": rejects - removed,
+        "were removed from the pool, being in the test or validation set too (drop_duplicates)": removed,
+    }
+    stated = " and ".join(f"{count:,} rows {reason}" for reason, count in reasons.items() if count)
+    return f"{stated}; see rejects.parquet" if stated else ""
+
+
 def is_removed(reason: str) -> bool:
     """Whether a row is rejected for an overlap, and not since it cannot be decoded."""
     return reason.startswith(_SAME)

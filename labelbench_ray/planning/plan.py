@@ -106,7 +106,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
     for each in built:
         store = stores[each.embedding]
         if store.rows:
-            check_budget(each.trial, store.rows["pool"], store.rejects)
+            check_budget(each.trial, store.rows["pool"], store.left_out)
     # Not by the threads below: they would all build an encoder's network at once to count its parameters.
     memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for key, store in stores.items():
@@ -163,14 +163,14 @@ def planned_early_stopping(planned: Plan, environment: Environment) -> EarlyStop
     )
 
 
-def check_budget(trial: Trial, rows: int, rejects: int) -> None:
-    """Refuse a trial that buys more labels than the pool has rows; `rejects`: rows that embedding left out."""
+def check_budget(trial: Trial, rows: int, left_out: str) -> None:
+    """Refuse a trial that buys more labels than the pool has rows; `left_out`: why embedding left rows out."""
     wanted = trial.rounds * trial.budget
     if wanted > rows:
-        rejected = f" ({rejects:,} rows of the data set could not be decoded, see rejects.parquet)" if rejects else ""
+        why = f" ({left_out})" if left_out else ""
         raise ConfigError(
             f"trial {trial.strategy} seed {trial.seed}: {trial.rounds} rounds of {trial.budget} labels are "
-            f"{wanted}, the pool has {rows} rows{rejected}; lower `rounds` or `budget`"
+            f"{wanted}, the pool has {rows} rows{why}; lower `rounds` or `budget`"
         )
 
 

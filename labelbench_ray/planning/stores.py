@@ -10,7 +10,7 @@ from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.datasets import Modality, Source
 from labelbench_ray.embeddings.augmented import finished_views, read_view_manifest
 from labelbench_ray.embeddings.origin import changed_data, data_changes, recorded_folded
-from labelbench_ray.embeddings.overlaps import Overlaps, count_overlaps, read_overlaps, write_overlaps
+from labelbench_ray.embeddings.overlaps import Overlaps, count_overlaps, left_out_words, read_overlaps, write_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, NotProvidedError, StoreError
@@ -52,7 +52,7 @@ class PlannedStore:
     to_be_provided: tuple[str, ...]
     """What must be put on this machine first: data, weights."""
     rejects: int
-    """Rows of all splits that could not be decoded; 0 while it is not embedded."""
+    """Rows of all splits that embedding left out; 0 while it is not embedded."""
     views: tuple[PlannedViews, ...]
     """One of each augmentation."""
     found: tuple[str, ...] = ()
@@ -64,6 +64,11 @@ class PlannedStore:
     def done(self) -> bool:
         """It is embedded; views of it may be missing."""
         return bool(self.content)
+
+    @property
+    def left_out(self) -> str:
+        """Why rows were left out, in words; "" for none."""
+        return left_out_words(self.rejects, self.overlaps.removed if self.overlaps else 0)
 
     @property
     def complete(self) -> bool:
@@ -151,6 +156,7 @@ def planned_store(
     content, rejects, overlaps = "", 0, None
     if (environment.store / key / "manifest.json").is_file():
         store = EmbeddingStore.open(environment.store / key)
+        overlaps = read_overlaps(store.directory)
         if source:
             _check_data(store, source, folder)
             overlaps = _overlaps(store, example.dataset.modality())

@@ -249,14 +249,18 @@ def test_a_network_that_kills_its_actor_ends_the_command_by_name(
     assert "\n" not in str(raised.value)
 
 
-def test_views_are_added_around_rejected_rows_and_go_on_after_a_kill(environment: Environment, images: Path) -> None:
+def test_views_are_added_around_rejected_and_removed_rows_and_go_on_after_a_kill(
+    environment: Environment, images: Path
+) -> None:
     """Each pair is that of its own row, by row id; what is there stays untouched."""
     (images / "train/dark/010.png").write_bytes(b"no image")
+    shutil.copy(images / "train/dark/070.png", images / "test/dark/copy.png")  # removed from the second shard
+    dataset = Part.of("image_folder", path="images", drop_duplicates=True)
     lenient = replace(environment, max_reject_fraction=0.05)
 
     def embed_views(count: int) -> EmbeddingStore:
         trainer = Part.of("tests.augmentations.wanting", views=count)
-        return embed_it(parts.build(vary(trial(IMAGES), trainer=trainer)), lenient)
+        return embed_it(parts.build(vary(trial(dataset), trainer=trainer)), lenient)
 
     store = embed_views(2)
     wanted = Wanting().wanted_views()
@@ -267,7 +271,8 @@ def test_views_are_added_around_rejected_rows_and_go_on_after_a_kill(environment
     store = embed_views(3)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     encoder, row_ids = Pixels(), store.row_ids()
-    assert len(row_ids) == 149
+    assert len(row_ids) == 148
+    assert not {"train/dark/010.png", "train/dark/070.png"} & {*row_ids}
     for view, pairs in enumerate(augmented_pairs(store, wanted.digest, 3)):
         for place, row_id in enumerate(row_ids):
             image = encoder.decode((images / row_id).read_bytes())
