@@ -8,12 +8,12 @@ from labelbench_ray.console import interruption, standard_streams
 def main() -> None:
     """Run a command. Signals are handled from here on, and a first word is shown: importing the rest takes seconds."""
     standard_streams.open_streams()
-    with interruption.listening() as heard:
+    with interruption.handling_signals() as interrupted:
         try:
             with standard_streams.passing_line(first_word(sys.argv[1:])):
                 from labelbench_ray.commands.cli import main as run
         except KeyboardInterrupt:
-            interruption.end_at_once(heard.status, heard.words)
+            interruption.end_at_once(interrupted.status, interrupted.words)
         run()
 
 

@@ -127,13 +127,13 @@ def test_a_failure_of_many_lines_is_one_line(tmp_path):
 def test_a_second_run_appends(tmp_path):
     for _ in range(2):
         with logged(EXPERIMENT, environment(tmp_path), Console()) as events:
-            events.tell(Event.INTERRUPTED, unfinished=3)
+            events.log(Event.INTERRUPTED, unfinished=3)
     assert len(lines(tmp_path)) == 2
 
 
 def test_a_line_is_there_at_once(tmp_path):
     with logged(EXPERIMENT, environment(tmp_path), Console()) as events:
-        events.tell(Event.INTERRUPTED)
+        events.log(Event.INTERRUPTED)
         assert len(lines(tmp_path)) == 1
 
 
@@ -142,9 +142,9 @@ def test_outside_nothing_is_written_and_nothing_reaches_the_root_logger(tmp_path
     root = logging.Handler()
     monkeypatch.setattr(root, "emit", reached.append)
     monkeypatch.setattr(logging.getLogger(), "handlers", [root])
-    Events("study.grid").tell(Event.INTERRUPTED)
+    Events("study.grid").log(Event.INTERRUPTED)
     with logged(EXPERIMENT, environment(tmp_path), Console()) as events:
-        events.tell(Event.INTERRUPTED)
+        events.log(Event.INTERRUPTED)
     assert not reached
     assert capfd.readouterr() == ("", "")
 
@@ -153,14 +153,14 @@ def test_a_file_that_cannot_be_written_is_said_once_and_stops_nothing(tmp_path, 
     (tmp_path / "runs").write_text("a file where a folder should be")
     with logged(EXPERIMENT, environment(tmp_path), Console()) as events:
         for _ in range(3):
-            events.tell(Event.INTERRUPTED)
+            events.log(Event.INTERRUPTED)
     assert capsys.readouterr().err.count("events are not written") == 1
 
 
 def test_a_full_disk_is_said_once_and_stops_nothing(tmp_path, capsys):
     with logged(EXPERIMENT, environment(tmp_path, events="/dev/full"), Console()) as events:
         for _ in range(3):
-            events.tell(Event.INTERRUPTED)
+            events.log(Event.INTERRUPTED)
     assert capsys.readouterr().err.count("No space left on device") == 1
 
 
@@ -169,7 +169,7 @@ def test_standard_error_where_the_ledger_is_an_object_store(tmp_path, capfd):
     remote: Any = type("Remote", (), {"__str__": lambda self: "s3://bucket/runs"})()
     assert events_file(remote, "a.b") == "-"
     with logged(EXPERIMENT, environment(tmp_path, events="-"), Console()) as events:
-        events.tell(Event.INTERRUPTED)
+        events.log(Event.INTERRUPTED)
     assert json.loads(capfd.readouterr().err)["event"] == "interrupted"
 
 

@@ -62,13 +62,13 @@ def test_other_files_of_the_folder_are_no_points(points):
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda text: text[:-30], "is no JSON"),
+        (lambda text: text[:-30], "is not JSON"),
         (
             lambda text: text.replace("0.5", "0.9"),
             "its checksum does not match its content; `labelbench finetune` sets it aside",
         ),
         (lambda text: "[]", "holds a list"),
-        (lambda text: "", "is no JSON"),
+        (lambda text: "", "is not JSON"),
     ],
 )
 def test_a_damaged_point_is_refused_by_name(points, damage, says: str):

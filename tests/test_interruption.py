@@ -99,7 +99,7 @@ def test_an_interrupt_that_something_swallows_ends_it_all_the_same(tmp_path: Pat
     errors = process.communicate(timeout=10)[1]
     assert process.returncode == 143
     assert errors.startswith("interrupted by SIGTERM")
-    assert errors.strip().endswith("it did not end by itself")
+    assert errors.strip().endswith("it did not end in time")
 
 
 def test_a_signal_while_modules_are_imported(tmp_path: Path) -> None:
@@ -116,17 +116,17 @@ def test_a_signal_while_modules_are_imported(tmp_path: Path) -> None:
 def test_signals_that_a_process_was_told_to_ignore_stay_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with interruption.listening():
+        with interruption.handling_signals():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def test_nobody_replaces_the_handlers_inside() -> None:
-    with interruption.listening() as heard:
+    with interruption.handling_signals() as interrupted:
         with interruption.handlers_kept():
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        assert signal.getsignal(signal.SIGTERM) is heard
+        assert signal.getsignal(signal.SIGTERM) is interrupted
 
 
 def test_the_command_is_quoted_and_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:

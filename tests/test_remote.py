@@ -35,9 +35,9 @@ def test_a_local_place_is_a_path(tmp_path: Path):
     ("text", "says"),
     [
         ("http://host/x", "schemes: file, s3"),
-        ("s3:///x", "is no place"),
-        ("s3://bucket/x?y=1", "is no place"),
-        ("s3://key:secret@bucket/x", "holds no credentials"),
+        ("s3:///x", "is not a path"),
+        ("s3://bucket/x?y=1", "is not a path"),
+        ("s3://key:secret@bucket/x", "must not hold credentials"),
         ("s3://bucket/a/../../b", "no '..'"),
     ],
 )

@@ -264,6 +264,6 @@ def _state(lines: Iterable[str]) -> None:
 
 def main() -> None:
     """Run a command; a mistake of the user's becomes one line and exit status 2, a signal one line and 128 + it."""
-    with interruption.listening() as heard:
-        status = exit_status(lambda: app(standalone_mode=False), heard)
+    with interruption.handling_signals() as interrupted:
+        status = exit_status(lambda: app(standalone_mode=False), interrupted)
     sys.exit(status)

@@ -126,7 +126,7 @@ class SweepMonitor:
 
     def _tell(self, job: Job, event: Event, **fields: Any) -> None:  # noqa: ANN401  JSON
         trial = {"trial": _fingerprint(job.directory), "strategy": str(job.trial.strategy), "seed": job.trial.seed}
-        self.events.tell(event, **trial | fields)
+        self.events.log(event, **trial | fields)
 
     def _say(self, text: str) -> None:
         self.shown.console.print(redacted(text), style="red", markup=False)

@@ -68,7 +68,7 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
     for store in plan.stores:
         trial = store.example.trial
         events, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
-        events.tell(Event.EMBEDDING_STARTED, store=store.key, **names)
+        events.log(Event.EMBEDDING_STARTED, store=store.key, **names)
         before = set_asides(environment.store / store.key)
         words = "checking embeddings" if store.complete else "embedding, rows"
         with meter(console, words, embedding_units([store]).total) as shown:
@@ -80,11 +80,11 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
                     made[store.key] = embed(example, environment, partial(shown.show, words="embedding, rows"))
         for name in sorted({*set_asides(environment.store / store.key)} - {*before}):
             why = read_quarantine_note(environment.store / store.key, name)
-            events.tell(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
+            events.log(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
             console.print(f"set aside, and embedded again: {why.reason}", markup=False, soft_wrap=True, highlight=False)
         manifest = made[store.key].manifest
         rows = manifest.count("pool")
-        events.tell(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)
+        events.log(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)
         console.print(
             f"embedded {trial.dataset} with {trial.encoder}: {rows} rows of {manifest.dimensions} "
             f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
@@ -248,7 +248,7 @@ def report_outcome(monitor: SweepMonitor, console: Console, before: int) -> int:
         f"{len(monitor.done)} trials done, {len(monitor.failed)} failed, {unfinished} not finished"
         f"{f', {len(monitor.stopped)} stopped early' if monitor.stopped else ''}; {before} were done before"
     )
-    monitor.events.tell(
+    monitor.events.log(
         Event.SWEEP_ENDED if not unfinished else Event.INTERRUPTED,
         done=len(monitor.done),
         failed=len(monitor.failed),

@@ -1,1 +1,1 @@
-"""Output while a command runs: progress, events, interruption, and what must not be shown."""
+"""Output while a command runs: progress, events, interruption, redaction."""

@@ -1,8 +1,8 @@
 """The event log: a JSON line for everything that happens to a trial, written by the driver as it happens.
 
-The ledger is the truth; this tells when. Every line has `time` (ISO 8601, UTC), `event` and `experiment`; those of a
-trial also `trial` (its fingerprint), `strategy` and `seed`, and what belongs to the event (docs/observability.md).
-Nothing of the process's environment is in it.
+The ledger is the truth; the log states when. Every line has `time` (ISO 8601, UTC), `event` and `experiment`; lines of
+a trial also have `trial` (its fingerprint), `strategy` and `seed`, and what belongs to the event
+(docs/observability.md). Nothing of the process's environment is in it.
 """
 
 import logging
@@ -26,9 +26,9 @@ from labelbench_ray.environment import Environment
 
 STANDARD_ERROR = "-"
 logger = logging.getLogger(__name__)
-logger.propagate = False  # these lines are for their file, not for whoever configures logging at the root
+logger.propagate = False  # these lines go to their file, not to handlers of the root logger
 logger.setLevel(logging.INFO)
-logger.addHandler(logging.NullHandler())  # or those that nobody reads would go to standard error
+logger.addHandler(logging.NullHandler())  # without a handler, lines would go to standard error
 
 
 class Event(StrEnum):
@@ -39,13 +39,13 @@ class Event(StrEnum):
     EMBEDDING_DONE = "embedding_done"
     TRIAL_STARTED = "trial_started"
     TRIAL_TAKEN_UP = "trial_taken_up"
-    """Its worker died, and another one goes on from what is recorded."""
+    """Its worker died, and another one resumes from the recorded rounds."""
     TRIAL_WAITING = "trial_waiting"
     """Its worker waits for a lock that another process holds."""
     ROUND_RECORDED = "round_recorded"
     FINE_TUNE_RECORDED = "fine_tune_recorded"
     SET_ASIDE = "set_aside"
-    """Records that could not be used were moved to its quarantine."""
+    """Unusable records were moved to its quarantine."""
     TRIAL_FAILED = "trial_failed"
     TRIAL_STOPPED = "trial_stopped"
     TRIAL_DONE = "trial_done"
@@ -58,25 +58,25 @@ class Events:
 
     experiment: str
 
-    def tell(self, event: Event, **fields: Any) -> None:  # noqa: ANN401  JSON
+    def log(self, event: Event, **fields: Any) -> None:  # noqa: ANN401  JSON
         """Write one line; fields must be JSON."""
         logger.info("", extra={"event": str(event), "experiment": self.experiment} | fields)
 
 
 def events_file(runs: Path, experiment: str) -> Path | str:
-    """Where events go unless it is said: beside the ledger, or to standard error where that is an object store."""
+    """Where events go by default: beside the ledger, or to standard error if the ledger is in an object store."""
     return STANDARD_ERROR if "://" in str(runs) else runs / experiment / "events.jsonl"
 
 
 @contextmanager
 def logged(experiment: str, environment: Environment, console: Console) -> Iterator[Events]:
-    """Log the events of an experiment while inside, and tell people each if they asked for it.
+    """Log the events of an experiment within the context, and print each one with `--verbose`.
 
-    A file that cannot be written is said once and stops nothing.
+    A file that cannot be written is reported once and stops nothing.
     """
     lines = _Lines(environment.events or events_file(environment.runs, experiment))
     lines.setFormatter(_Formatter())
-    handlers: list[logging.Handler] = [lines, *([_People(console)] if environment.verbose else [])]
+    handlers: list[logging.Handler] = [lines, *([_Printed(console)] if environment.verbose else [])]
     for handler in handlers:
         logger.addHandler(handler)
     try:
@@ -88,24 +88,24 @@ def logged(experiment: str, environment: Environment, console: Console) -> Itera
 
 
 class _Formatter(JsonFormatter):
-    """Exactly the fields that were given, time first."""
+    """Exactly the given fields, time first."""
 
     def __init__(self) -> None:
         super().__init__("", json_ensure_ascii=True)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Drop what the standard library adds, and secrets in texts."""
+        """Drop the fields that the standard library adds, and secrets in texts."""
         kept = {key: value for key, value in log_data.items() if key not in ("message", "taskName")}
         return {key: redacted(value) if isinstance(value, str) else value for key, value in kept.items()}
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """The time comes first."""
+        """Put the time first."""
         log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         super().add_fields(log_data, record, message_dict)
 
 
 class _Lines(logging.Handler):
-    """Appends each line at once; the file is opened with the first."""
+    """Appends each line immediately; the file is opened with the first."""
 
     def __init__(self, file: Path | str) -> None:
         super().__init__()
@@ -114,12 +114,12 @@ class _Lines(logging.Handler):
         self._broken = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, or say once that it cannot be."""
+        """Write a line, or report once that it cannot be written."""
         if self._broken:
             return
         try:
             self._stream = self._stream or self._opened()
-            self._stream.write(self.format(record).encode() + b"\n")  # whole, in one call, past any buffer
+            self._stream.write(self.format(record).encode() + b"\n")  # a complete line in one call, unbuffered
         except OSError as error:
             self._broken = True
             text = f"events are not written: {error} ({self._file}); trials go on"
@@ -138,20 +138,20 @@ class _Lines(logging.Handler):
         return FileIO(self._file, "a")
 
 
-class _People(logging.Handler):
-    """One short line an event."""
+class _Printed(logging.Handler):
+    """Prints one short line for each event."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print it."""
+        """Print a line."""
         self._console.print(words(vars(record)), markup=False, highlight=False, soft_wrap=True, style="dim")
 
 
 def words(fields: Mapping[str, Any]) -> str:
-    """An event as people read it."""
+    """An event in words."""
     who = f"{fields['strategy']}, seed {fields['seed']}: " if "strategy" in fields else ""
     text = str(fields["event"]).replace("_", " ")
     if "round" in fields:

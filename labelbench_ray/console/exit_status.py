@@ -1,4 +1,4 @@
-"""How a command ends: a status, and at most a few words on standard error."""
+"""The exit status of a command, and at most one message on standard error."""
 
 import sys
 from collections.abc import Callable
@@ -15,15 +15,16 @@ from labelbench_ray.console.standard_streams import drop_unwritable
 from labelbench_ray.errors import UserError
 
 
-def exit_status(command: Callable[[], int], heard: interruption.Interruption) -> int:
-    """Run a command and return its exit status; words that nobody can read any more are dropped."""
+def exit_status(command: Callable[[], int], interrupted: interruption.Interruption) -> int:
+    """Run a command and return its exit status; output to closed streams is dropped."""
     try:
         status = command()
     except BaseException as error:
-        if heard.heard is not None or isinstance(error, (click.Abort, KeyboardInterrupt)):
-            # Ray is left, and drafts are deleted; threads of libraries that a usual end waits for hold nothing of ours.
+        if interrupted.received is not None or isinstance(error, (click.Abort, KeyboardInterrupt)):
+            # Ray is shut down, and drafts are deleted; library threads, which a normal exit waits for, hold nothing of
+            # ours.
             drop_unwritable(sys.stdout)
-            interruption.end_at_once(heard.status, heard.words)
+            interruption.end_at_once(interrupted.status, interrupted.words)
         status = _reported(error)
     problem = drop_unwritable(sys.stdout)
     if problem is not None and status == 0:
@@ -34,7 +35,7 @@ def exit_status(command: Callable[[], int], heard: interruption.Interruption) ->
 
 
 def _reported(error: BaseException) -> int:
-    """Print what people need to know of the error that ended a command, and return its status."""
+    """Print the error that ended a command as users need it, and return the exit status."""
     if isinstance(error, click.ClickException):
         with suppress(OSError):
             error.show()
@@ -43,11 +44,11 @@ def _reported(error: BaseException) -> int:
         text = f"{error.title}: {plugins.explain(error)}" if isinstance(error, ValidationError) else str(error)
         _print(f"error: {text}")
         return 2
-    if user_code.user_frames(error):  # of a plug-in, wherever it was called from
+    if user_code.user_frames(error):  # raised in a plug-in, wherever it was called from
         _print(f"error: {user_code.raised(error)}")
         return 2
     goes_on = f"; {interruption.how_to_go_on()}" if {*sys.argv[1:2]} & interruption.RESUMABLE else ""
-    if isinstance(error, SystemExit):  # rich and click end a command so whose output nobody reads any more
+    if isinstance(error, SystemExit):  # rich and click end a command in this way when its output is closed
         if goes_on:
             _print(f"standard output was closed{goes_on}")
         return 1

@@ -1,11 +1,11 @@
-"""Ctrl-C and SIGTERM: a command ends within seconds, whatever it is doing, and says how to go on.
+"""Ctrl-C and SIGTERM: a command ends within seconds, whatever it is doing, and states how to resume it.
 
-The first signal is raised as KeyboardInterrupt in the main thread, so that everything is left as it is after an error:
-Ray is shut down, drafts are deleted. A second signal, or an end that takes longer than `ENDING_SECONDS`, ends the
-process at once. That loses no more: records are published whole, locks die with their process, and a local Ray dies
-with its driver.
+The first signal is raised as KeyboardInterrupt in the main thread, so that the command ends as after an error: Ray is
+shut down, drafts are deleted. A second signal, or an end that takes longer than `ENDING_SECONDS`, ends the process at
+once. That loses nothing more: records are published atomically, locks die with their process, and a local Ray dies with
+its driver.
 
-Imports nothing heavy: it listens while everything else is still being imported.
+Imports nothing heavy: it handles signals while everything else is still being imported.
 """
 
 import os
@@ -23,29 +23,27 @@ from labelbench_ray.console.redaction import redacted
 from labelbench_ray.console.standard_streams import ERASE_LINE, SHOW_CURSOR, can_erase
 
 ENDING_SECONDS = 15.0
-"""Something that swallows the interrupt, or that is slow to end, is waited for no longer."""
+"""Code that swallows the interrupt, or that ends slowly, gets no more time."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RESUMABLE = {"embed", "run", "finetune", "sync"}
-"""Commands that go on where they were ended."""
+"""Commands that resume where they ended."""
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it in the driver of a submitted job."""
 
 
 @dataclass
 class Interruption:
-    """Hears the signals, and remembers the first: by the time that it is caught it may be another exception."""
+    """Handles the signals and remembers the first: the exception that is caught later may be another one."""
 
-    heard: signal.Signals | None = None
+    received: signal.Signals | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
-        if self.heard is not None:
+        if self.received is not None:
             name = signal.Signals(number).name
             end_at_once(128 + number, f"ended at once by a second signal, {name}; {how_to_go_on()}")
-        self.heard = signal.Signals(number)
-        patience = threading.Timer(
-            ENDING_SECONDS, end_at_once, (self.status, f"{self.words}; it did not end by itself")
-        )
+        self.received = signal.Signals(number)
+        patience = threading.Timer(ENDING_SECONDS, end_at_once, (self.status, f"{self.words}; it did not end in time"))
         patience.daemon = True
         patience.start()
         raise KeyboardInterrupt
@@ -53,7 +51,7 @@ class Interruption:
     @property
     def status(self) -> int:
         """The exit status, as shells have it: 130 after SIGINT, 143 after SIGTERM."""
-        return 128 + (self.heard or signal.SIGINT)
+        return 128 + (self.received or signal.SIGINT)
 
     @property
     def words(self) -> str:
@@ -62,8 +60,8 @@ class Interruption:
 
 
 @contextmanager
-def listening() -> Iterator[Interruption]:
-    """Hear signals, but for those that this process was told to ignore (`nohup`, a shell's background)."""
+def handling_signals() -> Iterator[Interruption]:
+    """Handle signals, except those that this process ignores (`nohup`, a shell's background job)."""
     interruption = Interruption()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
@@ -78,7 +76,7 @@ def listening() -> Iterator[Interruption]:
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Keep the handlers of signals while Ray starts, which answers SIGTERM by an end of its own that takes a minute."""
+    """Keep the signal handlers while Ray starts: Ray's own handler of SIGTERM takes a minute to end the process."""
     set_handler, before = signal.signal, {number: signal.getsignal(number) for number in SIGNALS}
     signal.signal = lambda number, handler: signal.getsignal(number)  # type: ignore[assignment]
     try:
@@ -91,17 +89,17 @@ def handlers_kept() -> Iterator[None]:
 
 
 def end_at_once(status: int, words: str) -> NoReturn:
-    """End this process without leaving anything the usual way, but with a terminal as it was found."""
+    """End this process without any cleanup except of the terminal."""
     try:
         if can_erase(sys.__stdout__ or sys.stdout):  # progress may be shown there
             os.write(1, f"{ERASE_LINE}{SHOW_CURSOR}".encode())
         os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode(errors="surrogateescape"))
-    finally:  # also where nobody can read it any more
+    finally:  # also if the streams are closed
         os._exit(status)
 
 
 def how_to_go_on() -> str:
-    """The command that goes on, without passwords; every finished round, shard and fine-tune is recorded."""
+    """How to resume the command, without passwords; every finished round, shard and fine-tune is recorded."""
     words = [redacted(word) for word in sys.argv[1:]]
     name = [sys.executable, "-m", __package__] if sys.argv[0].endswith("__main__.py") else ["labelbench"]
     again = "submit the same entrypoint again" if JOB_VARIABLE in os.environ else "the same command goes on"

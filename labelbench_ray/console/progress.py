@@ -1,6 +1,6 @@
-"""What people see while a command works: what is being done, how much of it, and the time left.
+"""Progress of a command: what is being done, how much of it is done, and the time left.
 
-On a terminal one line that is drawn anew and leaves nothing behind; elsewhere a line of text every few seconds.
+On a terminal, one line that is redrawn and disappears at the end; elsewhere, a line of text every few seconds.
 """
 
 import time
@@ -27,27 +27,27 @@ SPINNER_CELLS = 2
 
 @dataclass
 class Meter:
-    """The progress of one phase of a command. A phase without units (`total` is None) has words only."""
+    """The progress of one phase of a command. A phase without units (`total` is None) shows words only."""
 
     console: Console
     words: str
     total: float | None = None
     done: float = 0
     printed: float = field(init=False)
-    """When a line was printed last, or the phase began."""
+    """When a line was last printed, or the phase began."""
     started: tuple[float, float] = field(init=False)
     """When work began, and how much was done then."""
     first: tuple[float, float] | None = None
-    """When the first unit was reported, and how much was done by then: before it, workers start up."""
+    """When the first unit was reported, and how much was done then: before it, workers start up."""
     ends: float | None = None
-    """When the last unit will be done, as estimated with the last report."""
+    """When the last unit will be done, as estimated at the last report."""
 
     def __post_init__(self) -> None:
         self.printed = time.monotonic()
         self.started = (self.printed, self.done)
 
     def show(self, done: float, total: float, words: str) -> None:
-        """Bring the display up to date. Reports without a new unit restart the clock: the phase is starting up."""
+        """Update the display. Reports without a new unit restart the clock: the phase is starting up."""
         now = time.monotonic()
         self.words, self.total = words, total
         if done > self.started[1]:
@@ -79,10 +79,10 @@ class Line:
     meter: Meter
     dots: Spinner = field(default_factory=lambda: Spinner("dots"))
     letters: Spinner = field(default_factory=lambda: Spinner("line"))
-    """For terminals that have ASCII only."""
+    """For terminals that are limited to ASCII."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        # Each read once: another thread brings them up to date.
+        # Read each once: another thread updates them.
         words, done, total, seconds = self.meter.words, self.meter.done, self.meter.total, self.meter.time
         count = "" if total is None else f"{done:,.0f}/{total:,.0f}"
         width, bar, numbers = layout(options.max_width, cell_len(words), len(count), len(seconds))
@@ -100,14 +100,14 @@ class Line:
 
 def layout(width: int, words: int, count: int, time: int) -> tuple[int, int, tuple[bool, bool]]:
     """Cells for the words and for the bar (0: none), and whether the count and the time are shown."""
-    room = width - SPINNER_CELLS - 1
-    shown_count = bool(count) and count + 1 + min(words, SHORTEST_BAR) <= room
-    room -= (count + 1) * shown_count
-    shown_time = time + 1 + min(words, SHORTEST_BAR) <= room
-    room -= (time + 1) * shown_time
-    bar = min(room - words - 1, LONGEST_BAR) if count else 0
+    free = width - SPINNER_CELLS - 1
+    shown_count = bool(count) and count + 1 + min(words, SHORTEST_BAR) <= free
+    free -= (count + 1) * shown_count
+    shown_time = time + 1 + min(words, SHORTEST_BAR) <= free
+    free -= (time + 1) * shown_time
+    bar = min(free - words - 1, LONGEST_BAR) if count else 0
     if bar < SHORTEST_BAR:
-        return max(min(words, room), 0), 0, (shown_count, shown_time)
+        return max(min(words, free), 0), 0, (shown_count, shown_time)
     return words, bar, (shown_count, shown_time)
 
 
@@ -119,10 +119,10 @@ def _cut(words: str, cells: int) -> Text:
 
 @contextmanager
 def meter(console: Console, words: str, total: float | None = None, done: float = 0) -> Iterator[Meter]:
-    """Show progress while inside; nothing of it stays on a terminal."""
+    """Show progress within the context; it disappears from a terminal afterwards."""
     shown = Meter(console, words, total, done)
     if not animated(console):
-        if console.file.isatty():  # one that cannot draw a line anew, where nothing would be seen for some seconds
+        if console.file.isatty():  # a terminal that cannot redraw a line would show nothing for some seconds
             console.print(words, highlight=False, markup=False)
         yield shown
         return
@@ -131,15 +131,15 @@ def meter(console: Console, words: str, total: float | None = None, done: float 
 
 
 def animated(console: Console) -> bool:
-    """A line can be drawn anew there. FORCE_COLOR, as CI jobs set it, does not turn a log into a terminal."""
+    """Whether a line can be redrawn. FORCE_COLOR, as CI jobs set it, does not turn a log into a terminal."""
     return console.is_interactive and console.file.isatty()
 
 
 def duration(seconds: float) -> str:
     """A length of time in words: 8 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60} s"
+    return f"{total // 3600} h {total % 3600 // 60} min"

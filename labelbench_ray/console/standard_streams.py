@@ -1,6 +1,6 @@
-"""Standard input, output and error as this process got them: open, and able to write any text.
+"""Standard input, output and error: kept open, and able to write any text.
 
-Imported first of all, so it imports nothing heavy.
+Imported first, so it imports nothing heavy.
 """
 
 import os
@@ -42,13 +42,13 @@ def drop_unwritable(stream: TextIO) -> OSError | None:
 
 
 def can_erase(stream: TextIO) -> bool:
-    """A terminal that can draw a line anew."""
+    """Whether the stream is a terminal that can redraw a line."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 @contextmanager
 def passing_line(words: str) -> Iterator[None]:
-    """Show a line on a terminal while inside."""
+    """Show a line on a terminal within the context."""
     shown = bool(words) and can_erase(sys.stdout)
     if shown:
         print(words, end="", flush=True)  # noqa: T201

@@ -21,7 +21,7 @@ from labelbench_ray.embeddings.manifests import FILE, ViewManifest, read_manifes
 from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_keys
 from labelbench_ray.embeddings.store import EmbeddingStore, write_array
 from labelbench_ray.errors import StoreError
-from labelbench_ray.storage.memory_maps import ROOM, check_room, make_once, mapped
+from labelbench_ray.storage.memory_maps import ELSEWHERE, check_room, make_once, mapped
 from labelbench_ray.storage.remote import on_this_machine
 
 
@@ -93,7 +93,7 @@ def _mapped(store: EmbeddingStore, augmentation: str, view: int) -> NDArray[np.f
     def make(draft: Path) -> None:
         check_same_rows(store.directory, directory, manifest.shards)
         check_counts(directory, manifest.shards)
-        check_room(path, rows * 2 * store.manifest.dimensions * 2, ROOM)
+        check_room(path, rows * 2 * store.manifest.dimensions * 2, ELSEWHERE)
         write_array(draft, directory, manifest.shards, shape)
 
     make_once(path, make)

@@ -26,7 +26,7 @@ from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
 from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_shard
 from labelbench_ray.errors import StoreError
 from labelbench_ray.pool.standardization import Standardization, standardize
-from labelbench_ray.storage.memory_maps import ROOM, check_room, make_once, mapped
+from labelbench_ray.storage.memory_maps import ELSEWHERE, check_room, make_once, mapped
 from labelbench_ray.storage.remote import on_this_machine
 from labelbench_ray.types import Examples
 
@@ -128,7 +128,7 @@ class EmbeddingStore:
         draft.mkdir()
         check_counts(self.directory, self.manifest.shards)
         rows = sum(self.manifest.count(split) for split in SPLITS)
-        check_room(self.arrays_folder, rows * (2 * self.manifest.dimensions + 8), ROOM)
+        check_room(self.arrays_folder, rows * (2 * self.manifest.dimensions + 8), ELSEWHERE)
         for split in SPLITS:
             path, shape = draft / f"{split}.npy", (self.manifest.dimensions,)
             np.save(draft / f"{split}-labels.npy", write_array(path, self.directory, self._entries(split), shape))

@@ -1,4 +1,4 @@
-"""Files that are complete or absent, on a disk or in an object store; and no way out of a folder through links."""
+"""Files that are complete or absent, on a disk or in an object store; links out of a folder are refused."""
 
 import errno
 import os
@@ -11,11 +11,11 @@ from labelbench_ray.errors import LedgerError
 from labelbench_ray.storage.remote import Remote
 
 NO_SUCH_CALL = (errno.EINVAL, errno.ENOTSUP)
-"""What file systems answer that cannot flush a folder."""
+"""Errors of file systems that cannot flush a folder."""
 
 
 def publish(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, a crash or a full disk sees all of it or nothing.
+    """Write a file atomically: a reader, a crash or a full disk sees all of it or nothing.
 
     Raises:
         OSError: the disk is full, read-only or broken; names the file, which is as it was before.
@@ -23,7 +23,7 @@ def publish(path: Path, data: bytes) -> None:
     if isinstance(path, Remote):
         path.put(data)
         return
-    # Not by the process's number alone: on a shared disk other machines have the same, containers most of all.
+    # The process id is not enough: on a shared disk, processes of other machines and containers have the same.
     draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.draft")
     try:
         with draft.open("wb") as file:
@@ -41,18 +41,18 @@ def publish(path: Path, data: bytes) -> None:
 
 
 def publish_once(path: Path, data: bytes) -> None:
-    """Publish where nothing is yet, as the holder of the folder's lock.
+    """Publish a file that does not exist yet, as the holder of the folder's lock.
 
-    In an object store a lock may be lost to another holder without notice; there the put itself is conditional.
+    In an object store a lock may be lost without notice, so the put itself is conditional there.
 
     Raises:
-        FileExistsError: other content lies there; the same content is as good as written.
+        FileExistsError: a file with other content exists; one with the same content counts as written.
     """
     try:
         if isinstance(path, Remote):
             path.create(data)
         elif path.exists():
-            raise FileExistsError(f"{path}: somebody else wrote it meanwhile")
+            raise FileExistsError(f"{path}: another process wrote it first")
         else:
             publish(path, data)
     except FileExistsError:
@@ -61,7 +61,7 @@ def publish_once(path: Path, data: bytes) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder and what lies in it; nothing is wrong with one that is not there."""
+    """Delete a folder and its content; a missing folder is fine."""
     if not isinstance(folder, Remote):
         shutil.rmtree(folder, ignore_errors=True)
         return
@@ -71,7 +71,7 @@ def remove(folder: Path) -> None:
 
 
 def refuse_links(directory: Path) -> None:
-    """Refuse a folder in which a link lies, at any depth: nothing is read or written through one.
+    """Refuse a folder that contains a link, at any depth: nothing is read or written through a link.
 
     The folder itself may be a link.
 
@@ -92,7 +92,7 @@ def refuse_links(directory: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Bring a rename onto the disk: without it a power cut may leave the old name, or none."""
+    """Flush a rename to the disk: otherwise a power cut may leave the old name, or none."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
 """Records on disk: JSON with a checksum, read back as frozen values or refused by name.
 
-Two refusals are kept apart. A damaged file (`DamagedError`) is one that a writer may set aside. A file with fields or a
-format that this version does not know (`OtherVersionError`) is sound: a newer version wrote it, and only that one can
-read it. Where a checksum is there, it has to be right before a field counts as unknown.
+There are two refusals. A damaged file (`DamagedError`) may be set aside by a writer. A file with fields or a format
+that this version does not know (`OtherVersionError`) is intact: a newer version wrote it, and only that one can read
+it. In a file with a checksum, the checksum must match before a field counts as unknown.
 """
 
 import json
@@ -19,9 +19,9 @@ from labelbench_ray.storage.versions import OURS, versions
 Value = TypeVar("Value", bound=Frozen)
 ROUNDS = "`labelbench run` sets it and the rounds after it aside and runs them again"
 FIRST_FORMAT = 1
-"""Of records that do not state their format."""
+"""The format of records that do not state one."""
 LONGEST_VERSION = 60
-"""Characters of a version that a file states."""
+"""Maximum length of a version that a file states."""
 
 
 def to_checked_json(record: Frozen) -> bytes:
@@ -35,7 +35,7 @@ def from_checked_json(kind: type[Value], path: Path, hint: str = ROUNDS) -> Valu
 
     Raises:
         DamagedError: it is missing, cut short or altered; with the fix.
-        OtherVersionError: it is sound, and another version wrote it.
+        OtherVersionError: it is intact, and another version wrote it.
     """
     content = _read_json(path, hint)
     checksum = content.pop("checksum", None)
@@ -75,7 +75,7 @@ def _format(kind: type[Frozen]) -> JsonValue:
 
 
 def _unknown_fields(kind: type[Frozen], content: dict[str, JsonValue]) -> list[str]:
-    """The fields, at any depth, without which the content would fit; empty where it would not fit without them."""
+    """The fields, at any depth, without which the content would be valid; empty if it is invalid for other reasons."""
     rest, names = json.loads(json.dumps(content)), []
     while True:
         try:
@@ -107,7 +107,7 @@ def _other_version(path: Path, content: dict[str, JsonValue], what: str, elsewhe
 
 
 def _stated_version(content: dict[str, JsonValue]) -> str:
-    """Our version that wrote the file; "" where it does not state one."""
+    """Our version that wrote the file; "" if the file does not state one."""
     stated = content.get("versions")
     version = stated.get(OURS) if isinstance(stated, dict) else None
     plain = isinstance(version, str) and version.isascii() and version.isprintable() and " " not in version
@@ -122,7 +122,7 @@ def _read_json(path: Path, hint: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise MissingError(f"{path}: there is no such file; is this a trial's folder?") from error
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path}: is no JSON ({error}); it was cut short or altered; {hint}") from error
+        raise DamagedError(f"{path}: is not JSON ({error}); it was cut short or altered; {hint}") from error
     if not isinstance(content, dict):
         raise DamagedError(f"{path}: holds a {type(content).__name__}, not an object; {hint}")
     return content

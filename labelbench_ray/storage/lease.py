@@ -1,9 +1,9 @@
 """A lock in an object store: a lease that its holder keeps renewing, taken over once it no longer does.
 
-There is no lock in such a store, only a put on condition. The holder writes a new state every few seconds; whoever
-waits and sees the same state for `LEASE_SECONDS` by its own clock puts its own name there, on the condition that it
-is still that state, so that just one of several succeeds. No clocks are compared. A holder that was only suspended
-may wake up after it lost the lease: what must not be written twice is written by `atomic.publish_once`.
+An object store has no locks, only conditional puts. The holder writes a new state every few seconds. A process that
+waits and sees the same state for `LEASE_SECONDS` by its own clock puts its own name there, on the condition that the
+state is still the same, so that exactly one of several succeeds. No clocks are compared. A holder that was only
+suspended may wake up after it lost the lease: what must not be written twice is written by `atomic.publish_once`.
 """
 
 import json
@@ -24,19 +24,19 @@ from labelbench_ray.storage.remote import Remote, Version
 LEASE_SECONDS = 30.0
 POLL_SECONDS = 1.0
 NOTICE_SECONDS = 5.0
-"""Who waits longer for a lock states whom it waits for."""
+"""A process that waits longer for a lock logs which process holds it."""
 FREE = ""
 logger = logging.getLogger(__name__)
 
 
 def waiting_words(path: Path | Remote, holder: str) -> str:
-    """What a process that waits for a lock states."""
+    """The message of a process that waits for a lock."""
     return escaped(f"waiting for {path}: {holder} holds it; work here goes on when that process ends")
 
 
 @contextmanager
 def leased(path: Remote) -> Iterator[Callable[[], bool]]:
-    """Hold the lease, waiting for a holder that lives or lived a moment ago; yields whether it still is held."""
+    """Hold the lease, after waiting for a holder that was alive a moment ago; yields a check that it is still held."""
     owner = secrets.token_hex(8)
     version = _acquire(path, owner)
     over = threading.Event()
@@ -50,7 +50,7 @@ def leased(path: Remote) -> Iterator[Callable[[], bool]]:
 
 
 def renewed(path: Remote) -> bool:
-    """Whether somebody holds the lease and renewed it of late, by the store's clock and ours."""
+    """Whether the lease is held and was renewed recently, by the store's clock and ours."""
     try:
         owner, _ = _owner_and_holder(path.read_bytes())
         return owner != FREE and datetime.now(UTC) - path.modified() < timedelta(seconds=2 * LEASE_SECONDS)
@@ -59,7 +59,7 @@ def renewed(path: Remote) -> bool:
 
 
 def _is_owner(path: Remote, owner: str) -> bool:
-    """A store that does not answer says nothing: what is written then is put on condition, or fails."""
+    """True also for a store that does not answer: what is written then is put conditionally, or fails."""
     try:
         return _owner_and_holder(path.read_bytes())[0] == owner
     except FileNotFoundError:
@@ -80,7 +80,7 @@ def _acquire(path: Remote, owner: str) -> Version:
         try:
             data, version = path.read_version()
         except FileNotFoundError:
-            time.sleep(POLL_SECONDS)  # it was freed meanwhile, or the store cannot tell yet
+            time.sleep(POLL_SECONDS)  # it was just freed, or the store is not consistent yet
             continue
         found, holder = _owner_and_holder(data)
         if found == owner:
@@ -98,7 +98,7 @@ def _acquire(path: Remote, owner: str) -> Version:
 
 
 def _keep(path: Remote, owner: str, version: Version, over: threading.Event) -> None:
-    """Renew until it is over, then free it; ends early where somebody took it over."""
+    """Renew the lease until `over` is set, then free it; ends early when another process took it over."""
     for number in range(1, 1 << 62):
         ended = over.wait(LEASE_SECONDS / 3)
         try:
@@ -111,7 +111,7 @@ def _keep(path: Remote, owner: str, version: Version, over: threading.Event) -> 
             if _owner_and_holder(data)[0] != owner:
                 return
         except OSError:
-            pass  # it is tried again in a while; if that is too late, another one takes over
+            pass  # retried soon; if that is too late, another process takes over
         if ended:
             return
 
@@ -123,7 +123,7 @@ def _state(owner: str, number: int) -> bytes:
 
 
 def _owner_and_holder(data: bytes) -> tuple[str, str]:
-    """A state that cannot be read has a holder whom nobody knows, and who does not renew it."""
+    """The owner and the holder's name; "?" for an unreadable state, which no process renews."""
     try:
         state = json.loads(data)
         return str(state["owner"]), str(state["holder"])

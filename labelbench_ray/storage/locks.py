@@ -1,7 +1,7 @@
 """Locks of folders that do not outlive their process: `flock` on a disk, a lease in an object store.
 
-The file of a `flock` names its holder, for those who wait. A lock whose file was deleted, or deleted and made again, is
-no lock any more, since others lock the new file: that is noticed when the lock is taken and whenever it is checked.
+The file of a `flock` names its holder, for processes that wait. A lock whose file was deleted or replaced protects
+nothing, since others lock the new file: this is detected when the lock is taken and whenever it is checked.
 """
 
 import fcntl
@@ -31,10 +31,10 @@ class Lock:
 
     path: Path
     is_held: Callable[[], bool]
-    """Whether it still is this process's: asks the disk or the store each time."""
+    """Whether this process still holds it: asks the disk or the store each time."""
 
     def check(self) -> None:
-        """Refuse to go on without the lock.
+        """Refuse to continue without the lock.
 
         Raises:
             LostLockError: its file was deleted or replaced, or another process took the lease over.
@@ -47,12 +47,12 @@ class Lock:
 
 
 NO_LOCK = Lock(Path("lock"), lambda: True)
-"""Of a folder that only one thread of one process knows."""
+"""For a folder that only one thread of one process uses."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[Lock]:
-    """Hold an exclusive lock on a file, waiting for a predecessor to end; it is free soon after its process ends.
+    """Hold an exclusive lock on a file, after waiting for its holder; it is freed soon after its process ends.
 
     A wait of more than `NOTICE_SECONDS` is logged as a warning that names the holder.
     """
@@ -69,7 +69,7 @@ def locked(path: Path) -> Iterator[Lock]:
 
 
 def held(path: Path) -> bool:
-    """Whether a living process holds the lock; looking keeps nobody from taking it for longer than a moment."""
+    """Whether a living process holds the lock; the check blocks other processes for a moment at most."""
     if isinstance(path, Remote):
         return renewed(path)
     try:
@@ -83,7 +83,7 @@ def held(path: Path) -> bool:
 
 
 def _taken(path: Path) -> int:
-    """A locked descriptor of the file that has this name now; never through a link."""
+    """A locked descriptor of the file that has this name now; links are not followed."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
@@ -110,7 +110,7 @@ def _wait(descriptor: int, path: Path) -> None:
 
 
 def _is_there(descriptor: int, path: Path) -> bool:
-    """The name still leads to the file that is locked."""
+    """Whether the name still leads to the locked file."""
     ours = os.fstat(descriptor)
     try:
         there = os.stat(path, follow_symlinks=False)
@@ -126,7 +126,7 @@ def _name_holder(descriptor: int) -> None:
 
 
 def _holder(path: Path) -> str:
-    """Who holds the lock, as its file states; a version that left the file empty held it otherwise."""
+    """The holder that the lock's file states; older versions left the file empty."""
     try:
         stated = json.loads(path.read_bytes())
         return f"{stated['host']}, process {stated['process']}"[:LONGEST_HOLDER]

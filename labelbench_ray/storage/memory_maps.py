@@ -11,14 +11,14 @@ from numpy.typing import DTypeLike, NDArray
 from labelbench_ray.errors import StoreError
 from labelbench_ray.storage.locks import locked
 
-ROOM = "or use another --store (of a remote one: set LABELBENCH_CACHE to a folder on a larger disk)"
+ELSEWHERE = "or use another --store (of a remote one: set LABELBENCH_CACHE to a folder on a larger disk)"
 
 
 def check_room(folder: Path, needed: int, hint: str) -> None:
-    """Refuse arrays for which the disk has no room: a memory map that outgrows it kills the process without a word.
+    """Refuse arrays that do not fit on the disk: a memory map that outgrows it kills the process silently.
 
     Raises:
-        StoreError: says what is needed and what is free.
+        StoreError: states what is needed and what is free.
     """
     free = shutil.disk_usage(folder.parent).free
     if needed > free:
@@ -26,11 +26,11 @@ def check_room(folder: Path, needed: int, hint: str) -> None:
 
 
 def make_once(path: Path, make: Callable[[Path], None]) -> None:
-    """Have a file or a folder made by the first process of a machine that needs it; the others wait, and use it.
+    """Make a file or a folder once on each machine: the first process that needs it makes it, the others wait.
 
     Args:
-        path: alone in its folder with what is made under the same lock.
-        make: makes it under the path that it is given, from which it is renamed.
+        path: lies in a folder of its own, which holds the lock.
+        make: makes it at the path of a draft, which is then renamed.
     """
     if path.exists():
         return

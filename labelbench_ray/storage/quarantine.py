@@ -1,9 +1,9 @@
-"""Where files that cannot be used are set aside: moved, never deleted, with the reason beside them.
+"""Quarantine: unusable files are moved, never deleted, with the reason beside them.
 
 <folder>/quarantine/<unix time>/why.json          what was wrong, in the words of the refusal
                                /rounds/002.json   the files, below the names that they had in the folder
 
-Only a writer sets aside, under its lock; readers refuse by name and leave everything where it is.
+Only a writer moves files, under its lock; readers raise an error that names the file.
 """
 
 import time
@@ -35,7 +35,7 @@ class QuarantineNote(Frozen):
 def set_aside(directory: Path, files: Iterable[Path], reason: str) -> Path:
     """Move files of a folder into its quarantine, the first one last; returns where they are now.
 
-    A process that dies on the way leaves copies, and the first file, which is why the next one goes on with the rest.
+    A process that dies in between leaves copies and the first file, so that the next one moves the rest.
     """
     below = {_name(directory, path): path for path in files if path.is_file()}
     now = int(time.time())
@@ -52,7 +52,7 @@ def set_aside(directory: Path, files: Iterable[Path], reason: str) -> Path:
 
 
 def set_asides(directory: Path) -> tuple[str, ...]:
-    """What was set aside in a folder, by unix time, earliest first; whatever else people put there is left out."""
+    """The quarantined sets of a folder, by unix time, earliest first; other files there are ignored."""
     folder = directory / FOLDER
     names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
     return tuple(sorted(name for name in names if name.isascii() and name.isdigit()))

@@ -1,8 +1,9 @@
 """Paths in object stores: the part of `pathlib.Path` that ledgers and embedding stores use, on s3://, gs:// and az://.
 
-obstore does the talking: it tries again with back-off where a store is busy or a connection breaks, and it puts on
-conditions, which `lease` and `atomic` need where there is no rename and no lock. Addresses, credentials and regions
-come from the environment or the machine's role (AWS_ENDPOINT_URL, AWS_REGION, GOOGLE_APPLICATION_CREDENTIALS, ...).
+obstore sends the requests: it retries with back-off when a store is busy or a connection breaks, and it supports
+conditional puts, which `lease` and `atomic` need, since there is no rename and no lock. Addresses, credentials and
+regions come from the environment or the machine's role (AWS_ENDPOINT_URL, AWS_REGION, GOOGLE_APPLICATION_CREDENTIALS,
+...).
 """
 
 import os
@@ -27,17 +28,17 @@ from labelbench_ray.errors import ConfigError
 
 SCHEMES = ("s3", "gs", "az")
 RETRY_SECONDS = "LABELBENCH_RETRY_SECONDS"
-"""Environment variable: for how long a request is tried again, with growing pauses, before the trial fails."""
+"""Environment variable: for how long a request is retried, with growing pauses, before the trial fails."""
 CACHE = "LABELBENCH_CACHE"
 """Environment variable: a folder for what a machine keeps of remote folders; default: the user's cache folder."""
 REQUEST_SECONDS = 120
 """One try; a shard is a few megabytes, a full model's checkpoint some hundred."""
 Version = dict[str, Any]
-"""What a store calls one state of an object, to put on the condition that it is still that."""
+"""A store's name for one state of an object: a conditional put replaces only that state."""
 
 
 class RemoteError(OSError):
-    """An object store refused a request, or went on failing."""
+    """An object store refused a request, or kept failing."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,11 +89,11 @@ class Remote:
         return self
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        """Nothing: a folder is there as soon as something lies in it."""
+        """Does nothing: a folder exists as soon as an object lies in it."""
 
     def is_file(self) -> bool:
         try:
-            with self._told():
+            with self._file_errors():
                 obstore.head(_store(self.bucket), self.key)
         except FileNotFoundError:
             return False
@@ -105,8 +106,8 @@ class Remote:
         return self.is_file() or self.is_dir()
 
     def iterdir(self) -> Iterator["Remote"]:
-        """What lies directly in this folder, sorted; without the empty object that consoles make to show the folder."""
-        with self._told():
+        """The content of this folder, sorted; without the empty object that web consoles create for the folder."""
+        with self._file_errors():
             found = obstore.list_with_delimiter(_store(self.bucket), prefix=f"{self.key}/" if self.parts else None)
         keys = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
         yield from sorted(Remote(self.bucket, tuple(key.split("/"))) for key in keys if key != self.key)
@@ -132,41 +133,41 @@ class Remote:
         return self.read_bytes().decode()
 
     def read_version(self) -> tuple[bytes, Version]:
-        """The content, and what it is called to put on the condition that it is still there."""
-        with self._told():
+        """The content and its version, for a conditional put."""
+        with self._file_errors():
             found = obstore.get(_store(self.bucket), self.key)
             return bytes(found.bytes()), _version(dict(found.meta))
 
     def modified(self) -> datetime:
         """When it was put, by the store's clock."""
-        with self._told():
+        with self._file_errors():
             return obstore.head(_store(self.bucket), self.key)["last_modified"]
 
     def put(self, data: bytes) -> None:
-        """Replace it, whole or not at all."""
-        with self._told():
+        """Replace it atomically."""
+        with self._file_errors():
             obstore.put(_store(self.bucket), self.key, data)
 
     def create(self, data: bytes) -> Version:
-        """Put it where nothing is; `FileExistsError` where something is."""
+        """Create the object; `FileExistsError` if it exists."""
         return self._put_if(data, "create")
 
     def swap(self, data: bytes, version: Version) -> Version:
-        """Replace this version of it; `FileExistsError` if there is another by now."""
+        """Replace this version of it; `FileExistsError` if there is another one."""
         return self._put_if(data, version)
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Delete it; nothing is wrong with an object that is not there."""
-        with self._told():
+        """Delete it; a missing object is fine."""
+        with self._file_errors():
             obstore.delete(_store(self.bucket), self.key)
 
     def _put_if(self, data: bytes, mode: Any) -> Version:  # noqa: ANN401  its type is in obstore's stubs alone
-        """Put on condition.
+        """Put conditionally.
 
-        obstore does not try that again where it cannot know whether the first try was done, as after a time-out. Here
-        it is: the answer may then be that somebody wrote meanwhile, and the callers look whether it was they.
+        obstore does not retry when it cannot know whether the first try succeeded, as after a time-out. This method
+        does: the answer may then be that the object has changed, and the callers check whether they changed it.
         """
-        with self._told():
+        with self._file_errors():
             for attempt in Retrying(
                 stop=stop_after_delay(_retry_seconds()),
                 wait=wait_exponential_jitter(0.2, 15),
@@ -178,14 +179,14 @@ class Remote:
         return _version(dict(put))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Errors as those of files."""
+    def _file_errors(self) -> Iterator[None]:
+        """Translate the store's errors into those of files."""
         try:
             yield
         except (NotFoundError, FileNotFoundError):
             raise FileNotFoundError(f"{self}: there is no such object, or no such bucket") from None
         except (AlreadyExistsError, PreconditionError):
-            raise FileExistsError(f"{self}: somebody else wrote it meanwhile") from None
+            raise FileExistsError(f"{self}: another process wrote it first") from None
         except BaseError as error:
             text = " ".join(str(error).split("\n\nDebug source:")[0].split())
             raise RemoteError(
@@ -208,11 +209,11 @@ def place(text: str) -> Path:
     address = urlsplit(text)
     if scheme not in SCHEMES or not address.netloc or address.query or address.fragment:
         raise ConfigError(
-            f"{text!r} is no place to keep things in; give a path, or a URI such as s3://bucket/folder "
+            f"{text!r} is not a path or a supported URI; give a path, or a URI such as s3://bucket/folder "
             f"(schemes: file, {', '.join(SCHEMES)})"
         )
     if address.username or address.password:
-        raise ConfigError("a URI holds no credentials; they belong into the environment, or to the machine's role")
+        raise ConfigError("a URI must not hold credentials; put them into the environment, or use the machine's role")
     try:
         return cast(Path, Remote(f"{scheme}://{address.netloc}") / address.path)
     except ValueError as error:
@@ -220,7 +221,7 @@ def place(text: str) -> Path:
 
 
 def is_remote(path: Path) -> bool:
-    """It lies in an object store."""
+    """Whether it lies in an object store."""
     return isinstance(path, Remote)
 
 
@@ -250,7 +251,7 @@ def _store(bucket: str) -> Any:  # noqa: ANN401  one class of obstore's for each
         client_options={
             "timeout": timedelta(seconds=REQUEST_SECONDS),
             "connect_timeout": timedelta(seconds=10),
-            "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),  # whoever names one means it
+            "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),  # a user who names one wants it
         },
         retry_config={
             "max_retries": 1000,  # time is the limit

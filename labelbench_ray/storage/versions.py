@@ -1,4 +1,4 @@
-"""Which code made a number: recorded beside it, never part of its identity."""
+"""Versions of the code that made a number: recorded beside it, never part of its identity."""
 
 import platform
 import shutil
@@ -27,5 +27,5 @@ def versions() -> dict[str, str]:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:  # ours, where a job brings the code without installing it
+    except PackageNotFoundError:  # our package, when a job ships the code without installing it
         return "unknown"
