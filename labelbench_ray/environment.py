@@ -1,43 +1,71 @@
-"""Where data lies and what hardware there is: everything that a run needs and that no number depends on."""
+"""Where data lies and what hardware there is: everything that a run needs and that no number depends on.
+
+Each field is an option of the command line, with the default and the help text given here: see `commands/options`.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROW_SECONDS: Final = 20.0
+
+
+def _option(default: Any, help: str, **limits: float | bool) -> Any:  # noqa: ANN401  like `dataclasses.field`
+    """A field with what its option needs; `limits`: as `click.IntRange` and `click.FloatRange` take them."""
+    return field(default=default, metadata={"help": help, "limits": limits})
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
     """The command line's options; see `labelbench run --help`."""
 
-    runs: Path
-    store: Path
-    data_root: Path
-    tracking_uri: str = field(repr=False)
-    """May hold a password."""
-    address: str | None
-    cpus_per_trial: float = 1.0
-    gpus_per_trial: float = 0.0
-    memory_per_trial: float | None = None
-    """GiB of private memory of a trial's process: reserved, and a trial that takes more is ended."""
-    round_minutes: float | None = None
-    """A trial without a new round for so long is ended."""
-    early_stopping: bool = False
-    """Trials that others dominate half-way are ended there; see `planning/early_stopping`."""
-    fit_workers: int = 1
-    """Workers that share each fit of a full model; 1: the trial's own process fits."""
-    encoder_actors: int | None = None
-    """Embedding actors; None: one for each GPU of the cluster, else one for each core."""
-    scorers: int = 0
-    """Scorer actors of each trial whose pool is large."""
-    scorer_rows: int = 2_000_000
-    """Pools with at least this many rows are large."""
-    max_reject_fraction: float = 0.01
-    """An embedding job stops when more than this share of the rows cannot be decoded."""
-    row_seconds: float = ROW_SECONDS
-    """A row whose decoding takes longer is rejected."""
-    events: str | None = None
-    """The file of the event log; None: see `events.events_file`."""
-    verbose: bool = False
-    """Tell people every event, too."""
+    runs: Path = field(metadata={"default": "runs", "help": "Where ledgers and reports lie; also s3://, gs://, az://."})
+    store: Path = field(metadata={"default": "store", "help": "Where embeddings lie; also s3://, gs://, az://."})
+    data_root: Path = field(metadata={"default": "data", "help": "Where data sets lie; also s3://, gs://."})
+    tracking_uri: str = field(  # may hold a password
+        repr=False, metadata={"help": "MLflow's; default: sqlite in RUNS/mlflow.db (for a RUNS by URI: ./mlflow.db)."}
+    )
+    address: str | None = field(metadata={"help": "A Ray cluster; default: a local one while the command runs."})
+    cpus_per_trial: float = _option(1.0, "CPUs reserved for each trial.", min=0, min_open=True)
+    gpus_per_trial: float = _option(0.0, "GPUs reserved for each trial; trials with fractions share one.", min=0)
+    memory_per_trial: float | None = _option(
+        None,
+        "GiB of its own that a trial's process may hold (Python included, embeddings not): reserved for it, and a "
+        "trial that takes more is ended; default: what `labelbench plan` estimates is reserved, nothing is ended.",
+        min=0,
+        min_open=True,
+    )
+    round_minutes: float | None = _option(
+        None,
+        "A trial (or fine-tune) that records no round for this long is ended; default: none is.",
+        min=0,
+        min_open=True,
+    )
+    early_stopping: bool = _option(
+        False,
+        "For `run`: end a trial whose validation accuracy after half of its rounds is below the median of the trials "
+        "that got there before it (Tune's ASHA). Saves computing and biases the report, which states that; which "
+        "trials end depends on the order in which rounds finish. Without it, `run` resumes the trials that it ended.",
+    )
+    fit_workers: int = _option(
+        1,
+        "Workers that share each fit of a full model, on Ray Train, beside the trial's own process; each reserves "
+        "--cpus-per-trial and, with --gpus-per-trial, one GPU. Numbers stay the same up to the rounding of sums, "
+        "except with mixup, cutmix, dropout and batch statistics, which each worker draws for its share of a batch.",
+        min=1,
+    )
+    encoder_actors: int | None = _option(None, "Embedding actors; default: one a GPU, else one a core.", min=1)
+    scorers: int = _option(0, "Scorer actors of each trial whose pool is large.", min=0)
+    scorer_rows: int = _option(2_000_000, "Pools with at least this many rows are large.", min=1)
+    max_reject_fraction: float = _option(
+        0.01, "Share of rows that may be undecodable; with more, embedding stops.", min=0, max=1
+    )
+    row_seconds: float = _option(
+        ROW_SECONDS, "A row whose decoding takes longer is rejected, like one that ends its process.", min=1
+    )
+    events: str | None = _option(
+        None,
+        "File that gets a JSON line for every event of a trial, - for standard error; default: "
+        "RUNS/EXPERIMENT/events.jsonl, and standard error where RUNS is a URI.",
+    )
+    verbose: bool = _option(False, "Print every event of a trial, one short line each.")

@@ -16,8 +16,8 @@ from labelbench_ray.commands.options import environment_options
 from labelbench_ray.commands.run import sync_command
 from labelbench_ray.environment import Environment
 from labelbench_ray.storage.remote import place
-from labelbench_ray.tracking.mirror import Mirror
 from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file, sqlite_uri, ui_command
+from labelbench_ray.tracking.mlflow_runs import mlflow_mirror
 from tests.test_sync import EXPERIMENT, folder, record, whole  # noqa: F401  fixtures
 
 NAMES = [
@@ -114,7 +114,7 @@ def test_a_run_s_mirror_writes_below_an_odd_folder_with_the_default_address(
     environment_options(lambda environment: found.append(environment) or 0)(
         **dict.fromkeys(Environment.__dataclass_fields__) | {"runs": runs, "address": "host:1"}
     )
-    mirror = Mirror(found[0].tracking_uri, EXPERIMENT, runs / "mlartifacts")
+    mirror = mlflow_mirror(found[0].tracking_uri, EXPERIMENT, runs / "mlartifacts")
     mirror.submit(directory)
     assert mirror.finish(120) == ""
     with closing(sqlite3.connect(runs / "mlflow.db")) as connection:

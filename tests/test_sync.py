@@ -293,7 +293,7 @@ def test_a_server_with_postgres_and_s3_says_what_the_ledger_says_exactly_once(se
     book = MlflowRuns(MlflowClient(server.uri), MlflowClient(server.uri).get_experiment_by_name(EXPERIMENT))
     tracked = read_tracked_run(directory)
     for measured in (tracked.measured[:1], tracked.measured, tracked.measured):
-        book.log(run.info.run_id, measured, tracked.parameters, {})
+        book.log_batch(run.info.run_id, measured, tracked.parameters, {})
     for name, points in expected(directory).items():
         assert history_at(server.uri, run, name) == points
     assert synced(folder, server.uri) == said(runs=2)

@@ -20,12 +20,11 @@ from labelbench_ray.config import FineTune, Part, Trial, vary
 from labelbench_ray.costs import Spent
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
-from labelbench_ray.tracking import mirror as tracking
-from labelbench_ray.tracking import mlflow_sqlite
-from labelbench_ray.tracking.mirror import Mirror
-from labelbench_ray.tracking.mlflow_runs import MlflowRuns, open_mlflow_runs
+from labelbench_ray.tracking import mirror as mirrors
+from labelbench_ray.tracking import mlflow_runs, mlflow_sqlite
+from labelbench_ray.tracking.mlflow_runs import MlflowRuns, mlflow_mirror, open_mlflow_runs
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
-from labelbench_ray.tracking.runs import chosen_table, parameters
+from labelbench_ray.tracking.runs import TrackedRun, chosen_table, parameters
 from labelbench_ray.trial import parts
 
 EXPERIMENT = "study.study"
@@ -58,7 +57,7 @@ def uri(folder: Path) -> str:
 
 def mirror(folder: Path, *entries: Path) -> str:
     """Have the entries written by a new mirror; returns what is wrong."""
-    writing = Mirror(uri(folder), EXPERIMENT, folder / "artifacts")
+    writing = mlflow_mirror(uri(folder), EXPERIMENT, folder / "artifacts")
     for entry in entries:
         writing.submit(entry)
     return writing.finish(60)
@@ -236,7 +235,7 @@ def test_an_mlflow_that_is_down_is_told_once_and_soon(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     directory = record(tmp_path)
     start = time.monotonic()
-    writing = Mirror("http://127.0.0.1:9", EXPERIMENT, tmp_path / "artifacts")
+    writing = mlflow_mirror("http://127.0.0.1:9", EXPERIMENT, tmp_path / "artifacts")
     for _ in range(30):
         writing.submit(directory)
     problem = writing.finish(60)
@@ -248,13 +247,13 @@ def test_an_mlflow_that_is_down_is_told_once_and_soon(tmp_path, monkeypatch):
 def test_an_mlflow_that_is_down_is_tried_again_at_longer_and_longer_intervals(tmp_path, monkeypatch):
     tries: list[float] = []
 
-    def down(*_: object) -> tracking.MlflowRuns:
+    def down(*_: object) -> MlflowRuns:
         tries.append(time.monotonic())
         raise ConnectionError("timed out")
 
-    monkeypatch.setattr(tracking, "open_mlflow_runs", down)
-    monkeypatch.setattr(tracking, "FIRST_PAUSE", 0.05)
-    writing = Mirror(uri(tmp_path), EXPERIMENT, tmp_path)
+    monkeypatch.setattr(mlflow_runs, "open_mlflow_runs", down)
+    monkeypatch.setattr(mirrors, "FIRST_PAUSE", 0.05)
+    writing = mlflow_mirror(uri(tmp_path), EXPERIMENT, tmp_path)
     for number in range(30):
         writing.submit(tmp_path / str(number))
     time.sleep(1.2)
@@ -267,16 +266,16 @@ def test_an_mlflow_that_is_down_is_tried_again_at_longer_and_longer_intervals(tm
 
 def test_an_mlflow_that_answered_once_is_waited_for_at_the_end(folder, monkeypatch):
     directories = [record(folder, vary(TRIAL, seed=seed)) for seed in range(3)]
-    monkeypatch.setattr(tracking, "FIRST_PAUSE", 0.01)
-    take, failures = MlflowRuns.take, iter([ConnectionError("down")] * 6)
+    monkeypatch.setattr(mirrors, "FIRST_PAUSE", 0.01)
+    log, failures = MlflowRuns.log, iter([ConnectionError("down")] * 6)
 
-    def down_for_a_while(runs: MlflowRuns, path: Path) -> None:
-        if path != directories[0]:
+    def down_for_a_while(runs: MlflowRuns, run: TrackedRun) -> None:
+        if run.key != directories[0].name:
             for error in failures:
                 raise error
-        take(runs, path)
+        log(runs, run)
 
-    monkeypatch.setattr(MlflowRuns, "take", down_for_a_while)
+    monkeypatch.setattr(MlflowRuns, "log", down_for_a_while)
     assert mirror(folder, *directories) == ""
     assert next(failures, None) is None
     assert len(runs(folder)[1]) == 3
@@ -284,15 +283,15 @@ def test_an_mlflow_that_answered_once_is_waited_for_at_the_end(folder, monkeypat
 
 def test_an_entry_that_is_submitted_while_it_is_written_is_written_again(folder, monkeypatch):
     directory = record(folder, rounds=1, failure=FAILURE)
-    inside, go_on, take = threading.Event(), threading.Event(), MlflowRuns.take
+    inside, go_on, log = threading.Event(), threading.Event(), MlflowRuns.log
 
-    def slow(runs: MlflowRuns, path: Path) -> None:
-        take(runs, path)
+    def slow(runs: MlflowRuns, run: TrackedRun) -> None:
+        log(runs, run)
         inside.set()
         go_on.wait(30)
 
-    monkeypatch.setattr(MlflowRuns, "take", slow)
-    writing = Mirror(uri(folder), EXPERIMENT, folder / "artifacts")
+    monkeypatch.setattr(MlflowRuns, "log", slow)
+    writing = mlflow_mirror(uri(folder), EXPERIMENT, folder / "artifacts")
     writing.submit(directory)
     assert inside.wait(30)
     record(folder)
@@ -305,7 +304,7 @@ def test_an_entry_that_is_submitted_while_it_is_written_is_written_again(folder,
 
 def test_a_server_that_never_answers_holds_nothing_up_beyond_the_limit(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        writing = Mirror(f"http://127.0.0.1:{silent.getsockname()[1]}", EXPERIMENT, tmp_path)
+        writing = mlflow_mirror(f"http://127.0.0.1:{silent.getsockname()[1]}", EXPERIMENT, tmp_path)
         start = time.monotonic()
         writing.submit(record(tmp_path))
         assert time.monotonic() - start < 0.5
@@ -336,7 +335,7 @@ def test_long_and_many_parameters_are_taken(folder, monkeypatch):
 
 def test_a_password_in_the_address_is_not_told(tmp_path):
     address = "http://user:s3cret@127.0.0.1:9"
-    writing = Mirror(address, EXPERIMENT, tmp_path)
+    writing = mlflow_mirror(address, EXPERIMENT, tmp_path)
     writing.submit(record(tmp_path))
     problem = writing.finish(60)
     assert problem.startswith("MLflow at http://***@127.0.0.1:9 did not take")
@@ -346,14 +345,13 @@ def test_a_password_in_the_address_is_not_told(tmp_path):
 def test_what_mlflow_did_not_take_at_first_is_written_at_the_end(folder, monkeypatch):
     directories = [record(folder, vary(TRIAL, seed=seed)) for seed in range(3)]
     answers = iter([ConnectionError("down")])
-    open_mlflow_runs = tracking.open_mlflow_runs
 
-    def down_at_first(*given: object) -> tracking.MlflowRuns:
+    def down_at_first(*given: object) -> MlflowRuns:
         for error in answers:
             raise error
         return open_mlflow_runs(*given)
 
-    monkeypatch.setattr(tracking, "open_mlflow_runs", down_at_first)
+    monkeypatch.setattr(mlflow_runs, "open_mlflow_runs", down_at_first)
     assert mirror(folder, *directories) == ""
     assert len(runs(folder)[1]) == 3
 

@@ -3,13 +3,14 @@
 import functools
 import os
 from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
 
 from labelbench_ray.costs import ASSUMED, Prices
-from labelbench_ray.environment import ROW_SECONDS, Environment
+from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.storage.remote import beside, place
 from labelbench_ray.tracking.mlflow_address import sqlite_uri
@@ -36,61 +37,28 @@ def option(name: str, **settings: Any) -> Callable[[Callable[..., int]], Callabl
     return click.option(f"--{name.replace('_', '-')}", envvar=variables, show_envvar=True, **settings)
 
 
-ENVIRONMENT = (
-    option("runs", type=PLACE, default="runs", help="Where ledgers and reports lie; also s3://, gs://, az://."),
-    option("store", type=PLACE, default="store", help="Where embeddings lie; also s3://, gs://, az://."),
-    option("data_root", type=PLACE, default="data", help="Where data sets lie; also s3://, gs://."),
-    option("tracking_uri", help="MLflow's; default: sqlite in RUNS/mlflow.db (for a RUNS by URI: ./mlflow.db)."),
-    option("address", help="A Ray cluster; default: a local one while the command runs."),
-    option(
-        "cpus_per_trial", type=click.FloatRange(0, min_open=True), default=1.0, help="CPUs reserved for each trial."
-    ),
-    option("gpus_per_trial", type=click.FloatRange(0), default=0.0, help="GPUs reserved; fractions share one."),
-    option(
-        "memory_per_trial",
-        type=click.FloatRange(0, min_open=True),
-        help="GiB of its own that a trial's process may hold (Python included, embeddings not): reserved for it, and a "
-        "trial that takes more is ended; default: what `labelbench plan` estimates is reserved, nothing is ended.",
-    ),
-    option(
-        "round_minutes",
-        type=click.FloatRange(0, min_open=True),
-        help="A trial (or fine-tune) that finishes no round for so long is ended; default: none is.",
-    ),
-    option(
-        "early_stopping",
-        is_flag=True,
-        help="For `run`: end a trial whose validation accuracy after half of its rounds is below the median of those "
-        "that came so far before it (Tune's ASHA). Saves computing and biases the report, which says so; which trials "
-        "end depends on the order in which rounds finish. Without it, `run` goes on with those that were ended.",
-    ),
-    option(
-        "fit_workers",
-        type=click.IntRange(1),
-        default=1,
-        help="Workers that share each fit of a full model, on Ray Train, beside the trial's own process; each reserves "
-        "--cpus-per-trial and, with --gpus-per-trial, one GPU. Numbers stay the same up to the rounding of sums, but "
-        "for mixup, cutmix, dropout and batch statistics, which each worker draws for its share of a batch.",
-    ),
-    option("encoder_actors", type=click.IntRange(1), help="Embedding actors; default: one a GPU, else one a core."),
-    option("scorers", type=click.IntRange(0), default=0, help="Scorer actors of each trial whose pool is large."),
-    option("scorer_rows", type=click.IntRange(1), default=2_000_000, help="Rows from which on a pool is large."),
-    option(
-        "max_reject_fraction", type=click.FloatRange(0, 1), default=0.01, help="Share of rows that may be undecodable."
-    ),
-    option(
-        "row_seconds",
-        type=click.FloatRange(1),
-        default=ROW_SECONDS,
-        help="A row whose decoding takes longer is rejected, as one that ends its process is.",
-    ),
-    option(
-        "events",
-        type=click.Path(dir_okay=False, allow_dash=True),
-        help="File that gets a JSON line for every event of a trial, - for standard error; default: "
-        "RUNS/EXPERIMENT/events.jsonl, and standard error where RUNS is a URI.",
-    ),
-    option("verbose", is_flag=True, help="Print every event of a trial, one short line each."),
+def _environment_option(given: Field[Any], kind: object) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """The option of a field of `Environment`."""
+    default = given.metadata.get("default", None if given.default is MISSING else given.default)
+    settings = {"help": given.metadata["help"], "default": default}
+    if kind is bool:
+        return option(given.name, is_flag=True, **settings)
+    return option(given.name, type=_type(given.name, kind, given.metadata.get("limits", {})), **settings)
+
+
+def _type(name: str, kind: object, limits: dict[str, Any]) -> Any:  # noqa: ANN401  a type of click's
+    if name == "events":
+        return click.Path(dir_okay=False, allow_dash=True)
+    if kind is Path:
+        return PLACE
+    if kind in (float, float | None):
+        return click.FloatRange(**limits)
+    return click.IntRange(**limits) if kind in (int, int | None) else str
+
+
+ENVIRONMENT = tuple(
+    _environment_option(field, kind)
+    for field, kind in zip(fields(Environment), get_type_hints(Environment).values(), strict=True)
 )
 PRICES = (
     option("price_per_label", type=click.FloatRange(0), default=ASSUMED.label, help="What a label costs."),

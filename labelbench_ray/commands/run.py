@@ -37,6 +37,7 @@ from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import Mirror
+from labelbench_ray.tracking.mlflow_runs import mlflow_mirror
 from labelbench_ray.trial.parts import Parts
 
 IMAGES = "decoding images, rows"
@@ -170,7 +171,7 @@ def note_grid(plan: Plan) -> None:
 @contextmanager
 def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator[Mirror]:
     """A mirror that is waited for at the end; its problem is printed."""
-    mirror = Mirror(environment.tracking_uri, plan.experiment.name, beside(environment.runs) / "mlartifacts")
+    mirror = mlflow_mirror(environment.tracking_uri, plan.experiment.name, beside(environment.runs) / "mlartifacts")
     patience = MIRROR_SECONDS
     try:
         yield mirror

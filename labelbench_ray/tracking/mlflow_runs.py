@@ -1,7 +1,7 @@
 """The runs of one experiment in MLflow: one parent, one child a trial and one a fine-tune of it.
 
-A metric's step is the number of labels and its timestamp is when the record was made, so MLflow takes a metric that
-is written again for the one it has.
+A metric's step is the number of labels and its timestamp is when the record was made, so that MLflow recognizes a
+metric that is written again.
 """
 
 import logging
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-# Before MLflow is imported. What failed is tried again here, and not blindly: a run may be there although the answer
+# Set before MLflow is imported. The mirror tries again itself, and not blindly: a run may be there although the answer
 # was lost. MLflow would also report usage over the network, and print addresses with the passwords in them.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -20,21 +20,28 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 
+from labelbench_ray.errors import UserError
+from labelbench_ray.tracking.mirror import Mirror
 from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
-from labelbench_ray.tracking.runs import TRACEBACK, Measured, TrackedRun, read_tracked_run
+from labelbench_ray.tracking.runs import TRACEBACK, Measured, TrackedRun
 
-logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is raised, too
+logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # its errors are raised as well
 
 FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
 PARENT, PAGE = "mlflow.parentRunId", "labelbench.page"
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """MLflow's page then opens with curves of runs, not with traces of prompts."""
 METRICS, PARAMETERS = 800, 100
-"""MLflow takes 1000 entries a call: that leaves room for as many parameters as it takes, and a few tags."""
+"""MLflow accepts 1000 entries a call, 100 of them parameters; this leaves space for a few tags."""
+OUTAGES = {401, 403, 404, 408, 429}
+"""Codes that blame the request, but that a server also returns while it is set up, or for every request."""
+DATABASE_ERROR = "BAD_REQUEST"
+"""MLflow's code for any problem with its database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +53,11 @@ class Child:
     """Address of its artifacts."""
     status: str
     written: int = 0
-    """Rounds, or points, whose metrics are all there, and the parameters, too."""
+    """The records whose metrics and parameters are all there."""
 
 
 class MlflowRuns:
-    """The runs of one experiment in an MLflow store that answers."""
+    """The runs of one experiment in an MLflow store that answers; a `mirror.Tracker`."""
 
     def __init__(self, client: MlflowClient, experiment: Experiment) -> None:
         self.client = client
@@ -62,33 +69,34 @@ class MlflowRuns:
         )
 
     def runs(self) -> dict[str, list[Run]]:
-        """Of each key, those that are there now; more than one where two mirrors wrote at once."""
+        """The runs that are there now by key; a key has several where two mirrors wrote at once."""
         return _by_key(_runs(self.client, self._experiment.experiment_id))
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Mark the parent as running."""
         self.client.update_run(self.parent.info.run_id, status="RUNNING")
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Mark the parent as finished."""
         self.client.set_terminated(self.parent.info.run_id)
 
-    def take(self, path: Path) -> None:
-        """A trial's or fine-tune's directory becomes a child run; a file becomes an artifact of the parent."""
-        if path.is_dir():
-            self.write(read_tracked_run(path))
-        else:
-            self._take_page(path.name, path.read_bytes())
+    def attach(self, path: Path) -> None:
+        """Write a file as an artifact of the parent, unless it is there with this content."""
+        data = path.read_bytes()
+        digest = sha256(data).hexdigest()
+        if self.parent.data.tags.get(PAGE) != digest or path.name not in self.sizes(self.parent):
+            self.put(self.parent.info.artifact_uri, path.name, data)
+            self.client.set_tag(self.parent.info.run_id, PAGE, digest)
 
-    def write(self, tracked: TrackedRun) -> None:
-        """Write what MLflow lacks, as far as the number of rounds that it notes tells."""
+    def log(self, tracked: TrackedRun) -> None:
+        """Upload rounds that MLflow does not have yet."""
         new = tracked.key not in self._children
         child = self.create(tracked) if new else self._children[tracked.key]
         lacking = tracked.measured[child.written :]
         if lacking:
             self.put_all(child.artifacts, tracked.texts)
         if lacking or not child.written:
-            self.log(
+            self.log_batch(
                 child.run_id,
                 lacking,
                 {} if child.written else tracked.parameters,
@@ -109,8 +117,10 @@ class MlflowRuns:
         self._children[tracked.key] = _child(run)
         return self._children[tracked.key]
 
-    def log(self, run_id: str, measured: Iterable[Measured], parameters: dict[str, str], tags: dict[str, str]) -> None:
-        """Write into a run, in as few calls as MLflow takes; tags come last, for they say that the rest is there."""
+    def log_batch(
+        self, run_id: str, measured: Iterable[Measured], parameters: dict[str, str], tags: dict[str, str]
+    ) -> None:
+        """Write to a run in as few calls as MLflow allows; tags come last, since they mark the rest as complete."""
         metrics = [
             Metric(name, value, each.milliseconds, each.labels)
             for each in measured
@@ -123,7 +133,7 @@ class MlflowRuns:
         self.client.log_batch(run_id, metrics, params, [RunTag(name, value) for name, value in tags.items()])
 
     def set_status(self, run_id: str, tracked: TrackedRun) -> None:
-        """Mark a run as what its ledger says, and as ended when that was."""
+        """Give a run the status of its ledger and, once it has ended, the time of its last record."""
         if tracked.status == "RUNNING":
             self.client.update_run(run_id, status=tracked.status)
         else:
@@ -131,11 +141,11 @@ class MlflowRuns:
             self.client.set_terminated(run_id, tracked.status, ended)
 
     def delete(self, key: str) -> None:
-        """Have MLflow hide the child of a trial, which is then written anew."""
+        """Delete the child of a trial, which MLflow can restore."""
         self.client.delete_run(self._children.pop(key).run_id)
 
     def sizes(self, run: Run) -> dict[str, int | None]:
-        """Bytes of each artifact of a run, as far as they are told."""
+        """Bytes of each artifact of a run; None where the store does not report them."""
         repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.client.tracking_uri)
         return {file.path: file.file_size for file in repository.list_artifacts()}
 
@@ -153,17 +163,11 @@ class MlflowRuns:
             repository = get_artifact_repository(artifacts, tracking_uri=self.client.tracking_uri)
             repository.log_artifact(str(path))  # type: ignore[no-untyped-call]
 
-    def _take_page(self, name: str, data: bytes) -> None:
-        digest = sha256(data).hexdigest()
-        if self.parent.data.tags.get(PAGE) != digest or name not in self.sizes(self.parent):
-            self.put(self.parent.info.artifact_uri, name, data)
-            self.client.set_tag(self.parent.info.run_id, PAGE, digest)
-
 
 def open_mlflow_runs(uri: str, experiment: str, artifacts: Path) -> MlflowRuns:
     """Connect, create what is missing, and read what is there.
 
-    `artifacts`: where those of a database without a server lie; a server has a place of its own.
+    `artifacts`: the folder for artifacts if the address is a database; a server has a place of its own.
     """
     if uri.startswith(SQLITE) and (file := sqlite_file(uri)):
         prepare_sqlite(file)
@@ -177,14 +181,29 @@ def open_mlflow_runs(uri: str, experiment: str, artifacts: Path) -> MlflowRuns:
     return MlflowRuns(client, found)
 
 
+def mlflow_mirror(uri: str, experiment: str, artifacts: Path) -> Mirror:
+    """A mirror of an experiment in MLflow, see `open_mlflow_runs`."""
+    return Mirror(lambda: open_mlflow_runs(uri, experiment, artifacts), is_outage, "MLflow", uri)
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether to try again: MLflow, or its database, failed; the request was right."""
+    if isinstance(error, UserError | FileNotFoundError):  # a problem of the trial, which plan and report show as well
+        return False
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
+        return not 400 <= status < 500 or status in OUTAGES or error.error_code == DATABASE_ERROR
+    return True
+
+
 def tags_of(tracked: TrackedRun, parent: Run) -> dict[str, str]:
-    """All tags of a child. On one that has ended, the number of rounds says that their metrics are all there."""
+    """All tags of a child. Once it has ended, the number of rounds states that their metrics are complete."""
     found = {PARENT: parent.info.run_id, FINGERPRINT: tracked.key, ROUNDS: str(len(tracked.measured))}
     return found | tracked.tags
 
 
 def _child(run: Run) -> Child:
-    """A run that goes on, or whose writer was killed, counts as one of which nothing is written."""
+    """A run that is not finished, or whose writer was killed, counts as empty."""
     written = run.data.tags.get(ROUNDS, "")
     complete = run.info.status != "RUNNING" and written.isdecimal()
     return Child(run.info.run_id, run.info.artifact_uri, run.info.status, int(written) if complete else 0)

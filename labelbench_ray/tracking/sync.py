@@ -1,4 +1,4 @@
-"""`labelbench sync`: make MLflow say what the ledgers say, whatever happened to it meanwhile."""
+"""`labelbench sync`: make MLflow equal to the ledgers, whatever happened to it."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,13 @@ from labelbench_ray.console.redaction import redacted
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, HEADER
 from labelbench_ray.storage.remote import beside
-from labelbench_ray.tracking.mirror import is_outage
-from labelbench_ray.tracking.mlflow_runs import MlflowRuns, open_mlflow_runs, tags_of
+from labelbench_ray.tracking.mlflow_runs import MlflowRuns, is_outage, open_mlflow_runs, tags_of
 from labelbench_ray.tracking.runs import Measured, TrackedRun, read_tracked_run
 
 REPORT = "report.html"
 
 Written = Counter[tuple[str, int, float]]
-"""How often there is which (metric, number of labels, value)."""
+"""How often each (metric, number of labels, value) is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +27,14 @@ class Done:
     """What was done to the runs of an experiment."""
 
     runs: int = 0
-    """That there are now."""
+    """All that are there now."""
     created: int = 0
     completed: int = 0
     """Runs that lacked something."""
     replaced: int = 0
-    """Runs that said what the ledger does not say, or said it twice."""
+    """Runs that held something else than the ledger, or held it twice."""
     metrics: int = 0
-    """Written."""
+    """Metrics that were written."""
 
     def __add__(self, other: "Done") -> "Done":
         return Done(
@@ -63,40 +62,40 @@ def sync(folders: Iterable[Path], uri: str, console: Console) -> int:
             if not is_outage(error):
                 raise
             text = redacted(f"{type(error).__name__}: {error}", uri)
-            _say(
+            _print(
                 console,
-                f"{folder.name}: MLflow at {redacted(uri)} failed: {text}. Nothing is lost; once it is up, the same "
-                "command goes on",
+                f"{folder.name}: MLflow at {redacted(uri)} failed: {text}. Nothing is lost: run the "
+                "same command again once it is up",
             )
             return 1
     return status
 
 
 def sync_experiment(folder: Path, uri: str, console: Console) -> int:
-    """The same for one experiment; 1 when one of its ledgers is damaged, or MLflow refuses what it says.
+    """Bring one experiment up to date; 1 when one of its ledgers is damaged, or MLflow refuses it.
 
     Raises:
-        Exception: whatever MLflow raises when it is down.
+        Exception: what MLflow raises when it is down.
     """
     grid = read_grid(folder)
     done, status, directories = Done(), 0, tracked_directories(folder)
     with meter(console, "opening MLflow, runs", len(directories)) as shown:
-        book = open_mlflow_runs(uri, grid.experiment, beside(folder.parent) / "mlartifacts")
-        runs = book.runs()
+        mlflow = open_mlflow_runs(uri, grid.experiment, beside(folder.parent) / "mlartifacts")
+        runs = mlflow.runs()
         for number, directory in enumerate(directories):
             shown.show(number, len(directories), f"{folder.name}: comparing runs")
             try:
                 tracked = read_tracked_run(directory)
-                done += hint(book, runs.get(tracked.key, []), tracked)
+                done += reconcile(mlflow, runs.get(tracked.key, []), tracked)
             except Exception as error:
                 if is_outage(error):
                     raise
-                _say(console, f"left out: {directory}: {redacted(str(error), uri)}")
+                _print(console, f"left out: {directory}: {redacted(str(error), uri)}")
                 status = 1
     if (folder / REPORT).is_file():
-        book.take(folder / REPORT)
-    if book.parent.info.status != "FINISHED":
-        book.close()
+        mlflow.attach(folder / REPORT)
+    if mlflow.parent.info.status != "FINISHED":
+        mlflow.end()
     console.print(f"{folder.name}: {done}", highlight=False, soft_wrap=True, markup=False)
     return status
 
@@ -107,48 +106,48 @@ def tracked_directories(folder: Path) -> list[Path]:
     return sorted(path.parent for path in found)
 
 
-def hint(book: MlflowRuns, runs: Sequence[Run], tracked: TrackedRun) -> Done:
-    """Have exactly one run that says what the ledger says, where there are `runs`; writes nothing when that is so."""
+def reconcile(mlflow: MlflowRuns, runs: Sequence[Run], tracked: TrackedRun) -> Done:
+    """Leave exactly one run that equals the ledger; writes nothing if the one in `runs` does."""
     if not runs:
-        book.write(tracked)
+        mlflow.log(tracked)
         return Done(runs=1, created=1, metrics=written(tracked.measured).total())
     first, *others = runs
     for run in others:  # of two mirrors that wrote at once
-        book.client.delete_run(run.info.run_id)
-    there = _there(book, first, tracked)
+        mlflow.client.delete_run(run.info.run_id)
+    there = _there(mlflow, first, tracked)
     if there - written(tracked.measured) or not _fits(first.data.params, tracked.parameters):
-        book.delete(tracked.key)
-        book.write(tracked)
+        mlflow.delete(tracked.key)
+        mlflow.log(tracked)
         return Done(runs=1, replaced=1 + len(others), metrics=written(tracked.measured).total())
     lacking = lacking_of(tracked.measured, there)
-    completed = _complete(book, first, tracked, lacking)
+    completed = _complete(mlflow, first, tracked, lacking)
     return Done(runs=1, completed=completed, replaced=len(others), metrics=written(lacking).total())
 
 
 def written(measured: Iterable[Measured]) -> Written:
-    """What a history is to hold. When it was written is left out: the file of an older record may have been copied."""
+    """What a history is to hold."""
     return Counter((name, each.labels, value) for each in measured for name, value in each.values.items())
 
 
 def lacking_of(measured: Iterable[Measured], there: Written) -> tuple[Measured, ...]:
-    """What is not there yet."""
-    left = [
+    """The measurements that are not there yet."""
+    lacking = [
         replace(
             each,
             values={name: value for name, value in each.values.items() if not there[name, each.labels, value]},
         )
         for each in measured
     ]
-    return tuple(each for each in left if each.values)
+    return tuple(each for each in lacking if each.values)
 
 
-def _there(book: MlflowRuns, run: Run, tracked: TrackedRun) -> Written:
-    """Of the metrics that the ledger has: others are somebody else's, and left alone."""
+def _there(mlflow: MlflowRuns, run: Run, tracked: TrackedRun) -> Written:
+    """What is there of the ledger's metrics; metrics that others wrote are left alone."""
     names = {name for each in tracked.measured for name in each.values} & run.data.metrics.keys()
     return Counter(
         (name, point.step, point.value)
         for name in names
-        for point in book.client.get_metric_history(run.info.run_id, name)
+        for point in mlflow.client.get_metric_history(run.info.run_id, name)
     )
 
 
@@ -156,20 +155,20 @@ def _fits(there: dict[str, str], wanted: dict[str, str]) -> bool:
     return all(there[name] == value for name, value in wanted.items() if name in there)
 
 
-def _complete(book: MlflowRuns, run: Run, tracked: TrackedRun, lacking: tuple[Measured, ...]) -> bool:
-    """Write what a run lacks; returns whether that is anything."""
-    wanted = tags_of(tracked, book.parent)
+def _complete(mlflow: MlflowRuns, run: Run, tracked: TrackedRun, lacking: tuple[Measured, ...]) -> bool:
+    """Write what a run lacks; returns whether it lacked anything."""
+    wanted = tags_of(tracked, mlflow.parent)
     tags = {name: value for name, value in wanted.items() if run.data.tags.get(name) != value}
     parameters = {name: value for name, value in tracked.parameters.items() if name not in run.data.params}
-    sizes = book.sizes(run)
+    sizes = mlflow.sizes(run)
     texts = {name: text for name, text in tracked.artifacts.items() if sizes.get(name) != len(text.encode())}
     if lacking or parameters or tags:
-        book.log(run.info.run_id, lacking, parameters, tags)
-    book.put_all(run.info.artifact_uri, texts)
+        mlflow.log_batch(run.info.run_id, lacking, parameters, tags)
+    mlflow.put_all(run.info.artifact_uri, texts)
     if other := run.info.status != tracked.status:
-        book.set_status(run.info.run_id, tracked)
+        mlflow.set_status(run.info.run_id, tracked)
     return bool(lacking or parameters or tags or texts or other)
 
 
-def _say(console: Console, text: str) -> None:
+def _print(console: Console, text: str) -> None:
     console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
