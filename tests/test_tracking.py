@@ -9,11 +9,11 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from mlflow.entities import Metric, Run
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
 from labelbench_ray.config import FineTune, Part, Trial, vary
@@ -412,11 +412,7 @@ def sqlite_without_mlflow(path: Path) -> None:
     ids=["garbage", "empty", "schema not finished"],
 )
 def test_a_database_without_a_schema_is_set_aside_and_made_again(tmp_path, whole, monkeypatch, damage):
-    def made_quickly(address: str, root: str) -> SimpleNamespace:
-        shutil.copy(whole, address.removeprefix("sqlite:///"))
-        return SimpleNamespace(engine=SimpleNamespace(dispose=lambda: None))
-
-    monkeypatch.setattr(mlflow_sqlite, "SqlAlchemyStore", made_quickly)
+    monkeypatch.setattr(mlflow_sqlite, "empty_database", lambda artifacts: whole.read_bytes())
     path = tmp_path / "mlflow.db"
     damage(path)
     broken = path.read_bytes()
@@ -424,6 +420,20 @@ def test_a_database_without_a_schema_is_set_aside_and_made_again(tmp_path, whole
     assert path.read_bytes() == whole.read_bytes()
     (aside,) = tmp_path.glob("mlflow.db.broken-*")
     assert aside.read_bytes() == broken
+
+
+def test_the_database_is_the_one_that_mlflow_makes(folder):
+    path = folder / "by_mlflow.db"
+    SqlAlchemyStore(uri(folder).replace("mlflow.db", path.name), "elsewhere").engine.dispose()
+    dumps = []
+    for file in (path, folder / "mlflow.db"):
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("SELECT name FROM experiments").fetchall() == [("Default",)]
+            connection.execute("DELETE FROM experiments")  # its times and place
+            # Constraints and indexes come in any order.
+            dumps.append([sorted(each.strip("\t ,") for each in line.splitlines()) for line in connection.iterdump()])
+    assert sorted(dumps[0]) == sorted(dumps[1])
+    assert len(dumps[0]) > 100
 
 
 def test_a_whole_database_is_left_alone(folder):

@@ -1,6 +1,5 @@
 """A file with MLflow's schema, whole or absent."""
 
-import os
 import sqlite3
 import time
 from contextlib import closing
@@ -9,24 +8,39 @@ from pathlib import Path
 from mlflow.store.db import utils as db_utils
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.locks import locked
-from labelbench_ray.tracking.mlflow_address import sqlite_uri
 
 # MLflow makes a database's folder, by its quoted name: `a%3Fb` beside `a?b`. `prepare_sqlite` makes the right one.
 db_utils._make_parent_dirs_if_sqlite = lambda db_uri: None
 
 
+IN_MEMORY = "sqlite:///:memory:"
+
+
 def prepare_sqlite(path: Path) -> None:
-    """Have a whole schema at `path`: made aside and renamed in; a file that a kill left broken is set aside."""
+    """Have a complete schema at `path`, published at once; a file that a kill left broken is set aside."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(f".{path.name}.lock")):
         if path.exists() and not _has_schema(path):
             path.rename(path.with_name(f"{path.name}.broken-{time.time_ns()}"))
         if not path.exists():
-            draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-            draft.unlink(missing_ok=True)
-            SqlAlchemyStore(sqlite_uri(draft), str(path.parent)).engine.dispose()  # type: ignore[no-untyped-call]
-            draft.replace(path)
+            publish(path, empty_database(path.parent))
+
+
+def empty_database(artifacts: Path) -> bytes:
+    """A file with MLflow's schema and no run, made in memory: on a disk, 1,700 statements wait for flushes.
+
+    Args:
+        artifacts: below this folder MLflow keeps those of its default experiment.
+    """
+    engine = SqlAlchemyStore(IN_MEMORY, str(artifacts)).engine  # type: ignore[no-untyped-call]
+    with engine.connect() as connection:
+        sqlite = connection.connection.driver_connection
+        assert isinstance(sqlite, sqlite3.Connection)
+        database = sqlite.serialize()
+    engine.dispose()
+    return database
 
 
 def _has_schema(path: Path) -> bool:
