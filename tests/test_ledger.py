@@ -18,6 +18,7 @@ from labelbench_ray.costs import Spent
 from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.ledger.experiments import read_grid, write_grid
 from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.state import TrialState, trial_state
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, RoundRecord, read_history, write_failure
 
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=3, budget=4)
@@ -102,7 +103,7 @@ def test_a_record_from_before_costs_were_told_by_stage_is_read(folder):
 
 def test_the_history_tells_what_is_done(folder):
     history = read_history(folder)
-    assert history.done
+    assert trial_state(history, TRIAL.rounds) is TrialState.DONE
     assert history.failure is None
     assert history.header == HEADER
 
@@ -267,6 +268,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 import numpy as np
+from labelbench_ray.ledger.state import TrialState, trial_state
 from labelbench_ray.ledger.trials import Header, Ledger
 header = Header.model_validate_json(sys.argv[2])
 with Ledger.open(Path(sys.argv[1]), header) as ledger:

@@ -74,7 +74,7 @@ TABLE: dict[str, tuple[Callable[[Path], None], str, str, int, str | None]] = {
     "a damaged round": (folder_with(2, damaged="rounds/001.json"), "damaged", "damaged", 1, None),
     "a damaged failure": (folder_with(1, damaged="failure.json"), "damaged", "damaged", 0, None),
     "a damaged stop": (folder_with(1, damaged="stopped.json"), "damaged", "damaged", 0, None),
-    "another trial": (folder_of_another_trial, "damaged", "damaged", 0, "RUNNING"),
+    "another trial": (folder_of_another_trial, "damaged", "damaged", 0, None),
 }
 
 
