@@ -166,3 +166,9 @@ def test_files_and_functions_are_short_enough_to_read(path: Path):
 @every_file
 def test_nothing_is_pickled_to_disk(path: Path):
     assert not imported(path) & {"pickle", "joblib", "dill", "cloudpickle"}
+
+
+@every_file
+def test_files_are_read_as_utf_8_whatever_the_locale(path: Path):
+    """Under LC_ALL=C without UTF-8 mode Python reads ASCII, and the report's template is more."""
+    assert ".read_text()" not in path.read_text("utf-8")

@@ -216,7 +216,7 @@ def _end(scratch: Path) -> None:
     Ray Train's own cleaner asks the dashboard whether the trial lives, and there may be none.
     """
     with suppress(FileNotFoundError):
-        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex((scratch / GROUP).read_text()))))
+        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex((scratch / GROUP).read_text("utf-8")))))
     remove(scratch)
 
 

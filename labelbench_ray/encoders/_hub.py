@@ -59,9 +59,9 @@ def sentence_dimensions(folder: Path) -> int:
         DataError: the folder holds no such model.
     """
     try:
-        modules = json.loads((folder / "modules.json").read_text())
+        modules = json.loads((folder / "modules.json").read_text("utf-8"))
         configs = [folder / module["path"] / "config.json" for module in modules]
-        stated = [json.loads(path.read_text()) for path in configs if path.is_file()]
+        stated = [json.loads(path.read_text("utf-8")) for path in configs if path.is_file()]
         widths = [config[key] for config in stated for key in WIDTHS if key in config]
         return int(widths[-1])
     except (OSError, ValueError, LookupError, TypeError) as error:

@@ -55,7 +55,7 @@ def model_config(model: str) -> dict[str, Any]:
     shipped = _shipped()
     path = Path(model) if model.endswith(".json") else shipped.get(model)
     if path is not None and path.is_file():
-        config: dict[str, Any] = json.loads(path.read_text())
+        config: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
             raise DataError(f"{path}: no open_clip model; it needs embed_dim, vision_cfg and text_cfg")
         return config

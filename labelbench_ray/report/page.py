@@ -112,7 +112,7 @@ def _policy() -> str:
 
     The hashes are of the template, not of the page: whatever a name might smuggle into the page is not among them.
     """
-    source = (Path(__file__).parent / TEMPLATE).read_text()
+    source = (Path(__file__).parent / TEMPLATE).read_text("utf-8")
     allowed: dict[str, list[str]] = {"style": [], "script": []}
     for kind, text in INLINE.findall(source):
         allowed[kind].append(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'")
