@@ -54,6 +54,7 @@ from pathlib import Path
 from labelbench_ray.trial import parts
 from labelbench_ray.planning.experiment import load
 from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.ledger.state import TrialState, trial_state
 from labelbench_ray.ledger.trials import Header, Ledger
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -110,7 +111,7 @@ def main() -> None:
         print(log.read_text(), file=sys.stderr)
         found = histories(ledgers)
         ends = sorted(max(path.stat().st_mtime for path in each.glob("rounds/*.json")) for each in ledgers.glob("*/"))
-    assert all(history.done for history in found)
+    assert all(trial_state(history, history.header.trial.rounds) is TrialState.DONE for history in found)
     trials = len(found)
     whole = sampled.by_role()
     ours = whole["driver"] + whole["worker"]

@@ -112,9 +112,9 @@ def test_more_rounds_go_on_with_the_same_trial(folder):
     longer = HEADER.model_copy(update={"trial": TRIAL.model_copy(update={"rounds": 4})})
     with Ledger.open(folder, longer) as ledger:
         assert len(ledger.records()) == 3
-        assert not read_history(folder).done
+        assert trial_state(read_history(folder), 4) is TrialState.INCOMPLETE
         publish(ledger, 3)
-    assert read_history(folder).done
+    assert trial_state(read_history(folder), 4) is TrialState.DONE
 
 
 @pytest.mark.parametrize("metrics", [{"Test Loss": float("nan")}, {"Test Loss": float("inf")}])

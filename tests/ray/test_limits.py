@@ -10,6 +10,7 @@ from labelbench_ray.cluster.sweep import _ended_by_limit, trial_bundles
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.ledger.state import TrialState, trial_state
 from labelbench_ray.ledger.trials import Failure, History, read_history, write_failure
 from labelbench_ray.planning.memory import GIB
 from labelbench_ray.trial import parts
@@ -33,7 +34,7 @@ def history(environment: Environment, trial: Trial) -> History:
 def check_ended(ran: Ran, environment: Environment, trial: Trial, words: str) -> None:
     assert ran.status == 1
     assert "1 trials done, 1 failed, 0 not finished" in ran.printed
-    assert history(environment, DIGITS).done
+    assert trial_state(history(environment, DIGITS), DIGITS.rounds) is TrialState.DONE
     failure = history(environment, trial).failure
     assert failure is not None
     assert words in failure.error
