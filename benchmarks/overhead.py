@@ -26,6 +26,8 @@ from command import ROOT, Places, command, histories, places, run
 from machine import parser, show
 from processes import end_members, members, start
 
+from labelbench_ray.ledger.state import TrialState, trial_state
+
 AT_MOST_SECONDS = 0.1
 AT_MOST_KIB = 10.0
 """What a trial may leave in the driver's memory: beyond it the memory is not flat."""
@@ -54,7 +56,6 @@ from pathlib import Path
 from labelbench_ray.trial import parts
 from labelbench_ray.planning.experiment import load
 from labelbench_ray.trial.fit_light import LightFitter, in_process
-from labelbench_ray.ledger.state import TrialState, trial_state
 from labelbench_ray.ledger.trials import Header, Ledger
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.embeddings.store import EmbeddingStore
