@@ -82,6 +82,14 @@ class Plugin(Settings):
     renamed_methods: ClassVar[Mapping[str, str]] = {}
     """Methods that were renamed: old name to new. A class that defines an old one alone is refused."""
 
+    baseline: ClassVar[bool] = False
+    """The report measures other plug-ins of its kind against this one; not inherited."""
+
+    @classmethod
+    def is_baseline(cls) -> bool:
+        """Whether this very class is a baseline."""
+        return bool(vars(cls).get("baseline", False))
+
     def inner_plugins(self) -> "dict[str, Plugin]":
         """The plug-ins that its settings of type `Part` name, made; a plug-in that has such a setting says them."""
         return {}

@@ -29,6 +29,10 @@ def test_more_labels_wider_layers_and_orders_of_classes_need_more():
     assert estimate(vary(BASE, rounds=40, budget=1000)) - few == 4 * 4 * (40_000 - 100) * 64
     assert estimate(vary(BASE, proxy=Part.of("shallow", hidden=4000))) > few
     assert estimate(vary(BASE, strategy="galaxy"), classes=100) - estimate(BASE, classes=100) == 4 * 100 * 50_000
+    around = Part.of("partition", strategy="galaxy")
+    assert estimate(vary(BASE, strategy=around), classes=100) == estimate(vary(BASE, strategy="galaxy"), classes=100)
+    own = parts.build(vary(BASE, strategy="tests.hungry"))
+    assert trial_bytes(own, ROWS, 100) - estimate(BASE, classes=100) == 20 * 100 * 50_000
 
 
 def test_what_is_given_is_reserved_and_as_many_run_at_once_as_fit():

@@ -1,4 +1,4 @@
-"""A data set, an encoder and an augmentation of a user's own are one file each: those of docs/plugins.md."""
+"""Plug-ins of a user's own are one file each: those of docs/plugins.md."""
 
 import importlib
 import re
@@ -17,7 +17,7 @@ from labelbench_ray.trial import parts
 from tests.full_trials import make_home, make_store
 
 PAGE = Path(__file__).parent.parent / "docs" / "plugins.md"
-FILES = ("shapes", "profile", "dropout")
+FILES = ("shapes", "profile", "dropout", "impurity", "focal", "narrow", "slips")
 
 
 @pytest.fixture
@@ -37,10 +37,12 @@ def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
 def test_one_file_each_is_embedded_augmented_and_learned_from(trials: list[Trial], tmp_path: Path):
     make_store(trials[0], tmp_path / "store", tmp_path)
     home = make_home(tmp_path, tmp_path / "store")
-    records = {str(trial.strategy): home.run(trial) for trial in trials}
+    records = {f"{trial.strategy.name}, {trial.trainer.name}": home.run(trial) for trial in trials}
     assert {name: [record.num_labeled for record in run] for name, run in records.items()} == {
-        "random": [10, 20],
-        "margin": [10, 20],
+        "random, fixmatch": [10, 20],
+        "margin, fixmatch": [10, 20],
+        "my_package.impurity, fixmatch": [10, 20],
+        "my_package.impurity, my_package.focal": [10, 20],
     }
     assert all(record.metrics["Test Accuracy"] > 0.9 for run in records.values() for record in run)
 
@@ -55,7 +57,7 @@ def test_their_embeddings_are_those_of_their_own_rows(trials: list[Trial], tmp_p
         "validation": 30,
         "test": 30,
     }
-    shapes, profile, dropout = (importlib.import_module(f"my_package.{name}") for name in FILES)
+    shapes, profile, dropout = (importlib.import_module(f"my_package.{name}") for name in FILES[:3])
     images = [profile.Profile().decode(shapes._png(int(row_id.removeprefix("square/")))) for row_id in store.row_ids()]
     network = profile.Profiles()
     embeddings_ND = store.arrays().pool.embeddings_ND

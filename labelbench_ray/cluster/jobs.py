@@ -39,6 +39,7 @@ from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.trial.parts import Parts
+from labelbench_ray.trial.traits import traits
 from labelbench_ray.user_code import in_a_line
 
 CHECKPOINT = "checkpoint.pt"
@@ -102,6 +103,7 @@ class SelectionJob:
             views=str(built.wanted_views or ""),
             views_content=_views_content(built, store),
             compute=manifest.compute,
+            traits=traits(built),
             versions=versions(),
         )
         with (

@@ -5,10 +5,21 @@ from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.costs import Spent
-from labelbench_ray.plugins import Frozen
+from labelbench_ray.plugins import Frozen, Part
 from labelbench_ray.storage.versions import versions
 
 FORMAT = 1
+
+
+class Traits(Frozen):
+    """What the report needs to know of a trial's plug-ins: recorded, because the report imports none of them."""
+
+    from_scratch: Part | None = None
+    """The trainer that does the same without the rounds before; None: the trial's begins each round from scratch."""
+    trains_encoder: bool = False
+    trains_every_weight: bool = False
+    baselines: tuple[str, ...] = ()
+    """Fields of the trial whose plug-ins are those that the report measures others of their kind against."""
 
 
 class Header(Frozen):
@@ -25,6 +36,8 @@ class Header(Frozen):
     """Content hash of those views."""
     compute: str
     """Compute path of the embeddings: engine, dtype, device."""
+    traits: Traits | None = None
+    """Of its plug-ins; not known of older trials."""
     versions: dict[str, str]
     """Of the code that began the trial; each round states those that made it."""
 

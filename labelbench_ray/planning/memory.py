@@ -28,8 +28,6 @@ STRATEGY_ROW: Final = 300
 STRATEGY_WORK: Final = GIB // 2
 """A strategy's working memory for a large pool; for a small one it is some copies of the pool."""
 COPIES: Final = 4
-ORDERS: Final = ("galaxy",)
-"""Strategies that keep an order of the pool for every class."""
 MODEL_COPIES: Final = 6
 """Of a full model's parameters: weights, gradients, the optimizer's two, the opened one, what is written."""
 PARAMETERS: Final = 100_000_000
@@ -88,7 +86,7 @@ def at_once_here(environment: Environment, memory: int) -> int:
 
 def _strategy(built: Parts, rows: Mapping[str, int], classes: int) -> int:
     pool = rows.get("pool", 0)
-    orders = FLOAT * classes * pool if built.trial.strategy.name in ORDERS else 0
+    orders = built.strategy.bytes_per_row_and_class * classes * pool
     return STRATEGY_ROW * pool + min(STRATEGY_WORK, COPIES * FLOAT * pool * built.encoder.dimensions()) + orders
 
 

@@ -30,6 +30,8 @@ class Proxy(plugins.Plugin, ABC):
 
     trains_encoder: ClassVar[bool] = False
     """Changes the embeddings that it sees, so they are made anew after each fit."""
+    trains_every_weight: ClassVar[bool] = False
+    """Trains all of the encoder, not a part of it."""
 
 
 class LightProxy(Proxy, ABC):

@@ -1,6 +1,6 @@
 """Every weight of the encoder under a head: the model that the labels are bought for."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from labelbench_ray.encoders import trainable
 from labelbench_ray.proxies._full import FullProxy
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class FullModel(FullProxy):
     """The encoder's network trained end to end; strategies see the features that its last layer sees."""
 
+    trains_every_weight: ClassVar[bool] = True
     # The default freezes them: statistics of few images are noise, those of pretraining are good, and a step no longer
     # depends on how a batch is cut over devices. Scale and shift are trained either way.
     frozen_statistics: bool = True

@@ -5,15 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from labelbench_ray.config import Part
 from labelbench_ray.report.curves import PRIMARY, Run, Setting, last_common
 from labelbench_ray.report.protocols import Ratio, ratio
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
-CONTINUAL: Final = frozenset({"warm_start", "shrink_and_perturb", "experience_replay", "scaled_distillation"})
-"""The trainers that go on from the proxy of the round before."""
-SCRATCH: Final = Part(name="supervised")
-"""What they wrap where they do not say it."""
 FIT: Final = "fit"
 
 
@@ -44,28 +39,19 @@ def continual(settings: tuple[Setting, ...]) -> tuple[Continued, ...]:
 
 
 def _goes_on(setting: Setting) -> bool:
-    return setting.trial.trainer.name in CONTINUAL
+    return setting.traits.from_scratch is not None
 
 
 def _scratch(setting: Setting, settings: tuple[Setting, ...]) -> Setting | None:
-    """The same with the trainer that is wrapped; one with other settings of its own where there is no such."""
-    inner = _inner(setting.trial.trainer)
+    """The same with its trainer from scratch; one with other settings of its own where there is no such."""
+    inner = setting.traits.from_scratch
+    assert inner is not None
     same = [
         other
         for other in settings
         if other.same_but(setting, "trainer") and not _goes_on(other) and other.trial.trainer.name == inner.name
     ]
     return min(same, key=lambda other: other.trial.trainer != inner, default=None)
-
-
-def _inner(trainer: Part) -> Part:
-    """The part among the wrapper's settings."""
-    for value in trainer.settings.values():
-        if isinstance(value, dict) and "name" in value:
-            return Part.model_validate(value)
-        if isinstance(value, str) and value:
-            return Part(name=value)
-    return SCRATCH
 
 
 def _continued(setting: Setting, scratch: Setting, strategy: str) -> Continued | None:

@@ -18,14 +18,11 @@ from pydantic import JsonValue
 
 from labelbench_ray.config import Part
 from labelbench_ray.ledger.state import TrialState
-from labelbench_ray.report.curves import PRIMARY, RANDOM, RECIPE, Run, Setting, last_common
+from labelbench_ray.report.curves import PRIMARY, RECIPE, Run, Setting, last_common
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 FIELDS: Final = ("strategy", *(field for field in RECIPE if field not in ("dataset", "budget")))
 """Accuracies of other data sets or other numbers of labels are not compared."""
-PLAIN: Final = frozenset({RANDOM, "supervised", "linear", "clean"})
-"""The levels that the others are measured against; elsewhere it is the one with the lowest mean accuracy."""
-
 STEPS: Final = frozenset(
     {
         "accumulation",
@@ -134,7 +131,7 @@ def _ablation(settings: tuple[Setting, ...]) -> Ablation | None:
     for run in runs:
         levels = tuple(_level(run, field) for field in fields)
         cells.setdefault(levels, {})[run.trial.seed] = run.curve(PRIMARY)[labels]
-    plain = tuple(_plain(cells, place) for place in range(len(fields)))
+    plain = tuple(_plain(cells, place, _baselines(runs, field)) for place, field in enumerate(fields))
     trainers = Trainers.of(runs)
     parts = tuple(
         part for place in range(len(fields)) for part in _contributions(cells, fields, plain, place, trainers)
@@ -156,11 +153,19 @@ def _level(run: Run, field: str) -> str:
     return str(getattr(run.trial, field))
 
 
-def _plain(cells: Cells, place: int) -> str:
+def _baselines(runs: list[Run], field: str) -> frozenset[str]:
+    """The levels of a field that are baselines with their default settings."""
+    return frozenset(
+        part.name for run in runs if field in run.traits.baselines and not (part := getattr(run.trial, field)).settings
+    )
+
+
+def _plain(cells: Cells, place: int, baselines: frozenset[str]) -> str:
+    """The level that the others are measured against: a baseline, else the one with the lowest mean accuracy."""
     means: dict[str, list[float]] = {}
     for levels, by_seed in cells.items():
         means.setdefault(levels[place], []).extend(by_seed.values())
-    known = sorted(level for level in means if level in PLAIN)
+    known = sorted(level for level in means if level in baselines)
     return known[0] if known else min(means, key=lambda level: (np.mean(means[level]), level))
 
 

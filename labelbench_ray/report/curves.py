@@ -17,7 +17,7 @@ from labelbench_ray.ledger.data_notes import NOTHING_NOTED, DataNote, DataNotes,
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneRecord
 from labelbench_ray.ledger.provenance import Provenance, provenances
-from labelbench_ray.ledger.records import Entry, RoundRecord
+from labelbench_ray.ledger.records import Entry, RoundRecord, Traits
 from labelbench_ray.ledger.state import FineTuneProgress, TrialState, finetune_progress, trial_progress
 from labelbench_ray.storage.parallel import read_each
 
@@ -49,6 +49,18 @@ class Run:
     """Which versions made which rounds."""
     data: DataNote = NOTHING_NOTED
     """What is known of its data."""
+    recorded_traits: Traits | None = None
+    """None: it has not begun, or an older version began it."""
+
+    @property
+    def traits(self) -> Traits:
+        """What is known of its plug-ins."""
+        if self.recorded_traits is not None or not self.records:
+            return self.recorded_traits or Traits()
+        # Imported here: it takes seconds, and only ledgers of older versions need it.
+        from labelbench_ray.trial.traits import shipped_traits
+
+        return shipped_traits(self.trial)
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -108,6 +120,11 @@ class Setting:
     def trial(self) -> Trial:
         """One of its trials: what they share can be read from it."""
         return self.runs[0].trial
+
+    @property
+    def traits(self) -> Traits:
+        """Those of a trial that has begun: all share their trainer and proxy."""
+        return next((run.traits for run in self.runs if run.recorded_traits or run.records), Traits())
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +216,7 @@ def _run(folder: Path, notes: DataNotes, entry: Entry) -> Run:
         tuple(each.reason for each in finetunes if each.state is TrialState.FAILED),
         provenances(header, found.records),
         notes.of(header.store),
+        header.traits,
     )
 
 

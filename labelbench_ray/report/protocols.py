@@ -19,9 +19,6 @@ from labelbench_ray.report.costs import Embeddings, rounds, share, whole
 from labelbench_ray.report.curves import PRIMARY, Run, Setting, last_common, recipes
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
-FULL: Final = "full_model"
-WEIGHT: Final = {"lora": 1, FULL: 2}
-"""Proxies by how much of the encoder they train; the others train none of it."""
 OWN: Final = "select"
 
 
@@ -105,7 +102,7 @@ def wholes(settings: tuple[Setting, ...], embeddings: Embeddings) -> tuple[Whole
     return tuple(
         each
         for setting in settings
-        if setting.trial.proxy.name != FULL
+        if not setting.traits.trains_every_weight
         for strategy in setting.strategies
         for each in _wholes(setting, strategy, embeddings)
     )
@@ -120,7 +117,8 @@ def ratio(above: list[float], below: list[float]) -> Ratio | None:
 
 
 def _weight(setting: Setting) -> int:
-    return WEIGHT.get(setting.trial.proxy.name, 0)
+    """How much of the encoder its proxy trains."""
+    return setting.traits.trains_encoder + setting.traits.trains_every_weight
 
 
 def _same_method(first: Setting, second: Setting) -> bool:

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from labelbench_ray import plugins
 from labelbench_ray.plugins import Part
-from labelbench_ray.strategies import PACKAGE, Strategy
+from labelbench_ray.strategies._strategy import PACKAGE, Strategy
 from labelbench_ray.types import Ask, Ids, PoolView
 
 
@@ -20,6 +20,10 @@ class Composed(Strategy):
     @property
     def cold_start(self) -> bool:  # type: ignore[override]  # read of a strategy that is made, never of its class
         return all(strategy.cold_start for strategy in self._inner().values())
+
+    @property
+    def bytes_per_row_and_class(self) -> int:  # type: ignore[override]  # as `cold_start`
+        return max((strategy.bytes_per_row_and_class for strategy in self._inner().values()), default=0)
 
     def _inner(self) -> dict[str, Strategy]:
         return {name: plugins.build(Strategy, PACKAGE, part) for name, part in self if isinstance(part, Part)}

@@ -1,5 +1,7 @@
 """GALAXY: graph-based active learning at the extreme (Zhang, Katz-Samuels and Nowak 2022)."""
 
+from typing import ClassVar
+
 import numpy as np
 from pydantic import Field
 
@@ -23,6 +25,8 @@ class Galaxy(Strategy):
     graph as its nearest answered neighbor there does; the answer replaces that. 1 is the published algorithm.
     """
 
+    bytes_per_row_and_class: ClassVar[int] = 4
+    """An order of the pool for every class."""
     parallel_annotators: int = Field(default=1, gt=0)
     """Answers that arrive at a time."""
 

@@ -13,6 +13,7 @@ class Random(RowStrategy):
     """Uniform without replacement, the same for any sharding; the baseline, and the usual first batch."""
 
     cold_start: ClassVar[bool] = True
+    baseline: ClassVar[bool] = True
 
     def score(self, block: Block) -> NDArray[np.float64]:
         return np.zeros(len(block.ids_B))

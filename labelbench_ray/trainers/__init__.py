@@ -1,48 +1,31 @@
-"""Trainers: how a proxy is fitted to the labels. One training method a file."""
+"""Trainers: how a proxy is fitted to the labels. One training method a file.
 
-from abc import ABC, abstractmethod
-from typing import ClassVar
+A method refines one of the base classes here: `Trainer` itself, `Descent` (gradient descent: it writes the loss),
+`SemiSupervised` (it writes the loss of the unlabeled rows), or `Continued` (it writes where a round begins).
+"""
 
-from labelbench_ray import plugins
-from labelbench_ray.augmentations import WantedViews
-from labelbench_ray.proxies import Classifier, Proxy
-from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData, PreviousRound, PseudoLabels, Tensors
+from labelbench_ray.trainers.engine.continued import Continued
+from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData, Inputs, PreviousRound, PseudoLabels, Tensors
+from labelbench_ray.trainers.engine.descent import Descent, Gradient
+from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised, Term
+from labelbench_ray.trainers.engine.step import State, Step
+from labelbench_ray.trainers.engine.trainer import PACKAGE, Trainer
 
 __all__ = [
     "PACKAGE",
+    "Continued",
+    "Descent",
     "EmbeddedInputs",
     "FitData",
+    "Gradient",
+    "Inputs",
+    "Pair",
     "PreviousRound",
     "PseudoLabels",
+    "SemiSupervised",
+    "State",
+    "Step",
     "Tensors",
+    "Term",
     "Trainer",
-    "WantedViews",
 ]
-PACKAGE = __name__
-
-
-class Trainer(plugins.Plugin, ABC):
-    """A training method; its fields are its settings."""
-
-    uses_validation: ClassVar[bool] = True
-    """Looks at validation labels, which are then reported beside the budget."""
-
-    def check(self, proxy: Proxy) -> None:
-        """Raise `ConfigError` when this trainer cannot fit such a proxy; called when a plan is made."""
-
-    def wanted_views(self) -> WantedViews | None:
-        """The augmented views that must be in the store, if any."""
-        return None
-
-    @abstractmethod
-    def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
-        """Fit a proxy: a pure function of its arguments.
-
-        Args:
-            proxy: the shape of the model.
-            data: has at least one labeled row; some classes may have none.
-            seed: of every random choice in the fit: initial weights, batches, mixing.
-
-        Raises:
-            FloatingPointError: the loss is no longer finite; the text names the step, the learning rate and the rows.
-        """

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from labelbench_ray.trainers._replay import Replay, replayed
+from labelbench_ray.trainers.engine.replay import Replay, replayed
 from labelbench_ray.trainers.engine.step import Step
 
 

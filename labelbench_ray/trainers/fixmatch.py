@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
+from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import Step
 
 

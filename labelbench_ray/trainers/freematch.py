@@ -11,8 +11,8 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.data import FitData, Inputs
+from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import State, Step
 
 TINY = 1e-12

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers._semi import Logits, Pair, SemiSupervised, Term
+from labelbench_ray.trainers.engine.semi_supervised import Logits, Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import Step
 
 

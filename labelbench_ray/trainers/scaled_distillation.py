@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
-from labelbench_ray.trainers._replay import Replay, num_older, replayed
 from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.descent import smoothed
+from labelbench_ray.trainers.engine.replay import Replay, num_older, replayed
 from labelbench_ray.trainers.engine.step import State, Step
 
 

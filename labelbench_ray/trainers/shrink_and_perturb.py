@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat
 
 from labelbench_ray.trainers import Tensors
-from labelbench_ray.trainers._continued import Continued
+from labelbench_ray.trainers.engine.continued import Continued
 
 KEPT = ("mean", "scale")
 """How embeddings are standardized: it belongs to the pool."""

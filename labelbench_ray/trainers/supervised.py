@@ -4,7 +4,7 @@ Mended here: a labeled set smaller than a batch still trains, warm-up is capped 
 learning rate reaches its target, and mixup mixes the smoothed targets as well as the inputs.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, NonNegativeFloat
 from torch import Tensor
@@ -20,6 +20,7 @@ from labelbench_ray.trainers.engine.step import Step
 class Supervised(Descent):
     """Cross-entropy with label smoothing and mixup, cosine schedule, early stopping by validation."""
 
+    baseline: ClassVar[bool] = True
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     mixup: NonNegativeFloat = 0.2
     """Both parameters of the Beta distribution of the mixing weight; 0 mixes nothing."""

@@ -1,7 +1,7 @@
 """Every round begins with the last round's weights, and learns from all labels."""
 
 from labelbench_ray.trainers import Tensors
-from labelbench_ray.trainers._continued import Continued
+from labelbench_ray.trainers.engine.continued import Continued
 
 
 class WarmStart(Continued):

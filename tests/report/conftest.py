@@ -10,9 +10,10 @@ import pytest
 from labelbench_ray.config import Trial, digest, vary
 from labelbench_ray.costs import Spent
 from labelbench_ray.ledger.experiments import write_grid
-from labelbench_ray.ledger.records import Entry, Grid, Stopped
+from labelbench_ray.ledger.records import Entry, Grid, Stopped, Traits
 from labelbench_ray.ledger.stopped import write_stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, write_failure
+from labelbench_ray.trial.traits import shipped_traits
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=5, budget=10)
 
@@ -38,13 +39,22 @@ class Experiment:
         store: str = "store",
         views: str = "",
         spent: dict[str, Spent] | None = None,
+        traits: Traits | None = None,
         **fields: object,
     ) -> Path:
         """A trial with these test accuracies; more rounds asked for than given: unfinished, stopped or failed."""
         trial = vary(self.base, strategy=strategy, seed=seed, **fields)
         fingerprint = digest(trial.model_dump(mode="json", exclude={"rounds"}))
         self.entries.append(Entry(fingerprint=fingerprint, trial=trial))
-        header = Header(fingerprint=fingerprint, trial=trial, store=store, views=views, compute="onnx", versions={})
+        header = Header(
+            fingerprint=fingerprint,
+            trial=trial,
+            store=store,
+            views=views,
+            compute="onnx",
+            traits=shipped_traits(trial) if traits is None else traits,
+            versions={},
+        )
         ids = np.random.default_rng(seed if first is None else first).permutation(1_000).astype(np.int64)
         with Ledger.open(self.folder / fingerprint, header) as ledger:
             for number, accuracy in enumerate(accuracies):

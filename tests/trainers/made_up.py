@@ -12,9 +12,9 @@ from labelbench_ray import plugins, trainers
 from labelbench_ray.plugins import Part
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.trainers import EmbeddedInputs, FitData, PseudoLabels, Trainer
-from labelbench_ray.trainers._semi import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.data import Validated, embedded_data
 from labelbench_ray.trainers.engine.device import ALONE
+from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.types import Examples, Ids
 

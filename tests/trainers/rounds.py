@@ -9,9 +9,9 @@ import torch
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.trainers import EmbeddedInputs, FitData, PreviousRound
-from labelbench_ray.trainers._replay import Replay
 from labelbench_ray.trainers.engine.data import embedded_data
 from labelbench_ray.trainers.engine.device import ALONE, Device
+from labelbench_ray.trainers.engine.replay import Replay
 from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.types import Examples
 

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from labelbench_ray.proxies.linear import Linear
-from labelbench_ray.trainers._replay import Replay, replayed
 from labelbench_ray.trainers.engine.device import Device
+from labelbench_ray.trainers.engine.replay import Replay, replayed
 from labelbench_ray.trainers.experience_replay import ExperienceReplay
 from labelbench_ray.trainers.scaled_distillation import ScaledDistillation
 from labelbench_ray.trainers.supervised import Supervised

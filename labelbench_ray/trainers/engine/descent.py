@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from labelbench_ray.proxies import Classifier, LightProxy, Proxy
-from labelbench_ray.trainers import Trainer
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints, NoCheckpoints
 from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData, Inputs, PreviousRound, Tensors
 from labelbench_ray.trainers.engine.device import ALONE, Device
 from labelbench_ray.trainers.engine.fit import TrainingRun
 from labelbench_ray.trainers.engine.kept import Keep
 from labelbench_ray.trainers.engine.step import State, Step
+from labelbench_ray.trainers.engine.trainer import Trainer
 from labelbench_ray.types import Ids
 
 

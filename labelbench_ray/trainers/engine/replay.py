@@ -6,8 +6,8 @@ saves. The first round has nothing to replay and is plain supervised training.
 
 import numpy as np
 
-from labelbench_ray.trainers import PreviousRound, Tensors
-from labelbench_ray.trainers.engine.data import FitData, Inputs
+from labelbench_ray.plugins import Part
+from labelbench_ray.trainers.engine.data import FitData, Inputs, PreviousRound, Tensors
 from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.types import Ids
@@ -15,6 +15,10 @@ from labelbench_ray.types import Ids
 
 class Replay(Supervised):
     """A supervised trainer that begins with the last round's weights, and whose epochs pass over the newest rows."""
+
+    @property
+    def from_scratch(self) -> Part:
+        return Part(name="supervised")
 
     def start(self, fresh: Tensors, previous: tuple[PreviousRound, ...]) -> Tensors:
         return previous[-1].tensors() if previous else fresh

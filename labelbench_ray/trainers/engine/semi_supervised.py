@@ -22,8 +22,7 @@ from labelbench_ray.augmentations import Augmentation, WantedViews
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part, Plugin
 from labelbench_ray.proxies import Proxy
-from labelbench_ray.trainers import PseudoLabels
-from labelbench_ray.trainers.engine.data import FitData, Inputs
+from labelbench_ray.trainers.engine.data import FitData, Inputs, PseudoLabels
 from labelbench_ray.trainers.engine.descent import Descent, smoothed
 from labelbench_ray.trainers.engine.kept import Keep
 from labelbench_ray.trainers.engine.step import Step

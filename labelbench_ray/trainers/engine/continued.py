@@ -9,9 +9,9 @@ from labelbench_ray import plugins
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.plugins import Part
 from labelbench_ray.proxies import Proxy
-from labelbench_ray.trainers import PACKAGE, PreviousRound, Tensors, Trainer
-from labelbench_ray.trainers._replay import Replay
+from labelbench_ray.trainers.engine.data import PreviousRound, Tensors
 from labelbench_ray.trainers.engine.descent import Descent, Gradient
+from labelbench_ray.trainers.engine.trainer import PACKAGE, Trainer
 
 
 class Continued(Gradient):
@@ -26,10 +26,10 @@ class Continued(Gradient):
     @field_validator("trainer")
     @classmethod
     def _refuse_what_has_no_start(cls, trainer: Part) -> Part:
-        kind = plugins.load(Trainer, PACKAGE, trainer.name)
-        if issubclass(kind, (Continued, Replay)):
+        inner = plugins.build(Trainer, PACKAGE, trainer)
+        if inner.from_scratch is not None:
             raise ValueError(f"{trainer.name!r} goes on from the last round already; use it by itself")
-        if not issubclass(kind, Descent):
+        if not isinstance(inner, Descent):
             raise ValueError(
                 f"{trainer.name!r} is no gradient descent, where it begins changes nothing; take one, such as "
                 f"'supervised', or use {trainer.name!r} by itself"
@@ -58,6 +58,10 @@ class Continued(Gradient):
 
     def wanted_views(self) -> WantedViews | None:
         return self._inner().wanted_views()
+
+    @property
+    def from_scratch(self) -> Part:
+        return self.trainer
 
     def method(self, previous: tuple[PreviousRound, ...]) -> Descent:
         inner = self._inner()

@@ -1,0 +1,109 @@
+"""The bases of strategies: of any, of those that rank rows, and of those that score each row on its own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray import plugins
+from labelbench_ray.strategies._ranking import Score, best_rows
+from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
+
+PACKAGE = "labelbench_ray.strategies"
+
+
+class Strategy(plugins.Plugin, ABC):
+    """A query strategy; its fields are its settings."""
+
+    renamed_methods: ClassVar[Mapping[str, str]] = {"_choose": "choose"}
+    cold_start: ClassVar[bool] = False
+    """Can choose the first batch: needs neither labels nor a trained proxy."""
+    bytes_per_row_and_class: ClassVar[int] = 0
+    """Memory that it holds for every pair of a pool row and a class; a plan reserves it."""
+
+    def select(self, view: PoolView, budget: int, rng: np.random.Generator, ask: Ask | None = None) -> Ids:
+        """Choose the rows to label next.
+
+        Args:
+            view: the pool and the labels paid for so far.
+            budget: how many rows to choose.
+            rng: the stream of this round; one 64-bit key is drawn from it.
+            ask: pool ids -> labels, for strategies that need answers inside a batch; others ignore it.
+
+        Returns:
+            (budget,) int64: distinct unlabeled pool ids, in order of selection. The same for the same number of BLAS
+            threads (`labelbench run` uses one): the last bits of products differ with it, and with them rare near-ties.
+
+        Raises:
+            ValueError: the budget is negative or larger than what is unlabeled, or the scores hold NaN.
+        """
+        if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)):
+            raise ValueError(f"budget: {budget!r} is no whole number; ask for a number of rows")
+        if budget < 0 or budget > view.num_unlabeled:
+            raise ValueError(
+                f"budget: {budget} rows asked for, {view.num_unlabeled} of the pool's {view.num_rows} are "
+                "unlabeled; ask for that many at most"
+            )
+        key = int(rng.integers(2**64, dtype=np.uint64))
+        if budget == 0:
+            return np.empty(0, np.int64)
+        chosen = self.choose(view, budget, key, ask)
+        if (
+            not isinstance(chosen, np.ndarray)
+            or chosen.shape != (budget,)
+            or chosen.dtype != np.int64
+            or len(np.unique(chosen)) != budget
+        ):
+            what = (
+                f"{chosen.dtype} of shape {chosen.shape}" if isinstance(chosen, np.ndarray) else type(chosen).__name__
+            )
+            raise ValueError(
+                f"{type(self).__name__} returned {what}; a strategy must choose {budget} distinct int64 pool ids"
+            )
+        if np.isin(chosen, view.labeled_L).any():
+            wrong = chosen[np.isin(chosen, view.labeled_L)][0]
+            raise ValueError(f"{type(self).__name__} chose row {wrong}, which is labeled; choose unlabeled rows")
+        if sum(view.map(partial(_count_known, ids_C=chosen))) != budget:
+            raise ValueError(f"{type(self).__name__} chose ids that are not in the pool; choose among its shards' ids")
+        return chosen
+
+    @abstractmethod
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        """Choose `budget` distinct unlabeled ids, in order of selection; `select` calls it and checks what it returns.
+
+        Args:
+            view: the pool and the labels paid for so far.
+            budget: at least 1, at most the number of unlabeled rows.
+            key: 64 random bits of this round, from which every random choice is derived.
+            ask: pool ids -> labels, as in `select`.
+        """
+
+
+class RankingStrategy(Strategy):
+    """A strategy that takes the rows of the best scores, where the score may depend on the view and the key."""
+
+    @abstractmethod
+    def scorer(self, view: PoolView, key: int) -> Score:
+        """The score of the rows of this view: a function that travels to the shards."""
+
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        return best_rows(view, budget, key, self.scorer(view, key)).ids_C
+
+
+class RowStrategy(RankingStrategy):
+    """A strategy that scores each row by itself and takes the best: a subclass writes only `score`."""
+
+    @abstractmethod
+    def score(self, block: Block) -> NDArray[np.floating]:
+        """(B,) floats; larger is more worth labeling. Must be finite."""
+
+    def scorer(self, view: PoolView, key: int) -> Score:
+        return self.score
+
+
+def _count_known(shard: Shard, ids_C: Ids) -> int:
+    places_C = np.minimum(np.searchsorted(shard.ids_S, ids_C), len(shard.ids_S) - 1)
+    return int((shard.ids_S[places_C] == ids_C).sum())

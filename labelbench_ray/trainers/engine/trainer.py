@@ -1,0 +1,44 @@
+"""The base of every trainer."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from labelbench_ray import plugins
+from labelbench_ray.augmentations import WantedViews
+from labelbench_ray.plugins import Part
+from labelbench_ray.proxies import Classifier, Proxy
+from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData
+
+PACKAGE = "labelbench_ray.trainers"
+
+
+class Trainer(plugins.Plugin, ABC):
+    """A training method; its fields are its settings."""
+
+    uses_validation: ClassVar[bool] = True
+    """Looks at validation labels, which are then reported beside the budget."""
+
+    @property
+    def from_scratch(self) -> Part | None:
+        """The trainer that does the same without the rounds before; None: this one begins each round from scratch."""
+        return None
+
+    def check(self, proxy: Proxy) -> None:
+        """Raise `ConfigError` when this trainer cannot fit such a proxy; called when a plan is made."""
+
+    def wanted_views(self) -> WantedViews | None:
+        """The augmented views that must be in the store, if any."""
+        return None
+
+    @abstractmethod
+    def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
+        """Fit a proxy: a pure function of its arguments.
+
+        Args:
+            proxy: the shape of the model.
+            data: has at least one labeled row; some classes may have none.
+            seed: of every random choice in the fit: initial weights, batches, mixing.
+
+        Raises:
+            FloatingPointError: the loss is no longer finite; the text names the step, the learning rate and the rows.
+        """
