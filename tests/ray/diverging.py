@@ -10,4 +10,4 @@ class Diverging(Supervised):
     """The first worker goes on, and waits for the second's gradient."""
 
     def loss(self, step: Step) -> Tensor:
-        return super().loss(step) * (float("nan") if step.machine.rank == 1 and step.epoch == 1 else 1)
+        return super().loss(step) * (float("nan") if step.device.rank == 1 and step.epoch == 1 else 1)

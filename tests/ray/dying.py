@@ -19,7 +19,7 @@ class Dying(Supervised):
 
     def loss(self, step: Step) -> Tensor:
         with (Path(self.folder) / "steps").open("a") as notes:
-            notes.write(f"{len(step.material.labels_L)} {step.epoch} {Path.cwd()}\n")
+            notes.write(f"{len(step.data.labels_L)} {step.epoch} {Path.cwd()}\n")
         died = Path(self.folder) / "died"
         if step.epoch == FATAL_EPOCH and not died.exists():
             died.touch()

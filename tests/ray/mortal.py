@@ -17,7 +17,7 @@ class Mortal(Supervised):
 
     def loss(self, step: Step) -> Tensor:
         diary = Path(self.diary)
-        if step.machine.rank == 1:
+        if step.device.rank == 1:
             with diary.open("a") as file:
                 file.write(f"{step.epoch}\n")
             if diary.read_text() == "0\n1\n":
