@@ -13,11 +13,12 @@ from threadpoolctl import threadpool_limits
 
 from labelbench_ray import strategies
 from labelbench_ray.cluster.scorers import Scorers
-from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
+from labelbench_ray.cluster.session import connected
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.manifests import Manifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.environment import ONE_THREAD
 from labelbench_ray.storage.atomic import publish
 
 SHARD_ROWS = 1 << 16
@@ -26,7 +27,7 @@ REPEATS = 3
 
 def measure_actors(place: Path, names: list[str], budget: int) -> dict[str, Any]:
     """Medians of three calls after one that maps the files; the driver has a thread of its own, mostly waiting."""
-    os.environ.update(WORKER_ENVIRONMENT)
+    os.environ.update(ONE_THREAD)
     pool = opened(place, mapped=True)
     store = store_of(place / "store", pool)
     with threadpool_limits(1), connected(None):

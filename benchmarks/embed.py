@@ -2,9 +2,9 @@
 
 .venv/bin/python benchmarks/embed.py --data-root DIR [--rows 10000] [--repeats 2]
 
-Measured: rows per second of EfficientNet-Lite0 at 96 px through `cluster.embed.embed` (Ray Data: tasks that read,
-decode and resize; one embedding actor a core; shards written to disk), and through bare processes without Ray, one
-a core, started by `multiprocessing` (spawn), one thread each, that read, decode, resize and embed the same rows and
+Measured: rows per second of EfficientNet-Lite0 at 96 px through `cluster.embed.RayEmbedder` (Ray Data: tasks that
+read, decode and resize; one embedding actor a core; shards written to disk), and through bare processes without Ray,
+one a core, started by `multiprocessing` (spawn), one thread each, that read, decode, resize and embed the same rows and
 write nothing.
 
 What makes it fair. Both get the same shards of 1,024 rows; a bare process takes the next from a queue when it is done
@@ -33,11 +33,13 @@ from machine import CORES, parser, show, show_skipped
 from pydantic import PositiveInt
 from study import STUDY
 
-from labelbench_ray.cluster.embed import SHARD_ROWS, embed
-from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
+from labelbench_ray.cluster.embed import RayEmbedder
+from labelbench_ray.cluster.session import connected
 from labelbench_ray.datasets import Source
 from labelbench_ray.datasets.cifar10 import Cifar10
+from labelbench_ray.embeddings.complete import SHARD_ROWS, complete_store
 from labelbench_ray.encoders import Encoder
+from labelbench_ray.environment import ONE_THREAD
 from labelbench_ray.planning.experiment import load
 from labelbench_ray.trial.parts import Parts, build
 
@@ -75,7 +77,7 @@ def main() -> None:
     if why := not_provided(STUDY, arguments.data_root):
         show_skipped("embed", why)
         return
-    os.environ.update(WORKER_ENVIRONMENT)
+    os.environ.update(ONE_THREAD)
     parts = replace(build(load(STUDY).trials[0]), dataset=First(rows=arguments.rows))
     root = arguments.data_root.resolve()
     pairs = [(with_ray(parts, root), bare(parts, root)) for _ in range(arguments.repeats)]
@@ -99,7 +101,9 @@ def with_ray(parts: Parts, root: Path) -> Timing:
     started = time.time()
     with tempfile.TemporaryDirectory(prefix="labelbench-") as folder, connected(None):
         where = Places(root, Path(folder) / "runs", Path(folder) / "store")
-        store = embed(parts, environment(where), lambda done, total: ended.append(time.time()))
+        store = complete_store(
+            parts.store_recipe, None, environment(where), RayEmbedder(), lambda done, total: ended.append(time.time())
+        )
         shards = {entry: (store.directory / entry.file).stat().st_mtime for entry in store.manifest.shards}
     return timing(started, [(shards[entry], entry.rows) for entry in shards], ended[-1])
 

@@ -25,12 +25,12 @@ from processes import end_members, start
 from ray.cluster_utils import Cluster
 from round import CLASSES, DIMENSIONS, synthetic
 
-from labelbench_ray.cluster.session import WORKER_ENVIRONMENT
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.manifests import Manifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore, SplitArrays
+from labelbench_ray.environment import ONE_THREAD
 from labelbench_ray.ledger.trials import History
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.trial.parts import build
@@ -81,10 +81,10 @@ def sweep(folder: Path, name: str) -> dict[str, Any]:
     line = command("run", f"{folder / 'sweep.py'}:sweep", places)
     if name == "here":
         return measure(line, places)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "env_vars": WORKER_ENVIRONMENT})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "env_vars": ONE_THREAD})
     try:
         for _ in range(CORES):
-            cluster.add_node(num_cpus=1, env_vars=WORKER_ENVIRONMENT)
+            cluster.add_node(num_cpus=1, env_vars=ONE_THREAD)
         cluster.wait_for_nodes()
         return measure([*line, f"--address={cluster.address}"], places)
     finally:

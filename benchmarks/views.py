@@ -7,8 +7,8 @@ EfficientNet-Lite0 at 96 px on CIFAR-10, or on made-up images where that is not 
 
 - CPU seconds in this process, on one thread and without Ray: read, decode, augment, embed and write all rows as the
   workers do; making the network is not counted. The medians of `repeats`, in turn.
-- Wall seconds of `cluster.embed.embed`, which adds the views to a finished store: what a user waits. Starting Ray and
-  making the store are not counted, starting the actors is, in every figure.
+- Wall seconds of `embeddings.complete.complete_store`, which adds the views to a finished store: what a user waits.
+  Starting Ray and making the store are not counted, starting the actors is, in every figure.
 - Milliseconds of CPU an image that each form of the augmentation takes.
 
 Both ratios, two views to one, are to stay below the target; on a busy machine only that of CPU seconds says much.
@@ -34,11 +34,13 @@ from study import STUDY
 from labelbench_ray import plugins
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.augmentations.images import Images
-from labelbench_ray.cluster.embed import SHARD_ROWS, embed
-from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
+from labelbench_ray.cluster.embed import RayEmbedder
+from labelbench_ray.cluster.session import connected
 from labelbench_ray.datasets import Dataset, Records, Rows, Source, Split
+from labelbench_ray.embeddings.complete import SHARD_ROWS, complete_store
 from labelbench_ray.embeddings.decoding import augment, decode_shard
 from labelbench_ray.embeddings.embed import EmbeddingJob, all_shards, embed_shard, read_records
+from labelbench_ray.environment import ONE_THREAD, Environment
 from labelbench_ray.planning.experiment import load
 from labelbench_ray.trainers.logistic import Logistic
 from labelbench_ray.trial.parts import Parts, build
@@ -89,7 +91,7 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=2_000)
     options.add_argument("--repeats", type=int, default=1)
     arguments = options.parse_args()
-    os.environ.update(WORKER_ENVIRONMENT)
+    os.environ.update(ONE_THREAD)
     made_up = bool(not_provided(STUDY, arguments.data_root))
     dataset = MadeUp(rows=arguments.rows) if made_up else First(rows=arguments.rows)
     parts = replace(build(load(STUDY).trials[0]), dataset=dataset)
@@ -139,10 +141,10 @@ def wall_seconds(parts: Parts, root: Path) -> list[float]:
         for views in VIEWS:
             where = environment(Places(root, Path(folder) / "runs", Path(folder) / f"store-{views}"))
             started = time.perf_counter()
-            embed(parts, where, _silent)
+            embed(parts, where)
             if views:
                 started = time.perf_counter()
-                embed(replace(parts, trainer=Viewed(views=views)), where, _silent)
+                embed(replace(parts, trainer=Viewed(views=views)), where)
             taken.append(time.perf_counter() - started)
     return taken
 
@@ -160,8 +162,9 @@ def milliseconds(parts: Parts, root: Path, form: str) -> float:
     return statistics.median(passes)
 
 
-def _silent(done: int, total: int) -> None:
-    """Nobody watches."""
+def embed(parts: Parts, where: Environment) -> None:
+    """Embed what the store lacks, through Ray."""
+    complete_store(parts.store_recipe, parts.wanted_views, where, RayEmbedder(), lambda done, total: None)
 
 
 def _ratio(taken: Sequence[Sequence[float]]) -> float:

@@ -4,6 +4,7 @@ Wall, CPU and GPU seconds are facts and are recorded; prices are the reader's, a
 them.
 """
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -69,6 +70,12 @@ class Prices(Frozen):
 
 
 ASSUMED: Final = Prices()
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and of the children that it has waited for."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,26 @@
 Each field is an option of the command line, with the default and the help text given here: see `commands/options`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+from labelbench_ray.errors import ConfigError
 
 ROW_SECONDS: Final = 20.0
+ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Variables by which every process that runs trials computes on one thread, and parallelism comes from processes: the
+same sums in the same order on any machine, and no two workers compete for a core."""
+NEED_RAY: Final = (
+    "address",
+    "memory_per_trial",
+    "round_minutes",
+    "early_stopping",
+    "fit_workers",
+    "encoder_actors",
+    "scorers",
+)
+"""Options about processes beside the command's own, which `--executor local` does not start."""
 
 
 def _option(default: Any, help: str, **limits: float | bool) -> Any:  # noqa: ANN401  like `dataclasses.field`
@@ -25,7 +40,14 @@ class Environment:
     tracking_uri: str = field(  # may hold a password
         repr=False, metadata={"help": "MLflow's; default: sqlite in RUNS/mlflow.db (for a RUNS by URI: ./mlflow.db)."}
     )
-    address: str | None = field(metadata={"help": "A Ray cluster; default: a local one while the command runs."})
+    address: str | None = field(
+        default=None, metadata={"help": "A Ray cluster; default: a local one while the command runs."}
+    )
+    executor: Literal["ray", "local"] = _option(
+        "ray",
+        "Where trials run: in Ray's workers, or one after the other in this process, without Ray (for notebooks and "
+        "debuggers).",
+    )
     cpus_per_trial: float = _option(1.0, "CPUs reserved for each trial.", min=0, min_open=True)
     gpus_per_trial: float = _option(0.0, "GPUs reserved for each trial; trials with fractions share one.", min=0)
     memory_per_trial: float | None = _option(
@@ -69,3 +91,21 @@ class Environment:
         "RUNS/EXPERIMENT/events.jsonl, and standard error where RUNS is a URI.",
     )
     verbose: bool = _option(False, "Print every event of a trial, one short line each.")
+
+    def __post_init__(self) -> None:
+        if self.executor == "ray":
+            return
+        defaults = {field.name: field.default for field in fields(self)}
+        given = [name for name in NEED_RAY if getattr(self, name) != defaults[name]]
+        if given:
+            options = ", ".join(map(_as_typed, given))
+            raise ConfigError(
+                f"--executor {self.executor} starts no worker, so there is nothing that these options could apply to: "
+                f"{options}; leave them out, or use --executor ray"
+            )
+
+
+def _as_typed(name: str) -> str:
+    """An option by name, as people give it."""
+    option = f"--{name.replace('_', '-')}"
+    return f"{option} (or RAY_ADDRESS)" if name == "address" else option

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from labelbench_ray.cluster.jobs import FineTuneJob, SelectionJob, finetune_job, selection_job
 from labelbench_ray.config import FineTune, Part, Trial
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.decoding import augment, decode_shard
@@ -22,6 +21,7 @@ from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import RoundRecord, read_history
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.assembly import FineTuneJob, SelectionJob, finetune_job, selection_job
 
 SHARD_ROWS = 64
 MODEL = Part.of("full_model", augmentation=Part.of("images", flip=False), validation_rows=20)
@@ -53,7 +53,7 @@ class Home:
         return self.environment.runs / "tests.grid"
 
     def job(self, trial: Trial) -> SelectionJob:
-        return selection_job(parts.build(trial), self.folder, self.environment, pool_rows=0)
+        return selection_job(parts.build(trial), self.folder, self.environment)
 
     def finetune_job(self, trial: Trial) -> FineTuneJob:
         return finetune_job(parts.build(trial), self.folder, self.environment)

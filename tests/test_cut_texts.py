@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from labelbench_ray.commands import run as running
+from labelbench_ray.commands.executors import executor_of
 from labelbench_ray.commands.plan_words import describe
 from labelbench_ray.commands.report import store_warnings
 from labelbench_ray.config import vary
@@ -84,10 +85,12 @@ def test_an_older_manifest_states_nothing(tmp_path: Path):
 
 
 def test_it_is_stated_after_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: EmbeddingStore):
-    monkeypatch.setattr(running, "embed", lambda *_: store)
-    environment = Environment(tmp_path / "runs", tmp_path / "store", tmp_path / "data", "", None)
+    monkeypatch.setattr(running, "complete_store", lambda *_: store)
+    environment = Environment(tmp_path / "runs", tmp_path / "store", tmp_path / "data", "", executor="local")
     printed = io.StringIO()
-    running.make_stores(make_plan(tmp_path, SMALL), environment, Console(file=printed, width=80))
+    running.make_stores(
+        make_plan(tmp_path, SMALL), executor_of(environment), environment, Console(file=printed, width=80)
+    )
     assert store.manifest.warning is not None
     assert store.manifest.warning in printed.getvalue()
 

@@ -1,12 +1,10 @@
 """What a plan states about a data set: rows and classes of every split, what is ignored, within a few lines."""
 
 import sys
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
-from labelbench_ray.cluster import session
 from labelbench_ray.commands import cli
 from labelbench_ray.commands import run as running
 from labelbench_ray.datasets import Findings, Ignored, Records, Source, Split
@@ -120,7 +118,7 @@ def study() -> list[Trial]:
 
 @pytest.mark.parametrize("command", ["embed", "run"])
 def test_embed_and_run_state_each_data_set_once_before_they_start(tmp_path, monkeypatch, capsys, command):
-    """What they do after that is replaced: it needs a cluster."""
+    """What they do after that is replaced."""
     (tmp_path / "study.py").write_text(EXPERIMENT)
     monkeypatch.chdir(tmp_path)
 
@@ -130,8 +128,7 @@ def test_embed_and_run_state_each_data_set_once_before_they_start(tmp_path, monk
 
     for name in ("provide", "make_stores", "run"):
         monkeypatch.setattr(running, name, starts)
-    monkeypatch.setattr(session, "connected", lambda _: nullcontext())
-    assert cli.app([command, "study.py"], standalone_mode=False) == 0
+    assert cli.app([command, "study.py", "--executor", "local"], standalone_mode=False) == 0
     lines = capsys.readouterr().out.splitlines()
     before = lines[: lines.index("starts")]
     assert before.count("data set digits:") == 1

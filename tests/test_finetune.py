@@ -9,13 +9,13 @@ import pytest
 from safetensors.numpy import load_file
 from scipy.stats import spearmanr
 
-from labelbench_ray.cluster.jobs import CHECKPOINT, full_fitter, light_fitter
 from labelbench_ray.config import Part, vary
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.finetunes import read_finetune_records
 from labelbench_ray.ledger.trials import Ledger, read_history
 from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.assembly import CHECKPOINT, full_fitter, light_fitter
 from labelbench_ray.trial.fit_light import in_process
 from labelbench_ray.trial.loop import bought_ids, bought_labels
 from tests.full_trials import (

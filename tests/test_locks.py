@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labelbench_ray.cluster.jobs import CHECKPOINT, _recorded
 from labelbench_ray.commands.follow import SweepMonitor
 from labelbench_ray.errors import LedgerError, LostLockError
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
@@ -26,6 +25,7 @@ from labelbench_ray.storage import lease, locks
 from labelbench_ray.storage.atomic import publish, refuse_links
 from labelbench_ray.storage.locks import held, locked
 from labelbench_ray.storage.remote import place
+from labelbench_ray.trial.assembly import CHECKPOINT, _recorded
 from tests.s3 import Server, s3  # noqa: F401  a fixture
 from tests.test_frozen_files import FIXTURES, MARGIN, RANDOM, TUNED, hashes
 from tests.test_ledger import HEADER

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from labelbench_ray import plugins, strategies
-from labelbench_ray.cluster import embed
 from labelbench_ray.commands import cli
 from labelbench_ray.config import Trial, vary
+from labelbench_ray.embeddings import complete
 from labelbench_ray.embeddings.damaged_shards import check_same_again, set_damaged_aside
 from labelbench_ray.embeddings.embed import EmbeddedShard
 from labelbench_ray.embeddings.finished import check_row_ids
@@ -43,6 +43,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "data_root": ("/elsewhere/data", Path("/elsewhere/data")),
     "tracking_uri": ("http://mlflow:5000", "http://mlflow:5000"),
     "address": ("ray://head:10001", "ray://head:10001"),
+    "executor": ("local", "local"),
     "cpus_per_trial": ("0.5", 0.5),
     "gpus_per_trial": ("0.25", 0.25),
     "encoder_actors": ("3", 3),
@@ -104,8 +105,8 @@ def test_every_option_is_read_from_its_variable(environment_of, name: str):
 @pytest.mark.parametrize("name", GIVEN)
 def test_the_command_line_wins_over_the_variable(environment_of, name: str):
     typed, meant = GIVEN[name]
-    other = "/other" if isinstance(meant, Path) else "1"
-    variables = {f"LABELBENCH_{name.upper()}": other, "RAY_ADDRESS": other}
+    other = "ray" if name == "executor" else "/other" if isinstance(meant, Path) else "1"
+    variables = {f"LABELBENCH_{name.upper()}": other} | ({"RAY_ADDRESS": other} if name == "address" else {})
     assert getattr(environment_of(f"--{name.replace('_', '-')}", typed, **variables), name) == meant
 
 
@@ -332,11 +333,10 @@ def test_drafts_of_killed_processes_are_removed_when_arrays_are_made(store):
     assert {path.name for path in folder.iterdir()} == {"lock", store.manifest.content}
 
 
-def test_a_finished_store_asks_no_cluster_for_machines_to_embed_on(store, monkeypatch):
-    monkeypatch.setattr(embed.ray, "cluster_resources", lambda: {"memory": 1.0})  # its workers are yet to start
+def test_a_finished_store_asks_no_cluster_for_machines_to_embed_on(store):
     nothing_else: Any = None
     store.arrays()
-    embed._repair_shards(store, nothing_else, nothing_else, "", nothing_else)
+    complete._repair_shards(store, nothing_else, nothing_else, "", nothing_else, nothing_else)
 
 
 # Packages that are not installed.

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray.cluster.jobs import Place, SelectionJob
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.embeddings.embed import EmbeddingJob, found_shards
 from labelbench_ray.embeddings.shards import ShardId
@@ -15,6 +14,7 @@ from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.remote import Remote, RemoteError, place
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.assembly import Place, SelectionJob
 from tests.full_trials import make_store
 from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
 from tests.samples import write_images
@@ -47,9 +47,9 @@ def home(s3: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:  
         if path.is_file() and path.name != "lock" and "arrays" not in path.parts:
             publish(place(s3.uri(str(path.relative_to(tmp_path)))), path.read_bytes())
     remote = SelectionJob(
-        TRIAL, place(s3.uri("runs", built.fingerprint)), Place(place(s3.uri("store", built.embedding)), tmp_path), 0
+        TRIAL, place(s3.uri("runs", built.fingerprint)), Place(place(s3.uri("store", built.embedding)), tmp_path)
     )
-    local = SelectionJob(TRIAL, tmp_path / built.fingerprint, Place(tmp_path / "store" / built.embedding, tmp_path), 0)
+    local = SelectionJob(TRIAL, tmp_path / built.fingerprint, Place(tmp_path / "store" / built.embedding, tmp_path))
     return Home(local, remote)
 
 
@@ -90,7 +90,7 @@ def test_data_and_embeddings_may_lie_there_too(
     found = []
     for root in (tmp_path, place(s3.uri())):
         make_store(trial, root / "store", root / "data")
-        job = SelectionJob(trial, root / "runs", Place(root / "store" / parts.build(trial).embedding, root / "data"), 0)
+        job = SelectionJob(trial, root / "runs", Place(root / "store" / parts.build(trial).embedding, root / "data"))
         list(job.steps())
         found.append(numbers(job.directory))
     assert found[0] == found[1]

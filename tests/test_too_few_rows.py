@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from labelbench_ray.commands import run as running
+from labelbench_ray.commands.executors import executor_of
 from labelbench_ray.commands.plan_words import describe
 from labelbench_ray.config import vary
 from labelbench_ray.embeddings.shards import rejects_bytes
@@ -28,9 +29,9 @@ def store(tmp_path: Path) -> EmbeddingStore:
 def stores_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: EmbeddingStore, budget: int) -> list[str]:
     """Make the stores of a plan where embedding the 1,257 rows of the digits leaves 27; returns their keys."""
     planned = make_plan(tmp_path, vary(BASE, rounds=1, budget=budget))
-    monkeypatch.setattr(running, "embed", lambda *_: store)
-    environment = Environment(tmp_path / "runs", tmp_path / "store", tmp_path / "data", "", None)
-    return list(running.make_stores(planned, environment, Console(quiet=True)))
+    monkeypatch.setattr(running, "complete_store", lambda *_: store)
+    environment = Environment(tmp_path / "runs", tmp_path / "store", tmp_path / "data", "", executor="local")
+    return list(running.make_stores(planned, executor_of(environment), environment, Console(quiet=True)))
 
 
 def test_a_pool_that_rejects_made_too_small_is_refused_as_soon_as_it_is_embedded(tmp_path, monkeypatch, store):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from labelbench_ray.cluster.jobs import CHECKPOINT, full_fitter
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.ledger.trials import Ledger, read_history
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trainers.flexmatch import Flexmatch
 from labelbench_ray.trainers.scaled_distillation import ScaledDistillation
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.assembly import CHECKPOINT, full_fitter
 from labelbench_ray.trial.loop import bought_ids
 from tests.full_trials import (
     LIGHT,

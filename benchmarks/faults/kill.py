@@ -35,7 +35,7 @@ from processes import end_members, kill_group, start
 from ray.cluster_utils import Cluster
 from victim import Fact, finished, make, results
 
-from labelbench_ray.cluster.session import WORKER_ENVIRONMENT
+from labelbench_ray.environment import ONE_THREAD
 
 POOL_ROWS = 40_000
 LIMIT_SECONDS = 400.0
@@ -188,7 +188,7 @@ def kill_nodes(scene: Scene, kills: int) -> Outcome:
                     note(scene, outcome)
                     cluster.remove_node(workers.pop(scene.moments.randrange(len(workers))), allow_graceful=False)
                     outcome.kills += 1
-                    workers.append(cluster.add_node(num_cpus=1, env_vars=WORKER_ENVIRONMENT))
+                    workers.append(cluster.add_node(num_cpus=1, env_vars=ONE_THREAD))
                 end(scene, process, outcome)
             finally:
                 end_members(process.pid)
@@ -199,9 +199,9 @@ def kill_nodes(scene: Scene, kills: int) -> Outcome:
 @contextmanager
 def nodes() -> Iterator[tuple[Cluster, list[Any]]]:
     """A cluster and its nodes that have a CPU."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "env_vars": WORKER_ENVIRONMENT})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "env_vars": ONE_THREAD})
     try:
-        workers = [cluster.add_node(num_cpus=1, env_vars=WORKER_ENVIRONMENT) for _ in range(2)]
+        workers = [cluster.add_node(num_cpus=1, env_vars=ONE_THREAD) for _ in range(2)]
         cluster.wait_for_nodes()
         yield cluster, workers
     finally:

@@ -24,7 +24,7 @@ from machine import parser, show
 from ray.cluster_utils import Cluster
 from sweeps import NAME, Sweep, rounds
 
-from labelbench_ray.cluster.session import WORKER_ENVIRONMENT
+from labelbench_ray.environment import ONE_THREAD
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.remote import place
 from tests.s3 import Server, serving
@@ -69,7 +69,7 @@ def main() -> int:
 @contextmanager
 def nodes(server: Server, folder: Path) -> Iterator[str]:
     """A cluster's address: a head without CPUs and two workers, each with a cache of its own."""
-    environment = server.environment | WORKER_ENVIRONMENT
+    environment = server.environment | ONE_THREAD
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "env_vars": environment})
     try:
         for name in ("first", "second"):

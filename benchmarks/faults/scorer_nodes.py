@@ -21,7 +21,7 @@ from kill import nodes
 from machine import parser, show
 from sweeps import LIMIT_SECONDS, Running, Sweep, error_of, rounds
 
-from labelbench_ray.cluster.session import WORKER_ENVIRONMENT
+from labelbench_ray.environment import ONE_THREAD
 
 SLOW = '''"""Margin that takes its time, and notes where it does."""
 
@@ -95,7 +95,7 @@ def kill(running: Running, scoring: Path, cluster: Any, workers: list[Any], kill
         for worker in [each for each in workers if each.node_id in where]:
             cluster.remove_node(worker, allow_graceful=False)
             workers.remove(worker)
-            workers.append(cluster.add_node(num_cpus=1, env_vars=WORKER_ENVIRONMENT))
+            workers.append(cluster.add_node(num_cpus=1, env_vars=ONE_THREAD))
             where[worker.node_id].unlink(missing_ok=True)
             killed += 1
         time.sleep(0.1)

@@ -1,281 +1,70 @@
-"""What a worker does for a trial: fold the rounds that are missing, or fine-tune on what it bought."""
+"""A trial's jobs on Ray: scorers view a large pool, and workers share the fits of a full model."""
 
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from ray.util import get_current_placement_group
 
 from labelbench_ray.cluster.deaths import is_death
-from labelbench_ray.cluster.parallel import IN_PROCESS, FitWorkers, ParallelFitter
+from labelbench_ray.cluster.parallel import ParallelFitter
 from labelbench_ray.cluster.scorers import Scorers
-from labelbench_ray.config import Trial, digest
-from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manifest
-from labelbench_ray.embeddings.images import decoded_images
-from labelbench_ray.embeddings.pool_rows import StoredRows
-from labelbench_ray.embeddings.store import Embedded, EmbeddingStore
-from labelbench_ray.encoders import trainable
-from labelbench_ray.environment import ROW_SECONDS, Environment
-from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
-from labelbench_ray.ledger.finetunes import FOLDER, FineTuneHeader, FineTuneLedger
-from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_header, write_failure
-from labelbench_ray.proxies._full import FullProxy
-from labelbench_ray.storage.locks import Lock, locked
-from labelbench_ray.storage.versions import versions
-from labelbench_ray.trainers import Trainer
-from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
-from labelbench_ray.trainers.engine.descent import Gradient
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.environment import Environment
 from labelbench_ray.trainers.engine.device import Device
-from labelbench_ray.trial import parts
-from labelbench_ray.trial.finetune import FineTuning
-from labelbench_ray.trial.fit_full import FullFitter
-from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
-from labelbench_ray.trial.loop import Loop
+from labelbench_ray.trial import assembly
+from labelbench_ray.trial.assembly import FineTuneJob, SelectionJob
+from labelbench_ray.trial.fit_light import Fitter, OpenView
 from labelbench_ray.trial.parts import Parts
-from labelbench_ray.trial.traits import traits
-from labelbench_ray.user_code import in_a_line
-
-CHECKPOINT = "checkpoint.pt"
-
-
-class Job(Protocol):
-    """Something to do for a trial, as it travels to a worker."""
-
-    @property
-    def trial(self) -> Trial:
-        """The trial."""
-        ...
-
-    @property
-    def directory(self) -> Path:
-        """Where its records lie."""
-        ...
-
-    @property
-    def scorers(self) -> int:
-        """Scorer actors that it starts."""
-        ...
-
-    @property
-    def fit_workers(self) -> FitWorkers:
-        """Workers that it has fits shared by."""
-        ...
-
-    def steps(self) -> Iterator[int]:
-        """Do what is missing; after each step, how many are done in all."""
-        ...
+from labelbench_ray.trial.processes import IN_PROCESS, ONE_PROCESS, FitWorkers, MakeFitter
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job finds what it reads."""
+class RayProcesses:
+    """The trial's worker, scorer actors and the workers of Ray Train (a `Processes`)."""
 
-    store: Path
-    data_root: Path
-    row_seconds: float = ROW_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class SelectionJob:
-    """The rounds of a trial."""
-
-    trial: Trial
-    directory: Path
-    place: Place
-    scorers: int
+    scorers: int = 0
     fit_workers: FitWorkers = IN_PROCESS
 
-    def steps(self) -> Iterator[int]:
-        """Fold the missing rounds; a failure is recorded in the ledger before it is raised."""
-        built, store = parts.build(self.trial), EmbeddingStore.open(self.place.store)
-        manifest = store.manifest
-        header = Header(
-            fingerprint=built.fingerprint,
-            trial=self.trial,
-            store=manifest.content,
-            views=str(built.wanted_views or ""),
-            views_content=_views_content(built, store),
-            compute=manifest.compute,
-            traits=traits(built),
-            versions=versions(),
-        )
-        with (
-            Ledger.open(self.directory, header) as ledger,
-            _recorded(self.directory, ledger.lock),
-            self._view() as open_view,
-        ):
-            fitter = self._fitter(built, open_view)
-            for record in Loop(built, ledger, fitter, _rows(built, store, self.place)).rounds():
-                (self.directory / CHECKPOINT).unlink(missing_ok=True)
-                yield record.round + 1
-
-    def _fitter(self, built: Parts, open_view: OpenView) -> Fitter:
-        if isinstance(built.proxy, FullProxy):
-            return full_fitter(built, built.proxy, built.trainer, self.place, self.directory, self.fit_workers)
-        return light_fitter(built, self.place, open_view)
-
     @contextmanager
-    def _view(self) -> Iterator[OpenView]:
+    def view(self, store: Path) -> Iterator[OpenView]:
+        """Views over scorers where the trial has some."""
         if not self.scorers:
-            yield in_process(_embedded(self.place.store))
+            with ONE_PROCESS.view(store) as open_view:
+                yield open_view
             return
-        scorers = Scorers(EmbeddingStore.open(self.place.store), self.scorers, get_current_placement_group())
+        scorers = Scorers(EmbeddingStore.open(store), self.scorers, get_current_placement_group())
         try:
             yield scorers
         finally:
             scorers.close()
 
+    def fitter(self, make: MakeFitter, directory: Path) -> Fitter:
+        """Fits on this worker's device, or shared by several workers."""
+        workers = self.fit_workers
+        alone = make(Device("cuda" if torch.cuda.is_available() else "cpu", threads=workers.threads))
+        return ParallelFitter(alone, make, workers, directory) if workers.count > 1 else alone
 
-@dataclass(frozen=True, slots=True)
-class FineTuneJob:
-    """The fine-tune of a trial, at each of its budgets."""
-
-    trial: Trial
-    directory: Path
-    place: Place
-    fit_workers: FitWorkers = IN_PROCESS
-    scorers: int = 0
-
-    def steps(self) -> Iterator[int]:
-        """Fit at the missing budgets; a failure is recorded beside the finished ones before it is raised."""
-        built, content = parts.build(self.trial), EmbeddingStore.open(self.place.store).manifest.content
-        assert built.tuning is not None
-        folder = self.directory.parent.parent
-        self.directory.mkdir(parents=True, exist_ok=True)
-        # Its own lock: the trial's rounds are read only, and another model may be trained on them at the same time.
-        with locked(self.directory / "lock") as lock, _recorded(self.directory, lock):
-            header = read_header(folder / "trial.json")
-            if header.store != content:
-                raise LedgerError(
-                    f"{folder}: was made from another store ({header.store}, here {content}); use the --store that it "
-                    "was run with"
-                )
-            finetunes = FineTuneLedger.open(
-                folder,
-                FineTuneHeader(
-                    fingerprint=built.tuning.fingerprint,
-                    trial=built.fingerprint,
-                    recipe=built.tuning.recipe,
-                    store=content,
-                    versions=versions(),
-                ),
-                lock,
-            )
-            light = None
-            if not built.proxy.trains_encoder:
-                light = light_fitter(built, self.place, in_process(_embedded(self.place.store)))
-            tuned = built.tuning
-            full = full_fitter(built, tuned.model, tuned.trainer, self.place, self.directory, self.fit_workers)
-            tuning = FineTuning(built, built.tuning, Ledger(folder, header), finetunes, full, light)
-            for done, _ in enumerate(tuning.run(), start=1):
-                (self.directory / CHECKPOINT).unlink(missing_ok=True)
-                yield done
+    def is_death(self, error: Exception) -> bool:
+        """Whether Ray lost a scorer, a worker or a node."""
+        return is_death(error)
 
 
 def selection_job(built: Parts, folder: Path, environment: Environment, pool_rows: int) -> SelectionJob:
     """The job of a trial; scorers are used when its pool is large, and read the store: a full model embeds anew."""
-    scorers = environment.scorers if pool_rows >= environment.scorer_rows and not built.proxy.trains_encoder else 0
-    directory = (folder / built.fingerprint).resolve()
-    workers = fit_workers(environment) if built.proxy.trains_encoder else IN_PROCESS
-    return SelectionJob(built.trial, directory, _place(built, environment), scorers, workers)
+    full = built.proxy.trains_encoder
+    scorers = environment.scorers if pool_rows >= environment.scorer_rows and not full else 0
+    processes = RayProcesses(scorers, _fit_workers(environment) if full else IN_PROCESS)
+    return assembly.selection_job(built, folder, environment, processes)
 
 
 def finetune_job(built: Parts, folder: Path, environment: Environment) -> FineTuneJob:
     """The job of a trial's fine-tune."""
-    assert built.tuning is not None
-    directory = (folder / built.fingerprint / FOLDER / built.tuning.fingerprint).resolve()
-    return FineTuneJob(built.trial, directory, _place(built, environment), fit_workers(environment))
+    return assembly.finetune_job(built, folder, environment, RayProcesses(0, _fit_workers(environment)))
 
 
-def fit_workers(environment: Environment) -> FitWorkers:
+def _fit_workers(environment: Environment) -> FitWorkers:
     """The workers of every fit of a full model."""
     return FitWorkers(environment.fit_workers, environment.cpus_per_trial, int(environment.gpus_per_trial > 0))
-
-
-def light_fitter(built: Parts, place: Place, open_view: OpenView) -> LightFitter:
-    """Fits the trial's light proxy."""
-    return LightFitter(built, _embedded(place.store), _pairs(built, place.store), open_view)
-
-
-def full_fitter(
-    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, workers: FitWorkers = IN_PROCESS
-) -> Fitter:
-    """Fits a full model on this worker's device or shared by several, with checkpoints in the job's directory."""
-    make = partial(fitter_on, built, model, trainer, place, directory)
-    alone = make(Device("cuda" if torch.cuda.is_available() else "cpu", threads=workers.threads))
-    return ParallelFitter(alone, make, workers, directory) if workers.count > 1 else alone
-
-
-def fitter_on(
-    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, device: Device
-) -> FullFitter:
-    """The fitter of one process; its machine computes with the model's precision."""
-    store, encoder = EmbeddingStore.open(place.store), trainable(built.encoder)
-    images = decoded_images(store, built.dataset.open(place.data_root), encoder, row_seconds=place.row_seconds)
-    identity = [built.fingerprint, directory.name, store.manifest.content]
-    return FullFitter(
-        model,
-        cast(Gradient, trainer),
-        encoder,
-        _embedded(place.store),
-        images,
-        replace(device, precision=model.precision),
-        partial(_checkpoints, directory / CHECKPOINT, identity),
-    )
-
-
-def _rows(built: Parts, store: EmbeddingStore, place: Place) -> StoredRows:
-    return StoredRows(store, built.dataset.modality(), partial(built.dataset.open, place.data_root))
-
-
-def _checkpoints(path: Path, identity: list[str], request: FitRequest) -> FileCheckpoints:
-    rows = digest([*request.labeled_L.tolist(), *request.labels_L.tolist()])
-    return FileCheckpoints(path, digest([*identity, rows, str(request.seed)]))
-
-
-def _place(built: Parts, environment: Environment) -> Place:
-    return Place((environment.store / built.embedding).resolve(), environment.data_root, environment.row_seconds)
-
-
-@contextmanager
-def _recorded(directory: Path, lock: Lock) -> Iterator[None]:
-    """Record why a trial failed; not in a folder of another version, nor where another process writes by now.
-
-    A trial that lost a scorer or a node did not fail: it is resumed.
-    """
-    try:
-        yield
-    except (OtherVersionError, LostLockError):
-        raise
-    except Exception as error:
-        if is_death(error):
-            raise
-        lock.check()
-        text = in_a_line(error)
-        with suppress(OSError):  # on a full disk: the driver is told in any case, and says that it is not recorded
-            write_failure(directory, Failure.of(text, traceback.format_exc()))
-        raise
-
-
-def _views_content(built: Parts, store: EmbeddingStore) -> str:
-    wanted = built.wanted_views
-    if wanted is None:
-        return ""
-    return digest([read_view_manifest(store, wanted.digest, view).content for view in range(wanted.count)])
-
-
-def _pairs(built: Parts, store: Path) -> tuple[NDArray[np.float16], ...]:
-    wanted = built.wanted_views
-    return augmented_pairs(EmbeddingStore.open(store), wanted.digest, wanted.count) if wanted else ()
-
-
-@cache
-def _embedded(store: Path) -> Embedded:
-    return EmbeddingStore.open(store).arrays()

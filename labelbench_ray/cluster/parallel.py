@@ -10,7 +10,6 @@ import secrets
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,10 +31,10 @@ from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.storage.atomic import publish, remove
 from labelbench_ray.trainers import PseudoLabels, Tensors
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints
-from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trainers.engine.parallel import process_group
 from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import FitRequest, OpenView, TrainedModel
+from labelbench_ray.trial.processes import FitWorkers, MakeFitter
 from labelbench_ray.user_code import portable
 
 DEATHS: Final = 3
@@ -43,36 +42,6 @@ DEATHS: Final = 3
 MODEL: Final = "model.safetensors"
 GROUP: Final = "group"
 """Says which placement group the workers are in."""
-MakeFitter = Callable[[Device], FullFitter]
-
-
-@dataclass(frozen=True, slots=True)
-class FitWorkers:
-    """The workers that share a fit."""
-
-    count: int = 1
-    cpus: float = 1.0
-    """Of each."""
-    gpus: int = 0
-    """Of each."""
-
-    @property
-    def resources(self) -> dict[str, float]:
-        """What one of them reserves."""
-        return {"CPU": self.cpus, "GPU": float(self.gpus)}
-
-    @property
-    def threads(self) -> int:
-        """What one of them augments images with."""
-        return max(1, int(self.cpus))
-
-    @property
-    def bundles(self) -> list[dict[str, float]]:
-        """What they reserve beside the trial's own; nothing where the fit is in the trial's process."""
-        return [self.resources] * self.count if self.count > 1 else []
-
-
-IN_PROCESS: Final = FitWorkers()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,8 +10,6 @@ killing ends the command by its name.
 """
 
 import json
-import os
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -25,7 +23,7 @@ import ray.exceptions
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from labelbench_ray.cluster.deaths import is_death
-from labelbench_ray.costs import Spent, Stopwatch
+from labelbench_ray.costs import Spent, Stopwatch, cpu_seconds
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.attempts import marks
 from labelbench_ray.embeddings.contents import RowContents
@@ -108,22 +106,16 @@ def _embedded(decoded: Dataset, job: EmbeddingJob, actors: int) -> Iterator[Embe
         ) from error
 
 
-def _cpu_seconds() -> float:
-    """Of this process and of the children that it has waited for."""
-    times = os.times()
-    return time.process_time() + times.children_user + times.children_system
-
-
 def _read_and_decode(row: dict[str, Any], job: EmbeddingJob, source: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  an object reference
     """The row's shards, which have the same rows of the source, each as a row that an actor embeds."""
     shards = [ShardId(*each) for each in json.loads(row["shards"])]
-    start = _cpu_seconds()
+    start = cpu_seconds()
     try:
         decoded = decoded_shard(job, ray.get(source), shards[0])
         for shard in shards:
             columns = _columns(augmented_shard(decoded, job, shard))
             # The decoding counts for the first shard.
-            cpu, start = _cpu_seconds() - start, _cpu_seconds()
+            cpu, start = cpu_seconds() - start, cpu_seconds()
             yield columns | {"shard": json.dumps(shard), "error": "", "cpu": cpu}
     except UserError as error:
         # A mistake of the user's travels as data: an exception would reach the driver wrapped and without its class.

@@ -29,15 +29,9 @@ from ray.util.client import ray as client
 from labelbench_ray.cluster.address import ASKED_SECONDS, call, check_address, check_answers
 from labelbench_ray.cluster.servers import check_ray_answers
 from labelbench_ray.console.interruption import end_at_once, handlers_kept, how_to_go_on
+from labelbench_ray.environment import ONE_THREAD
 from labelbench_ray.errors import ConfigError
 
-# Every process computes on one thread, and parallelism comes from processes: the same sums in the same order on any
-# machine, and no two actors fight for a core.
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
 LOST_SECONDS = 40.0
 """A head that has not answered for so long counts as lost. Ray's core gives up after 60 s, and ends the process with
 words of its own."""
@@ -81,7 +75,7 @@ def _start(address: str | None) -> None:
             address=address or "local",
             include_dashboard=False if address is None else None,
             log_to_driver=False,
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+            runtime_env={"env_vars": ONE_THREAD},
             logging_level=logging.ERROR,
         )
     except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:

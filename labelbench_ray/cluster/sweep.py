@@ -11,7 +11,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 from ray import tune
@@ -19,45 +19,26 @@ from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, 
 
 from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.early_stopping import results, scheduler
-from labelbench_ray.cluster.jobs import Job
 from labelbench_ray.cluster.limits import Limits, watched
 from labelbench_ray.cluster.parallel import end_fits
-from labelbench_ray.cluster.waiting import WAITING, waits_reported
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError
 from labelbench_ray.ledger.trials import Failure, read_failure, write_failure
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.memory import GIB, reservable_bytes, reserved_bytes
+from labelbench_ray.storage.waits import waits_reported
+from labelbench_ray.trial.assembly import Job, SweepCallbacks
 from labelbench_ray.user_code import in_a_line
 
 WORKER_DEATHS = 3
 """How often a trial whose worker dies (killed, out of memory, lost node) is resumed within one sweep; scorers that it
 lost for good count as such a death."""
 
+WAITING = "waiting"
+"""The key of a report that the trial waits for a lock."""
+
 SECONDS_BETWEEN_REPORTS = 1.0
 """A trial's rounds are reported at most this often; its end at once."""
-
-
-class SweepCallbacks(Protocol):
-    """Called in the driver for what happens in the workers."""
-
-    def on_started(self, job: Job) -> None:
-        """A worker began with the trial; a second time after one that died."""
-
-    def on_waiting(self, job: Job, words: str) -> None:
-        """The trial's worker waits for a lock; the words name its holder."""
-
-    def on_round(self, job: Job, rounds: int) -> None:
-        """A round was recorded; `rounds` are done in all."""
-
-    def on_done(self, job: Job) -> None:
-        """The trial is finished."""
-
-    def on_failed(self, job: Job, failure: Failure) -> None:
-        """The trial ended with an error; the others go on."""
-
-    def on_stopped(self, job: Job, rounds: int) -> None:
-        """The trial was ended after so many rounds, since others are better."""
 
 
 def sweep(
@@ -75,10 +56,10 @@ def sweep(
     """
     scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
     machines = [node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]]
-    bundles = trial_bundles(environment, reservable_bytes(memory, machines), max(job.scorers for job in jobs))
+    bundles = trial_bundles(environment, reservable_bytes(memory, machines), max(job.processes.scorers for job in jobs))
     # Ray Train reserves its workers' bundles by itself, and only once the trial runs: were all CPUs given to trials,
     # each would wait for workers for ever.
-    beside = max((job.fit_workers.bundles for job in jobs), key=len)
+    beside = max((job.processes.fit_workers.bundles for job in jobs), key=len)
     if environment.address is None:
         _check_fits([*bundles, *beside])
     tuner = Tuner(
@@ -166,7 +147,10 @@ def run_job(config: dict[str, Any]) -> None:
 
     report = _every_now_and_then() if config["rule"] is None else _every_round(config["rule"], job.directory)
     try:
-        with waits_reported(), watched(config["limits"], record) as round_done:
+        with (
+            waits_reported(_report_wait),
+            watched(config["limits"], record) as round_done,
+        ):
             for rounds in job.steps():
                 round_done()
                 report(rounds)
@@ -176,6 +160,10 @@ def run_job(config: dict[str, Any]) -> None:
             raise  # Tune resumes the trial with a new worker and new scorers, at most `WORKER_DEATHS` times
         # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
         tune.report({"error": in_a_line(error), "traceback": traceback.format_exc()})
+
+
+def _report_wait(words: str) -> None:
+    tune.report({WAITING: words})
 
 
 def _every_now_and_then() -> Callable[[int], None]:

@@ -97,12 +97,14 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
     from labelbench_ray.planning.units import embedding_units
 
     _state(plan_words.describe_data(planned))
-    _import("run", units := embedding_units(planned.stores))
-    from labelbench_ray.commands.run import make_stores, provide, ray_started
+    _import("run", environment, units := embedding_units(planned.stores))
+    from labelbench_ray.commands.executors import executor_of, started
+    from labelbench_ray.commands.run import make_stores, provide
 
     provide(planned, environment)
-    with logged(planned.experiment.name, environment, console), ray_started(environment, console, units):
-        make_stores(planned, environment, console)
+    executor = executor_of(environment)
+    with logged(planned.experiment.name, environment, console), started(executor, environment, console, units):
+        make_stores(planned, executor, environment, console)
     return 0
 
 
@@ -118,7 +120,7 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     from labelbench_ray.planning.units import run_units
 
     _state(plan_words.describe_data(planned))
-    _import("run", run_units(planned))
+    _import("run", environment, run_units(planned))
     from labelbench_ray.commands import run as job
 
     with logged(planned.experiment.name, environment, console):
@@ -140,7 +142,7 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
     from labelbench_ray.planning.units import finetune_units
 
     _state(plan_words.describe_data(planned))
-    _import("finetune", finetune_units(planned))
+    _import("finetune", environment, finetune_units(planned))
     from labelbench_ray.commands import finetune
 
     with logged(planned.experiment.name, environment, console):
@@ -250,10 +252,14 @@ def _planned(name: str, tiny: bool, environment: Environment) -> "Plan":
         return plan.plan(loaded, environment, partial(shown.show, words=words))
 
 
-def _import(module: str, units: "Units") -> None:
+def _import(module: str, environment: Environment, units: "Units") -> None:
     """Import what a command runs, which takes seconds, while people see what is to come."""
-    with meter(console, f"starting Ray, {units.name}" if units.total else "reading", units.total, units.done):
+    from labelbench_ray.commands.executors import executor_of, starting
+
+    with meter(console, starting(environment, units) if units.total else "reading", units.total, units.done):
         importlib.import_module(f"labelbench_ray.commands.{module}")
+        if units.total:
+            executor_of(environment)
 
 
 def _state(lines: Iterable[str]) -> None:

@@ -4,11 +4,10 @@ from contextlib import nullcontext
 
 from rich.console import Console
 
-from labelbench_ray.cluster.jobs import finetune_job
-from labelbench_ray.cluster.sweep import sweep
+from labelbench_ray.commands.executors import Executor, executor_of, started
 from labelbench_ray.commands.follow import SweepMonitor
 from labelbench_ray.commands.report import write_report
-from labelbench_ray.commands.run import make_images, mirrored, note_grid, ray_started, report_outcome, submit_tunings
+from labelbench_ray.commands.run import make_images, mirrored, note_grid, report_outcome, submit_tunings
 from labelbench_ray.console.events import Events
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import ASSUMED, Prices
@@ -44,10 +43,11 @@ def finetune(plan: Plan, environment: Environment, console: Console, prices: Pri
         raise NotProvidedError("; ".join(lacking))
     note_grid(plan)
     unfinished = len(missing) - len(ready)
-    cluster = ray_started(environment, console, finetune_units(plan)) if ready else nullcontext()
-    with cluster, mirrored(plan, environment, console) as mirror:
-        if ready:
-            unfinished += _fit(plan, ready, environment, console, mirror)
+    executor = executor_of(environment) if ready else None
+    able = started(executor, environment, console, finetune_units(plan)) if executor else nullcontext()
+    with able, mirrored(plan, environment, console) as mirror:
+        if executor:
+            unfinished += _fit(plan, ready, executor, environment, console, mirror)
         else:
             console.print(f"all {len(plan.tunings)} fine-tunes are done; nothing to run")
         submit_tunings(plan, [tuning for tuning in plan.tunings if tuning not in ready], mirror)
@@ -60,14 +60,21 @@ def finetune(plan: Plan, environment: Environment, console: Console, prices: Pri
     return 1 if unfinished else 0
 
 
-def _fit(plan: Plan, ready: list[PlannedTuning], environment: Environment, console: Console, mirror: Mirror) -> int:
+def _fit(
+    plan: Plan,
+    ready: list[PlannedTuning],
+    executor: Executor,
+    environment: Environment,
+    console: Console,
+    mirror: Mirror,
+) -> int:
     make_images(environment, console, [tuning.parts for tuning in ready])
-    jobs = [finetune_job(tuning.parts, plan.folder, environment) for tuning in ready]
+    jobs = [executor.finetune_job(tuning.parts, plan.folder) for tuning in ready]
     budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
-    with meter(console, "starting workers, fine-tunes", sum(budgets.values())) as shown:
+    with meter(console, "starting, fine-tunes", sum(budgets.values())) as shown:
         monitor = SweepMonitor(shown, mirror, "fine-tunes", budgets, {}, events=Events(plan.experiment.name))
         try:
-            sweep(jobs, environment, monitor, max(tuning_bytes(tuning.parts) for tuning in ready))
+            executor.run(jobs, monitor, max(tuning_bytes(tuning.parts) for tuning in ready), None)
         finally:  # also when it is interrupted: this much is recorded
             unfinished = report_outcome(monitor, console, sum(not tuning.missing for tuning in plan.tunings))
     return unfinished

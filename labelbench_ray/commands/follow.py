@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labelbench_ray.cluster.jobs import Job
 from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.progress import Meter
 from labelbench_ray.console.redaction import redacted
@@ -22,6 +21,7 @@ from labelbench_ray.storage.locks import held
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import Mirror
+from labelbench_ray.trial.assembly import Job
 
 
 @dataclass

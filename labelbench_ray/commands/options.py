@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
@@ -47,6 +47,8 @@ def _environment_option(given: Field[Any], kind: object) -> Callable[[Callable[.
 
 
 def _type(name: str, kind: object, limits: dict[str, Any]) -> Any:  # noqa: ANN401  a type of click's
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
     if name == "events":
         return click.Path(dir_okay=False, allow_dash=True)
     if kind is Path:

@@ -9,6 +9,8 @@ from labelbench_ray.planning.stores import PlannedStore
 def describe_memory(planned: Plan, environment: Environment) -> str:
     """What is reserved for each trial, in words."""
     memory = reserved_bytes(environment, planned.memory)
+    if environment.executor == "local":
+        return f"memory: {memory / GIB:.2f} GiB for each trial (estimated), one after the other in this process"
     said = "estimated" if environment.memory_per_trial is None else "as given, and no more is allowed"
     return (
         f"memory: {memory / GIB:.2f} GiB are reserved for each trial ({said}); a local Ray runs "

@@ -2,16 +2,13 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from labelbench_ray.cluster.embed import embed
-from labelbench_ray.cluster.jobs import selection_job
-from labelbench_ray.cluster.session import connected
-from labelbench_ray.cluster.sweep import sweep
+from labelbench_ray.commands.executors import Executor, executor_of, started
 from labelbench_ray.commands.follow import SweepMonitor
 from labelbench_ray.commands.report import write_report
 from labelbench_ray.console.events import Event, Events
@@ -20,6 +17,7 @@ from labelbench_ray.console.redaction import redacted
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.augmented import augmented_pairs
+from labelbench_ray.embeddings.complete import complete_store
 from labelbench_ray.embeddings.images import decoded_images
 from labelbench_ray.embeddings.overlaps import left_out_words, read_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -32,7 +30,7 @@ from labelbench_ray.ledger.records import Entry, Grid
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
 from labelbench_ray.planning.plan import Plan, check_budget, planned_early_stopping
-from labelbench_ray.planning.units import Units, embedding_units, run_units
+from labelbench_ray.planning.units import embedding_units, run_units
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
@@ -59,8 +57,10 @@ def provide(plan: Plan, environment: Environment) -> None:
         store.example.encoder.weights()
 
 
-def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[str, EmbeddingStore]:
-    """Embed every store of the plan that is not whole; by key. Ray is connected.
+def make_stores(
+    plan: Plan, executor: Executor, environment: Environment, console: Console
+) -> dict[str, EmbeddingStore]:
+    """Embed every store of the plan that is not whole; by key. The executor is started.
 
     Raises:
         ConfigError: fewer rows of the pool were embedded than a trial buys labels for.
@@ -77,8 +77,11 @@ def make_stores(plan: Plan, environment: Environment, console: Console) -> dict[
                 # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
                 made[store.key] = EmbeddingStore.open(environment.store / store.key)
             else:
+                show = partial(shown.show, words="embedding, rows")
                 for example in store.examples:
-                    made[store.key] = embed(example, environment, partial(shown.show, words="embedding, rows"))
+                    made[store.key] = complete_store(
+                        example.store_recipe, example.wanted_views, environment, executor.embedder, show
+                    )
         for name in sorted({*set_asides(environment.store / store.key)} - {*before}):
             why = read_quarantine_note(environment.store / store.key, name)
             events.log(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
@@ -122,11 +125,11 @@ def run(plan: Plan, environment: Environment, console: Console, prices: Prices =
     early_stopping = planned_early_stopping(plan, environment)
     provide(plan, environment)
     note_grid(plan)
-    needs_ray = bool(plan.missing) or not all(store.complete for store in plan.stores)
-    cluster = ray_started(environment, console, run_units(plan)) if needs_ray else nullcontext()
-    with cluster, mirrored(plan, environment, console) as mirror:
-        unfinished = _run_missing(plan, environment, console, mirror, early_stopping) if needs_ray else 0
-        if not needs_ray:
+    executor = executor_of(environment) if plan.missing or not all(store.complete for store in plan.stores) else None
+    ready = started(executor, environment, console, run_units(plan)) if executor else nullcontext()
+    with ready, mirrored(plan, environment, console) as mirror:
+        unfinished = _run_missing(plan, executor, environment, console, mirror, early_stopping) if executor else 0
+        if not executor:
             left = f" or were stopped early ({len(plan.skipped)})" if plan.skipped else ""
             console.print(f"all {len(plan.trials)} trials are done{left}; nothing to run")
         for trial in plan.trials:
@@ -135,17 +138,6 @@ def run(plan: Plan, environment: Environment, console: Console, prices: Prices =
         submit_tunings(plan, plan.tunings, mirror)
         mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
     return 1 if unfinished else 0
-
-
-@contextmanager
-def ray_started(environment: Environment, console: Console, units: Units) -> Iterator[None]:
-    """Be connected to Ray while inside; people see what is to come while it starts."""
-    with ExitStack() as stack:
-        with meter(console, f"starting Ray, {units.name}", units.total, units.done):
-            stack.enter_context(connected(environment.address))
-        yield
-        with meter(console, "leaving Ray"):
-            stack.close()
 
 
 def submit_tunings(plan: Plan, tunings: Iterable[PlannedTuning], mirror: Mirror) -> None:
@@ -198,10 +190,15 @@ def sync_command(folder: Path, environment: Environment) -> str:
 
 
 def _run_missing(
-    plan: Plan, environment: Environment, console: Console, mirror: Mirror, early_stopping: EarlyStoppingRule | None
+    plan: Plan,
+    executor: Executor,
+    environment: Environment,
+    console: Console,
+    mirror: Mirror,
+    rule: EarlyStoppingRule | None,
 ) -> int:
     """Embed, then sweep; returns how many trials failed or did not finish."""
-    stores = make_stores(plan, environment, console)
+    stores = make_stores(plan, executor, environment, console)
     if not plan.missing:
         return 0
     with meter(console, "opening embeddings"):
@@ -211,15 +208,15 @@ def _run_missing(
                 augmented_pairs(stores[planned.key], views.wanted.digest, views.wanted.count)
     make_images(environment, console, [trial.parts for trial in plan.missing if trial.parts.proxy.trains_encoder])
     jobs = [
-        selection_job(trial.parts, plan.folder, environment, stores[trial.parts.embedding].manifest.count("pool"))
+        executor.selection_job(trial.parts, plan.folder, stores[trial.parts.embedding].manifest.count("pool"))
         for trial in plan.missing
     ]
     rounds = {each.directory: each.trial.rounds for each in jobs}
     done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
-    with meter(console, "starting workers, rounds", sum(rounds.values()), sum(done.values())) as shown:
+    with meter(console, "starting, rounds", sum(rounds.values()), sum(done.values())) as shown:
         monitor = SweepMonitor(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
         try:
-            sweep(jobs, environment, monitor, plan.memory, early_stopping)
+            executor.run(jobs, monitor, plan.memory, rule)
         finally:  # also when it is interrupted: this much is recorded
             unfinished = report_outcome(monitor, console, sum(trial.done for trial in plan.trials))
             if plan.skipped:

@@ -4,7 +4,7 @@ Each attempt is marked (`attempts`). After two deaths of a shard's readers its r
 where a row that kills becomes a reject. What goes on killing ends the command by the shard's name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -33,7 +33,7 @@ def decoded_shard(job: EmbeddingJob, source: Source, shard: ShardId) -> DecodedS
     Raises:
         DataError: the source is not what it states, workers died too often, or too many rows are rejected.
     """
-    known = None if shard.view is None else read_rejects(job.directory / shard.file)
+    known = known_rejects(job, shard)
     reading, decoding = f"{named(job, shard)}: reading it", f"{named(job, shard)}: decoding it by {job.encoder!r}"
     with begun(job, work_of("decode", shard), reading, READ_DEATHS) as died:
         with stated(reading):
@@ -43,7 +43,12 @@ def decoded_shard(job: EmbeddingJob, source: Source, shard: ShardId) -> DecodedS
                 watched = partial(decode_watched, job.encoder, seconds=job.row_seconds * SUSPECT)
                 return decode_shard(records, job.encoder, watched, known)
             with apart(job.encoder, job.row_seconds) as decode:
-                return decode_shard(records, job.encoder, lambda rows: _within(decode(rows), job, shard), known)
+                return decode_shard(records, job.encoder, lambda rows: within_limit(decode(rows), job, shard), known)
+
+
+def known_rejects(job: EmbeddingJob, shard: ShardId) -> Mapping[str, str]:
+    """Rows that are not decoded again, with their reasons: in an augmented view those that the store rejects."""
+    return {} if shard.view is None else read_rejects(job.directory / shard.file)
 
 
 def augmented_shard(decoded: DecodedShard, job: EmbeddingJob, shard: ShardId) -> DecodedShard:
@@ -81,7 +86,7 @@ def named(job: EmbeddingJob, shard: ShardId) -> str:
     return f"shard {shard.file} (from row {first} of the split {shard.split!r}, at most {job.shard_rows} rows)"
 
 
-def _within(outcomes: Iterator[Outcome], job: EmbeddingJob, shard: ShardId) -> Iterator[Outcome]:
+def within_limit(outcomes: Iterator[Outcome], job: EmbeddingJob, shard: ShardId) -> Iterator[Outcome]:
     """The same; ends early where one shard alone has more rejects than all may have, for each may cost processes."""
     rejects = 0
     for outcome in outcomes:

@@ -24,10 +24,10 @@ import pytest
 import ray
 from rich.console import Console
 
-from labelbench_ray.cluster.session import WORKER_ENVIRONMENT, connected
+from labelbench_ray.cluster.session import connected
 from labelbench_ray.commands.run import run
 from labelbench_ray.config import Part, Trial
-from labelbench_ray.environment import Environment
+from labelbench_ray.environment import ONE_THREAD, Environment
 from labelbench_ray.planning import plan
 from labelbench_ray.planning.experiment import Experiment
 from tests.full_trials import make_store
@@ -62,7 +62,7 @@ def cluster() -> Iterator[None]:
         num_cpus=CPUS,
         include_dashboard=False,
         log_to_driver=False,
-        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        runtime_env={"env_vars": ONE_THREAD},
     )
     with connected(None):
         yield

@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from labelbench_ray.augmentations import key
-from labelbench_ray.cluster import embed as room
-from labelbench_ray.cluster.embed import embed
+from labelbench_ray.cluster.embed import RayEmbedder
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.datasets import SPLITS
+from labelbench_ray.embeddings import complete
 from labelbench_ray.embeddings.augmented import augmented_pairs
+from labelbench_ray.embeddings.complete import Progress, complete_store
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders.pixels import Pixels
 from labelbench_ray.environment import Environment
@@ -36,8 +37,11 @@ def trial(dataset: Part, encoder: Part = Part(name="pixels")) -> Trial:  # noqa:
     return Trial(dataset=dataset, encoder=encoder, strategy=Part(name="random"), seed=0, rounds=1, budget=5)
 
 
-def embed_it(built: parts.Parts, environment: Environment) -> EmbeddingStore:
-    return embed(built, environment, lambda done, total: None)
+def embed_it(
+    built: parts.Parts, environment: Environment, progress: Progress = lambda done, total: None
+) -> EmbeddingStore:
+    embedder = RayEmbedder(environment.encoder_actors)
+    return complete_store(built.store_recipe, built.wanted_views, environment, embedder, progress)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,7 @@ def embedded(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Environ
     here = environment_in(tmp_path_factory.mktemp("embedded"))
     write_images(here.data_root / "images", {"train": 150, "test": 40})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "SHARD_ROWS", SHARD_ROWS)
+        patch.setattr(complete, "SHARD_ROWS", SHARD_ROWS)
         embed_it(parts.build(trial(IMAGES)), here)
     return here
 
@@ -54,7 +58,7 @@ def embedded(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Environ
 @pytest.fixture
 def images(environment: Environment, embedded: Environment, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The images, and no embeddings."""
-    monkeypatch.setattr(room, "SHARD_ROWS", SHARD_ROWS)
+    monkeypatch.setattr(complete, "SHARD_ROWS", SHARD_ROWS)
     shutil.copytree(embedded.data_root, environment.data_root)
     return environment.data_root / "images"
 
@@ -179,7 +183,7 @@ def test_data_that_change_while_they_are_embedded_are_embedded_as_they_are_then(
         path.write_bytes(buffer.getvalue())
 
     with pytest.raises(DataError, match=r"the data changed while they were embedded \(files .*train/dark/000.png"):
-        embed(built, environment, change)
+        embed_it(built, environment, change)
     shards = environment.store / built.embedding / "shards"
     before = {file.name: file.stat().st_mtime_ns for file in shards.iterdir()}
     store = embed_it(built, environment)

@@ -17,9 +17,11 @@ from labelbench_ray.commands.finetune import finetune
 from labelbench_ray.commands.run import run
 from labelbench_ray.config import Trial
 from labelbench_ray.environment import Environment
+from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.planning import experiment, plan
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.trial import parts
+from tests.full_trials import untimed
 from tests.ray.conftest import Ran, environment_in, run_grid
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
@@ -119,6 +121,21 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(finished: Finished, 
     assert {path: path.stat().st_mtime_ns for path in records} == records
     assert "nothing to run" in console.file.getvalue()
     assert (planned.folder / "report.html").is_file()
+
+
+def test_ledgers_equal_those_that_one_process_without_ray_writes(finished: Finished, tmp_path: Path) -> None:
+    here = Environment(
+        tmp_path / "runs", tmp_path / "store", tmp_path / "data", finished.environment.tracking_uri, executor="local"
+    )
+    found = tiny("quickstart.py")
+    assert run(plan.plan(found, here), here, Console(file=io.StringIO())) == 0
+    for trial in found.trials:
+        fingerprint = parts.build(trial).fingerprint
+        local = read_history(here.runs / found.name / fingerprint)
+        rays = read_history(finished.environment.runs / "tests.grid" / fingerprint)
+        assert len(local.records) == trial.rounds
+        assert untimed(local.records) == untimed(rays.records)
+        assert local.header == rays.header
 
 
 def test_the_tiny_fine_tune_runs_and_then_finds_nothing_to_do(finished: Finished) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from labelbench_ray.cluster.jobs import CHECKPOINT
 from labelbench_ray.commands import finetune as command
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
@@ -19,6 +18,7 @@ from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.planning import plan
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.assembly import CHECKPOINT
 from tests.full_trials import LIGHT, MODEL, QUICK, TRAINER, finetune, make_home, make_store, untimed
 from tests.ray.conftest import Ran, environment_in, run_grid
 

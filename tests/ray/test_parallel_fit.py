@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray.cluster.jobs import selection_job
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.trials import Ledger, read_history
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.assembly import selection_job
 from tests.ray.conftest import Ran
 from tests.small_models import make_clip
 
@@ -68,7 +68,7 @@ def test_two_workers_train_what_one_process_trains_though_one_is_killed_and_erro
     shared, alone = ledger(folder, trial), tmp_path / "alone"
     diary = (tmp_path / "diary").read_text().split()
     assert diary == ["0", "1", "1", "2"], "the epoch after the checkpoint is repeated, nothing else"
-    for _ in selection_job(parts.build(trial), alone, environment, 0).steps():
+    for _ in selection_job(parts.build(trial), alone, environment).steps():
         pass
     (record,), (expected,) = shared.records(), ledger(alone, trial).records()
     assert (record.chosen, record.labels) == (expected.chosen, expected.labels)

@@ -1,36 +1,31 @@
-"""A worker that waits for a lock reports it, so that the driver can state whom a trial waits for."""
+"""Waits for locks, reported to the caller: which lock this thread waits for, and who holds it."""
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
-
-from ray import tune
 
 from labelbench_ray.storage import lease, locks
-
-WAITING: Final = "waiting"
-"""The key of the report."""
 
 
 class _Reports(logging.Handler):
     """Reports what this thread waits for; other threads' waits are not the trial's."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: Callable[[str], None]) -> None:
         super().__init__()
+        self._report = report
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Report a line."""
         if record.thread == self._thread:
-            tune.report({WAITING: record.getMessage()})
+            self._report(record.getMessage())
 
 
 @contextmanager
-def waits_reported() -> Iterator[None]:
-    """Report waits for locks to Tune while inside."""
-    reports, loggers = _Reports(), (lease.logger, locks.logger)
+def waits_reported(report: Callable[[str], None]) -> Iterator[None]:
+    """Report each wait of this thread for a lock while inside, in words that name the lock's holder."""
+    reports, loggers = _Reports(report), (lease.logger, locks.logger)
     for logger in loggers:
         logger.addHandler(reports)
     try:

@@ -1,0 +1,45 @@
+"""Running a command's work on Ray: the cluster at an address, or a local Ray while the command runs."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from labelbench_ray.cluster.embed import RayEmbedder
+from labelbench_ray.cluster.jobs import finetune_job, selection_job
+from labelbench_ray.cluster.session import connected
+from labelbench_ray.cluster.sweep import sweep
+from labelbench_ray.environment import Environment
+from labelbench_ray.planning.early_stopping import EarlyStoppingRule
+from labelbench_ray.trial.assembly import Job, SweepCallbacks
+from labelbench_ray.trial.parts import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class RayExecutor:
+    """Embeds through Ray Data and schedules trials with Ray Tune (a `commands.executors.Executor`)."""
+
+    environment: Environment
+    ending: ClassVar[str] = "leaving Ray"
+
+    def started(self) -> AbstractContextManager[None]:
+        """Be connected to Ray."""
+        return connected(self.environment.address)
+
+    @property
+    def embedder(self) -> RayEmbedder:
+        """Embeds on the cluster."""
+        return RayEmbedder(self.environment.encoder_actors)
+
+    def selection_job(self, built: Parts, folder: Path, pool_rows: int) -> Job:
+        """The rounds of a trial."""
+        return selection_job(built, folder, self.environment, pool_rows)
+
+    def finetune_job(self, built: Parts, folder: Path) -> Job:
+        """The fine-tune of a trial."""
+        return finetune_job(built, folder, self.environment)
+
+    def run(self, jobs: Sequence[Job], callbacks: SweepCallbacks, memory: int, rule: EarlyStoppingRule | None) -> None:
+        """Run the jobs in workers, as many at once as the cluster has resources for."""
+        sweep(jobs, self.environment, callbacks, memory, rule)

@@ -1,0 +1,217 @@
+"""Completing an embedding store: find the missing shards, have them embedded, and write the manifest.
+
+Nothing here knows Ray: `cluster.embed` embeds through Ray Data, `embeddings.local` in this process.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from labelbench_ray.augmentations import WantedViews
+from labelbench_ray.config import digest
+from labelbench_ray.datasets import Source
+from labelbench_ray.embeddings.augmented import check_same_rows, missing_views
+from labelbench_ray.embeddings.damaged_shards import check_same_again, missing_shards, set_damaged_aside
+from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, found_shards
+from labelbench_ray.embeddings.finished import (
+    StoreRecipe,
+    check_rejects,
+    check_store,
+    close_store,
+    close_view,
+    without_rows,
+)
+from labelbench_ray.embeddings.origin import (
+    check_same_data,
+    check_unchanged,
+    found_source,
+    read_source,
+    same_rows,
+    write_source,
+)
+from labelbench_ray.embeddings.overlaps import is_removed, removed_rows
+from labelbench_ray.embeddings.shards import ShardId, read_contents
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.encoders import Device, Encoder
+from labelbench_ray.environment import Environment
+from labelbench_ray.storage.locks import locked
+from labelbench_ray.storage.remote import is_remote
+
+SHARD_ROWS = 1024
+
+Progress = Callable[[int, int], None]
+"""(rows done, rows in all)"""
+
+
+class Embedder(Protocol):
+    """Embeds shards somewhere."""
+
+    @property
+    def device(self) -> Device:
+        """What it embeds on; another device's embeddings are of another recipe."""
+        ...
+
+    def shards(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
+        """Embed these shards, of the store or of its augmented views; yields each as it is finished."""
+        ...
+
+
+def complete_store(
+    recipe: StoreRecipe,
+    wanted: WantedViews | None,
+    environment: Environment,
+    embedder: Embedder,
+    progress: Progress,
+) -> EmbeddingStore:
+    """The store of a recipe with the views that a trainer wants; embeds what is missing there.
+
+    Raises:
+        NotProvidedError: data or weights are not on this machine.
+        StoreError: the store was made from other data or weights, or a view from another store.
+        DataError: too many rows cannot be decoded, or all of a split's, or an embedding is not finite.
+    """
+    source = recipe.dataset.open(environment.data_root)
+    weights = recipe.encoder.weights()
+    directory = environment.store / recipe.key
+    (directory / "shards").mkdir(parents=True, exist_ok=True)
+    with locked(directory / "lock"):
+        found = (directory / "manifest.json").is_file()
+        if not found:
+            _make_store(recipe, source, weights, environment, embedder, progress)
+        store = check_store(EmbeddingStore.open(directory), source, weights)
+        if found:
+            _repair_shards(store, recipe, source, weights, environment, embedder)
+            check_same_data(store, source)
+        if wanted:
+            _add_views(store, wanted, recipe.encoder, source, environment, embedder, progress)
+    return store
+
+
+def _make_store(
+    recipe: StoreRecipe,
+    source: Source,
+    weights: str,
+    environment: Environment,
+    embedder: Embedder,
+    progress: Progress,
+) -> None:
+    start, directory = time.monotonic(), environment.store / recipe.key
+    job = _job(recipe, source, weights, environment, embedder.device)
+    shards = all_shards(source, SHARD_ROWS)
+    made = _still_same(found_shards(job, shards), source, directory)
+    write_source(directory, found_source(source))  # before a row is read: what changes after that shows
+    total = _rows(source)
+    rejects = [item for shard in made.values() for item in shard.rejects.items()]
+    rows = sum(shard.entry.rows for shard in made.values())
+    progress(rows + len(rejects), total)
+    for fresh in _embedded(job, source, shards, made, embedder):
+        rejects += fresh.rejects.items()
+        rows += fresh.entry.rows
+        check_rejects(rejects, total, environment.max_reject_fraction)
+        progress(rows + len(rejects), total)
+    check_rejects(rejects, total, environment.max_reject_fraction)
+    check_unchanged(source, recipe.dataset.open(environment.data_root))
+    seconds = time.monotonic() - start
+    close_store(recipe, source, weights, directory, [made[shard] for shard in shards], seconds)
+
+
+def _embedded(
+    job: EmbeddingJob,
+    source: Source,
+    shards: Sequence[ShardId],
+    made: dict[ShardId, EmbeddedShard],
+    embedder: Embedder,
+) -> Iterator[EmbeddedShard]:
+    """Embed the shards that are not made yet, and add them."""
+    pending = [shard for shard in shards if shard not in made]
+    for fresh in embedder.shards(job, source, pending):
+        made[fresh.id] = fresh
+        yield fresh
+
+
+def _still_same(found: dict[ShardId, EmbeddedShard], source: Source, directory: Path) -> dict[ShardId, EmbeddedShard]:
+    """The shards of an earlier, killed job whose rows have not changed since.
+
+    A job that was killed while it removed rows of the pool had all shards: those that lack some are made again.
+    """
+    found = {shard: made for shard, made in found.items() if not any(map(is_removed, made.rejects.values()))}
+    recorded = read_source(directory)
+    if recorded and recorded.same(found_source(source)):
+        return found
+    return {
+        shard: made
+        for shard, made in found.items()
+        for rows in [slice(shard.number * SHARD_ROWS, (shard.number + 1) * SHARD_ROWS)]
+        if same_rows(source, shard.split, rows, recorded, read_contents(directory, made.entry))
+    }
+
+
+def _job(recipe: StoreRecipe, source: Source, weights: str, environment: Environment, device: Device) -> EmbeddingJob:
+    identity = digest([recipe.key, weights, device, SHARD_ROWS])  # of the data, each shard states its rows
+    most_rejects = int(environment.max_reject_fraction * _rows(source))
+    directory, seconds = environment.store / recipe.key, environment.row_seconds
+    return EmbeddingJob(recipe.encoder, directory, identity, device, SHARD_ROWS, seconds, most_rejects)
+
+
+def _rows(source: Source) -> int:
+    return sum(len(split) for split in source.splits.values())
+
+
+def _repair_shards(
+    store: EmbeddingStore,
+    recipe: StoreRecipe,
+    source: Source,
+    weights: str,
+    environment: Environment,
+    embedder: Embedder,
+) -> None:
+    """Embed shards of a finished store again that are gone or damaged since; where its arrays are, none is read.
+
+    Of a remote store those that are gone: reading all of it here first would cost more than it saves, and every shard
+    is checked anyway when its arrays are made.
+    """
+    if is_remote(store.directory):
+        damaged = missing_shards(store)
+    else:
+        damaged = [] if store.has_arrays else set_damaged_aside(store)
+    if not damaged:  # a cluster that shows no machine to embed on yet is well enough then
+        return
+    job = _job(recipe, source, weights, environment, embedder.device)
+    removed = removed_rows(store.directory) if recipe.dataset.drop_duplicates else {}
+    for made in embedder.shards(job, source, damaged):
+        check_same_again(store, without_rows(store.directory, made, removed))
+
+
+def _add_views(
+    store: EmbeddingStore,
+    wanted: WantedViews,
+    encoder: Encoder,
+    source: Source,
+    environment: Environment,
+    embedder: Embedder,
+    progress: Progress,
+) -> None:
+    missing = missing_views(store, wanted)
+    if not missing:
+        return
+    start = time.monotonic()
+    device = embedder.device
+    recipe = digest([store.manifest.key, store.manifest.content, device, SHARD_ROWS])
+    job = EmbeddingJob(encoder, store.directory, recipe, device, SHARD_ROWS, environment.row_seconds, views=wanted)
+    for view in missing:
+        (job.folder(view) / "shards").mkdir(parents=True, exist_ok=True)
+    pool = all_shards(source, SHARD_ROWS, ["pool"])
+    shards = {view: [shard._replace(view=view) for shard in pool] for view in missing}
+    every = list(itertools.chain(*shards.values()))
+    made = found_shards(job, every)
+    rows, total = sum(shard.entry.rows for shard in made.values()), store.manifest.count("pool") * len(missing)
+    progress(rows, total)
+    for fresh in _embedded(job, source, every, made, embedder):
+        check_same_rows(store.directory, job.folder(fresh.view), [fresh.entry])
+        rows += fresh.entry.rows
+        progress(rows, total)
+    seconds = (time.monotonic() - start) / len(missing)
+    for view in missing:
+        close_view(store, wanted, view, [made[shard] for shard in shards[view]], seconds)

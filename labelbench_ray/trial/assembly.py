@@ -1,0 +1,275 @@
+"""A trial's jobs: fold the rounds that are missing, or fine-tune on the labels that they bought.
+
+A job is a small value that travels to where it runs: a worker on Ray, or this process. What computes beside the
+process that runs it is its `processes`; nothing here knows Ray.
+"""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.config import Trial, digest
+from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manifest
+from labelbench_ray.embeddings.images import decoded_images
+from labelbench_ray.embeddings.pool_rows import StoredRows
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.encoders import trainable
+from labelbench_ray.environment import ROW_SECONDS, Environment
+from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
+from labelbench_ray.ledger.finetunes import FOLDER, FineTuneHeader, FineTuneLedger
+from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_header, write_failure
+from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.storage.locks import Lock, locked
+from labelbench_ray.storage.versions import versions
+from labelbench_ray.trainers import Trainer
+from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
+from labelbench_ray.trainers.engine.descent import Gradient
+from labelbench_ray.trainers.engine.device import Device
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.finetune import FineTuning
+from labelbench_ray.trial.fit_full import FullFitter
+from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
+from labelbench_ray.trial.loop import Loop
+from labelbench_ray.trial.parts import Parts
+from labelbench_ray.trial.processes import ONE_PROCESS, Processes, embedded
+from labelbench_ray.trial.traits import traits
+from labelbench_ray.user_code import in_a_line
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class Job(Protocol):
+    """Something to do for a trial, as it travels to a worker."""
+
+    @property
+    def trial(self) -> Trial:
+        """The trial."""
+        ...
+
+    @property
+    def directory(self) -> Path:
+        """Where its records lie."""
+        ...
+
+    @property
+    def processes(self) -> Processes:
+        """What computes for it."""
+        ...
+
+    def steps(self) -> Iterator[int]:
+        """Do what is missing; after each step, how many are done in all."""
+        ...
+
+
+class SweepCallbacks(Protocol):
+    """Called in the command's process for what happens to the jobs."""
+
+    def on_started(self, job: Job) -> None:
+        """A worker began with the trial; a second time after one that died."""
+
+    def on_waiting(self, job: Job, words: str) -> None:
+        """The trial's worker waits for a lock; the words name its holder."""
+
+    def on_round(self, job: Job, rounds: int) -> None:
+        """A round was recorded; `rounds` are done in all."""
+
+    def on_done(self, job: Job) -> None:
+        """The trial is finished."""
+
+    def on_failed(self, job: Job, failure: Failure) -> None:
+        """The trial ended with an error; the others go on."""
+
+    def on_stopped(self, job: Job, rounds: int) -> None:
+        """The trial was ended after so many rounds, since others are better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job finds what it reads."""
+
+    store: Path
+    data_root: Path
+    row_seconds: float = ROW_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionJob:
+    """The rounds of a trial."""
+
+    trial: Trial
+    directory: Path
+    place: Place
+    processes: Processes = ONE_PROCESS
+
+    def steps(self) -> Iterator[int]:
+        """Fold the missing rounds; a failure is recorded in the ledger before it is raised."""
+        built, store = parts.build(self.trial), EmbeddingStore.open(self.place.store)
+        manifest = store.manifest
+        header = Header(
+            fingerprint=built.fingerprint,
+            trial=self.trial,
+            store=manifest.content,
+            views=str(built.wanted_views or ""),
+            views_content=_views_content(built, store),
+            compute=manifest.compute,
+            traits=traits(built),
+            versions=versions(),
+        )
+        with (
+            Ledger.open(self.directory, header) as ledger,
+            _recorded(self.directory, ledger.lock, self.processes),
+            self.processes.view(self.place.store) as open_view,
+        ):
+            fitter = self._fitter(built, open_view)
+            for record in Loop(built, ledger, fitter, _rows(built, store, self.place)).rounds():
+                (self.directory / CHECKPOINT).unlink(missing_ok=True)
+                yield record.round + 1
+
+    def _fitter(self, built: Parts, open_view: OpenView) -> Fitter:
+        if isinstance(built.proxy, FullProxy):
+            return full_fitter(built, built.proxy, built.trainer, self.place, self.directory, self.processes)
+        return light_fitter(built, self.place, open_view)
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuneJob:
+    """The fine-tune of a trial, at each of its budgets."""
+
+    trial: Trial
+    directory: Path
+    place: Place
+    processes: Processes = ONE_PROCESS
+
+    def steps(self) -> Iterator[int]:
+        """Fit at the missing budgets; a failure is recorded beside the finished ones before it is raised."""
+        built, content = parts.build(self.trial), EmbeddingStore.open(self.place.store).manifest.content
+        assert built.tuning is not None
+        folder = self.directory.parent.parent
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # Its own lock: the trial's rounds are read only, and another model may be trained on them at the same time.
+        with locked(self.directory / "lock") as lock, _recorded(self.directory, lock, self.processes):
+            header = read_header(folder / "trial.json")
+            if header.store != content:
+                raise LedgerError(
+                    f"{folder}: was made from another store ({header.store}, here {content}); use the --store that it "
+                    "was run with"
+                )
+            finetunes = FineTuneLedger.open(
+                folder,
+                FineTuneHeader(
+                    fingerprint=built.tuning.fingerprint,
+                    trial=built.fingerprint,
+                    recipe=built.tuning.recipe,
+                    store=content,
+                    versions=versions(),
+                ),
+                lock,
+            )
+            light = None
+            if not built.proxy.trains_encoder:
+                light = light_fitter(built, self.place, in_process(embedded(self.place.store)))
+            tuned = built.tuning
+            full = full_fitter(built, tuned.model, tuned.trainer, self.place, self.directory, self.processes)
+            tuning = FineTuning(built, built.tuning, Ledger(folder, header), finetunes, full, light)
+            for done, _ in enumerate(tuning.run(), start=1):
+                (self.directory / CHECKPOINT).unlink(missing_ok=True)
+                yield done
+
+
+def selection_job(
+    built: Parts, folder: Path, environment: Environment, processes: Processes = ONE_PROCESS
+) -> SelectionJob:
+    """The job of a trial's rounds."""
+    directory = (folder / built.fingerprint).resolve()
+    return SelectionJob(built.trial, directory, _place(built, environment), processes)
+
+
+def finetune_job(
+    built: Parts, folder: Path, environment: Environment, processes: Processes = ONE_PROCESS
+) -> FineTuneJob:
+    """The job of a trial's fine-tune."""
+    assert built.tuning is not None
+    directory = (folder / built.fingerprint / FOLDER / built.tuning.fingerprint).resolve()
+    return FineTuneJob(built.trial, directory, _place(built, environment), processes)
+
+
+def light_fitter(built: Parts, place: Place, open_view: OpenView) -> LightFitter:
+    """Fits the trial's light proxy."""
+    return LightFitter(built, embedded(place.store), _pairs(built, place.store), open_view)
+
+
+def full_fitter(
+    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, processes: Processes = ONE_PROCESS
+) -> Fitter:
+    """Fits a full model, with checkpoints in the job's directory."""
+    return processes.fitter(partial(fitter_on, built, model, trainer, place, directory), directory)
+
+
+def fitter_on(
+    built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, device: Device
+) -> FullFitter:
+    """The fitter of one process; its machine computes with the model's precision."""
+    store, encoder = EmbeddingStore.open(place.store), trainable(built.encoder)
+    images = decoded_images(store, built.dataset.open(place.data_root), encoder, row_seconds=place.row_seconds)
+    identity = [built.fingerprint, directory.name, store.manifest.content]
+    return FullFitter(
+        model,
+        cast(Gradient, trainer),
+        encoder,
+        embedded(place.store),
+        images,
+        replace(device, precision=model.precision),
+        partial(_checkpoints, directory / CHECKPOINT, identity),
+    )
+
+
+def _rows(built: Parts, store: EmbeddingStore, place: Place) -> StoredRows:
+    return StoredRows(store, built.dataset.modality(), partial(built.dataset.open, place.data_root))
+
+
+def _checkpoints(path: Path, identity: list[str], request: FitRequest) -> FileCheckpoints:
+    rows = digest([*request.labeled_L.tolist(), *request.labels_L.tolist()])
+    return FileCheckpoints(path, digest([*identity, rows, str(request.seed)]))
+
+
+def _place(built: Parts, environment: Environment) -> Place:
+    return Place((environment.store / built.embedding).resolve(), environment.data_root, environment.row_seconds)
+
+
+@contextmanager
+def _recorded(directory: Path, lock: Lock, processes: Processes = ONE_PROCESS) -> Iterator[None]:
+    """Record why a trial failed; not in a folder of another version, nor where another process writes by now.
+
+    A trial that lost a scorer or a node did not fail: it is resumed.
+    """
+    try:
+        yield
+    except (OtherVersionError, LostLockError):
+        raise
+    except Exception as error:
+        if processes.is_death(error):
+            raise
+        lock.check()
+        text = in_a_line(error)
+        with suppress(OSError):  # on a full disk: the driver is told in any case, and says that it is not recorded
+            write_failure(directory, Failure.of(text, traceback.format_exc()))
+        raise
+
+
+def _views_content(built: Parts, store: EmbeddingStore) -> str:
+    wanted = built.wanted_views
+    if wanted is None:
+        return ""
+    return digest([read_view_manifest(store, wanted.digest, view).content for view in range(wanted.count)])
+
+
+def _pairs(built: Parts, store: Path) -> tuple[NDArray[np.float16], ...]:
+    wanted = built.wanted_views
+    return augmented_pairs(EmbeddingStore.open(store), wanted.digest, wanted.count) if wanted else ()
