@@ -64,7 +64,7 @@ def environment_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Environment
     """The environment that a command line and some variables make; nothing is planned."""
     seen: list[Environment] = []
 
-    def stop(experiment: Experiment, environment: Environment) -> None:
+    def stop(experiment: Experiment, environment: Environment, *progress: object) -> None:
         seen.append(environment)
         raise ConfigError("seen")
 
