@@ -50,7 +50,7 @@ from labelbench_ray.trainers.logistic import Logistic
 
 class Hanging(Logistic):
     def fit(self, proxy, data, seed):
-        while len(data.labeled.labels_B) > 20:
+        while len(data.labels_L) > 20:
             time.sleep(0.1)
         return super().fit(proxy, data, seed)
 '''
