@@ -49,7 +49,7 @@ class Frozen(BaseModel):
 
 
 class Settings(Frozen):
-    """Base of what people write: `True` and `False` are no numbers there, though Python takes them for 1 and 0."""
+    """Base of what people write: `True` and `False` are not numbers there, although Python takes them for 1 and 0."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -91,7 +91,7 @@ class Plugin(Settings):
         return bool(vars(cls).get("baseline", False))
 
     def inner_plugins(self) -> "dict[str, Plugin]":
-        """The plug-ins that its settings of type `Part` name, made; a plug-in that has such a setting says them."""
+        """The plug-ins that settings of type `Part` name, by setting. A class that has such settings overrides it."""
         return {}
 
 
@@ -152,7 +152,7 @@ def load(base: type[Kind], package: str, name: str) -> type[Kind]:
         raise ConfigError(unknown(kind, name, names(package)))
     path = name if "." in name else f"{package}.{name}"
     if not all(step.isidentifier() for step in path.split(".")):
-        raise ConfigError(f"{path!r} is no module path for a {kind}: names joined by single dots")
+        raise ConfigError(f"{path!r} is not a module path for a {kind}: write names joined by single dots")
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:
@@ -193,7 +193,7 @@ def _refuse_old_methods(plugin: type[Plugin]) -> None:
 
 
 def build(base: type[Kind], package: str, part: Part) -> Kind:
-    """Make the plug-in that a part names.
+    """Build the plug-in that a part names.
 
     Raises:
         ConfigError: unknown name, unknown setting, or a setting of the wrong type or out of range.
@@ -221,13 +221,13 @@ def explain(error: ValidationError) -> str:
 
 
 def _shortly(value: Any) -> str:  # noqa: ANN401
-    """A value as far as a person reads it: a damaged file is one, whole."""
+    """The beginning of a value: it may be a complete damaged file."""
     text = repr(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def with_resolved_settings(part: Part, plugin: Plugin) -> Part:
-    """The part with its settings as the plug-in took them: what a file said, where a setting gave its path."""
+    """The part with its settings as the plug-in resolved them: a file's content instead of its path."""
     taken = plugin.model_dump(mode="json")
     return Part(name=part.name, settings={name: taken[name] for name in part.settings})
 

@@ -66,7 +66,7 @@ def head(name: str, **settings: object) -> dict[str, object]:
         ),
         ({"proxy": head("zero_shot")}, "has no text tower that was trained with its images; use an open_clip"),
         ({"proxy": head("zero_shot", templates=["a photo of a dog."])}, "template 'a photo of a dog.' has no {}"),
-        ({"proxy": head("zero_shot", templates="mine.txt")}, "templates 'mine.txt' is none of openai_imagenet"),
+        ({"proxy": head("zero_shot", templates="mine.txt")}, "templates 'mine.txt' is neither one of openai_imagenet"),
         (
             {"proxy": {"name": "full_model", "settings": {"augmentation": "words"}}},
             "the augmentation words of a full model changes texts, the encoder takes images; choose one that fits",

@@ -2,8 +2,8 @@
 
 Ray Train starts the workers in a placement group of its own, beside the trial's, and joins them to one process group.
 Each rebuilds the fitter from a small description and gets the fit request from the object store; the first keeps the
-checkpoints and writes the tensors. A worker that dies takes the group with it, which then goes on from the last
-checkpoint; an error that a worker raises comes back as what it is.
+checkpoints and writes the tensors. When a worker dies, the group ends and a new one resumes from the last
+checkpoint. An error that a worker raises is raised again in the trial.
 """
 
 import secrets
@@ -38,10 +38,10 @@ from labelbench_ray.trial.processes import FitWorkers, MakeFitter
 from labelbench_ray.user_code import portable
 
 DEATHS: Final = 3
-"""How often a fit whose worker dies (killed, out of memory, lost node) is taken up again."""
+"""How often a fit is resumed after a worker died (killed, out of memory, lost node)."""
 MODEL: Final = "model.safetensors"
 GROUP: Final = "group"
-"""Says which placement group the workers are in."""
+"""Holds the id of the workers' placement group."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +66,7 @@ class ParallelFitter:
 
     @property
     def gpus(self) -> float:
-        """Those of the trial's own process; what the workers hold is added to the cost of the request."""
+        """GPUs of the trial's own process. The workers' GPUs are added to the cost of the request."""
         return self.alone.gpus
 
     @property
@@ -93,7 +93,7 @@ class ParallelFitter:
                 with tempfile.TemporaryDirectory(prefix="labelbench-train-", ignore_cleanup_errors=True) as notes:
                     return self._attempt(request, scratch, notes)
             except WorkerGroupError as error:
-                # Where one died the others' errors are about that, and tell nothing.
+                # Where one worker died, the errors of the others only report that.
                 failures = [failure for _, failure in sorted(error.worker_failures.items())]
                 if failures and all(isinstance(failure, Raised) for failure in failures):
                     raise failures[0].args[0] from None
@@ -143,20 +143,20 @@ class ParallelFitter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """What a worker tells of its share of a fit."""
+    """What a worker reports about its share of a fit."""
 
     cpu: float
     pseudo_labels: list[PseudoLabels]
-    """Of the epoch that is kept, the rows of all workers: reported by the first."""
+    """Pseudo-labels of the kept epoch for the rows of all workers, from the first worker."""
 
 
 class Raised(Exception):
-    """Carries what a worker raised, so that it is not taken for what Ray says of dead workers."""
+    """Carries what a worker raised, to distinguish it from Ray's errors about dead workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneWriter:
-    """The first worker's checkpoints for all: it reads and writes the file, the others hear from it what it read."""
+    """One checkpoint file for all workers: the first reads and writes it, and sends what it read to the others."""
 
     kept: Checkpoints
     rank: int
@@ -180,9 +180,9 @@ def end_fits(directory: Path) -> None:
 
 
 def _end(scratch: Path) -> None:
-    """Delete what a fit left, its workers too: those of a trial whose process was killed would keep their CPUs.
+    """Delete what a fit left, including its workers: after a kill of the trial's process they would keep their CPUs.
 
-    Ray Train's own cleaner asks the dashboard whether the trial lives, and there may be none.
+    Ray Train's own cleanup asks the dashboard whether the trial is alive, and there may be no dashboard.
     """
     with suppress(FileNotFoundError):
         remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex((scratch / GROUP).read_text("utf-8")))))

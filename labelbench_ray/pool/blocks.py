@@ -181,7 +181,7 @@ class ArrayShard(Shard):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelShard(Shard):
-    """A shard whose probabilities a model computes block by block, and nobody stores."""
+    """A shard whose probabilities a model computes block by block; they are never stored."""
 
     model: Model
 

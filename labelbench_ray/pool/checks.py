@@ -1,4 +1,4 @@
-"""What a pool view is given, checked: each refusal names the argument, what it was and what it must be.
+"""Checks of what a pool view is given: each error names the argument, its value and the rule.
 
 Every function takes what a user passed, returns it as the array that it must be, and raises `ValueError` otherwise.
 """

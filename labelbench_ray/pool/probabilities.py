@@ -21,7 +21,7 @@ def softmax(logits_BK: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def check(probabilities_BK: NDArray[np.float32], first_row: int = 0) -> None:
-    """Refuse rows that are no distribution; `first_row` is the pool's row that the block begins with.
+    """Refuse rows that are not distributions; `first_row` is the pool row at which the block begins.
 
     Raises:
         ValueError: a NaN, an infinity, a negative entry, or a sum further than 1e-3 from 1.

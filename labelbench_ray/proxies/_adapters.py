@@ -23,7 +23,7 @@ def blocks(network: nn.Module) -> list[nn.Module]:
         if any(True for _ in member.children())
     ]
     if not members:
-        raise ConfigError("proxy lora: this encoder's network repeats no block to adapt; use the proxy 'full_model'")
+        raise ConfigError("proxy lora: this encoder's network has no repeated block to adapt; use 'full_model'")
     kind = Counter(map(type, members)).most_common(1)[0][0]
     return [member for member in members if type(member) is kind]
 
@@ -53,7 +53,7 @@ def merged(model: nn.Module) -> FromPixels:
 def _adaptable(block: nn.Module) -> list[nn.Module]:
     """Linear layers, attention, and pointwise convolutions, which are linear layers too."""
     attentions = [module for module in block.modules() if isinstance(module, nn.MultiheadAttention)]
-    # An attention is adapted whole: torch never calls its output layer as a module.
+    # An attention is adapted as one module: torch never calls its output layer as a module.
     within = {inner for attention in attentions for inner in attention.modules()}
     return attentions + [
         module

@@ -119,7 +119,7 @@ def _sums(shard: Shard, labeled_L: Ids, exact: bool, grid: float) -> Information
 
 
 def _sum(blocks: Iterable[Block], exact: bool, grid: float) -> Doubles:
-    total_EE: Doubles = np.zeros(())  # has no shape yet where there is no block
+    total_EE: Doubles = np.zeros(())  # stays a scalar where there is no block
     for block in blocks:
         part_EE = _whole(block) if exact else _scalar(block)
         total_EE = total_EE + np.rint(part_EE / grid) * grid

@@ -72,13 +72,13 @@ class Steps:
     sign: float
 
     def until(self, count: int) -> "Steps":
-        """Only the first so many."""
+        """Only the first `count` picks."""
         return Steps(self.places_J[:count], self.gains_J[:count], self.v_JD[:count], self.r_JD[:count], self.sign)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checked:
-    """s and t of a shard's rows after all steps; the first step at which a row that is no candidate gains more."""
+    """s and t of a shard's rows after all steps; the first step at which a row outside the candidates gains more."""
 
     terms: Terms
     first: int
@@ -108,8 +108,8 @@ def greedy(view: PoolView, rows: Rows, design: Design, count: int) -> tuple[Plac
             places_C = _candidates(_open_gains(rows, known.terms, open_U), rows.hashes_U)
         features_CD, weights_C = view.embeddings(rows.ids_U[places_C]).astype(np.float64), rows.weights_U[places_C]
         ahead = min(ahead, count - len(picked_C), len(places_C))
-        floor = 0.0 if known is None else FALL * abs(known.top)
-        steps = _pick_ahead(design, root_DD, features_CD, weights_C, rows.hashes_U[places_C], ahead, floor)
+        least = 0.0 if known is None else FALL * abs(known.top)
+        steps = _pick_ahead(design, root_DD, features_CD, weights_C, rows.hashes_U[places_C], ahead, least)
         hoped = len(steps.places_J)
         if known is not None:
             outside_U = open_U.copy()
@@ -137,7 +137,7 @@ def _shares(weights_U: Doubles, s_U: Doubles) -> Doubles:
 def _known(
     view: PoolView, rows: Rows, open_U: NDArray[np.bool_], design: Design, root_DD: Doubles, known: Known | None
 ) -> Known:
-    """What is known of all rows, computed afresh where too little of it is left to tell the best from its errors."""
+    """What is known of all rows, computed again where its errors could hide the best row."""
     if known is not None:
         left_U = 1 + rows.weights_U * known.terms.s_U
         best = _open_gains(rows, known.terms, open_U).max()
@@ -169,9 +169,9 @@ def _pick_ahead(
     weights_C: Doubles,
     hashes_C: NDArray[np.uint64],
     ahead: int,
-    floor: float,
+    least: float,
 ) -> Steps:
-    """The plain greedy among the candidates, `ahead` picks or until the gain is below the floor."""
+    """The plain greedy among the candidates, `ahead` picks or until the gain is below `least`."""
     roots_DX = _roots(design, root_DD)
     inverse_DD = roots_DX[:, : len(root_DD)] @ roots_DX[:, : len(root_DD)].T
     terms = _squares(features_CD @ roots_DX)
@@ -188,7 +188,7 @@ def _pick_ahead(
         shares_C = _shares(weights_C, s_C)
         gains_C = shares_C * t_C + free_C
         place = best_place(gains_C, hashes_C)
-        if step and abs(gains_C[place]) < floor:
+        if step and abs(gains_C[place]) < least:
             return Steps(places_J, gains_J, v_JD, r_JD, sign).until(step)
         places_J[step], gains_J[step], free_C[place] = place, gains_C[place], -np.inf
         share, v_D = shares_C[place], solve(features_CD[place])

@@ -23,13 +23,13 @@ from labelbench_ray.types import Block, Ids, PoolView
 HUBS = 64
 """Labels that bound every row's distance at first."""
 LONGER = 4
-"""A row whose bound is not enough is compared with so many times the labels."""
+"""The factor by which a row whose bound is too loose is compared with more labels."""
 NEARER, ACTIVATED, PROPOSALS = (4096, 16), (1024, 64), 256
-"""How many rows join a circle at once: so many, or one in so many of all, so that blocks are worth their products."""
+"""The number of rows that join a circle at once, or one in this many of all rows, so that blocks pay off."""
 FETCHED_AT_ONCE = 2048
 """Labels whose embeddings the driver holds at once."""
 FETCHING, REFRESHING = 2000, 64
-"""What reading a row by itself, and with all active ones, costs, in distances from a row to a center (measured)."""
+"""The cost of reading a row alone, and with all active rows, in distances from a row to a center (measured)."""
 GRID = 2.0**-36
 """Squared distances are rounded to this share of a typical one, so that equal ones tie exactly."""
 MARGIN = 2.0**-22
@@ -101,7 +101,7 @@ class Traversal:
                 self._bring_near(far[leading(self._bounds_U[far], self._hashes_U[far], self._share(NEARER))])
 
     def _bring_near(self, places: NDArray[np.intp]) -> None:
-        """Compare each of these rows with so many times the labels that it was compared with."""
+        """Compare each of these rows with this many times the labels that it was compared with."""
         for compared in np.unique(self._compared_U[places]):
             some = places[self._compared_U[places] == compared]
             stop = min(LONGER * compared, len(self._labeled_L))

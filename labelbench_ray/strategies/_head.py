@@ -47,7 +47,7 @@ def last_layer(view: PoolView, key: int) -> Head:
     dimensions = view.embeddings(sample_of_pool(view, hidden, 1)).shape[1]
     ids_C = sample_of_pool(view, hidden, max(FEWEST_ROWS, ROWS_A_DIMENSION * dimensions))
     features_CD, probabilities_CK = view.embeddings(ids_C), view.probabilities(ids_C)
-    # A clipped entry says nothing of its logit but a bound: a few of them bend the whole layer.
+    # A clipped entry gives only a bound of its logit: a few of them would distort the complete layer.
     whole_C = probabilities_CK.min(axis=1) >= SMALLEST
     if whole_C.sum() > dimensions + 1:
         features_CD, probabilities_CK = features_CD[whole_C], probabilities_CK[whole_C]

@@ -22,7 +22,7 @@ from labelbench_ray.types import Block, Floats, Ids, PoolView, Shard
 EXACT_BITS = 52
 """Sums of integers below two to this power are exact in float64."""
 ORIGIN_ROWS = 64
-"""The median of so many rows is the origin."""
+"""The origin is the median of this many rows."""
 SCORES_AT_ONCE = 2**20
 """Rows are compared with all centroids in pieces of a block with this many products."""
 NEARLY_EQUAL = 1e-6
@@ -186,7 +186,7 @@ def squared_distances(points_CD: Floats) -> Floats:
 
 
 def _initial(view: PoolView, clusters: int, key: int, cloud: Cloud) -> Floats:
-    """The candidates that k-means++ starts with, `clusters` of them if there are so many."""
+    """The candidates that k-means++ starts with, `clusters` of them, or all there are."""
     drawn = spread(view, partial(_factors, cloud=cloud), min(clusters, view.num_unlabeled), key)
     return cloud.of_features(view.embeddings(drawn))
 

@@ -1,6 +1,6 @@
 """Where a class's order is best cut in two, by the answers so far: DIRECT's agnostic learning of a threshold.
 
-A threshold s says of every row of loss <= s that it is of the class, and of the others that they are not. Its errors
+A threshold s assigns the rows of loss <= s to the class, and the others to the rest. Its errors
 are constant between the losses of answered rows.
 """
 
@@ -45,7 +45,7 @@ class Separation:
         One that has no answered row at its upper or lower end gives that end of the order.
         """
         errors = self._errors()
-        # Rows of equal losses cannot be told apart.
+        # Rows of equal losses cannot be distinguished.
         errors[1:-1][self.losses_A[1:] == self.losses_A[:-1]] = len(errors)
         best = np.flatnonzero(errors == errors.min())
         cut = best[(len(best) - 1) // 2]
@@ -66,7 +66,7 @@ class Separation:
         return float(losses_I[start]), float(losses_I[start + width - 1])
 
     def _errors(self) -> NDArray[np.int64]:
-        """(A + 1,) errors when the first 0, 1, .. A rows are said to be of the class."""
+        """(A + 1,) errors when the first 0, 1, .. A rows are assigned to the class."""
         steps_A = np.where(self.positive_A, -1, 1)
         errors: NDArray[np.int64] = np.concatenate([[0], np.cumsum(steps_A)]) + self.positive_A.sum()
         return errors

@@ -18,7 +18,7 @@ from labelbench_ray.types import Ids, PoolView
 MOST_PROPOSALS = 1024
 """Rows proposed at once, at most."""
 FETCHING, REFRESHING = 6000, 128
-"""What reading a row by itself, and with all others, costs, in products of a row with a center (measured)."""
+"""The cost of reading a row alone, and with all others, in products of a row with a center (measured)."""
 
 
 def spread(view: PoolView, factorize: Factorize, count: int, key: int) -> Ids:
@@ -57,7 +57,7 @@ def _draws(view: PoolView, factorize: Factorize, ids_U: Ids, first: int, count: 
         # Both sides in products of a row with a center: those spent on rejected rows, those of bringing all up to date.
         while left and paid <= len(ids_U) * (REFRESHING + accepted):
             size = min(MOST_PROPOSALS, 32 + left * proposed // accepted)
-            # The last place where rounding makes a number reach the whole sum.
+            # The last place where rounding makes a number reach the complete sum.
             places_C = np.minimum(np.searchsorted(sums_U, rng.random(size) * sums_U[-1], side="right"), len(ids_U) - 1)
             points = fetch(view, factorize, ids_U[places_C])
             stale_C = stale_U[places_C]

@@ -41,7 +41,7 @@ class Strategy(plugins.Plugin, ABC):
             ValueError: the budget is negative or larger than what is unlabeled, or the scores hold NaN.
         """
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)):
-            raise ValueError(f"budget: {budget!r} is no whole number; ask for a number of rows")
+            raise ValueError(f"budget: {budget!r} is not an integer; give a number of rows")
         if budget < 0 or budget > view.num_unlabeled:
             raise ValueError(
                 f"budget: {budget} rows asked for, {view.num_unlabeled} of the pool's {view.num_rows} are "
@@ -94,7 +94,7 @@ class RankingStrategy(Strategy):
 
 
 class RowStrategy(RankingStrategy):
-    """A strategy that scores each row by itself and takes the best: a subclass writes only `score`."""
+    """A strategy that scores each row independently and takes the best: a subclass writes only `score`."""
 
     @abstractmethod
     def score(self, block: Block) -> NDArray[np.floating]:

@@ -15,7 +15,7 @@ class Badge(Strategy):
     """k-means++ seeding on the gradients of the last layer's loss at the predicted class, g = (p - e_y) h^T.
 
     The first row is the one of the largest |g|, as in the authors' code; each later one is drawn with probability
-    proportional to its squared distance to the nearest drawn before (exactly). Labeled rows are no centers.
+    proportional to its squared distance to the nearest drawn before (exactly). Labeled rows are not centers.
     """
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:

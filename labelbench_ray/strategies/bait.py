@@ -14,7 +14,7 @@ EXACT_BYTES = 4 * 2**30
 
 
 class Bait(Strategy):
-    """The rows whose labels would tell the last layer most about the whole pool.
+    """The rows whose labels give the last layer the most information about the pool.
 
     Minimizes tr(M^-1 F): F is the mean Fisher information of all labeled and choosable rows, and M = ridge
     + (sum over the labeled) / (L + budget) + (sum over the chosen) * budget / (L + budget), weights as in the authors'

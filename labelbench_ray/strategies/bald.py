@@ -1,4 +1,4 @@
-"""BALD by dropout: what the labels would tell about the model (Houlsby et al. 2011; Gal et al. 2017)."""
+"""BALD by dropout: what the labels would reveal about the model (Houlsby et al. 2011; Gal et al. 2017)."""
 
 from functools import partial
 

@@ -44,7 +44,7 @@ def apportion(budget: int, weights_K: NDArray[np.float64], available_K: Ids) -> 
             break
         open_K &= ~over_K
     shares_K[open_K] = fair_K[open_K]
-    # The grid keeps remainders that are equal but for rounding equal.
+    # The grid makes remainders equal that differ by rounding only.
     remainders_K = np.round(shares_K % 1, 9)
     whole_K = np.round(shares_K - remainders_K).astype(np.int64)
     whole_K[np.argsort(-remainders_K, kind="stable")[: budget - whole_K.sum()]] += 1

@@ -37,7 +37,7 @@ class ClusterMargin(Strategy):
     sample: PositiveInt = 4000
     """Rows that average linkage runs on; its time and memory grow with the square."""
     clusters: PositiveInt = 2000
-    """At most so many clusters."""
+    """The largest number of clusters."""
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         most = max(math.ceil(FEWEST * budget), view.num_unlabeled // 2)

@@ -23,7 +23,7 @@ class MostLikelyPositive(RankingStrategy):
     def scorer(self, view: PoolView, key: int) -> Score:
         beyond = [label for label in self.classes if label >= view.num_classes]
         if beyond:
-            raise ValueError(f"classes: {beyond[0]} is no class; there are {view.num_classes}, numbered from 0")
+            raise ValueError(f"classes: {beyond[0]} is not a class; there are {view.num_classes}, numbered from 0")
         return partial(_likeliest, classes_R=np.array(self.classes or _rare(view), np.int64))
 
 

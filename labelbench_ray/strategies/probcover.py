@@ -27,7 +27,7 @@ class Probcover(Strategy):
     """Rows whose balls, with those around the labeled rows, cover the most: greedy max coverage, exact on the sample.
 
     Features are scaled to length 1. Candidates, and what they cover, are a uniform sample of the open rows: `sample` of
-    them, or twice the budget if that is more. A larger ball covers more and says less about what it covers: the radius
+    them, or twice the budget if that is more. A larger ball covers more, but its rows are less alike: the radius
     is the largest at which a share of `purity` of the balls hold one pseudo-label only, that of k-means with as many
     clusters as classes. When all is covered, the rest of the batch is uniform.
     """

@@ -41,8 +41,8 @@ class TypiClust(Strategy):
     Clusters are those of k-means on normalized features of labeled and unlabeled rows, as many as there will be labels,
     `clusters` at most. Typicality is 1 / the mean distance (not its square, which the authors' code has) to the nearest
     unlabeled rows of the cluster. Approximate in this: it is computed once for each cluster, not again after each
-    choice, and in clusters of more than `members` unlabeled rows among a random sample of so many. Where clusters run
-    out of rows, random ones follow.
+    choice, and in clusters of more than `members` unlabeled rows among a random sample of that size. Where clusters
+    run out of rows, random ones follow.
     """
 
     cold_start: ClassVar[bool] = True
@@ -51,7 +51,7 @@ class TypiClust(Strategy):
     neighbors: PositiveInt = 20
     """Neighbors that typicality looks at, half of the cluster at most."""
     smallest: NonNegativeInt = 5
-    """Clusters of so many rows or fewer are left out, unless all are."""
+    """Clusters of at most this many rows are left out, unless all are that small."""
     members: int = Field(default=1000, ge=2)
     """Rows of a cluster that are compared with each other."""
     iterations: PositiveInt = 20

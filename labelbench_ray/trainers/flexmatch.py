@@ -1,7 +1,7 @@
 """FlexMatch: a threshold for each class (Zhang et al. 2021, arXiv 2110.08263, section 3, algorithm 1).
 
-A class whose pseudo-labels are few so far has a low threshold, so that it is not left behind. The counts are kept up
-to date by what a batch changes: O(batch) a step, where LabelBench compares every unlabeled row with every class.
+A class with few pseudo-labels so far has a low threshold, so it is not left behind. A batch updates the counts by what
+it changes: O(batch) a step, where LabelBench compares every unlabeled row with every class.
 """
 
 from typing import Annotated
@@ -16,7 +16,7 @@ from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised,
 from labelbench_ray.trainers.engine.step import State, Step
 
 NEVER = -1
-"""The last confident prediction of a row that had none."""
+"""Stands for a row without a confident prediction."""
 
 
 class Flexmatch(SemiSupervised):
@@ -53,7 +53,7 @@ def class_thresholds(counts: Tensor, threshold: float) -> Tensor:
 
 
 def record(state: State, places_S: Tensor, predicted_S: Tensor) -> None:
-    """Note the confident predictions of a batch; of a row that comes twice, the last."""
+    """Store the confident predictions of a batch; for a row that occurs twice, the last one."""
     places, inverse_S = places_S.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     order_S = torch.arange(len(places_S), device=places_S.device)
     last = torch.zeros_like(places).scatter_reduce_(0, inverse_S, order_S, "amax")

@@ -1,7 +1,7 @@
-"""FreeMatch: thresholds from how sure the model is by now (Wang et al. 2023, arXiv 2205.07246, sections 4.1 and 4.2).
+"""FreeMatch: thresholds from the model's confidence so far (Wang et al. 2023, arXiv 2205.07246, sections 4.1 and 4.2).
 
 The running means are float32: in float16, as in LabelBench, the share of a class that is never predicted falls so low
-that its inverse overflows, and the class drops out of the fairness term unseen.
+that its inverse overflows, and the class silently drops out of the fairness term.
 """
 
 from typing import Annotated
@@ -21,7 +21,7 @@ TINY = 1e-12
 class Freematch(SemiSupervised):
     """Strong views learn the weak views' predicted class c where its probability is at least t * p_c / max p.
 
-    t is the running mean confidence, p the running mean distribution; both know the batch when it is masked.
+    t is the running mean confidence, p the running mean distribution; both include the batch that they mask.
     """
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -51,7 +51,7 @@ class Freematch(SemiSupervised):
         )
 
     def renew(self, state: State, weak_VK: Tensor) -> None:
-        """Take a batch into the running means."""
+        """Update the running means with a batch."""
         probabilities_VK = weak_VK.softmax(dim=1)
         confidence_V, predicted_V = probabilities_VK.max(dim=1)
         shares_K = predicted_V.bincount(minlength=weak_VK.shape[1]) / len(weak_VK)

@@ -1,7 +1,7 @@
-"""Pseudo-label: a model learns what it says itself where it is sure (Lee 2013, ICML workshop; USB's form).
+"""Pseudo-label: a model learns its own confident predictions (Lee 2013, ICML workshop; USB's form).
 
-LabelBench picks the rows inside a no-grad block, so that its unlabeled loss has no gradient, and divides by the number
-of rows picked, which may be 0; both are mended.
+LabelBench selects the rows inside a no-grad block, so its unlabeled loss has no gradient, and divides by the number of
+selected rows, which may be 0. Both are fixed.
 """
 
 from typing import Annotated
@@ -22,7 +22,7 @@ class PseudoLabel(SemiSupervised):
     ramp: Annotated[float, Field(ge=0, le=1)] = 0.4
     """Share of the steps over which the unlabeled loss grows linearly from nothing to its full weight.
 
-    Counted are the steps of the epochs that run in any case: all, or where training may stop early the first one and
+    It counts the steps of epochs that run in any case: all of them, or, where training may stop early, the first and
     `patience` more. A ramp over epochs that never run would leave the unlabeled rows out.
     """
 

@@ -16,13 +16,13 @@ from labelbench_ray.trainers.engine.step import State, Step
 
 
 class ScaledDistillation(Replay):
-    """Newest rows as `supervised` learns them; older ones, drawn uniformly, also by what was once said of them.
+    """Newest rows as in `supervised`; older rows, drawn uniformly, also by the logits of the round that bought them.
 
     loss = share * newest + (1 - share) * mean over as many older rows of
     [distillation * KL(softmax(then) || softmax(now)) + (1 - distillation) * cross-entropy], where `then` are the logits
-    at the end of the round that bought the row, and `share` is that of the newest rows among all: quick to learn early,
-    steady late. Smoothing applies to every cross-entropy, mixup to the newest rows only: the logits of a mixture are
-    not known. `batch_size` counts the newest rows.
+    at the end of the round that bought the row, and `share` is the newest rows' share of all rows: it learns
+    quickly early and steadily late. Smoothing applies to every cross-entropy, mixup to the newest rows only: the logits
+    of a mixture are not known. `batch_size` counts the newest rows.
     """
 
     distillation: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -49,7 +49,7 @@ class ScaledDistillation(Replay):
         return share * newest_loss + (1 - share) * self.older_loss(logits[len(inputs) :], older)
 
     def older_loss(self, now_RK: Tensor, older: Step) -> Tensor:
-        """The loss of a step's rows that earlier rounds bought, given their logits: a mean over them."""
+        """The mean loss of a step's older rows, given their logits now."""
         then_RK = older.state["then"][torch.from_numpy(older.labeled_B)].to(now_RK.device)
         targets_RK = smoothed(older.labels_B, older.data.num_classes, self.label_smoothing)
         apart = kl_div(now_RK.log_softmax(dim=1), then_RK.softmax(dim=1), reduction="batchmean")

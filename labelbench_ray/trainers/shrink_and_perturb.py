@@ -1,8 +1,8 @@
 """Every round begins with the last round's weights, shrunk and perturbed (Ash and Adams 2020, arXiv 1910.08475).
 
-They write shrink * old + noise with Gaussian noise. Here the noise is that of their published code: the
-weights of a freshly initialized model, scaled, which respects that kinds of weights are initialized differently. They
-are the very weights with which the round would begin from scratch, so that they depend on the fit's seed alone.
+The paper writes shrink * old + noise with Gaussian noise. Here, as in its published code, the noise is the scaled
+weights of a freshly initialized model, so each kind of weight gets noise of its own scale. They are the weights with
+which the round would begin from scratch, so they depend on the seed of the fit only.
 """
 
 from typing import Annotated, Any
@@ -15,13 +15,13 @@ from labelbench_ray.trainers import Tensors
 from labelbench_ray.trainers.engine.continued import Continued
 
 KEPT = ("mean", "scale")
-"""How embeddings are standardized: it belongs to the pool."""
+"""The standardization of embeddings, which belongs to the pool."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked", "mean", "deviation")
-"""The last step of the names of what batch normalization counts, and of how an encoder's pixels are normalized."""
+"""Last parts of the names of batch normalization's statistics and of an encoder's pixel normalization."""
 
 
 class ShrinkAndPerturb(Continued):
-    """Begins with `shrink` * the last round's weights + `perturb` * fresh ones: as right as before, but less sure.
+    """Begins with `shrink` * the last round's weights + `perturb` * fresh ones: as accurate, but less confident.
 
     `shrink` 1 and `perturb` 0 are `warm_start`; 0 and 1 begin from scratch. The fresh weights of a pretrained model are
     the pretrained ones, so that `perturb` = 1 - `shrink` goes some of the way back to them.
@@ -40,6 +40,6 @@ class ShrinkAndPerturb(Continued):
 
 
 def learned(name: str, tensor: NDArray[Any]) -> bool:
-    """Whether a tensor is a weight that training moves, and no statistic of the data, index or mask."""
+    """Whether a tensor is a weight that training changes, not a statistic of the data, an index or a mask."""
     weight = np.issubdtype(tensor.dtype, np.floating)
     return weight and name not in KEPT and name.rpartition(".")[2] not in STATISTICS

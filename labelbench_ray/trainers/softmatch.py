@@ -1,7 +1,7 @@
-"""SoftMatch: every row teaches, weighed by how sure it is (Chen et al. 2023, arXiv 2301.10921, sections 3.2 and 3.3).
+"""SoftMatch: every row counts, weighted by its confidence (Chen et al. 2023, arXiv 2301.10921, sections 3.2 and 3.3).
 
-Pseudo-labels are the classes of the raw probabilities; aligned ones, which weigh the rows, would change labels where
-classes are rare (LabelBench takes these).
+Pseudo-labels are the likeliest classes of the raw probabilities. Aligned probabilities weight the rows; as labels,
+which is what LabelBench does, they would change the class where classes are rare.
 """
 
 from typing import Annotated
@@ -53,11 +53,11 @@ class Softmatch(SemiSupervised):
         return Term((weights_U * losses_U).mean(), predicted_U, weights_U)
 
     def renew(self, state: State, probabilities_VK: Tensor) -> None:
-        """Take a batch into the running means."""
+        """Update the running means with a batch."""
         mean_K = probabilities_VK.mean(dim=0)
         state["mean_K"].lerp_(mean_K, 1 - self.momentum if state["mean_K"].any() else 1.0)
         confidence_V = aligned(probabilities_VK, state["mean_K"]).amax(dim=1)
-        # The unbiased variance of a single row is no number.
+        # The unbiased variance of a single row is NaN.
         variance = confidence_V.var(correction=min(1, len(confidence_V) - 1)).clamp(min=LEAST_VARIANCE)
         state["confidence"].lerp_(confidence_V.mean(), 1 - self.momentum)
         state["variance"].lerp_(variance, 1 - self.momentum)

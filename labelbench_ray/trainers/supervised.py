@@ -1,7 +1,7 @@
 """Supervised training on the labeled rows alone (LabelBench's "passive" trainer).
 
-Mended here: a labeled set smaller than a batch still trains, warm-up is capped at a tenth of all steps so that the
-learning rate reaches its target, and mixup mixes the smoothed targets as well as the inputs.
+Its defects are fixed here: a labeled set smaller than a batch still trains, warm-up is capped at a tenth of all steps
+so that the learning rate reaches its target, and mixup mixes the smoothed targets as well as the inputs.
 """
 
 from typing import Annotated, ClassVar
@@ -25,13 +25,13 @@ class Supervised(Descent):
     mixup: NonNegativeFloat = 0.2
     """Both parameters of the Beta distribution of the mixing weight; 0 mixes nothing."""
     cutmix: NonNegativeFloat = 0.0
-    """The same of CutMix (Yun et al. 2019, arXiv 1905.04899), for images only; with both, one is drawn a step."""
+    """Both parameters of CutMix (Yun et al. 2019, arXiv 1905.04899), images only; with both set, a step draws one."""
 
     def check(self, proxy: Proxy) -> None:
         if self.cutmix and not proxy.trains_encoder:
             raise ConfigError(
-                f"trainer: cutmix={self.cutmix} cuts pieces out of images, {type(proxy).__name__} is fitted to "
-                "embeddings, which have none; use `mixup`, or the proxy 'full_model' or 'lora'"
+                f"trainer: cutmix={self.cutmix} cuts pieces out of images, but {type(proxy).__name__} is fitted "
+                "to embeddings; use `mixup`, or the proxy 'full_model' or 'lora'"
             )
 
     def loss(self, step: Step) -> Tensor:

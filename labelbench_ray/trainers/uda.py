@@ -1,7 +1,7 @@
 """UDA: sharpened soft targets (Xie et al. 2020, arXiv 1904.12848, sections 2.2 and 2.3; defaults of USB).
 
-The mask looks at the unsharpened confidence. Training signal annealing leaves out labeled rows whose true class is
-already likelier than a bound that rises over the fit; the loss stays a mean over all labeled rows, as in USB.
+The mask looks at the unsharpened confidence. Training signal annealing leaves out labeled rows whose true class has
+a probability above a bound that rises over the fit. The loss stays a mean over all labeled rows, as in USB.
 """
 
 import math
@@ -32,7 +32,7 @@ def risen(schedule: Literal["none", "linear", "log", "exp"], progress: float) ->
 
 
 class Uda(SemiSupervised):
-    """Strong views learn the weak views' sharpened distribution where these are sure."""
+    """Strong views learn the weak views' sharpened distribution where the weak views are confident."""
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.8
     temperature: PositiveFloat = 0.4

@@ -5,7 +5,7 @@ from labelbench_ray.trainers.engine.continued import Continued
 
 
 class WarmStart(Continued):
-    """Needs fewer epochs than from scratch where early stopping sees that it is done; may generalize a little worse.
+    """With early stopping it needs fewer epochs than from scratch, but it may generalize a little worse.
 
     Ash and Adams 2020 (arXiv 1910.08475) measure that loss for networks trained end to end.
     """

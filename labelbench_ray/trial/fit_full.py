@@ -1,4 +1,4 @@
-"""Fitting a full model: the encoder's own network under a head, trained on images, then embedding every row anew."""
+"""Fitting a full model: train the encoder's own network under a head on images, then embed every row again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from labelbench_ray.trial.fit_light import FitRequest, OpenView, TrainedModel, i
 from labelbench_ray.types import Floats, Ids
 
 CHUNK = 1024
-"""Images that are embedded between two writes."""
+"""Images that are embedded at a time."""
 VALIDATION_SEED = 42
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FullFitter:
-    """Fits the encoder's own network; every fit keeps checkpoints, from which it goes on after a kill."""
+    """Fits the encoder's own network. A fit that was killed resumes from its last checkpoint."""
 
     model: FullProxy
     trainer: Gradient
@@ -52,7 +52,7 @@ class FullFitter:
 
     @property
     def validation_labels(self) -> int:
-        """Those of the sample that steers early stopping."""
+        """The size of the sample that steers early stopping."""
         return len(self._validation_rows()) * self.trainer.uses_validation
 
     def fit(self, request: FitRequest) -> Tensors:

@@ -1,7 +1,7 @@
-"""Fitting the model of a round, and opening it: what its tensors say of the pool, validation and test rows.
+"""Fitting the model of a round, and opening it to score the pool, validation and test rows.
 
-A light proxy scores the embeddings in the store. A full model embeds the rows anew, and its last layer scores those
-embeddings, so that strategies and metrics see either in the same way.
+A light proxy scores the embeddings in the store. A full model embeds the rows again, and its last layer scores those
+embeddings, so strategies and metrics see both in the same way.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ def _ignore_cost(spent: Spent) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FitRequest:
-    """What a fit is given: the labels bought so far, in their order, and the rounds before."""
+    """What a fit is given: the labels in the order in which they were bought, and the previous rounds."""
 
     labeled_L: Ids
     labels_L: Ids
@@ -96,7 +96,7 @@ class LightFitter:
 
     @property
     def validation_labels(self) -> int:
-        """All of the split, where the trainer stops early."""
+        """All of the split if the trainer uses it, else 0."""
         return len(self.embedded.validation.labels_N) * self.parts.trainer.uses_validation
 
     def fit(self, request: FitRequest) -> Tensors:

@@ -1,4 +1,4 @@
-"""How good a fit's pseudo-labels were: counted epoch by epoch with the true labels, which no trainer sees."""
+"""How good the pseudo-labels of a fit are, counted by epoch with the true labels, which no trainer sees."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from labelbench_ray.types import Ids
 
 @dataclass(slots=True)
 class EpochCounts:
-    """Unlabeled rows that the steps of an epoch read, their summed weights, and the weights of those taught rightly."""
+    """Unlabeled rows read in an epoch, their summed weights, and the summed weights of correct pseudo-labels."""
 
     rows: int = 0
     used: float = 0
@@ -34,7 +34,7 @@ class PseudoLabelStats:
         counts.right += float(pseudo_labels.weights_U[right_U].sum(dtype=np.float64))
 
     def metrics(self) -> dict[str, float]:
-        """Of the epoch that the fit kept, the last one reported. Empty: no unlabeled rows. None used: no accuracy."""
+        """Metrics of the epoch that the fit kept: the last one reported. Without unlabeled rows there are none."""
         if not self.epochs:
             return {}
         last = self.epochs[max(self.epochs)]

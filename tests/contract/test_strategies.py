@@ -274,7 +274,7 @@ def test_a_budget_that_cannot_be_met_is_refused(part: Part, budget: int):
 @pytest.mark.parametrize("budget", [2.5, 3.0, True, None, "3"])
 def test_a_budget_that_is_no_whole_number_is_refused(part: Part, budget: object):
     pool = make_pool(50)
-    with pytest.raises(ValueError, match=re.escape(f"budget: {budget!r} is no whole number")):
+    with pytest.raises(ValueError, match=re.escape(f"budget: {budget!r} is not an integer")):
         choose(part, pool.view(), budget, pool.truth)
 
 

@@ -131,8 +131,8 @@ def test_a_file_of_templates_is_read_when_the_head_is_made(tmp_path):
     ("text", "reason"),
     [
         ("a photo of a {}.\na photo of a dog.\n", r"template 'a photo of a dog\.' has no \{\}.*write \{\}"),
-        ("\n \n", "holds no template; write one a line"),
-        (b"\xff\xfe", "no text file"),
+        ("\n \n", "has no template; write one a line"),
+        (b"\xff\xfe", "nor a text file that can be read"),
     ],
 )
 def test_a_file_without_usable_templates_is_refused(tmp_path, text, reason):

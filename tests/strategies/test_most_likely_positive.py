@@ -46,7 +46,7 @@ def test_rows_whose_probability_reads_one_keep_their_order():
     np.testing.assert_array_equal(select([], probabilities=probabilities, classes=[0]), np.argsort(rest)[:30])
 
 
-@pytest.mark.parametrize(("classes", "message"), [([4], "classes: 4 is no class; there are 4"), ([-1], "classes.*-1")])
+@pytest.mark.parametrize(("classes", "message"), [([4], "4 is not a class; there are 4"), ([-1], "classes.*-1")])
 def test_a_class_that_does_not_exist_is_refused(classes: list[int], message: str):
     with pytest.raises(ValueError, match=message):
         select([], classes=classes)

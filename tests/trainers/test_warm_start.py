@@ -68,11 +68,11 @@ def test_asks_what_its_trainer_asks(name: str):
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
-        ("logistic", "'logistic' is no gradient descent.*take one, such as 'supervised'"),
-        ("warm_start", "'warm_start' goes on from the last round already; use it by itself"),
-        ("shrink_and_perturb", "'shrink_and_perturb' goes on"),
-        ("experience_replay", "'experience_replay' goes on"),
-        ("scaled_distillation", "'scaled_distillation' goes on"),
+        ("logistic", "'logistic' does not train by gradient descent.*use 'supervised'"),
+        ("warm_start", "'warm_start' continues from the last round already; use it without a wrapper"),
+        ("shrink_and_perturb", "'shrink_and_perturb' continues from"),
+        ("experience_replay", "'experience_replay' continues from"),
+        ("scaled_distillation", "'scaled_distillation' continues from"),
         ("supervise", "no trainer called 'supervise'; did you mean 'supervised'"),
         (Part.of("supervised", epoch=3), "no setting of Supervised called 'epoch'; did you mean 'epochs'"),
         (Part.of("supervised", epochs=0), "epochs: .*greater than 0"),

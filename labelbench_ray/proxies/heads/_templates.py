@@ -31,7 +31,7 @@ WITH_ARTICLE = "{an}"
 def checked(templates: tuple[str, ...], where: str) -> tuple[str, ...]:
     """The templates; `ConfigError` for none at all, or one without its placeholder."""
     if not templates:
-        raise ConfigError(f"{where} holds no template; write one a line, such as 'a photo of a {PLACEHOLDER}.'")
+        raise ConfigError(f"{where} has no template; write one a line, such as 'a photo of a {PLACEHOLDER}.'")
     for template in templates:
         if PLACEHOLDER not in template and WITH_ARTICLE not in template:
             raise ConfigError(
@@ -47,8 +47,8 @@ def read(path: Path) -> tuple[str, ...]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"templates {str(path)!r} is none of {', '.join(NAMES)} and no text file ({error}); name one of them, or "
-            "a file with one template a line"
+            f"templates {str(path)!r} is neither one of {', '.join(NAMES)} nor a text file that can be read ({error}); "
+            "name one of them, or a file with one template a line"
         ) from error
     return checked(tuple(line.strip() for line in lines if line.strip()), str(path))
 

@@ -8,7 +8,7 @@ from labelbench_ray.proxies.linear import Linear
 
 
 class FromProxy(Head):
-    """The trained linear proxy: before its first step the full model predicts what the proxy predicts."""
+    """The trained linear proxy: before its first step the full model's predictions are those of the proxy."""
 
     def check(self, encoder: Encoder, classes: tuple[str, ...] | None, proxy: Proxy | None) -> None:
         if proxy is None:

@@ -15,7 +15,7 @@ from labelbench_ray.proxies.heads import Head, HeadContext, HeadLayer, _template
 
 
 def _read(given: Any) -> str | tuple[str, ...]:  # noqa: ANN401
-    """A path becomes what the file says, so that a fingerprint holds the templates and not where they lay."""
+    """A path becomes the content of its file, so a fingerprint depends on the templates, not on where they are."""
     if isinstance(given, str):
         return given if given in _templates.NAMES else _templates.read(Path(given))
     if isinstance(given, list | tuple):

@@ -24,7 +24,7 @@ class Checkpoints(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NoCheckpoints:
-    """For fits that are over sooner than a checkpoint is written."""
+    """For fits that take less time than writing a checkpoint."""
 
     def load(self) -> None:
         """Nothing."""
@@ -35,21 +35,21 @@ class NoCheckpoints:
 
 @dataclass(frozen=True, slots=True)
 class FileCheckpoints:
-    """One file, replaced whole; a checkpoint of another fit, or one that cannot be read, is as good as none."""
+    """One file, replaced atomically. A checkpoint of another fit or a corrupt one counts as absent."""
 
     path: Path
     identity: str
-    """Of the fit: whatever its numbers depend on."""
+    """Everything that the numbers of the fit depend on."""
 
     def load(self) -> dict[str, Any] | None:
         """The state, if the file holds one of this fit."""
         try:
-            data = self.path.read_bytes()  # a disk or an object store that does not answer is no damage: it is raised
+            data = self.path.read_bytes()  # raises if the disk or object store does not answer: the file is sound
         except FileNotFoundError:
             return None
         try:
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        except Exception:  # a damaged file ends in errors of zipfile, torch and pickle alike: the fit starts anew
+        except Exception:  # a corrupt file raises errors of zipfile, torch or pickle: the fit starts again
             return None
         return found.get("state") if isinstance(found, dict) and found.get("identity") == self.identity else None
 

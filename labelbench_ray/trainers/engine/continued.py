@@ -1,4 +1,4 @@
-"""Trainers around another one that begin a round with what the last round's model has learned."""
+"""Trainers around another trainer that begin a round with what the last round's model has learned."""
 
 from abc import abstractmethod
 from typing import Self
@@ -15,24 +15,24 @@ from labelbench_ray.trainers.engine.trainer import PACKAGE, Trainer
 
 
 class Continued(Gradient):
-    """Trains as `trainer` does, from weights of its own; the first round is `trainer` itself."""
+    """Trains as `trainer` does, but from other initial weights. The first round is that of `trainer`."""
 
     trainer: Part = Part(name="supervised")
     """Any trainer by gradient descent that begins from scratch."""
     epochs: PositiveInt | None = None
-    """The trainer's epochs in rounds after the first, over which its cosine stretches; None: as many as in the first.
-    Early stopping may end a round sooner in either case."""
+    """Epochs, and the length of the cosine, in rounds after the first; None: as in the first. Early stopping may end a
+    round sooner in either case."""
 
     @field_validator("trainer")
     @classmethod
     def _refuse_what_has_no_start(cls, trainer: Part) -> Part:
         inner = plugins.build(Trainer, PACKAGE, trainer)
         if inner.from_scratch is not None:
-            raise ValueError(f"{trainer.name!r} goes on from the last round already; use it by itself")
+            raise ValueError(f"{trainer.name!r} continues from the last round already; use it without a wrapper")
         if not isinstance(inner, Descent):
             raise ValueError(
-                f"{trainer.name!r} is no gradient descent, where it begins changes nothing; take one, such as "
-                f"'supervised', or use {trainer.name!r} by itself"
+                f"{trainer.name!r} does not train by gradient descent, so initial weights change nothing; use "
+                f"'supervised' or another that does, or use {trainer.name!r} without a wrapper"
             )
         return trainer
 
@@ -72,4 +72,4 @@ class Continued(Gradient):
 
     @abstractmethod
     def going_on(self, last: Tensors, fresh: Tensors) -> Tensors:
-        """The weights to begin with, given the last round's."""
+        """Initial weights for a round, from the last round's weights and freshly initialized ones."""

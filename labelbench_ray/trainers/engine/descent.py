@@ -1,6 +1,6 @@
 """Gradient descent: AdamW over mini-batches with warm-up, a cosine and early stopping, for any module and any loss.
 
-A trainer that refines `Descent` states its loss for a step; `fit.py` does everything else.
+A subclass of `Descent` writes the loss of a step; `fit.py` does everything else.
 """
 
 from abc import abstractmethod
@@ -26,16 +26,16 @@ from labelbench_ray.types import Ids
 class Gradient(Trainer):
     """A trainer by gradient descent: from scratch in every round, or from what the rounds before have learned.
 
-    `start` and `method` are all that differs; who fits another kind of model calls them as `fit` does.
+    Subclasses differ in `start` and `method`. A fitter of another kind of model calls both, as `fit` does.
     """
 
     def start(self, fresh: Tensors, previous: tuple[PreviousRound, ...]) -> Tensors:
-        """The weights to begin a round with, by name, given those of a freshly initialized model: those themselves."""
+        """Initial weights for a round, by name. By default, the freshly initialized ones."""
         return fresh
 
     @abstractmethod
     def method(self, previous: tuple[PreviousRound, ...]) -> "Descent":
-        """The descent of a round."""
+        """The gradient descent that trains a round."""
 
     def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
         assert isinstance(proxy, LightProxy), proxy
@@ -59,19 +59,19 @@ class Descent(Gradient):
     warmup_steps: NonNegativeInt = 200
     """Capped at a tenth of all steps."""
     keep: Keep = "loss"
-    """Which epoch's weights a fit ends with.
+    """Which epoch's weights a fit keeps.
 
-    `accuracy`: that of the best validation accuracy, of equal ones that of the lowest validation loss; `loss`: that of
-    the lowest validation loss; `last`: the last one, and so it is where there are no validation rows.
+    `accuracy`: the epoch with the best validation accuracy, ties broken by the validation loss. `loss`: the epoch with
+    the lowest validation loss. `last`: the last epoch. Without validation rows every fit keeps the last epoch.
     """
     patience: PositiveInt = 5
     """Epochs without a new best (an equal one counts as new) before training stops; with `keep` "last" all run."""
     epoch_steps: PositiveInt = 1
-    """An epoch is one pass over the labeled rows, or as many whole passes as make at least this many steps."""
+    """An epoch is one pass over the labeled rows, or as many complete passes as give at least this many steps."""
     gradient_clip: PositiveFloat | None = None
-    """Largest norm of the gradient; None: any."""
+    """The largest norm of the gradient; None: no limit."""
     accumulation: PositiveInt = 1
-    """Parts into which a batch is cut so that it fits into memory."""
+    """The number of parts into which a batch is cut to fit into memory."""
 
     @property
     def uses_validation(self) -> bool:  # type: ignore[override]  # read of a trainer that is made, never of its class
@@ -79,18 +79,18 @@ class Descent(Gradient):
 
     @property
     def certain_epochs(self) -> int:
-        """Epochs that run whatever is found on the validation rows: the first is a new best, then patience begins."""
+        """Epochs that run whatever the validation rows show: the first is always a new best, then patience counts."""
         return min(self.epochs, 1 + self.patience) if self.uses_validation else self.epochs
 
     def method(self, previous: tuple[PreviousRound, ...]) -> "Descent":
         return self
 
     def places(self, data: FitData[Inputs]) -> Ids:
-        """The labeled rows over which an epoch passes: all of them."""
+        """Places of the labeled rows over which an epoch passes. By default, all of them."""
         return np.arange(len(data.labels_L))
 
     def unlabeled_batch(self, data: FitData[Inputs]) -> int:
-        """Unlabeled rows of a step: none."""
+        """The number of unlabeled rows in a step. By default, none."""
         return 0
 
     def begin(self, data: FitData[Inputs]) -> State:
@@ -99,7 +99,7 @@ class Descent(Gradient):
 
     @abstractmethod
     def loss(self, step: Step) -> Tensor:
-        """The loss of a step, a mean over its rows; may bring `step.state` up to date."""
+        """The loss of a step, a mean over its rows. May update `step.state`."""
 
     def descend(
         self,
@@ -109,10 +109,10 @@ class Descent(Gradient):
         device: Device = ALONE,
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        """Train a module in place; it ends with the weights of the epoch that `keep` asks for.
+        """Train a module in place and leave it with the weights of the epoch that `keep` selects.
 
         Raises:
-            FloatingPointError: a loss is no longer finite.
+            FloatingPointError: a loss is not finite.
         """
         TrainingRun(self, module, data, seed, device).run(checkpoints or NoCheckpoints())
 

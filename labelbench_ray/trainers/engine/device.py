@@ -1,4 +1,4 @@
-"""Where a fit computes: device, precision, and the share of every batch that this process has of a parallel fit."""
+"""Where a fit computes: device, precision, and this process's share of a parallel fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class Device:
     """As torch names it: cpu or cuda."""
     precision: Precision = "float32"
     threads: int = 1
-    """That make images ready; no number depends on them."""
+    """Threads that prepare images; no number depends on them."""
     rank: int = 0
     size: int = 1
     wrap: Callable[[nn.Module], nn.Module] = _same_module
-    """Makes a module average its gradients over the processes."""
+    """Wraps a module so that its gradients are averaged over the processes."""
     gather: Callable[[Tensor], Tensor] = _same_tensor
-    """Rows of all processes, in the order of their ranks; no gradient passes through."""
+    """Collects the rows of all processes in the order of their ranks, without gradients."""
 
     def autocast(self) -> torch.autocast:
         """The context of a forward pass."""

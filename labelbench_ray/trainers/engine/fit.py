@@ -1,7 +1,7 @@
-"""One fit on its way: steps, epochs, early stopping, and the state that a checkpoint holds.
+"""A training run: steps, epochs, early stopping, and the state that a checkpoint holds.
 
-Every random choice comes from one generator and torch's own, whose states lie in the checkpoint with all else, so that
-a fit that is killed and taken up again ends with the same bits.
+Every random choice comes from one generator and from torch's own. Checkpoints hold the states of both, so a fit that is
+killed and resumed ends with the same bits.
 """
 
 import copy
@@ -28,7 +28,7 @@ WARMUP_CAP: Final = 0.1
 
 
 class Method(Protocol):
-    """What a fit needs of a training method: its settings, its batches and its loss; see `Descent`."""
+    """What a training run needs of a method: settings, batches and loss. See `Descent`."""
 
     @property
     def epochs(self) -> int: ...
@@ -71,7 +71,7 @@ class Method(Protocol):
 
 @dataclass
 class TrainingRun:
-    """One fit on its way; what changes from epoch to epoch goes into `state` and comes back from it."""
+    """One fit. A checkpoint holds everything that changes from epoch to epoch."""
 
     method: Method
     module: nn.Module
@@ -84,7 +84,7 @@ class TrainingRun:
     steps_of_epoch: list[PseudoLabels] = field(default_factory=list)
     """The pseudo-labels of each step of this epoch."""
     waiting_U: Ids = field(default_factory=lambda: np.empty(0, np.int64))
-    """Places of unlabeled rows that this pass over them has not come to yet."""
+    """Places of the unlabeled rows that this pass has not read yet."""
 
     def run(self, checkpoints: Checkpoints) -> None:
         if found := checkpoints.load():
@@ -95,12 +95,12 @@ class TrainingRun:
                 self._pass()
                 self._judge()
                 self.epoch += 1
-                # None at the end: a fit that was killed after its last epoch repeats that one.
+                # No checkpoint after the last epoch: a fit that is killed there repeats that epoch.
                 if self._goes_on:
                     checkpoints.save(self._snapshot())
         self.module.load_state_dict(self.kept.weights)
         self.module.eval()
-        if self.kept.pseudo_labels and self.device.rank == 0:  # the first process reports the rows of all
+        if self.kept.pseudo_labels and self.device.rank == 0:  # the first process reports for all
             self.report(self.kept.pseudo_labels)
 
     @property
@@ -138,10 +138,10 @@ class TrainingRun:
                 done += 1
 
     def _unlabeled(self) -> Ids:
-        """The next unlabeled rows; a pass over them starts anew when the rows left do not fill a batch."""
+        """The next unlabeled rows. A new pass over them starts when the remaining rows do not fill a batch."""
         if self.unlabeled_size and len(self.waiting_U) < self.unlabeled_size:
             rows, wanted = len(self.data.unlabeled_ids_U), self.method.epochs * self.steps * self.unlabeled_size
-            # Of a pool that the whole fit does not get through, no more are drawn than it reads.
+            # From a pool larger than what the fit reads in all, draw only as many rows as it reads.
             few = wanted < rows
             self.waiting_U = self.rng.choice(rows, wanted, replace=False) if few else self.rng.permutation(rows)
         batch_U, self.waiting_U = self.waiting_U[: self.unlabeled_size], self.waiting_U[self.unlabeled_size :]
@@ -151,13 +151,13 @@ class TrainingRun:
         device = self.device
         progress = done / (self.method.epochs * self.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        # No process and no part may be without rows, a mean over them would be NaN: few rows are repeated for all
-        # processes, and make fewer parts than asked for.
+        # Every process and every part needs a row, since a mean over none is NaN: few rows are repeated for all
+        # processes, and give fewer parts than asked for.
         batch_B, batch_U = (np.tile(rows, device.size if len(rows) < device.size else 1) for rows in (batch_B, batch_U))
         parts = min([self.method.accumulation] + [len(rows) // device.size for rows in (batch_B, batch_U) if len(rows)])
         labeled, unlabeled = (_share(rows, device, parts) for rows in (batch_B, batch_U))
         for part_B, part_U in zip(labeled, unlabeled, strict=True):
-            # Parallel gradients are averaged over the processes, so that each is weighted by its rows.
+            # Parallel gradients are averaged over the processes, so each is weighted by its rows.
             share = len(part_B) * device.size / len(batch_B)
             balance = len(part_U) * device.size / len(batch_U) / share if len(batch_U) else 1.0
             step = Step(
@@ -193,14 +193,14 @@ class TrainingRun:
             self.waited += 1
 
     def _score(self) -> tuple[float, ...]:
-        """The better this epoch, the larger; without validation rows, or where none are asked for, the later."""
+        """Larger for a better epoch; for a later one where validation rows are absent or not used."""
         keep, validate = self.method.keep, self.data.validate
         if keep == "last" or validate is None:
             return (float(self.epoch),)
         self.module.eval()
         found = validate(self.module)
         if self.device.size > 1:
-            # One process decides for all: theirs may differ in the last bits, and would wait for one that stopped.
+            # One process decides for all: results may differ in the last bits, and one that stops would block the rest.
             found = Validated(*self.device.gather(torch.tensor([[found.accuracy, found.loss]]))[0].tolist())
         if not math.isfinite(found.loss):
             raise FloatingPointError(
@@ -250,7 +250,7 @@ class TrainingRun:
             self.state[name].copy_(kept)
         self.waiting_U = found["waiting"].numpy()
         self.rng.bit_generator.state = found["rng"]
-        self.epoch, *_, self.waited = found["course"]  # in older checkpoints the lowest loss lies between
+        self.epoch, *_, self.waited = found["course"]  # older checkpoints have the lowest loss in between
 
 
 def _share(rows_B: Ids, device: Device, parts: int) -> list[Ids]:
@@ -260,7 +260,7 @@ def _share(rows_B: Ids, device: Device, parts: int) -> list[Ids]:
 
 @contextmanager
 def _seeded(seed: int, states: list[Tensor] | None) -> Iterator[None]:
-    """Torch's own generators (dropout, image mixing) seeded or put back; what they were before comes back after."""
+    """Seed or restore torch's own generators (dropout, image mixing), and put their earlier states back at the end."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         if states is not None:

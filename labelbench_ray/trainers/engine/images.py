@@ -1,4 +1,4 @@
-"""Images as a full model trains on them: augmented when they are read, by streams keyed by (seed, row, epoch)."""
+"""Images for training a full model, augmented when they are read, by streams keyed by (seed, row, epoch)."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ VALIDATION_BATCH = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageInputs:
-    """Decoded images of the pool (N, H, W, 3) uint8, memory-mapped; what is read is on the machine's device."""
+    """Decoded images of the pool (N, H, W, 3) uint8, memory-mapped; what is read is on `device`."""
 
     images_NHWC: NDArray[np.uint8]
     labeled_ids_L: Ids
@@ -30,7 +30,7 @@ class ImageInputs:
     seed: int
     device: str
     threads: int = 1
-    """That augment; a row's augmentation is a function of its key alone, so nothing depends on them."""
+    """Threads that augment. A row's augmentation depends on its key only, so no number depends on them."""
 
     def labeled(self, places_B: Ids, epoch: int) -> Tensor:
         return self._augmented(self.labeled_ids_L[places_B], epoch, self.augmentation.weak)

@@ -1,4 +1,4 @@
-"""Which epoch of a fit is kept: the best one by a rule, with its weights and what it made of the unlabeled rows."""
+"""The epoch that a fit keeps: the best one by a rule, with its weights and its pseudo-labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Keep = Literal["accuracy", "loss", "last"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptEpoch:
-    """The best epoch so far. Before the first one an empty score, which every other one exceeds."""
+    """The best epoch so far. It starts with an empty score, which every other score exceeds."""
 
     score: tuple[float, ...] = ()
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class KeptEpoch:
     """None for a method without unlabeled rows."""
 
     def state(self) -> dict[str, Any]:
-        """As it lies in a checkpoint."""
+        """Its entries in a checkpoint."""
         taught = self.pseudo_labels
         return {
             "best": self.weights,
@@ -34,10 +34,10 @@ class KeptEpoch:
 
     @classmethod
     def of_state(cls, found: dict[str, Any]) -> "KeptEpoch":
-        """What a checkpoint holds."""
+        """Read it from a checkpoint."""
         taught = found.get("heard")
         return cls(
-            # Checkpoints that are older than the rule have the lowest loss instead.
+            # Older checkpoints have the lowest loss instead.
             score=tuple(found["score"]) if "score" in found else (-found["course"][1],),
             weights=found["best"],
             pseudo_labels=None if taught is None else PseudoLabels(taught[0], *(array.numpy() for array in taught[1:])),
@@ -45,7 +45,7 @@ class KeptEpoch:
 
 
 def merged(steps: Sequence[PseudoLabels], device: Device) -> PseudoLabels | None:
-    """The steps of an epoch as one, with the rows of all processes."""
+    """Join the steps of an epoch, with the rows of all processes."""
     if not steps:
         return None
     columns = (np.concatenate(column) for column in zip(*map(_arrays, steps), strict=True))

@@ -10,7 +10,7 @@ from labelbench_ray.trainers.engine.device import Device, Precision
 
 
 def process_group(device: str = "cpu", precision: Precision = "float32") -> Device:
-    """The machine of this process in the current process group."""
+    """The device of this process in the current process group."""
     return Device(
         kind=device,
         precision=precision,
@@ -22,7 +22,7 @@ def process_group(device: str = "cpu", precision: Precision = "float32") -> Devi
 
 
 def gathered(rows: Tensor, device: str = "cpu") -> Tensor:
-    """Rows of all processes, in the order of their ranks; each may have another number of rows."""
+    """Rows of all processes, in the order of their ranks; their numbers of rows may differ."""
     size = distributed.get_world_size()
     own = rows.detach().to(device)
     counts = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(size)]

@@ -1,7 +1,7 @@
-"""Continual active learning (Das et al. 2023, arXiv 2305.06408): go on with the newest rows, and replay older ones.
+"""Continual active learning (Das et al. 2023, arXiv 2305.06408): train on the newest rows, replay older ones.
 
-A step costs as much however many labels there are, and an epoch passes over the newest rows alone: that is what a round
-saves. The first round has nothing to replay and is plain supervised training.
+The cost of a step does not grow with the number of labels, and an epoch passes over the newest rows only: that is what
+a round saves. The first round has nothing to replay and is plain supervised training.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ class Replay(Supervised):
 
 
 def num_older(data: FitData[Inputs]) -> int:
-    """How many labeled rows earlier rounds bought: the first ones."""
+    """How many labeled rows earlier rounds bought; they come first."""
     return data.previous[-1].num_labeled if data.previous else 0
 
 
@@ -37,7 +37,7 @@ def replayed(step: Step) -> Ids:
     older = num_older(step.data)
     if not older:
         return np.empty(0, np.int64)
-    # One number from the stream that all processes of a parallel fit share, whatever their number of rows, and then a
-    # stream for each: their shares of a batch differ by a row, and they must go on drawing the same batches.
+    # All processes of a parallel fit draw one number from their common stream, and each seeds a stream of its own with
+    # it: their shares of a batch differ by a row, but they must keep drawing the same batches.
     drawing = np.random.default_rng([int(step.rng.integers(2**63)), step.device.rank])
     return drawing.choice(older, size=min(len(step.labeled_B), older), replace=False)

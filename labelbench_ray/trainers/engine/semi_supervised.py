@@ -1,9 +1,9 @@
 """Semi-supervised training: labeled rows through a weak view, unlabeled rows through a weak and a strong one.
 
-LabelBench's frame (arXiv 2306.09910, section 4; USB, arXiv 2208.07204) with its defects mended: masked losses are
-averaged over all unlabeled rows of a batch, selected or not, so that no selected row gives the supervised loss alone;
-weak views that only make targets stay out of the graph; the unlabeled batch may be larger than the rows that are left;
-state is float32.
+LabelBench's frame (arXiv 2306.09910, section 4; USB, arXiv 2208.07204) with its defects fixed. Masked losses are
+averaged over all unlabeled rows of a batch, selected or not, so a batch without a selected row gives the supervised
+loss. Weak views that only give targets stay out of the graph. The unlabeled batch may be larger than the remaining
+rows. State is float32.
 """
 
 from abc import abstractmethod
@@ -31,7 +31,7 @@ from labelbench_ray.types import Floats, Ids
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Logits:
-    """What the module says of a batch, float32; gradients flow to the labeled rows and the students."""
+    """The module's outputs for a batch, float32. Gradients flow to the labeled rows and the students."""
 
     labeled_BK: Tensor
     weak_UK: Tensor
@@ -42,9 +42,9 @@ class Logits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A batch's unlabeled rows: U are this process's share, V those of all processes, which bring the state up to date.
+    """The unlabeled rows of a batch: U are this process's share, V all processes' rows, which update the state.
 
-    Every process so holds the same state; in a fit of one process U and V are the same.
+    So every process holds the same state. In a fit of one process U and V are the same.
     """
 
     weak_UK: Tensor
@@ -53,27 +53,27 @@ class Pair:
     """Logits of the views that learn, float32."""
     weak_VK: Tensor
     places_V: Tensor
-    """Their places among the unlabeled rows, int64; one may come twice."""
+    """Their places among the unlabeled rows, int64; a place may occur twice."""
     progress: float
     """Steps done / steps in all, 0 .. 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Term:
-    """The unlabeled part of a loss, and what it made of each row."""
+    """The unlabeled part of a loss, and each row's pseudo-label and weight."""
 
     loss: Tensor
     pseudo_labels_U: Tensor
     weights_U: Tensor
-    """0 for a row that is left out."""
+    """0 for a row that was left out."""
     extra: Tensor | float = 0.0
-    """Added whatever `unlabeled_weight` is."""
+    """Added to the loss without `unlabeled_weight`."""
 
 
 class SemiSupervised(Descent):
     """Labeled loss + `unlabeled_weight` * unlabeled loss.
 
-    With `accumulation` the state is brought up to date by every part of a batch.
+    With `accumulation`, every part of a batch updates the state.
     """
 
     version: ClassVar[int] = 2
@@ -83,15 +83,15 @@ class SemiSupervised(Descent):
     weight_decay: NonNegativeFloat = 1e-4
     warmup_steps: NonNegativeInt = 0
     keep: Keep = "accuracy"
-    """As of any trainer by gradient descent. With few labels the validation loss is lowest after an epoch or two, long
-    before the pseudo-labels have taught anything: by `loss` these methods gain nothing over their labels alone."""
+    """As in `Descent`. With few labels the validation loss is lowest after an epoch or two, long before pseudo-labels
+    have an effect: with `loss` these methods gain nothing over their labels alone."""
     patience: PositiveInt = 10
     epoch_steps: PositiveInt = 8
-    """As many as 1,000 labels make: with few labels an epoch is several passes, not a single step."""
+    """The steps of 1,000 labels: with few labels an epoch is several passes, not a single step."""
     views: PositiveInt = 5
-    """Weak and strong pairs of each row; epoch e reads pair e modulo `views`. A full model has new ones every epoch."""
+    """Weak and strong pairs of each row; epoch e reads pair e modulo `views`. Full models get new views each epoch."""
     augmentation: Part = Part(name="images")
-    """What makes the views; a full model says its own."""
+    """What makes the views. A full model has an augmentation of its own."""
     unlabeled_ratio: PositiveInt = 5
     """Unlabeled rows of a step for each row of `batch_size`."""
     unlabeled_weight: NonNegativeFloat = 1.0
@@ -136,12 +136,12 @@ class SemiSupervised(Descent):
         )
 
     def logits(self, labeled: Tensor, step: Step) -> Logits:
-        """Strong views learn; weak ones only make targets, so that they stay out of the graph."""
+        """Strong views learn. Weak ones only give targets, so they stay out of the graph."""
         inputs = step.data.inputs
         with torch.no_grad():
             weak_UK = step.module(inputs.weak(step.unlabeled_U, step.epoch)).float()
-        # Before torch 2.10 mixed precision kept the weights that it had cast here, cut from the graph, for the next
-        # pass as well: nothing would be learned.
+        # Before torch 2.10, mixed precision reused the weights that it had cast here, detached from the graph, in the
+        # next pass: nothing would be learned.
         torch.clear_autocast_cache()
         both = step.module(torch.cat([labeled, inputs.strong(step.unlabeled_U, step.epoch)])).float()
         return Logits(both[: len(labeled)], weak_UK, both[len(labeled) :])
@@ -152,7 +152,7 @@ class SemiSupervised(Descent):
 
     @abstractmethod
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
-        """The loss of this process's unlabeled rows, a mean over all of them; brings `step.state` up to date."""
+        """The loss of this process's unlabeled rows, a mean over all of them. Updates `step.state`."""
 
     def report(self, step: Step, term: Term) -> None:
         """Report the pseudo-labels of a step's unlabeled rows."""

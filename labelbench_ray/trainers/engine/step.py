@@ -11,7 +11,7 @@ from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.types import Ids
 
 State = dict[str, Tensor]
-"""What a method carries from step to step, float32 or integers; updated in place, and part of the checkpoint."""
+"""What a method keeps from step to step, float32 or integers. Updated in place; part of the checkpoint."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,9 +29,9 @@ class Step:
     """Steps done / steps in all, 0 .. 1."""
     rng: np.random.Generator
     balance: float = 1.0
-    """To weigh a mean over the unlabeled rows with: their share of the batch / the labeled rows' share of theirs."""
+    """Factor for a mean over the unlabeled rows: their share of the batch / the labeled rows' share."""
 
     @property
     def labels_B(self) -> Tensor:
-        """(B,) int64 what was bought for the labeled rows."""
+        """(B,) int64 labels of the labeled rows."""
         return self.data.labels_L[torch.from_numpy(self.labeled_B)].to(self.device.kind)

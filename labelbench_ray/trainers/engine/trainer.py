@@ -16,7 +16,7 @@ class Trainer(plugins.Plugin, ABC):
     """A training method; its fields are its settings."""
 
     uses_validation: ClassVar[bool] = True
-    """Looks at validation labels, which are then reported beside the budget."""
+    """Uses validation labels, which are then reported beside the budget."""
 
     @property
     def from_scratch(self) -> Part | None:
@@ -37,8 +37,8 @@ class Trainer(plugins.Plugin, ABC):
         Args:
             proxy: the shape of the model.
             data: has at least one labeled row; some classes may have none.
-            seed: of every random choice in the fit: initial weights, batches, mixing.
+            seed: seeds every random choice in the fit: initial weights, batches, mixing.
 
         Raises:
-            FloatingPointError: the loss is no longer finite; the text names the step, the learning rate and the rows.
+            FloatingPointError: the loss is not finite; the message names the step, the learning rate and the rows.
         """
