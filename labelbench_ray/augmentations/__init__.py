@@ -28,7 +28,7 @@ class Augmentation(plugins.Plugin, ABC):
 
     @abstractmethod
     def weak(self, decoded: Decoded, key: int) -> Decoded:
-        """A small change to what `Encoder.decode` gave: of the same shape and type."""
+        """A small change to a decoded payload, which keeps its shape and type."""
 
     @abstractmethod
     def strong(self, decoded: Decoded, key: int) -> Decoded:

@@ -1,8 +1,8 @@
 """RandAugment's fourteen operations on images, with the ranges of torchvision's, in Pillow alone.
 
 Cubuk et al. 2020 (arXiv 1909.13719), as `torchvision.transforms.v2.RandAugment` has it, which calls the same functions
-of Pillow. Not called here, since its draws come from torch's global generator, which threads share, and since the tasks
-that decode do without torch.
+of Pillow. torchvision is not called: its draws come from torch's global generator, which threads share, and the tasks
+that decode run without torch.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from PIL import Image, ImageEnhance, ImageOps
 
 Operation = Callable[[Image.Image, float], Image.Image]
-"""Of an image (RGB or gray) and a level in -1 .. 1; of operations that have no direction the sign says nothing."""
+"""Changes an image (RGB or gray) by a level in -1 .. 1; operations without a direction ignore the sign."""
 
 FARTHEST = 150 / 331
 """Of a translation, as a share of the side."""

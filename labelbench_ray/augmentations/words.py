@@ -1,8 +1,8 @@
 """Texts with words deleted and swapped, after "easy data augmentation" (Wei and Zou 2019, arXiv 1901.11196).
 
-Of its four operations the two that need nothing but the text. Left out: replacing words by synonyms and inserting
-them, which need a thesaurus, and back-translation, which needs two translation models. Words are what white space
-separates, so a language written without it is not changed.
+Two of its four operations need the text alone. The others are left out: replacing words by synonyms and inserting
+synonyms need a thesaurus; back-translation would need two translation models. Words are separated by white space, so a
+language written without it is not changed.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -23,7 +23,7 @@ class Words(Augmentation):
     weak_deletion: Share = 0.1
     """Probability of deleting each word."""
     strong_deletion: Share = 0.2
-    """The same in the strong form."""
+    """Probability of deleting each word in the strong form."""
     swaps: Share = 0.2
     """Pairs of words that swap places in the strong form, as a share of the words, rounded; one at least, if not 0."""
 
@@ -46,7 +46,7 @@ def _words(decoded: Decoded) -> list[str]:
 
 
 def _kept(words: list[str], deletion: float, rng: np.random.Generator) -> list[str]:
-    """The words that are not deleted; one of them, drawn evenly, where all would be. Of no words, none."""
+    """The words that are not deleted: at least one, drawn evenly, unless there are no words."""
     draws = rng.random(len(words)).tolist()
     kept = [word for word, draw in zip(words, draws, strict=True) if draw >= deletion]
     return kept if kept or not words else [words[rng.integers(len(words))]]

@@ -4,9 +4,9 @@ A shard travels as one row of a Ray data set, and the actor that embeds it write
 for each shard. Ray Data keeps no order, but a shard knows its number. Rows of which several augmented views are missing
 are decoded once for all of them, and each view's shard travels as a row of its own.
 
-Ray repeats what a worker did that died. Marks on disk count the deaths of each shard: after two in its decoding the
-rows are decoded in child processes, where a row that kills becomes a reject; a shard whose reading or embedding goes on
-killing ends the command by its name.
+Ray repeats the work of a worker that died. Marks on disk count the deaths of each shard: after two in its decoding the
+rows are decoded in child processes, where a row that kills becomes a reject; a shard whose reading or embedding keeps
+killing workers ends the command with an error that names it.
 """
 
 import json
@@ -34,12 +34,12 @@ from labelbench_ray.embeddings.shards import ShardEntry, ShardId
 from labelbench_ray.errors import DataError, UserError
 from labelbench_ray.user_code import stated
 
-# Actors that took whole CPUs would starve the tasks that feed them; the operating system shares the cores well enough.
+# Actors with a full CPU each would starve the tasks that feed them; the operating system shares the cores well enough.
 CPUS_PER_ACTOR = 0.5
-# Another figure than the actors', or Ray Data would fuse reading into them, and a GPU would wait for the decoding.
+# Differs from the actors', or Ray Data would fuse reading into them, and a GPU would wait for the decoding.
 CPUS_PER_READER = 0.25
 TASK_RETRIES, ACTOR_RESTARTS = 10, 100
-"""Ray's own limits, which end what the counts of `shard_attempts` cannot see. A task of an actor is repeated without
+"""Ray's own limits, for failures that `shard_attempts` cannot count. A task of an actor is repeated without
 limit: while a lost node is not yet declared dead, any number is spent within seconds."""
 FORMS = ("form_1", "form_2")
 """Columns of what is embedded of each row: one for the store itself, two for an augmented view."""
@@ -49,7 +49,7 @@ def embed_shards(job: EmbeddingJob, source: Source, pending: Sequence[ShardId], 
     """Embed these shards, of the store or of its augmented views; each as it is finished.
 
     Raises:
-        DataError: the source is not what it states, or an embedding is not finite.
+        DataError: the source does not hold what it states, or an embedding is not finite.
     """
     if not pending:
         return
@@ -69,7 +69,7 @@ def embed_shards(job: EmbeddingJob, source: Source, pending: Sequence[ShardId], 
 
 @contextmanager
 def _limits_by_keyword() -> Iterator[None]:
-    """Hide Ray's warning that these keywords will get another form: this version has no other for retries."""
+    """Hide Ray's deprecation warning for these keywords: this version has no other form for retries."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
         yield

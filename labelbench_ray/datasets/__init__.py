@@ -83,14 +83,14 @@ class Files:
     sizes_F: NDArray[np.int64]
     """Bytes."""
     modified_F: NDArray[np.int64]
-    """Nanoseconds since 1970, by the clock of where they lie; 0 where that is not known."""
+    """Nanoseconds since 1970, by the clock of the machine that holds them; 0 if unknown."""
 
 
 @runtime_checkable
 class FileTable(LabeledTable, Protocol):
     """A table that knows the files of its rows, so that only the rows of files that changed are read again.
 
-    A table may do without: its rows are compared when the signature of its data set differs.
+    The rows of a table of another kind are compared when the signature of its data set differs.
     """
 
     def found_files(self) -> Files:
@@ -106,7 +106,7 @@ class FileTable(LabeledTable, Protocol):
         ...
 
     def labels_hash(self) -> str:
-        """A hash of all labels, and of the ids where the data set states them."""
+        """A hash of all labels, and of the ids if the data set states them."""
         ...
 
 
@@ -125,7 +125,7 @@ class Split:
         return self.table.read(self.rows[start:stop])
 
     def labels(self) -> NDArray[np.int64] | None:
-        """(N,) labels of the split; None where its table would have to read payloads for them."""
+        """(N,) labels of the split; None if its table would have to read payloads for them."""
         return self.table.labels(self.rows) if isinstance(self.table, LabeledTable) else None
 
 
@@ -133,16 +133,16 @@ class Split:
 class Source:
     """An opened data set: class names, the splits `pool`, `validation` and `test`.
 
-    `signature` hashes names, sizes and counts of what was found; `Dataset.open` adds the classes and the labels. What
-    leaves all of them as they were is for `origin` to notice.
+    `signature` hashes names, sizes and counts of what was found; `Dataset.open` adds the classes and the labels.
+    Changes that keep all of them are detected by `embeddings.origin`.
     """
 
     classes: tuple[str, ...]
     splits: dict[str, Split]
     signature: str
     findings: Findings = NOTHING_FOUND
-    listing: str = ""
-    """The signature without classes and labels, which older stores state."""
+    listing: str | None = None
+    """The signature without classes and labels, which older stores state; `Dataset.open` sets it."""
 
     def tables(self) -> dict[str, Table]:
         """Every table once, named by the splits that are cut from it."""
@@ -189,7 +189,7 @@ class Dataset(plugins.Plugin, ABC):
         return replace(source, splits=splits, signature=stated, listing=source.signature, findings=findings)
 
     def modality(self) -> Modality:
-        """What the payloads are; an encoder's `payload` must be the same."""
+        """The kind of payload; an encoder's `payload` must be the same."""
         return "image"
 
     @abstractmethod

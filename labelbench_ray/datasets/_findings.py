@@ -1,4 +1,4 @@
-"""What a data set found besides its rows: where each split comes from, what it ignores and why."""
+"""Findings of a data set besides its rows: the origin of each split, and which files are ignored and why."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def ignored(*kinds: Kinds) -> tuple[Ignored, ...]:
 
 
 def stated(notes: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Notes about the tables of a data set, by part: those that hold of all of them once."""
+    """Notes about the tables of a data set, by part; a note that holds for all parts appears once."""
     every = {note: [part for part in notes if note in notes[part]] for each in notes.values() for note in each if note}
     return tuple(
         note if len(parts) == len(notes) else f"{' and '.join(parts)}: {note}" for note, parts in every.items()
@@ -95,7 +95,7 @@ def is_hidden(folder: str) -> bool:
 
 
 def suffix_of(name: str) -> str:
-    """The last suffix in lower case, with its dot; an empty text where there is none."""
+    """The last suffix in lower case, with its dot; "" if there is none."""
     stem, _, suffix = name.rpartition(".")
     return f".{suffix.lower()}" if suffix and stem.strip(".") else ""
 

@@ -97,7 +97,7 @@ def _paths(place: Place, column: str, nested: bool) -> Iterable[str]:
 
 
 def _states(folder: Place) -> dict[str, FileState]:
-    """A folder's files, by name; none where there is no such folder."""
+    """A folder's files, by name; empty if there is no such folder."""
     return (
         {
             info.base_name: FileState(info.size, info.mtime_ns or 0)

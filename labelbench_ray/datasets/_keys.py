@@ -1,4 +1,4 @@
-"""Which column of parquet files is the rows' key: a repeated key is found before anything is embedded."""
+"""The key column of parquet files: a repeated key is found before anything is embedded."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from labelbench_ray.datasets._parquet import ParquetFiles, check_column
 from labelbench_ray.errors import DataError
 
 IMPLICIT = "path"
-"""The column that is the key where it can be one and none is named."""
+"""The column that is the key by default, if its values are distinct."""
 
 
 def key_column(files: ParquetFiles, named: str | None) -> tuple[str | None, str]:
-    """The column of ids, or None where rows are numbered; and which it is, in words.
+    """The column of ids, or None if rows are numbered; and a note that states which.
 
     Raises:
         DataError: the named column is not there, or it cannot be a key: a null, a repeated id.
@@ -34,8 +34,8 @@ def key_column(files: ParquetFiles, named: str | None) -> tuple[str | None, str]
     return IMPLICIT, f"row ids: column {IMPLICIT!r}"
 
 
-def _trouble(files: ParquetFiles, name: str) -> str:
-    """Why a column cannot be a key; an empty text where it can."""
+def _trouble(files: ParquetFiles, name: str) -> str | None:
+    """Why a column cannot be a key; None if it can."""
     if files.schema.names.count(name) > 1:
         return "the files have it twice"
     column: Any = files.column(name)
@@ -44,7 +44,7 @@ def _trouble(files: ParquetFiles, name: str) -> str:
         if column.null_count:
             return f"row {pc.index(column.is_null(), True).as_py():,} has none"
         if pc.count_distinct(column).as_py() == len(column):
-            return ""
+            return None
         counts = pc.value_counts(column)
         most = pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py()
         return f"{counts[most]['values'].as_py()!r} stands in {counts[most]['counts'].as_py():,} rows"

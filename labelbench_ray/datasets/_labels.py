@@ -1,4 +1,4 @@
-"""Labels as they stand in a file, int or string, and the class numbers 0 .. K-1 that they mean."""
+"""Labels in files, int or string, and their class numbers 0 .. K-1."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class LabelEncoding:
         """(B,) class numbers of a label column; `where` names it in errors.
 
         Raises:
-            DataError: a null, or a label that is no class; names the value and the row.
+            DataError: a null, or a label that is not a class; names the value and the row.
         """
         column = plain(column, where)
         wanted = pa.int64() if self.values and isinstance(self.values[0], int) else pa.string()
@@ -40,7 +40,7 @@ class LabelEncoding:
         if numbers.null_count:
             row = pc.index(numbers.is_null(), True).as_py()
             raise DataError(
-                f"{where}, row {row}: {column[row].as_py()!r} is no class "
+                f"{where}, row {row}: {column[row].as_py()!r} is not a class "
                 f"(classes: {_some(self.values)}); fix the label or the list of classes"
             )
         return np.asarray(numbers.to_numpy(), dtype=np.int64)

@@ -34,7 +34,7 @@ def one_of(words: Sequence[str], found: Callable[[str], str | None], top: Place)
 
 
 def validation_name(folder: Place, suffix: str) -> str | None:
-    """What the validation split is called; None where there is none. Errors as from `one_of`."""
+    """The name of the validation split; None if there is none. Errors as from `one_of`."""
 
     def found(word: str) -> str | None:
         return f"{word}{suffix}" if (folder / f"{word}{suffix}").exists() else None
@@ -74,7 +74,7 @@ def parquet_files(top: Place, word: str) -> str | None:
 
 
 def beside(top: Place, used: Iterable[str]) -> Kinds:
-    """What lies in the data set's folder, and in folders of its splits' files, and is none of the splits.
+    """Files and folders beside the splits: in the data set's folder, and in folders of its splits' files.
 
     `used` are paths below it, which may hold patterns.
     """

@@ -65,11 +65,11 @@ class ParquetFiles:
         return [*((name, state.size) for name, state in zip(self.names, self.states, strict=True)), len(self)]
 
     def column(self, name: str) -> Any:  # noqa: ANN401  pyarrow has no types
-        """One whole column, of all files."""
+        """One column, of all files."""
         return self._read(np.arange(len(self.group_G)), [name])[name]
 
     def file_column(self, name: str, file: int) -> Any:  # noqa: ANN401
-        """The same of one file."""
+        """One column of one file."""
         return self._read(np.flatnonzero(self.file_G == file), [name])[name]
 
     def rows(self, rows_B: NDArray[np.int64], columns: list[str]) -> Any:  # noqa: ANN401

@@ -33,13 +33,13 @@ def _field(column: Any, name: str) -> Any:  # noqa: ANN401
 
 
 def _named(file: Place, path: str) -> bytes:
-    """The image that a row without bytes names; zero bytes where there is none."""
+    """The image that a row without bytes names; zero bytes if it is missing."""
     image = resolve(file, path)
     return image.read() if image.exists() else b""
 
 
 def _text(value: bytes | None) -> Payload:
-    """A text; the bytes as they are where they are not UTF-8."""
+    """A text; bytes that are not UTF-8 are returned as they are."""
     try:
         return b"" if value is None else value.decode()
     except UnicodeDecodeError:

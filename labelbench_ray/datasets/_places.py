@@ -161,4 +161,4 @@ def resolve(file: Place, path: str) -> Place:
 
 def missing(place: Place, wanted: str) -> NotProvidedError:
     """The error for data that is not there: the path that was looked at and what to put there."""
-    return NotProvidedError(f"{place} is not there; put {wanted} there, or say with --data-root where the data lies")
+    return NotProvidedError(f"{place} is not there; put {wanted} there, or name the data's folder with --data-root")

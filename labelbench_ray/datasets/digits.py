@@ -34,7 +34,7 @@ class Digits(Dataset):
 
 @dataclass(frozen=True, slots=True)
 class DigitsTable:
-    """The whole set; images become PNG bytes, as from any other source."""
+    """All rows; images become PNG bytes, as from any other source."""
 
     def __len__(self) -> int:
         return len(_digits()[1])

@@ -1,8 +1,9 @@
-"""How often a piece of work was begun and its process died: marks in a folder, or in an object store, by all workers.
+"""Marks that count how often a process died while it did a piece of work, in a folder or in an object store.
 
-    <store>/attempts/<command>/<work>/<token>    made when an attempt begins, deleted when it ends but by a death
+    <store>/attempts/<command>/<work>/<token>    made when an attempt begins; deleted when it ends, unless its process
+    dies
 
-Ray repeats what a dead worker did, on any node and as often as it likes; the next attempt sees the marks.
+Ray repeats the work of a dead worker, on any node and any number of times; the next attempt sees the marks.
 """
 
 import secrets
@@ -17,8 +18,8 @@ FOLDER = "attempts"
 
 @contextmanager
 def marks(directory: Path) -> Iterator[Path]:
-    """A fresh folder for the marks of one command, which holds the directory's lock; deleted at the end."""
-    remove(directory / FOLDER)  # of commands that were killed, and of their workers' last seconds
+    """A new folder for the marks of one command, which holds the directory's lock; deleted at the end."""
+    remove(directory / FOLDER)  # marks of killed commands, and of their last workers
     folder = directory / FOLDER / secrets.token_hex(4)
     folder.mkdir(parents=True)
     try:
@@ -29,9 +30,9 @@ def marks(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def attempt(folder: Path) -> Iterator[int]:
-    """Make a mark for as long as it takes; yields in how many earlier attempts at this work the process died."""
+    """Make a mark within the context; yields the number of earlier attempts at this work whose process died."""
     died = sum(not mark.name.startswith(".") for mark in folder.iterdir()) if folder.is_dir() else 0
-    with suppress(FileNotFoundError):  # the command is over, and with it this worker, which may only have started
+    with suppress(FileNotFoundError):  # the command has ended, and this worker is about to
         folder.mkdir(exist_ok=True)
         publish(folder / secrets.token_hex(8), b"")
     try:

@@ -6,7 +6,7 @@
         manifest.json                written last: without it there is no view
         arrays/<content>.npy         the same as a memory-mapped array (N, 2, D), made once on each machine
 
-`<augmentation>` hashes the augmentation's recipe. A view knows by content hash the store that it belongs to.
+`<augmentation>` hashes the augmentation's recipe. A view states the content hash of the store that it belongs to.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from labelbench_ray.storage.remote import on_this_machine
 
 
 def view_directory(store: Path, augmentation: str, view: int) -> Path:
-    """Where an augmented view lies."""
+    """The folder of an augmented view."""
     return store / "views" / augmentation / str(view)
 
 
@@ -72,7 +72,7 @@ def augmented_pairs(store: EmbeddingStore, augmentation: str, count: int) -> tup
     Their arrays are made once on each machine.
 
     Raises:
-        StoreError: some are not there, damaged, or of another store.
+        StoreError: some are missing, damaged, or of another store.
     """
     finished = len(finished_views(store.directory, augmentation, count))
     if finished < count:
@@ -101,7 +101,7 @@ def _mapped(store: EmbeddingStore, augmentation: str, view: int) -> NDArray[np.f
 
 
 def check_same_rows(base: Path, directory: Path, entries: Sequence[ShardEntry]) -> None:
-    """Refuse a view whose shards hold other rows, or reject others, than the store's own shards of the same name."""
+    """Refuse a view whose shards hold or reject other rows than the store's own shards of the same name."""
     for entry in entries:
         if read_keys(directory / entry.file) != read_keys(base / entry.file):
             raise StoreError(

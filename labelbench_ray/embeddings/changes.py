@@ -1,11 +1,11 @@
-"""What changed in a data set since it was embedded, as values and in words."""
+"""Changes of a data set since it was embedded, as values and in words."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 SHOWN: Final = 3
-"""Rows and files that are named; the others are counted."""
+"""Number of rows and files that are named; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class Changes:
     """All that changed in a data set."""
 
     splits: tuple[SplitChanges, ...]
-    classes: str
-    """How the class names changed; "" where they did not."""
+    classes: str | None
+    """How the class names changed, in words; None if they did not."""
     files: tuple[FileChange, ...]
 
     def __str__(self) -> str:
@@ -77,10 +77,10 @@ class Changes:
         return "; ".join(parts) or "file names or sizes"
 
 
-def class_change(before: tuple[str, ...], now: tuple[str, ...]) -> str:
-    """How class names changed, in words; "" where they did not."""
+def class_change(before: tuple[str, ...], now: tuple[str, ...]) -> str | None:
+    """How class names changed, in words; None if they did not."""
     if before == now:
-        return ""
+        return None
     gone, new = ([name for name in one if name not in other] for one, other in ((before, now), (now, before)))
     found = [
         f"{kind} {_names(tuple(names[:SHOWN]), len(names))}" for kind, names in (("gone", gone), ("new", new)) if names

@@ -1,6 +1,6 @@
-"""Completing an embedding store: find the missing shards, have them embedded, and write the manifest.
+"""A complete embedding store: the missing shards are found and embedded, then the manifest is written.
 
-Nothing here knows Ray: `cluster.embed` embeds through Ray Data, `embeddings.local` in this process.
+This module does not use Ray: `cluster.embed` embeds through Ray Data, `embeddings.local` in this process.
 """
 
 import itertools
@@ -50,7 +50,7 @@ class Embedder(Protocol):
 
     @property
     def device(self) -> Device:
-        """What it embeds on; another device's embeddings are of another recipe."""
+        """The device that embeds; the embeddings of another device have another recipe."""
         ...
 
     def shards(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
@@ -65,7 +65,7 @@ def complete_store(
     embedder: Embedder,
     progress: Progress,
 ) -> EmbeddingStore:
-    """The store of a recipe with the views that a trainer wants; embeds what is missing there.
+    """The store of a recipe with the augmented views that a trainer needs; embeds the missing shards.
 
     Raises:
         NotProvidedError: data or weights are not on this machine.
@@ -101,7 +101,7 @@ def _make_store(
     job = _job(recipe, source, weights, environment, embedder.device)
     shards = all_shards(source, SHARD_ROWS)
     made = _still_same(found_shards(job, shards), source, directory)
-    write_source(directory, found_source(source))  # before a row is read: what changes after that shows
+    write_source(directory, found_source(source))  # before a row is read, so that later changes are detected
     total = _rows(source)
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
@@ -134,7 +134,7 @@ def _embedded(
 def _still_same(found: dict[ShardId, EmbeddedShard], source: Source, directory: Path) -> dict[ShardId, EmbeddedShard]:
     """The shards of an earlier, killed job whose rows have not changed since.
 
-    A job that was killed while it removed rows of the pool had all shards: those that lack some are made again.
+    A job that was killed while it removed pool rows had all shards: those that lack some are made again.
     """
     found = {shard: made for shard, made in found.items() if not any(map(is_removed, made.rejects.values()))}
     recorded = read_source(directory)
@@ -149,7 +149,7 @@ def _still_same(found: dict[ShardId, EmbeddedShard], source: Source, directory: 
 
 
 def _job(recipe: StoreRecipe, source: Source, weights: str, environment: Environment, device: Device) -> EmbeddingJob:
-    identity = digest([recipe.key, weights, device, SHARD_ROWS])  # of the data, each shard states its rows
+    identity = digest([recipe.key, weights, device, SHARD_ROWS])  # without the data: each shard states its rows
     most_rejects = int(environment.max_reject_fraction * _rows(source))
     directory, seconds = environment.store / recipe.key, environment.row_seconds
     return EmbeddingJob(recipe.encoder, directory, identity, device, SHARD_ROWS, seconds, most_rejects)
@@ -167,16 +167,16 @@ def _repair_shards(
     environment: Environment,
     embedder: Embedder,
 ) -> None:
-    """Embed shards of a finished store again that are gone or damaged since; where its arrays are, none is read.
+    """Embed the missing and damaged shards of a finished store again; if its arrays exist, no shard is read.
 
-    Of a remote store those that are gone: reading all of it here first would cost more than it saves, and every shard
-    is checked anyway when its arrays are made.
+    In a remote store, only missing shards are found: reading all of it here first would cost more than it saves, and
+    every shard is checked anyway when its arrays are made.
     """
     if is_remote(store.directory):
         damaged = missing_shards(store)
     else:
         damaged = [] if store.has_arrays else set_damaged_aside(store)
-    if not damaged:  # a cluster that shows no machine to embed on yet is well enough then
+    if not damaged:  # the cluster need not have a machine yet
         return
     job = _job(recipe, source, weights, environment, embedder.device)
     removed = removed_rows(store.directory) if recipe.dataset.drop_duplicates else {}

@@ -1,6 +1,6 @@
-"""What a data set holds, row by row: a key, a label and a hash of the payload, so that a change of any is noticed.
+"""The content of a data set by row: a key, a label and a hash of the payload, so that changes are detected.
 
-A shard states them for its rows. Payloads are hashed where they are decoded, so no byte is read twice.
+A shard states it for its rows. Payloads are hashed where they are decoded, so no byte is read twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,29 +21,29 @@ SCHEMA: Final = pa.schema(
         ("folded", pa.binary(HASH_BYTES)),
     ]
 )
-"""A table of rows; what is not known is null, and so is `folded` of images and of rejected rows."""
+"""A table of rows; unknown values are null, and so is `folded` of images and of rejected rows."""
 
 
 class RowContents(Frozen):
-    """What the data set held for the rows of a shard when they were read."""
+    """The content of a shard's rows in the data set when they were read."""
 
     kept: str
     """The hashes of the rows that were embedded, in their order: 32 hexadecimal digits each."""
     rejected: dict[str, tuple[int, str]]
     """Label and hash of each row that was rejected."""
     folded: str = ""
-    """Of texts, the hashes of the embedded rows without case and spacing; "" for images."""
+    """For texts, the hashes of the embedded rows without case and spacing; "" for images."""
 
     def hashes(self) -> list[bytes]:
-        """Of the rows that were embedded."""
+        """Hashes of the embedded rows."""
         return _cut(self.kept)
 
     def folded_hashes(self) -> list[bytes]:
-        """Of the rows that were embedded; none for images."""
+        """Hashes of the embedded rows without case and spacing; none for images."""
         return _cut(self.folded)
 
     def sha256(self, row_ids: Sequence[str]) -> str:
-        """Of all of it, with the keys of the embedded rows."""
+        """Hash of all fields and the keys of the embedded rows."""
         hashed = sha256("\0".join(row_ids).encode(errors="surrogatepass"))
         hashed.update(f"{self.kept} {self.folded}".encode())
         hashed.update(repr(sorted(self.rejected.items())).encode())
@@ -56,18 +56,18 @@ def _cut(digits: str) -> list[bytes]:
 
 
 def payload_hash(payload: Payload) -> bytes:
-    """16 bytes that no other payload has."""
+    """A hash of 16 bytes."""
     data = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
     return blake2b(data, digest_size=HASH_BYTES).digest()
 
 
 def folded_hash(payload: Payload) -> bytes | None:
-    """The same of a text for all that differ from it in case and spacing only; None for images."""
+    """A hash that texts share if they differ in case and spacing only; None for images."""
     return payload_hash(" ".join(payload.split()).casefold()) if isinstance(payload, str) else None
 
 
 def row_contents(records: Records, kept: Sequence[int], rejects: Mapping[str, str]) -> RowContents:
-    """What these rows hold; `kept`: the places of the rows that are embedded, in their order."""
+    """The content of these rows; `kept`: the places of the rows that are embedded, in their order."""
     payloads = [records.payloads[place] for place in kept]
     return RowContents(
         kept="".join(payload_hash(payload).hex() for payload in payloads),
@@ -81,12 +81,12 @@ def row_contents(records: Records, kept: Sequence[int], rejects: Mapping[str, st
 
 
 def contents_table(row_ids: Any, labels: Any, hashes: Any, folded: Any) -> Any:  # noqa: ANN401  pyarrow has no types
-    """Rows as a table; None stands for what is not known."""
+    """Rows as a table; None stands for an unknown value."""
     columns = zip((row_ids, labels, hashes, folded), SCHEMA, strict=True)
     return pa.table([pa.array(column, field.type) for column, field in columns], schema=SCHEMA)
 
 
 def hashed_table(records: Records) -> Any:  # noqa: ANN401
-    """These rows as a table, their payloads hashed now."""
+    """Rows as a table, with their payloads hashed."""
     hashes = [[make(each) for each in records.payloads] for make in (payload_hash, folded_hash)]
     return contents_table(records.row_ids, records.labels_B, *hashes)

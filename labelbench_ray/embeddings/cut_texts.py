@@ -1,8 +1,8 @@
-"""Texts of which an encoder reads only the beginning: counted while embedding, stated in the store's manifest.
+"""Texts that are longer than the encoder reads: counted while embedding, stated in the store's manifest.
 
-    <store>/<key>/cut/pool-00000.json    how many of a shard's texts were cut; there is none where all were read whole
+    <store>/<key>/cut/pool-00000.json    how many of a shard's texts were cut; absent if none was
 
-A shard's count is written before the shard, so that an embedding that is killed and resumed keeps it.
+A shard's count is written before the shard, so that a resumed embedding keeps it.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ class CutTexts(Frozen):
 
     texts: PositiveInt
     most_tokens: PositiveInt
-    """That it reads, its own marks included."""
+    """Tokens that the encoder reads, its special tokens included."""
 
 
 def note_cut(directory: Path, shard: str, network: Network, decoded: Sequence[Decoded]) -> None:
-    """Write how many texts of a shard are cut; nothing for networks of images, or where none is.
+    """Write how many texts of a shard are cut; nothing for image networks, or if none is cut.
 
     Args:
         directory: the store's.
@@ -41,13 +41,13 @@ def note_cut(directory: Path, shard: str, network: Network, decoded: Sequence[De
 
 
 def read_cut(directory: Path) -> CutTexts | None:
-    """Those of all shards together; None where no text was cut."""
+    """The counts of all shards together; None if no text was cut."""
     noted = [CutTexts.model_validate_json(path.read_bytes()) for path in sorted((directory / FOLDER).glob("*.json"))]
     return CutTexts(texts=sum(cut.texts for cut in noted), most_tokens=noted[0].most_tokens) if noted else None
 
 
 def describe_cut(cut: CutTexts | None, rows: int) -> str | None:
-    """What a user should know, in one sentence; None where all texts were read whole."""
+    """A warning in one sentence; None if no text was cut."""
     if cut is None:
         return None
     share = f"{cut.texts:,} of {rows:,} texts ({cut.texts / rows:.0%})"

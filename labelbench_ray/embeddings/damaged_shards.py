@@ -1,4 +1,4 @@
-"""Shards of a finished store that are gone or damaged: found, set aside, and compared once they are embedded again."""
+"""Missing and damaged shards of a finished store: found, set aside, and compared once they are embedded again."""
 
 from pathlib import PurePosixPath
 
@@ -10,7 +10,7 @@ from labelbench_ray.storage.quarantine import set_aside
 
 
 def set_damaged_aside(store: EmbeddingStore) -> list[ShardId]:
-    """The shards of a finished store that are gone or not what its manifest states; their files are set aside."""
+    """The shards of a finished store that are missing or differ from its manifest; their files are set aside."""
     damaged: list[ShardId] = []
     for entry in store.manifest.shards:
         try:
@@ -22,13 +22,13 @@ def set_damaged_aside(store: EmbeddingStore) -> list[ShardId]:
 
 
 def missing_shards(store: EmbeddingStore) -> list[ShardId]:
-    """The shards of a finished store whose files are gone."""
+    """The shards of a finished store whose files are missing."""
     there = {path.name for path in (store.directory / "shards").iterdir()}
     return [entry.id for entry in store.manifest.shards if PurePosixPath(entry.file).name not in there]
 
 
 def check_same_again(store: EmbeddingStore, made: EmbeddedShard) -> None:
-    """Refuse a shard that was embedded again and is not what the store's manifest states."""
+    """Refuse a shard that was embedded again and differs from the store's manifest."""
     stated = next(entry for entry in store.manifest.shards if entry.file == made.entry.file)
     if made.entry != stated and made.entry.model_copy(update={"contents": ""}) != stated:
         raise StoreError(

@@ -17,7 +17,7 @@ from labelbench_ray.encoders import Decoded, Encoder
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedShard:
-    """Rows that could be decoded, sorted by row_id, aligned; and the rest with their reasons."""
+    """Rows that were decoded, sorted by row_id; and the rejected ones with their reasons."""
 
     row_ids: Sequence[str]
     labels_B: NDArray[np.int64]
@@ -25,13 +25,13 @@ class DecodedShard:
     """What is embedded of each row, side by side: the row as it is; in an augmented view its weak and strong form."""
     rejects: Mapping[str, str]
     contents: RowContents | None = None
-    """What the data set held for these rows; not stated for augmented views."""
+    """The content of these rows in the data set; None for augmented views."""
 
 
 def decode_shard(
     records: Records, encoder: Encoder, decode: Decoding | None = None, known: Mapping[str, str] | None = None
 ) -> DecodedShard:
-    """Decode every row; one that cannot be is rejected with the reason.
+    """Decode every row; a row that cannot be decoded is rejected with the reason.
 
     Args:
         decode: decodes rows; None: in this process.

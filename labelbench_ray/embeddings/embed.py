@@ -31,7 +31,7 @@ from labelbench_ray.storage.parallel import read_each
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingJob:
-    """What a worker needs to know; small, for it travels with every task."""
+    """The settings of an embedding that workers need; small, since every task carries them."""
 
     encoder: Encoder
     directory: Path
@@ -44,7 +44,7 @@ class EmbeddingJob:
     most_rejects: int | None = None
     """Of all rows, as --max-reject-fraction allows."""
     marks: Path | None = None
-    """Where workers note what they begin; None: nowhere, and nothing is retried."""
+    """Where workers mark the work that they begin; None: no marks, and nothing is retried."""
     views: WantedViews | None = None
     """The augmented views that its shards may belong to."""
 
@@ -56,7 +56,7 @@ class EmbeddingJob:
         return view_directory(self.directory, self.views.digest, view)
 
     def recipe_of(self, view: int | None) -> str:
-        """What a shard states that made it."""
+        """The recipe that a shard states."""
         if view is None:
             return self.recipe
         assert self.views is not None
@@ -65,7 +65,7 @@ class EmbeddingJob:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedShard:
-    """A finished shard, as the manifest needs to know it."""
+    """A finished shard: the facts that the manifest states."""
 
     entry: ShardEntry
     dimensions: int
@@ -74,12 +74,12 @@ class EmbeddedShard:
     bytes: int
     """Of its file."""
     spent: Spent = NOTHING
-    """Nothing for a shard that was found."""
+    """Zero for a shard that an earlier job made."""
     view: int | None = None
 
     @property
     def id(self) -> ShardId:
-        """Names it."""
+        """Names the shard in the store."""
         return ShardId(self.entry.split, self.entry.number, self.view)
 
 
@@ -165,7 +165,7 @@ def found_shard(job: EmbeddingJob, shard: ShardId) -> EmbeddedShard | None:
 
 
 def embedded(shard: ShardId, loaded: LoadedShard) -> EmbeddedShard:
-    """What the manifest states of a shard as it was written."""
+    """The facts of a shard as it lies on disk."""
     rows = loaded.rows
     sha256, contents = rows.sha256(), rows.contents_sha256()
     entry = ShardEntry(split=shard.split, number=shard.number, rows=len(rows.row_ids), sha256=sha256, contents=contents)

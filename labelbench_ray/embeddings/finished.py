@@ -1,4 +1,4 @@
-"""What completes embeddings: checks over all shards, and then the manifest, of a store and of an augmented view."""
+"""Finished embeddings: checks over all shards, and then the manifest, of a store and of an augmented view."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from labelbench_ray.storage.versions import versions
 
 @dataclass(frozen=True, slots=True)
 class StoreRecipe:
-    """What an embedding store is made from; the names are those under which the plug-ins were found."""
+    """The plug-ins that an embedding store is made from, with the names that the trial uses."""
 
     key: str
     dataset_name: str
@@ -39,7 +39,7 @@ class StoreRecipe:
 
 
 def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) -> None:
-    """`DataError` once the rows that cannot be decoded (row_id, reason) are more than `limit` of all rows."""
+    """Raise `DataError` if more than `limit` of all rows are rejected (row_id, reason)."""
     if len(rejects) > limit * total:
         row_id, reason = rejects[0]
         raise DataError(
@@ -51,7 +51,7 @@ def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) 
 def close_store(
     recipe: StoreRecipe, source: Source, weights: str, directory: Path, made: Sequence[EmbeddedShard], seconds: float
 ) -> None:
-    """Write `rejects.parquet` and then the manifest, once every shard is there."""
+    """Write `rejects.parquet` and then the manifest, when every shard is finished."""
     for split in SPLITS:
         if not any(shard.entry.rows for shard in made if shard.entry.split == split):
             raise DataError(
@@ -86,7 +86,7 @@ def close_store(
 def close_view(
     store: EmbeddingStore, wanted: WantedViews, view: int, made: Sequence[EmbeddedShard], seconds: float
 ) -> ViewManifest:
-    """Write the manifest of an augmented view once every shard is there.
+    """Write the manifest of an augmented view when every shard is finished.
 
     Raises:
         StoreError: a shard holds other rows than the store's own.
@@ -100,7 +100,7 @@ def close_view(
 
 
 def _without_held_out(directory: Path, made: Sequence[EmbeddedShard], modality: Modality) -> list[EmbeddedShard]:
-    """The shards without the rows of the pool that a test or validation row equals."""
+    """The shards without the pool rows that equal a test or validation row."""
     removed = held_out_rows(directory, [shard.entry for shard in made], modality)
     now = [without_rows(directory, shard, removed) for shard in made]
     if not any(shard.entry.rows for shard in now if shard.entry.split == "pool"):
@@ -112,7 +112,7 @@ def _without_held_out(directory: Path, made: Sequence[EmbeddedShard], modality: 
 
 
 def without_rows(directory: Path, made: EmbeddedShard, removed: Mapping[str, str]) -> EmbeddedShard:
-    """A shard of the pool, written again without the rows that are to be removed (row_id, reason)."""
+    """A shard of the pool, rewritten without the rows to remove (row_id, reason)."""
     if made.entry.split != "pool":
         return made
     loaded = remove_rows(directory / made.entry.file, removed)
@@ -148,7 +148,7 @@ def _publish_manifest(directory: Path, manifest: Embeddings) -> None:
 
 
 def _one_compute(directory: Path, made: Sequence[EmbeddedShard]) -> str:
-    """The compute path that made all of these shards; `StoreError` where there are several."""
+    """The compute path that made all of these shards; `StoreError` if there are several."""
     compute = sorted({shard.compute for shard in made if shard.entry.rows})
     if len(compute) != 1:
         raise StoreError(
@@ -173,12 +173,12 @@ def check_row_ids(directory: Path, made: Sequence[EmbeddedShard]) -> None:
 
 
 def _row_ids(file: Path) -> pa.StringArray:
-    """Packed at once: as texts of Python's, those of a large pool would take ten times as much memory."""
+    """Convert to Arrow immediately: Python strings would need ten times the memory."""
     return pa.array(read_keys(file).row_ids, pa.string())
 
 
 def check_store(store: EmbeddingStore, source: Source, weights: str) -> EmbeddingStore:
-    """Refuse a store that was made from other data or weights than are here now."""
+    """Refuse a store that was made from other data or weights."""
     check_same_data(store, source)
     if (stated := store.manifest.weights) != weights:
         raise StoreError(

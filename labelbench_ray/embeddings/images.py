@@ -1,10 +1,10 @@
-"""Decoded images as memory-mapped arrays in the order of pool ids, for trainers that train the encoder itself.
+"""Decoded images as memory-mapped arrays in the order of pool ids, for trainers that train the encoder.
 
     <store>/<key>/arrays/<content>/images/pool.npy    uint8 (N, H, W, 3), and so for validation and test
 
 Made once on each machine from the data set and the encoder's own `decode`, beside the store's arrays; every process
-maps the same pages. A row meets its pool id by its row_id, so rejected rows leave no gap. Rows are decoded in child
-processes: the process that asks may be the driver, which no decoder must end.
+maps the same pages. A row is matched to its pool id by its row_id, so rejected rows leave no gap. Rows are decoded in
+child processes: the calling process may be the driver, which no decoder must end.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ class DecodedImages:
 
 
 def image_bytes(rows: Mapping[str, int], encoder: Trainable) -> int:
-    """Bytes on disk of the decoded images of splits with so many rows."""
+    """Bytes on disk of the decoded images, by the number of rows of each split."""
     height, width, colors = encoder.shape()
     return sum(rows.values()) * height * width * colors
 
@@ -51,17 +51,17 @@ def decoded_images(
     progress: Progress = lambda split, done, total: None,
     row_seconds: float = ROW_SECONDS,
 ) -> DecodedImages:
-    """The decoded images of a store's rows; made by the first process of a machine that asks.
+    """The decoded images of a store's rows; made by the first process of a machine that needs them.
 
     Args:
-        row_seconds: for the decoding of one row.
+        row_seconds: limit for the decoding of one row.
 
     Raises:
         ChangedDataError: the store was made from other data.
         StoreError: the store was made from other weights or another preprocessing, or the arrays are damaged.
         DataError: a row of the store is no longer in the data set, or can no longer be decoded.
     """
-    check_signature(store, source)  # a plan has compared the rows, on the machine that began
+    check_signature(store, source)  # the plan has compared the rows, on the driver's machine
     _check_origin(store, source, encoder)
     store.arrays()  # makes the folder that ours lies in
     folder = store.arrays_folder / "images"
@@ -87,7 +87,7 @@ def decoded_images(
 def _check_origin(store: EmbeddingStore, source: Source, encoder: Trainable) -> None:
     manifest = store.manifest
     for what, stated, found in (
-        # A full model begins with the weights that are here now; its proxies and its heads know those of the store.
+        # A full model starts from the weights on this machine; its proxies and heads use those of the store.
         ("weights", manifest.weights, encoder.weights()),
         ("preprocessing", manifest.preprocessing, encoder.preprocessing()),
         ("rows", _embedded_rows(store) + manifest.rejects, sum(len(source.splits[split]) for split in SPLITS)),
@@ -117,7 +117,7 @@ def _decode_split(
     images_NHWC = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(places), *shape))
     for start in range(0, len(split), READ_ROWS):
         records = split.read(start, start + READ_ROWS)
-        # Others were rejected when the store was made.
+        # The others were rejected when the store was made.
         rows = {
             row_id: payload
             for row_id, payload in zip(records.row_ids, records.payloads, strict=True)

@@ -4,7 +4,7 @@ A decoder is foreign code: a C library that crashes, an exit, a loop, an allocat
 the process that has read them, which is fast, and a row that hangs there ends that process. Once processes died of a
 shard, its rows are decoded `apart`: in short-lived children, each of which holds one row at a time. A row that ends its
 child, or that takes too long, becomes a reject. A child imports the encoder's module alone (0.3 CPU s for ours, without
-torch and Ray). Nothing here knows Ray.
+torch and Ray). This module does not use Ray.
 """
 
 import faulthandler
@@ -30,52 +30,52 @@ from labelbench_ray.errors import DataError, PluginError
 from labelbench_ray.user_code import raised
 
 SUSPECT: Final = 1 / 3
-"""Share of a row's time after which it ends a process that other rows are in: its shard then moves to children."""
+"""Share of a row's time after which it ends a process that other rows share; its shard then moves to children."""
 ROW_GIB: Final = 4
 """Memory that a child may allocate."""
 START_SECONDS: Final = 120.0
 """For a child to import the encoder's module."""
 CHILDREN: Final = 4
-"""At once, so that a row that hangs does not keep the others waiting."""
+"""Children at a time, so that the other rows do not wait for one that hangs."""
 TRIES: Final = 2
-"""Children that a row must end to be rejected: the first may have died of an earlier row, or of a full machine."""
+"""A row is rejected after it ended this many children: an earlier row or a full machine may have ended the first."""
 GRACE_SECONDS: Final = 10.0
-"""After its time, until a child ends itself because nobody is left to end it."""
+"""After its time, until a child ends itself because its parent is gone."""
 SECONDS_BETWEEN_RENEWALS: Final = 1.0
 PROGRAM: Final = "import sys; from labelbench_ray.embeddings.isolation import serve; serve(int(sys.argv[1]))"
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that cannot be decoded, and why; the reason is the same each time, for a shard's hash covers it."""
+    """A row that cannot be decoded, and why; the reason is reproducible, since a shard's hash covers it."""
 
     reason: str
 
 
 Outcome = Decoded | Rejected
 Decoding = Callable[[Sequence[Payload]], Iterator[Outcome]]
-"""A way to decode rows; an outcome for each, in their order."""
+"""A way to decode rows: one outcome for each, in their order."""
 
 
 def decode_row(encoder: Encoder, payload: Payload) -> Outcome:
-    """One row; its decoder's refusal is the reason."""
+    """Decode one row; the error of its decoder is the reason."""
     try:
         return encoder.decode(payload)
     except MemoryError:
         return Rejected(OUT_OF_MEMORY)
-    except SystemExit as error:  # would end a process of Ray's without a word
+    except SystemExit as error:  # would end a Ray worker silently
         return _ended(error.code if isinstance(error.code, int) else int(error.code is not None))
     except (ValueError, OSError) as error:
         return Rejected(str(error))
 
 
 def decode_here(encoder: Encoder, payloads: Sequence[Payload]) -> Iterator[Outcome]:
-    """In this process, without a watch."""
+    """Decode in this process, without a time limit."""
     return (decode_row(encoder, payload) for payload in payloads)
 
 
 def decode_watched(encoder: Encoder, payloads: Sequence[Payload], seconds: float) -> Iterator[Outcome]:
-    """In this process, which ends with status 1 if a row takes longer, within a second more."""
+    """Decode in this process, which ends with status 1, at most a second late, if a row takes longer."""
     with _ends_itself(seconds) as renew:
         for payload in payloads:
             yield decode_row(encoder, payload)
@@ -84,7 +84,7 @@ def decode_watched(encoder: Encoder, payloads: Sequence[Payload], seconds: float
 
 @contextmanager
 def _ends_itself(seconds: float) -> Iterator[Callable[[], None]]:
-    """`faulthandler` ends the process even while C code keeps Python from running; renewing it costs a thread."""
+    """`faulthandler` ends the process even while C code blocks Python; each renewal costs a thread."""
     renewed = -SECONDS_BETWEEN_RENEWALS
 
     def renew() -> None:
@@ -102,13 +102,13 @@ def _ends_itself(seconds: float) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def apart(encoder: Encoder, seconds: float = ROW_SECONDS, children: int = CHILDREN) -> Iterator[Decoding]:
-    """A way to decode rows in children, some at once, which are ended with the context.
+    """A way to decode rows in several children, which end with the context.
 
     Decoding raises `DataError` where a child ends before it can decode anything, and `PluginError` for what a decoder
     raises that does not mean "reject".
 
     Args:
-        seconds: for one row.
+        seconds: limit for one row.
     """
     lanes = [_Lane(encoder, seconds) for _ in range(children)]
     idle: LifoQueue[_Lane] = LifoQueue()
@@ -140,7 +140,7 @@ def _close(lanes: Sequence["_Lane"]) -> None:
 
 @dataclass
 class _Lane:
-    """Decodes one row after the other in a child, which is replaced when it ends."""
+    """Decodes one row after another in a child, which is replaced when it ends."""
 
     encoder: Encoder
     seconds: float
@@ -167,7 +167,7 @@ class _Lane:
 
 
 class _Child:
-    """A process that decodes what it is sent, until it is ended or its parent is gone."""
+    """A process that decodes the rows that it is sent, until it is ended or its parent is gone."""
 
     def __init__(self, encoder: Encoder, seconds: float) -> None:
         self._seconds = seconds
@@ -177,7 +177,7 @@ class _Child:
                 [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C is for the parent, which ends its children
+                process_group=0,  # Ctrl-C goes to the parent, which ends its children
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
             )
         try:
@@ -202,7 +202,7 @@ class _Child:
         return outcome
 
     def end(self) -> int:
-        """End it; returns how it had ended before, if it had, as `subprocess` states it."""
+        """End it; returns its exit status, in the form of `subprocess`."""
         with suppress(subprocess.TimeoutExpired, OSError):
             if self._pipe.poll(0):  # closed at its end: it is about to leave its own status
                 self._process.wait(1)

@@ -1,4 +1,4 @@
-"""What a store's manifests state: of its own embeddings, and of each augmented view of its pool."""
+"""The manifests of a store: of its own embeddings, and of each augmented view of its pool."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -26,7 +26,7 @@ class Embeddings(Frozen, ABC):
     seconds: float
     """Wall seconds, for the cost table; views that were embedded together have an equal share each."""
     cpu_seconds: float = 0.0
-    """Of all workers together; like the next two not known of older stores."""
+    """Of all workers together; like the next two, unknown for older stores."""
     gpu_seconds: float = 0.0
     bytes_written: NonNegativeInt = 0
     """Of all shards."""
@@ -56,14 +56,14 @@ class Manifest(Embeddings):
     dataset: dict[str, JsonValue]
     encoder: dict[str, JsonValue]
     signature: str
-    """Hash of the data set's file names, sizes and row counts: an edit in place that keeps all of them is not seen."""
+    """Hash of the data set's file names, sizes and row counts: an edit that keeps all of them is not detected."""
     weights: str
     preprocessing: str
     classes: tuple[str, ...]
     dimensions: PositiveInt
     rejects: NonNegativeInt
     cut: CutTexts | None = None
-    """Texts of all splits that are longer than the encoder reads; not known of older stores."""
+    """Texts of all splits that are longer than the encoder reads; unknown for older stores."""
 
     @property
     def content(self) -> str:
@@ -71,7 +71,7 @@ class Manifest(Embeddings):
 
     @property
     def warning(self) -> str | None:
-        """What to know before trusting the embeddings, in one sentence."""
+        """A warning about the embeddings, in one sentence."""
         return describe_cut(self.cut, sum(shard.rows for shard in self.shards))
 
 

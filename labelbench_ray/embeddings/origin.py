@@ -1,12 +1,12 @@
-"""Where an embedding store's rows come from, and whether that has changed since.
+"""The origin of an embedding store's rows, and whether it has changed since.
 
     <store>/<key>/source.parquet      the files of the data set as last compared: part, name, size, modified (ns)
     <store>/<key>/contents.parquet    key, label and content of every row, of a store whose shards do not state them
 
 A command that finds all files as recorded, and the same signature (names, sizes, labels), accepts the store at once.
-Else the rows of the files that differ are read and hashed again: equal rows are recorded with the files as they are
-now, others end the command. Without `source.parquet` every row is compared. An edit that leaves a file's size and its
-time of modification as they were shows only in labels, and in ids that stand in a column.
+Otherwise the rows of the files that differ are read and hashed again: equal rows are recorded with the current files;
+other rows end the command. Without `source.parquet` every row is compared. An edit that keeps a file's size and its
+time of modification is detected only in labels, and in ids that stand in a column.
 """
 
 from collections.abc import Mapping
@@ -38,24 +38,24 @@ FILES: Final = pa.schema(
     [("part", pa.large_string()), ("name", pa.large_string()), ("size", pa.int64()), ("modified", pa.int64())]
 )
 FilesToRead = Mapping[str, NDArray[np.bool_]]
-"""For each table's name, (F,) whether a file's rows are to be read again; of a table that is not named, all are."""
+"""For each table's name, (F,) whether a file's rows are read again; all files of a table that is not named are."""
 ALL_FILES: Final[FilesToRead] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundSource:
-    """What a data set's files and its signature were when its rows were compared; `files` as `FILES` has them."""
+    """A data set's files and its signature when its rows were compared; `files` has the schema `FILES`."""
 
     signature: str
     files: Any
 
     def same(self, other: "FoundSource") -> bool:
-        """Nothing that can be seen without reading rows differs."""
+        """Whether nothing differs that is visible without reading rows."""
         return self.signature == other.signature and bool(self.files.equals(other.files))
 
 
 def found_source(source: Source) -> FoundSource:
-    """Of a data set as it was opened."""
+    """The files and the signature of an opened data set."""
     tables = [_file_table(part, table) for part, table in source.tables().items() if isinstance(table, FileTable)]
     return FoundSource(source.signature, pa.concat_tables([FILES.empty_table(), *tables]).combine_chunks())
 
@@ -67,12 +67,12 @@ def _file_table(part: str, table: FileTable) -> Any:  # noqa: ANN401  pyarrow ha
 
 
 def write_source(directory: Path, found: FoundSource) -> None:
-    """Record what a store's rows were compared with."""
+    """Record the source that a store's rows were compared with."""
     _write_table(directory / SOURCE, found.files, {"signature": found.signature})
 
 
 def read_source(directory: Path) -> FoundSource | None:
-    """What was recorded; None where nothing is that can be read: then every row is compared."""
+    """The recorded source; None if it is missing or damaged: then every row is compared."""
     read = _read_table(directory / SOURCE)
     if read is None or not read.schema.equals(FILES) or b"signature" not in (read.schema.metadata or {}):
         return None
@@ -80,17 +80,17 @@ def read_source(directory: Path) -> FoundSource | None:
 
 
 def check_same_data(store: EmbeddingStore, source: Source) -> None:
-    """Refuse a data set that is not what the store was made from.
+    """Refuse a data set that differs from the store's.
 
     Raises:
-        ChangedDataError: rows, labels, contents or classes are others; states which.
+        ChangedDataError: rows, labels, contents or classes differ; states which.
     """
     if changes := data_changes(store, source):
         raise changed_data(store, changes)
 
 
 def changed_data(store: EmbeddingStore, changes: Changes) -> ChangedDataError:
-    """The error for data that are not what the store was made from."""
+    """The error for data that differ from the store's."""
     return ChangedDataError(
         f"{store.directory}: was made from other data than are here now ({changes}); put the earlier data back to go "
         "on, or start afresh: name another --runs and another --store, or move this folder and the experiment's "
@@ -99,9 +99,9 @@ def changed_data(store: EmbeddingStore, changes: Changes) -> ChangedDataError:
 
 
 def data_changes(store: EmbeddingStore, source: Source) -> Changes | None:
-    """What of a data set is not as the store has it; None where nothing is, which is recorded.
+    """How a data set differs from the store; None, and a record of that, if it does not.
 
-    Where rows must be compared and a shard is damaged, nothing is: `embed` makes the shard again, and asks then.
+    None also if a damaged shard prevents the comparison: `embed` makes the shard again and compares then.
     """
     found, recorded, classes = found_source(source), read_source(store.directory), store.manifest.classes
     if recorded and recorded.same(found) and classes == source.classes:
@@ -118,7 +118,7 @@ def data_changes(store: EmbeddingStore, source: Source) -> Changes | None:
     other_files = unknown and store.manifest.signature not in (source.listing, source.signature)
     if changes.splits or changes.classes or other_files:
         return changes
-    with suppress(OSError):  # a store that cannot be written to is compared each time
+    with suppress(OSError):  # a read-only store is compared each time
         if unknown:
             splits_now = [rows.append_column("split", pa.repeat(name, len(rows))) for name, rows in now.items()]
             _write_table(store.directory / CONTENTS, pa.concat_tables(splits_now), {"store": store.manifest.content})
@@ -127,9 +127,9 @@ def data_changes(store: EmbeddingStore, source: Source) -> Changes | None:
 
 
 def check_signature(store: EmbeddingStore, source: Source) -> None:
-    """Refuse other names, sizes or labels than were recorded, whatever time the files of this machine have.
+    """Refuse data whose names, sizes or labels differ from the recorded ones; times of modification are ignored.
 
-    For workers: the command that started them has compared the rows.
+    This is for workers: the command that started them has compared the rows.
     """
     recorded = read_source(store.directory)
     stated = {recorded.signature} if recorded else {store.manifest.signature}
@@ -140,19 +140,19 @@ def check_signature(store: EmbeddingStore, source: Source) -> None:
 
 
 def recorded_contents(store: EmbeddingStore, split: str) -> dict[str, bytes | None]:
-    """The hash of every row's payload, by its id; None where it is not known."""
+    """The hash of every row's payload, by its id; None if it is unknown."""
     rows = _recorded_rows(store)[split]
     return dict(zip(rows["row_id"].to_pylist(), rows["content"].to_pylist(), strict=True))
 
 
 def recorded_folded(store: EmbeddingStore, split: str) -> dict[str, bytes | None]:
-    """The same; of texts without case and spacing."""
+    """The hash of every row's payload, by its id; for texts, without case and spacing."""
     rows = _recorded_rows(store)[split]
     return dict(zip(rows["row_id"].to_pylist(), pc.coalesce(rows["folded"], rows["content"]).to_pylist(), strict=True))
 
 
 def check_unchanged(before: Source, after: Source) -> None:
-    """Refuse data that changed while they were embedded, with the files by name."""
+    """Refuse data that changed while they were embedded; names the files."""
     first, second = found_source(before), found_source(after)
     if not first.same(second):
         changes = Changes((), class_change(before.classes, after.classes), _changes(first, second))
@@ -163,7 +163,7 @@ def check_unchanged(before: Source, after: Source) -> None:
 
 
 def same_rows(source: Source, split: str, rows: slice, recorded: FoundSource | None, before: Any) -> bool:  # noqa: ANN401
-    """Whether some rows of a split are still as they were, a shard's for example (`contents.SCHEMA`)."""
+    """Whether some rows of a split, such as a shard's, are unchanged (`before` has the schema `contents.SCHEMA`)."""
     again = _files_to_read(recorded, found_source(source)) if recorded else ALL_FILES
     every = source.splits[split]
     now = _rows_now(source, replace(every, rows=every.rows[rows]), again)
@@ -171,7 +171,7 @@ def same_rows(source: Source, split: str, rows: slice, recorded: FoundSource | N
 
 
 def _files_to_read(recorded: FoundSource, found: FoundSource) -> FilesToRead:
-    """The files that are not as recorded; all of them where the signature differs and no file does."""
+    """The files that differ from the recorded ones; all of them if only the signature differs."""
     differs_F = _differing(recorded.files, found.files)
     if recorded.signature != found.signature and not differs_F.any():
         return ALL_FILES
@@ -180,19 +180,19 @@ def _files_to_read(recorded: FoundSource, found: FoundSource) -> FilesToRead:
 
 
 def _differing(before: Any, now: Any) -> NDArray[np.bool_]:  # noqa: ANN401
-    """(F,) whether a file of `now` was not there before, or in another state."""
+    """(F,) whether a file of `now` is new or has changed."""
     known = before.take(pc.index_in(_names(now), value_set=_names(before)))
     same = pc.and_(pc.equal(known["size"], now["size"]), pc.equal(known["modified"], now["modified"]))
     return ~np.asarray(pc.fill_null(same, False).to_numpy(), bool)
 
 
 def _names(files: Any) -> Any:  # noqa: ANN401
-    """What names a file among all of a data set: two of its parts may have a file of one name."""
+    """A name for each file that is unique in the data set: two of its parts may have files of the same name."""
     return _flat(pc.binary_join_element_wise(files["part"], files["name"], pa.scalar("\0", pa.large_string())))
 
 
 def _changes(recorded: FoundSource | None, found: FoundSource) -> tuple[FileChange, ...]:
-    """The files that differ: those that are here, by when they were modified, the first first; then those gone."""
+    """The files that differ: the present ones by time of modification, then the missing ones."""
     if recorded is None:
         return ()
     here = found.files.filter(pa.array(_differing(recorded.files, found.files))).sort_by("modified")
@@ -207,7 +207,7 @@ def _changes(recorded: FoundSource | None, found: FoundSource) -> tuple[FileChan
 
 
 def _recorded_rows(store: EmbeddingStore) -> dict[str, Any]:
-    """Every split's rows as the store has them; contents are null where they are not known."""
+    """The rows of every split in the store; unknown contents are null."""
     shards = store.manifest.shards
     if not all(entry.contents for entry in shards):
         adopted = _read_table(store.directory / CONTENTS)
@@ -221,7 +221,7 @@ def _recorded_rows(store: EmbeddingStore) -> dict[str, Any]:
 
 
 def _rows_now(source: Source, split: Split, again: FilesToRead) -> Any:  # noqa: ANN401
-    """The rows of a split as they are now; contents are null where they need not be read."""
+    """The current rows of a split; contents that need not be read are null."""
     table, rows = split.table, np.asarray(split.rows, dtype=np.int64)
     if not isinstance(table, FileTable):
         return _hashed(table, rows)
@@ -236,7 +236,7 @@ def _rows_now(source: Source, split: Split, again: FilesToRead) -> Any:  # noqa:
 
 
 def _hashed(table: Table, rows_B: NDArray[np.int64]) -> Any:  # noqa: ANN401
-    """These rows, read and hashed in threads; nothing is decoded."""
+    """Rows, read and hashed in threads; nothing is decoded."""
     parts = (rows_B[start : start + HASHED_ROWS] for start in range(0, len(rows_B), HASHED_ROWS))
     return pa.concat_tables([SCHEMA.empty_table(), *read_each(lambda part: hashed_table(table.read(part)), parts)])
 
@@ -248,7 +248,7 @@ def _differences(
     classes: tuple[str, ...],
     classes_now: tuple[str, ...],
 ) -> SplitChanges:
-    """What of the rows of a split is not as it was; labels are compared by the names of their classes."""
+    """The changes of a split's rows; labels are compared by the names of their classes."""
     before, now = before.combine_chunks(), now.combine_chunks()
     ids_before, ids_now = (_flat(rows["row_id"]) for rows in (before, now))
     place_N = pc.index_in(ids_now, value_set=ids_before)
@@ -269,7 +269,7 @@ def _differences(
 
 
 def _row_change(row_ids: Any, changed: Any) -> RowChange:  # noqa: ANN401
-    """The rows for which it is true; null, for what is not known, is not."""
+    """The rows for which `changed` is true; null (unknown) counts as false."""
     found = row_ids.filter(pc.fill_null(changed, False))
     return RowChange(len(found), tuple(found.slice(0, SHOWN).to_pylist()))
 
@@ -287,7 +287,7 @@ def _write_table(path: Path, table: Any, metadata: Mapping[str, str]) -> None:  
 
 
 def _read_table(path: Path) -> Any:  # noqa: ANN401
-    """A table as it was published; None where there is none, or a damaged one."""
+    """A published table; None if it is missing or damaged."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

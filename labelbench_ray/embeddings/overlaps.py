@@ -1,10 +1,10 @@
-"""Rows that are in two splits: counted for every store, and removed from the pool where the data set asks for that.
+"""Rows that are in two splits: counted for every store, and removed from the pool with `drop_duplicates`.
 
     <store>/<key>/overlaps.json
 
-Texts are the same when they differ in case and spacing at most; images when their files are, byte for byte, or their
-embeddings, as those of one picture in two files. A test row that is in the pool too may be trained on; where its label
-differs there, one of both is wrong.
+Two texts are the same if they differ in case and spacing at most. Two images are the same if their files or their
+embeddings are equal, byte for byte. A test row that is in the pool, too, may be trained on; if the two labels differ,
+one of them is wrong.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ class Overlap(Frozen):
     other: str
     rows: NonNegativeInt
     relabeled: NonNegativeInt
-    """Of those, rows that have another label there."""
+    """Those of them that have another label there."""
 
     def __str__(self) -> str:
         relabeled = f", {self.relabeled:,} of them with another label" if self.relabeled else ""
@@ -50,20 +50,20 @@ class Overlap(Frozen):
 
 
 class Overlaps(Frozen):
-    """The overlaps that there are, and how many rows of the pool were removed because of one."""
+    """The overlaps of a store, and how many pool rows were removed because of one."""
 
     found: tuple[Overlap, ...] = ()
     removed: NonNegativeInt = 0
 
     def __str__(self) -> str:
-        """All of it in words; "" for nothing."""
+        """In words; "" if there is nothing to report."""
         were = "rows were" if self.removed > 1 else "row was"
         removed = f"{self.removed:,} pool {were} removed, being in the test or validation set too (drop_duplicates)"
         return "; ".join([*map(str, self.found), *([removed] if self.removed else [])])
 
 
 Contents = Callable[[str], Mapping[str, bytes | None]]
-"""The hash by which every row's payload is compared, by its id, of a split whose shards do not state it."""
+"""For a split whose shards do not state them: the hash of every row's payload, by its id."""
 
 
 def nothing_known(split: str) -> dict[str, bytes | None]:
@@ -87,12 +87,12 @@ def count_overlaps(
 
 
 def write_overlaps(directory: Path, overlaps: Overlaps) -> None:
-    """Note what was counted; the rows of a finished store do not change."""
+    """Record the counts; the rows of a finished store do not change."""
     publish(directory / FILE, to_checked_json(overlaps))
 
 
 def read_overlaps(directory: Path) -> Overlaps | None:
-    """What was counted; None where nothing was, or what cannot be read: then it is counted again."""
+    """The recorded counts; None if they are missing or damaged: then they are counted again."""
     if not (directory / FILE).is_file():
         return None
     try:
@@ -102,7 +102,7 @@ def read_overlaps(directory: Path) -> Overlaps | None:
 
 
 def held_out_rows(directory: Path, entries: Sequence[ShardEntry], modality: Modality) -> dict[str, str]:
-    """The rows of the pool that a held-out row equals, and which."""
+    """The pool rows that equal a held-out row, and which row that is."""
     read = partial(_rows, directory, entries, modality, nothing_known)
     names = {
         key: f"{split} row {row.row_id!r}" for split in reversed(HELD_OUT) for row in read(split) for key in row.keys
@@ -113,7 +113,7 @@ def held_out_rows(directory: Path, entries: Sequence[ShardEntry], modality: Moda
 
 
 def remove_rows(path: Path, removed: Mapping[str, str]) -> LoadedShard | None:
-    """Write a shard again without these rows, which become rejects with their reasons; None where it has none."""
+    """Rewrite a shard without these rows, which become rejects with their reasons; None if it has none of them."""
     shard = load_shard(path)
     rows = shard.rows
     gone = {row_id: removed[row_id] for row_id in rows.row_ids if row_id in removed}
@@ -125,15 +125,15 @@ def remove_rows(path: Path, removed: Mapping[str, str]) -> LoadedShard | None:
         rows.labels_B[kept_B],
         rows.embeddings_BD[kept_B],
         dict(sorted({**rows.rejects, **gone}.items())),
-        _left(rows, gone),
+        _remaining(rows, gone),
     )
     data = shard_bytes(left, shard.recipe, shard.compute)
     publish(path, data)
     return LoadedShard(left, shard.recipe, shard.compute, len(data))
 
 
-def _left(rows: ShardRows, gone: Mapping[str, str]) -> RowContents | None:
-    """What a shard states of its rows' contents without those that are gone."""
+def _remaining(rows: ShardRows, gone: Mapping[str, str]) -> RowContents | None:
+    """The contents of a shard's rows without the removed ones."""
     if rows.contents is None:
         return None
     contents = rows.contents
@@ -163,12 +163,12 @@ def left_out_words(rejects: int, removed: int) -> str:
 
 
 def is_removed(reason: str) -> bool:
-    """Whether a row is rejected for an overlap, and not since it cannot be decoded."""
+    """Whether a row was rejected for an overlap, not because it cannot be decoded."""
     return reason.startswith(_SAME)
 
 
 def removed_rows(directory: Path) -> dict[str, str]:
-    """The rows of a finished store's pool that were removed, with the reasons."""
+    """The removed pool rows of a finished store, with the reasons."""
     rejects = pq.read_table(pa.BufferReader((directory / "rejects.parquet").read_bytes()))
     rows = zip(*(rejects[name].to_pylist() for name in ("row_id", "reason")), strict=True)
     return {row_id: reason for row_id, reason in rows if is_removed(reason)}
@@ -176,12 +176,12 @@ def removed_rows(directory: Path) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row by what it may share with others."""
+    """A row, with the keys that it may share with others."""
 
     row_id: str
     label: int
     keys: tuple[bytes, ...]
-    """Rows with one of them in common are the same."""
+    """Rows with a key in common are the same."""
 
 
 def _rows(
@@ -192,7 +192,7 @@ def _rows(
     split: str,
     wanted: Collection[bytes] | None = None,
 ) -> list[_Row]:
-    """The rows of a split; with `wanted` those with one of these keys."""
+    """The rows of a split; with `wanted`, only rows with one of these keys."""
     here = [entry for entry in entries if entry.split == split]
     known = {} if all(entry.contents for entry in here) else contents(split)
 
@@ -208,7 +208,7 @@ def _rows(
 
 
 def _keys(shard: ShardRows, hashes: Sequence[bytes | None], modality: Modality) -> list[tuple[bytes, ...]]:
-    """By what each row of a shard is compared: its payload, and for images its embedding."""
+    """The keys of each row of a shard: its payload and, for images, its embedding."""
     keys: list[tuple[bytes, ...]] = [() if content is None else (content,) for content in hashes]
     if modality != "image":
         return keys

@@ -1,7 +1,7 @@
-"""What workers do for a shard, so that rows, networks and augmentations that kill them do not do so forever.
+"""The work of a worker on a shard, with limits for rows, networks and augmentations that kill workers.
 
 Each attempt is marked (`attempts`). After two deaths of a shard's readers its rows are decoded in child processes,
-where a row that kills becomes a reject. What goes on killing ends the command by the shard's name.
+where a row that kills becomes a reject. If workers keep dying, the command ends with an error that names the shard.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,14 +21,14 @@ from labelbench_ray.user_code import stated
 SUSPECT_DEATHS: Final = 2
 """Deaths of a shard's readers before its rows are decoded in child processes."""
 READ_DEATHS: Final = 5
-"""Then it is not the decoding that kills."""
+"""Deaths of a shard's readers before the command ends: the decoding is not what kills."""
 DEATHS: Final = 3
-"""Of workers that do any other piece of work, before the command ends."""
+"""Deaths of workers in any other piece of work before the command ends."""
 DIED: Final = "killed, out of memory, or its node was lost"
 
 
 def decoded_shard(job: EmbeddingJob, source: Source, shard: ShardId) -> DecodedShard:
-    """Read and decode a shard's rows; for an augmented view without those that the store rejects.
+    """Read and decode a shard's rows; for an augmented view, without the store's rejects.
 
     Raises:
         DataError: the source is not what it states, workers died too often, or too many rows are rejected.
@@ -52,7 +52,7 @@ def known_rejects(job: EmbeddingJob, shard: ShardId) -> Mapping[str, str]:
 
 
 def augmented_shard(decoded: DecodedShard, job: EmbeddingJob, shard: ShardId) -> DecodedShard:
-    """The rows as the shard embeds them: as they are, or augmented; `DataError` where workers died too often of it."""
+    """The rows as the shard embeds them: as they are, or augmented; `DataError` if that killed workers too often."""
     if shard.view is None:
         return decoded
     assert job.views is not None
@@ -64,7 +64,7 @@ def augmented_shard(decoded: DecodedShard, job: EmbeddingJob, shard: ShardId) ->
 
 @contextmanager
 def begun(job: EmbeddingJob, work: str, what: str, deaths: int = DEATHS) -> Iterator[int]:
-    """Mark an attempt at a piece of work; yields how many earlier ones died, `DataError` once those are too many."""
+    """Mark an attempt at a piece of work; yields how many earlier ones died. `DataError` if these are too many."""
     assert job.marks is not None
     with attempt(job.marks / work) as died:
         if died >= deaths:
@@ -87,7 +87,7 @@ def named(job: EmbeddingJob, shard: ShardId) -> str:
 
 
 def within_limit(outcomes: Iterator[Outcome], job: EmbeddingJob, shard: ShardId) -> Iterator[Outcome]:
-    """The same; ends early where one shard alone has more rejects than all may have, for each may cost processes."""
+    """The outcomes; stops if one shard has more rejects than all may have, since each may cost processes."""
     rejects = 0
     for outcome in outcomes:
         if isinstance(outcome, Rejected):

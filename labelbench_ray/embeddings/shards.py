@@ -1,8 +1,8 @@
 """A shard of an embedding store: one parquet file that is complete or absent, and that states what made it.
 
-Columns: row_id (string), label (int64), embedding (fixed-size list of float16), sorted by row_id; content and, of
-texts, folded (16 bytes each, hashes of the payload: see `contents`; neither in views nor in older stores). The schema's
-metadata holds the recipe, the rejected rows with their reasons and contents, and a hash of all of it.
+Columns: row_id (string), label (int64), embedding (fixed-size list of float16), sorted by row_id; content and, for
+texts, folded (hashes of the payload, 16 bytes each: see `contents`; neither in views nor in older stores). The schema's
+metadata holds the recipe, the rejected rows with their reasons and contents, and a hash of everything.
 """
 
 import json
@@ -44,13 +44,13 @@ class ShardEntry(Frozen):
     """A shard's file, rows and content."""
 
     split: Annotated[str, Field(pattern=r"^[a-z]{1,16}$")]
-    """Part of a file's name; read from a file, it must not lead out of the store."""
+    """Part of a file's name; as it is read from a file, the pattern keeps it from leading out of the store."""
     number: NonNegativeInt
     rows: NonNegativeInt
     sha256: str
-    """Of row ids, labels and embeddings."""
+    """Hash of row ids, labels and embeddings."""
     contents: str = ""
-    """Hash of what the data set held for the rows; "" for views, and for stores that did not state it yet."""
+    """Hash of the rows' content in the data set; "" for views and for older stores."""
 
     @property
     def id(self) -> ShardId:
@@ -72,14 +72,14 @@ class ShardRows:
     embeddings_BD: NDArray[np.float16]
     rejects: Mapping[str, str]
     contents: RowContents | None = None
-    """None for views, and for stores that did not state it yet."""
+    """None for views and for older stores."""
 
     def contents_sha256(self) -> str:
-        """Of the contents, "" where there are none."""
+        """Hash of the contents; "" if there are none."""
         return self.contents.sha256(self.row_ids) if self.contents else ""
 
     def sha256(self) -> str:
-        """Of everything that a trial's numbers depend on."""
+        """Hash of everything that a trial's numbers depend on."""
         hashed = sha256("\0".join(self.row_ids).encode())
         for part in (self.labels_B.astype("<i8"), self.embeddings_BD.astype("<f2")):
             hashed.update(np.ascontiguousarray(part).data)
@@ -88,7 +88,7 @@ class ShardRows:
 
 
 def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
-    """The shard as a parquet file that states what made it, so that a continued embed knows its own."""
+    """The shard as a parquet file that states its recipe, so that a resumed embedding recognizes it."""
     dimensions = shard.embeddings_BD.shape[1]
     columns = {
         "row_id": pa.array(shard.row_ids, pa.string()),
@@ -110,14 +110,14 @@ def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
         metadata["rejected"] = json.dumps(shard.contents.rejected)
     table = pa.table(columns).replace_schema_metadata(metadata)
     sink = pa.BufferOutputStream()
-    # Embeddings are noise to a compressor, and a dictionary of them is larger than they are.
+    # Embeddings do not compress, and a dictionary of them would be larger.
     pq.write_table(table, sink, compression="none", use_dictionary=False)
     return bytes(sink.getvalue())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedShard:
-    """A shard as read, and the recipe and compute path that it states."""
+    """A shard as it was read, with the recipe and compute path that it states."""
 
     rows: ShardRows
     recipe: str
@@ -143,7 +143,7 @@ def load_shard(path: Path) -> LoadedShard:
         )
         shard = LoadedShard(rows, metadata["recipe"], metadata["compute"], len(data))
         complete = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
-    except pa.ArrowMemoryError:  # says nothing about the file
+    except pa.ArrowMemoryError:  # not a fault of the file
         raise
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
@@ -163,7 +163,7 @@ def _contents(table: Any) -> RowContents | None:  # noqa: ANN401  pyarrow has no
 
 
 def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
-    """A shard as the manifest states it; `StoreError` names a file that is missing, damaged or not that one."""
+    """Read a shard that the manifest states; `StoreError` names a file that is missing, damaged or another one."""
     path = directory / entry.file
     shard = load_shard(path).rows
     if shard.sha256() != entry.sha256 or (entry.contents and shard.contents_sha256() != entry.contents):
@@ -172,10 +172,10 @@ def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
 
 
 def check_counts(directory: Path, entries: Iterable[ShardEntry]) -> None:
-    """Refuse shards that do not hold as many rows as a manifest states, before memory or disk is laid out for them.
+    """Refuse shards whose number of rows differs from the manifest, before memory or disk is allocated for them.
 
-    Of a remote store they are not read twice: the rows stated are laid out in a sparse file, and each shard is checked
-    when it is read.
+    Shards of a remote store are not read twice: the stated rows are allocated in a sparse file, and each shard is
+    checked when it is read.
     """
     for entry in () if is_remote(directory) else entries:
         path = directory / entry.file
@@ -191,7 +191,7 @@ def check_counts(directory: Path, entries: Iterable[ShardEntry]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ShardKeys:
-    """Whose rows a shard holds, and whose it rejected."""
+    """The keys of the rows that a shard holds, and of those that it rejected."""
 
     row_ids: list[str]
     rejected: list[str]
@@ -218,7 +218,7 @@ def read_rejects(path: Path) -> dict[str, str]:
 
 
 def read_contents(directory: Path, entry: ShardEntry) -> Any:  # noqa: ANN401  pyarrow has no types
-    """Key, label and content of every row of a shard, the rejected ones too, as `contents.SCHEMA` has them.
+    """Key, label and content of every row of a shard, including rejects, with the schema `contents.SCHEMA`.
 
     Raises:
         StoreError: the file is missing, damaged or not what the manifest states.
@@ -248,7 +248,7 @@ def read_contents(directory: Path, entry: ShardEntry) -> Any:  # noqa: ANN401  p
 
 
 def _content(path: Path) -> bytes:
-    """A file that is gone is damage; a disk or a store that does not answer is none."""
+    """Read a file. A missing file counts as damage; a disk or a store that does not answer does not."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:

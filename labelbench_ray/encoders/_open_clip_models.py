@@ -1,4 +1,4 @@
-"""What open_clip knows of its models, looked up without importing it where that can be helped.
+"""open_clip's models, looked up without importing open_clip where possible.
 
 Importing open_clip takes 6 to 9 seconds, so configurations are read from the JSON files in its package. Only the table
 of pretrained tags needs the import.
@@ -19,7 +19,7 @@ SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".npz", ".npy")
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 RANDOM, SEED = "random", 0
-"""The name that stands for weights that have seen nothing, and what they are drawn from."""
+"""The name of untrained weights, and the seed that they are drawn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def model_config(model: str) -> dict[str, Any]:
     """A model's configuration: `embed_dim`, `vision_cfg` and more. `model` is a name, or the path of a JSON file.
 
     Raises:
-        ConfigError: there is none; names the nearest.
-        DataError: a file that is no configuration.
+        ConfigError: open_clip has no such model; names the nearest.
+        DataError: the file is not a configuration.
     """
     shipped = _shipped()
     path = Path(model) if model.endswith(".json") else shipped.get(model)
@@ -73,7 +73,7 @@ def is_file(pretrained: str) -> bool:
 
 @cache
 def tag_config(model: str, tag: str) -> dict[str, Any]:
-    """What open_clip says of a pretrained tag: where its weights lie and how its images are made.
+    """open_clip's entry for a pretrained tag: where its weights lie and how its images are preprocessed.
 
     Raises:
         ConfigError: the model has no such tag; names the nearest.
@@ -111,7 +111,7 @@ def weights_file(model: str, pretrained: str) -> Path:
 
     Raises:
         ConfigError: no such tag.
-        NotProvidedError: the weights are not here; the text says how to get them.
+        NotProvidedError: the weights are not here; the text states how to get them.
     """
     if is_file(pretrained):
         if Path(pretrained).is_file():

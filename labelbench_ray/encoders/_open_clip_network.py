@@ -58,12 +58,12 @@ def whole(source: Source) -> nn.Module:
 
 def _reason(error: Exception) -> str:
     """An error's text in one short line; torch's own advice for a foreign file is to run what it holds."""
-    told = "it holds no tensors" if type(error).__name__ == "UnpicklingError" else " ".join(str(error).split())
-    return told if len(told) <= LONGEST_REASON else f"{told[:LONGEST_REASON]} ..."
+    reason = "it holds no tensors" if type(error).__name__ == "UnpicklingError" else " ".join(str(error).split())
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} ..."
 
 
 def registered(model: str) -> str:
-    """The name by which open_clip knows the model; a configuration file is told to it."""
+    """The model's name in open_clip; a configuration file is registered there."""
     if not model.endswith(".json"):
         return model
     open_clip.add_model_config(model)

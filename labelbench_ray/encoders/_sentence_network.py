@@ -14,7 +14,7 @@ from labelbench_ray.encoders._torch import one_thread
 
 BATCH = 32
 CHARACTERS_A_TOKEN = 64
-"""Texts of so many for each token that is read are short enough to be tokenized whole."""
+"""Texts of at most this many characters for each token that is read are tokenized completely."""
 SPACES = " \n\t"
 
 

@@ -70,7 +70,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged EXIF raises whatever its parser meets; it is no reason to reject the image
+    except Exception:  # damaged EXIF raises whatever its parser meets; it does not make the image a reject
         return None
 
 

@@ -102,6 +102,6 @@ class OpenClip(Trainable):
         if self.pretrained == models.RANDOM:
             return models.Source(self.model)
         self.provide()
-        # Some weights were trained with another activation than their architecture's file says.
+        # Some weights were trained with another activation than their architecture's file states.
         quick = not models.is_file(self.pretrained) and models.tag_config(self.model, self.pretrained).get("quick_gelu")
         return models.Source(self.model, models.weights_file(self.model, self.pretrained), bool(quick))

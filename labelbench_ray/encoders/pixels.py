@@ -1,4 +1,4 @@
-"""No network: the gray pixels themselves. For digits and other images whose pixels say enough."""
+"""The gray pixels, without a network: for digits and other images whose pixels are informative."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -57,7 +57,7 @@ def test_bad_files(tmp_path, columns, message):
 def test_an_intent_that_training_does_not_know(tmp_path):
     write(tmp_path, "train")
     write(tmp_path, "test", label=[0, 1, 2, 76])
-    with pytest.raises(DataError, match=r"test\.parquet, column 'label', row 3: 76 is no class"):
+    with pytest.raises(DataError, match=r"test\.parquet, column 'label', row 3: 76 is not a class"):
         build().open(tmp_path)
 
 

@@ -119,9 +119,9 @@ def test_parquet_with_numbers_or_names(tmp_path, labels):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 1, 10, 2], "row 2: 10 is no class"),
-        ([0, -1], "row 1: -1 is no class"),
-        (["airplane", "plane"], "row 1: 'plane' is no class"),
+        ([0, 1, 10, 2], "row 2: 10 is not a class"),
+        ([0, -1], "row 1: -1 is not a class"),
+        (["airplane", "plane"], "row 1: 'plane' is not a class"),
     ],
 )
 def test_labels_that_are_none_of_the_ten(tmp_path, labels, message):

@@ -188,10 +188,12 @@ def test_bad_columns(tmp_path, columns, message):
 def test_a_label_that_training_does_not_know(tmp_path):
     write(tmp_path / "here/train.parquet")
     write(tmp_path / "here/test.parquet", 10, label=[0, 1, 2, 3, *[0] * 6])
-    with pytest.raises(DataError, match=r"test\.parquet, column 'label', row 3: 3 is no class \(classes: 0, 1, 2\)"):
+    with pytest.raises(DataError, match=r"test\.parquet, column 'label', row 3: 3 is not a class \(classes: 0, 1, 2\)"):
         texts().open(tmp_path)
     write(tmp_path / "here/train.parquet", label=["a", "b"] * 10)
-    with pytest.raises(DataError, match=r"train\.parquet, column 'label', row 1: 'b' is no class \(classes: 'a', 'c'"):
+    with pytest.raises(
+        DataError, match=r"train\.parquet, column 'label', row 1: 'b' is not a class \(classes: 'a', 'c'"
+    ):
         texts(classes=["a", "c"]).open(tmp_path)
     with pytest.raises(DataError, match=r"test\.parquet, column 'label': labels are int64"):
         texts().open(tmp_path)
