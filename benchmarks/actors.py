@@ -15,11 +15,10 @@ from labelbench_ray import strategies
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.manifests import Manifest
-from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.shards import ShardRows
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import ONE_THREAD
-from labelbench_ray.storage.atomic import publish
+from tests.samples import write_store
 
 SHARD_ROWS = 1 << 16
 REPEATS = 3
@@ -61,36 +60,18 @@ def store_of(directory: Path, pool: Pool) -> EmbeddingStore:
     """The pool as a finished store, which needs a few rows of the other splits too."""
     if (directory / "manifest.json").is_file():
         return EmbeddingStore.open(directory)
-    (directory / "shards").mkdir(parents=True, exist_ok=True)
-    entries = [
-        _shard(directory, pool, split, number, slice(start, min(start + SHARD_ROWS, rows)))
+    splits = {
+        split: (_shard(pool, slice(start, min(start + SHARD_ROWS, rows))) for start in range(0, rows, SHARD_ROWS))
         for split, rows in zip(SPLITS, (len(pool.truth_N), 10, 10), strict=True)
-        for number, start in enumerate(range(0, rows, SHARD_ROWS))
-    ]
-    manifest = Manifest(
-        key=directory.name,
-        dataset={},
-        encoder={},
-        signature="",
-        weights="",
-        preprocessing="",
-        compute="numpy",
-        classes=tuple(str(number) for number in range(pool.model.num_classes)),
-        dimensions=pool.embeddings_ND.shape[1],
-        rejects=0,
-        seconds=0,
-        shards=tuple(entries),
-    )
-    publish(directory / "manifest.json", manifest.model_dump_json().encode())
-    return EmbeddingStore.open(directory)
+    }
+    classes = tuple(str(number) for number in range(pool.model.num_classes))
+    return write_store(directory, splits, classes=classes, dimensions=pool.embeddings_ND.shape[1])
 
 
-def _shard(directory: Path, pool: Pool, split: str, number: int, rows: slice) -> ShardEntry:
-    shard = ShardRows(
+def _shard(pool: Pool, rows: slice) -> ShardRows:
+    return ShardRows(
         [f"{row:09d}" for row in range(rows.start, rows.stop)],
         pool.truth_N[rows],
         np.array(pool.embeddings_ND[rows], np.float16),
         {},
     )
-    publish(directory / ShardId(split, number).file, shard_bytes(shard, "recipe", "numpy"))
-    return ShardEntry(split=split, number=number, rows=rows.stop - rows.start, sha256=shard.sha256())

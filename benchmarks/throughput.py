@@ -27,13 +27,12 @@ from round import CLASSES, DIMENSIONS, synthetic
 
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.manifests import Manifest
-from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.shards import ShardRows
 from labelbench_ray.embeddings.store import EmbeddingStore, SplitArrays
 from labelbench_ray.environment import ONE_THREAD
 from labelbench_ray.ledger.trials import History
-from labelbench_ray.storage.atomic import publish
 from labelbench_ray.trial.parts import build
+from tests.samples import write_store
 
 STRATEGIES = ("random", "confidence", "margin", "entropy", "coreset", "badge", "bait", "galaxy", "direct")
 TARGET_SECONDS, TARGET_RATIO = 480.0, 1.15
@@ -151,31 +150,15 @@ def make_store(below: Path, splits: dict[str, SplitArrays]) -> None:
             budget=1,
         )
     )
-    directory = below / parts.embedding
-    (directory / "shards").mkdir(parents=True)
-    entries = []
-    for split, rows in splits.items():
-        for number, first in enumerate(range(0, len(rows.labels_N), SHARD_ROWS)):
-            cut = slice(first, first + SHARD_ROWS)
-            names = [f"{row:09d}" for row in range(first, first + len(rows.labels_N[cut]))]
-            shard = ShardRows(names, rows.labels_N[cut], rows.embeddings_ND[cut], {})
-            publish(directory / ShardId(split, number).file, shard_bytes(shard, "", "numpy"))
-            entries.append(ShardEntry(split=split, number=number, rows=len(names), sha256=shard.sha256()))
-    manifest = Manifest(
-        key=directory.name,
-        dataset={},
-        encoder={},
-        signature="",
-        weights="",
-        preprocessing="",
-        compute="numpy",
-        classes=tuple(map(str, range(CLASSES))),
-        dimensions=DIMENSIONS,
-        rejects=0,
-        seconds=0,
-        shards=tuple(entries),
-    )
-    publish(directory / "manifest.json", manifest.model_dump_json().encode())
+    cuts = {split: range(0, len(rows.labels_N), SHARD_ROWS) for split, rows in splits.items()}
+    shards = {split: (_shard(splits[split], first) for first in starts) for split, starts in cuts.items()}
+    write_store(below / parts.embedding, shards, classes=tuple(map(str, range(CLASSES))), dimensions=DIMENSIONS)
+
+
+def _shard(rows: SplitArrays, first: int) -> ShardRows:
+    cut = slice(first, first + SHARD_ROWS)
+    names = [f"{row:09d}" for row in range(first, first + len(rows.labels_N[cut]))]
+    return ShardRows(names, rows.labels_N[cut], rows.embeddings_ND[cut], {})
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from labelbench_ray import report
 from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Spent
 from labelbench_ray.embeddings.augmented import read_view_manifest
-from labelbench_ray.embeddings.manifests import Manifest, ViewManifest
+from labelbench_ray.embeddings.manifests import ViewManifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, load_shard, read_keys, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders._images import open_rgb
@@ -40,6 +40,7 @@ from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_aside, set_asides
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trial import parts
+from tests.samples import make_manifest
 
 OURS = (UserError, ValidationError)
 """What a reader may raise."""
@@ -50,20 +51,7 @@ HEADER = Header(
 POINTS = FineTuneHeader(fingerprint="f" * 16, trial=HEADER.fingerprint, recipe=FineTune(), store="s")
 ROWS = ShardRows(["a", "b", "c"], np.arange(3), np.arange(12, dtype=np.float16).reshape(3, 4), {"d": "broken"})
 ENTRIES = [ShardEntry(split=split, number=0, rows=3, sha256=ROWS.sha256()) for split in ("pool", "validation", "test")]
-MANIFEST = Manifest(
-    key="key",
-    dataset={"name": "digits"},
-    encoder={"name": "pixels"},
-    signature="0",
-    weights="none",
-    preprocessing="none",
-    compute="numpy",
-    classes=("a", "b", "c"),
-    dimensions=4,
-    rejects=1,
-    seconds=1.0,
-    shards=tuple(ENTRIES),
-)
+MANIFEST = make_manifest("key", ENTRIES, rejects=1)
 NASTY: tuple[Any, ...] = (
     *(None, True, -1, 0, 1, 2**31, 2**63, 2**64, 10**12, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf")),
     *("", " ", "\x00", "\ud800", "../../x", "/etc/passwd", "a/b", "x" * 100_000, "NaN", "margin", "os.path", "."),

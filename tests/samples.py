@@ -1,15 +1,19 @@
-"""Small pools and plug-in files that several tests share."""
+"""Small pools, stores and plug-in files that several tests and benchmarks share."""
 
 import importlib
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from labelbench_ray.embeddings.store import Embedded, SplitArrays
+from labelbench_ray.embeddings.manifests import Manifest
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import Embedded, EmbeddingStore, SplitArrays
 from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.trial.purchases import Purchases
 from labelbench_ray.types import PoolView
@@ -84,6 +88,35 @@ def make_embedded(rows: int = 120, classes: int = 3, dimensions: int = 4, truth:
     return Embedded(
         pool, validation, test, standardize(pool.embeddings_ND), tuple(f"class {k}" for k in range(classes))
     )
+
+
+def make_manifest(key: str, shards: Iterable[ShardEntry], **fields: Any) -> Manifest:
+    """A store's manifest; fields that are not given have values that nothing depends on."""
+    usual = {
+        "dataset": {"name": "digits"},
+        "encoder": {"name": "pixels"},
+        "signature": "s",
+        "weights": "none",
+        "preprocessing": "none",
+        "compute": "numpy",
+        "classes": ("a", "b", "c"),
+        "dimensions": 4,
+        "rejects": 0,
+        "seconds": 1.5,
+    }
+    return Manifest(**usual | {"key": key, "shards": tuple(shards)} | fields)
+
+
+def write_store(directory: Path, splits: Mapping[str, Iterable[ShardRows]], **fields: Any) -> EmbeddingStore:
+    """A finished store of these shards; `fields` of its manifest as in `make_manifest`."""
+    (directory / "shards").mkdir(parents=True, exist_ok=True)
+    entries = []
+    for split, shards in splits.items():
+        for number, rows in enumerate(shards):
+            (directory / ShardId(split, number).file).write_bytes(shard_bytes(rows, "recipe", "numpy"))
+            entries.append(ShardEntry(split=split, number=number, rows=len(rows.row_ids), sha256=rows.sha256()))
+    (directory / "manifest.json").write_text(make_manifest(directory.name, entries, **fields).model_dump_json())
+    return EmbeddingStore.open(directory)
 
 
 def write_images(folder: Path, rows: dict[str, int]) -> None:

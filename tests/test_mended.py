@@ -17,8 +17,7 @@ from labelbench_ray.embeddings import complete
 from labelbench_ray.embeddings.damaged_shards import check_same_again, set_damaged_aside
 from labelbench_ray.embeddings.embed import EmbeddedShard
 from labelbench_ray.embeddings.finished import check_row_ids
-from labelbench_ray.embeddings.manifests import Manifest
-from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
@@ -32,7 +31,7 @@ from labelbench_ray.storage.quarantine import set_asides
 from labelbench_ray.strategies import Strategy
 from labelbench_ray.trial import parts
 from labelbench_ray.types import PoolView
-from tests.samples import make_pool, write_module
+from tests.samples import make_manifest, make_pool, write_module, write_store
 
 # The command line: every option of the environment is also a variable.
 
@@ -211,23 +210,6 @@ def embedded(folder: Path, trial: Trial) -> str:
     return manifest.content
 
 
-def make_manifest(key: str, shards: list[ShardEntry]) -> Manifest:
-    return Manifest(
-        key=key,
-        dataset={},
-        encoder={},
-        signature="",
-        weights="",
-        preprocessing="",
-        compute="numpy",
-        classes=("a", "b", "c"),
-        dimensions=4,
-        rejects=0,
-        seconds=0,
-        shards=tuple(shards),
-    )
-
-
 def planned(folder: Path, trial: Trial = TRIAL) -> PlannedTrial:
     environment = Environment(
         runs=folder / "runs", store=folder / "store", data_root=folder / "data", tracking_uri="", address=None
@@ -268,20 +250,15 @@ ROW_IDS = {"pool": [["a", "b"], ["c", "d"], ["e"]], "validation": [["a", "c"]], 
 
 
 def make_store(folder: Path, row_ids: dict[str, list[list[str]]]) -> tuple[EmbeddingStore, list[EmbeddedShard]]:
-    """A finished store of these shards, and what the workers said of them."""
-    directory = folder / "thekey"
-    (directory / "shards").mkdir(parents=True)
-    made = []
-    for split, shards in row_ids.items():
-        for number, ids in enumerate(shards):
-            embeddings = np.random.default_rng(number).normal(size=(len(ids), 4)).astype(np.float16)
-            rows = ShardRows(ids, np.zeros(len(ids), np.int64), embeddings, {})
-            (directory / ShardId(split, number).file).write_bytes(shard_bytes(rows, "recipe", "numpy"))
-            entry = ShardEntry(split=split, number=number, rows=len(ids), sha256=rows.sha256())
-            made.append(EmbeddedShard(entry, 4, "numpy", {}, 100))
-    manifest = make_manifest("thekey", [each.entry for each in made])
-    (directory / "manifest.json").write_text(manifest.model_dump_json())
-    return EmbeddingStore.open(directory), made
+    """A finished store of these shards, and what the workers reported of them."""
+
+    def rows(ids: list[str], number: int) -> ShardRows:
+        embeddings = np.random.default_rng(number).normal(size=(len(ids), 4)).astype(np.float16)
+        return ShardRows(ids, np.zeros(len(ids), np.int64), embeddings, {})
+
+    splits = {split: [rows(ids, number) for number, ids in enumerate(shards)] for split, shards in row_ids.items()}
+    store = write_store(folder / "thekey", splits)
+    return store, [EmbeddedShard(entry, 4, "numpy", {}, 100) for entry in store.manifest.shards]
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 
 from labelbench_ray.costs import Spent
 from labelbench_ray.embeddings import store as store_module
-from labelbench_ray.embeddings.manifests import Manifest
-from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.shards import ShardId, ShardRows, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import OtherVersionError, StoreError
+from tests.samples import write_store
 
 SIZES = {"pool": [30, 30, 11], "validation": [8], "test": [9, 5]}
 
@@ -28,30 +28,8 @@ def make_rows(split: str, number: int, rows: int) -> ShardRows:
 
 
 def make_store(folder: Path) -> EmbeddingStore:
-    directory = folder / "thekey"
-    (directory / "shards").mkdir(parents=True)
-    entries = []
-    for split, sizes in SIZES.items():
-        for number, size in enumerate(sizes):
-            rows = make_rows(split, number, size)
-            (directory / ShardId(split, number).file).write_bytes(shard_bytes(rows, "recipe", "compute"))
-            entries.append(ShardEntry(split=split, number=number, rows=size, sha256=rows.sha256()))
-    manifest = Manifest(
-        key="thekey",
-        dataset={"name": "digits"},
-        encoder={"name": "pixels"},
-        signature="s",
-        weights="none",
-        preprocessing="none",
-        compute="numpy",
-        classes=("a", "b", "c"),
-        dimensions=4,
-        rejects=0,
-        seconds=1.5,
-        shards=tuple(entries),
-    )
-    (directory / "manifest.json").write_text(manifest.model_dump_json())
-    return EmbeddingStore.open(directory)
+    splits = {split: [make_rows(split, *each) for each in enumerate(sizes)] for split, sizes in SIZES.items()}
+    return write_store(folder / "thekey", splits)
 
 
 @pytest.fixture

@@ -22,12 +22,13 @@ from labelbench_ray.embeddings.augmented import augmented_pairs, finished_views,
 from labelbench_ray.embeddings.decoding import DecodedShard, augment, decode_shard
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, embed_shard, found_shard
 from labelbench_ray.embeddings.finished import close_view
-from labelbench_ray.embeddings.manifests import Manifest, ViewManifest
+from labelbench_ray.embeddings.manifests import ViewManifest
 from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders.pixels import PixelNetwork, Pixels
 from labelbench_ray.errors import DataError, OtherVersionError, StoreError
 from tests.ray.not_finite import BrokenNetwork
+from tests.samples import make_manifest
 
 IMAGES = Images()
 RECIPE = plugins.recipe("images", IMAGES)
@@ -68,19 +69,12 @@ def make_store(folder: Path) -> EmbeddingStore:
         for split, sizes in SHARDS.items()
         for number, rows in enumerate(sizes)
     ]
-    manifest = Manifest(
-        key="thekey",
-        dataset={"name": "digits"},
-        encoder={"name": "pixels"},
-        signature="s",
-        weights="none",
-        preprocessing="none",
+    manifest = make_manifest(
+        "thekey",
+        [each.entry for each in made],
         compute=PixelNetwork().compute,
-        classes=("a", "b", "c"),
         dimensions=SIDE**2,
         rejects=len(REJECTED),
-        seconds=1.5,
-        shards=tuple(each.entry for each in made),
     )
     (directory / "manifest.json").write_text(manifest.model_dump_json())
     return EmbeddingStore.open(directory)

@@ -1,7 +1,6 @@
 """Scorers choose what one process chooses, with any number of actors, and when one of them dies."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,12 @@ from numpy.typing import NDArray
 from labelbench_ray import strategies
 from labelbench_ray.cluster.scorers import Scorers, ScorerView
 from labelbench_ray.datasets import SPLITS
-from labelbench_ray.embeddings.manifests import Manifest
-from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.shards import ShardRows
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.pool.blocks import LinearModel
-from labelbench_ray.storage.atomic import publish
 from labelbench_ray.trial.fit_light import in_process
 from labelbench_ray.types import PoolView
+from tests.samples import write_store
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
 ROWS, DIMENSIONS, CLASSES = 20_000, 16, 5
@@ -27,35 +25,20 @@ ROWS, DIMENSIONS, CLASSES = 20_000, 16, 5
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingStore:
     """A finished store of random embeddings: five blocks and a bit."""
-    directory: Path = tmp_path_factory.mktemp("store") / "synthetic"
-    (directory / "shards").mkdir(parents=True)
     rng = np.random.default_rng(0)
-    entries = []
-    for split, rows in zip(SPLITS, (ROWS, 10, 10), strict=True):
-        shard = ShardRows(
-            [f"{row:05d}" for row in range(rows)],
-            rng.integers(0, CLASSES, rows),
-            rng.normal(size=(rows, DIMENSIONS)).astype(np.float16),
-            {},
-        )
-        publish(directory / ShardId(split, 0).file, shard_bytes(shard, "recipe", "numpy"))
-        entries.append(ShardEntry(split=split, number=0, rows=rows, sha256=shard.sha256()))
-    manifest = Manifest(
-        key="synthetic",
-        dataset={},
-        encoder={},
-        signature="",
-        weights="",
-        preprocessing="",
-        compute="numpy",
-        classes=tuple("abcde"),
-        dimensions=DIMENSIONS,
-        rejects=0,
-        seconds=0,
-        shards=tuple(entries),
-    )
-    publish(directory / "manifest.json", manifest.model_dump_json().encode())
-    return EmbeddingStore.open(directory)
+    splits = {
+        split: [
+            ShardRows(
+                [f"{row:05d}" for row in range(rows)],
+                rng.integers(0, CLASSES, rows),
+                rng.normal(size=(rows, DIMENSIONS)).astype(np.float16),
+                {},
+            )
+        ]
+        for split, rows in zip(SPLITS, (ROWS, 10, 10), strict=True)
+    }
+    directory = tmp_path_factory.mktemp("store") / "synthetic"
+    return write_store(directory, splits, classes=tuple("abcde"), dimensions=DIMENSIONS)
 
 
 def model() -> LinearModel:
