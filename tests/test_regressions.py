@@ -1,4 +1,4 @@
-"""What went wrong once: each test is a mistake or an accident that was answered badly before it was mended."""
+"""Regressions: each test repeats a mistake or an accident that an earlier version handled badly."""
 
 import dataclasses
 import shutil
@@ -88,7 +88,7 @@ def test_the_options_are_those_of_the_environment():
 
 
 @pytest.mark.parametrize("name", ["verbose", "early_stopping"])
-def test_a_switch_is_off_unless_it_is_said_or_read_from_its_variable(environment_of, name: str):
+def test_a_switch_is_off_unless_it_is_given_or_read_from_its_variable(environment_of, name: str):
     assert not getattr(environment_of(), name)
     assert getattr(environment_of(f"--{name.replace('_', '-')}"), name)
     assert getattr(environment_of(**{f"LABELBENCH_{name.upper()}": "1"}), name)
@@ -220,27 +220,27 @@ def planned(folder: Path, trial: Trial = TRIAL) -> PlannedTrial:
 
 def test_rounds_from_the_store_that_is_there_count(tmp_path):
     record(tmp_path, TRIAL, embedded(tmp_path, TRIAL))
-    assert (planned(tmp_path).done, planned(tmp_path).note) == (True, "")
+    assert (planned(tmp_path).done, planned(tmp_path).progress.reason) == (True, "")
 
 
 def test_rounds_count_while_the_store_is_not_there(tmp_path):
     record(tmp_path, TRIAL, "of another machine")
-    assert (planned(tmp_path).done, planned(tmp_path).note) == (True, "")
+    assert (planned(tmp_path).done, planned(tmp_path).progress.reason) == (True, "")
 
 
-def test_rounds_from_another_store_do_not_count_and_the_folder_is_told(tmp_path):
+def test_rounds_from_another_store_do_not_count_and_the_folder_is_named(tmp_path):
     embedded(tmp_path, TRIAL)
     directory = record(tmp_path, TRIAL, "another")
     assert planned(tmp_path).rounds_done == 0
-    assert planned(tmp_path).note.startswith(f"{directory} was made from another store; delete it")
+    assert planned(tmp_path).progress.reason.startswith(f"{directory} was made from another store; delete it")
 
 
-def test_another_trial_s_ledger_does_not_count_and_the_folder_is_told(tmp_path):
+def test_another_trial_s_ledger_does_not_count_and_the_folder_is_named(tmp_path):
     other = record(tmp_path, vary(TRIAL, seed=1), "s")
     directory = other.with_name(parts.build(TRIAL).fingerprint)
     shutil.copytree(other, directory)
     assert planned(tmp_path).rounds_done == 0
-    assert planned(tmp_path).note == f"{directory} holds the trial {other.name}; move it back"
+    assert planned(tmp_path).progress.reason == f"{directory} holds trial {other.name}; move it back"
     assert planned(tmp_path, vary(TRIAL, seed=1)).done
 
 
@@ -289,7 +289,7 @@ def cut_short(path: Path) -> None:
     "damage", [Path.unlink, cut_short, lambda path: path.write_bytes(b"")], ids=["gone", "cut short", "empty"]
 )
 @pytest.mark.parametrize("file", ["pool.npy", "test-labels.npy", "mean.npy"])
-def test_damaged_arrays_are_refused_by_their_folder_and_deleting_it_mends_them(store, file: str, damage):
+def test_damaged_arrays_are_refused_by_their_folder_and_deleting_it_repairs_them(store, file: str, damage):
     whole = np.array(store.arrays().pool.embeddings_ND)
     folder = store.directory / "arrays" / store.manifest.content
     damage(folder / file)
@@ -357,7 +357,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("bare")
-def test_versions_that_cannot_be_told_are_unknown():
+def test_versions_that_cannot_be_found_are_unknown():
     found = versions.versions()
     assert found["labelbench-ray"] == "unknown"
     assert found.get("commit", "unknown") == "unknown"
