@@ -1,6 +1,7 @@
 # Everything a newcomer needs is `make quickstart` and `make test`. Both reuse a .venv that is already right.
 PYTHON ?= python3
 BIN := .venv/bin
+RAY_PROCESSES ?= 1
 STAMP := .venv/.installed
 
 .PHONY: setup quickstart test lint type test-fast test-ray test-faults test-faults-full bench
@@ -25,10 +26,11 @@ type: setup
 	$(BIN)/mypy
 
 test-fast: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not ray' --numprocesses auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/ray --numprocesses auto --maxprocesses 4 --dist worksteal
 
+# In RAY_PROCESSES processes, each with a Ray of its own: most of these tests wait for processes to start.
 test-ray: setup
-	$(BIN)/python -m pytest -m ray
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/ray --numprocesses $(RAY_PROCESSES) --dist loadfile
 
 # A sample meant for ten minutes, or all of it in some hours; parts that have an answer in .faults/ are not run again.
 test-faults: setup

@@ -18,7 +18,7 @@ def killed() -> list[Trial]:
         dataset=Part.of("image_folder", path="images"), encoder=Part(name="pixels"), strategy="random",
         trainer=Part.of("supervised", epochs=200, patience=200), seed=0, rounds=8, budget=20,
     )
-    return grid(base, strategy=["random", "margin"], seed=range(2))
+    return grid(base, strategy=["margin", "badge"], seed=range(2))
 """
 ROUNDS = 32
 """Of all its trials together."""

@@ -17,8 +17,10 @@ from labelbench_ray import plugins, strategies
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.cluster import pipeline
 from labelbench_ray.config import Part, Trial
+from labelbench_ray.embeddings.attempts import attempt
 from labelbench_ray.embeddings.embed import EmbeddingJob, all_shards
 from labelbench_ray.embeddings.finished import close_store
+from labelbench_ray.embeddings.shard_attempts import work_of
 from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.errors import DataError
 from labelbench_ray.trial import parts
@@ -197,3 +199,20 @@ def test_an_error_without_frames_of_the_user_travels_as_it_is():
     error = ValueError("of ours")
     assert portable(error) is error
     assert in_a_line(error) == "ValueError: of ours"
+
+
+def test_a_shard_whose_embedding_ended_three_workers_ends_the_command_by_its_name(tmp_path: Path) -> None:
+    """Kills real workers: benchmarks/faults/deadly_network.py; tests/ray/test_embed.py, while they load the network."""
+    job, source = job_of(tmp_path, "", "")
+    assert job.marks is not None
+    for deaths, message in (
+        (2, ""),
+        (3, r"^shard shards/validation-00000\.parquet \(from row 0 .*\): embedding it by "),
+    ):
+        dead = [attempt(job.marks / work_of("embed", SHARD)) for _ in range(deaths)]
+        for each in dead:
+            each.__enter__()  # and never left, as by a process that died
+        (row,) = rows_of(job, source, [SHARD])
+        assert bool(row["error"]) == bool(message), row["error"]
+        assert re.search(message, row["error"])
+    assert "\n" not in row["error"]

@@ -11,14 +11,18 @@ embedding actor 4 s; a tiny trial costs 0.1 s. So a new test of Ray, from the ch
 - or, where the process is what is tested (signals, terminals, jobs), starts a command of its own, once for all its
   laws (tests/ray/test_interrupt.py), with one trial at a time.
 
+Two processes may run these tests, a file each (`make test-ray RAY_PROCESSES=2`), so no file should take minutes.
 What needs many kills, many nodes or long waits belongs into the fault suite (benchmarks/faults), with one short
 representative here.
 """
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+os.environ.setdefault("RAY_worker_niceness", "0")  # or workers would starve beside the tests of another process
 
 import pytest
 import ray

@@ -44,6 +44,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A head node of its own, in a process group of its own, so that nobody else's Ray is touched."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment |= {"RAY_worker_niceness": "0"}
     environment |= {"PATH": f"{BIN}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}  # the package beside this test
     dashboard, port = free_port(), free_port()
     temporary = Path("/tmp") / f"lb{os.getpid()}"  # Ray's sockets do not fit below pytest's long path
