@@ -128,7 +128,7 @@ def _status(folder: Path, notes: DataNotes, entry: Entry) -> TrialStatus:
     directory, trial = folder / entry.fingerprint, entry.trial
     is_held = held(directory / "lock")  # before its records are read: it may end in between
     found = trial_progress(directory, entry.fingerprint, trial.rounds, is_held=is_held)
-    last = found.records[-1].finished if found.records else None
+    last = found.records[-1].finished / 1000 if found.records else None
     return TrialStatus(
         fingerprint=entry.fingerprint,
         name=str(trial.strategy),
@@ -136,7 +136,7 @@ def _status(folder: Path, notes: DataNotes, entry: Entry) -> TrialStatus:
         state=found.state,
         rounds_done=min(len(found.records), trial.rounds),
         rounds=trial.rounds,
-        last_round=None if last is None else datetime.fromtimestamp(last / 1000, UTC),
+        last_round=None if last is None else datetime.fromtimestamp(last, UTC),
         reason=found.reason,
         versions=describe(provenances(found.header, found.records)) if found.header else "",
         data=str(notes.of(found.header.store)) if found.header else "",

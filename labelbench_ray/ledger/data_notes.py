@@ -1,4 +1,4 @@
-"""What is known of the data behind an experiment's results: `data.json` in its folder, so that reports need no store.
+"""Facts about the data behind an experiment's results: `data.json` in its folder, so that reports need no store.
 
 Commands that look at the data write it; `report` and `status` read it.
 """
@@ -23,17 +23,17 @@ FILE: Final = "data.json"
 
 
 class DataNote(Frozen):
-    """What is known of the data behind one store."""
+    """Facts about the data behind one store."""
 
     changed: str = ""
-    """What has changed since they were embedded; "" where they were found as they were."""
+    """What has changed since the data were embedded; "" for nothing."""
     noticed: NonNegativeInt = 0
-    """When, in milliseconds since 1970."""
+    """When the change was noticed, in milliseconds since 1970."""
     overlaps: Overlaps = Overlaps()
     """Rows that are in two splits."""
 
     def __str__(self) -> str:
-        """What has changed, in words."""
+        """The change and when it was noticed."""
         when = datetime.fromtimestamp(self.noticed / 1000, UTC).astimezone()
         return f"{self.changed} (noticed {when:%Y-%m-%d %H:%M:%S})" if self.changed else ""
 
@@ -42,17 +42,17 @@ NOTHING_NOTED: Final = DataNote()
 
 
 class DataNotes(Frozen):
-    """By the content hash of the store."""
+    """The notes of an experiment by the content hash of the store."""
 
     stores: dict[str, DataNote] = {}
 
     def of(self, store: str) -> DataNote:
-        """What is known of one store's data."""
+        """The note on one store's data."""
         return self.stores.get(store, NOTHING_NOTED)
 
 
 def read_notes(folder: Path) -> DataNotes:
-    """The notes of an experiment's folder; none where there are none that can be read, for they are written anew."""
+    """The notes of an experiment's folder; unreadable ones count as none, because they are written anew."""
     if not (folder / FILE).is_file():
         return DataNotes()
     try:
@@ -62,7 +62,7 @@ def read_notes(folder: Path) -> DataNotes:
 
 
 def note_change(folder: Path, store: str, changed: str) -> None:
-    """Note what changed in the data behind a store, or with "" that nothing has."""
+    """Record what changed in the data behind a store; "" for nothing."""
     noticed = round(time.time() * 1000) if changed else 0
     _note(
         folder, store, lambda note: note if note.changed == changed else _with(note, changed=changed, noticed=noticed)
@@ -70,7 +70,7 @@ def note_change(folder: Path, store: str, changed: str) -> None:
 
 
 def note_overlaps(folder: Path, store: str, overlaps: Overlaps) -> None:
-    """Note which rows behind a store are in two splits."""
+    """Record which rows behind a store are in two splits."""
     _note(folder, store, lambda note: _with(note, overlaps=overlaps))
 
 
@@ -79,11 +79,11 @@ def _with(note: DataNote, **fields: object) -> DataNote:
 
 
 def _note(folder: Path, store: str, change: Callable[[DataNote], DataNote]) -> None:
-    """Nothing where nothing was run yet, or where nothing is new."""
+    """Write a changed note; does nothing before the first run, or if nothing is new."""
     if not (folder / GRID).is_file():
         return
     notes = read_notes(folder)
     if (note := change(notes.of(store))) == notes.of(store):
         return
-    with suppress(OSError):  # what is noted is shown, too
+    with suppress(OSError):  # the command also prints it
         publish(folder / FILE, DataNotes(stores=notes.stores | {store: note}).model_dump_json(indent=1).encode())

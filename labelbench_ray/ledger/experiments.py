@@ -11,13 +11,13 @@ FILE = "experiment.json"
 
 
 def write_grid(folder: Path, grid: Grid) -> None:
-    """Note which trials belong to the experiment now; those of earlier grids stay on disk."""
+    """Record which trials belong to the experiment now; trials of earlier grids stay on disk."""
     folder.mkdir(parents=True, exist_ok=True)
     publish(folder / FILE, grid.model_dump_json(indent=1).encode())
 
 
 def read_grid(folder: Path) -> Grid:
-    """A checked `experiment.json`."""
+    """Read and check `experiment.json`."""
     return read_value(Grid, folder / FILE, "`labelbench run` writes it anew")
 
 

@@ -10,7 +10,7 @@ FILE = "failure.json"
 
 
 def write_failure(directory: Path, failure: Failure) -> None:
-    """Record why an attempt ended that did not come as far as opening its ledger."""
+    """Record why an attempt ended."""
     directory.mkdir(parents=True, exist_ok=True)
     publish(directory / FILE, failure.model_dump_json(indent=1).encode())
 

@@ -1,12 +1,12 @@
 """The ledger of fine-tunes: one checked record a budget, below the trial whose labels were used.
 
 <trial's folder>/finetune/<fingerprint>/finetune.json    which model and trainer
-                                       /000500.json      what the model trained on the first 500 labels reached
+                                       /000500.json      metrics of the model trained on the first 500 labels
                                        /000500.safetensors  its tensors
                                        /failure.json     why the last attempt ended, if it failed
-                                       /checkpoint.pt    where a fit stands, while it runs
+                                       /checkpoint.pt    the state of a fit while it runs
                                        /lock             held by the process that writes
-                                       /quarantine/      what could not be used and was fitted again
+                                       /quarantine/      files that were damaged and fitted again
 """
 
 import time
@@ -45,7 +45,7 @@ class FineTuneHeader(Frozen):
     store: str
     """Content hash of the embedding store whose rows were used."""
     versions: dict[str, str] = {}
-    """Of the code that fits what is missing; each point states those that made it, older ones do not."""
+    """Versions of the code that fits what is missing; each record states its own."""
 
 
 class FineTuneRecord(Frozen):
@@ -55,19 +55,19 @@ class FineTuneRecord(Frozen):
     trial: Fingerprint
     num_labeled: PositiveInt
     chosen: str
-    """Hash of the ids and labels that it was trained on."""
+    """Hash of the ids and labels in the training set."""
     metrics: dict[str, FiniteFloat]
     seconds: dict[str, FiniteFloat]
-    """Wall seconds by stage; likewise CPU and GPU seconds."""
+    """Wall seconds by stage, like CPU and GPU seconds below."""
     cpu: dict[str, FiniteFloat]
     gpu: dict[str, FiniteFloat]
     bytes_written: NonNegativeInt
-    finished: NonNegativeInt | None = None
-    """When the fit ended, in milliseconds since 1970; not known of older records."""
+    finished: NonNegativeInt
+    """When the fit ended, in milliseconds since 1970."""
     model: str
-    """SHA-256 of the tensors' file."""
+    """SHA-256 of the safetensors file."""
     versions: dict[str, str] = {}
-    """Of the code that made the point; older records do not state them."""
+    """Versions of the code that made it; empty in older records."""
 
     @property
     def spent(self) -> Spent:
@@ -80,7 +80,7 @@ class FineTuneRecord(Frozen):
         return total(self._stage(name) for name in self.seconds if name != COMPARING)
 
     def _stage(self, name: str) -> Spent:
-        return Spent(self.seconds[name], self.cpu[name], self.gpu[name])
+        return Spent(self.seconds[name], self.cpu.get(name, 0.0), self.gpu.get(name, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ class FineTuneLedger:
 
     @classmethod
     def open(cls, trial: Path, header: FineTuneHeader, lock: Lock = NO_LOCK) -> "FineTuneLedger":
-        """Make the folder, or check that it belongs to this fine-tune; what cannot be used is set aside.
+        """Make the folder, or check that it belongs to this fine-tune; damaged files are quarantined.
 
         Raises:
-            LedgerError: its points were made from another store, or a link lies in the trial's folder.
+            LedgerError: its records were made from another store, or the trial's folder holds a link.
         """
         refuse_links(trial)
         directory = trial / FOLDER / header.fingerprint
@@ -126,10 +126,10 @@ class FineTuneLedger:
         spent: Mapping[str, Spent],
         tensors: Mapping[str, NDArray[Any]],
     ) -> FineTuneRecord:
-        """Write a point: the tensors first, then the record, which makes it count; `LostLockError` without the lock."""
+        """Write the tensors first, then the record, which makes them count; `LostLockError` without the lock."""
         self.lock.check()
         data = save_tensors(dict(tensors))
-        point = FineTuneRecord(
+        record = FineTuneRecord(
             fingerprint=self.header.fingerprint,
             trial=self.header.trial,
             num_labeled=num_labeled,
@@ -144,8 +144,8 @@ class FineTuneLedger:
             versions=self.header.versions,
         )
         publish(self.path(num_labeled).with_suffix(".safetensors"), data)
-        publish(self.path(num_labeled), to_checked_json(point))
-        return point
+        publish(self.path(num_labeled), to_checked_json(record))
+        return record
 
     def path(self, num_labeled: int) -> Path:
         """The record's file."""
@@ -153,12 +153,12 @@ class FineTuneLedger:
 
 
 def read_recipe(directory: Path) -> FineTune:
-    """The model and trainer of a fine-tune's folder; `LedgerError` where that is missing or damaged."""
+    """The model and trainer of a fine-tune's folder; `LedgerError` if its header is missing or damaged."""
     return _read_header(directory / HEADER).recipe
 
 
 def read_finetune_records(directory: Path) -> dict[int, FineTuneRecord]:
-    """The finished points of a fine-tune's folder by number of labels; empty where there is none.
+    """The records of a fine-tune's folder by number of labels; empty without a folder.
 
     Raises:
         LedgerError: a record is cut short, altered, or of another fine-tune.
@@ -175,18 +175,18 @@ def _is_number(stem: str) -> bool:
 
 
 def _read_record(path: Path) -> FineTuneRecord:
-    point = from_checked_json(FineTuneRecord, path, AGAIN)
-    if point.fingerprint != path.parent.name or point.num_labeled != int(path.stem):
-        raise DamagedError(f"{path}: is of fine-tune {point.fingerprint} with {point.num_labeled} labels; {AGAIN}")
-    return point
+    record = from_checked_json(FineTuneRecord, path, AGAIN)
+    if record.fingerprint != path.parent.name or record.num_labeled != int(path.stem):
+        raise DamagedError(f"{path}: is of fine-tune {record.fingerprint} with {record.num_labeled} labels; {AGAIN}")
+    return record
 
 
-def _check_tensors(path: Path, point: FineTuneRecord) -> None:
+def _check_tensors(path: Path, record: FineTuneRecord) -> None:
     try:
         found = sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError as error:
         raise DamagedError(f"{path}: there is no such file; {AGAIN}") from error
-    if found != point.model:
+    if found != record.model:
         raise DamagedError(f"{path}: does not have the hash that its record states; {AGAIN}")
 
 
@@ -202,5 +202,5 @@ def _check_store(path: Path, found: FineTuneHeader, header: FineTuneHeader) -> N
 
 
 def chosen_hash(ids: list[int], labels: list[int]) -> str:
-    """Of the rows that a model is trained on and what the oracle said of them."""
+    """Hash of the rows that a model is trained on, with their labels."""
     return digest([*ids, *labels])

@@ -17,19 +17,19 @@ Versions = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Rounds that the same versions made."""
+    """The rounds that one set of versions made."""
 
     versions: Versions
     rounds: tuple[int, ...]
 
 
 def numeric(versions: Mapping[str, str]) -> Versions:
-    """Those of the packages that numbers depend on."""
+    """The versions of packages that numbers depend on."""
     return tuple((package, versions[package]) for package in NUMERIC if package in versions)
 
 
 def provenances(header: Header, records: Iterable[RoundRecord]) -> tuple[Provenance, ...]:
-    """The rounds of a trial by the versions that made them, the earliest first."""
+    """The rounds of a trial by the versions that made them, earliest first."""
     rounds: dict[Versions, list[int]] = {}
     for record in records:
         rounds.setdefault(numeric(record.versions or header.versions), []).append(record.round)
@@ -37,21 +37,21 @@ def provenances(header: Header, records: Iterable[RoundRecord]) -> tuple[Provena
 
 
 def describe(found: Sequence[Provenance]) -> str:
-    """`rounds 0 to 4 were made by A, the others by B: numbers may differ in the last bits`; "" where one made all."""
+    """`rounds 0 to 4 were made by A, the others by B: numbers may differ in the last bits`; "" if one made all."""
     if len(found) < 2:
         return ""
     every = [each.versions for each in found]
     first, *between, last = [version_words(versions, every) for versions in every]
     spans = [_spans(each.rounds) for each in found]
-    said = [f"{spans[0]} {'was' if len(found[0].rounds) == 1 else 'were'} made by {first}"]
-    said += [f"{span} by {words}" for span, words in zip(spans[1:-1], between, strict=True)]
-    return f"{', '.join([*said, f'the others by {last}'])}: {MAY_DIFFER}"
+    parts = [f"{spans[0]} {'was' if len(found[0].rounds) == 1 else 'were'} made by {first}"]
+    parts += [f"{span} by {words}" for span, words in zip(spans[1:-1], between, strict=True)]
+    return f"{', '.join([*parts, f'the others by {last}'])}: {MAY_DIFFER}"
 
 
 def version_words(versions: Versions, every: Iterable[Versions]) -> str:
-    """`labelbench_ray 0.1.0 with torch 2.13.0`: our version, and those of packages in which they are not all alike."""
+    """`labelbench_ray 0.1.0 with torch 2.13.0`: our version, and packages whose versions differ."""
     if not versions:
-        return "versions that were not recorded"
+        return "unknown versions"
     stated, others = dict(versions), [dict(each) for each in every if each]
     differing = [
         f"{package} {stated.get(package, 'unknown')}"

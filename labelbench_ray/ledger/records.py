@@ -1,4 +1,4 @@
-"""What the ledger's files say, as checked values: a trial, a round, a failure, a grid."""
+"""The contents of the ledger's files as checked values: a trial, a round, a failure, a grid."""
 
 from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 
@@ -31,7 +31,7 @@ class Header(Frozen):
     store: str
     """Content hash of the embedding store."""
     views: str = ""
-    """The augmented views that its trainer read, as `digest:count`; "" for none."""
+    """The augmented views that its trainer reads, as `digest:count`; "" for none."""
     views_content: str = ""
     """Content hash of those views."""
     compute: str
@@ -39,12 +39,12 @@ class Header(Frozen):
     traits: Traits | None = None
     """Of its plug-ins; not known of older trials."""
     versions: dict[str, str]
-    """Of the code that began the trial; each round states those that made it."""
+    """Versions of the code that began the trial; each round states its own."""
 
 
 COSTS = {"seconds", "cpu_seconds", "cpu", "gpu", "bytes_written", "finished", "versions"}
-"""What a round took, when, and by which code; everything else in a record is the same whatever was killed, and on any
-machine."""
+"""The costs of a round, when it ended and by which code. Everything else in a record is the same on any machine,
+whatever was killed."""
 
 
 class RoundRecord(Frozen):
@@ -59,22 +59,23 @@ class RoundRecord(Frozen):
     seconds: dict[str, FiniteFloat]
     """Wall seconds by stage."""
     cpu_seconds: FiniteFloat
-    cpu: dict[str, FiniteFloat] = {}
-    """CPU seconds by stage; like `gpu` and `bytes_written` not known of older records."""
-    gpu: dict[str, FiniteFloat] = {}
+    """The sum of `cpu`."""
+    cpu: dict[str, FiniteFloat]
+    """CPU seconds by stage."""
+    gpu: dict[str, FiniteFloat]
     """GPU seconds by stage."""
-    bytes_written: NonNegativeInt = 0
-    """Of the round's two files, but for the digits of this number."""
-    finished: NonNegativeInt | None = None
-    """When the round ended, in milliseconds since 1970; not known of older records."""
+    bytes_written: NonNegativeInt
+    """The size of the round's two files, up to the digits of this number."""
+    finished: NonNegativeInt
+    """When the round ended, in milliseconds since 1970."""
     proxy: str
     """SHA-256 of the round's safetensors file."""
     versions: dict[str, str] = {}
-    """Of the code that made the round; older records do not state them, and are taken to be of the header's."""
+    """Versions of the code that made the round; empty in older records, which count as made by the header's."""
 
     @property
     def spent(self) -> Spent:
-        """All stages together."""
+        """The sum over stages."""
         return Spent(sum(self.seconds.values()), self.cpu_seconds, sum(self.gpu.values()), self.bytes_written)
 
 
@@ -84,13 +85,13 @@ class Failure(Frozen):
     error: str
     traceback: str
     sweep: str = ""
-    """The sweep in which a limit ended it, which does not take it up again; "" for other failures."""
+    """The sweep in which a limit ended it, which does not resume it; "" for other failures."""
     versions: dict[str, str] = {}
-    """Of the code that failed; older files do not state them."""
+    """Versions of the code that failed; empty in older files."""
 
     @classmethod
     def of(cls, error: str, traceback: str) -> "Failure":
-        """A failure of the code that runs now, without secrets in its texts."""
+        """A failure of the running code, without secrets in its texts."""
         return cls(error=redacted(error), traceback=redacted(traceback), versions=versions())
 
 
@@ -107,19 +108,19 @@ class Grid(Frozen):
     experiment: str
     entries: tuple[Entry, ...]
     versions: dict[str, str] = {}
-    """Of the code that wrote it; older files do not state them."""
+    """Versions of the code that wrote it; empty in older files."""
 
 
 class Stopped(Frozen):
-    """`stopped.json`: a trial was ended before its last round, since others were better."""
+    """`stopped.json`: a trial was ended before its last round because others were better."""
 
     rounds_done: PositiveInt
     rounds: PositiveInt
-    """So many it asked for."""
+    """The number of rounds that was asked for."""
     rule: str
-    """By which it was ended, in words."""
+    """Why it was ended, in words."""
     versions: dict[str, str] = {}
-    """Of the code that ended it; older files do not state them."""
+    """Versions of the code that ended it; empty in older files."""
 
     def __str__(self) -> str:
         return f"stopped early after {self.rounds_done} of {self.rounds} rounds: {self.rule}"

@@ -16,7 +16,7 @@ def write_stopped(directory: Path, stopped: Stopped) -> None:
 
 
 def read_stopped(directory: Path) -> Stopped | None:
-    """How a trial was ended early, if it was and nobody has taken it up again; `LedgerError` where that is damaged."""
+    """How a trial was ended early, unless it was not or has been resumed; `LedgerError` if the record is damaged."""
     path = directory / STOPPED
     return (
         from_checked_json(Stopped, path, "delete it; `labelbench run` goes on with the trial")

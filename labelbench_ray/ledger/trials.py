@@ -6,11 +6,11 @@
                                      /failure.json  why the last attempt ended, if it failed
                                      /stopped.json  by which rule it was ended early, if it was
                                      /lock          held by the process that writes
-                                     /quarantine/   what could not be used and was run again, see `quarantine`
+                                     /quarantine/   damaged files whose rounds were run again, see `quarantine`
 
-A trial is done when its records say so. Records are published by rename, carry a checksum, and are refused by name
-when they are cut short, repeated, over budget or of another trial; nothing is ever mixed in. A writer sets such a round
-and those after it aside, and runs them again: a round depends on those before it only.
+A trial is done when all its rounds are recorded. Records are published by rename, carry a checksum, and are refused by
+name when they are cut short, repeated, over budget or of another trial; nothing is ever mixed in. A writer quarantines
+such a round and all later ones and runs them again: a round depends only on earlier ones.
 """
 
 import time
@@ -56,7 +56,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All that a ledger holds about one trial."""
+    """Everything that a ledger holds about one trial."""
 
     header: Header
     records: tuple[RoundRecord, ...]
@@ -66,11 +66,11 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The rounds of a trial before the first that cannot be used."""
+    """The rounds of a trial before the first damaged one."""
 
     records: tuple[RoundRecord, ...]
     trouble: DamagedError | None
-    """What is wrong with the next one; None when there is no next one."""
+    """What is wrong with the next one; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,11 @@ class Ledger:
     def open(cls, directory: Path, header: Header) -> Iterator["Ledger"]:
         """Lock the directory, waiting for a dying predecessor, and write or check its `trial.json`.
 
-        Rounds that cannot be used are set aside, and all of them with a `trial.json` that cannot be read: which store
-        they were made from is not known then.
+        Damaged rounds are quarantined; if `trial.json` is damaged, all are, since their store is unknown then.
 
         Raises:
-            LedgerError: the directory belongs to another trial, its rounds were made from another store, or a link
-                lies in it.
+            LedgerError: the directory belongs to another trial, its rounds were made from another store, or it holds a
+                link.
             OtherVersionError: another version wrote its files.
         """
         refuse_links(directory)
@@ -110,7 +109,7 @@ class Ledger:
             yield ledger
 
     def _claim(self) -> Header | None:
-        """The header that is there; None where there is none, or one that had to be set aside with its rounds."""
+        """The header that is there; None without one, or if it was quarantined with its rounds."""
         path, rounds = self.directory / "trial.json", _round_files(self.directory, 0)
         if not path.exists() and not rounds:
             return None
@@ -123,7 +122,7 @@ class Ledger:
         return found
 
     def _keep_sound_rounds(self) -> int:
-        """Set aside the rest; returns how many rounds are kept."""
+        """Quarantine the rounds that cannot be used; returns how many are kept."""
         sound = sound_records(self.directory, self.header)
         kept, trouble = 0, sound.trouble
         for record in sound.records:
@@ -181,6 +180,7 @@ class Ledger:
             cpu_seconds=total(spent.values()).cpu,
             cpu={stage: each.cpu for stage, each in spent.items()},
             gpu={stage: each.gpu for stage, each in spent.items()},
+            bytes_written=0,
             finished=int(time.time() * 1000),
             proxy=sha256(data).hexdigest(),
             versions=self.header.versions,
@@ -188,14 +188,14 @@ class Ledger:
         record = record.model_copy(update={"bytes_written": len(data) + len(to_checked_json(record))})
         path = _record_path(self.directory, number)
         try:
-            if path.is_file():  # then the proxy beside it is that run's, and its record states that one's hash
+            if path.is_file():  # the proxy beside it is the other run's: keep it
                 raise FileExistsError(path)
             publish(_proxy_path(self.directory, number), data)
             publish_once(path, to_checked_json(record))
         except FileExistsError as error:
             raise LostLockError(
-                f"{path}: another run recorded this round meanwhile, since this one did not answer for a while; let it "
-                "go on alone, or start this one again once it is over"
+                f"{path}: another run recorded this round while this one did not answer; let it continue alone, "
+                "or start this one again after it"
             ) from error
         return record
 
@@ -207,7 +207,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_history(directory: Path) -> History:
-    """Everything about one trial, checked."""
+    """Read everything about one trial and check it."""
     header = read_header(directory / "trial.json")
     records = tuple(read_records(directory, header))
     return History(header, records, read_failure(directory), read_stopped(directory))
@@ -232,7 +232,7 @@ def read_record(directory: Path, number: int) -> RoundRecord:
 
 
 def sound_records(directory: Path, header: Header) -> Sound:
-    """The same up to the first record that is not as it must be, with what is wrong there."""
+    """A trial's rounds up to the first damaged one, and what is wrong with that."""
     numbers = sorted({_number(path) for path in _round_files(directory, 0) if path.suffix == ".json"})
     records: list[RoundRecord] = []
     chosen: set[int] = set()
@@ -255,7 +255,7 @@ def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int]
     if record.fingerprint != header.fingerprint:
         raise DamagedError(f"{path}: belongs to trial {record.fingerprint}, not to {header.fingerprint}; {ROUNDS}")
     if record.round != number:
-        raise DamagedError(f"{path}: holds round {record.round}, its name says {number}; {ROUNDS}")
+        raise DamagedError(f"{path}: holds round {record.round}, its name is of round {number}; {ROUNDS}")
     if len(record.chosen) != budget or len(record.labels) != budget or record.num_labeled != budget * (number + 1):
         raise DamagedError(
             f"{path}: {len(record.chosen)} rows, {len(record.labels)} labels, {record.num_labeled} in all; "
@@ -282,7 +282,7 @@ def _round_files(directory: Path, first: int) -> list[Path]:
 
 
 def _number(path: Path) -> int:
-    """The round that a file is named for; -1 for a file that is not ours."""
+    """The round that a file is named for; -1 for other files."""
     stem = path.stem
     return int(stem) if stem.isascii() and stem.isdigit() and stem == f"{int(stem):03d}" else -1
 

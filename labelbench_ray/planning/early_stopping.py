@@ -1,7 +1,7 @@
-"""Early stopping of dominated trials: which may be compared while they run, by which rule one ends, and its record.
+"""Early stopping of dominated trials: which trials may be compared while they run, and when one is ended.
 
-Off unless asked for. A trial that was stopped is neither done nor failed: its finished rounds stay in the ledger beside
-`stopped.json`, and a run without early stopping goes on after them.
+It is off by default. A trial that was stopped is neither done nor failed: its finished rounds stay in the ledger beside
+`stopped.json`, and a run without early stopping resumes it.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from labelbench_ray.config import Trial
 from labelbench_ray.errors import ConfigError
 
 SCORE: Final = "Validation Accuracy"
-"""The metric by which running trials are compared; never one of the test rows, on which the report rests."""
+"""The metric by which running trials are compared; never one on the test rows, on which the report relies."""
 COMPARABLE: Final = ("dataset", "encoder", "budget", "rounds")
-"""Only trials that are alike in these are on the same scale after the same number of rounds."""
+"""Only trials that agree in these are comparable after the same number of rounds."""
 FEWEST_ROUNDS: Final = 3
-"""With fewer, all that could be judged is the first batch, which no strategy has chosen yet."""
+"""With fewer, only the first batch could be compared, which no strategy chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class EarlyStoppingRule:
 
     @property
     def judged_after(self) -> int:
-        """After how many rounds a trial is compared: half of them, for curves of strategies cross early on."""
+        """The round after which a trial is compared: half of all, because learning curves cross early on."""
         return -(-self.rounds // 2)
 
     def __str__(self) -> str:
         return (
-            f"after {self.judged_after} rounds its validation accuracy was below the median of the trials that had "
-            "come so far before it"
+            f"after {self.judged_after} rounds its validation accuracy was below the median of the trials that got "
+            "there before it"
         )
 
 
@@ -47,13 +47,13 @@ def early_stopping_rule(trials: Sequence[Trial]) -> EarlyStoppingRule:
         values = list(dict.fromkeys(str(getattr(trial, name)) for trial in trials))
         if len(values) > 1:
             raise ConfigError(
-                f"early stopping compares trials after the same number of rounds, and those to run differ in {name}: "
+                f"early stopping compares trials after the same number of rounds, but those to run differ in {name}: "
                 f"{', '.join(values)}; give each of these an experiment of its own, or leave out --early-stopping"
             )
     rounds = trials[0].rounds
     if rounds < FEWEST_ROUNDS:
         raise ConfigError(
-            f"early stopping judges strategies at half of the rounds, and {rounds} are asked for, the first of which "
-            f"no strategy chooses; ask for at least {FEWEST_ROUNDS}, or leave out --early-stopping"
+            f"early stopping compares strategies at half of the rounds; {rounds} are asked for, and no strategy "
+            f"chooses the first; ask for at least {FEWEST_ROUNDS}, or leave out --early-stopping"
         )
     return EarlyStoppingRule(rounds)

@@ -21,7 +21,7 @@ from labelbench_ray.user_code import place, raised
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A name and its grid. The name is that of its folder below `runs`."""
+    """A grid of trials and its name, which is also its folder's below `runs`."""
 
     name: str
     trials: tuple[Trial, ...]
@@ -30,7 +30,7 @@ class Experiment:
 def load(text: str, shrink: bool = False) -> Experiment:
     """The experiment that `file.py:function`, or `file.py` if it defines just one, names.
 
-    `shrink` makes it tiny, under a name of its own: a smoke test must not displace the study's status and report.
+    `shrink` makes it tiny, under another name: a smoke test must not displace the study's status and report.
 
     Raises:
         ConfigError: no such file or function, it raises, or what it returns is not a list of trials.
@@ -75,7 +75,7 @@ def _module(path: Path) -> ModuleType:
 
 @contextmanager
 def _mistakes_explained(what: str) -> Iterator[None]:
-    """Turn what the user's code raises into a `ConfigError` that states it as people need it."""
+    """Turn an error of the user's code into a `ConfigError` that names the place in it."""
     try:
         yield
     except (SyntaxError, OSError) as error:

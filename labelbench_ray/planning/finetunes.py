@@ -1,4 +1,4 @@
-"""What a plan says of full models: parts that do not go together, fine-tunes that are done and missing."""
+"""Full models in a plan: parts that do not fit together, and fine-tunes that are done or missing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class PlannedTuning:
         return tuple(budget for budget in self.budgets if budget not in self.progress.records)
 
     def directory(self, folder: Path) -> Path:
-        """Where its points lie."""
+        """The folder of its records."""
         return _directory(self.parts, folder)
 
 
@@ -45,11 +45,11 @@ def planned_tunings(built: Iterable[Parts], folder: Path) -> tuple[PlannedTuning
 
 
 def check_full_models(built: Parts, classes: tuple[str, ...] | None) -> None:
-    """Refuse full models that cannot be made or trained; reads their weights where those are here.
+    """Refuse full models that cannot be built or trained; reads their weights if they are here.
 
     Raises:
-        ConfigError: class names, a head, a batch or a budget that do not fit.
-        DataError: a weights file that is not of the encoder's model.
+        ConfigError: class names, a head, a batch or a budget that does not fit.
+        DataError: a weights file of another model.
     """
     check_full(built, classes)
     trial = built.trial
@@ -96,7 +96,7 @@ def _check_network(encoder: Encoder) -> None:
     try:
         encoder.weights()
     except NotProvidedError:
-        return  # the plan says so by itself, and `labelbench run` fetches them: `network` would, too
+        return  # the plan lists what is missing, and `labelbench run` fetches it, as `network` would
     trainable(encoder).network()
 
 

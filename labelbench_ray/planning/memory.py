@@ -1,8 +1,8 @@
-"""What a trial's process needs of memory, estimated before anything runs: what Ray is told to reserve for it.
+"""An estimate of the memory that a trial's process needs, which Ray reserves for it.
 
-Counted is private memory: what the process alone holds. Memory-mapped embeddings and decoded images are shared by all
-processes of a node and are no part of it. The estimate is a bound by simple sums, meant to be at least what is needed
-and at most about four times that; `--memory-per-trial` says it better where it is wrong.
+Only private memory counts. Memory-mapped embeddings and decoded images are shared by all processes of a node. The
+estimate is a simple sum, meant to be at least what is needed and at most about four times that; `--memory-per-trial`
+replaces it where it is wrong.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,27 +21,27 @@ from labelbench_ray.types import BLOCK_ROWS
 
 GIB: Final = 2**30
 PYTHON: Final = int(0.7 * GIB)
-"""Python, torch, Ray and the other packages once they have worked."""
+"""Python, torch, Ray and the other packages after their first use."""
 FLOAT: Final = 4
 STRATEGY_ROW: Final = 300
-"""Bytes a row of the pool that a strategy may hold beside its working memory: docs/strategies.md."""
+"""Bytes for each pool row that a strategy may hold beside its working memory: docs/strategies.md."""
 STRATEGY_WORK: Final = GIB // 2
-"""A strategy's working memory for a large pool; for a small one it is some copies of the pool."""
+"""A strategy's working memory for a large pool; a small pool is copied several times instead."""
 COPIES: Final = 4
 MODEL_COPIES: Final = 6
-"""Of a full model's parameters: weights, gradients, the optimizer's two, the opened one, what is written."""
+"""Copies of a full model's parameters: weights, gradients, two of the optimizer, the loaded and the written ones."""
 PARAMETERS: Final = 100_000_000
-"""Assumed while the weights of an encoder are not here."""
+"""Assumed if the encoder's weights are not here."""
 ACTIVATIONS: Final = 100
 """Bytes that training keeps for each byte of a float32 input image."""
 BATCH: Final = 128
-"""Where a trainer has no batch size."""
+"""For trainers without a batch size."""
 RAYS_SHARE: Final = 0.7
-"""Of a machine's memory, what Ray gives to trials; the rest is its object store's."""
+"""The share of a machine's memory that Ray gives to trials; the rest is for its object store."""
 
 
 def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int) -> int:
-    """Of the process that runs a trial's rounds; rows by split."""
+    """Memory of the process that runs a trial's rounds; `rows`: by split."""
     if not isinstance(built.proxy, LightProxy):
         return _full(built, built.trainer.model_dump().get("batch_size", BATCH)) + _strategy(built, rows, classes)
     dimensions, labeled = built.encoder.dimensions(), built.trial.rounds * built.trial.budget
@@ -58,27 +58,27 @@ def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int) -> int:
 
 
 def tuning_bytes(built: Parts) -> int:
-    """Of the process that fine-tunes."""
+    """Memory of the process that fine-tunes."""
     assert built.tuning is not None
     return _full(built, built.tuning.trainer.model_dump().get("batch_size", BATCH))
 
 
 def reserved_bytes(environment: Environment, estimated: int) -> int:
-    """What is reserved for each trial: what the user says, else the estimate."""
+    """The memory reserved for each trial: the user's value, or the estimate."""
     given = environment.memory_per_trial
     return estimated if given is None else max(1, int(given * GIB))
 
 
 def reservable_bytes(estimated: int, machines: Iterable[float]) -> int:
-    """The estimate, but no more than the largest of these machines has: it is rough, and must not keep trials waiting.
+    """The estimate, capped at the largest machine's memory: a rough estimate must not keep trials waiting for ever.
 
-    It then makes them run one at a time there. What the user says is not lowered.
+    Trials then run one at a time there. A value that the user gives is not capped.
     """
     return min(estimated, int(max(machines, default=estimated)))
 
 
 def at_once_here(environment: Environment, memory: int) -> int:
-    """How many trials of this memory a Ray of this machine's own runs at once."""
+    """How many trials that reserve this much memory a local Ray runs at once."""
     cpus: float = (psutil.cpu_count() or 1) // environment.cpus_per_trial
     fit = RAYS_SHARE * psutil.virtual_memory().total // memory
     return int(min(cpus, max(fit, 1) if environment.memory_per_trial is None else fit))

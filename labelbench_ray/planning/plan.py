@@ -1,4 +1,4 @@
-"""A plan: every part of every trial built, every budget checked, and what is already done, before anything runs."""
+"""A plan: all parts of all trials, built and checked, and what is already done. Nothing has started yet."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -23,12 +23,12 @@ from labelbench_ray.trial.parts import Parts
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """A trial with its parts built, and what its folder holds."""
+    """A trial with its parts, and how far it has come."""
 
     parts: Parts
     progress: TrialProgress
     memory: int
-    """Bytes that its process needs, estimated."""
+    """Estimated bytes that its process needs."""
     early_stopping: bool = False
     """A trial that was stopped early is not resumed."""
 
@@ -60,7 +60,7 @@ class Plan:
 
     @property
     def missing(self) -> tuple[PlannedTrial, ...]:
-        """The trials that are to be run."""
+        """The trials to run."""
         return tuple(trial for trial in self.trials if not trial.done and not trial.skipped)
 
     @property
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def memory(self) -> int:
-        """Bytes that the process of any of its missing trials needs; of any trial where none is missing."""
+        """Bytes that the largest of the missing trials needs; of all trials if none is missing."""
         return max(trial.memory for trial in self.missing or self.trials)
 
 
@@ -79,7 +79,7 @@ def _unreported(built: int, total: int) -> None:
 
 
 def plan(experiment: Experiment, environment: Environment, progress: Callable[[int, int], None] = _unreported) -> Plan:
-    """Check an experiment and look up what is done; starts nothing, and reads only rows that may have changed.
+    """Check an experiment and find out what is done; starts nothing, and reads only rows that may have changed.
 
     Args:
         progress: gets how many trials are built, and how many there are.
@@ -88,8 +88,8 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
         ConfigError: an unknown name or setting, a budget beyond the pool, views that cannot be embedded here.
         StoreError: a store or a view that is damaged, or a view of another store.
         ChangedDataError: the data are not what a store was made from.
-        DataError: data that are there but are not what they say.
-        OtherVersionError: another version wrote what is there.
+        DataError: data that are there but malformed.
+        OtherVersionError: another version wrote the ledger.
     """
     every = []
     for number, trial in enumerate(experiment.trials, 1):
@@ -107,7 +107,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
         store = stores[each.embedding]
         if store.rows:
             check_budget(each.trial, store.rows["pool"], store.left_out)
-    # Not by the threads below: they would all build an encoder's network at once to count its parameters.
+    # Outside the threads below, which would all build an encoder's network to count its parameters.
     memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for key, store in stores.items():
         if store.classes is not None:
@@ -132,7 +132,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
 
 
 def _check_grid(folder: Path) -> None:
-    """Leave alone what another version wrote; one that is damaged is written anew."""
+    """Refuse an `experiment.json` of another version; a damaged one is written anew."""
     if (folder / FILE).is_file():
         with suppress(DamagedError):
             read_grid(folder)
@@ -151,7 +151,7 @@ def _planned_trial(
 
 
 def planned_early_stopping(planned: Plan, environment: Environment) -> EarlyStoppingRule | None:
-    """The rule for the trials to run; None where early stopping is off or nothing is to run.
+    """The rule for the trials to run; None if early stopping is off or nothing is to run.
 
     Raises:
         ConfigError: they cannot be compared while they run.
@@ -175,7 +175,7 @@ def check_budget(trial: Trial, rows: int, left_out: str) -> None:
 
 
 def _longest(built: Iterable[Parts]) -> list[Parts]:
-    """One of each fingerprint, the one with the most rounds: it holds the rounds of the shorter ones."""
+    """The longest trial of each fingerprint: shorter ones are its beginning."""
     longest: dict[str, Parts] = {}
     for each in built:
         known = longest.setdefault(each.fingerprint, each)

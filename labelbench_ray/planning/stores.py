@@ -1,4 +1,4 @@
-"""The embedding stores that a plan needs: what is there, what is missing, and whether their data are as they were."""
+"""The embedding stores that a plan needs: what is there, what is missing, and whether their data have changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -26,10 +26,10 @@ class PlannedViews:
     """Augmented views of an embedding store that trials need."""
 
     example: Parts
-    """The trial that wants the most of them."""
+    """The trial that needs the most of them."""
     wanted: WantedViews
     there: int
-    """So many of those are embedded."""
+    """How many of them are embedded."""
 
     def __str__(self) -> str:
         name, settings = self.wanted.recipe["name"], self.wanted.augmentation
@@ -44,25 +44,25 @@ class PlannedStore:
     example: Parts
     """Any trial that reads it."""
     rows: Mapping[str, int]
-    """By split; empty when the data are to be provided."""
+    """By split; empty while the data are not here."""
     classes: tuple[str, ...] | None
     """None while neither the data nor the embeddings are here."""
     content: str
-    """Its content hash, "" while it is not embedded."""
+    """Content hash; "" while it is not embedded."""
     to_be_provided: tuple[str, ...]
-    """What must be put on this machine first: data, weights."""
+    """Data and weights that are not on this machine."""
     rejects: int
     """Rows of all splits that embedding left out; 0 while it is not embedded."""
     views: tuple[PlannedViews, ...]
-    """One of each augmentation."""
+    """One entry for each augmentation."""
     found: tuple[str, ...] = ()
-    """What the data set holds, in words, and what to know of its embeddings; nothing of what is not here."""
+    """The contents of the data set in words, and warnings about its embeddings."""
     overlaps: Overlaps | None = None
-    """Rows that are in two splits; None while they are not counted."""
+    """Rows that are in two splits; None before they are counted."""
 
     @property
     def done(self) -> bool:
-        """It is embedded; views of it may be missing."""
+        """It is embedded; views may be missing."""
         return bool(self.content)
 
     @property
@@ -77,21 +77,21 @@ class PlannedStore:
 
     @property
     def examples(self) -> tuple[Parts, ...]:
-        """Trials that between them need all of it."""
+        """Trials that together need all of it."""
         return tuple(views.example for views in self.views) or (self.example,)
 
     @property
     def bytes(self) -> int:
-        """Bytes of its embeddings: float16, once in shards and once as arrays; 0 when the rows are not known yet.
+        """Bytes of its embeddings: float16, once in shards and once as arrays; 0 while the rows are unknown.
 
-        A view holds two embeddings of each row of the pool.
+        A view holds two embeddings of each pool row.
         """
         rows = sum(self.rows.values()) + 2 * self.rows.get("pool", 0) * sum(views.wanted.count for views in self.views)
         return 2 * rows * self.example.encoder.dimensions() * BYTES_PER_VALUE
 
 
 def wanted_views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[PlannedViews, ...]:
-    """The views of a store that trials want: for each augmentation the most that one of them does."""
+    """The views of a store that trials need: for each augmentation, as many as the trial with the most."""
     most: dict[str, PlannedViews] = {}
     for each in built:
         wanted = each.wanted_views if each.embedding == key else None
@@ -102,7 +102,7 @@ def wanted_views(key: str, built: Iterable[Parts], environment: Environment) -> 
 
 
 def _check_data(store: EmbeddingStore, source: Source, folder: Path) -> None:
-    """Refuse data that changed since they were embedded, and note it beside the results for `report` and `status`."""
+    """Refuse data that changed since they were embedded, and record that for `report` and `status`."""
     changes = data_changes(store, source)
     note_change(folder, store.manifest.content, str(changes or ""))
     if changes:
@@ -110,14 +110,14 @@ def _check_data(store: EmbeddingStore, source: Source, folder: Path) -> None:
 
 
 def _overlaps(store: EmbeddingStore, modality: Modality) -> Overlaps | None:
-    """Rows in two splits: counted now for a store of an earlier version; None while a shard of it is damaged."""
+    """Rows in two splits: counted now for a store of an earlier version; None if one of its shards is damaged."""
     if (counted := read_overlaps(store.directory)) is not None:
         return counted
     try:
         counted = count_overlaps(store.directory, store.manifest.shards, modality, partial(recorded_folded, store))
     except StoreError:
         return None
-    with suppress(OSError):  # of a store that cannot be written to, they are counted each time
+    with suppress(OSError):  # a read-only store is counted each time
         write_overlaps(store.directory, counted)
     return counted
 
@@ -125,17 +125,17 @@ def _overlaps(store: EmbeddingStore, modality: Modality) -> Overlaps | None:
 def planned_store(
     key: str, example: Parts, views: tuple[PlannedViews, ...], environment: Environment, folder: Path
 ) -> PlannedStore:
-    """What a store holds, and what it is made from.
+    """Look up what a store holds and what it is made from.
 
     Args:
         example: any trial that reads it.
-        views: of it that trials want.
-        folder: the experiment's, where a change of the data is noted.
+        views: its views that trials need.
+        folder: the experiment's, where a change of the data is recorded.
 
     Raises:
-        ChangedDataError: the data are not what it was made from.
-        StoreError: it is damaged, or a view of it is.
-        ConfigError: views are wanted that cannot be embedded here.
+        ChangedDataError: it was made from other data.
+        StoreError: it or a view of it is damaged.
+        ConfigError: missing views cannot be embedded here.
     """
     missing: list[str] = []
     rows: dict[str, int] = {}

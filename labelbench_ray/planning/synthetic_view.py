@@ -1,7 +1,7 @@
-"""A small made-up pool on which every strategy of a plan is tried, before anything is embedded.
+"""A small synthetic pool on which every strategy of a plan is tried before anything is embedded.
 
-A strategy of the user's own whose scores have the wrong shape, or that raises, is found in a second instead of after
-hours of embedding. What a strategy chooses there is thrown away.
+A user's strategy that raises, or whose scores have the wrong shape, is found in a second instead of after hours of
+embedding. Its choice is discarded.
 """
 
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ from labelbench_ray.user_code import raised, user_frames
 
 ROWS, LABELED, BUDGET = 256, 32, 8
 WIDEST_OF_OURS = 128
-"""Strategies of ours take any width, which our tests show, and some need seconds for a thousand dimensions."""
+"""Built-in strategies accept any width, which tests show; some need seconds for a thousand dimensions."""
 
 
 def check_strategies(built: Iterable[Parts], dimensions: int, classes: int) -> None:
-    """Let each strategy of these trials choose once.
+    """Call each strategy of these trials once.
 
     Raises:
-        ConfigError: one of them raises, or does not return what a strategy must.
+        ConfigError: a strategy raises, or returns something invalid.
     """
     tried: set[str] = set()
     for each in built:
@@ -39,7 +39,7 @@ def check_strategies(built: Iterable[Parts], dimensions: int, classes: int) -> N
 
 
 def synthetic_view(dimensions: int, classes: int, labeled: int) -> PoolView:
-    """A pool of random rows, the first so many of them labeled; before the first batch, the proxy is not trained."""
+    """A pool of random rows, the first `labeled` of them labeled; with none, probabilities are uniform."""
     rng = np.random.default_rng(0)
     embeddings_ND = rng.standard_normal((ROWS, dimensions), np.float32)
     logits_NK = rng.standard_normal((ROWS, classes), np.float32) if labeled else np.zeros((ROWS, classes), np.float32)

@@ -1,4 +1,4 @@
-"""What a command counts first: rows to embed, rounds or fine-tunes; known from the plan, before anything starts."""
+"""The units of a command's first progress bar: rows, rounds or fine-tunes, counted from the plan."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ class Units:
 
     name: str
     total: int | None
-    """None where nothing is to be done, or where it is not known yet."""
+    """None if there is nothing to do, or if it is unknown."""
     done: int = 0
 
 
 def embedding_units(stores: Iterable[PlannedStore]) -> Units:
-    """What embedding these stores counts."""
+    """Rows to embed."""
     return Units("rows", sum(_rows(store) for store in stores) or None)
 
 
 def run_units(plan: Plan) -> Units:
-    """What `labelbench run` counts first."""
+    """Rows to embed or, without any, rounds to run."""
     embedding = embedding_units(plan.stores)
     if embedding.total or not plan.missing:
         return embedding
@@ -32,12 +32,12 @@ def run_units(plan: Plan) -> Units:
 
 
 def finetune_units(plan: Plan) -> Units:
-    """What `labelbench finetune` counts."""
+    """Fine-tunes to run."""
     return Units("fine-tunes", sum(len(tuning.missing) for tuning in plan.tunings) or None)
 
 
 def _rows(store: PlannedStore) -> int:
-    """Rows that are to be embedded, those of views included; 0 where that is not known."""
+    """Rows to embed, views included; 0 while that is unknown."""
     rows = 0 if store.done else sum(store.rows.values())
     views = sum(views.wanted.count - views.there for views in store.views)
     return rows + store.rows.get("pool", 0) * views

@@ -66,9 +66,7 @@ def _continued(setting: Setting, scratch: Setting, strategy: str) -> Continued |
 
 
 def _fit(run: Run, labels: int) -> float:
-    """CPU and GPU seconds of fitting; wall seconds where a record does not tell them by stage."""
+    """CPU and GPU seconds of fitting."""
     return sum(
-        record.cpu[FIT] + record.gpu.get(FIT, 0.0) if FIT in record.cpu else record.seconds.get(FIT, 0.0)
-        for record in run.records
-        if record.num_labeled <= labels
+        record.cpu.get(FIT, 0.0) + record.gpu.get(FIT, 0.0) for record in run.records if record.num_labeled <= labels
     )

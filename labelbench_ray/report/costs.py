@@ -46,7 +46,7 @@ class StrategyCost:
     trials: int
     labels: float
     stages: dict[str, Spent]
-    """Of the rounds; CPU and GPU seconds are 0 where a record does not tell them by stage."""
+    """What the rounds took, by stage."""
     rounds: Spent
     tuned: Tuned | None
     """The full model at the largest budget at which it was trained; None where it was not."""

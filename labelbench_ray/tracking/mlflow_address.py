@@ -1,4 +1,4 @@
-"""Addresses of MLflow's sqlite files, written and read as SQLAlchemy does, without importing MLflow."""
+"""Addresses of MLflow's sqlite files, as SQLAlchemy writes and reads them, without importing MLflow."""
 
 import shlex
 import sys
@@ -8,10 +8,10 @@ SQLITE = "sqlite:///"
 
 
 def sqlite_uri(path: Path) -> str:
-    """The address of a sqlite file: `?` and `%` are quoted, or SQLAlchemy would open another file."""
+    """The address of a sqlite file; unquoted, `?` and `%` would make SQLAlchemy open another file."""
     if not {"?", "%"} & set(str(path)):
         return f"{SQLITE}{path}"
-    from sqlalchemy import URL  # a fifth of a second that hardly any path needs
+    from sqlalchemy import URL  # takes a fifth of a second, and hardly any path needs it
 
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
@@ -29,10 +29,10 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def ui_command(uri: str) -> str:
-    """The shell command that shows what lies at an address, to be pasted as it is."""
+    """The shell command that shows the runs at an address, ready to paste."""
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri"]
     file = sqlite_file(uri) if uri.startswith(SQLITE) else None
     if file is None or uri == f"{SQLITE}{file}":
         return shlex.join([*command, uri])
-    # MLflow takes the quoted name of a folder for its name, and makes it. From within the folder, nothing is quoted.
+    # MLflow would create a folder with the quoted name. From within the folder, nothing is quoted.
     return f"cd {shlex.quote(str(file.parent))} && {shlex.join([*command, sqlite_uri(Path(file.name))])}"

@@ -11,7 +11,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.locks import locked
 
-# MLflow makes a database's folder, by its quoted name: `a%3Fb` beside `a?b`. `prepare_sqlite` makes the right one.
+# MLflow creates a database's folder by its quoted name: `a%3Fb` beside `a?b`. `prepare_sqlite` creates the right one.
 db_utils._make_parent_dirs_if_sqlite = lambda db_uri: None
 
 
@@ -50,6 +50,6 @@ def _has_schema(path: Path) -> bool:
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
             return False
-        raise  # busy, say: somebody writes, and the file is well
+        raise  # for example a writer that keeps it busy; the file is sound
     except sqlite3.DatabaseError:
         return False

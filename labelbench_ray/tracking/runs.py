@@ -1,4 +1,4 @@
-"""What MLflow is told of a folder on disk: a trial's rounds, or the points of its fine-tune, as one run."""
+"""A trial's rounds, or the records of its fine-tune, as one run of a tracker."""
 
 import csv
 import io
@@ -12,14 +12,13 @@ from labelbench_ray.ledger.finetunes import HEADER, FineTuneRecord, read_finetun
 from labelbench_ray.ledger.state import TrialState, finetune_state, trial_state
 from labelbench_ray.ledger.trials import Failure, Header, History, RoundRecord, read_failure, read_header, read_history
 from labelbench_ray.plugins import Plugin
-from labelbench_ray.storage.remote import modified
 from labelbench_ray.trial import parts
 
 TRACEBACK = "traceback.txt"
 STATUSES = {TrialState.DONE: "FINISHED", TrialState.FAILED: "FAILED", TrialState.STOPPED_EARLY: "KILLED"}
 """What MLflow calls a state; all others are RUNNING."""
 LONGEST = 6000
-"""MLflow takes no longer parameters."""
+"""Characters of a parameter that MLflow accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,39 +27,39 @@ class Measured:
 
     labels: int
     milliseconds: int
-    """When that was recorded, since 1970: writing it again changes nothing."""
+    """When they were recorded, since 1970; fixed, so that writing them again changes nothing."""
     values: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedRun:
-    """A run."""
+    """One run."""
 
     key: str
-    """Finds the run again."""
+    """Identifies the run."""
     name: str
     parameters: dict[str, str]
     measured: tuple[Measured, ...]
-    """In the order in which they were recorded, so that those that MLflow lacks are the last ones."""
+    """In the order of recording, so that the ones that the tracker lacks come last."""
     texts: dict[str, str]
-    """Artifacts that new measurements change."""
+    """Artifacts that change with every record, by name."""
     tags: dict[str, str]
     state: TrialState
     failure: Failure | None
 
     @property
     def status(self) -> str:
-        """In MLflow's words."""
+        """The state as MLflow calls it."""
         return STATUSES.get(self.state, "RUNNING")
 
     @property
     def artifacts(self) -> dict[str, str]:
-        """All of them, by name."""
+        """All artifacts by name."""
         return self.texts | ({TRACEBACK: redacted(self.failure.traceback)} if self.failure else {})
 
 
 def read_tracked_run(directory: Path) -> TrackedRun:
-    """The run of a trial's folder, or of a fine-tune's folder in it.
+    """Read the run of a trial's folder, or of a fine-tune's folder in it.
 
     Raises:
         LedgerError: a record is damaged, or the folder holds another trial.
@@ -71,7 +70,7 @@ def read_tracked_run(directory: Path) -> TrackedRun:
 def parameters(trial: Trial) -> dict[str, str]:
     """A trial as flat MLflow parameters: each field, and each setting as `part.setting`, defaults included.
 
-    `rounds` is a tag instead, since parameters never change and a trial may go on. The default oracle is left out.
+    `rounds` is a tag instead, since parameters never change and a trial may be extended. The default oracle is omitted.
     """
     flat: dict[str, str] = {}
     built = parts.build(trial)
@@ -83,14 +82,14 @@ def parameters(trial: Trial) -> dict[str, str]:
 
 
 def finetune_parameters(trial: Trial, recipe: FineTune) -> dict[str, str]:
-    """Those of the trial whose labels were used, and `finetune.model` and `finetune.trainer` with their settings."""
+    """The parameters of the trial, and `finetune.model` and `finetune.trainer` with their settings."""
     tuning = parts.build_tuning(recipe)
     model = _settings("finetune.model", recipe.model, tuning.model)
     return parameters(trial) | model | _settings("finetune.trainer", recipe.trainer, tuning.trainer)
 
 
 def chosen_table(history: History) -> str:
-    """CSV of what was bought: round, order within it, pool id, the label that was returned."""
+    """CSV of the labels bought: round, order within it, pool id, label."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["round", "order", "pool_id", "label"])
@@ -109,10 +108,7 @@ def _trial(directory: Path) -> TrackedRun:
         key=history.header.fingerprint,
         name=f"{trial.strategy} seed {trial.seed}",
         parameters=_shortened(parameters(trial)),
-        measured=tuple(
-            _measured(directory / "rounds" / f"{record.round:03d}.json", record.num_labeled, record)
-            for record in history.records
-        ),
+        measured=tuple(_measured(record.num_labeled, record) for record in history.records),
         texts={"chosen.csv": chosen_table(history)} if history.records else {},
         tags={"rounds": str(trial.rounds), "stopped_early": str(history.stopped is not None).lower()},
         state=trial_state(history, trial.rounds),
@@ -124,7 +120,7 @@ def _finetune(directory: Path) -> TrackedRun:
     header, recipe = read_header(directory.parent.parent / "trial.json"), read_recipe(directory)
     _check_place(directory.parent.parent, header)
     trial, records, failure = header.trial, read_finetune_records(directory), read_failure(directory)
-    measured = [_measured(directory / f"{labels:06d}.json", labels, record) for labels, record in records.items()]
+    measured = [_measured(labels, record) for labels, record in records.items()]
     return TrackedRun(
         key=f"{header.fingerprint}/{directory.name}",
         name=f"{trial.strategy} seed {trial.seed}: {recipe}",
@@ -143,15 +139,13 @@ def _check_place(directory: Path, header: Header) -> None:
         raise LedgerError(f"{directory} holds the trial {header.fingerprint}; move it back")
 
 
-def _measured(path: Path, labels: int, record: RoundRecord | FineTuneRecord) -> Measured:
+def _measured(labels: int, record: RoundRecord | FineTuneRecord) -> Measured:
     stages = {f"Seconds {stage}": value for stage, value in record.seconds.items()}
-    # Older records do not say when they were made; where they lie does.
-    finished = int(modified(path).timestamp() * 1000) if record.finished is None else record.finished
-    return Measured(labels, finished, {**record.metrics, **stages})
+    return Measured(labels, record.finished, {**record.metrics, **stages})
 
 
 def _shortened(given: dict[str, str]) -> dict[str, str]:
-    """As MLflow takes them, and without secrets."""
+    """Parameters cut to what MLflow accepts, without secrets."""
     shown = {name: redacted(value) for name, value in given.items()}
     return {name: value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..." for name, value in shown.items()}
 

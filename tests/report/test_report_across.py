@@ -73,6 +73,7 @@ def point(labels, accuracy, seconds, recipe=RECIPE, comparing=0.0, **fidelity):
         cpu={name: value / 4 for name, value in stages.items()},
         gpu={name: value * 3 / 4 for name, value in stages.items()},
         bytes_written=1,
+        finished=1,
         model="m",
     )
 
