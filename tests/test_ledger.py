@@ -183,7 +183,7 @@ def test_a_gap_is_refused_by_the_round_that_is_missing(folder):
         ({"labels": [0, 1]}, "2 labels"),
         ({"num_labeled": 9}, "9 in all"),
         ({"fingerprint": "e" * 16}, "belongs to trial e{16}, not to f{16}"),
-        ({"round": 0}, "holds round 0, its name says 1"),
+        ({"round": 0}, "holds round 0, its name is of round 1"),
         ({"chosen": [4, 5, 6, -7]}, "chosen"),
         ({"colour": "red"}, "colour"),
     ],

@@ -142,7 +142,7 @@ def test_a_round_that_another_run_recorded_meanwhile_is_never_overwritten(home: 
     assert isinstance(theirs, Remote)
     theirs.create(b"another run's, whose lease began when ours was lost")
     (theirs.parent / "001.safetensors").create(b"another run's proxy")
-    with pytest.raises(LedgerError, match=r"rounds/001.json: another run recorded this round meanwhile"):
+    with pytest.raises(LedgerError, match=r"rounds/001.json: another run recorded this round while"):
         next(steps)
     assert theirs.read_bytes().startswith(b"another run's")
     assert (theirs.parent / "001.safetensors").read_bytes() == b"another run's proxy", "its record states its hash"

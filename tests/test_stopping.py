@@ -96,7 +96,7 @@ def test_trials_that_are_on_different_scales_are_refused_by_the_field(name: str,
 
 @pytest.mark.parametrize("rounds", [1, 2])
 def test_a_race_in_which_only_the_first_batch_could_be_judged_is_refused(rounds: int):
-    with pytest.raises(ConfigError, match=rf"half of the rounds, and {rounds} are asked for.*at least 3"):
+    with pytest.raises(ConfigError, match=rf"half of the rounds; {rounds} are asked for.*at least 3"):
         early_stopping_rule([vary(BASE, rounds=rounds)])
 
 
