@@ -5,7 +5,7 @@ from functools import cache
 from PIL import Image
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""Those that images of data sets come in. Pillow knows more, one of which it has Ghostscript run as a program."""
+"""Formats of images that are decoded. Pillow supports more; one of them runs Ghostscript as a program."""
 
 
 @cache

@@ -120,7 +120,7 @@ class ParquetTable:
     keys_hash: str
     """A hash of the label column, and of the ids where they stand in a column."""
     states: tuple[FileState, ...]
-    """Of each file, with the images that it names."""
+    """The state of each file, with the images that it names."""
 
     def __len__(self) -> int:
         return len(self.files)

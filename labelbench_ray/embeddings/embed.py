@@ -42,7 +42,7 @@ class EmbeddingJob:
     row_seconds: float = ROW_SECONDS
     """A row whose decoding takes longer is rejected."""
     most_rejects: int | None = None
-    """Of all rows, as --max-reject-fraction allows."""
+    """Rejects among all rows that --max-reject-fraction allows."""
     marks: Path | None = None
     """Where workers mark the work that they begin; None: no marks, and nothing is retried."""
     views: WantedViews | None = None

@@ -26,13 +26,13 @@ class Embeddings(Frozen, ABC):
     seconds: float
     """Wall seconds, for the cost table; views that were embedded together have an equal share each."""
     cpu_seconds: float = 0.0
-    """Of all workers together; like the next two, unknown for older stores."""
+    """CPU seconds of all workers; like the next two, unknown for older stores."""
     gpu_seconds: float = 0.0
     bytes_written: NonNegativeInt = 0
-    """Of all shards."""
+    """Bytes of all shards."""
     shards: tuple[ShardEntry, ...]
     versions: dict[str, str] = {}
-    """Of the code that wrote the manifest; older ones do not state them."""
+    """Versions of the code that wrote the manifest; older ones do not state them."""
 
     @property
     @abstractmethod

@@ -120,16 +120,16 @@ def remove_rows(path: Path, removed: Mapping[str, str]) -> LoadedShard | None:
     if not gone:
         return None
     kept_B = np.array([row_id not in gone for row_id in rows.row_ids], dtype=bool)
-    left = ShardRows(
+    remaining = ShardRows(
         [row_id for row_id in rows.row_ids if row_id not in gone],
         rows.labels_B[kept_B],
         rows.embeddings_BD[kept_B],
         dict(sorted({**rows.rejects, **gone}.items())),
         _remaining(rows, gone),
     )
-    data = shard_bytes(left, shard.recipe, shard.compute)
+    data = shard_bytes(remaining, shard.recipe, shard.compute)
     publish(path, data)
-    return LoadedShard(left, shard.recipe, shard.compute, len(data))
+    return LoadedShard(remaining, shard.recipe, shard.compute, len(data))
 
 
 def _remaining(rows: ShardRows, gone: Mapping[str, str]) -> RowContents | None:
@@ -137,9 +137,9 @@ def _remaining(rows: ShardRows, gone: Mapping[str, str]) -> RowContents | None:
     if rows.contents is None:
         return None
     contents = rows.contents
-    left = [place for place, row_id in enumerate(rows.row_ids) if row_id not in gone]
+    remaining = [place for place, row_id in enumerate(rows.row_ids) if row_id not in gone]
     kept, folded = (
-        "".join(hashes[place].hex() for place in left) if hashes else ""
+        "".join(hashes[place].hex() for place in remaining) if hashes else ""
         for hashes in (contents.hashes(), contents.folded_hashes())
     )
     stated = zip(rows.row_ids, rows.labels_B.tolist(), contents.hashes(), strict=True)
@@ -148,7 +148,7 @@ def _remaining(rows: ShardRows, gone: Mapping[str, str]) -> RowContents | None:
 
 
 def left_out_words(rejects: int, removed: int) -> str:
-    """Why so many rows of a store were left out, each reason with its count; "" for none.
+    """Why rows of a store were left out, each reason with its count; "" if none was.
 
     Args:
         rejects: rows of all splits that are in rejects.parquet.

@@ -36,7 +36,7 @@ def pretrained(path: Path, size: int) -> FromPixels:
 
 
 def random(size: int, seed: int) -> FromPixels:
-    """The same architecture with torch's own initialization, its normalization fitted to made-up images.
+    """The same architecture with torch's own initialization, its normalization fitted to synthetic images.
 
     Fresh statistics (mean 0, variance 1) would let the signal die out: torch's initialization keeps a third of the
     variance in each of 50 layers, and float16 would hold nothing but zeros.

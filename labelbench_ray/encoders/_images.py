@@ -67,7 +67,7 @@ def open_rgb(payload: Payload) -> Image.Image:
 
 
 def open_gray(payload: Payload) -> Image.Image:
-    """The same as 8-bit gray.
+    """The image as people see it, 8-bit gray.
 
     Raises:
         ValueError: as `open_rgb`.

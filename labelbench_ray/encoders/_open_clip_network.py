@@ -15,7 +15,7 @@ LONGEST_REASON = 300
 
 
 class ImageTower(nn.Module):
-    """Normalized images to the embedding that `encode_image` gives."""
+    """Normalized images to the embedding of `encode_image`."""
 
     def __init__(self, tower: nn.Module, normalize: bool) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class ImageTower(nn.Module):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         given = self.tower(images_BCHW)
-        # CoCa's tower gives the pooled embedding and the tokens for its captions.
+        # CoCa's tower returns the pooled embedding and the tokens for its captions.
         features_BD: Tensor = given[0] if isinstance(given, tuple) else given
         return functional.normalize(features_BD, dim=-1) if self.normalize else features_BD
 
@@ -40,7 +40,7 @@ def image_tower(source: Source, to: Preprocessing, normalize: bool) -> FromPixel
 
 
 def whole(source: Source) -> nn.Module:
-    """The model with both towers, to run; weights are read as tensors only, never unpickled. Errors: `image_tower`."""
+    """The model with both towers, to run; weights are read as tensors, never unpickled. Raises as `image_tower`."""
     name = registered(source.model)
     given = {} if source.weights is None else {"pretrained": str(source.weights), "weights_only": True}
     try:
@@ -57,7 +57,7 @@ def whole(source: Source) -> nn.Module:
 
 
 def _reason(error: Exception) -> str:
-    """An error's text in one short line; torch's own advice for a foreign file is to run what it holds."""
+    """An error's text in one short line; torch's own text for a foreign file advises to execute its content."""
     reason = "it holds no tensors" if type(error).__name__ == "UnpicklingError" else " ".join(str(error).split())
     return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} ..."
 

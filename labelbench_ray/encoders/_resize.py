@@ -1,4 +1,4 @@
-"""Resizing as open_clip's own transforms do it, in Pillow alone, so that the tasks that decode do without torch."""
+"""Resizing as in open_clip's transforms, with Pillow alone, so that tasks that decode need no torch."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ def _size(image: Image.Image, to: Preprocessing) -> tuple[int, int]:
 
 
 def _placed(image: Image.Image, to: Preprocessing) -> Image.Image:
-    """The middle of the image, or the image in the middle of a border where it is too small."""
+    """The middle of the image; an image that is too small gets a border."""
     if image.size == (to.width, to.height):
         return image
     if image.width < to.width or image.height < to.height:

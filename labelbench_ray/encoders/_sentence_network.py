@@ -1,4 +1,4 @@
-"""A loaded sentence-transformers model. Imports torch at its top: see `_torch`."""
+"""A loaded sentence-transformers model. Imports torch at the top: see `_torch`."""
 
 from collections.abc import Sequence
 from pathlib import Path

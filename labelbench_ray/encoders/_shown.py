@@ -1,4 +1,4 @@
-"""What people see of a decoded image, as 8-bit RGB or gray: upright, without transparency, black and white where due.
+"""A decoded image as people see it, in 8-bit RGB or gray: upright, without transparency, black and white correct.
 
 Color profiles are not applied: an image in another color space than sRGB keeps its numbers.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 LARGE_PIXELS: Final = 17_000_000
-"""Images with more are halved before anything else is done with them: networks see some hundreds of pixels a side."""
+"""Larger images are halved first: networks use some hundreds of pixels a side."""
 STRIP_PIXELS: Final = 4_000_000
 PLAIN: Final = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 BITS, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
@@ -25,7 +25,7 @@ TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes an EXIF orientation."""
+"""The operations that undo an EXIF orientation."""
 Strip = Image.Image
 
 
@@ -36,7 +36,7 @@ class Gray:
     white: float
     inverted: bool = False
     transparent: float | None = None
-    """The one number that is transparent, and so shown black."""
+    """The number that is transparent, and therefore shown black."""
 
     def eight_bits(self, strip: Strip) -> Strip:
         """Pillow's own conversion would clip at 255, which turns most of a 16-bit image white."""
@@ -48,7 +48,7 @@ class Gray:
 
 
 def factor_of(size: tuple[int, int]) -> int:
-    """By what both sides of an image are divided: 2 if it is large."""
+    """The divisor of both sides of an image: 2 if it is large."""
     return 2 if size[0] * size[1] > LARGE_PIXELS else 1
 
 
@@ -90,7 +90,7 @@ def _in(mode: str) -> Callable[[Strip], Strip]:
 
 
 def _by_strips(image: Image.Image, mode: str, convert: Callable[[Strip], Strip], factor: int) -> Image.Image:
-    """Convert an image some rows at a time: what lies between, many times its size, is that of a strip only."""
+    """Convert an image in strips of rows: the intermediate result, many times the size, is that of one strip only."""
     made = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
     rows = factor * max(1, STRIP_PIXELS // image.width // factor)
     for top in range(0, image.height, rows):
@@ -100,7 +100,7 @@ def _by_strips(image: Image.Image, mode: str, convert: Callable[[Strip], Strip],
 
 
 def _over_black(strip: Strip) -> Strip:
-    """`convert("RGB")` alone would show whatever color lies hidden under the transparent pixels."""
+    """`convert("RGB")` alone would show the hidden color of transparent pixels."""
     over = (strip.convert("LA") if strip.mode == "La" else strip).convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", over.size, "black"), over).convert("RGB")
 

@@ -45,7 +45,7 @@ class TorchNetwork:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch's work inside runs on one thread; what the process had before comes back after."""
+    """Run torch on one thread within the context; the previous number is restored afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

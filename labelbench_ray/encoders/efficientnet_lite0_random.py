@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 that has seen no image: what pretraining is worth, by comparison."""
+"""EfficientNet-Lite0 with random weights, to measure by comparison what pretraining contributes."""
 
 from typing import TYPE_CHECKING
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class OpenClip(Trainable):
-    """What `encode_image` gives, in float16 on a GPU and float32 on a CPU."""
+    """The embedding of `encode_image`, in float16 on a GPU and float32 on a CPU."""
 
     version: ClassVar[int] = 2  # 1 ignored orientation tags
     payload: ClassVar[Literal["image", "text"]] = "image"
     model: str = Field(min_length=1)
     """A name that open_clip lists, or the path of a configuration file (.json)."""
     pretrained: str = Field(min_length=1)
-    """A tag of the model, the path of a weights file, or `random`: weights from a fixed seed that have seen nothing."""
+    """A tag of the model, the path of a weights file, or `random`: untrained weights from a fixed seed."""
     normalize: bool = False
     """Scale each embedding to length 1."""
 
@@ -73,7 +73,7 @@ class OpenClip(Trainable):
         return resized(open_rgb(payload), models.preprocessing(self.model, self.pretrained))
 
     def network(self) -> "FromPixels":
-        # Imported here: open_clip takes 6 to 9 seconds to import, and planning does without.
+        # Imported here: open_clip takes 6 to 9 seconds to import, and a plan does not need it.
         from labelbench_ray.encoders._open_clip_network import image_tower
 
         return image_tower(self._source(), models.preprocessing(self.model, self.pretrained), self.normalize)

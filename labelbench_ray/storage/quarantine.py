@@ -29,7 +29,7 @@ class QuarantineNote(Frozen):
     files: tuple[str, ...]
     """Names below the folder that they were moved from."""
     versions: dict[str, str] = {}
-    """Of the code that moved them; older files do not state them."""
+    """Versions of the code that moved them; older files do not state them."""
 
 
 def set_aside(directory: Path, files: Iterable[Path], reason: str) -> Path:
