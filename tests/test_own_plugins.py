@@ -17,7 +17,7 @@ from labelbench_ray.trial import parts
 from tests.full_trials import make_home, make_store
 
 PAGE = Path(__file__).parent.parent / "docs" / "plugins.md"
-FILES = ("shapes", "profile", "dropout", "impurity", "focal", "narrow", "slips")
+FILES = ("shapes", "profile", "dropout", "impurity", "arms", "focal", "narrow", "slips")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The contents of the ledger's files as checked values: a trial, a round, a failure, a grid."""
 
-from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.console.redaction import redacted
@@ -54,6 +54,8 @@ class RoundRecord(Frozen):
     round: NonNegativeInt
     chosen: tuple[NonNegativeInt, ...]
     labels: tuple[NonNegativeInt, ...]
+    notes: tuple[NonNegativeInt, ...] = Field(default=(), exclude_if=lambda notes: not notes)
+    """Aligned with `chosen`; none unless the strategy wrote some, and then left out of the file."""
     num_labeled: NonNegativeInt
     metrics: dict[str, FiniteFloat]
     seconds: dict[str, FiniteFloat]

@@ -161,6 +161,7 @@ class Ledger:
         metrics: Mapping[str, float],
         spent: Mapping[str, Spent],
         tensors: dict[str, NDArray[Any]],
+        notes: NDArray[np.int64] | None = None,
     ) -> RoundRecord:
         """Write a round: the proxy first, then the record, which makes the round count.
 
@@ -174,6 +175,7 @@ class Ledger:
             round=number,
             chosen=tuple(chosen.tolist()),
             labels=tuple(labels.tolist()),
+            notes=() if notes is None else tuple(notes.tolist()),
             num_labeled=num_labeled,
             metrics=dict(metrics),
             seconds={stage: each.wall for stage, each in spent.items()},
@@ -261,6 +263,8 @@ def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int]
             f"{path}: {len(record.chosen)} rows, {len(record.labels)} labels, {record.num_labeled} in all; "
             f"the budget is {budget} a round; {ROUNDS}"
         )
+    if record.notes and len(record.notes) != budget:
+        raise DamagedError(f"{path}: {len(record.notes)} notes for {budget} rows; {ROUNDS}")
     if len(set(record.chosen)) != budget or not chosen.isdisjoint(record.chosen):
         raise DamagedError(f"{path}: chooses a row twice; {ROUNDS}")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Plugin
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import NO_NOTE, ChosenRound, History, Strategy
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.types import Ids, PoolView
 from labelbench_ray.user_code import raised, user_frames
@@ -54,10 +54,16 @@ def _try(strategy: Strategy, name: str, view: PoolView, budget: int) -> None:
         return ids % view.num_classes
 
     try:
-        strategy.select(view, min(budget, BUDGET), np.random.default_rng(0), ask=ask)
+        strategy.select_with_notes(view, min(budget, BUDGET), np.random.default_rng(0), ask, _history(view))
     except Exception as error:
         text = str(error) if isinstance(error, ValueError) and not user_frames(error) else raised(error)
         raise ConfigError(f"{name}, tried on {view.num_rows} made-up rows: {text}") from error
+
+
+def _history(view: PoolView) -> History:
+    """What was labeled, as one round that another strategy chose."""
+    no_notes_L = np.full(len(view.labeled_L), NO_NOTE)
+    return (ChosenRound(view.labeled_L, view.labels_L, no_notes_L),) if len(view.labeled_L) else ()
 
 
 def _all_ours(plugin: Plugin) -> bool:

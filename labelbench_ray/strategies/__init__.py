@@ -4,18 +4,25 @@ Every strategy returns exactly `budget` distinct unlabeled ids, the same for the
 pool's rows and the number of its shards. Ties are broken by a hash of (a key drawn once from `rng`, the pool id), never
 by position: pools that are stored class by class would otherwise give class-biased ties.
 
-A strategy refines one of four base classes. `RowStrategy` needs the score of a row, `RankingStrategy` a score that may
-depend on the whole view, `Wrapper` the rows among which another strategy chooses, and `Strategy` the choice itself.
+A strategy refines one of five base classes. `RowStrategy` needs the score of a row, `RankingStrategy` a score that may
+depend on the whole view, `Wrapper` the rows among which another strategy chooses, `Strategy` the choice itself, and
+`MemoryStrategy` the choice given the earlier rounds and the notes that it wrote for their rows.
 """
 
 from labelbench_ray import plugins
+from labelbench_ray.strategies._notes import NO_NOTE, Chosen, ChosenRound, History
 from labelbench_ray.strategies._ranking import Score, best_rows, subkey, tie_hash
-from labelbench_ray.strategies._strategy import PACKAGE, RankingStrategy, RowStrategy, Strategy
+from labelbench_ray.strategies._strategy import PACKAGE, MemoryStrategy, RankingStrategy, RowStrategy, Strategy
 from labelbench_ray.strategies._wrapper import Composed, Wrapper
 
 __all__ = [
+    "NO_NOTE",
     "PACKAGE",
+    "Chosen",
+    "ChosenRound",
     "Composed",
+    "History",
+    "MemoryStrategy",
     "RankingStrategy",
     "RowStrategy",
     "Score",

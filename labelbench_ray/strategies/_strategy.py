@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins
+from labelbench_ray.strategies._notes import Chosen, History, check_notes
 from labelbench_ray.strategies._ranking import Score, best_rows
 from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
 
@@ -40,6 +41,17 @@ class Strategy(plugins.Plugin, ABC):
         Raises:
             ValueError: the budget is negative or larger than what is unlabeled, or the scores hold NaN.
         """
+        return self.select_with_notes(view, budget, rng, ask).ids
+
+    def select_with_notes(
+        self,
+        view: PoolView,
+        budget: int,
+        rng: np.random.Generator,
+        ask: Ask | None = None,
+        history: History = (),
+    ) -> Chosen:
+        """Choose the rows to label next, as `select` does, given the earlier rounds with their notes."""
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)):
             raise ValueError(f"budget: {budget!r} is not an integer; give a number of rows")
         if budget < 0 or budget > view.num_unlabeled:
@@ -49,8 +61,18 @@ class Strategy(plugins.Plugin, ABC):
             )
         key = int(rng.integers(2**64, dtype=np.uint64))
         if budget == 0:
-            return np.empty(0, np.int64)
-        chosen = self.choose(view, budget, key, ask)
+            return Chosen(np.empty(0, np.int64))
+        found = self.choose_with_notes(view, budget, key, ask, history)
+        if not isinstance(found, Chosen):
+            raise ValueError(
+                f"{type(self).__name__}.choose_with_notes returned {type(found).__name__}; it must return "
+                "Chosen(ids, notes)"
+            )
+        self._check_ids(view, budget, found.ids)
+        check_notes(type(self).__name__, found)
+        return found
+
+    def _check_ids(self, view: PoolView, budget: int, chosen: Ids) -> None:
         if (
             not isinstance(chosen, np.ndarray)
             or chosen.shape != (budget,)
@@ -68,7 +90,6 @@ class Strategy(plugins.Plugin, ABC):
             raise ValueError(f"{type(self).__name__} chose row {wrong}, which is labeled; choose unlabeled rows")
         if sum(view.map(partial(_count_known, ids_C=chosen))) != budget:
             raise ValueError(f"{type(self).__name__} chose ids that are not in the pool; choose among its shards' ids")
-        return chosen
 
     @abstractmethod
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
@@ -80,6 +101,33 @@ class Strategy(plugins.Plugin, ABC):
             key: 64 random bits of this round, from which every random choice is derived.
             ask: pool ids -> labels, as in `select`.
         """
+
+    def choose_with_notes(self, view: PoolView, budget: int, key: int, ask: Ask | None, history: History) -> Chosen:
+        """The same with notes; a strategy that needs none leaves this method as it is. See `MemoryStrategy`."""
+        return Chosen(self.choose(view, budget, key, ask))
+
+
+class MemoryStrategy(Strategy):
+    """A strategy with memory. It may write a note for each row that it chooses, and reads those of earlier rounds.
+
+    The ledger holds the notes, so that a trial that is continued chooses as if it had never stopped. Keep nothing in
+    the strategy itself: it is made anew in every process.
+    """
+
+    @abstractmethod
+    def choose_with_notes(self, view: PoolView, budget: int, key: int, ask: Ask | None, history: History) -> Chosen:
+        """Choose `budget` distinct unlabeled ids, in order of selection, and write a note for each of them or none.
+
+        Args:
+            view: as in `choose`, like the next three.
+            budget: at least 1, at most the number of unlabeled rows.
+            key: 64 random bits of this round.
+            ask: pool ids -> labels, as in `select`.
+            history: the earlier rounds, the first batch first; empty in the first round.
+        """
+
+    def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
+        return self.choose_with_notes(view, budget, key, ask, ()).ids
 
 
 class RankingStrategy(Strategy):

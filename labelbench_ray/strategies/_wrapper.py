@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from labelbench_ray import plugins
 from labelbench_ray.plugins import Part
-from labelbench_ray.strategies._strategy import PACKAGE, Strategy
+from labelbench_ray.strategies._strategy import PACKAGE, MemoryStrategy, Strategy
 from labelbench_ray.types import Ask, Ids, PoolView
 
 
@@ -30,7 +30,12 @@ class Composed(Strategy):
 
     @model_validator(mode="after")
     def _refuse_what_cannot_be_made(self) -> Self:
-        self._inner()
+        for name, strategy in self._inner().items():
+            if isinstance(strategy, MemoryStrategy):
+                raise ValueError(
+                    f"{name}: {getattr(self, name).name!r} keeps notes from round to round, which a wrapper does not "
+                    "pass on; use it without a wrapper"
+                )
         return self
 
 

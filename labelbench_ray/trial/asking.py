@@ -8,7 +8,9 @@ import numpy as np
 
 from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.oracles import PoolRows, Question
+from labelbench_ray.strategies import NO_NOTE, ChosenRound, History
 from labelbench_ray.streams import stream
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.purchases import Purchases
@@ -21,6 +23,8 @@ class Batch:
 
     chosen_B: Ids
     labels_B: Ids
+    notes_B: Ids | None
+    """What the strategy noted for them; None where it wrote no notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +55,46 @@ class Asking:
     hidden_N: Ids | None
     """The hidden labels with the annotators' noise; None where the oracle does not need them."""
 
-    def batch(self, number: int, view: PoolView) -> Batch:
-        """The rows of a round and their labels.
+    def batch(self, records: Sequence[RoundRecord], view: PoolView) -> Batch:
+        """The rows of the next round and their labels.
 
         Raises:
             BudgetError: the strategy asked for more rows than it may choose.
             ConfigError: the oracle did not return labels.
         """
-        trial = self.parts.trial
+        trial, number = self.parts.trial, len(records)
 
         def answer(ids: Ids) -> Ids:
             return self._answer(number, ids)
 
         purchases = Purchases(answer, view.num_rows, trial.budget, view.labeled_L, view.labels_L)
         strategy = self.parts.strategy if number else self.parts.first_batch
-        chosen = strategy.select(view, trial.budget, stream(trial.seed, number, "select"), ask=purchases.ask)
-        return Batch(chosen, purchases.ask(chosen))
+        rng = stream(trial.seed, number, "select")
+        chosen = strategy.select_with_notes(view, trial.budget, rng, purchases.ask, history(records))
+        return Batch(chosen.ids, purchases.ask(chosen.ids), chosen.notes)
 
     def _answer(self, number: int, ids: Ids) -> Ids:
         hidden_B = None if self.hidden_N is None else self.hidden_N[ids]
         labels = self.parts.oracle.answer(Question(number, ids, self.classes, self.rows, hidden_B))
         return _checked(self.parts, labels, ids, self.rows, len(self.classes))
+
+
+def history(records: Sequence[RoundRecord]) -> History:
+    """The recorded rounds as strategies with memory read them."""
+    return tuple(
+        ChosenRound(
+            _read_only(record.chosen),
+            _read_only(record.labels),
+            _read_only(record.notes or [NO_NOTE] * len(record.chosen)),
+        )
+        for record in records
+    )
+
+
+def _read_only(numbers: Sequence[int]) -> Ids:
+    array = np.array(numbers, np.int64)
+    array.setflags(write=False)
+    return array
 
 
 def _checked(parts: Parts, labels: object, ids: Ids, rows: PoolRows, num_classes: int) -> Ids:

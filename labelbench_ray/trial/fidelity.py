@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies import RankingStrategy, Strategy
+from labelbench_ray.strategies import History, RankingStrategy, Strategy
 from labelbench_ray.strategies._ranking import best_rows, scores_of, tie_hash
 from labelbench_ray.strategies.margin import Margin
 from labelbench_ray.streams import stream
@@ -29,7 +29,9 @@ class Question:
     seed: int
     round: int
     answers_N: Ids
-    """What the oracle would say of each row: for strategies that ask within a batch; nothing is bought."""
+    """What the oracle would answer for each row: for strategies that ask within a batch; nothing is bought."""
+    history: History = ()
+    """The rounds before."""
 
 
 def fidelity(question: Question, proxy: PoolView, full: PoolView) -> dict[str, float]:
@@ -52,7 +54,9 @@ def fidelity(question: Question, proxy: PoolView, full: PoolView) -> dict[str, f
 
 def _batch(question: Question, view: PoolView) -> Ids:
     rng = stream(question.seed, question.round, "select")
-    return question.strategy.select(view, question.budget, rng, ask=lambda ids: question.answers_N[ids])
+    return question.strategy.select_with_notes(
+        view, question.budget, rng, lambda ids: question.answers_N[ids], question.history
+    ).ids
 
 
 def _scores(question: Question, view: PoolView) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from labelbench_ray.ledger.finetunes import (
 )
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.streams import integer
+from labelbench_ray.trial.asking import history
 from labelbench_ray.trial.fidelity import Question, fidelity
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, TrainedModel
 from labelbench_ray.trial.loop import bought_ids, bought_labels, measure
@@ -93,7 +94,8 @@ class FineTuning:
         proxy = self.light.open(self.ledger.proxy(record))
         trial, embedded = self.parts.trial, self.fitter.embedded
         answers_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
-        question = Question(self.parts.strategy, trial.budget, trial.seed, record.round + 1, answers_N)
+        number = record.round + 1
+        question = Question(self.parts.strategy, trial.budget, trial.seed, number, answers_N, history(records[:number]))
         views = (each.open_view(each.classifier, chosen, labels) for each in (proxy, full))
         gap = measured["Test Accuracy"] - record.metrics["Test Accuracy"]
         return fidelity(question, *views) | {"Fidelity Accuracy Gap": gap}

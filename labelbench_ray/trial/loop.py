@@ -114,7 +114,7 @@ class Loop:
     ) -> tuple[PoolView, RoundRecord]:
         trial, number = self.parts.trial, len(records)
         with watch.stage("select"):
-            batch = asking.batch(number, view)
+            batch = asking.batch(records, view)
         labeled_L = np.concatenate([view.labeled_L, batch.chosen_B])
         labels_L = np.concatenate([view.labels_L, batch.labels_B])
         stats = PseudoLabelStats(self.fitter.embedded.pool.labels_N)
@@ -134,7 +134,7 @@ class Loop:
             view = _view(fitted, labeled_L, labels_L, watch)
             measured = measure(view, fitted, self.fitter.validation_labels) | stats.metrics()
         record = self.ledger.publish(
-            number, batch.chosen_B, batch.labels_B, len(labeled_L), measured, watch.lap(), dict(tensors)
+            number, batch.chosen_B, batch.labels_B, len(labeled_L), measured, watch.lap(), dict(tensors), batch.notes_B
         )
         return view, record
 
