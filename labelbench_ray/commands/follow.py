@@ -77,7 +77,7 @@ class SweepMonitor:
         self._end(job)
 
     def on_failed(self, job: Job, failure: Failure) -> None:
-        """The trial failed; said at once, for a sweep may go on for days."""
+        """The trial failed; printed at once, because a sweep may run for days."""
         self.failed.add(job.directory)
         self._tell_set_asides(job)
         self._tell(job, Event.TRIAL_FAILED, error=failure.error)
@@ -152,7 +152,7 @@ class SweepMonitor:
 
 
 def _is_recorded(job: Job) -> bool:
-    """There is nothing to record: the worker did, or another run goes on with the trial, or has finished it."""
+    """Whether there is nothing to record: the worker did, or another run resumes the trial or has finished it."""
     if (job.directory / FILE).exists() or held(job.directory / "lock"):
         return True
     with suppress(LedgerError):
@@ -179,7 +179,7 @@ def _has_header(directory: Path) -> bool:
 
 
 def _reached(directory: Path, number: int) -> dict[str, float]:
-    """What a round's record says that people watch; nothing where it cannot be read, for trials must not notice."""
+    """The values of a round that people watch; empty if its record cannot be read, which must not affect trials."""
     try:
         record = read_record(directory, number)
     except (LedgerError, OSError):

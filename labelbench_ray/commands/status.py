@@ -35,7 +35,7 @@ class TrialStatus(Frozen):
 
     fingerprint: str
     name: str
-    """Its strategy, and what else tells it apart in words."""
+    """Its strategy."""
     seed: int
     state: TrialState
     rounds_done: int
@@ -70,7 +70,7 @@ def read(folder: Path) -> Status:
     """The status of the experiment in a folder.
 
     Raises:
-        LedgerError: its `experiment.json` is damaged. (A damaged trial is told as such.)
+        LedgerError: its `experiment.json` is damaged. (A damaged trial has that state.)
     """
     grid = read_grid(folder)
     by_rounds = sorted(grid.entries, key=lambda entry: entry.trial.rounds)

@@ -13,7 +13,7 @@ from labelbench_ray.report.statistics.paired import Estimate
 from labelbench_ray.report.statistics.power import more_seeds
 
 WIDE_SPREAD: Final = 0.02
-"""Standard deviation over seeds, as a fraction of all answers, from which seeds are said to vary widely."""
+"""Standard deviation over seeds, as a fraction of all answers, from which the report states that seeds vary widely."""
 SATURATED_PART: Final = 0.99
 """Random has little left to gain when it has this part of its highest mean accuracy."""
 TEST_ROWS: Final = "Num Test Rows"
@@ -196,7 +196,7 @@ def _few_test_rows(setting: Setting, comparison: Comparison) -> Iterator[Caution
 
 
 def _reach(accuracy: float, rows: float) -> float:
-    """Half of the 95 % interval of an accuracy on so many rows, by Agresti and Coull."""
+    """Half of the 95 % interval of an accuracy on this number of rows, by Agresti and Coull."""
     middle = (accuracy * rows + 2) / (rows + 4)
     return 1.96 * sqrt(middle * (1 - middle) / (rows + 4))
 

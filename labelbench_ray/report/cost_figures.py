@@ -15,7 +15,7 @@ from labelbench_ray.report.threshold import Block, Threshold
 from labelbench_ray.report.vector import MUTED, RANDOM, SERIES, inline
 
 UNITS = ((2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
-"""(from so many seconds on, seconds in one, the unit's name)"""
+"""(the least number of seconds, seconds in one, the unit's name)"""
 
 
 def against_computing(

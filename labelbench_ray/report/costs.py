@@ -121,7 +121,7 @@ def whole(run: Run, shared: Embeddings) -> Spent:
 
 
 def rounds(run: Run, labels: float = float("inf")) -> Spent:
-    """What the rounds up to so many labels took."""
+    """The cost of the rounds up to this number of labels."""
     return total(record.spent for record in run.records if record.num_labeled <= labels)
 
 

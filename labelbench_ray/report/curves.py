@@ -1,7 +1,7 @@
 """What an experiment's folder holds, as frozen values: settings, their trials, and the curves of each strategy.
 
 A setting is all that two trials must share to be compared: everything but strategy, seed and number of rounds. Nothing
-is dropped: a trial that is missing, unfinished, stopped early, failed or damaged is kept, with the reason.
+is dropped: a trial that is not done is kept, with its state and reason.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ from labelbench_ray.storage.parallel import read_each
 RANDOM: Final = "random"
 PRIMARY: Final = "Test Accuracy"
 RECIPE: Final = ("dataset", "encoder", "proxy", "trainer", "corrupter", "oracle", "first_batch", "budget")
-"""The fields that make a setting, in the order in which people tell them."""
+"""The fields that make a setting, in the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def read(folder: Path) -> Experiment:
     """The experiment in a folder.
 
     Raises:
-        LedgerError: `experiment.json` is absent or damaged. (A damaged trial is told in its `Run`.)
+        LedgerError: `experiment.json` is absent or damaged. (A damaged trial is a `Run` with that state.)
     """
     grid = read_grid(folder)
     runs = sorted(read_each(partial(_run, folder, read_notes(folder)), _longest(grid.entries)), key=_order)

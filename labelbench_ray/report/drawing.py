@@ -50,7 +50,7 @@ def curve_axes() -> tuple[Figure, Axes]:
 
 
 def blank(height: float) -> tuple[Figure, Axes]:
-    """A figure of the report's width, so many inches high."""
+    """A figure of the report's width; `height` in inches."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(color=GRID, linewidth=0.7)

@@ -79,7 +79,7 @@ def _trust(setting: Setting, strategy: str, recipe: str) -> Trust | None:
 
 
 def _both(run: Run, recipe: str, labels: int) -> tuple[float, float] | None:
-    """The accuracies of the proxy and of the full model on so many labels."""
+    """The accuracies of the proxy and of the full model on this number of labels."""
     record, curve = run.finetuned(recipe, labels), run.curve(PRIMARY)
     if record is None or labels not in curve or PRIMARY not in record.metrics:
         return None

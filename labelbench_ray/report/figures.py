@@ -41,8 +41,8 @@ def differences(comparison: Comparison, looks: dict[str, Style], name: str) -> s
 
 def savings(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
     """Labels saved at random's highest mean accuracy, one line a strategy with its interval; empty without any."""
-    told = (row for row in comparison.rows if row.difference is not None and not row.difference.saving.moot)
-    rows = sorted(told, key=_saving_order)
+    shown = (row for row in comparison.rows if row.difference is not None and not row.difference.saving.moot)
+    rows = sorted(shown, key=_saving_order)
     if not rows:
         return ""
     figure, axes = blank(0.9 + 0.34 * len(rows))

@@ -18,7 +18,7 @@ class FineTuned:
     labels: int
     accuracy: Estimate
     proxy: Estimate | None
-    """Of the same seeds' proxies; None where they have no round with so many labels."""
+    """Accuracy of the same seeds' proxies; None if they have no round with this number of labels."""
     gain: Estimate | None
     """Full model less proxy, paired by seed."""
 

@@ -23,7 +23,7 @@ from labelbench_ray.report.tables import finetuned_tables, short_table, strategy
 TEMPLATE: Final = "page.html.jinja"
 INLINE: Final = re.compile(r"<(style|script)>(.*?)</\1>", re.DOTALL)
 SHOWN: Final = 2
-"""The pictures of so many metrics are open; the others' are folded away."""
+"""The number of metrics whose pictures are open; others are folded."""
 
 
 @dataclass(frozen=True, slots=True)

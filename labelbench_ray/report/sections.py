@@ -46,7 +46,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Across:
-    """What only several settings, or fine-tunes of the full model, can tell; each empty where there is nothing."""
+    """Results that need several settings or fine-tunes of the full model; each may be empty."""
 
     ablations: tuple[Ablation, ...]
     protocols: tuple[Protocol, ...]

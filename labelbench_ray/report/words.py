@@ -50,7 +50,7 @@ def digits(estimate: Estimate) -> int:
 
 
 def intervals(compared: int) -> str:
-    """What the intervals of differences to random and of labels saved are, for so many strategies."""
+    """What the intervals of differences to random and of labels saved are, for this number of strategies."""
     at_once = f" that hold for {together(compared)} at once (Bonferroni)" if compared > 1 else ""
     return f"95 % intervals over seeds{at_once}"
 
@@ -92,7 +92,7 @@ def saved_interval(saving: Saving) -> str:
 
 
 def saved_fully(saving: Saving) -> str:
-    """The saving with its interval in brackets, where that says more."""
+    """The saving with its interval in brackets, if that adds something."""
     interval = saved_interval(saving)
     return f"{saved(saving)} ({interval})" if interval and interval != saved(saving) else saved(saving)
 

@@ -1,7 +1,7 @@
 """Statistics over paired seeds: pure functions, everything on Student's t because seeds are few.
 
 Seeds are the sample: trials of one seed share their first batch, so strategies are compared seed by seed. An interval
-that cannot be told (one seed) is the whole line, (-inf, inf). Letters: S seeds, T checkpoints, M comparisons.
+that is unknown (one seed) is the whole line, (-inf, inf). Letters: S seeds, T checkpoints, M comparisons.
 
 Where M strategies are compared with random, each interval has the level 1 - 5 % / M (Bonferroni), so that all M hold at
 once with a probability of at least 95 %. Decisions follow Holm's p-values, which keep the probability of any false one

@@ -21,7 +21,7 @@ _LARGEST: Final = 10.0
 
 
 def power(effect: float, seeds: int, comparisons: int = 1) -> float:
-    """The probability that so many seeds find a mean of `effect` standard deviations."""
+    """The probability that this number of seeds finds a mean of `effect` standard deviations."""
     shift = min(abs(effect), _LARGEST) * sqrt(seeds)
     return float(stats.nct.sf(critical(seeds, comparisons), seeds - 1, shift))
 
@@ -39,7 +39,7 @@ def seeds_needed(estimate: Estimate) -> int:
 
 
 def more_seeds(estimate: Estimate) -> str:
-    """How many seeds would decide on a difference that these do not tell from 0, as advice."""
+    """How many seeds would decide on a difference that these do not distinguish from 0, as advice."""
     needed = seeds_needed(estimate)
     if estimate.seeds < ADVISED_SEEDS and (estimate.seeds < 2 or needed <= ADVISED_SEEDS):
         return f"Run at least {ADVISED_SEEDS} seeds."

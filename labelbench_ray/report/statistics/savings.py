@@ -6,8 +6,8 @@ would be an easier target, which random itself meets earlier, so that a strategy
 The strategy's labels are where the running maximum of its mean curve crosses the target, by linear interpolation.
 
 The interval inverts the paired t-test: a number of labels n is inside unless a t-test over the seeds' differences
-(strategy at n less random at `random_labels`) tells them apart. That is Fieller's idea: it needs no symmetry and no
-large sample, needs no random numbers, and says 'not reached' by itself when no n up to the last is surely above the
+(strategy at n less random at `random_labels`) distinguishes them. That is Fieller's idea: it needs no symmetry and no
+large sample, needs no random numbers, and yields 'not reached' when no n up to the last is surely above the
 target. It runs from the first n that could reach the target to the last that could still lie below it. With several
 strategies the test's level is 5 % over their number, so that all their intervals hold at once. In simulations
 with five seeds (tests/report/test_report_coverage.py) it covers the true saving in 95 to 98 % of the cases; the
@@ -78,7 +78,7 @@ class Saving:
         return self.part(self.labels)
 
     def part(self, labels: float) -> float:
-        """The saving that so many labels would be."""
+        """The saving that this number of labels means."""
         return 1 - labels / self.random_labels
 
 
