@@ -54,7 +54,7 @@ IN_ORDER = (
 )
 """A line of the picture each, after the pool itself; others follow."""
 SETTINGS = {
-    "power": {"base": {"name": "entropy"}},
+    "power": {"strategy": {"name": "entropy"}},
     "partition": {"parts": 5},
     "subsample": {"rows": 150},
     "nearest_to_labeled": {"neighbors": 10},

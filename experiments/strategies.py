@@ -12,7 +12,7 @@ WRAPPERS = [
     Part.of("nearest_to_labeled", strategy="margin"),
     Part.of("partition", strategy="badge"),
     Part.of("subsample", strategy="badge"),
-    Part.of("power", base="entropy"),
+    Part.of("power", strategy="entropy"),
 ]
 STRATEGIES = [Part(name=name) for name in strategies.names() if name not in {part.name for part in WRAPPERS}]
 

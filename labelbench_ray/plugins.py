@@ -37,15 +37,23 @@ class Frozen(BaseModel):
     """Base of every configuration value: unknown keys fail with the nearest name, values never change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    renamed_settings: ClassVar[Mapping[str, str]] = {}
+    """Settings that were renamed: old name to new. An old one is refused with the new one."""
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, given: Any) -> Any:  # noqa: ANN401
         for key in given if isinstance(given, dict) else ():
             if key not in cls.model_fields:
-                text = unknown(f"setting of {cls.__name__}", str(key), cls.model_fields)
+                text = _renamed(cls, str(key)) or unknown(f"setting of {cls.__name__}", str(key), cls.model_fields)
                 raise PydanticCustomError(UNKNOWN_KEY, "{text}", {"text": text, "key": key})
         return given
+
+
+def _renamed(model: type[Frozen], key: str) -> str | None:
+    """The error for a setting that has another name now."""
+    new = model.renamed_settings.get(key)
+    return new and f"the setting {key!r} of {model.__name__} is now called {new!r}; rename it"
 
 
 class Settings(Frozen):

@@ -105,12 +105,11 @@ def test_a_plug_in_s_version_makes_another_trial(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["partition", "power"])
 def test_a_version_of_an_inner_plug_in_makes_another_trial(name: str, tmp_path, monkeypatch):
-    setting = "base" if name == "power" else "strategy"
     names = []
     for version in (1, 2):
         path = write_module(tmp_path, "within", COLD.format(version=version), monkeypatch)
         nested = Part.of("subsample", strategy=path) if name == "partition" else path
-        names.append(fingerprint(strategy=Part.of(name, **{setting: nested})))
+        names.append(fingerprint(strategy=Part.of(name, strategy=nested)))
         (tmp_path / "user_within" / "part.py").unlink()
     assert names[0] != names[1]
 
@@ -120,7 +119,7 @@ def test_a_version_of_an_inner_plug_in_makes_another_trial(name: str, tmp_path, 
     [
         Part.of("partition", strategy="power"),
         Part.of("partition", strategy={"name": "power", "settings": {"coldness": 1}}, parts=10),
-        Part.of("partition", strategy=Part.of("power", base=Part.of("margin"))),
+        Part.of("partition", strategy=Part.of("power", strategy=Part.of("margin"))),
     ],
     ids=str,
 )

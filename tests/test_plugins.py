@@ -126,6 +126,11 @@ def test_a_class_with_the_old_and_the_new_method_is_a_plug_in(tmp_path, monkeypa
     assert load(write_module(tmp_path, "old_and_new", both, monkeypatch)).__name__ == "Old"
 
 
+def test_a_setting_under_its_old_name_is_refused_with_the_new_one():
+    with pytest.raises(ConfigError, match="strategy 'power': the setting 'base' of Power is now called 'strategy'"):
+        strategies.create("power", base="margin")
+
+
 class Example(Frozen):
     number: PositiveInt = 1
     color: str = "red"
@@ -165,8 +170,8 @@ def test_a_part_says_its_name_and_settings():
 
 
 def test_a_part_takes_parts_as_settings_and_says_them():
-    nested = Part.of("partition", strategy=Part.of("power", base="entropy"), parts=3)
-    assert str(nested) == "partition(parts=3, strategy=power(base=entropy))"
+    nested = Part.of("partition", strategy=Part.of("power", strategy="entropy"), parts=3)
+    assert str(nested) == "partition(parts=3, strategy=power(strategy=entropy))"
     assert Part.model_validate_json(nested.model_dump_json()) == nested
     assert str(Part.of("partition", strategy=Part.of("margin"))) == "partition(strategy=margin)"
 

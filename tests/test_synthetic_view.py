@@ -88,7 +88,7 @@ def test_what_an_own_strategy_returns_wrong_is_named_in_one_line(
 
 @pytest.mark.parametrize(
     ("wrapper", "setting"),
-    [("class_balanced", "strategy"), ("partition", "strategy"), ("subsample", "strategy"), ("power", "base")],
+    [("class_balanced", "strategy"), ("partition", "strategy"), ("subsample", "strategy"), ("power", "strategy")],
 )
 def test_an_own_strategy_inside_one_of_ours_is_tried_as_well(
     own: Callable[[str, str], str], wrapper: str, setting: str

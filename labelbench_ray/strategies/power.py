@@ -1,6 +1,8 @@
 """Power sampling over any score, as in PowerMargin, PowerEntropy and PowerBALD (Kirsch et al. 2023)."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
@@ -17,25 +19,26 @@ from labelbench_ray.types import PoolView
 class Power(Composed, RankingStrategy):
     """Draws rows without replacement with weights score ** coldness, instead of taking the best scores. Exact.
 
-    `base` is the strategy that scores, with scores of at least 0: a `RowStrategy`, `bald` or the like.
-    `coldness`: towards 0 uniform, towards infinity the base's own best.
+    `strategy` scores the rows, with scores of at least 0: a `RowStrategy`, `bald` or the like.
+    `coldness`: towards 0 uniform, towards infinity the strategy's own best.
     """
 
-    base: Part = Part(name="margin")
+    renamed_settings: ClassVar[Mapping[str, str]] = {"base": "strategy"}
+    strategy: Part = Part(name="margin")
     coldness: float = Field(1.0, gt=0)
 
-    @field_validator("base")
+    @field_validator("strategy")
     @classmethod
-    def _refuse_what_scores_no_rows(cls, base: Part) -> Part:
-        kind = plugins.load(Strategy, PACKAGE, base.name)
+    def _refuse_what_scores_no_rows(cls, strategy: Part) -> Part:
+        kind = plugins.load(Strategy, PACKAGE, strategy.name)
         if issubclass(kind, (Power, PowerMargin)):
-            raise ValueError(f"{base.name!r} draws at random already; take the strategy that scores its rows")
+            raise ValueError(f"{strategy.name!r} draws at random already; take the strategy that scores its rows")
         if not issubclass(kind, RankingStrategy):
-            raise ValueError(f"{base.name!r} gives rows no score; take a strategy that does, such as 'margin'")
-        return base
+            raise ValueError(f"{strategy.name!r} gives rows no score; take a strategy that does, such as 'margin'")
+        return strategy
 
     def scorer(self, view: PoolView, key: int) -> Score:
-        base = self._inner()["base"]
-        assert isinstance(base, RankingStrategy)
-        score = base.scorer(view, subkey(key, "base"))
+        scoring = self._inner()["strategy"]
+        assert isinstance(scoring, RankingStrategy)
+        score = scoring.scorer(view, subkey(key, "base"))
         return partial(perturbed, score=score, coldness=self.coldness, key=subkey(key, "gumbel"))

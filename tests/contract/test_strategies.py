@@ -18,8 +18,8 @@ from tests.samples import Pool, make_pool, purchases_of, softmax64
 
 USERS_OWN = "tests.contract.users_own"
 VARIANTS = [
-    Part.of("power", base="bald"),
-    Part.of("power", base=USERS_OWN, coldness=3),
+    Part.of("power", strategy="bald"),
+    Part.of("power", strategy=USERS_OWN, coldness=3),
     Part.of("bald", passes=3, dropout=0.1),
     Part.of("most_likely_positive", classes=[1]),
     Part.of("class_balanced", strategy="direct"),

@@ -43,7 +43,7 @@ def test_later_draws_are_without_replacement():
 def test_the_colder_the_closer_to_the_base_s_own_choice(base: str):
     view = make_pool(300).view()
     best = strategies.create(base).select(view, 30, np.random.default_rng(0))
-    power = strategies.create("power", base=base, coldness=1e9).select(view, 30, np.random.default_rng(0))
+    power = strategies.create("power", strategy=base, coldness=1e9).select(view, 30, np.random.default_rng(0))
     np.testing.assert_array_equal(best, power)
 
 
@@ -66,20 +66,20 @@ def test_rows_without_a_score_come_last_in_random_order(name: str):
 def test_power_takes_bald_as_its_base():
     view = make_pool(300).view()
     best = strategies.create("bald").select(view, 300 - 20, np.random.default_rng(0))
-    power = strategies.create("power", base="bald", coldness=5).select(view, 30, np.random.default_rng(0))
+    power = strategies.create("power", strategy="bald", coldness=5).select(view, 30, np.random.default_rng(0))
     assert np.isin(power, best[:150]).mean() > 0.8
 
 
-@pytest.mark.parametrize("base", [Part.of("power", base="margin", coldness=2.0), Part.of("power_margin")], ids=str)
+@pytest.mark.parametrize("base", [Part.of("power", strategy="margin", coldness=2.0), Part.of("power_margin")], ids=str)
 def test_a_base_that_draws_at_random_itself_is_refused(base: Part):
-    with pytest.raises(ValueError, match=f"base: '{base.name}' draws at random already"):
-        strategies.create("power", base=base)
+    with pytest.raises(ValueError, match=f"strategy: '{base.name}' draws at random already"):
+        strategies.create("power", strategy=base)
 
 
 @pytest.mark.parametrize("base", ["partition", "subsample"])
 def test_a_base_that_scores_no_rows_is_refused(base: str):
-    with pytest.raises(ValueError, match=f"base: '{base}' gives rows no score; .*margin"):
-        strategies.create("power", base=base)
+    with pytest.raises(ValueError, match=f"strategy: '{base}' gives rows no score; .*margin"):
+        strategies.create("power", strategy=base)
 
 
 @pytest.mark.parametrize(("name", "coldness"), [("power", 0), ("power_margin", -1), ("power", float("inf"))])
@@ -101,7 +101,7 @@ class Diverged(RowStrategy):
 def test_a_base_s_nan_is_refused_by_row(tmp_path, monkeypatch):
     path = write_module(tmp_path, "diverged_base", DIVERGED, monkeypatch)
     with pytest.raises(ValueError, match=r"Diverged\.score returned nan for row 7"):
-        strategies.create("power", base=path).select(make_pool(30, labeled=0).view(), 3, np.random.default_rng(0))
+        strategies.create("power", strategy=path).select(make_pool(30, labeled=0).view(), 3, np.random.default_rng(0))
 
 
 NEGATIVE = """
@@ -120,7 +120,7 @@ def test_a_base_s_negative_score_is_refused_by_row(tmp_path, monkeypatch):
     with pytest.raises(
         ValueError, match=r"Logarithm\.score returned -0\.28.* for row 7; power sampling takes scores of at least 0"
     ):
-        strategies.create("power", base=path).select(view, 3, np.random.default_rng(0))
+        strategies.create("power", strategy=path).select(view, 3, np.random.default_rng(0))
 
 
 def test_scores_that_vanish_are_not_negative_by_rounding():
@@ -128,4 +128,4 @@ def test_scores_that_vanish_are_not_negative_by_rounding():
     certain = rng.normal(size=(2_000, 50)).astype(np.float32) * 10.0 ** rng.uniform(0, 3, (2_000, 1)).astype(np.float32)
     for base in ("entropy", "confidence", "margin", "bald"):
         view = PoolView.from_linear(certain, np.eye(50), np.zeros(50), [], [])
-        assert len(strategies.create("power", base=base).select(view, 5, np.random.default_rng(0))) == 5
+        assert len(strategies.create("power", strategy=base).select(view, 5, np.random.default_rng(0))) == 5

@@ -35,7 +35,7 @@ def choose(name: str, view: PoolView, budget: int, seed: int = 0, **settings: ob
             {"name": "power", "settings": {"coldnes": 2}},
             "no setting of Power called 'coldnes'; did you mean 'coldness'",
         ),
-        ({"name": "power", "settings": {"base": "nothing"}}, "no strategy called 'nothing'"),
+        ({"name": "power", "settings": {"strategy": "nothing"}}, "no strategy called 'nothing'"),
         (3, "strategy"),
     ],
 )
