@@ -97,7 +97,7 @@ def _unknown_fields(kind: type[Frozen], content: dict[str, JsonValue]) -> list[s
 
 def _other_version(path: Path, content: dict[str, JsonValue], what: str, elsewhere: str) -> OtherVersionError:
     ours, theirs = versions()[OURS], _stated_version(content)
-    is_known = theirs not in ("", ours)  # two commits may state the same version
+    is_known = theirs not in (None, ours)  # two commits may state the same version
     which = f"{theirs}; this is {ours}" if is_known else f"this is {ours}"
     fix = f"install that version (pip install labelbench-ray=={theirs})" if is_known else "install that version"
     return OtherVersionError(
@@ -106,12 +106,13 @@ def _other_version(path: Path, content: dict[str, JsonValue], what: str, elsewhe
     )
 
 
-def _stated_version(content: dict[str, JsonValue]) -> str:
-    """Our version that wrote the file; "" if the file does not state one."""
+def _stated_version(content: dict[str, JsonValue]) -> str | None:
+    """Our version that wrote the file; None if the file does not state one."""
     stated = content.get("versions")
     version = stated.get(OURS) if isinstance(stated, dict) else None
-    plain = isinstance(version, str) and version.isascii() and version.isprintable() and " " not in version
-    return version if plain and isinstance(version, str) and len(version) <= LONGEST_VERSION else ""
+    if not isinstance(version, str) or not 0 < len(version) <= LONGEST_VERSION:
+        return None
+    return version if version.isascii() and version.isprintable() and " " not in version else None
 
 
 def _read_json(path: Path, hint: str) -> dict[str, Any]:
