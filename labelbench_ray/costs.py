@@ -19,7 +19,7 @@ HOUR: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class Cost:
     """Seconds on the clock, CPU seconds, GPU seconds (those that a GPU was held), and bytes written."""
 
     wall: float = 0.0
@@ -27,8 +27,8 @@ class Spent:
     gpu: float = 0.0
     bytes_written: int = 0
 
-    def __add__(self, other: Self) -> "Spent":
-        return Spent(
+    def __add__(self, other: Self) -> "Cost":
+        return Cost(
             self.wall + other.wall,
             self.cpu + other.cpu,
             self.gpu + other.gpu,
@@ -40,15 +40,15 @@ class Spent:
         """CPU and GPU seconds together."""
         return self.cpu + self.gpu
 
-    def part(self, share: float) -> "Spent":
+    def part(self, share: float) -> "Cost":
         """This share of it."""
-        return Spent(self.wall * share, self.cpu * share, self.gpu * share, round(self.bytes_written * share))
+        return Cost(self.wall * share, self.cpu * share, self.gpu * share, round(self.bytes_written * share))
 
 
-NOTHING: Final = Spent()
+NOTHING: Final = Cost()
 
 
-def total(spent: Iterable[Spent]) -> Spent:
+def total(spent: Iterable[Cost]) -> Cost:
     """All of it together."""
     return sum(spent, NOTHING)
 
@@ -64,7 +64,7 @@ class Prices(Frozen):
     """About what clouds ask for a data center's GPU on demand."""
     currency: str = Field("USD", min_length=1, max_length=8)
 
-    def money(self, spent: Spent, labels: float = 0) -> float:
+    def money(self, spent: Cost, labels: float = 0) -> float:
         """What this computing and so many labels cost."""
         return labels * self.label + spent.cpu / HOUR * self.cpu_hour + spent.gpu / HOUR * self.gpu_hour
 
@@ -82,31 +82,31 @@ def cpu_seconds() -> float:
 class Stopwatch:
     """Measures stages of one process; a stage inside another is told apart from it, not counted twice."""
 
-    spent: dict[str, Spent] = field(default_factory=dict)
+    spent: dict[str, Cost] = field(default_factory=dict)
     """By stage, since the last lap."""
-    _inner: list[Spent] = field(default_factory=list)
+    _inner: list[Cost] = field(default_factory=list)
     """What stages within each stage that is running took."""
 
     @contextmanager
     def stage(self, name: str, gpus: float = 0.0) -> Iterator[None]:
         """Add the time inside to a stage, which holds so many GPUs."""
         wall, cpu = time.perf_counter(), time.process_time()
-        self._inner.append(Spent())
+        self._inner.append(Cost())
         try:
             yield
         finally:
-            whole = Spent(time.perf_counter() - wall, time.process_time() - cpu)
+            whole = Cost(time.perf_counter() - wall, time.process_time() - cpu)
             inner = self._inner.pop()
-            own = Spent(whole.wall - inner.wall, whole.cpu - inner.cpu, gpus * (whole.wall - inner.wall))
-            self.spent[name] = self.spent.get(name, Spent()) + own
+            own = Cost(whole.wall - inner.wall, whole.cpu - inner.cpu, gpus * (whole.wall - inner.wall))
+            self.spent[name] = self.spent.get(name, Cost()) + own
             if self._inner:
                 self._inner[-1] += whole
 
-    def elsewhere(self, name: str, spent: Spent) -> None:
+    def elsewhere(self, name: str, spent: Cost) -> None:
         """Add what other processes spent on a stage."""
-        self.spent[name] = self.spent.get(name, Spent()) + spent
+        self.spent[name] = self.spent.get(name, Cost()) + spent
 
-    def lap(self) -> dict[str, Spent]:
+    def lap(self) -> dict[str, Cost]:
         """What was spent since the last lap, by stage; starts anew."""
         spent = dict(self.spent)
         self.spent.clear()

@@ -25,7 +25,7 @@ from safetensors.numpy import save as save_tensors
 
 from labelbench_ray import report
 from labelbench_ray.config import FineTune, Part, Trial, digest
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings.augmented import read_view_manifest
 from labelbench_ray.embeddings.manifests import ViewManifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, load_shard, read_keys, shard_bytes
@@ -171,14 +171,14 @@ def _make_ledger(folder: Path) -> Path:
         for number in range(2):
             ids = np.arange(3) + 3 * number
             metrics = {"Test Accuracy": 0.5 + number / 4, "Pool Accuracy": 0.5}
-            ledger.publish(number, ids, ids % 3, 3 * number + 3, metrics, {"fit": Spent(1.0, 1.0)}, {"b": np.ones(2)})
+            ledger.publish(number, ids, ids % 3, 3 * number + 3, metrics, {"fit": Cost(1.0, 1.0)}, {"b": np.ones(2)})
     write_grid(folder, Grid(experiment="a.b", entries=(Entry(fingerprint=HEADER.fingerprint, trial=TRIAL),)))
     return directory
 
 
 def _points(trial: Path) -> FineTuneLedger:
     points = FineTuneLedger.open(trial, POINTS)
-    points.publish(6, "bought", {"Test Accuracy": 0.5}, {"fit": Spent(1, 1)}, {"bias": np.ones(2)})
+    points.publish(6, "bought", {"Test Accuracy": 0.5}, {"fit": Cost(1, 1)}, {"bias": np.ones(2)})
     return points
 
 

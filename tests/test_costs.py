@@ -5,7 +5,7 @@ import time
 import pytest
 from pydantic import ValidationError
 
-from labelbench_ray.costs import Prices, Spent, Stopwatch, total
+from labelbench_ray.costs import Cost, Prices, Stopwatch, total
 
 
 def burn(seconds: float) -> None:
@@ -15,17 +15,17 @@ def burn(seconds: float) -> None:
 
 
 def test_sums_by_hand():
-    assert Spent(1.0, 2.0, 3.0, 4) + Spent(10.0, 20.0, 30.0, 40) == Spent(11.0, 22.0, 33.0, 44)
-    assert total([]) == Spent()
-    assert total([Spent(1.0), Spent(0.0, 2.0), Spent(0.0, 0.0, 0.5, 7)]) == Spent(1.0, 2.0, 0.5, 7)
-    assert Spent(8.0, 4.0, 2.0, 100).part(0.25) == Spent(2.0, 1.0, 0.5, 25)
-    assert Spent(8.0, 4.0, 2.0).computing == 6.0
+    assert Cost(1.0, 2.0, 3.0, 4) + Cost(10.0, 20.0, 30.0, 40) == Cost(11.0, 22.0, 33.0, 44)
+    assert total([]) == Cost()
+    assert total([Cost(1.0), Cost(0.0, 2.0), Cost(0.0, 0.0, 0.5, 7)]) == Cost(1.0, 2.0, 0.5, 7)
+    assert Cost(8.0, 4.0, 2.0, 100).part(0.25) == Cost(2.0, 1.0, 0.5, 25)
+    assert Cost(8.0, 4.0, 2.0).computing == 6.0
 
 
 def test_money_by_hand():
     prices = Prices(label=0.02, cpu_hour=0.04, gpu_hour=3.0, currency="EUR")
-    assert prices.money(Spent(wall=999.0, cpu=7200.0, gpu=1800.0), labels=500) == pytest.approx(10 + 0.08 + 1.5)
-    assert prices.money(Spent()) == 0
+    assert prices.money(Cost(wall=999.0, cpu=7200.0, gpu=1800.0), labels=500) == pytest.approx(10 + 0.08 + 1.5)
+    assert prices.money(Cost()) == 0
 
 
 @pytest.mark.parametrize(

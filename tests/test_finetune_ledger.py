@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from labelbench_ray.config import FineTune
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.finetunes import (
     FineTuneHeader,
@@ -22,7 +22,7 @@ from labelbench_ray.storage.checksummed import to_checked_json
 
 HEADER = FineTuneHeader(fingerprint="f" * 16, trial="t" * 16, recipe=FineTune(), store="s")
 TENSORS = {"head.weight": np.ones((2, 3), np.float32)}
-SPENT = {"fine-tune": Spent(2.0, 1.5, 0.0), "score": Spent(1.0, 0.5, 0.0)}
+SPENT = {"fine-tune": Cost(2.0, 1.5, 0.0), "score": Cost(1.0, 0.5, 0.0)}
 
 
 def publish(points: FineTuneLedger, num_labeled: int) -> FineTuneRecord:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as draw
 
 from labelbench_ray.config import Trial, digest
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.ledger.experiments import read_grid, write_grid
 from labelbench_ray.ledger.records import Entry, Grid
@@ -35,7 +35,7 @@ def publish(
         ids % 3,
         4 * (number + 1) if num_labeled is None else num_labeled,
         {"Test Accuracy": 0.1 + number / 3},
-        {"fit": Spent(0.25, 1.0, 0.5), "select": Spent(0.0, 0.5)},
+        {"fit": Cost(0.25, 1.0, 0.5), "select": Cost(0.0, 0.5)},
         {"bias": np.arange(3.0) + number},
     )
 

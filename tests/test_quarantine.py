@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from labelbench_ray.config import FineTune, digest
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records
 from labelbench_ray.ledger.trials import read_history
@@ -169,7 +169,7 @@ POINTS = FineTuneHeader(fingerprint="f" * 16, trial="a" * 16, recipe=FineTune(),
 def make_points(folder: Path) -> FineTuneLedger:
     points = FineTuneLedger.open(folder, POINTS)
     for labels in (500, 1000):
-        points.publish(labels, "bought", {"Test Accuracy": 0.5}, {"fit": Spent(1, 1)}, {"bias": np.ones(2)})
+        points.publish(labels, "bought", {"Test Accuracy": 0.5}, {"fit": Cost(1, 1)}, {"bias": np.ones(2)})
     return points
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings import store as store_module
 from labelbench_ray.embeddings.shards import ShardId, ShardRows, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -163,5 +163,5 @@ def test_a_manifest_from_before_costs_were_told_is_read(store):
     content = {key: value for key, value in json.loads(path.read_text()).items() if key not in new}
     path.write_text(json.dumps(content))
     manifest = EmbeddingStore.open(store.directory).manifest
-    assert manifest.spent == Spent(wall=1.5)
+    assert manifest.spent == Cost(wall=1.5)
     assert manifest.content == store.manifest.content

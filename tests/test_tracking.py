@@ -17,7 +17,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
 from labelbench_ray.config import FineTune, Part, Trial, vary
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
 from labelbench_ray.tracking import mirror as mirrors
@@ -79,7 +79,7 @@ def record(
             chosen = np.array([10 * number + 7, 10 * number])
             measured = {"Test Accuracy": 0.5 + number / 8, "Pool Accuracy": 0.25} if metrics is None else metrics
             ledger.publish(
-                number, chosen, chosen % 3, 2 * number + 2, measured, {"fit": Spent(0.5, 1.0)}, {"b": np.zeros(2)}
+                number, chosen, chosen % 3, 2 * number + 2, measured, {"fit": Cost(0.5, 1.0)}, {"b": np.zeros(2)}
             )
         if failure:
             write_failure(ledger.directory, failure)
@@ -520,7 +520,7 @@ def tune(trial: Path, *budgets: int, failure: Failure | None = None) -> Path:
     name = parts.build_tuning(FINE_TUNE).fingerprint
     points = FineTuneLedger.open(trial, FineTuneHeader(fingerprint=name, trial=trial.name, recipe=FINE_TUNE, store="s"))
     for budget in budgets:
-        points.publish(budget, "c", {"Test Accuracy": budget / 8}, {"fine-tune": Spent(1.5)}, {"b": np.zeros(2)})
+        points.publish(budget, "c", {"Test Accuracy": budget / 8}, {"fine-tune": Cost(1.5)}, {"b": np.zeros(2)})
     if failure:
         write_failure(points.directory, failure)
     return points.directory

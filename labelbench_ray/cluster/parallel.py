@@ -26,7 +26,7 @@ from safetensors.numpy import save as save_tensors
 from torch import distributed
 
 from labelbench_ray.cluster.deaths import is_death
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.storage.atomic import publish, remove
 from labelbench_ray.trainers import PseudoLabels, Tensors
@@ -135,7 +135,7 @@ class ParallelFitter:
         done: Any = trainer.fit()
         wall = time.perf_counter() - start
         for share in done.return_value:
-            request.spend(Spent(cpu=share.cpu, gpu=wall * self.workers.gpus))
+            request.spend(Cost(cpu=share.cpu, gpu=wall * self.workers.gpus))
             for pseudo_labels in share.pseudo_labels:
                 request.on_pseudo_labels(pseudo_labels)
         return load_tensors((scratch / MODEL).read_bytes())

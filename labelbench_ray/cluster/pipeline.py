@@ -23,7 +23,7 @@ import ray.exceptions
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from labelbench_ray.cluster.deaths import is_death
-from labelbench_ray.costs import Spent, Stopwatch, cpu_seconds
+from labelbench_ray.costs import Cost, Stopwatch, cpu_seconds
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.attempts import marks
 from labelbench_ray.embeddings.contents import RowContents
@@ -193,6 +193,6 @@ def _reported(row: dict[str, Any]) -> EmbeddedShard:
         row["compute"],
         json.loads(row["rejects"]),
         int(row["bytes"]),
-        Spent(cpu=row["cpu"], gpu=row["gpu"]),
+        Cost(cpu=row["cpu"], gpu=row["gpu"]),
         json.loads(row["view"]),
     )

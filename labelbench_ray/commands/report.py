@@ -8,18 +8,18 @@ from rich.console import Console
 
 from labelbench_ray import report
 from labelbench_ray.console.progress import meter
-from labelbench_ray.costs import NOTHING, Prices, Spent
+from labelbench_ray.costs import NOTHING, Cost, Prices
 from labelbench_ray.embeddings.augmented import read_view_manifest
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import OtherVersionError, StoreError
 
 
-def store_costs(folder: Path, console: Console) -> dict[str, Spent]:
+def store_costs(folder: Path, console: Console) -> dict[str, Cost]:
     """What making each store in a folder took, and its first so many views, as a report's `Run.embeddings` names them.
 
     One that cannot be read is reported and left out.
     """
-    costs: dict[str, Spent] = {}
+    costs: dict[str, Cost] = {}
     for path in sorted(folder.glob("*/manifest.json")):
         try:
             store = EmbeddingStore.open(path.parent)
@@ -31,8 +31,8 @@ def store_costs(folder: Path, console: Console) -> dict[str, Spent]:
     return costs
 
 
-def _view_costs(store: EmbeddingStore) -> dict[str, Spent]:
-    costs: dict[str, Spent] = {}
+def _view_costs(store: EmbeddingStore) -> dict[str, Cost]:
+    costs: dict[str, Cost] = {}
     for folder in (store.directory / "views").glob("*"):
         spent = NOTHING
         for count in itertools.count(1):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.config import digest
-from labelbench_ray.costs import NOTHING, Spent
+from labelbench_ray.costs import NOTHING, Cost
 from labelbench_ray.datasets import SPLITS, Records, Source
 from labelbench_ray.datasets._records import check_records
 from labelbench_ray.embeddings.augmented import view_directory
@@ -73,7 +73,7 @@ class EmbeddedShard:
     rejects: Mapping[str, str]
     bytes: int
     """Of its file."""
-    spent: Spent = NOTHING
+    spent: Cost = NOTHING
     """Zero for a shard that an earlier job made."""
     view: int | None = None
 

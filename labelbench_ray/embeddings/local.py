@@ -12,7 +12,7 @@ from typing import Final
 
 import torch
 
-from labelbench_ray.costs import Spent, cpu_seconds
+from labelbench_ray.costs import Cost, cpu_seconds
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.decoding import DecodedShard, augment, decode_shard
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, embed_shard, read_records
@@ -81,9 +81,9 @@ def _with_cost(made: Made, job: EmbeddingJob) -> Made:
         yield replace(held, spent=held.spent + next(spent))
 
 
-def _spent_since(wall: float, cpu: float, gpu: bool) -> Iterator[Spent]:
+def _spent_since(wall: float, cpu: float, gpu: bool) -> Iterator[Cost]:
     """What was spent since the last time that it was asked."""
     while True:
         now, now_cpu = time.perf_counter(), cpu_seconds()
-        yield Spent(cpu=now_cpu - cpu, gpu=(now - wall) * gpu)
+        yield Cost(cpu=now_cpu - cpu, gpu=(now - wall) * gpu)
         wall, cpu = now, now_cpu

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import JsonValue, NonNegativeInt, PositiveInt
 
 from labelbench_ray.config import digest
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
 from labelbench_ray.embeddings.shards import ShardEntry
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
@@ -40,9 +40,9 @@ class Embeddings(Frozen, ABC):
         """Hash of everything that a trial's numbers depend on."""
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> Cost:
         """What making the embeddings took."""
-        return Spent(self.seconds, self.cpu_seconds, self.gpu_seconds, self.bytes_written)
+        return Cost(self.seconds, self.cpu_seconds, self.gpu_seconds, self.bytes_written)
 
     def count(self, split: str) -> int:
         """Embedded rows of a split."""

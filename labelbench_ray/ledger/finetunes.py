@@ -21,7 +21,7 @@ from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 from safetensors.numpy import save as save_tensors
 
 from labelbench_ray.config import FineTune, Fingerprint, digest
-from labelbench_ray.costs import Spent, total
+from labelbench_ray.costs import Cost, total
 from labelbench_ray.errors import DamagedError, LedgerError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.atomic import publish, refuse_links
@@ -70,17 +70,17 @@ class FineTuneRecord(Frozen):
     """Versions of the code that made it; empty in older records."""
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> Cost:
         """What all stages took."""
         return total(self._stage(name) for name in self.seconds)
 
     @property
-    def training(self) -> Spent:
+    def training(self) -> Cost:
         """What the model took: all stages but the comparison with the proxy, which nobody needs to get the model."""
         return total(self._stage(name) for name in self.seconds if name != COMPARING)
 
-    def _stage(self, name: str) -> Spent:
-        return Spent(self.seconds[name], self.cpu.get(name, 0.0), self.gpu.get(name, 0.0))
+    def _stage(self, name: str) -> Cost:
+        return Cost(self.seconds[name], self.cpu.get(name, 0.0), self.gpu.get(name, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class FineTuneLedger:
         num_labeled: int,
         chosen: str,
         metrics: Mapping[str, float],
-        spent: Mapping[str, Spent],
+        spent: Mapping[str, Cost],
         tensors: Mapping[str, NDArray[Any]],
     ) -> FineTuneRecord:
         """Write the tensors first, then the record, which makes them count; `LostLockError` without the lock."""

@@ -4,7 +4,7 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.console.redaction import redacted
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.plugins import Frozen, Part
 from labelbench_ray.storage.versions import versions
 
@@ -76,9 +76,9 @@ class RoundRecord(Frozen):
     """Versions of the code that made the round; empty in older records, which count as made by the header's."""
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> Cost:
         """The sum over stages."""
-        return Spent(sum(self.seconds.values()), self.cpu_seconds, sum(self.gpu.values()), self.bytes_written)
+        return Cost(sum(self.seconds.values()), self.cpu_seconds, sum(self.gpu.values()), self.bytes_written)
 
 
 class Failure(Frozen):

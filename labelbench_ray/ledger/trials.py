@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from labelbench_ray.costs import Spent, total
+from labelbench_ray.costs import Cost, total
 from labelbench_ray.errors import DamagedError, LedgerError, LostLockError
 from labelbench_ray.ledger.failures import read_failure, write_failure
 from labelbench_ray.ledger.records import Failure, Header, RoundRecord, Stopped
@@ -159,7 +159,7 @@ class Ledger:
         labels: NDArray[np.int64],
         num_labeled: int,
         metrics: Mapping[str, float],
-        spent: Mapping[str, Spent],
+        spent: Mapping[str, Cost],
         tensors: dict[str, NDArray[Any]],
         notes: NDArray[np.int64] | None = None,
     ) -> RoundRecord:

@@ -3,7 +3,7 @@
 from math import isinf
 
 from labelbench_ray.costs import NOTHING as NOT_SPENT
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table, gain
 from labelbench_ray.report.contributions import Ablation, Contribution
@@ -80,7 +80,7 @@ def stage_table(section: Section) -> Table:
     )
 
 
-def _times(spent: Spent) -> Cell:
+def _times(spent: Cost) -> Cell:
     held = [f"{words.seconds(value)} {name}" for name, value in (("CPU", spent.cpu), ("GPU", spent.gpu)) if value]
     return Cell(words.seconds(spent.wall), ", ".join(held))
 

@@ -6,7 +6,7 @@ from statistics import fmean
 
 import numpy as np
 
-from labelbench_ray.costs import NOTHING, Prices, Spent, total
+from labelbench_ray.costs import NOTHING, Cost, Prices, total
 from labelbench_ray.report.curves import Run, Setting, recipes
 from labelbench_ray.report.statistics.paired import Floats
 
@@ -18,11 +18,11 @@ Embeddings = Mapping[str, "Embedding"]
 class Embedding:
     """What making a store took, and how many trials of the experiment read it."""
 
-    spent: Spent
+    spent: Cost
     trials: int
 
     @property
-    def share(self) -> Spent:
+    def share(self) -> Cost:
         """One trial's part."""
         return self.spent.part(1 / max(self.trials, 1))
 
@@ -34,7 +34,7 @@ class Tuned:
     recipe: str
     labels: int
     trials: int
-    spent: Spent
+    spent: Cost
     """The mean."""
 
 
@@ -45,21 +45,21 @@ class StrategyCost:
     strategy: str
     trials: int
     labels: float
-    stages: dict[str, Spent]
+    stages: dict[str, Cost]
     """What the rounds took, by stage."""
-    rounds: Spent
+    rounds: Cost
     tuned: Tuned | None
     """The full model at the largest budget at which it was trained; None where it was not."""
-    embedding: Spent
+    embedding: Cost
     """The trial's share; nothing where the store is not known."""
 
     @property
-    def finetune(self) -> Spent:
+    def finetune(self) -> Cost:
         """What one full model took; nothing where none was trained."""
         return self.tuned.spent if self.tuned else NOTHING
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> Cost:
         """All of it."""
         return self.rounds + self.finetune + self.embedding
 
@@ -75,7 +75,7 @@ class CostCurve:
     """Labels and computing."""
 
 
-def embeddings(runs: Iterable[Run], stores: Mapping[str, Spent]) -> dict[str, Embedding]:
+def embeddings(runs: Iterable[Run], stores: Mapping[str, Cost]) -> dict[str, Embedding]:
     """The stores and views that the experiment's trials read, as far as what they took is known."""
     read = [each for run in runs if run.records for each in run.embeddings]
     return {store: Embedding(stores[store], read.count(store)) for store in dict.fromkeys(read) if store in stores}
@@ -110,22 +110,22 @@ def cost_curve(
     )
 
 
-def share(run: Run, shared: Embeddings) -> Spent:
+def share(run: Run, shared: Embeddings) -> Cost:
     """The run's part of its embeddings; nothing where what they took is not known."""
     return total(shared[each].share for each in run.embeddings if each in shared)
 
 
-def whole(run: Run, shared: Embeddings) -> Spent:
+def whole(run: Run, shared: Embeddings) -> Cost:
     """All of the embeddings that the run read."""
     return total(shared[each].spent for each in run.embeddings if each in shared)
 
 
-def rounds(run: Run, labels: float = float("inf")) -> Spent:
+def rounds(run: Run, labels: float = float("inf")) -> Cost:
     """The cost of the rounds up to this number of labels."""
     return total(record.spent for record in run.records if record.num_labeled <= labels)
 
 
-def mean(spent: Iterable[Spent]) -> Spent:
+def mean(spent: Iterable[Cost]) -> Cost:
     """The mean of at least one."""
     every = list(spent)
     return total(every).part(1 / len(every))
@@ -157,8 +157,8 @@ def _tuned(runs: list[Run]) -> Tuned | None:
     return Tuned(recipe, most, len(by_recipe[recipe]), mean(by_recipe[recipe]))
 
 
-def _stage(run: Run, name: str) -> Spent:
+def _stage(run: Run, name: str) -> Cost:
     return total(
-        Spent(record.seconds.get(name, 0.0), record.cpu.get(name, 0.0), record.gpu.get(name, 0.0))
+        Cost(record.seconds.get(name, 0.0), record.cpu.get(name, 0.0), record.gpu.get(name, 0.0))
         for record in run.records
     )

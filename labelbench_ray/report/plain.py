@@ -3,7 +3,7 @@
 from math import isfinite
 from typing import Any
 
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.report.continual import Continued
 from labelbench_ray.report.contributions import Ablation
 from labelbench_ray.report.fidelity import Trust
@@ -38,7 +38,7 @@ def ratio(found: Ratio) -> Plain:
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
-def spent(found: Spent) -> Plain:
+def spent(found: Cost) -> Plain:
     """Seconds and bytes."""
     return {
         "wall_seconds": found.wall,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from labelbench_ray.costs import ASSUMED, Prices, Spent
+from labelbench_ray.costs import ASSUMED, Cost, Prices
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report.cautions import cautions, of_embeddings
 from labelbench_ray.report.comparison_cautions import Caution
@@ -22,7 +22,7 @@ from labelbench_ray.report.verdict import Verdict, judge
 
 METRICS: Final = (PRIMARY, "Pool Accuracy", "Labeling Accuracy", "Balanced Test Accuracy")
 """The metrics that are shown where they are recorded. The first that is there decides."""
-NOTHING_KNOWN: Final[Mapping[str, Spent]] = {}
+NOTHING_KNOWN: Final[Mapping[str, Cost]] = {}
 NO_WARNINGS: Final[Mapping[str, str]] = {}
 
 
@@ -87,7 +87,7 @@ class Report:
 def build(
     folder: Path,
     prices: Prices = ASSUMED,
-    stores: Mapping[str, Spent] = NOTHING_KNOWN,
+    stores: Mapping[str, Cost] = NOTHING_KNOWN,
     warnings: Mapping[str, str] = NO_WARNINGS,
 ) -> Report:
     """The report on an experiment's folder, from its ledgers alone.
@@ -107,7 +107,7 @@ def build(
 def compose(
     experiment: Experiment,
     prices: Prices = ASSUMED,
-    stores: Mapping[str, Spent] = NOTHING_KNOWN,
+    stores: Mapping[str, Cost] = NOTHING_KNOWN,
     warnings: Mapping[str, str] = NO_WARNINGS,
 ) -> Report:
     """The report on what was read, see `build`."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.trainers import PreviousRound, PseudoLabels, Tensors
@@ -32,7 +32,7 @@ class TrainedModel:
     open_view: OpenView
 
 
-def _ignore_cost(spent: Spent) -> None:
+def _ignore_cost(spent: Cost) -> None:
     """No-op callback."""
 
 
@@ -47,7 +47,7 @@ class FitRequest:
     on_pseudo_labels: Callable[[PseudoLabels], None]
     proxy: Classifier | None = None
     """The light proxy that was fitted to the same labels, where there is one."""
-    spend: Callable[[Spent], None] = _ignore_cost
+    spend: Callable[[Cost], None] = _ignore_cost
     """Called with what other processes spent on the fit."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labelbench_ray.config import Trial, digest, vary
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.records import Entry, Grid, Stopped, Traits
 from labelbench_ray.ledger.stopped import write_stopped
@@ -38,7 +38,7 @@ class Experiment:
         first: int | None = None,
         store: str = "store",
         views: str = "",
-        spent: dict[str, Spent] | None = None,
+        spent: dict[str, Cost] | None = None,
         traits: Traits | None = None,
         **fields: object,
     ) -> Path:
@@ -65,7 +65,7 @@ class Experiment:
                     np.zeros(trial.budget, np.int64),
                     (number + 1) * trial.budget,
                     {"Test Accuracy": accuracy, "Pool Accuracy": accuracy - 0.01} | (extra or {}),
-                    {"fit": Spent(1.0, 0.75), "score": Spent(0.5, 0.5)} if spent is None else spent,
+                    {"fit": Cost(1.0, 0.75), "score": Cost(0.5, 0.5)} if spent is None else spent,
                     {"weight": np.zeros(1, np.float32)},
                 )
             if error:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from labelbench_ray.config import Part
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.ledger.finetunes import FineTuneRecord
 from labelbench_ray.report import build, page, summarize
 from labelbench_ray.report.continual import continual
@@ -34,7 +34,7 @@ HEADINGS = {
 
 
 def spent(fit, gpu=0.0):
-    return {"select": Spent(5.0, 5.0), "fit": Spent(fit, fit, gpu), "evaluate": Spent(0.5, 0.5)}
+    return {"select": Cost(5.0, 5.0), "fit": Cost(fit, fit, gpu), "evaluate": Cost(0.5, 0.5)}
 
 
 def interval(values):
@@ -100,7 +100,7 @@ def test_ratios_of_sums_with_the_seeds_range():
 
 
 def test_protocols_by_hand(two_proxies):
-    stores = {"store": Spent(9.0, 12.0)}
+    stores = {"store": Cost(9.0, 12.0)}
     runs = [run for setting in two_proxies.settings for run in setting.runs]
     (found,) = protocols(two_proxies.settings, embeddings(runs, stores))
     assert (found.strategy, found.seeds, found.rounds, found.formula) == ("margin", 3, 3, 2.0)
@@ -166,7 +166,7 @@ def test_comparing_with_the_proxy_is_no_cost_of_a_fine_tune(two_proxies):
 def test_the_whole_over_one_fine_tune_by_hand(two_proxies):
     tuned = with_finetunes(two_proxies, lambda run: (point(10, 0.6, 30.0), point(30, 0.7, 60.0)))
     runs = [run for setting in tuned.settings for run in setting.runs]
-    (found,) = wholes(tuned.settings, embeddings(runs, {"store": Spent(9.0, 12.0)}))
+    (found,) = wholes(tuned.settings, embeddings(runs, {"store": Cost(9.0, 12.0)}))
     all_rounds = 3 * (5.0 + 0.5 + 0.5)  # here selecting counts
     assert found.shared.value == pytest.approx((12 / 6 + all_rounds + 60) / 60)
     assert found.unshared.value == pytest.approx((12 + all_rounds + 60) / 60)

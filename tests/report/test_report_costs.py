@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from labelbench_ray.commands import cli
 from labelbench_ray.config import FineTune, Part, digest
-from labelbench_ray.costs import Prices, Spent
+from labelbench_ray.costs import Cost, Prices
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.ledger.trials import Failure, write_failure
@@ -16,8 +16,8 @@ from labelbench_ray.report.cost_tables import cost_table, embedding_table, stage
 from labelbench_ray.report.costs import Embedding, cost_curve
 
 PRICES = Prices(label=0.5, cpu_hour=36.0, gpu_hour=360.0, currency="EUR")  # 0.01 a CPU second, 0.1 a GPU second
-ROUND = {"select": Spent(1.0, 2.0), "fit": Spent(4.0, 3.0, 4.0)}  # 0.05 + 0.4
-STORES = {"one": Spent(100.0, 300.0, 20.0, 4_000), "unread": Spent(1e9, 1e9)}
+ROUND = {"select": Cost(1.0, 2.0), "fit": Cost(4.0, 3.0, 4.0)}  # 0.05 + 0.4
+STORES = {"one": Cost(100.0, 300.0, 20.0, 4_000), "unread": Cost(1e9, 1e9)}
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def test_a_strategy_s_costs_by_hand(report):
     line = section.costs[1]
     assert (line.strategy, line.trials, line.labels) == ("margin", 2, 30)
     assert (line.rounds.wall, line.rounds.cpu, line.rounds.gpu) == (15.0, 15.0, 12.0)
-    assert line.stages["fit"] == Spent(12.0, 9.0, 12.0)
+    assert line.stages["fit"] == Cost(12.0, 9.0, 12.0)
     assert report.embeddings == {"one": Embedding(STORES["one"], trials=5)}
-    assert line.embedding == Spent(20.0, 60.0, 4.0, 800)
+    assert line.embedding == Cost(20.0, 60.0, 4.0, 800)
     assert PRICES.money(line.spent, line.labels) == pytest.approx(30 * 0.5 + (15 + 60) * 0.01 + (12 + 4) * 0.1)
 
 
@@ -51,7 +51,7 @@ def tuned(folder, labels, cpu, recipe=None):
     recipe = recipe or FineTune()
     header = FineTuneHeader(fingerprint=digest(str(recipe)), trial=folder.name, recipe=recipe, store="one")
     FineTuneLedger.open(folder, header).publish(
-        labels, "rows", {"Test Accuracy": 0.9}, {"fine-tune": Spent(cpu, cpu)}, {}
+        labels, "rows", {"Test Accuracy": 0.9}, {"fine-tune": Cost(cpu, cpu)}, {}
     )
     return header.fingerprint
 
@@ -82,7 +82,7 @@ def test_what_is_not_known_is_not_counted_and_said(experiment):
     experiment.add("random", 0, [0.5, 0.6, 0.7], rounds=3, store="elsewhere", spent=ROUND)
     report = build(experiment.write(), PRICES, STORES)
     assert report.embeddings == {}
-    assert report.sections[0].costs[0].embedding == Spent()
+    assert report.sections[0].costs[0].embedding == Cost()
     assert "not counted" in page(report)
     assert "What embedding costs" not in page(report)
 
@@ -111,7 +111,7 @@ def test_columns_without_anything_are_left_out(experiment):
 
 
 def test_records_that_do_not_tell_stages_still_cost(experiment):
-    old = {"fit": Spent(2.0, 3.0)}
+    old = {"fit": Cost(2.0, 3.0)}
     experiment.add("random", 0, [0.5, 0.6], rounds=2, spent=old)
     report = build(experiment.write(), PRICES)
     assert report.sections[0].costs[0].rounds.cpu == 6.0

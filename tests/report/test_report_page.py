@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from labelbench_ray.costs import Spent
+from labelbench_ray.costs import Cost
 from labelbench_ray.report import build, page, write
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -62,7 +62,7 @@ def check(text):
 
 
 def test_a_full_grid(planted, tmp_path):
-    report = build(planted(), stores={"store": Spent(wall=214.0, cpu=400.0)})
+    report = build(planted(), stores={"store": Cost(wall=214.0, cpu=400.0)})
     write(report, tmp_path / "new" / "report.html")
     text = (tmp_path / "new" / "report.html").read_text()
     texts = check(text).texts
