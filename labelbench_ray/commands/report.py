@@ -15,7 +15,7 @@ from labelbench_ray.errors import OtherVersionError, StoreError
 
 
 def store_costs(folder: Path, console: Console) -> dict[str, Cost]:
-    """What making each store in a folder took, and its first so many views, as a report's `Run.embeddings` names them.
+    """The cost of each store in a folder and of its first views, under the names of a report's `Run.embeddings`.
 
     One that cannot be read is reported and left out.
     """

@@ -82,7 +82,7 @@ def _stopped(setting: Setting) -> Iterator[Caution]:
             "accuracy, and the validation labels that decided are not counted in the budget. "
             + _thinned([name for name in names if name in finished])
             + _gone([name for name in names if name not in finished])
-            + "For an unbiased comparison run it again without --early-stopping: it goes on where they stopped.",
+            + "For an unbiased comparison run the experiment again without --early-stopping, which resumes them.",
         )
 
 
@@ -103,7 +103,7 @@ def _gone(strategies: list[str]) -> str:
         return ""
     random = "; without random there is no baseline" if RANDOM in strategies else ""
     return (
-        f"No trial of {words.listed(strategies)} ran to the end: being behind half-way does not say how it would have "
+        f"No trial of {words.listed(strategies)} ran to the end: being behind half-way does not show how it would have "
         f"ended{random}. "
     )
 

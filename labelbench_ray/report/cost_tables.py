@@ -219,7 +219,7 @@ def needs(trust: Trust) -> str:
 def threshold_words(found: Threshold | None) -> str:
     """The overlap below which the accuracy gap grows at equal numbers of labels, or why none is stated."""
     if found is None:
-        return f"An overlap below which the gap grows is sought from {ENOUGH_POINTS} trials and rounds on."
+        return f"A threshold of overlap is estimated from {ENOUGH_POINTS} pairs of trial and round or more."
     over = f"{words.several(found.points, 'pair')} of overlap and gap"
     if found.p_value is None:
         return (
