@@ -64,7 +64,7 @@ class Trial(Settings):
     oracle: Part = Field(default=SIMULATED, exclude_if=lambda oracle: oracle == SIMULATED)
     """Who answers. The default is left out of recipes and records: they are as they were before there was a choice."""
     finetune: FineTune | None = None
-    """For `labelbench finetune`; says nothing of how labels are chosen, so it is no part of the fingerprint."""
+    """For `labelbench finetune`; does not affect which labels are chosen, so it is not part of the fingerprint."""
 
 
 def grid(base: Trial, **axes: Axis) -> list[Trial]:
@@ -112,7 +112,7 @@ def tiny(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def _short(trainer: Part) -> Part:
-    """At most two epochs, and batches that the tiny budget fills, where the settings say more."""
+    """At most two epochs, and batches no larger than the tiny budget."""
     most = {"epochs": TINY_ROUNDS, "batch_size": TINY_BUDGET}
     less = {name: most[name] for name in most if _above(trainer.settings.get(name), most[name])}
     return Part(name=trainer.name, settings=trainer.settings | less)

@@ -49,7 +49,7 @@ NOTHING: Final = Cost()
 
 
 def total(spent: Iterable[Cost]) -> Cost:
-    """All of it together."""
+    """The sum."""
     return sum(spent, NOTHING)
 
 
@@ -65,7 +65,7 @@ class Prices(Frozen):
     currency: str = Field("USD", min_length=1, max_length=8)
 
     def money(self, spent: Cost, labels: float = 0) -> float:
-        """What this computing and so many labels cost."""
+        """The price of this computing and of this number of labels."""
         return labels * self.label + spent.cpu / HOUR * self.cpu_hour + spent.gpu / HOUR * self.gpu_hour
 
 
@@ -80,7 +80,7 @@ def cpu_seconds() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
-    """Measures stages of one process; a stage inside another is told apart from it, not counted twice."""
+    """Measures stages of one process; the time of a nested stage is not counted in the outer one."""
 
     spent: dict[str, Cost] = field(default_factory=dict)
     """By stage, since the last lap."""
@@ -89,7 +89,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str, gpus: float = 0.0) -> Iterator[None]:
-        """Add the time inside to a stage, which holds so many GPUs."""
+        """Add the time inside to a stage that holds this number of GPUs."""
         wall, cpu = time.perf_counter(), time.process_time()
         self._inner.append(Cost())
         try:
@@ -103,7 +103,7 @@ class Stopwatch:
                 self._inner[-1] += whole
 
     def elsewhere(self, name: str, spent: Cost) -> None:
-        """Add what other processes spent on a stage."""
+        """Add the cost of other processes to a stage."""
         self.spent[name] = self.spent.get(name, Cost()) + spent
 
     def lap(self) -> dict[str, Cost]:

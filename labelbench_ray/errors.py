@@ -13,11 +13,11 @@ class UserError(ValueError):
 
 
 class ConfigError(UserError):
-    """A request that cannot be meant: an unknown name or setting, a value out of range."""
+    """An invalid request: an unknown name or setting, a value out of range."""
 
 
 class DataError(UserError):
-    """A data set that is not what it says: a missing column, an unknown label, an empty split."""
+    """A data set that does not hold what it states: a missing column, an unknown label, an empty split."""
 
 
 class NotProvidedError(UserError):
@@ -37,7 +37,7 @@ class LedgerError(UserError):
 
 
 class DamagedError(LedgerError):
-    """One that cannot be used, whoever reads it: a writer sets it aside."""
+    """A corrupt record. Writers quarantine it; readers raise."""
 
 
 class LostLockError(LedgerError):
@@ -45,7 +45,7 @@ class LostLockError(LedgerError):
 
 
 class MissingError(DamagedError):
-    """One that is not there at all."""
+    """A record that is missing."""
 
 
 class OtherVersionError(LedgerError):
@@ -61,7 +61,7 @@ class BudgetError(UserError):
 
 
 def unknown(kind: str, name: str, have: Iterable[str]) -> str:
-    """Say that `name` is no `kind`, which known name is nearest, and which there are."""
+    """The message for an unknown name: the nearest known name, and all of them."""
     known = sorted(have)
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -1,6 +1,6 @@
 """What an exception in a user's own code looks like: its text, and those of its frames that the user wrote.
 
-Ours and those of libraries say nothing to a person who looks for a mistake in their experiment or plug-in.
+Frames of this package and of libraries do not help a person who looks for a mistake in their experiment or plug-in.
 """
 
 import os

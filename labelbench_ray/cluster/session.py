@@ -13,14 +13,14 @@ from contextlib import contextmanager, nullcontext, suppress
 # Read when Ray is imported. Tune's own display is off: the driver shows trials, failures and the time left itself.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-# Nor is its own record of the sweep written while it runs, which takes longer with every trial: the ledger is ours.
+# Tune's own record of the sweep is not written either: that takes longer with every trial, and the ledger replaces it.
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1000000000")
 # Workers stay where the command was started: relative paths in settings (weights, templates) mean the same there.
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# A trial that ends with an error has no score to tell.
+# A trial that ends with an error reports no score.
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
-# Ours ends the command; Tune's would end the sweep alone, and go on with the report.
+# Our handler ends the command; Tune's would end only the sweep and continue with the report.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
 import ray
@@ -61,7 +61,7 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         with handlers_kept(), core_silenced():
             _start(address)
-        # A client (ray://) knows no head; its connection tells by itself when it is lost.
+        # A client (ray://) does not know the head; Ray reports when its connection is lost.
         with nullcontext() if client.is_connected() else _watched(ray.get_runtime_context().gcs_address):
             yield
     finally:

@@ -1,4 +1,4 @@
-"""A sweep: Ray Tune schedules the trials that are not finished. It is a scheduler here, not a memory: the ledger is.
+"""A sweep: Ray Tune schedules the trials that are not finished. Tune only schedules: the ledger is the memory.
 
 Actors are reused from trial to trial, the embeddings are memory-mapped once on each node, and a trial that raises
 is recorded and reported while the others go on.
@@ -57,8 +57,8 @@ def sweep(
     scratch = Path(tempfile.mkdtemp(prefix="labelbench-tune-"))
     machines = [node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]]
     bundles = trial_bundles(environment, reservable_bytes(memory, machines), max(job.processes.scorers for job in jobs))
-    # Ray Train reserves its workers' bundles by itself, and only once the trial runs: were all CPUs given to trials,
-    # each would wait for workers for ever.
+    # Ray Train reserves the bundles of its workers once the trial runs. If trials held all CPUs, each would wait for
+    # its workers forever.
     beside = max((job.processes.fit_workers.bundles for job in jobs), key=len)
     if environment.address is None:
         _check_fits([*bundles, *beside])
@@ -96,10 +96,10 @@ def _check_fits(bundles: Sequence[dict[str, int | float]]) -> None:
     have = ray.cluster_resources()
     for resource, needed in _needed(bundles).items():
         if needed > have.get(resource, 0):
-            raise ConfigError(f"a trial asks for {_said(resource, needed, have.get(resource, 0))}")
+            raise ConfigError(f"a trial asks for {_request(resource, needed, have.get(resource, 0))}")
 
 
-def _said(resource: str, needed: float, have: float) -> str:
+def _request(resource: str, needed: float, have: float) -> str:
     hint = "ask for less, or give a larger cluster's --address"
     if resource == "memory":
         return (
@@ -135,7 +135,7 @@ def trial_bundles(environment: Environment, memory: int, scorers: int) -> list[d
 
 
 def run_job(config: dict[str, Any]) -> None:
-    """What a worker does: the job's missing steps; every one is reported."""
+    """Run a job's missing steps in a worker, and report each."""
     job: Job = config["job"]
     if ended := _ended_by_limit(job.directory, config["sweep"]):
         end_fits(job.directory)
@@ -158,7 +158,7 @@ def run_job(config: dict[str, Any]) -> None:
     except Exception as error:
         if is_death(error):
             raise  # Tune resumes the trial with a new worker and new scorers, at most `WORKER_DEATHS` times
-        # Any error ends this trial only: it is on record (or its record cannot be written, which the text says).
+        # Any error ends this trial only. It is recorded, or the text states that it cannot be.
         tune.report({"error": in_a_line(error), "traceback": traceback.format_exc()})
 
 
@@ -233,7 +233,7 @@ class _Relay(Callback):
             self._callbacks.on_round(job, result["rounds"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
-        """Tell of a trial that was ended; forget what Tune keeps for as long as the sweep lasts, of its own metrics."""
+        """Report a trial that was ended early, and drop the metrics that Tune would keep until the sweep ends."""
         if "rounds" in trial.last_result:  # it was about to go on
             self._callbacks.on_stopped(trial.config["job"], trial.last_result["rounds"])
         trial.metric_analysis.clear()

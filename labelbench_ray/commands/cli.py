@@ -153,7 +153,7 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
 @runs_argument
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, an experiment each, for programs.")
 def status_command(folder: Path, as_json: bool) -> int:
-    """Tell what is done, running, failed and why, from the ledger alone; also while a sweep runs."""
+    """Show what is done, running or failed and why, from the ledger alone; works while a sweep runs."""
     for each in experiment_folders(folder):
         with meter(console, "reading the ledger"):
             from labelbench_ray.commands import status
@@ -199,12 +199,12 @@ def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
     help="MLflow's; default: sqlite in mlflow.db beside the experiments' folders (for a RUNS_DIR by URI: ./mlflow.db).",
 )
 def sync(folder: Path, tracking_uri: str | None) -> int:
-    """Make MLflow say what the ledgers say: of an experiment's folder, or of each experiment below RUNS_DIR.
+    """Make MLflow equal to the ledgers: of an experiment's folder, or of each experiment below RUNS_DIR.
 
     Writes what is missing after an outage, or all of it to a server that is new; a second time changes nothing. Trials
-    of earlier grids are written as well: their ledgers are kept. A run that says something else than its ledger is
-    deleted in MLflow (which can restore it) and written anew. Do not use it while the experiment runs: the run brings
-    MLflow up to date by itself.
+    of earlier grids are written as well: their ledgers are kept. A run that differs from its ledger is
+    deleted in MLflow (which can restore it) and written anew. Do not use it while the experiment runs: the run keeps
+    MLflow up to date.
 
     Exit status: 0 when MLflow equals the ledgers, 1 when it is down, or a ledger is damaged.
     """

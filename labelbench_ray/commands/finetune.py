@@ -21,7 +21,7 @@ from labelbench_ray.tracking.mirror import Mirror
 
 
 def finetune(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
-    """Fit what the plan says is missing; returns the exit status, 1 when a fit failed or its labels are not bought yet.
+    """Run the missing fine-tunes; returns the exit status: 1 when one failed or its labels are not bought yet.
 
     Raises:
         ConfigError: the experiment asks for no fine-tune, or no trial has bought labels for one.

@@ -11,9 +11,9 @@ def describe_memory(planned: Plan, environment: Environment) -> str:
     memory = reserved_bytes(environment, planned.memory)
     if environment.executor == "local":
         return f"memory: {memory / GIB:.2f} GiB for each trial (estimated), one after the other in this process"
-    said = "estimated" if environment.memory_per_trial is None else "as given, and no more is allowed"
+    source = "estimated" if environment.memory_per_trial is None else "as given; a trial that takes more is ended"
     return (
-        f"memory: {memory / GIB:.2f} GiB are reserved for each trial ({said}); a local Ray runs "
+        f"memory: {memory / GIB:.2f} GiB are reserved for each trial ({source}); a local Ray runs "
         f"{at_once_here(environment, memory)} at once here"
     )
 

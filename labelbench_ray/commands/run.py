@@ -44,7 +44,7 @@ MIRROR_SECONDS = 120.0
 
 
 def provide(plan: Plan, environment: Environment) -> None:
-    """Fetch weights where the network allows, and make sure that data and weights are here before anything starts.
+    """Fetch weights where the network allows, and check that data and weights are present before anything starts.
 
     Raises:
         NotProvidedError: some are not.
@@ -117,7 +117,7 @@ def make_stores(
 
 
 def run(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
-    """Do what the plan says is missing; returns the exit status, 1 when a trial failed or did not finish.
+    """Run what the plan lacks; returns the exit status: 1 when a trial failed or did not finish.
 
     Raises:
         ConfigError: early stopping is asked for, of trials that cannot be compared.

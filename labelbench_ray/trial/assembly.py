@@ -46,7 +46,7 @@ CHECKPOINT = "checkpoint.pt"
 
 
 class Job(Protocol):
-    """Something to do for a trial, as it travels to a worker."""
+    """Work on a trial, as it travels to the process that does it."""
 
     @property
     def trial(self) -> Trial:
@@ -55,7 +55,7 @@ class Job(Protocol):
 
     @property
     def directory(self) -> Path:
-        """Where its records lie."""
+        """The folder of its records."""
         ...
 
     @property
@@ -87,12 +87,12 @@ class SweepCallbacks(Protocol):
         """The trial ended with an error; the others go on."""
 
     def on_stopped(self, job: Job, rounds: int) -> None:
-        """The trial was ended after so many rounds, since others are better."""
+        """The trial was ended after `rounds` rounds, because others are better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a job finds what it reads."""
+    """The store and the data that a job reads."""
 
     store: Path
     data_root: Path
@@ -153,13 +153,13 @@ class FineTuneJob:
         assert built.tuning is not None
         folder = self.directory.parent.parent
         self.directory.mkdir(parents=True, exist_ok=True)
-        # Its own lock: the trial's rounds are read only, and another model may be trained on them at the same time.
+        # A lock of its own: the rounds are only read, and another model may be trained on them at the same time.
         with locked(self.directory / "lock") as lock, _recorded(self.directory, lock, self.processes):
             header = read_header(folder / "trial.json")
             if header.store != content:
                 raise LedgerError(
-                    f"{folder}: was made from another store ({header.store}, here {content}); use the --store that it "
-                    "was run with"
+                    f"{folder}: was made from another store ({header.store}, here {content}); use the --store of "
+                    "that run"
                 )
             finetunes = FineTuneLedger.open(
                 folder,
@@ -245,7 +245,7 @@ def _place(built: Parts, environment: Environment) -> Place:
 
 @contextmanager
 def _recorded(directory: Path, lock: Lock, processes: Processes = ONE_PROCESS) -> Iterator[None]:
-    """Record why a trial failed; not in a folder of another version, nor where another process writes by now.
+    """Record why a trial failed, unless another version or another process owns its folder.
 
     A trial that lost a scorer or a node did not fail: it is resumed.
     """
@@ -258,7 +258,9 @@ def _recorded(directory: Path, lock: Lock, processes: Processes = ONE_PROCESS) -
             raise
         lock.check()
         text = in_a_line(error)
-        with suppress(OSError):  # on a full disk: the driver is told in any case, and says that it is not recorded
+        with suppress(
+            OSError
+        ):  # on a full disk: the error still reaches the command, which reports that it is not recorded
             write_failure(directory, Failure.of(text, traceback.format_exc()))
         raise
 

@@ -17,7 +17,7 @@ from labelbench_ray.streams import stream
 from labelbench_ray.types import Block, Ids, PoolView
 
 SAMPLE = 100_000
-"""Ranks are compared on at most so many rows, the same for both models."""
+"""Ranks are compared on at most this many rows, the same for both models."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

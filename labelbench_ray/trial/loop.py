@@ -1,9 +1,8 @@
 """The loop: one trial as a fold over rounds.
 
 Round 0 asks for the first batch; every later round lets the strategy choose with the proxy of the round before.
-Then the oracle answers, the proxy is fitted anew on all labels, and everything is measured and recorded. A trial
-that is taken up again starts from the recorded rounds and the last recorded proxy, and goes on as if it had never
-stopped.
+Then the oracle answers, the proxy is fitted anew on all labels, and everything is measured and recorded. A
+resumed trial starts from the recorded rounds and the last recorded proxy, and continues as if it had never stopped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +32,7 @@ from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Model, PoolView
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Untrained:
-    """The model before the first round: every class is as likely, the features are the standardized embeddings."""
+    """The model before the first round: all classes are equally likely, features are the standardized embeddings."""
 
     num_classes: int
     standardization: Standardization
@@ -49,9 +48,9 @@ class Untrained:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timed:
-    """A model whose work on the pool counts as the stage "score", whoever asks for it.
+    """A model whose work on the pool is timed as the stage "score", whichever stage asks for it.
 
-    That of scorers is done in other processes: there it is part of the wall seconds of the stage that asks.
+    Scorers work in other processes: their time is part of the wall seconds of the stage that asks.
     """
 
     model: Model
@@ -75,7 +74,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
-    """What every round of a trial uses."""
+    """The rounds of a trial: everything that each of them uses."""
 
     parts: Parts
     ledger: Ledger
@@ -165,7 +164,7 @@ def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> dic
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PoolTally:
-    """The tally of a pool's rows, and how many of the labeled ones among them are predicted rightly."""
+    """The tally of a pool's rows, and the number of correct predictions among the labeled ones."""
 
     rows: Tally
     labeled_correct: int
@@ -204,5 +203,5 @@ def bought_ids(records: Sequence[RoundRecord]) -> Ids:
 
 
 def bought_labels(records: Sequence[RoundRecord]) -> Ids:
-    """What the oracle returned for them."""
+    """The labels that the oracle returned for them."""
     return np.array([label for record in records for label in record.labels], np.int64)

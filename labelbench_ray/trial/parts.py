@@ -119,7 +119,7 @@ def build(trial: Trial) -> Parts:
     """Make every part of a trial.
 
     Raises:
-        ConfigError: an unknown name or setting, or parts that do not go together.
+        ConfigError: an unknown name or setting, or parts that do not fit together.
     """
     proxy = plugins.build(proxies.Proxy, proxies.PACKAGE, trial.proxy)
     tuning = None if trial.finetune is None else build_tuning(trial.finetune)
@@ -138,7 +138,7 @@ def build(trial: Trial) -> Parts:
     if not parts.first_batch.cold_start:
         raise ConfigError(
             f"first_batch: {trial.first_batch} needs labels or a trained proxy, and the first batch has "
-            "neither; use 'random' or another strategy that says `cold_start`"
+            "neither; use 'random' or another strategy with `cold_start`"
         )
     if not parts.oracle.needs_labels and trial.corrupter != CLEAN:
         raise ConfigError(
