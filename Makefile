@@ -34,10 +34,10 @@ test-ray: setup
 
 # A sample meant for ten minutes, or all of it in some hours; parts that have an answer in .faults/ are not run again.
 test-faults: setup
-	$(BIN)/python benchmarks/faults/all.py --again
+	$(BIN)/python -m tests.faults.all --again
 
 test-faults-full: setup
-	$(BIN)/python benchmarks/faults/all.py --full
+	$(BIN)/python -m tests.faults.all --full
 
 bench: setup
 	$(BIN)/python benchmarks/all.py

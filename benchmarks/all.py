@@ -25,7 +25,6 @@ NAMES = (
         "banking77",
         "study",
         "memory",
-        "kill",
         "select",
     ),
     *("flexmatch", "trainers", "finetune", "continual", "overhead"),

@@ -202,7 +202,7 @@ def test_an_error_without_frames_of_the_user_travels_as_it_is():
 
 
 def test_a_shard_whose_embedding_ended_three_workers_ends_the_command_by_its_name(tmp_path: Path) -> None:
-    """Kills real workers: benchmarks/faults/deadly_network.py; tests/ray/test_embed.py, while they load the network."""
+    """Kills real workers: tests/faults/deadly_network.py; tests/ray/test_embed.py, while they load the network."""
     job, source = job_of(tmp_path, "", "")
     assert job.marks is not None
     for deaths, message in (

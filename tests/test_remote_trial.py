@@ -81,7 +81,7 @@ def test_data_and_embeddings_may_lie_there_too(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """What benchmarks/faults/nodes.py does with nodes that share no disk, in this process."""
+    """What tests/faults/nodes.py does with nodes that share no disk, in this process."""
     monkeypatch.setenv("LABELBENCH_CACHE", str(tmp_path / "cache"))
     trial = vary(TRIAL, dataset=Part.of("image_folder", path="images"), rounds=2)
     write_images(tmp_path / "data" / "images", {"train": 60, "validation": 20, "test": 20})

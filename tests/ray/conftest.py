@@ -12,7 +12,7 @@ embedding actor 4 s; a tiny trial costs 0.1 s. So a new test of Ray, from the ch
   laws (tests/ray/test_interrupt.py), with one trial at a time.
 
 Two processes may run these tests, a file each (`make test-ray RAY_PROCESSES=2`), so no file should take minutes.
-What needs many kills, many nodes or long waits belongs into the fault suite (benchmarks/faults), with one short
+What needs many kills, many nodes or long waits belongs into the fault suite (tests/faults), with one short
 representative here.
 """
 

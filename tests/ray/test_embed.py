@@ -238,7 +238,7 @@ def split_of(store: EmbeddingStore, split: str) -> list[bytes]:
 
 
 def test_a_network_that_kills_its_actor_ends_the_command_by_name(environment: Environment, images: Path) -> None:
-    """While it is loaded; benchmarks/faults/deadly_network.py has the one that dies of a shard."""
+    """While it is loaded; tests/faults/deadly_network.py has the one that dies of a shard."""
     deadly = Part.of("tests.ray.deadly_network", loads=False)
     with pytest.raises(DataError, match=r"loading .* 3 times") as raised:
         embed_it(parts.build(trial(IMAGES, deadly)), environment)

@@ -1,6 +1,6 @@
 """Ctrl-C in a sweep on a local Ray, then kill -9, then the same command to its end. The fault suite has the rest.
 
-benchmarks/faults/interrupt.py interrupts in every phase, benchmarks/faults/kill.py kills actors, scorers and nodes too.
+tests/faults/interrupt.py interrupts in every phase, tests/faults/kill.py kills actors, scorers and nodes too.
 """
 
 import importlib

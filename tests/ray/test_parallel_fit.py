@@ -1,7 +1,7 @@
 """A fit that two workers share on Ray Train: the same weights, and what a death and an error leave.
 
 Each attempt at a fit starts four processes, so both trials are run by one sweep, and the network is the smallest. The
-fault suite (benchmarks/faults/fit_workers.py) does the same to a vision transformer.
+fault suite (tests/faults/fit_workers.py) does the same to a vision transformer.
 """
 
 import re

@@ -1,6 +1,6 @@
 """kill -9 of one of two workers that share the fit of a vision transformer, on a local Ray of three CPUs.
 
-.venv/bin/python benchmarks/faults/fit_workers.py
+.venv/bin/python -m tests.faults.fit_workers
 
 What must hold: the command ends with status 0; the epoch after the last checkpoint is repeated and nothing else; chosen
 ids and labels are those of the same trial in one process, and so are the trained weights up to rounding (2e-5). The
@@ -15,18 +15,15 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT)]
-
-from machine import parser, show  # noqa: E402
-
-from labelbench_ray.commands.run import run  # noqa: E402
-from labelbench_ray.config import Part, Trial  # noqa: E402
-from labelbench_ray.environment import ONE_THREAD, Environment  # noqa: E402
-from labelbench_ray.planning import plan  # noqa: E402
-from labelbench_ray.planning.experiment import Experiment  # noqa: E402
-from tests.shared_fits import check_shared, mortal_trial  # noqa: E402
-from tests.small_models import make_clip  # noqa: E402
+from benchmarks.command import ROOT
+from benchmarks.machine import parser, show
+from labelbench_ray.commands.run import run
+from labelbench_ray.config import Part, Trial
+from labelbench_ray.environment import ONE_THREAD, Environment
+from labelbench_ray.planning import plan
+from labelbench_ray.planning.experiment import Experiment
+from tests.shared_fits import check_shared, mortal_trial
+from tests.small_models import make_clip
 
 CPUS = 3
 

@@ -1,6 +1,6 @@
 """Rows whose decoding ends the process or never ends, embedded with the real command; and its driver killed meanwhile.
 
-.venv/bin/python benchmarks/faults/deadly.py [--rows 780] [--kills 1] [--limit-seconds 90] [--seed 0]
+.venv/bin/python -m tests.faults.deadly [--rows 780] [--kills 1] [--limit-seconds 90] [--seed 0]
 
 Seven of the images end the process that decodes them (twice a segmentation fault, `os._exit`, `sys.exit`), ask for a
 terabyte, or never end (a sleep, and C code that holds Python's lock); the decoder is a user's own plug-in. What must
@@ -21,14 +21,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from machine import parser, show
-from processes import kill_group, wait_for_members
-from sweeps import LIMIT_SECONDS, Ran, Sweep
-
+from benchmarks.machine import parser, show
+from benchmarks.processes import kill_group, wait_for_members
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.store import EmbeddingStore
+from tests.faults.sweeps import LIMIT_SECONDS, Ran, Sweep
 
 DEADLY = '''"""Pixels whose decoder is deadly for some images."""
 

@@ -1,6 +1,6 @@
 """A network that ends its actor, for one image or while it is loaded, embedded with the real command.
 
-.venv/bin/python benchmarks/faults/deadly_network.py
+.venv/bin/python -m tests.faults.deadly_network
 
 What must hold: the command ends with status 2 and one line, no traceback, which names the shard that ended three actors
 one after the other, or states that loading the network did. Exit status 1 if something does not hold.
@@ -12,13 +12,10 @@ from pathlib import Path
 
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT)]
-
-from machine import parser, show  # noqa: E402
-from sweeps import Sweep  # noqa: E402
-
-from tests.samples import write_images  # noqa: E402
+from benchmarks.command import ROOT
+from benchmarks.machine import parser, show
+from tests.faults.sweeps import Sweep
+from tests.samples import write_images
 
 TRAINING_ROWS, LAST = 1100, "images/train/light/999.png"
 """The pool has two shards, and this image of it comes last."""

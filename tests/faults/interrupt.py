@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM in every phase of a run: it ends within seconds, in one line, and nothing of it is left.
 
-.venv/bin/python benchmarks/faults/interrupt.py [--phases planning embedding ...] [--signals SIGINT SIGTERM]
+.venv/bin/python -m tests.faults.interrupt [--phases planning embedding ...] [--signals SIGINT SIGTERM]
 
 Measured, for each phase and signal: the command is started in a session of its own, and the signal is sent when the
 phase has begun: SIGINT to the whole process group, as a terminal does, SIGTERM to the driver alone, as a job server
@@ -25,11 +25,9 @@ from socket import socket
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "benchmarks")]
-
-from machine import parser, show  # noqa: E402
-from processes import end_members, members, start, wait_for_members  # noqa: E402
+from benchmarks.command import ROOT
+from benchmarks.machine import parser, show
+from benchmarks.processes import end_members, members, start, wait_for_members
 
 EXPERIMENT = """import time
 from pathlib import Path

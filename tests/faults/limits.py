@@ -1,6 +1,6 @@
 """A trainer that leaks memory and one that hangs, beside healthy trials, under declared limits.
 
-.venv/bin/python benchmarks/faults/limits.py [--memory-per-trial 1.0] [--round-minutes 0.3] [--seeds 2]
+.venv/bin/python -m tests.faults.limits [--memory-per-trial 1.0] [--round-minutes 0.3] [--seeds 2]
 
 The trainers are a user's own plug-ins; the sweep is the real command with --memory-per-trial and --round-minutes.
 What must hold: each bad trial is ended by its limit, with a record that says which, the hanging one keeps the round
@@ -14,13 +14,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from machine import parser, show
-from sweeps import NAME, Sweep, rounds
-
+from benchmarks.machine import parser, show
 from labelbench_ray.cluster.limits import GIB
 from labelbench_ray.ledger.trials import read_history
+from tests.faults.sweeps import NAME, Sweep, rounds
 
 LEAKING = '''"""A logistic trainer that leaks."""
 

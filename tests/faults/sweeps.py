@@ -10,16 +10,12 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from command import LABELBENCH  # noqa: E402
-from processes import end_members, members, start  # noqa: E402
-
-from labelbench_ray.ledger.experiments import read_grid  # noqa: E402
-from labelbench_ray.ledger.records import COSTS  # noqa: E402
-from labelbench_ray.ledger.trials import read_history  # noqa: E402
-from labelbench_ray.storage.remote import place  # noqa: E402
+from benchmarks.command import LABELBENCH
+from benchmarks.processes import end_members, members, start
+from labelbench_ray.ledger.experiments import read_grid
+from labelbench_ray.ledger.records import COSTS
+from labelbench_ray.ledger.trials import read_history
+from labelbench_ray.storage.remote import place
 
 EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
 

@@ -1,6 +1,6 @@
 """Three nodes that share no disk: data, embeddings and ledgers lie in an object store on loopback.
 
-.venv/bin/python benchmarks/faults/nodes.py
+.venv/bin/python -m tests.faults.nodes
 
 Ray's head has no CPUs, two more nodes have two each, and each has an object store and a cache of arrays of its own.
 The S3 server is moto's, in this process. The real command runs four trials of three rounds on a local disk, and then on
@@ -18,15 +18,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from machine import parser, show
 from ray.cluster_utils import Cluster
-from sweeps import NAME, Sweep, rounds
 
+from benchmarks.machine import parser, show
 from labelbench_ray.environment import ONE_THREAD
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.remote import place
+from tests.faults.sweeps import NAME, Sweep, rounds
 from tests.s3 import Server, serving
 from tests.samples import write_images
 

@@ -1,6 +1,6 @@
 """Two, then three drivers on the same runs directory at once: on a disk, and in an object store.
 
-.venv/bin/python benchmarks/faults/drivers.py [--places disk store]
+.venv/bin/python -m tests.faults.drivers [--places disk store]
 
 Measured: the same `labelbench run` is started several times at the same moment on empty folders, embedding included;
 its trainer is a user's own plug-in, which notes each fit in a file. What must hold: every command ends with status 0,
@@ -16,18 +16,14 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from command import Places, command  # noqa: E402
-from machine import parser, show  # noqa: E402
-from processes import end_members, start  # noqa: E402
-
-from labelbench_ray.ledger.experiments import read_grid  # noqa: E402
-from labelbench_ray.ledger.records import COSTS  # noqa: E402
-from labelbench_ray.ledger.trials import read_history  # noqa: E402
-from labelbench_ray.storage.remote import place  # noqa: E402
-from tests.s3 import serving  # noqa: E402
+from benchmarks.command import Places, command
+from benchmarks.machine import parser, show
+from benchmarks.processes import end_members, start
+from labelbench_ray.ledger.experiments import read_grid
+from labelbench_ray.ledger.records import COSTS
+from labelbench_ray.ledger.trials import read_history
+from labelbench_ray.storage.remote import place
+from tests.s3 import serving
 
 TRAINER = '''"""The logistic trainer, which notes each of its fits."""
 

@@ -1,6 +1,6 @@
 """A disk that fills up and becomes read-only under a sweep; and ledgers and embeddings that were damaged on a disk.
 
-.venv/bin/python benchmarks/faults/disk.py [--cases full records manifest] [--seeds 4]
+.venv/bin/python -m tests.faults.disk [--cases full records manifest] [--seeds 4]
 
 full: a tiny file system (tmpfs, mounted for this; needs the right to mount) is filled while the sweep runs on it. What
 must hold: status 1, and the text names the files and what mends it; nothing is half-written; what was finished stays,
@@ -27,14 +27,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from machine import parser, show
-from sweeps import NAME, Running, Sweep, rounds
-
+from benchmarks.machine import parser, show
 from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
+from tests.faults.sweeps import NAME, Running, Sweep, rounds
 
 SLOW = '''"""The logistic trainer, on a slow machine: so that a disk can fill up while it works."""
 

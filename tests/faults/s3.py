@@ -1,6 +1,6 @@
 """A sweep whose ledger and embeddings lie on an S3 server that answers 500, 503 and slowly, and cuts connections.
 
-.venv/bin/python benchmarks/faults/s3.py [--cases passing lasting] [--share 0.1] [--rounds 3] [--seed 0]
+.venv/bin/python -m tests.faults.s3 [--cases passing lasting] [--share 0.1] [--rounds 3] [--seed 0]
 
 The server is moto's, on loopback, in this process; the sweep is the real command.
 
@@ -22,12 +22,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from machine import parser, show
-from sweeps import NAME, Sweep, error_of, rounds
-
+from benchmarks.machine import parser, show
 from labelbench_ray.storage.remote import RETRY_SECONDS
+from tests.faults.sweeps import NAME, Sweep, error_of, rounds
 from tests.s3 import Fault, Server, serving
 
 SLOW, CUT = 0.03, 0.1
@@ -66,7 +63,7 @@ def passing(sweep: Sweep, server: Server, share: float, seed: int, wanted: objec
     """Faults at random, all the time."""
     met: Counter[str] = Counter()
 
-    def chance(kind: str, share: float, methods: tuple[str, ...] = ()) -> Any:  # noqa: ANN401  as `Fault.picks`
+    def chance(kind: str, share: float, methods: tuple[str, ...] = ()) -> Any:
         moments = random.Random(f"{seed} {kind}")
 
         def picks(method: str, path: str) -> bool:

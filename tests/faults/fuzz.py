@@ -1,6 +1,6 @@
 """Readers of configuration, ledgers, manifests, shards and images, given spoiled bytes for as long as it is told.
 
-.venv/bin/python benchmarks/faults/fuzz.py [--minutes 10] [--seed 0] [--only NAME ...] [--out DIR]
+.venv/bin/python -m tests.faults.fuzz [--minutes 10] [--seed 0] [--only NAME ...] [--out DIR]
 
 The targets and the ways to spoil are those of tests/fuzzing.py: bytes flipped, cut, inserted, doubled and replaced by
 extreme counts; JSON values replaced by nasty ones, with a checksum that fits where there is one. Each reader gets the
@@ -24,12 +24,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import parser, show  # noqa: E402
-
-from tests.fuzzing import OURS, Target, spoiled, targets  # noqa: E402
+from benchmarks.machine import parser, show
+from tests.fuzzing import OURS, Target, spoiled, targets
 
 HANG_SECONDS = 10
 MEMORY_BYTES = 3 * 2**30

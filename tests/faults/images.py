@@ -1,6 +1,6 @@
 """A pool of which 1 % are bad or unusual images, embedded with the real command.
 
-.venv/bin/python benchmarks/faults/images.py [--images 10000] [--seed 0]
+.venv/bin/python -m tests.faults.images [--images 10000] [--seed 0]
 
 Of every hundred images one is of a kind of `REJECTED` (corrupt, truncated, zero bytes, a decompression bomb, 30,000
 pixels wide, a text called .png) or `DECODED` (CMYK, palette, 16 bits, transparent, a PNG called .jpg, and the largest
@@ -25,14 +25,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from machine import parser, show
-from sweeps import Ran, Sweep
-
+from benchmarks.machine import parser, show
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders._images import MOST_BYTES
+from tests.faults.sweeps import Ran, Sweep
 
 EVERY = 100
 """One in so many images is bad or unusual."""

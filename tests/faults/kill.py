@@ -1,6 +1,6 @@
 """kill -9 of the driver, a trial's actor, a scorer, an embedding actor or a whole node, at random moments.
 
-.venv/bin/python benchmarks/faults/kill.py [--what driver trial scorer embedding node scorer-node] [--kills 20]
+.venv/bin/python -m tests.faults.kill [--what driver trial scorer embedding node scorer-node] [--kills 20]
     [--seed 0]
 
 For each kind the victim (victim.py) runs once and is never killed. Then, in fresh folders, processes of that kind are
@@ -26,16 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from command import Places, command
-from machine import parser, show
-from processes import end_members, kill_group, start
 from ray.cluster_utils import Cluster
-from victim import Fact, finished, make, results
 
+from benchmarks.command import Places, command
+from benchmarks.machine import parser, show
+from benchmarks.processes import end_members, kill_group, start
 from labelbench_ray.environment import ONE_THREAD
+from tests.faults.victim import Fact, finished, make, results
 
 POOL_ROWS = 40_000
 LIMIT_SECONDS = 400.0
@@ -208,13 +205,13 @@ def nodes() -> Iterator[tuple[Cluster, list[Any]]]:
         cluster.shutdown()
 
 
-def begin(scene: Scene, outcome: Outcome) -> Any:  # noqa: ANN401  subprocess.Popen[bytes]
+def begin(scene: Scene, outcome: Outcome) -> Any:
     """Start the command."""
     outcome.runs += 1
     return start(scene.line(scene.harmed), scene.folder / "log")
 
 
-def wait(scene: Scene, process: Any) -> bool:  # noqa: ANN401
+def wait(scene: Scene, process: Any) -> bool:
     """Wait for something new on disk, and a random moment more; whether the command runs still."""
     before, limit = scene.written(), time.monotonic() + LIMIT_SECONDS
     while process.poll() is None and scene.written() == before and time.monotonic() < limit:
@@ -246,7 +243,7 @@ def ancestors(process: psutil.Process) -> list[int]:
     return []
 
 
-def end(scene: Scene, process: Any, outcome: Outcome) -> None:  # noqa: ANN401
+def end(scene: Scene, process: Any, outcome: Outcome) -> None:
     """Wait for a command's own end; what finished everything is compared, and the next one starts in fresh folders."""
     with suppress(Exception):
         process.wait(LIMIT_SECONDS)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import Places, command, histories
 from PIL import Image
 
+from benchmarks.command import Places, command, histories
 from labelbench_ray.ledger.records import COSTS
 
 EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
@@ -53,7 +53,7 @@ def finished(below: Path) -> dict[Path, Fact]:
     return {path: (path.stat().st_mtime_ns, _hash(path)) for path in paths}
 
 
-def results(below: Path) -> Any:  # noqa: ANN401  compared only
+def results(below: Path) -> Any:
     """All that must not depend on kills: what the shards hold, and every round but what it cost."""
     shards = {path.name: _hash(path) for path in below.glob(SHARDS)}
     rounds = {

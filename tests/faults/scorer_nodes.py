@@ -1,6 +1,6 @@
 """kill -9 of a node in the very moment in which a scorer on it scores.
 
-.venv/bin/python benchmarks/faults/scorer_nodes.py [--kills 3] [--rounds 4]
+.venv/bin/python -m tests.faults.scorer_nodes [--kills 3] [--rounds 4]
 
 The cluster is `ray.cluster_utils.Cluster`: a head without CPUs, and two nodes with one each, of which one holds the
 trial's worker and the other its scorer. The strategy is a user's own: margin, which notes the node that it scores on
@@ -15,13 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # which has a `kill` of its own
-
-from kill import nodes
-from machine import parser, show
-from sweeps import LIMIT_SECONDS, Running, Sweep, error_of, rounds
-
+from benchmarks.machine import parser, show
 from labelbench_ray.environment import ONE_THREAD
+from tests.faults.kill import nodes
+from tests.faults.sweeps import LIMIT_SECONDS, Running, Sweep, error_of, rounds
 
 SLOW = '''"""Margin that takes its time, and notes where it does."""
 
@@ -87,7 +84,7 @@ def main() -> int:
     return 0 if held else 1
 
 
-def kill(running: Running, scoring: Path, cluster: Any, workers: list[Any], kills: int) -> int:  # noqa: ANN401
+def kill(running: Running, scoring: Path, cluster: Any, workers: list[Any], kills: int) -> int:
     """Kill nodes on which a scorer scores, each replaced; returns how many."""
     killed, limit = 0, time.monotonic() + LIMIT_SECONDS
     while killed < kills and running.process.poll() is None and time.monotonic() < limit:

@@ -1,6 +1,6 @@
 """MLflow's server is down at the start, in the middle and at the end of a sweep; then `labelbench sync`.
 
-.venv/bin/python benchmarks/faults/mlflow_down.py [--cases start,middle,end] [--database sqlite] [--kills 2]
+.venv/bin/python -m tests.faults.mlflow_down [--cases start,middle,end] [--database sqlite] [--kills 2]
 
 Measured, for each case, with `labelbench run` and a real `mlflow server` over HTTP: whether the sweep finished with
 all its rounds, what MLflow held when the command ended, and what after `labelbench sync` and after a second one.
@@ -23,16 +23,13 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+from mlflow.tracking import MlflowClient
 
-from command import Places, histories  # noqa: E402
-from machine import parser, show  # noqa: E402
-from mlflow.tracking import MlflowClient  # noqa: E402
-from processes import end_members, start  # noqa: E402
-
-from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite  # noqa: E402
-from tests.servers.mlflow_server import MlflowServer, postgres, postgres_programs  # noqa: E402
+from benchmarks.command import Places, histories
+from benchmarks.machine import parser, show
+from benchmarks.processes import end_members, start
+from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
+from tests.servers.mlflow_server import MlflowServer, postgres, postgres_programs
 
 EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
 
@@ -45,8 +42,7 @@ def down() -> list[Trial]:
     return grid(base, strategy=["random", "margin"], seed=range({seeds}))
 """
 NAME = "outage.down"
-COMMAND = f"""import sys
-sys.path.insert(0, {str(ROOT)!r})
+COMMAND = """import sys
 from labelbench_ray.commands import run
 from labelbench_ray.commands.cli import main
 run.MIRROR_SECONDS = float(sys.argv.pop(1))
