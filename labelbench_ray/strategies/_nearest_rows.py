@@ -62,7 +62,7 @@ class Near:
 
 
 def alternately(view: PoolView, classes_G: Ids, thresholds_G: Floats, quotas_G: Ids, taken: Ids, key: int) -> Ids:
-    """The rows nearest to each class's threshold, one class after another, as many as its quota allows: one from the side
+    """The rows nearest to each class's threshold, one class after another, as many as its quota: one from the side
     of smaller losses, one from the other, and so on. A row that is taken, by an earlier class too, is passed over.
     """
     keep, done = int(quotas_G.max(initial=0)) + SPARE, 0
