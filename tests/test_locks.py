@@ -194,7 +194,7 @@ def test_a_failure_of_a_holder_is_recorded(tmp_path: Path):
         raise OSError("disk")
     failure = read_failure(tmp_path)
     assert failure is not None
-    assert failure.error == "OSError: disk"
+    assert failure.error.endswith("OSError: disk")  # after where this test raised it, as in a plug-in
 
 
 def failing(directory: Path) -> None:
