@@ -30,10 +30,13 @@ from labelbench_ray.pool.blocks import (
     Shard,
     cuts,
 )
+from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL, Distribution
 
-__all__ = ["BLOCK_ROWS", "Ask", "Block", "Examples", "Floats", "Ids", "Model", "PoolView", "Rows", "Shard"]
+__all__ = ["BLOCK_ROWS", "Ask", "Block", "Examples", "Floats", "Ids", "Labels", "Model", "PoolView", "Rows", "Shard"]
 
-Ask = Callable[[Ids], Ids]
+Labels = NDArray[Any]
+"""Labels of rows as their task holds them: (N,) int64 class numbers, or an (N, K) int8 matrix."""
+Ask = Callable[[Ids], Labels]
 """Pool ids -> the labels that the oracle returns for them; each new id costs one label of the budget."""
 Result = TypeVar("Result")
 
@@ -52,7 +55,10 @@ class PoolView:
     """U: the rows that may be chosen."""
     num_classes: int
     labeled_L: Ids
-    labels_L: Ids
+    labels_L: Labels
+    """What the oracle returned for them: (L,) class numbers; or (L, K) of independent classes, 1, 0 or -1 (unknown)."""
+    distribution: Distribution
+    """Whether a row is of one class of several, or each class is independent of the others."""
 
     def map(self, function: Callable[..., Result], *each: Sequence[Any]) -> list[Result]:
         """`function` of every shard, in the order of the shards; with an item of every `each` for every shard."""
@@ -108,15 +114,53 @@ class PoolView:
         Raises:
             ValueError: a shape, dtype, id or label out of range, NaN, or rows that are no distribution.
         """
+        return cls._from_arrays(CATEGORICAL, embeddings, probabilities, labeled, labels, shards, ids)
+
+    @classmethod
+    def from_multi_label(
+        cls,
+        embeddings: ArrayLike,
+        probabilities: ArrayLike,
+        labeled: ArrayLike,
+        labels: ArrayLike,
+        shards: int = 1,
+        ids: ArrayLike | None = None,
+    ) -> Self:
+        """The same of a pool whose rows may have several labels: each class is independent of the others.
+
+        Args:
+            embeddings: (N, D) float32 or float16.
+            probabilities: (N, K) float32, each entry in 0 .. 1; rows need not sum to 1.
+            labeled: (L,) int64 pool ids already labeled, may be empty.
+            labels: (L, K) integers: 1 for a class that is there, 0 for one that is not, -1 where that is unknown.
+            shards: how many shards to cut the pool into, at most.
+            ids: (N,) int64 pool ids, distinct; None means 0 .. N-1.
+
+        Raises:
+            ValueError: a shape, dtype, id, label or probability out of range, or NaN.
+        """
+        return cls._from_arrays(BERNOULLI, embeddings, probabilities, labeled, labels, shards, ids)
+
+    @classmethod
+    def _from_arrays(
+        cls,
+        distribution: Distribution,
+        embeddings: ArrayLike,
+        probabilities: ArrayLike,
+        labeled: ArrayLike,
+        labels: ArrayLike,
+        shards: int,
+        ids: ArrayLike | None,
+    ) -> Self:
         embeddings_ND = checks.embeddings(embeddings)
         ids_N, order_N = checks.ascending(ids, len(embeddings_ND))
-        probabilities_NK = checks.distributions(probabilities, len(embeddings_ND))[order_N]
+        probabilities_NK = distribution.checked(probabilities, len(embeddings_ND))[order_N]
         raw_ND = embeddings_ND[order_N]
 
         def cut(rows: slice, labeled_S: NDArray[np.bool_]) -> Shard:
-            return ArrayShard(ids_N[rows], raw_ND[rows], labeled_S, ~labeled_S, probabilities_NK[rows])
+            return ArrayShard(ids_N[rows], raw_ND[rows], labeled_S, ~labeled_S, probabilities_NK[rows], distribution)
 
-        return cls._assemble(ids_N, probabilities_NK.shape[1], labeled, labels, shards, cut)
+        return cls._assemble(ids_N, probabilities_NK.shape[1], distribution, labeled, labels, shards, cut)
 
     @classmethod
     def from_linear(
@@ -163,19 +207,20 @@ class PoolView:
         def cut(rows: slice, labeled_S: NDArray[np.bool_]) -> Shard:
             return ModelShard(ids_N[rows], embeddings_ND[rows], labeled_S, ~labeled_S, model)
 
-        return cls._assemble(ids_N, model.num_classes, labeled, labels, shards, cut)
+        return cls._assemble(ids_N, model.num_classes, model.distribution, labeled, labels, shards, cut)
 
     @classmethod
     def _assemble(
         cls,
         ids_N: Ids,
         num_classes: int,
+        distribution: Distribution,
         labeled: ArrayLike,
         labels: ArrayLike,
         shards: int,
         cut: Callable[[slice, NDArray[np.bool_]], Shard],
     ) -> Self:
-        labeled_L, labels_L = checks.labels(labeled, labels, num_classes)
+        labeled_L, labels_L = distribution.checked_labels(labeled, labels, num_classes)
         places_L = np.searchsorted(ids_N, labeled_L)
         known_L = places_L < len(ids_N)
         known_L[known_L] = ids_N[places_L[known_L]] == labeled_L[known_L]
@@ -194,15 +239,16 @@ class PoolView:
             num_classes,
             labeled_L,
             labels_L,
+            distribution,
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """Labeled rows: embeddings (B, D) float32, standardized; labels (B,) int64."""
+    """Labeled rows: embeddings (B, D) float32, standardized; labels (B, ...) as their task holds them."""
 
     embeddings_BD: Floats
-    labels_B: Ids
+    labels_B: Labels
 
 
 def _open_ids(shard: Shard) -> Ids:

@@ -21,6 +21,7 @@ KINDS = {
     "datasets": "Dataset",
     "corrupters": "Corrupter",
     "augmentations": "Augmentation",
+    "tasks": "Task",
     "oracles": "Oracle",
 }
 MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_FUNCTION = 300, 60

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ray.tune.schedulers import ASHAScheduler
 
 from labelbench_ray.ledger.trials import read_record
-from labelbench_ray.planning.early_stopping import SCORE, EarlyStoppingRule
+from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 
 COMPARED_ROUND, ACCURACY = "compared_round", "validation_accuracy"
 HALVED: Final = 2
@@ -37,5 +37,5 @@ def results(rule: EarlyStoppingRule, directory: Path, reported: int, rounds: int
         return
     for number in range(reported, rounds):
         metrics = read_record(directory, number).metrics
-        score = {ACCURACY: metrics[SCORE]} if SCORE in metrics else {}
+        score = {ACCURACY: metrics[rule.metric]} if rule.metric in metrics else {}
         yield {"rounds": rounds, COMPARED_ROUND: number + 1} | score

@@ -125,7 +125,8 @@ def _read_and_decode(row: dict[str, Any], job: EmbeddingJob, source: Any) -> Ite
 def _columns(shard: DecodedShard) -> dict[str, Any]:
     return {
         "row_ids": shard.row_ids,
-        "labels": shard.labels_B,
+        "labels": shard.labels_B.reshape(-1),
+        "label_form": json.dumps([shard.labels_B.dtype.str, shard.labels_B.shape]),
         "rejects": json.dumps(shard.rejects),
         "contents": shard.contents.model_dump_json() if shard.contents else "",
         **{name: packed(form) for name, form in zip(FORMS, shard.forms, strict=False)},
@@ -133,7 +134,8 @@ def _columns(shard: DecodedShard) -> dict[str, Any]:
 
 
 def _decoded(row: dict[str, Any]) -> DecodedShard:
-    row_ids, labels_B = [str(row_id) for row_id in row["row_ids"]], np.asarray(row["labels"], np.int64)
+    dtype, shape = json.loads(row["label_form"])
+    row_ids, labels_B = [str(row_id) for row_id in row["row_ids"]], np.asarray(row["labels"], dtype).reshape(shape)
     contents = RowContents.model_validate_json(row["contents"]) if row["contents"] else None
     forms = tuple(row[name] for name in FORMS if name in row)
     return DecodedShard(row_ids, labels_B, forms, json.loads(row["rejects"]), contents)

@@ -115,6 +115,7 @@ class Scorers:
             num_classes=model.num_classes,
             labeled_L=labeled,
             labels_L=labels,
+            distribution=model.distribution,
             actors=self._actors,
             numbers=self._views,
             number=next(self._views),

@@ -45,6 +45,7 @@ PLUGIN_PACKAGES = {
     "corrupters": ("labelbench_ray.corrupters", "Corrupter"),
     "oracles": ("labelbench_ray.oracles", "Oracle"),
     "augmentations": ("labelbench_ray.augmentations", "Augmentation"),
+    "tasks": ("labelbench_ray.tasks", "Task"),
 }
 """Each kind of plug-in: its package, and the class that its plug-ins refine."""
 runs_argument = click.argument("folder", metavar="RUNS_DIR", type=PLACE)

@@ -12,14 +12,15 @@ from labelbench_ray.console.redaction import redacted
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.failures import FILE
 from labelbench_ray.ledger.finetunes import FOLDER, HEADER
-from labelbench_ray.ledger.records import Stopped
+from labelbench_ray.ledger.records import Stopped, Traits
 from labelbench_ray.ledger.state import TrialState, trial_state
 from labelbench_ray.ledger.stopped import write_stopped
-from labelbench_ray.ledger.trials import Failure, read_history, read_record, write_failure
+from labelbench_ray.ledger.trials import Failure, read_header, read_history, read_record, write_failure
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.storage.locks import held
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.versions import versions
+from labelbench_ray.tasks import in_a_sentence
 from labelbench_ray.tracking.mirror import Mirror
 from labelbench_ray.trial.assembly import Job
 
@@ -93,9 +94,8 @@ class SweepMonitor:
         """The trial was ended early. Tune has no word for that, so it is recorded here."""
         self.stopped.add(job.directory)
         trial = job.trial
-        stopped = Stopped(
-            rounds_done=rounds, rounds=trial.rounds, rule=str(EarlyStoppingRule(trial.rounds)), versions=versions()
-        )
+        rule = EarlyStoppingRule(trial.rounds, _judged_by(job.directory))
+        stopped = Stopped(rounds_done=rounds, rounds=trial.rounds, rule=str(rule), versions=versions())
         self._tell(job, Event.TRIAL_STOPPED, rounds_done=rounds, reason=stopped.rule)
         try:
             write_stopped(job.directory, stopped)
@@ -178,12 +178,22 @@ def _has_header(directory: Path) -> bool:
         return True
 
 
+def _judged_by(directory: Path) -> str:
+    """The metric by which a trial was compared while it ran."""
+    try:
+        traits = read_header(directory / "trial.json").traits or Traits()
+    except (LedgerError, OSError):
+        traits = Traits()
+    return f"Validation {traits.metrics[0].removeprefix('Test ')}"
+
+
 def _reached(directory: Path, number: int) -> dict[str, float]:
     """The values of a round that people watch; empty if its record cannot be read, which must not affect trials."""
     try:
-        record = read_record(directory, number)
+        header, record = read_header(directory / "trial.json"), read_record(directory, number)
     except (LedgerError, OSError):
         return {}
-    accuracy = record.metrics.get("Test Accuracy")
-    reached = {} if accuracy is None else {"test_accuracy": accuracy}
+    decides = (header.traits or Traits()).metrics[0]
+    name = in_a_sentence(decides).replace(" ", "_")
+    reached = {name: record.metrics[decides]} if decides in record.metrics else {}
     return {"num_labeled": record.num_labeled, "seconds": round(record.spent.wall, 3)} | reached

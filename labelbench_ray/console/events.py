@@ -158,8 +158,9 @@ def words(fields: Mapping[str, Any]) -> str:
         text += f" {fields['round']}"
     if "num_labeled" in fields:
         text += f", {fields['num_labeled']} labels"
-    if "test_accuracy" in fields:
-        text += f", test accuracy {fields['test_accuracy']:.4f}"
+    for name in fields:
+        if name.startswith("test_"):
+            text += f", {name.replace('_', ' ')} {fields[name]:.4f}"
     if "seconds" in fields:
         text += f", {duration(fields['seconds'])}"
     for name in ("reason", "error"):

@@ -2,17 +2,15 @@
 
 from abc import ABC, abstractmethod
 
-import numpy as np
-from numpy.typing import NDArray
-
-from labelbench_ray import plugins
+from labelbench_ray import tasks
+from labelbench_ray.types import Labels
 
 PACKAGE = __name__
 
 
-class Corrupter(plugins.Plugin, ABC):
+class Corrupter(tasks.ServesTasks, ABC):
     """A kind of label noise; its fields are its settings."""
 
     @abstractmethod
-    def corrupt(self, labels_N: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
-        """(N,) what an annotator would answer for each row of the pool: a pure function, the same for every trial."""
+    def corrupt(self, labels_N: Labels, num_classes: int) -> Labels:
+        """(N, ...) what annotators would answer for each row of the pool: a pure function, the same for every trial."""

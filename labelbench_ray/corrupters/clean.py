@@ -2,16 +2,15 @@
 
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from labelbench_ray.corrupters import Corrupter
+from labelbench_ray.types import Labels
 
 
 class Clean(Corrupter):
     """The labels as they are."""
 
     baseline: ClassVar[bool] = True
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
-    def corrupt(self, labels_N: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
+    def corrupt(self, labels_N: Labels, num_classes: int) -> Labels:
         return labels_N

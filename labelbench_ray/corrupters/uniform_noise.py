@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt
 
 from labelbench_ray.corrupters import Corrupter
+from labelbench_ray.types import Labels
 
 
 class UniformNoise(Corrupter):
@@ -15,7 +15,7 @@ class UniformNoise(Corrupter):
     fraction: Annotated[float, Field(ge=0, le=1)] = 0.1
     seed: NonNegativeInt = 321
 
-    def corrupt(self, labels_N: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
+    def corrupt(self, labels_N: Labels, num_classes: int) -> Labels:
         rng = np.random.default_rng(self.seed)
         flipped_F = rng.choice(len(labels_N), int(self.fraction * len(labels_N)), replace=False)
         noisy_N = labels_N.copy()

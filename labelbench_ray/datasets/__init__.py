@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from labelbench_ray import plugins
+from labelbench_ray import plugins, tasks
 from labelbench_ray.datasets._findings import NOTHING_FOUND, Findings, Ignored
 from labelbench_ray.errors import DataError
+from labelbench_ray.tasks import Task
+from labelbench_ray.tasks.single_label import SINGLE_LABEL
+from labelbench_ray.types import Labels
 
 __all__ = [
     "Dataset",
@@ -48,11 +51,11 @@ Rows = NDArray[np.int64] | range
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Records:
-    """Rows as read: stable ids (the source's own key), payloads, labels (B,) int64 in 0 .. K-1."""
+    """Rows as read: stable ids (the source's own key), payloads, labels (B, ...) as their task holds them."""
 
     row_ids: list[str]
     payloads: Sequence[Payload]
-    labels_B: NDArray[np.int64]
+    labels_B: Labels
 
 
 class Table(Protocol):
@@ -69,8 +72,8 @@ class Table(Protocol):
 class LabeledTable(Table, Protocol):
     """A table that knows its labels without reading payloads, so that a plan can count the classes of each split."""
 
-    def labels(self, rows: Rows) -> NDArray[np.int64]:
-        """(B,) labels of these rows, in this order."""
+    def labels(self, rows: Rows) -> Labels:
+        """(B, ...) labels of these rows, in this order."""
         ...
 
 
@@ -124,8 +127,8 @@ class Split:
         """Rows start .. stop-1 of the split."""
         return self.table.read(self.rows[start:stop])
 
-    def labels(self) -> NDArray[np.int64] | None:
-        """(N,) labels of the split; None if its table would have to read payloads for them."""
+    def labels(self) -> Labels | None:
+        """(N, ...) labels of the split; None if its table would have to read payloads for them."""
         return self.table.labels(self.rows) if isinstance(self.table, LabeledTable) else None
 
 
@@ -143,6 +146,8 @@ class Source:
     findings: Findings = NOTHING_FOUND
     listing: str | None = None
     """The signature without classes and labels, which older stores state; `Dataset.open` sets it."""
+    task: Task = SINGLE_LABEL
+    """What a label is; `Dataset.open` states it."""
 
     def tables(self) -> dict[str, Table]:
         """Every table once, named by the splits that are cut from it."""
@@ -186,7 +191,13 @@ class Dataset(plugins.Plugin, ABC):
         findings = replace(source.findings, notes=(*source.findings.notes, *sampled))
         labels = [table.labels_hash() for table in source.tables().values() if isinstance(table, FileTable)]
         stated = signature([source.signature, source.classes, *labels])
-        return replace(source, splits=splits, signature=stated, listing=source.signature, findings=findings)
+        task = tasks.create(self.task)
+        return replace(source, splits=splits, signature=stated, listing=source.signature, findings=findings, task=task)
+
+    @property
+    def task(self) -> str:
+        """The name of the task: what a label of its rows is."""
+        return "single_label"
 
     def modality(self) -> Modality:
         """The kind of payload; an encoder's `payload` must be the same."""

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from labelbench_ray.datasets._parquet import Columns, ParquetFiles, reading
+from labelbench_ray.datasets._columns import Columns
+from labelbench_ray.datasets._parquet import ParquetFiles, reading
 from labelbench_ray.datasets._places import FileState, Place, resolve
 from labelbench_ray.errors import DataError
 

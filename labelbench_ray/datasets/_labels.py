@@ -27,6 +27,14 @@ class LabelEncoding:
             DataError: a null, or a label that is not a class; names the value and the row.
         """
         column = plain(column, where)
+        numbers = self.numbers(column, where)
+        if numbers.null_count:
+            row = pc.index(numbers.is_null(), True).as_py()
+            raise self.unknown(column[row].as_py(), f"{where}, row {row}")
+        return np.asarray(numbers.to_numpy(), dtype=np.int64)
+
+    def numbers(self, column: Any, where: str) -> Any:  # noqa: ANN401
+        """The class numbers of plain labels; null for a label that is not a class."""
         wanted = pa.int64() if self.values and isinstance(self.values[0], int) else pa.string()
         if column.type != wanted:
             raise DataError(
@@ -37,13 +45,13 @@ class LabelEncoding:
         numbers = pc.index_in(column, value_set=values)
         if numbers.null_count and wanted == pa.string():  # a Mac may have written the same name in another form
             numbers = pc.index_in(_normal(column), value_set=_normal(values))
-        if numbers.null_count:
-            row = pc.index(numbers.is_null(), True).as_py()
-            raise DataError(
-                f"{where}, row {row}: {column[row].as_py()!r} is not a class "
-                f"(classes: {_some(self.values)}); fix the label or the list of classes"
-            )
-        return np.asarray(numbers.to_numpy(), dtype=np.int64)
+        return numbers
+
+    def unknown(self, label: int | str, where: str) -> DataError:
+        """The error for a label that is not a class."""
+        return DataError(
+            f"{where}: {label!r} is not a class (classes: {_some(self.values)}); fix the label or the list of classes"
+        )
 
 
 def plain(column: Any, where: str) -> Any:  # noqa: ANN401

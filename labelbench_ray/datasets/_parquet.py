@@ -13,25 +13,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from labelbench_ray.datasets import Files, Modality, Records, Rows
+from labelbench_ray.datasets import Files, Records, Rows
+from labelbench_ray.datasets._columns import Columns, RowLabels
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, kind_of
-from labelbench_ray.datasets._labels import LabelEncoding
 from labelbench_ray.datasets._layout import split_words
 from labelbench_ray.datasets._payloads import read_payloads
 from labelbench_ray.datasets._places import PATTERN, FileState, Place, missing
 from labelbench_ray.errors import DataError, unknown
+from labelbench_ray.types import Labels
 
 NO_PARQUET = "not the suffix .parquet"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """Which columns hold what; without a `row_id` the file's name and the row's number in it identify a row."""
-
-    payload: str
-    label: str
-    row_id: str | None
-    modality: Modality
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,9 +59,9 @@ class ParquetFiles:
         """One column, of all files."""
         return self._read(np.arange(len(self.group_G)), [name])[name]
 
-    def file_column(self, name: str, file: int) -> Any:  # noqa: ANN401
-        """One column of one file."""
-        return self._read(np.flatnonzero(self.file_G == file), [name])[name]
+    def file_columns(self, names: list[str], file: int) -> Any:  # noqa: ANN401
+        """Some columns of one file."""
+        return self._read(np.flatnonzero(self.file_G == file), names)
 
     def rows(self, rows_B: NDArray[np.int64], columns: list[str]) -> Any:  # noqa: ANN401
         """The rows of these numbers, in this order."""
@@ -116,9 +107,9 @@ class ParquetTable:
 
     files: ParquetFiles
     columns: Columns
-    label_encoding: LabelEncoding
+    row_labels: RowLabels
     keys_hash: str
-    """A hash of the label column, and of the ids where they stand in a column."""
+    """A hash of the labels, and of the ids where they stand in a column."""
     states: tuple[FileState, ...]
     """The state of each file, with the images that it names."""
 
@@ -128,18 +119,20 @@ class ParquetTable:
     def read(self, rows: Rows) -> Records:
         rows_B = np.asarray(rows, dtype=np.int64)
         columns = self.columns
-        wanted = list(dict.fromkeys(filter(None, (columns.payload, columns.label, columns.row_id))))
-        table = self.files.rows(rows_B, wanted)
-        labels_B = self.label_encoding.encode(table[columns.label], label_column(self.files, columns))
+        table = self.files.rows(rows_B, columns.every)
+        labels_B = self.row_labels.encode(table, columns, str(self.files.places[0]))
         payloads = read_payloads(table[columns.payload], columns.modality, self.files.places_of(rows_B))
         return Records(self._ids(table, rows_B), payloads, labels_B)
 
-    def labels(self, rows: Rows) -> NDArray[np.int64]:
-        """(B,) labels of these rows; reads the label column only, one file at a time."""
-        where, files = label_column(self.files, self.columns), range(len(self.files.places))
-        columns = (self.files.file_column(self.columns.label, file) for file in files)
-        labels_N = np.concatenate([self.label_encoding.encode(column, where) for column in columns])
-        return labels_N[np.asarray(rows, dtype=np.int64)]
+    def labels(self, rows: Rows) -> Labels:
+        """(B, ...) labels of these rows; reads their columns only, one file at a time."""
+        columns = self.columns
+        parts = [
+            self.row_labels.encode(self.files.file_columns(columns.labels, file), columns, str(place))
+            for file, place in enumerate(self.files.places)
+        ]
+        labels_N: Labels = np.concatenate(parts)[np.asarray(rows, dtype=np.int64)]
+        return labels_N
 
     def row_ids(self, rows: Rows) -> Any:  # noqa: ANN401  pyarrow has no types
         rows_B, column = np.asarray(rows, dtype=np.int64), self.columns.row_id
@@ -235,7 +228,7 @@ def _visible(folder: Place) -> tuple[dict[str, Place], Kinds]:
 
 
 def make_table(
-    files: ParquetFiles, columns: Columns, label_encoding: LabelEncoding, states: tuple[FileState, ...] = ()
+    files: ParquetFiles, columns: Columns, row_labels: RowLabels, states: tuple[FileState, ...] = ()
 ) -> ParquetTable:
     """The table of these files, all of its labels checked now: labels and ids only, one file at a time.
 
@@ -244,11 +237,12 @@ def make_table(
     """
     digest = hashlib.sha256()
     for file, place in enumerate(files.places):
-        labels_B = label_encoding.encode(files.file_column(columns.label, file), f"{place}, column {columns.label!r}")
+        table = files.file_columns([*columns.labels, *([columns.row_id] if columns.row_id else [])], file)
+        labels_B = row_labels.encode(table, columns, str(place))
         digest.update(labels_B.astype("<i8").tobytes())
         if columns.row_id is not None:
-            digest.update(repr(files.file_column(columns.row_id, file).to_pylist()).encode())
-    return ParquetTable(files, columns, label_encoding, digest.hexdigest(), states or files.states)
+            digest.update(repr(table[columns.row_id].to_pylist()).encode())
+    return ParquetTable(files, columns, row_labels, digest.hexdigest(), states or files.states)
 
 
 def label_column(files: ParquetFiles, columns: Columns) -> str:
@@ -258,7 +252,7 @@ def label_column(files: ParquetFiles, columns: Columns) -> str:
 
 def check_columns(files: ParquetFiles, columns: Columns) -> None:
     """Refuse files in which a column is missing or holds something else; names the column and the nearest one."""
-    for name in filter(None, (columns.payload, columns.label, columns.row_id)):
+    for name in columns.every:
         check_column(files, name)
     kind = files.schema.field(columns.payload).type
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:

@@ -5,25 +5,29 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.errors import DataError
+from labelbench_ray.tasks import Task
 
-RULE: Final = "it must return Records: row_ids a list of str, payloads of bytes or str, labels_B (B,) integers"
+RULE: Final = "it must return Records: row_ids a list of str, payloads of bytes or str, labels_B"
 
 
-def check_records(records: object, reader: str, num_rows: int, num_classes: int) -> None:
-    """Refuse records that are not `num_rows` rows with an id, a payload and a label of 0 .. K-1 each.
+def check_records(records: object, reader: str, num_rows: int, task: Task, num_classes: int) -> None:
+    """Refuse records that are not `num_rows` rows with an id, a payload and a label of the task each.
 
     Raises:
         DataError: names the reader, what is wrong, and the rule.
     """
-    if trouble := _trouble(records, num_rows, num_classes):
-        raise DataError(f"{reader} returned {trouble} for {num_rows} rows; {RULE}")
+    if trouble := _trouble(records, num_rows, task, num_classes):
+        shape = f"(B, {num_classes})" if task.shape(num_classes) else "(B,)"
+        raise DataError(f"{reader} returned {trouble} for {num_rows} rows; {RULE} {shape} integers")
 
 
-def _trouble(records: object, num_rows: int, num_classes: int) -> str:
+def _trouble(records: object, num_rows: int, task: Task, num_classes: int) -> str:
     row_ids, payloads, labels = (getattr(records, name, None) for name in ("row_ids", "payloads", "labels_B"))
     if row_ids is None or payloads is None or labels is None:
         return type(records).__name__
-    if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
+    shape = task.shape(num_classes)
+    integers = isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
+    if not integers or labels.ndim != 1 + len(shape) or labels.shape[1:] != shape:
         what = f"{labels.dtype} of shape {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
         return f"labels_B as {what}"
     counts = {"row_ids": len(row_ids), "payloads": len(payloads), "labels": len(labels)}
@@ -35,5 +39,5 @@ def _trouble(records: object, num_rows: int, num_classes: int) -> str:
     strange = [type(payload).__name__ for payload in payloads if not isinstance(payload, bytes | str)]
     if strange:
         return f"a payload of type {strange[0]}"
-    beyond_B = (labels < 0) | (labels >= num_classes)
-    return f"label {labels[beyond_B][0]} of {num_classes} classes" if beyond_B.any() else ""
+    wrong_B = ~task.is_label(labels, num_classes)
+    return f"label {labels[wrong_B][0]} of {num_classes} classes" if wrong_B.any() else ""

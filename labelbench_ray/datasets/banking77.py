@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
+from labelbench_ray.datasets._columns import Columns, OneLabel
 from labelbench_ray.datasets._findings import ignored
 from labelbench_ray.datasets._labels import LabelEncoding, label_encoding, named_label_encoding
 from labelbench_ray.datasets._layout import beside, validation_name
-from labelbench_ray.datasets._parquet import Columns, ParquetFiles, check_columns, label_column, make_table, open_files
+from labelbench_ray.datasets._parquet import ParquetFiles, check_columns, label_column, make_table, open_files
 from labelbench_ray.datasets._places import locate
 from labelbench_ray.datasets._splits import arrange, origins
 
@@ -28,7 +29,7 @@ class Banking77(Dataset):
         for each in files.values():
             check_columns(each, COLUMNS)
         intents = _intents(files["train"])
-        tables = {part: make_table(each, COLUMNS, intents) for part, each in files.items()}
+        tables = {part: make_table(each, COLUMNS, OneLabel(intents)) for part, each in files.items()}
         return Source(
             classes=intents.classes,
             splits=arrange(tables["train"], tables.get("validation"), tables["test"]),

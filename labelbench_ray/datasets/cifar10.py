@@ -6,13 +6,14 @@ from pathlib import Path
 
 from labelbench_ray.datasets import Dataset, Findings, Source, Table, signature
 from labelbench_ray.datasets._cifar_batches import FOLDER, open_batches
+from labelbench_ray.datasets._columns import Columns, OneLabel
 from labelbench_ray.datasets._findings import Kinds, ignored, stated
 from labelbench_ray.datasets._folders import open_folder
 from labelbench_ray.datasets._image_paths import named_images
 from labelbench_ray.datasets._keys import key_column
 from labelbench_ray.datasets._labels import label_encoding
 from labelbench_ray.datasets._layout import beside, validation_name
-from labelbench_ray.datasets._parquet import Columns, check_columns, label_column, make_table, open_files
+from labelbench_ray.datasets._parquet import check_columns, label_column, make_table, open_files
 from labelbench_ray.datasets._places import Place, locate, missing
 from labelbench_ray.datasets._splits import arrange, origins
 from labelbench_ray.errors import DataError
@@ -89,5 +90,9 @@ def _parquet(place: Place) -> Opened:
     images = named_images(files, columns)
     facts = [*files.facts(), *images.facts]
     return Opened(
-        make_table(files, columns, classes, images.states), facts, files.origin, files.ignored, (note, images.note)
+        make_table(files, columns, OneLabel(classes), images.states),
+        facts,
+        files.origin,
+        files.ignored,
+        (note, images.note),
     )

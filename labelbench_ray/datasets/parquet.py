@@ -1,18 +1,20 @@
 """Any parquet files of images or text, here or in a bucket (`s3://`, `gs://`)."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue, model_validator
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Table, signature
+from labelbench_ray.datasets._columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
 from labelbench_ray.datasets._findings import ignored, stated
 from labelbench_ray.datasets._image_paths import inside, named_images
 from labelbench_ray.datasets._keys import key_column
 from labelbench_ray.datasets._labels import LabelEncoding, label_encoding, named_label_encoding
 from labelbench_ray.datasets._layout import TEST, VALIDATION, beside, one_of, parquet_files
 from labelbench_ray.datasets._parquet import (
-    Columns,
     ParquetFiles,
     check_column,
     check_columns,
@@ -31,6 +33,7 @@ class Parquet(Dataset):
     Without a validation file the test set is halved; without either, train is cut 80/10/10.
     """
 
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {"label_list": None, "unknown_list": None}
     path: str = Field(min_length=1)
     """Below the data root, or a URI."""
     payload: Modality
@@ -39,6 +42,10 @@ class Parquet(Dataset):
     label: str = "label"
     label_name: str | None = None
     """The column of class names, for int labels."""
+    label_list: str | None = None
+    """The column of lists of class names or numbers, of rows with several labels each; then `label` is not read."""
+    unknown_list: str | None = None
+    """The column of lists of those classes of which it is unknown whether a row has them (VOC's *difficult*)."""
     row_id: str | None = None
     """The column of unique ids; None: `path` if it is one, else the file's name and the row's number in it."""
     classes: tuple[str, ...] | None = None
@@ -50,8 +57,22 @@ class Parquet(Dataset):
     test: str | None = None
     """None: what is called `test`, if it is there."""
 
+    @property
+    def task(self) -> str:
+        return "multi_label" if self.label_list else "single_label"
+
     def modality(self) -> Modality:
         return self.payload
+
+    @model_validator(mode="after")
+    def _check_lists(self) -> Self:
+        if self.unknown_list and not self.label_list:
+            raise ValueError(
+                f"unknown_list={self.unknown_list!r} is for rows with several labels; name their column as `label_list`"
+            )
+        if self.label_list and self.label_name:
+            raise ValueError("label_name names the classes of one int label a row; use `classes` with `label_list`")
+        return self
 
     def load(self, root: Path) -> Source:
         top = locate(root, self.path)
@@ -60,14 +81,18 @@ class Parquet(Dataset):
         files = {part: open_split(top, name, wanted) for part, name in names.items()}
         keys = {part: key_column(each, self.row_id) for part, each in files.items()}
         columns = {
-            part: Columns(self.column or self.payload, self.label, key, self.payload) for part, (key, _) in keys.items()
+            part: Columns(
+                self.column or self.payload, self.label_list or self.label, key, self.payload, self.unknown_list
+            )
+            for part, (key, _) in keys.items()
         }
         for part, each in files.items():
             check_columns(each, columns[part])
         classes = self._label_encoding(files["train"], columns["train"])
+        row_labels: RowLabels = LabelLists(classes) if self.label_list else OneLabel(classes)
         images = {part: named_images(each, columns[part]) for part, each in files.items()}
         tables: dict[str, Table] = {
-            part: make_table(each, columns[part], classes, images[part].states) for part, each in files.items()
+            part: make_table(each, columns[part], row_labels, images[part].states) for part, each in files.items()
         }
         facts = ((part, *each.facts(), *images[part].facts) for part, each in files.items())
         return Source(
@@ -98,7 +123,12 @@ class Parquet(Dataset):
         return {part: name for part, name in names.items() if name is not None}
 
     def _label_encoding(self, train: ParquetFiles, columns: Columns) -> LabelEncoding:
-        labels, where = train.column(self.label), label_column(train, columns)
+        where = label_column(train, columns)
+        if self.label_list:
+            return label_encoding(
+                list_entries([train.column(name) for name in columns.labels], where), where, self.classes
+            )
+        labels = train.column(self.label)
         if self.label_name is None:
             return label_encoding(labels, where, self.classes)
         check_column(train, self.label_name)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from labelbench_ray.datasets import Payload, Records
+from labelbench_ray.embeddings.label_columns import LabelValue, label_column, label_values
 from labelbench_ray.plugins import Frozen
 
 HASH_BYTES: Final = 16
@@ -21,7 +22,7 @@ SCHEMA: Final = pa.schema(
         ("folded", pa.binary(HASH_BYTES)),
     ]
 )
-"""A table of rows; unknown values are null, and so is `folded` of images and of rejected rows."""
+"""A table of rows with one label each; unknown values are null, and so is `folded` of images and of rejected rows."""
 
 
 class RowContents(Frozen):
@@ -29,7 +30,7 @@ class RowContents(Frozen):
 
     kept: str
     """The hashes of the rows that were embedded, in their order: 32 hexadecimal digits each."""
-    rejected: dict[str, tuple[int, str]]
+    rejected: dict[str, tuple[LabelValue, str]]
     """Label and hash of each row that was rejected."""
     folded: str = ""
     """For texts, the hashes of the embedded rows without case and spacing; "" for images."""
@@ -68,11 +69,11 @@ def folded_hash(payload: Payload) -> bytes | None:
 
 def row_contents(records: Records, kept: Sequence[int], rejects: Mapping[str, str]) -> RowContents:
     """The content of these rows; `kept`: the places of the rows that are embedded, in their order."""
-    payloads = [records.payloads[place] for place in kept]
+    payloads, labels = [records.payloads[place] for place in kept], label_values(records.labels_B)
     return RowContents(
         kept="".join(payload_hash(payload).hex() for payload in payloads),
         rejected={
-            row_id: (int(records.labels_B[place]), payload_hash(records.payloads[place]).hex())
+            row_id: (labels[place], payload_hash(records.payloads[place]).hex())
             for place, row_id in enumerate(records.row_ids)
             if row_id in rejects
         },
@@ -81,12 +82,18 @@ def row_contents(records: Records, kept: Sequence[int], rejects: Mapping[str, st
 
 
 def contents_table(row_ids: Any, labels: Any, hashes: Any, folded: Any) -> Any:  # noqa: ANN401  pyarrow has no types
-    """Rows as a table; None stands for an unknown value."""
-    columns = zip((row_ids, labels, hashes, folded), SCHEMA, strict=True)
-    return pa.table([pa.array(column, field.type) for column, field in columns], schema=SCHEMA)
+    """Rows as a table, given the column of their labels; None stands for an unknown value."""
+    schema = schema_of(labels.type)
+    columns = zip((row_ids, labels, hashes, folded), schema, strict=True)
+    return pa.table([pa.array(column, field.type) for column, field in columns], schema=schema)
+
+
+def schema_of(label: Any) -> Any:  # noqa: ANN401
+    """`SCHEMA` with labels of this type."""
+    return SCHEMA.set(SCHEMA.get_field_index("label"), pa.field("label", label))
 
 
 def hashed_table(records: Records) -> Any:  # noqa: ANN401
     """Rows as a table, with their payloads hashed."""
     hashes = [[make(each) for each in records.payloads] for make in (payload_hash, folded_hash)]
-    return contents_table(records.row_ids, records.labels_B, *hashes)
+    return contents_table(records.row_ids, label_column(records.labels_B), *hashes)

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelbench_ray.augmentations import Augmentation, key
 from labelbench_ray.datasets import Records
 from labelbench_ray.embeddings.contents import RowContents, row_contents
 from labelbench_ray.embeddings.isolation import Decoding, Rejected, decode_here
 from labelbench_ray.encoders import Decoded, Encoder
+from labelbench_ray.types import Labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +20,7 @@ class DecodedShard:
     """Rows that were decoded, sorted by row_id; and the rejected ones with their reasons."""
 
     row_ids: Sequence[str]
-    labels_B: NDArray[np.int64]
+    labels_B: Labels
     forms: tuple[Sequence[Decoded], ...]
     """What is embedded of each row, side by side: the row as it is; in an augmented view its weak and strong form."""
     rejects: Mapping[str, str]

@@ -93,7 +93,7 @@ def read_records(source: Source, shard: ShardId, shard_rows: int) -> Records:
     first, split = shard.number * shard_rows, source.splits[shard.split]
     records = split.read(first, first + shard_rows)
     num_rows = min(shard_rows, len(split) - first)
-    check_records(records, f"{type(split.table).__name__}.read", num_rows, len(source.classes))
+    check_records(records, f"{type(split.table).__name__}.read", num_rows, source.task, len(source.classes))
     return records
 
 

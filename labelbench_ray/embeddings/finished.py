@@ -76,6 +76,7 @@ def close_store(
         weights=weights,
         preprocessing=recipe.encoder.preprocessing(),
         classes=source.classes,
+        task=recipe.dataset.task,
         dimensions=dimensions,
         rejects=len(rejects),
         cut=read_cut(directory),

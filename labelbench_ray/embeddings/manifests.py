@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import JsonValue, NonNegativeInt, PositiveInt
+from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
 
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Cost
@@ -60,6 +60,8 @@ class Manifest(Embeddings):
     weights: str
     preprocessing: str
     classes: tuple[str, ...]
+    task: str = Field(default="single_label", exclude_if=lambda task: task == "single_label")
+    """What a label is; stated where it is not the task that all older stores have."""
     dimensions: PositiveInt
     rejects: NonNegativeInt
     cut: CutTexts | None = None

@@ -25,11 +25,13 @@ from numpy.typing import NDArray
 from labelbench_ray.datasets import SPLITS, FileTable, Source, Split, Table
 from labelbench_ray.embeddings.changes import SHOWN, Changes, FileChange, RowChange, SplitChanges, class_change
 from labelbench_ray.embeddings.contents import SCHEMA, hashed_table
+from labelbench_ray.embeddings.label_columns import label_column
 from labelbench_ray.embeddings.shards import read_contents
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ChangedDataError, DataError, StoreError
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.tasks import Task
 
 SOURCE, CONTENTS = "source.parquet", "contents.parquet"
 HASHED_ROWS: Final = 256
@@ -113,7 +115,7 @@ def data_changes(store: EmbeddingStore, source: Source) -> Changes | None:
     unknown = any(rows["content"].null_count for rows in before.values())
     again = ALL_FILES if unknown or recorded is None else _files_to_read(recorded, found)
     now = {name: _rows_now(source, split, again) for name, split in source.splits.items()}
-    splits = [_differences(name, before[name], now[name], classes, source.classes) for name in SPLITS]
+    splits = [_differences(name, before[name], now[name], source.task, classes, source.classes) for name in SPLITS]
     changes = Changes(tuple(filter(None, splits)), class_change(classes, source.classes), _changes(recorded, found))
     other_files = unknown and store.manifest.signature not in (source.listing, source.signature)
     if changes.splits or changes.classes or other_files:
@@ -167,7 +169,7 @@ def same_rows(source: Source, split: str, rows: slice, recorded: FoundSource | N
     again = _files_to_read(recorded, found_source(source)) if recorded else ALL_FILES
     every = source.splits[split]
     now = _rows_now(source, replace(every, rows=every.rows[rows]), again)
-    return not _differences(split, before, now, source.classes, source.classes)
+    return not _differences(split, before, now, source.task, source.classes, source.classes)
 
 
 def _files_to_read(recorded: FoundSource, found: FoundSource) -> FilesToRead:
@@ -232,19 +234,20 @@ def _rows_now(source: Source, split: Split, again: FilesToRead) -> Any:  # noqa:
         read = _hashed(table, rows[read_N])
         found = [_flat(read[name]) for name in ("content", "folded")]
         hashes = [pc.replace_with_mask(null, pa.array(read_N), one) for null, one in zip(hashes, found, strict=True)]
-    return pa.table([table.row_ids(rows), pa.array(table.labels(rows)), *hashes], schema=SCHEMA)
+    return pa.table([table.row_ids(rows), label_column(table.labels(rows)), *hashes], names=SCHEMA.names)
 
 
 def _hashed(table: Table, rows_B: NDArray[np.int64]) -> Any:  # noqa: ANN401
     """Rows, read and hashed in threads; nothing is decoded."""
-    parts = (rows_B[start : start + HASHED_ROWS] for start in range(0, len(rows_B), HASHED_ROWS))
-    return pa.concat_tables([SCHEMA.empty_table(), *read_each(lambda part: hashed_table(table.read(part)), parts)])
+    parts = np.split(rows_B, range(HASHED_ROWS, len(rows_B), HASHED_ROWS))
+    return pa.concat_tables(read_each(lambda part: hashed_table(table.read(part)), parts))
 
 
 def _differences(
     split: str,
     before: Any,  # noqa: ANN401
     now: Any,  # noqa: ANN401
+    task: Task,
     classes: tuple[str, ...],
     classes_now: tuple[str, ...],
 ) -> SplitChanges:
@@ -254,8 +257,7 @@ def _differences(
     place_N = pc.index_in(ids_now, value_set=ids_before)
     known = before.take(place_N)
     label, label_now = (
-        pc.take(pa.array(names, pa.large_string()), _flat(rows["label"]))
-        for names, rows in ((classes, known), (classes_now, now))
+        task.in_words(_flat(rows["label"]), names) for names, rows in ((classes, known), (classes_now, now))
     )
     counts = pc.value_counts(ids_now)
     return SplitChanges(

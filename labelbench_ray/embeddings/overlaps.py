@@ -21,6 +21,7 @@ from pydantic import NonNegativeInt
 
 from labelbench_ray.datasets import Modality
 from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
+from labelbench_ray.embeddings.label_columns import LabelValue, label_values
 from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardRows, load_shard, shard_bytes
 from labelbench_ray.errors import DamagedError
 from labelbench_ray.plugins import Frozen
@@ -142,7 +143,7 @@ def _remaining(rows: ShardRows, gone: Mapping[str, str]) -> RowContents | None:
         "".join(hashes[place].hex() for place in remaining) if hashes else ""
         for hashes in (contents.hashes(), contents.folded_hashes())
     )
-    stated = zip(rows.row_ids, rows.labels_B.tolist(), contents.hashes(), strict=True)
+    stated = zip(rows.row_ids, label_values(rows.labels_B), contents.hashes(), strict=True)
     removed = {row_id: (label, content.hex()) for row_id, label, content in stated if row_id in gone}
     return RowContents(kept=kept, rejected=contents.rejected | removed, folded=folded)
 
@@ -179,7 +180,7 @@ class _Row:
     """A row, with the keys that it may share with others."""
 
     row_id: str
-    label: int
+    label: LabelValue
     keys: tuple[bytes, ...]
     """Rows with a key in common are the same."""
 
@@ -201,7 +202,7 @@ def _rows(
         hashes: Sequence[bytes | None] = [known.get(row_id) for row_id in shard.row_ids]
         if shard.contents:
             hashes = shard.contents.folded_hashes() or shard.contents.hashes()
-        every = zip(shard.row_ids, shard.labels_B.tolist(), _keys(shard, hashes, modality), strict=True)
+        every = zip(shard.row_ids, label_values(shard.labels_B), _keys(shard, hashes, modality), strict=True)
         return [_Row(*row) for row in every if wanted is None or any(key in wanted for key in row[2])]
 
     return [row for rows in read_each(read, here) for row in rows]
@@ -219,7 +220,7 @@ def _keys(shard: ShardRows, hashes: Sequence[bytes | None], modality: Modality) 
 
 
 def _overlap(split: str, rows: Iterable[_Row], other: str, others: Iterable[_Row]) -> Overlap:
-    labels: dict[bytes, set[int]] = {}
+    labels: dict[bytes, set[LabelValue]] = {}
     for row in others:
         for key in row.keys:
             labels.setdefault(key, set()).add(row.label)

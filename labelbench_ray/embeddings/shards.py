@@ -1,8 +1,8 @@
 """A shard of an embedding store: one parquet file that is complete or absent, and that states what made it.
 
-Columns: row_id (string), label (int64), embedding (fixed-size list of float16), sorted by row_id; content and, for
-texts, folded (hashes of the payload, 16 bytes each: see `contents`; neither in views nor in older stores). The schema's
-metadata holds the recipe, the rejected rows with their reasons and contents, and a hash of everything.
+Columns: row_id (string), label (int64, or a list of int8), embedding (list of float16), sorted by row_id; content and,
+for texts, folded (hashes of the payload, 16 bytes each: see `contents`; neither in views nor in older stores). The
+schema's metadata holds the recipe, the rejected rows with their reasons and contents, and a hash of everything.
 """
 
 import json
@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt
 
 from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents, contents_table
+from labelbench_ray.embeddings.label_columns import label_array, label_column
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.remote import is_remote
+from labelbench_ray.types import Labels
 
 HINT = "delete it, and `labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted, too)"
 
@@ -65,10 +67,10 @@ class ShardEntry(Frozen):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardRows:
-    """A shard's rows, sorted by row_id: embeddings (B, D) float16, labels (B,) int64; and the rejected ones."""
+    """A shard's rows, sorted by row_id: embeddings (B, D) float16, labels (B, ...); and the rejected ones."""
 
     row_ids: list[str]
-    labels_B: NDArray[np.int64]
+    labels_B: Labels
     embeddings_BD: NDArray[np.float16]
     rejects: Mapping[str, str]
     contents: RowContents | None = None
@@ -81,7 +83,8 @@ class ShardRows:
     def sha256(self) -> str:
         """Hash of everything that a trial's numbers depend on."""
         hashed = sha256("\0".join(self.row_ids).encode())
-        for part in (self.labels_B.astype("<i8"), self.embeddings_BD.astype("<f2")):
+        labels_B = self.labels_B.astype(self.labels_B.dtype.newbyteorder("<"))
+        for part in (labels_B, self.embeddings_BD.astype("<f2")):
             hashed.update(np.ascontiguousarray(part).data)
         hashed.update(json.dumps(dict(self.rejects), sort_keys=True).encode())
         return hashed.hexdigest()
@@ -92,7 +95,7 @@ def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
     dimensions = shard.embeddings_BD.shape[1]
     columns = {
         "row_id": pa.array(shard.row_ids, pa.string()),
-        "label": pa.array(shard.labels_B, pa.int64()),
+        "label": label_column(shard.labels_B),
         "embedding": pa.FixedSizeListArray.from_arrays(
             pa.array(shard.embeddings_BD.reshape(-1), pa.float16()), dimensions
         ),
@@ -136,7 +139,7 @@ def load_shard(path: Path) -> LoadedShard:
         flat = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
         rows = ShardRows(
             table.column("row_id").to_pylist(),
-            table.column("label").to_numpy(),
+            label_array(table.column("label")),
             flat.reshape(-1, dimensions),
             json.loads(metadata["rejects"]),
             _contents(table),
@@ -239,9 +242,11 @@ def read_contents(directory: Path, entry: ShardEntry) -> Any:  # noqa: ANN401  p
     unknown, unknown_rejects = [None] * len(row_ids), [None] * len(rejects)
     hashes = contents.hashes() if contents else unknown
     folded = (contents.folded_hashes() if contents else []) or unknown
+    labels = table.column("label")
+    of_rejects = pa.array([rejected[each][0] if contents else None for each in rejects], labels.type)
     return contents_table(
         [*row_ids, *rejects],
-        [*table.column("label").to_pylist(), *(rejected[each][0] if contents else None for each in rejects)],
+        pa.concat_arrays([*labels.chunks, of_rejects]),
         [*hashes, *(bytes.fromhex(rejected[each][1]) if contents else None for each in rejects)],
         [*folded, *unknown_rejects],
     )

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray import tasks
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
 from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_shard
@@ -29,15 +30,17 @@ from labelbench_ray.errors import StoreError
 from labelbench_ray.pool.standardization import Standardization, standardize
 from labelbench_ray.storage.memory_maps import ELSEWHERE, check_room, make_once, mapped
 from labelbench_ray.storage.remote import on_this_machine
-from labelbench_ray.types import Examples
+from labelbench_ray.tasks import Task
+from labelbench_ray.tasks.single_label import SINGLE_LABEL
+from labelbench_ray.types import Examples, Labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitArrays:
-    """One split in the order of its pool ids: embeddings (N, D) float16, memory-mapped; true labels (N,) int64."""
+    """One split in the order of its pool ids: embeddings (N, D) float16, memory-mapped; true labels (N, ...)."""
 
     embeddings_ND: NDArray[np.float16]
-    labels_N: NDArray[np.int64]
+    labels_N: Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,8 @@ class Embedded:
     test: SplitArrays
     standardization: Standardization
     classes: tuple[str, ...]
+    task: Task = SINGLE_LABEL
+    """What a label is."""
 
     @cached_property
     def validation_examples(self) -> Examples:
@@ -109,10 +114,12 @@ class EmbeddingStore:
 
     def _mapped(self, folder: Path) -> Embedded:
         width, hint = self.manifest.dimensions, f"delete {folder} to have it made again"
+        task = tasks.create(self.manifest.task)
+        label_shape = task.shape(len(self.manifest.classes))
         splits = {
             split: SplitArrays(
                 mapped(folder / f"{split}.npy", np.float16, (rows, width), hint),
-                mapped(folder / f"{split}-labels.npy", np.int64, (rows,), hint),
+                mapped(folder / f"{split}-labels.npy", task.dtype, (rows, *label_shape), hint),
             )
             for split in SPLITS
             for rows in [self.manifest.count(split)]
@@ -120,7 +127,7 @@ class EmbeddingStore:
         standardization = Standardization(
             *(np.array(mapped(folder / f"{name}.npy", np.float32, (width,), hint)) for name in ("mean", "scale"))
         )
-        return Embedded(**splits, standardization=standardization, classes=self.manifest.classes)
+        return Embedded(**splits, standardization=standardization, classes=self.manifest.classes, task=task)
 
     def _entries(self, split: str) -> list[ShardEntry]:
         return [entry for entry in self.manifest.shards if entry.split == split]
@@ -138,17 +145,15 @@ class EmbeddingStore:
         np.save(draft / "scale.npy", standardization.scale_D)
 
 
-def write_array(
-    path: Path, directory: Path, entries: Sequence[ShardEntry], shape: tuple[int, ...]
-) -> NDArray[np.int64]:
-    """Write the embeddings of shards, one after the other, as an array (N, *shape) float16; returns their labels (N,).
+def write_array(path: Path, directory: Path, entries: Sequence[ShardEntry], shape: tuple[int, ...]) -> Labels:
+    """Write the embeddings of shards, one after the other, as an array (N, *shape) float16; returns their labels.
 
     Raises:
         StoreError: a shard is damaged, or is not what its entry states.
     """
     rows, width = sum(entry.rows for entry in entries), math.prod(shape)
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, *shape))
-    labels_N = np.empty(rows, np.int64)
+    labels: list[Labels] = []
     start = 0
     for entry in entries:
         shard = read_shard(directory, entry)
@@ -158,7 +163,7 @@ def write_array(
                 f"delete {directory} to embed again"
             )
         array[start : start + entry.rows] = shard.embeddings_BD.reshape(entry.rows, *shape)
-        labels_N[start : start + entry.rows] = shard.labels_B
+        labels.append(shard.labels_B)
         start += entry.rows
     array.flush()
-    return labels_N
+    return np.concatenate(labels)

@@ -1,12 +1,13 @@
 """The contents of the ledger's files as checked values: a trial, a round, a failure, a grid."""
 
-from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, FiniteFloat, JsonValue, NonNegativeInt, PositiveInt
 
 from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.costs import Cost
 from labelbench_ray.plugins import Frozen, Part
 from labelbench_ray.storage.versions import versions
+from labelbench_ray.tasks.single_label import SINGLE_LABEL
 
 FORMAT = 1
 
@@ -20,6 +21,8 @@ class Traits(Frozen):
     trains_every_weight: bool = False
     baselines: tuple[str, ...] = ()
     """Fields of the trial whose plug-ins are those that the report measures others of their kind against."""
+    metrics: tuple[str, ...] = Field(default=SINGLE_LABEL.shown, exclude_if=lambda names: names == SINGLE_LABEL.shown)
+    """The metrics that its task compares; the first decides."""
 
 
 class Header(Frozen):
@@ -38,6 +41,8 @@ class Header(Frozen):
     """Compute path of the embeddings: engine, dtype, device."""
     traits: Traits | None = None
     """Of its plug-ins; not known of older trials."""
+    task: str = Field(default="single_label", exclude_if=lambda task: task == "single_label")
+    """What a label is."""
     versions: dict[str, str]
     """Versions of the code that began the trial; each round states its own."""
 
@@ -53,7 +58,8 @@ class RoundRecord(Frozen):
     fingerprint: Fingerprint
     round: NonNegativeInt
     chosen: tuple[NonNegativeInt, ...]
-    labels: tuple[NonNegativeInt, ...]
+    labels: tuple[JsonValue, ...]
+    """What the oracle returned, as the task writes it: a class number, or an object of several classes."""
     notes: tuple[NonNegativeInt, ...] = Field(default=(), exclude_if=lambda notes: not notes)
     """Aligned with `chosen`; none unless the strategy wrote some, and then left out of the file."""
     num_labeled: NonNegativeInt

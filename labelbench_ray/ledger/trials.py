@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from labelbench_ray import tasks
 from labelbench_ray.costs import Cost, total
 from labelbench_ray.errors import DamagedError, LedgerError, LostLockError
 from labelbench_ray.ledger.failures import read_failure, write_failure
@@ -36,6 +37,7 @@ from labelbench_ray.storage.atomic import publish, publish_once, refuse_links
 from labelbench_ray.storage.checksummed import ROUNDS, from_checked_json, read_value, to_checked_json
 from labelbench_ray.storage.locks import NO_LOCK, Lock, locked
 from labelbench_ray.storage.quarantine import set_aside
+from labelbench_ray.types import Labels
 
 __all__ = [
     "Failure",
@@ -100,10 +102,8 @@ class Ledger:
             found = ledger._claim()
             kept = ledger._keep_sound_rounds()
             began = found.versions if found and kept else header.versions
-            publish(
-                directory / "trial.json",
-                header.model_copy(update={"versions": began}).model_dump_json(indent=1).encode(),
-            )
+            stated = header.model_copy(update={"versions": began})
+            publish(directory / "trial.json", stated.model_dump_json(indent=1).encode())
             (directory / "failure.json").unlink(missing_ok=True)
             (directory / STOPPED).unlink(missing_ok=True)
             yield ledger
@@ -156,7 +156,7 @@ class Ledger:
         self,
         number: int,
         chosen: NDArray[np.int64],
-        labels: NDArray[np.int64],
+        labels: Labels,
         num_labeled: int,
         metrics: Mapping[str, float],
         spent: Mapping[str, Cost],
@@ -174,7 +174,7 @@ class Ledger:
             fingerprint=self.header.fingerprint,
             round=number,
             chosen=tuple(chosen.tolist()),
-            labels=tuple(labels.tolist()),
+            labels=tuple(tasks.create(self.header.task).to_json(labels)),
             notes=() if notes is None else tuple(notes.tolist()),
             num_labeled=num_labeled,
             metrics=dict(metrics),

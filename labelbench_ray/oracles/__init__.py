@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from labelbench_ray import plugins
+from labelbench_ray import tasks
 from labelbench_ray.datasets import Modality, Payload
-from labelbench_ray.types import Ids
+from labelbench_ray.types import Ids, Labels
 
 PACKAGE = __name__
 
@@ -39,7 +39,7 @@ class Question:
     classes: tuple[str, ...]
     """The names of the classes; a label is a place in them."""
     rows: PoolRows
-    labels_B: Ids | None = None
+    labels_B: Labels | None = None
     """The hidden labels with the annotators' noise; None for an oracle that does not need labels."""
 
     @property
@@ -53,12 +53,12 @@ class Question:
         return self.rows.payloads(self.ids_B)
 
 
-class Oracle(plugins.Plugin, ABC):
+class Oracle(tasks.ServesTasks, ABC):
     """Who answers; its fields are its settings."""
 
     needs_labels: ClassVar[bool] = False
     """Answers with the data set's own labels, so that every row of the pool needs one."""
 
     @abstractmethod
-    def answer(self, question: Question) -> Ids:
-        """(B,) int64 labels of the rows, in the order of the question. Each row is asked for once."""
+    def answer(self, question: Question) -> Labels:
+        """(B, ...) labels of the rows, as their task holds them, in the order of the question; each is asked once."""

@@ -7,6 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from labelbench_ray.datasets import Ignored, Source, Split
+from labelbench_ray.tasks import Task
 
 MOST_LINES = 12
 MOST_NAMES = 8
@@ -17,7 +18,7 @@ LONGEST_NAME = 60
 def describe_source(source: Source) -> tuple[str, ...]:
     """At most `MOST_LINES` lines; splits come first, then what is ignored, then what may be a mistake."""
     origins = source.findings.origins
-    lines = [_split(name, split, source.classes, origins) for name, split in source.splits.items()]
+    lines = [_split(name, split, source.task, source.classes, origins) for name, split in source.splits.items()]
     lines += _ignored(source.findings.ignored)
     lines += [f"these class names look alike: {_listed(map(_exactly, names))}" for names in alike(source.classes)]
     lines += source.findings.notes
@@ -45,12 +46,12 @@ def _exactly(name: str) -> str:
     return repr(name) if unicodedata.is_normalized("NFKC", name) and name.isprintable() else ascii(name)
 
 
-def _split(name: str, split: Split, classes: Sequence[str], origins: Mapping[str, str]) -> str:
+def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins: Mapping[str, str]) -> str:
     origin = f", {origins[name]}" if name in origins else ""
     labels_N = split.labels()
     if labels_N is None:
         return f"{name}: {_rows(len(split))}, at most {len(classes):,} classes{origin}"
-    count_K = np.bincount(labels_N, minlength=len(classes))
+    count_K = task.class_counts(labels_N, len(classes))
     absent = [classes[label] for label in np.flatnonzero(count_K == 0).tolist()]
     present = len(classes) - len(absent)
     some = f"{present:,} of {len(classes):,}" if absent else f"{present:,}"

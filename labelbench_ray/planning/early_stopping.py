@@ -10,9 +10,9 @@ from typing import Final
 
 from labelbench_ray.config import Trial
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.tasks import Task, in_a_sentence
+from labelbench_ray.tasks.single_label import SINGLE_LABEL
 
-SCORE: Final = "Validation Accuracy"
-"""The metric by which running trials are compared; never one on the test rows, on which the report relies."""
 COMPARABLE: Final = ("dataset", "encoder", "budget", "rounds")
 """Only trials that agree in these are comparable after the same number of rounds."""
 FEWEST_ROUNDS: Final = 3
@@ -24,6 +24,8 @@ class EarlyStoppingRule:
     """When a trial of this many rounds is ended because others are better."""
 
     rounds: int
+    metric: str = f"Validation {SINGLE_LABEL.primary}"
+    """By which running trials are compared; never one of the test rows, on which the report rests."""
 
     @property
     def judged_after(self) -> int:
@@ -32,13 +34,13 @@ class EarlyStoppingRule:
 
     def __str__(self) -> str:
         return (
-            f"after {self.judged_after} rounds its validation accuracy was below the median of the trials that got "
-            "there before it"
+            f"after {self.judged_after} rounds its {in_a_sentence(self.metric)} was below the median of the trials "
+            "that got there before it"
         )
 
 
-def early_stopping_rule(trials: Sequence[Trial]) -> EarlyStoppingRule:
-    """The rule for these trials.
+def early_stopping_rule(trials: Sequence[Trial], task: Task = SINGLE_LABEL) -> EarlyStoppingRule:
+    """The rule for these trials, of data sets of this task.
 
     Raises:
         ConfigError: they cannot be compared while they run.
@@ -56,4 +58,4 @@ def early_stopping_rule(trials: Sequence[Trial]) -> EarlyStoppingRule:
             f"early stopping compares strategies at half of the rounds; {rounds} are asked for, and no strategy "
             f"chooses the first; ask for at least {FEWEST_ROUNDS}, or leave out --early-stopping"
         )
-    return EarlyStoppingRule(rounds)
+    return EarlyStoppingRule(rounds, f"Validation {task.primary}")

@@ -157,7 +157,7 @@ def planned_early_stopping(planned: Plan, environment: Environment) -> EarlyStop
         ConfigError: they cannot be compared while they run.
     """
     return (
-        early_stopping_rule([each.parts.trial for each in planned.missing])
+        early_stopping_rule([each.parts.trial for each in planned.missing], planned.missing[0].parts.task)
         if environment.early_stopping and planned.missing
         else None
     )

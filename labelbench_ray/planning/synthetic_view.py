@@ -10,9 +10,11 @@ import numpy as np
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Plugin
+from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL
 from labelbench_ray.strategies import NO_NOTE, ChosenRound, History, Strategy
+from labelbench_ray.tasks import Task
 from labelbench_ray.trial.parts import Parts
-from labelbench_ray.types import Ids, PoolView
+from labelbench_ray.types import Ids, Labels, PoolView
 from labelbench_ray.user_code import raised, user_frames
 
 ROWS, LABELED, BUDGET = 256, 32, 8
@@ -35,23 +37,24 @@ def check_strategies(built: Iterable[Parts], dimensions: int, classes: int) -> N
             if name not in tried:
                 tried.add(name)
                 width = min(dimensions, WIDEST_OF_OURS) if _all_ours(strategy) else dimensions
-                _try(strategy, name, synthetic_view(width, classes, LABELED if begun else 0), each.trial.budget)
+                view = synthetic_view(width, classes, LABELED if begun else 0, each.task)
+                _try(strategy, name, view, each.trial.budget, each.task)
 
 
-def synthetic_view(dimensions: int, classes: int, labeled: int) -> PoolView:
+def synthetic_view(dimensions: int, classes: int, labeled: int, task: Task) -> PoolView:
     """A pool of random rows, the first `labeled` of them labeled; with none, probabilities are uniform."""
     rng = np.random.default_rng(0)
     embeddings_ND = rng.standard_normal((ROWS, dimensions), np.float32)
     logits_NK = rng.standard_normal((ROWS, classes), np.float32) if labeled else np.zeros((ROWS, classes), np.float32)
-    exponents_NK = np.exp(logits_NK)
-    labels_L = np.arange(labeled) % classes
-    probabilities_NK = exponents_NK / exponents_NK.sum(axis=1, keepdims=True)
-    return PoolView.from_arrays(embeddings_ND, probabilities_NK, np.arange(labeled), labels_L)
+    make = {CATEGORICAL: PoolView.from_arrays, BERNOULLI: PoolView.from_multi_label}[task.distribution]
+    ids_L = np.arange(labeled)
+    probabilities_NK = task.distribution.of_logits(logits_NK)
+    return make(embeddings_ND, probabilities_NK, ids_L, task.made_up_labels(ids_L, classes))
 
 
-def _try(strategy: Strategy, name: str, view: PoolView, budget: int) -> None:
-    def ask(ids: Ids) -> Ids:
-        return ids % view.num_classes
+def _try(strategy: Strategy, name: str, view: PoolView, budget: int, task: Task) -> None:
+    def ask(ids: Ids) -> Labels:
+        return task.made_up_labels(ids, view.num_classes)
 
     try:
         strategy.select_with_notes(view, min(budget, BUDGET), np.random.default_rng(0), ask, _history(view))

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.pool import probabilities
+from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -34,8 +34,13 @@ class Model(Protocol):
         """K."""
         ...
 
+    @property
+    def distribution(self) -> Distribution:
+        """How the probabilities of a row belong together."""
+        ...
+
     def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
-        """(B, K) float32, rows sum to 1."""
+        """(B, K) float32 of this distribution."""
         ...
 
     def features(self, raw_BD: NDArray[Any]) -> Floats:
@@ -52,15 +57,17 @@ class Block:
         labeled_B: NDArray[np.bool_],
         probabilities_of: Callable[[], Floats],
         features_of: Callable[[], Floats],
+        distribution: Distribution = CATEGORICAL,
     ) -> None:
         self.ids_B = ids_B
         self.labeled_B = labeled_B
+        self.distribution = distribution
         self._probabilities_of = probabilities_of
         self._features_of = features_of
 
     @cached_property
     def probabilities_BK(self) -> Floats:
-        """(B, K) float32, rows sum to 1; to be read, not written. `ValueError` where they are not finite."""
+        """(B, K) float32 of `distribution`; to be read, not written. `ValueError` where they are not finite."""
         return self._finite("probabilities", self._probabilities_of())
 
     @cached_property
@@ -91,6 +98,11 @@ class Shard(ABC):
     labeled_S: NDArray[np.bool_]
     open_S: NDArray[np.bool_]
     """May be chosen: unlabeled, and not left out by `PoolView.only`."""
+
+    @property
+    @abstractmethod
+    def distribution(self) -> Distribution:
+        """How the probabilities of a row belong together."""
 
     @abstractmethod
     def probabilities(self, rows: Rows) -> Floats:
@@ -148,7 +160,11 @@ class Shard(ABC):
 
     def _block(self, rows: Rows) -> Block:
         return Block(
-            self.ids_S[rows], self.labeled_S[rows], partial(self.probabilities, rows), partial(self.features, rows)
+            self.ids_S[rows],
+            self.labeled_S[rows],
+            partial(self.probabilities, rows),
+            partial(self.features, rows),
+            self.distribution,
         )
 
     def _part(self, rows: slice, wanted_B: NDArray[np.bool_]) -> Block:
@@ -161,6 +177,7 @@ class Shard(ABC):
             part.labeled_B,
             lambda: self.probabilities(rows)[wanted_B],
             partial(self.features, places_B),
+            self.distribution,
         )
 
 
@@ -169,11 +186,14 @@ class ArrayShard(Shard):
     """A shard whose probabilities were given."""
 
     probabilities_SK: Floats
+    given_distribution: Distribution
+
+    @property
+    def distribution(self) -> Distribution:
+        return self.given_distribution
 
     def probabilities(self, rows: Rows) -> Floats:
-        given_BK = self.probabilities_SK[rows]
-        normalized_BK: Floats = given_BK / given_BK.sum(axis=1, keepdims=True)
-        return normalized_BK
+        return self.given_distribution.normalized(self.probabilities_SK[rows])
 
     def features(self, rows: Rows) -> Floats:
         return self.raw_SD[rows].astype(np.float32, copy=False)
@@ -184,6 +204,10 @@ class ModelShard(Shard):
     """A shard whose probabilities a model computes block by block; they are never stored."""
 
     model: Model
+
+    @property
+    def distribution(self) -> Distribution:
+        return self.model.distribution
 
     def probabilities(self, rows: Rows) -> Floats:
         return self.model.probabilities(self.raw_SD[rows])
@@ -203,8 +227,12 @@ class LinearModel:
     def num_classes(self) -> int:
         return len(self.bias_K)
 
+    @property
+    def distribution(self) -> Distribution:
+        return CATEGORICAL
+
     def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
-        return probabilities.softmax(self.features(raw_BD) @ self.weight_DK + self.bias_K)
+        return self.distribution.of_logits(self.features(raw_BD) @ self.weight_DK + self.bias_K)
 
     def features(self, raw_BD: NDArray[Any]) -> Floats:
         return raw_BD.astype(np.float32, copy=False)

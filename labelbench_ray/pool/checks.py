@@ -31,14 +31,8 @@ def embeddings(given: ArrayLike) -> NDArray[Any]:
 
 
 def distributions(given: ArrayLike, num_rows: int) -> NDArray[np.float32]:
-    """(N, K) probabilities with a row for each embedding."""
-    probabilities_NK = np.asarray(given)
-    if probabilities_NK.ndim != 2 or len(probabilities_NK) != num_rows:
-        raise ValueError(
-            f"probabilities: shape {probabilities_NK.shape} must be ({num_rows}, K), a row for each embedding"
-        )
-    if probabilities_NK.dtype.kind != "f":
-        raise ValueError(f"probabilities: dtype {probabilities_NK.dtype} must be float32")
+    """(N, K) probabilities with a row for each embedding, whose sum is 1."""
+    probabilities_NK = _float_rows(given, num_rows)
     if probabilities_NK.shape[1] < 2:
         raise ValueError(
             f"probabilities: {probabilities_NK.shape[1]} columns; at least 2 classes are needed "
@@ -47,6 +41,33 @@ def distributions(given: ArrayLike, num_rows: int) -> NDArray[np.float32]:
     for start in range(0, len(probabilities_NK), CHUNK_ROWS):
         probabilities.check(probabilities_NK[start : start + CHUNK_ROWS], first_row=start)
     return probabilities_NK.astype(np.float32, copy=False)
+
+
+def independent_probabilities(given: ArrayLike, num_rows: int) -> NDArray[np.float32]:
+    """(N, K) probabilities with a row for each embedding, each entry on its own in 0 .. 1."""
+    probabilities_NK = _float_rows(given, num_rows)
+    for start in range(0, len(probabilities_NK), CHUNK_ROWS):
+        part_BK = probabilities_NK[start : start + CHUNK_ROWS]
+        inside_B = ((part_BK >= 0) & (part_BK <= 1)).all(axis=1)  # false for NaN, too
+        if not inside_B.all():
+            row = int(np.flatnonzero(~inside_B)[0])
+            wrong_K = part_BK[row][~((part_BK[row] >= 0) & (part_BK[row] <= 1))]
+            raise ValueError(
+                f"probabilities: row {start + row} holds {wrong_K[0]}; every entry must lie in 0 .. 1 "
+                "(logits need a sigmoid)"
+            )
+    return probabilities_NK.astype(np.float32, copy=False)
+
+
+def _float_rows(given: ArrayLike, num_rows: int) -> NDArray[Any]:
+    probabilities_NK = np.asarray(given)
+    if probabilities_NK.ndim != 2 or len(probabilities_NK) != num_rows:
+        raise ValueError(
+            f"probabilities: shape {probabilities_NK.shape} must be ({num_rows}, K), a row for each embedding"
+        )
+    if probabilities_NK.dtype.kind != "f":
+        raise ValueError(f"probabilities: dtype {probabilities_NK.dtype} must be float32")
+    return probabilities_NK
 
 
 def ascending(ids: ArrayLike | None, num_rows: int) -> tuple[NDArray[np.int64], Any]:
@@ -73,6 +94,22 @@ def labels(labeled: ArrayLike, labels: ArrayLike, num_classes: int) -> tuple[NDA
     if len(labels_L) and not (labels_L.min() >= 0 and labels_L.max() < num_classes):
         raise ValueError(f"labels: {labels_L.min()} .. {labels_L.max()} must lie in 0 .. {num_classes - 1}")
     return labeled_L, labels_L
+
+
+def label_rows(labeled: ArrayLike, labels: ArrayLike, num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+    """Labeled ids and their rows of labels, aligned: 1 for a class that is there, 0 for one that is not, -1 unknown."""
+    labeled_L, labels_LK = int64("labeled", labeled), np.asarray(labels)
+    if not len(labeled_L) and not labels_LK.size:
+        return labeled_L, np.empty((0, num_classes), np.int8)
+    if labels_LK.shape != (len(labeled_L), num_classes):
+        raise ValueError(
+            f"labels: shape {labels_LK.shape} must be ({len(labeled_L)}, {num_classes}), a row for each labeled id"
+        )
+    if labels_LK.dtype.kind not in "iub":
+        raise ValueError(f"labels: dtype {labels_LK.dtype} must be an integer one")
+    if (wrong := ~np.isin(labels_LK, (-1, 0, 1))).any():
+        raise ValueError(f"labels: {labels_LK[wrong][0]} must be 1, 0 or -1 (unknown)")
+    return labeled_L, labels_LK.astype(np.int8)
 
 
 def int64(name: str, given: ArrayLike) -> NDArray[np.int64]:

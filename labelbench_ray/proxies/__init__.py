@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from labelbench_ray import plugins
-from labelbench_ray.pool import probabilities
+from labelbench_ray import tasks
+from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 from labelbench_ray.pool.standardization import Standardization, widened
 from labelbench_ray.types import Floats
 
 PACKAGE = __name__
 
 
-class Proxy(plugins.Plugin, ABC):
+class Proxy(tasks.ServesTasks, ABC):
     """The shape of a model that selects; its fields are its settings."""
 
     trains_encoder: ClassVar[bool] = False
@@ -36,6 +36,8 @@ class Proxy(plugins.Plugin, ABC):
 
 class LightProxy(Proxy, ABC):
     """Affine layers on frozen, standardized embeddings."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     @abstractmethod
     def widths(self, dimensions: int, classes: int) -> tuple[int, ...]:
@@ -58,6 +60,7 @@ class Classifier:
     standardization: Standardization
     layers: tuple[tuple[Floats, Floats], ...]
     """(weight (in, out), bias (out,)) of each affine layer, for standardized inputs."""
+    distribution: Distribution = CATEGORICAL
 
     @property
     def num_classes(self) -> int:
@@ -84,8 +87,8 @@ class Classifier:
         return logits_BK
 
     def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
-        """(B, K) float32, rows sum to 1."""
-        return probabilities.softmax(self.logits(raw_BD))
+        """(B, K) float32 of its distribution."""
+        return self.distribution.of_logits(self.logits(raw_BD))
 
     def _hidden(self, raw_BD: NDArray[Any]) -> Floats:
         hidden = widened(raw_BD)
@@ -94,7 +97,12 @@ class Classifier:
         return hidden
 
     @classmethod
-    def of_module(cls, module: torch.nn.Sequential, standardization: Standardization) -> Self:
+    def of_module(
+        cls,
+        module: torch.nn.Sequential,
+        standardization: Standardization,
+        distribution: Distribution = CATEGORICAL,
+    ) -> Self:
         """The arrays of a trained module; it stays as it is."""
         linear = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
         return cls(
@@ -103,6 +111,7 @@ class Classifier:
                 (layer.weight.detach().T.float().cpu().numpy().copy(), layer.bias.detach().float().cpu().numpy().copy())
                 for layer in linear
             ),
+            distribution,
         )
 
     def fill(self, module: torch.nn.Sequential) -> None:
@@ -121,10 +130,11 @@ class Classifier:
         return named
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Floats]) -> Self:
+    def of_tensors(cls, tensors: Mapping[str, Floats], distribution: Distribution = CATEGORICAL) -> Self:
         """The inverse of `tensors`."""
         depth = sum(name.endswith(".weight") for name in tensors)
         return cls(
             Standardization(tensors["mean"], tensors["scale"]),
             tuple((tensors[f"{number}.weight"], tensors[f"{number}.bias"]) for number in range(depth)),
+            distribution,
         )

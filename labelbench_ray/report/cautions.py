@@ -43,9 +43,9 @@ def _overlapping(setting: Setting) -> Iterator[Caution]:
     if found:
         yield Caution(
             "Rows are in two splits",
-            f"{'; '.join(found)}. Test accuracy is too high where a test row was trained on, and too low where it was "
-            "trained on with another label. The data set's setting `drop_duplicates=True` removes such rows from the "
-            "pool.",
+            f"{'; '.join(found)}. Test {setting.noun} is too high where a test row was trained on, and too low where "
+            "it was trained on with another label. The data set's setting `drop_duplicates=True` removes such rows "
+            "from the pool.",
         )
 
 
@@ -79,7 +79,7 @@ def _stopped(setting: Setting) -> Iterator[Caution]:
         yield Caution(
             "Early stopping was on",
             f"Ended before the last round, as others were better by then: {words.listed(ended)}. They have no final "
-            "accuracy, and the validation labels that decided are not counted in the budget. "
+            f"{setting.noun}, and the validation labels that decided are not counted in the budget. "
             + _thinned([name for name in names if name in finished])
             + _gone([name for name in names if name not in finished])
             + "For an unbiased comparison run the experiment again without --early-stopping, which resumes them.",

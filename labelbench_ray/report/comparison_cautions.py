@@ -83,9 +83,10 @@ def _unclear(comparison: Comparison) -> Iterator[Caution]:
     unclear = [row for row in comparison.rows if standing(row) is Standing.UNCLEAR]
     if unclear:
         best = max((row.difference.area for row in unclear if row.difference), key=lambda area: area.value)
+        by_area = Measure.AREA.of(comparison.noun)
         yield Caution(
             "Not significantly different from random",
-            f"{_names(unclear)}: by {Measure.AREA} the difference to random may be chance at this number of seeds. "
+            f"{_names(unclear)}: by {by_area} the difference to random may be chance at this number of seeds. "
             f"{more_seeds(best)}",
         )
 
@@ -93,7 +94,8 @@ def _unclear(comparison: Comparison) -> Iterator[Caution]:
 def _worse(comparison: Comparison) -> Iterator[Caution]:
     worse = [row for row in comparison.rows if standing(row) is Standing.WORSE]
     if worse:
-        yield Caution("Worse than random", f"{_names(worse)}: significantly, by {Measure.AREA}.")
+        by_area = Measure.AREA.of(comparison.noun)
+        yield Caution("Worse than random", f"{_names(worse)}: significantly, by {by_area}.")
 
 
 def _disagreeing(comparison: Comparison) -> Iterator[Caution]:
@@ -102,18 +104,19 @@ def _disagreeing(comparison: Comparison) -> Iterator[Caution]:
     for row in comparison.rows:
         found = findings(row)
         if found is not None and found.disagree:
-            groups.setdefault(_by_measure(found), []).append(row.strategy)
+            groups.setdefault(_by_measure(found, comparison.noun), []).append(row.strategy)
     if groups:
         statements = "; ".join(f"{words.listed(names)}: {text}" for text, names in groups.items())
-        yield Caution("Measures disagree", f"{statements}. The answer above goes by {Measure.AREA}.")
+        by_area = Measure.AREA.of(comparison.noun)
+        yield Caution("Measures disagree", f"{statements}. The answer above goes by {by_area}.")
 
 
-def _by_measure(found: Findings) -> str:
+def _by_measure(found: Findings, noun: str) -> str:
     """`not significantly different from random by A, significantly better than random by B and C`."""
     decided = [each for each in found.every if each.standing in DECIDED]
     standings = dict.fromkeys(each.standing for each in decided)
     return ", ".join(
-        f"{each} by {words.listed([known.measure for known in decided if known.standing is each])}"
+        f"{each} by {words.listed([known.measure.of(noun) for known in decided if known.standing is each])}"
         for each in standings
     )
 
@@ -154,9 +157,10 @@ def _falling(comparison: Comparison) -> Iterator[Caution]:
     if row is not None and saved is not None and saved.falls:
         yield Caution(
             "Random is best before its end",
-            f"Its mean accuracy is highest, {words.percent(saved.target)}, with {words.count(saved.random_labels)} "
-            f"labels, and {words.percent(row.final.value)} with {words.count(saved.last_labels)} at the end. Labels "
-            f"saved are counted against the {words.count(saved.random_labels)}.",
+            f"Its mean {comparison.noun} is highest, {words.percent(saved.target)}, with "
+            f"{words.count(saved.random_labels)} labels, and {words.percent(row.final.value)} with "
+            f"{words.count(saved.last_labels)} at the end. Labels saved are counted against the "
+            f"{words.count(saved.random_labels)}.",
         )
 
 
@@ -170,8 +174,8 @@ def _saturated(comparison: Comparison) -> Iterator[Caution]:
     )
     if near <= comparison.labels[-1] / 2:
         yield Caution(
-            "Accuracy is saturated",
-            f"Random is within 1 % of its highest mean accuracy from {words.count(near)} "
+            f"{comparison.noun[0].upper()}{comparison.noun[1:]} is saturated",
+            f"Random is within 1 % of its highest mean {comparison.noun} from {words.count(near)} "
             f"of {words.count(comparison.labels[-1])} labels on. Beyond that there is little left to "
             "save, and the labels saved depend on noise: compare at a smaller budget.",
         )
@@ -181,8 +185,8 @@ def _few_test_rows(setting: Setting, comparison: Comparison) -> Iterator[Caution
     known = [
         record.metrics[TEST_ROWS] for run in setting.compared for record in run.records if TEST_ROWS in record.metrics
     ]
-    if not known or "Test" not in comparison.metric:
-        return
+    if not known or not comparison.metric.endswith("Accuracy") or "Test" not in comparison.metric:
+        return  # the interval is that of a share of right answers
     rows, best = min(known), max(row.final.value for row in comparison.rows)
     reach = 100 * _reach(best, rows)
     if reach >= WIDE_REACH:

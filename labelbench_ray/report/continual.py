@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from labelbench_ray.report.curves import PRIMARY, Run, Setting, last_common
+from labelbench_ray.report.curves import Run, Setting, last_common
 from labelbench_ray.report.protocols import Ratio, ratio
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
@@ -61,7 +61,7 @@ def _continued(setting: Setting, scratch: Setting, strategy: str) -> Continued |
     if not labels:
         return None
     fit = ratio([_fit(run, labels) for run, _ in pairs], [_fit(run, labels) for _, run in pairs])
-    lost = np.array([first.curve(PRIMARY)[labels] - second.curve(PRIMARY)[labels] for first, second in pairs])
+    lost = np.array([first.primary[labels] - second.primary[labels] for first, second in pairs])
     return Continued(setting, scratch, strategy, len(pairs), fit, estimate(lost)) if fit else None
 
 

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from labelbench_ray.config import Part
 from labelbench_ray.ledger.state import TrialState
-from labelbench_ray.report.curves import PRIMARY, RECIPE, Run, Setting, last_common
+from labelbench_ray.report.curves import RECIPE, Run, Setting, last_common
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 FIELDS: Final = ("strategy", *(field for field in RECIPE if field not in ("dataset", "budget")))
@@ -73,6 +73,8 @@ class Ablation:
     labels: int
     parts: tuple[Contribution, ...]
     together: Estimate | None
+    noun: str
+    """The metric, within a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def ablations(settings: tuple[Setting, ...]) -> tuple[Ablation, ...]:
     found = [(place, _ablation(tuple(members))) for place, members in groups]
     several = len(found) > 1
     return tuple(
-        Ablation(f"{place[0]}, budget {place[1]}" if several else "", each.labels, each.parts, each.together)
+        Ablation(f"{place[0]}, budget {place[1]}" if several else "", each.labels, each.parts, each.together, each.noun)
         for place, each in found
         if each is not None
     )
@@ -130,13 +132,13 @@ def _ablation(settings: tuple[Setting, ...]) -> Ablation | None:
     cells: dict[Levels, dict[int, float]] = {}
     for run in runs:
         levels = tuple(_level(run, field) for field in fields)
-        cells.setdefault(levels, {})[run.trial.seed] = run.curve(PRIMARY)[labels]
+        cells.setdefault(levels, {})[run.trial.seed] = run.primary[labels]
     plain = tuple(_plain(cells, place, _baselines(runs, field)) for place, field in enumerate(fields))
     trainers = Trainers.of(runs)
     parts = tuple(
         part for place in range(len(fields)) for part in _contributions(cells, fields, plain, place, trainers)
     )
-    return Ablation("", labels, parts, _together(cells, plain)) if parts else None
+    return Ablation("", labels, parts, _together(cells, plain), settings[0].noun) if parts else None
 
 
 def _leaves_out(trainer: Part) -> bool:

@@ -54,11 +54,11 @@ def contributions(ablation: Ablation, name: str) -> str:
     axes.set_yticks(range(len(lines)), [short(line[0]) for line in lines], parse_math=False)
     axes.set_ylim(-0.6, len(lines) - 0.4)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("points of final accuracy", color=MUTED)
+    axes.set_xlabel(f"points of final {ablation.noun}", color=MUTED)
     low, high = axes.get_xlim()
     axes.xaxis.set_major_formatter(number(0 if high - low > 4 else 1))
     texts = "; ".join(f"{text}: {words.points(effect)}" for text, effect, _ in reversed(lines))
-    return inline(figure, name, f"What each part adds to final accuracy, in points. {texts}.")
+    return inline(figure, name, f"What each part adds to final {ablation.noun}, in points. {texts}.")
 
 
 def fidelity(measured: tuple[Block, ...], found: Threshold | None, name: str) -> str:

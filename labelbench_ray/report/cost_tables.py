@@ -237,7 +237,7 @@ def threshold_words(found: Threshold | None) -> str:
 
 def ablation_table(ablation: Ablation) -> Table:
     """The contribution of each part in points of final accuracy, with its range over the other parts."""
-    head = ("part", "instead of", "points of final accuracy", "seeds", "range over the other parts")
+    head = ("part", "instead of", f"points of final {ablation.noun}", "seeds", "range over the other parts")
     rows = [
         (Cell(part.name), _instead(part), gain(part.effect), Cell(str(part.effect.seeds)), _range(part))
         for part in ablation.parts
@@ -254,7 +254,7 @@ def _instead(part: Contribution) -> Cell:
 
 def context_table(ablation: Ablation) -> Table:
     """The contribution of each part in every combination of the others."""
-    head = ("part", "beside", "points of final accuracy", "seeds")
+    head = ("part", "beside", f"points of final {ablation.noun}", "seeds")
     return Table(
         head,
         tuple(

@@ -20,9 +20,9 @@ from labelbench_ray.ledger.provenance import Provenance, provenances
 from labelbench_ray.ledger.records import Entry, RoundRecord, Traits
 from labelbench_ray.ledger.state import FineTuneProgress, TrialState, finetune_progress, trial_progress
 from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.tasks import in_a_sentence
 
 RANDOM: Final = "random"
-PRIMARY: Final = "Test Accuracy"
 RECIPE: Final = ("dataset", "encoder", "proxy", "trainer", "corrupter", "oracle", "first_batch", "budget")
 """The fields that make a setting, in the order in which they are shown."""
 
@@ -76,6 +76,16 @@ class Run:
         """Number of labels -> the metric, for the rounds that have it."""
         return {record.num_labeled: record.metrics[metric] for record in self.records if metric in record.metrics}
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that its task compares; the first decides."""
+        return (self.recorded_traits or Traits()).metrics
+
+    @property
+    def primary(self) -> dict[int, float]:
+        """The curve of the metric that decides."""
+        return self.curve(self.metrics[0])
+
     def finetuned(self, recipe: str, labels: int) -> FineTuneRecord | None:
         """The full model of this recipe, trained on the first `labels` ids."""
         return self.finetunes.get(recipe, {}).get(labels)
@@ -122,6 +132,16 @@ class Setting:
         return self.runs[0].trial
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that its task compares; the first decides."""
+        return self.traits.metrics
+
+    @property
+    def noun(self) -> str:
+        """The metric that decides, on test rows, within a sentence: "accuracy", "mAP"."""
+        return noun(self.metrics[0])
+
+    @property
     def traits(self) -> Traits:
         """Those of a trial that has begun: all share their trainer and proxy."""
         return next((run.traits for run in self.runs if run.recorded_traits or run.records), Traits())
@@ -153,9 +173,14 @@ def read(folder: Path) -> Experiment:
     return Experiment(grid.experiment, tuple(settings))
 
 
-def last_common(runs: Iterable[Run], metric: str = PRIMARY) -> int:
-    """The most labels at which all of these trials have the metric; 0 where there is none."""
-    return max(set.intersection(*(set(run.curve(metric)) for run in runs)), default=0)
+def last_common(runs: Iterable[Run]) -> int:
+    """The most labels at which all of these trials have their primary metric; 0 where there is none."""
+    return max(set.intersection(*(set(run.primary) for run in runs)), default=0)
+
+
+def noun(metric: str) -> str:
+    """A metric within a sentence, of test rows without naming them: "accuracy", "mAP", "pool accuracy"."""
+    return in_a_sentence(metric.removeprefix("Test "))
 
 
 def recipes(runs: Iterable[Run]) -> tuple[str, ...]:

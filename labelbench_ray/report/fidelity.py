@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from labelbench_ray.report.curves import PRIMARY, Run, Setting, recipes
+from labelbench_ray.report.curves import Run, Setting, recipes
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 from labelbench_ray.report.statistics.savings import first_crossing
 from labelbench_ray.report.threshold import GAP, OVERLAP
@@ -80,10 +80,10 @@ def _trust(setting: Setting, strategy: str, recipe: str) -> Trust | None:
 
 def _both(run: Run, recipe: str, labels: int) -> tuple[float, float] | None:
     """The accuracies of the proxy and of the full model on this number of labels."""
-    record, curve = run.finetuned(recipe, labels), run.curve(PRIMARY)
-    if record is None or labels not in curve or PRIMARY not in record.metrics:
+    record, curve = run.finetuned(recipe, labels), run.primary
+    if record is None or labels not in curve or run.metrics[0] not in record.metrics:
         return None
-    return curve[labels], record.metrics[PRIMARY]
+    return curve[labels], record.metrics[run.metrics[0]]
 
 
 def _line(runs: list[Run], recipe: str, labels: int) -> Line:

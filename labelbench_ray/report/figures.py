@@ -40,7 +40,7 @@ def differences(comparison: Comparison, looks: dict[str, Style], name: str) -> s
 
 
 def savings(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
-    """Labels saved at random's highest mean accuracy, one line a strategy with its interval; empty without any."""
+    """Labels saved at random's highest mean of the metric, one line a strategy with its interval; empty without any."""
     shown = (row for row in comparison.rows if row.difference is not None and not row.difference.saving.moot)
     rows = sorted(shown, key=_saving_order)
     if not rows:
@@ -61,7 +61,7 @@ def savings(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
     texts = "; ".join(
         f"{row.strategy}: {words.saved_fully(row.difference.saving)}" for row in reversed(rows) if row.difference
     )
-    return inline(figure, name, f"Labels saved at random's highest mean accuracy. {texts}.")
+    return inline(figure, name, f"Labels saved at random's highest mean {comparison.noun}. {texts}.")
 
 
 def _gain(row: Row, reference: Curves) -> Floats:

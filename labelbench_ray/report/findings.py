@@ -16,11 +16,15 @@ from labelbench_ray.report.statistics.savings import Saving
 
 
 class Measure(StrEnum):
-    """By what a strategy is compared with random, as the tables name it."""
+    """By what a strategy is compared with random."""
 
-    AREA = "mean accuracy over the curve"
-    FINAL = "final accuracy"
+    AREA = "mean {} over the curve"
+    FINAL = "final {}"
     SAVED = "labels saved"
+
+    def of(self, noun: str) -> str:
+        """As the tables name it, of a metric: "final accuracy"."""
+        return self.format(noun)
 
 
 class Standing(StrEnum):

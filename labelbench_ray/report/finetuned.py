@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labelbench_ray.report.curves import PRIMARY, Run, Setting, recipes
+from labelbench_ray.report.curves import Run, Setting, recipes
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 
@@ -37,7 +37,7 @@ def finetuned(setting: Setting) -> tuple[FineTuned, ...]:
 
 def _finetuned(runs: list[Run], strategy: str, recipe: str, labels: int) -> FineTuned:
     tuned_S = np.array([_accuracy(run, recipe, labels) for run in runs], np.float64)
-    proxies = [run.curve(PRIMARY).get(labels) for run in runs]
+    proxies = [run.primary.get(labels) for run in runs]
     if any(proxy is None for proxy in proxies):
         return FineTuned(strategy, recipe, labels, estimate(tuned_S), None, None)
     proxy_S = np.array(proxies, np.float64)
@@ -46,4 +46,4 @@ def _finetuned(runs: list[Run], strategy: str, recipe: str, labels: int) -> Fine
 
 def _accuracy(run: Run, recipe: str, labels: int) -> float | None:
     record = run.finetuned(recipe, labels)
-    return record.metrics.get(PRIMARY) if record else None
+    return record.metrics.get(run.metrics[0]) if record else None

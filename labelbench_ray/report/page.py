@@ -63,6 +63,7 @@ class Part:
     table: Table
     contexts: Table
     labels: int
+    noun: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def _across(report: Report) -> Overview:
                 cost_tables.ablation_table(each),
                 cost_tables.context_table(each),
                 each.labels,
+                each.noun,
             )
             for place, each in enumerate(report.across.ablations)
         ),

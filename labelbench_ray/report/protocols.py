@@ -16,7 +16,7 @@ import numpy as np
 from labelbench_ray.config import FineTune
 from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.report.costs import Embeddings, rounds, share, whole
-from labelbench_ray.report.curves import PRIMARY, Run, Setting, last_common, recipes
+from labelbench_ray.report.curves import Run, Setting, last_common, recipes
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 OWN: Final = "select"
@@ -142,7 +142,7 @@ def _protocol(light: Setting, full: Setting, strategy: str, embeddings: Embeddin
         share(run, embeddings).computing + spent + end
         for (run, _), spent, end in zip(pairs, proxy_S, ends, strict=True)
     ]
-    lost = np.array(reached) - np.array([run.curve(PRIMARY)[labels] for _, run in pairs])
+    lost = np.array(reached) - np.array([run.primary[labels] for _, run in pairs])
     return Protocol(
         setting=light,
         full=full,
@@ -183,9 +183,9 @@ class _End:
 def _end(light: Run, full: Run, labels: int, recipe: str) -> _End | None:
     """The fine-tune, None where this seed has none; without a recipe the proxy, at the cost of the full model."""
     if not recipe:
-        return _End(light.curve(PRIMARY)[labels], _training(_last(full, labels)))
-    record = light.finetuned(recipe, labels)
-    return _End(record.metrics[PRIMARY], record.training.computing) if record and PRIMARY in record.metrics else None
+        return _End(light.primary[labels], _training(_last(full, labels)))
+    record, metric = light.finetuned(recipe, labels), light.metrics[0]
+    return _End(record.metrics[metric], record.training.computing) if record and metric in record.metrics else None
 
 
 def _recipe(runs: list[Run], labels: int, full: Setting) -> str:
@@ -194,7 +194,7 @@ def _recipe(runs: list[Run], labels: int, full: Setting) -> str:
         recipe
         for run in runs
         for recipe in run.finetunes
-        if _same_parts(recipe, full) and (record := run.finetuned(recipe, labels)) and PRIMARY in record.metrics
+        if _same_parts(recipe, full) and (record := run.finetuned(recipe, labels)) and run.metrics[0] in record.metrics
     )
     return min(counts, key=lambda recipe: (recipe != _words(full), -counts[recipe], recipe), default="")
 

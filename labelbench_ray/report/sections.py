@@ -12,7 +12,7 @@ from labelbench_ray.report.comparison_cautions import Caution
 from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
 from labelbench_ray.report.costs import Embedding, Embeddings, StrategyCost, costs, embeddings
-from labelbench_ray.report.curves import PRIMARY, Experiment, Run, Setting, differing, read, title
+from labelbench_ray.report.curves import Experiment, Run, Setting, differing, read, title
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
@@ -20,8 +20,6 @@ from labelbench_ray.report.statistics.comparison import Comparison, compare
 from labelbench_ray.report.threshold import Block, Threshold, blocks, threshold
 from labelbench_ray.report.verdict import Verdict, judge
 
-METRICS: Final = (PRIMARY, "Pool Accuracy", "Labeling Accuracy", "Balanced Test Accuracy")
-"""The metrics that are shown where they are recorded. The first that is there decides."""
 NOTHING_KNOWN: Final[Mapping[str, Cost]] = {}
 NO_WARNINGS: Final[Mapping[str, str]] = {}
 
@@ -67,6 +65,17 @@ class Report:
     across: Across
     embeddings: dict[str, Embedding]
     prices: Prices
+
+    @property
+    def noun(self) -> str:
+        """The metric that decides, within a sentence, where it is the same of all settings."""
+        nouns = {section.setting.noun for section in self.sections}
+        return nouns.pop() if len(nouns) == 1 else "metric"
+
+    @property
+    def nouns(self) -> str:
+        """Its plural."""
+        return "accuracies" if self.noun == "accuracy" else f"{self.noun} values"
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -129,7 +138,7 @@ def compose(
 
 
 def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping[str, str]) -> Section:
-    found = (compare(setting, metric) for metric in METRICS)
+    found = (compare(setting, metric) for metric in setting.metrics)
     comparisons = tuple(comparison for comparison in found if comparison is not None)
     main = comparisons[0] if comparisons else None
     return Section(

@@ -8,7 +8,7 @@ from labelbench_ray.costs import Prices
 from labelbench_ray.report import plain, words
 from labelbench_ray.report.costs import StrategyCost
 from labelbench_ray.report.findings import findings, standing
-from labelbench_ray.report.sections import METRICS, Report
+from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.statistics.comparison import Comparison, Difference, Row
 from labelbench_ray.report.statistics.savings import Saving
 
@@ -31,7 +31,7 @@ def summarize(report: Report) -> dict[str, Any]:
                 "headline": section.verdict.headline,
                 "detail": section.verdict.detail,
                 "choice": section.verdict.choice,
-                "measure": section.verdict.finding.measure.value if section.verdict.finding else None,
+                "measure": _measure(section),
                 "cautions": [{"title": caution.title, "text": caution.text} for caution in section.cautions],
                 "metrics": {each.metric: _comparison(each) for each in section.comparisons},
                 "seconds": {
@@ -83,10 +83,16 @@ def curves_csv(report: Report) -> str:
                     record.metrics[metric],
                 )
                 for record in run.records
-                for metric in METRICS
+                for metric in section.setting.metrics
                 if metric in record.metrics
             )
     return text.getvalue()
+
+
+def _measure(section: Section) -> str | None:
+    """By what the verdict goes, as the tables name it."""
+    finding = section.verdict.finding
+    return finding.measure.of(section.setting.noun) if finding else None
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from labelbench_ray.report.cells import Cell, Table, gain
 from labelbench_ray.report.findings import standing
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.statistics.comparison import Comparison, Difference, Row
+from labelbench_ray.tasks import in_a_sentence
 
 
 def short_table(section: Section) -> Table:
@@ -34,7 +35,7 @@ def strategy_table(comparison: Comparison) -> Table:
     """Per strategy: final value, mean over the curve, the differences to random, and the labels saved."""
     head = (
         "strategy",
-        f"final {comparison.metric.lower()}",
+        f"final {in_a_sentence(comparison.metric)}",
         "difference to random",
         "mean over the curve",
         "difference to random",

@@ -11,6 +11,7 @@ from labelbench_ray.report.statistics.comparison import Comparison, Row, paired_
 from labelbench_ray.report.statistics.paired import LEVEL, holm
 from labelbench_ray.report.statistics.power import ADVISED_SEEDS, more_seeds
 from labelbench_ray.report.statistics.savings import Saving
+from labelbench_ray.tasks import in_a_sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def _without_random(comparison: Comparison) -> Verdict:
 def _winner(comparison: Comparison, row: Row, found: Findings) -> Verdict:
     detail = (
         f"{_measured(comparison)} it is significantly better than random: {found.area}.",
-        _saves(found.saved.saving),
+        _saves(found.saved.saving, comparison.noun),
         _ends(row, found.final),
         _peers(comparison, row),
     )
@@ -77,15 +78,15 @@ def _winner(comparison: Comparison, row: Row, found: Findings) -> Verdict:
 
 def _measured(comparison: Comparison) -> str:
     first, last = words.count(comparison.labels[0]), words.count(comparison.labels[-1])
-    return f"By mean {comparison.metric.lower()} over the learning curve ({first} to {last} labels)"
+    return f"By mean {in_a_sentence(comparison.metric)} over the learning curve ({first} to {last} labels)"
 
 
-def _saves(saving: Saving) -> str:
+def _saves(saving: Saving, noun: str) -> str:
     target = words.percent(saving.target)
     if saving.moot:
         return "Random is at its highest with its first labels already, so there are none to save."
     if not saving.reached:
-        return f"It does not reach random's highest mean accuracy ({target}), so it saves no labels there."
+        return f"It does not reach random's highest mean {noun} ({target}), so it saves no labels there."
     if saving.at_least:
         return (
             f"Its first {words.count(saving.first_labels)} labels already give the {target} for which random needs "
@@ -93,7 +94,7 @@ def _saves(saving: Saving) -> str:
         )
     interval = words.saved_interval(saving)
     return (
-        f"It reaches random's highest mean accuracy ({target}) with {words.count(saving.labels)} labels instead of "
+        f"It reaches random's highest mean {noun} ({target}) with {words.count(saving.labels)} labels instead of "
         f"{words.count(saving.random_labels)}: {_fewer(saving.fraction)}"
         f"{f' (95{words.NO_BREAK}% interval: {interval})' if interval else ''}."
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from labelbench_ray.types import Ids
+from labelbench_ray.types import Ids, Labels
 
 LARGEST_NOTE: Final = 2**31 - 1
 NO_NOTE: Final = -1
@@ -27,7 +27,7 @@ class ChosenRound:
     """An earlier round: the pool ids chosen, the labels returned for them, and the notes. Aligned and read-only."""
 
     ids: Ids
-    labels: Ids
+    labels: Labels
     notes: Ids
     """(B,) int64; `NO_NOTE` for every row if the strategy wrote none."""
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray import plugins
+from labelbench_ray import tasks
+from labelbench_ray.pool.distributions import CATEGORICAL
 from labelbench_ray.strategies._notes import Chosen, History, check_notes
 from labelbench_ray.strategies._ranking import Score, best_rows
 from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
@@ -16,7 +17,7 @@ from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
 PACKAGE = "labelbench_ray.strategies"
 
 
-class Strategy(plugins.Plugin, ABC):
+class Strategy(tasks.ServesTasks, ABC):
     """A query strategy; its fields are its settings."""
 
     renamed_methods: ClassVar[Mapping[str, str]] = {"_choose": "choose"}
@@ -39,7 +40,8 @@ class Strategy(plugins.Plugin, ABC):
             threads (`labelbench run` uses one): the last bits of products differ with it, and with them rare near-ties.
 
         Raises:
-            ValueError: the budget is negative or larger than what is unlabeled, or the scores hold NaN.
+            ValueError: the budget is negative or larger than what is unlabeled, the scores hold NaN, or the classes of
+                the view are independent and the strategy serves single labels only.
         """
         return self.select_with_notes(view, budget, rng, ask).ids
 
@@ -52,6 +54,11 @@ class Strategy(plugins.Plugin, ABC):
         history: History = (),
     ) -> Chosen:
         """Choose the rows to label next, as `select` does, given the earlier rounds with their notes."""
+        if view.distribution != CATEGORICAL and set(self.tasks) == {"single_label"}:
+            raise ValueError(
+                f"{type(self).__name__} serves pools of one label a row, and the classes of this one are independent; "
+                f"use one of: {', '.join(tasks.serving(Strategy, PACKAGE, ['multi_label']))}"
+            )
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)):
             raise ValueError(f"budget: {budget!r} is not an integer; give a number of rows")
         if budget < 0 or budget > view.num_unlabeled:

@@ -1,9 +1,10 @@
-"""Least confidence: 1 - max_c p_c (Lewis and Gale 1994)."""
+"""Least confidence: 1 - max_c p_c (Lewis and Gale 1994); of independent classes, the mean of 1/2 - |p_c - 1/2|."""
+
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.pool.probabilities import summarize
 from labelbench_ray.strategies import RowStrategy
 from labelbench_ray.types import Block
 
@@ -11,5 +12,7 @@ from labelbench_ray.types import Block
 class Confidence(RowStrategy):
     """The rows whose likeliest class has the smallest probability."""
 
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
+
     def score(self, block: Block) -> NDArray[np.float64]:
-        return summarize(block.probabilities_BK).others_B
+        return block.distribution.least_confidence(block.probabilities_BK)

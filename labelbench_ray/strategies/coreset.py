@@ -14,6 +14,7 @@ class Coreset(Strategy):
     """
 
     cold_start: ClassVar[bool] = True
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         return Traversal(view, key).run(budget)

@@ -1,9 +1,10 @@
-"""Largest Shannon entropy of the predicted distribution (Shannon 1948)."""
+"""Largest Shannon entropy of the predicted distribution (Shannon 1948); of independent classes, the mean of theirs."""
+
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.pool import probabilities
 from labelbench_ray.strategies import RowStrategy
 from labelbench_ray.types import Block
 
@@ -11,5 +12,7 @@ from labelbench_ray.types import Block
 class Entropy(RowStrategy):
     """The rows whose distribution over the classes is the flattest."""
 
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
+
     def score(self, block: Block) -> NDArray[np.float64]:
-        return probabilities.entropy(block.probabilities_BK)
+        return block.distribution.entropy(block.probabilities_BK)

@@ -17,6 +17,7 @@ class KMeans(Strategy):
     """
 
     cold_start: ClassVar[bool] = True
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     iterations: PositiveInt = 15
     """Rounds of Lloyd's iteration, at most."""
 

@@ -1,9 +1,13 @@
-"""Smallest gap between the two likeliest classes (Scheffer et al. 2001)."""
+"""Smallest gap between the two likeliest classes (Scheffer et al. 2001); of independent classes, between both answers.
+
+There the gap is 2 |p_c - 1/2|, averaged over the classes, so that the rows are those of `confidence`.
+"""
+
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.pool.probabilities import summarize
 from labelbench_ray.strategies import RowStrategy
 from labelbench_ray.types import Block
 
@@ -11,7 +15,7 @@ from labelbench_ray.types import Block
 class Margin(RowStrategy):
     """The rows with the smallest p_(1) - p_(2)."""
 
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
+
     def score(self, block: Block) -> NDArray[np.float64]:
-        # 1 - (p_(1) - p_(2)), written so that rows with p_(1) = 1.0 keep their order.
-        summary = summarize(block.probabilities_BK)
-        return summary.others_B + summary.second_B
+        return block.distribution.small_margin(block.probabilities_BK)

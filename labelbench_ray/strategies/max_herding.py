@@ -19,6 +19,7 @@ class MaxHerding(Strategy):
     """
 
     cold_start: ClassVar[bool] = True
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     sigma: float = Field(default=1.0, ge=1e-6)
     """The distance at which a row is covered by 1/e."""
     targets: int = Field(default=TARGETS, gt=0)

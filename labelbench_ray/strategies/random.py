@@ -14,6 +14,7 @@ class Random(RowStrategy):
 
     cold_start: ClassVar[bool] = True
     baseline: ClassVar[bool] = True
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:
         return np.zeros(len(block.ids_B))

@@ -46,6 +46,7 @@ class TypiClust(Strategy):
     """
 
     cold_start: ClassVar[bool] = True
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     clusters: PositiveInt = 500
     """How many there are at most."""
     neighbors: PositiveInt = 20

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def chosen_table(history: History) -> str:
     rows.writerow(["round", "order", "pool_id", "label"])
     for record in history.records:
         rows.writerows(
-            [record.round, order, *pair] for order, pair in enumerate(zip(record.chosen, record.labels, strict=True))
+            [record.round, order, row, json.dumps(label)]
+            for order, (row, label) in enumerate(zip(record.chosen, record.labels, strict=True))
         )
     return text.getvalue()
 

@@ -1,4 +1,7 @@
-"""Multinomial logistic regression: full batch, deterministic, L-BFGS (scikit-learn's solver)."""
+"""Logistic regression: full batch, deterministic, L-BFGS (scikit-learn's solver).
+
+Multinomial where a row is of one class; where classes are independent, one regression a class on its known rows.
+"""
 
 from typing import ClassVar
 
@@ -8,16 +11,23 @@ from pydantic import PositiveFloat, PositiveInt
 from sklearn.linear_model import LogisticRegression
 
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.pool.distributions import CATEGORICAL
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.trainers import EmbeddedInputs, FitData, Trainer
+from labelbench_ray.types import Labels
 
 ABSENT_BIAS = -100.0
 
 
 class Logistic(Trainer):
-    """Minimizes mean cross-entropy + l2 / 2 * ||weights||^2; the bias is free."""
+    """Minimizes mean cross-entropy + l2 / 2 * ||weights||^2; the bias is free.
 
+    Of independent classes, one whose known rows all have the same answer gets it with probability (n + 1) / (n + 2) in
+    every row, n being their number (Laplace's rule of succession).
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     uses_validation: ClassVar[bool] = False
     l2: PositiveFloat = 1e-3
     max_iterations: PositiveInt = 1000
@@ -30,26 +40,53 @@ class Logistic(Trainer):
             )
 
     def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
-        inputs_LD, labels_L = data.inputs.labeled_LD, data.labels_L.numpy()
+        fit = self._softmax if data.task.distribution == CATEGORICAL else self._sigmoids
+        layer = fit(data.inputs.labeled_LD, data.labels_L.numpy(), data.num_classes)
+        return Classifier(data.inputs.standardization, (layer,), data.task.distribution)
+
+    def _softmax(
+        self, inputs_LD: NDArray[np.float32], labels_L: Labels, num_classes: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         present = np.unique(labels_L)
-        weight_DK = np.zeros((inputs_LD.shape[1], data.num_classes), np.float32)
+        weight_DK = np.zeros((inputs_LD.shape[1], num_classes), np.float32)
         # A class without labels: its free bias would go to minus infinity, so it gets no probability.
-        bias_K = np.full(data.num_classes, ABSENT_BIAS, np.float32)
+        bias_K = np.full(num_classes, ABSENT_BIAS, np.float32)
         if len(present) == 1:
             bias_K[present] = 0
         else:
-            weight_DK[:, present], bias_K[present] = self._solve(inputs_LD, labels_L)
-        return Classifier(data.inputs.standardization, ((weight_DK, bias_K),))
+            weight_DK[:, present], bias_K[present] = self._columns(inputs_LD, labels_L)
+        return weight_DK, bias_K
 
-    def _solve(
-        self, inputs_LD: NDArray[np.float32], labels_L: NDArray[np.int64]
+    def _sigmoids(
+        self, inputs_LD: NDArray[np.float32], labels_LK: Labels, num_classes: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        weight_DK = np.zeros((inputs_LD.shape[1], num_classes), np.float32)
+        bias_K = np.zeros(num_classes, np.float32)
+        for place, label_L in enumerate(labels_LK.T):
+            known_L = label_L >= 0
+            positive, negative = int((label_L == 1).sum()), int((label_L == 0).sum())
+            if positive and negative:
+                weight_DX, bias_X = self._solve(inputs_LD[known_L], label_L[known_L], self.l2)
+                weight_DK[:, place], bias_K[place] = weight_DX[:, 0], bias_X[0]
+            else:
+                bias_K[place] = np.log((positive + 1) / (negative + 1))
+        return weight_DK, bias_K
+
+    def _columns(
+        self, inputs_LD: NDArray[np.float32], labels_L: Labels
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         # Two classes are fitted as one sigmoid of weights w, and softmax takes the columns +-w / 2, whose squares sum
         # to w**2 / 2: half the penalty on w is the stated penalty on the columns.
         l2 = self.l2 / 2 if len(np.unique(labels_L)) == 2 else self.l2
-        solver = LogisticRegression(C=1 / (l2 * len(labels_L)), max_iter=self.max_iterations, tol=1e-4)
-        solver.fit(inputs_LD, labels_L)
-        weight_DK, bias_K = solver.coef_.T, solver.intercept_
+        weight_DK, bias_K = self._solve(inputs_LD, labels_L, l2)
         if len(bias_K) > 1:
             return weight_DK, bias_K
         return np.hstack([-weight_DK / 2, weight_DK / 2]), np.concatenate([-bias_K / 2, bias_K / 2])
+
+    def _solve(
+        self, inputs_LD: NDArray[np.float32], labels_L: Labels, l2: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights and biases of the classes that there are; of two classes, those of the second one's sigmoid."""
+        solver = LogisticRegression(C=1 / (l2 * len(labels_L)), max_iter=self.max_iterations, tol=1e-4)
+        solver.fit(inputs_LD, labels_L)
+        return solver.coef_.T, solver.intercept_

@@ -8,19 +8,22 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, NonNegativeFloat
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers._mixing import mixed_images
-from labelbench_ray.trainers.engine.descent import Descent, smoothed
+from labelbench_ray.trainers.engine.descent import Descent
 from labelbench_ray.trainers.engine.step import Step
 
 
 class Supervised(Descent):
-    """Cross-entropy with label smoothing and mixup, cosine schedule, early stopping by validation."""
+    """Cross-entropy with label smoothing and mixup, cosine schedule, early stopping by validation.
+
+    The cross-entropy is binary where classes are independent.
+    """
 
     baseline: ClassVar[bool] = True
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     mixup: NonNegativeFloat = 0.2
     """Both parameters of the Beta distribution of the mixing weight; 0 mixes nothing."""
@@ -36,12 +39,12 @@ class Supervised(Descent):
 
     def loss(self, step: Step) -> Tensor:
         inputs, targets_BK = self.batch(step)
-        return cross_entropy(step.module(inputs), targets_BK)
+        return step.data.task.loss(step.module(inputs), targets_BK)
 
     def batch(self, step: Step) -> tuple[Tensor, Tensor]:
         """A step's labeled rows and their smoothed targets (B, K), mixed."""
         inputs = step.data.inputs.labeled(step.labeled_B, step.epoch)
-        targets_BK = smoothed(step.labels_B, step.data.num_classes, self.label_smoothing)
+        targets_BK = step.data.task.targets(step.labels_B, step.data.num_classes, self.label_smoothing)
         if inputs.ndim > 2:
             return mixed_images(inputs, targets_BK, self.mixup, self.cutmix)
         if not self.mixup:

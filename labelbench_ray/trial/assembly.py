@@ -120,6 +120,7 @@ class SelectionJob:
             views_content=_views_content(built, store),
             compute=manifest.compute,
             traits=traits(built),
+            task=built.dataset.task,
             versions=versions(),
         )
         with (

@@ -18,7 +18,7 @@ from labelbench_ray.streams import integer
 from labelbench_ray.trial.asking import history
 from labelbench_ray.trial.fidelity import Question, fidelity
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, TrainedModel
-from labelbench_ray.trial.loop import bought_ids, bought_labels, measure
+from labelbench_ray.trial.loop import bought_rows, measure
 from labelbench_ray.trial.parts import Parts, Tuning, budgets
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.types import Ids
@@ -48,7 +48,7 @@ class FineTuning:
                     f"{self.ledger.directory}: fine-tuning on {num_labeled} labels, the trial has bought {bought}; "
                     "`labelbench run` buys the rest"
                 )
-            chosen, labels = bought_ids(records)[:num_labeled], bought_labels(records)[:num_labeled]
+            chosen, labels = (each[:num_labeled] for each in bought_rows(records, self.fitter.embedded))
             if num_labeled in have:
                 self._check(have[num_labeled], chosen_hash(chosen.tolist(), labels.tolist()))
             else:
@@ -95,7 +95,9 @@ class FineTuning:
         trial, embedded = self.parts.trial, self.fitter.embedded
         answers_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
         number = record.round + 1
-        question = Question(self.parts.strategy, trial.budget, trial.seed, number, answers_N, history(records[:number]))
+        earlier = history(records[:number], embedded.task, len(embedded.classes))
+        question = Question(self.parts.strategy, trial.budget, trial.seed, number, answers_N, earlier)
         views = (each.open_view(each.classifier, chosen, labels) for each in (proxy, full))
-        gap = measured["Test Accuracy"] - record.metrics["Test Accuracy"]
+        decides = embedded.task.shown[0]
+        gap = measured[decides] - record.metrics[decides]
         return fidelity(question, *views) | {"Fidelity Accuracy Gap": gap}

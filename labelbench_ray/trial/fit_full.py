@@ -74,7 +74,9 @@ class FullFitter:
             for images in [getattr(self.images, name)]
         }
         standardization = opened.classifier.standardization
-        anew = Embedded(**splits, standardization=standardization, classes=self.embedded.classes)
+        anew = Embedded(
+            **splits, standardization=standardization, classes=self.embedded.classes, task=self.embedded.task
+        )
         return TrainedModel(opened.classifier, anew, in_process(anew))
 
     def _opened(self, trained: Tensors) -> Tuned:

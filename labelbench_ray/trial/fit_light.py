@@ -17,9 +17,9 @@ from labelbench_ray.proxies import Classifier
 from labelbench_ray.trainers import PreviousRound, PseudoLabels, Tensors
 from labelbench_ray.trainers.engine.data import NO_IDS, Pairs, embedded_data
 from labelbench_ray.trial.parts import Parts
-from labelbench_ray.types import Ids, Model, PoolView
+from labelbench_ray.types import Ids, Labels, Model, PoolView
 
-OpenView = Callable[[Model, Ids, Ids], PoolView]
+OpenView = Callable[[Model, Ids, Labels], PoolView]
 """(model, labeled, labels) -> a view of the pool: in process, or over scorers."""
 
 
@@ -41,7 +41,7 @@ class FitRequest:
     """What a fit is given: the labels in the order in which they were bought, and the previous rounds."""
 
     labeled_L: Ids
-    labels_L: Ids
+    labels_L: Labels
     previous: Sequence[PreviousRound]
     seed: int
     on_pseudo_labels: Callable[[PseudoLabels], None]
@@ -112,11 +112,13 @@ class LightFitter:
             self.pairs,
             tuple(request.previous),
             request.on_pseudo_labels,
+            embedded.task,
         )
         return self.parts.trainer.fit(self.parts.proxy, data, request.seed).tensors()
 
     def open(self, tensors: Tensors) -> TrainedModel:
-        return TrainedModel(Classifier.of_tensors(tensors), self.embedded, self.open_view)
+        classifier = Classifier.of_tensors(tensors, self.embedded.task.distribution)
+        return TrainedModel(classifier, self.embedded, self.open_view)
 
 
 def in_process(embedded: Embedded, shards: int = 1) -> OpenView:

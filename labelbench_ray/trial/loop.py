@@ -15,31 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.costs import Stopwatch
-from labelbench_ray.embeddings.store import SplitArrays
+from labelbench_ray.embeddings.store import Embedded, SplitArrays
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.oracles import PoolRows
+from labelbench_ray.pool.distributions import Distribution
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.streams import integer
+from labelbench_ray.tasks import Tally, Task
 from labelbench_ray.trainers import PreviousRound
-from labelbench_ray.trial import metrics
 from labelbench_ray.trial.asking import NUMBERED, Asking
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, TrainedModel
-from labelbench_ray.trial.metrics import Tally, tally
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
-from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Model, PoolView, Shard
+from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Labels, Model, PoolView, Shard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Untrained:
-    """The model before the first round: all classes are equally likely, features are the standardized embeddings."""
+    """The model before the first round: all answers are equally likely, features are the standardized embeddings."""
 
     num_classes: int
+    distribution: Distribution
     standardization: Standardization
 
     def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
-        """(B, K) float32, all 1 / K."""
-        return np.full((len(raw_BD), self.num_classes), 1 / self.num_classes, np.float32)
+        """(B, K) float32, all the same."""
+        return self.distribution.uninformed(len(raw_BD), self.num_classes)
 
     def features(self, raw_BD: NDArray[Any]) -> Floats:
         """(B, D) float32."""
@@ -60,6 +61,11 @@ class Timed:
     def num_classes(self) -> int:
         """K."""
         return self.model.num_classes
+
+    @property
+    def distribution(self) -> Distribution:
+        """The model's."""
+        return self.model.distribution
 
     def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
         """(B, K) float32."""
@@ -91,7 +97,7 @@ class Loop:
         hidden_N = None
         if self.parts.oracle.needs_labels:
             hidden_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
-        asking = Asking(self.parts, embedded.classes, self.rows, hidden_N)
+        asking = Asking(self.parts, embedded.classes, self.rows, embedded.task, hidden_N)
         watch = Stopwatch()
         view = self._first_view(records, watch)
         while len(records) < self.parts.trial.rounds:
@@ -103,10 +109,10 @@ class Loop:
         if records:
             with watch.stage("score", gpus=self.fitter.gpus):
                 fitted = self.fitter.open(self.ledger.proxy(records[-1]))
-            return _view(fitted, bought_ids(records), bought_labels(records), watch)
+            return _view(fitted, *bought_rows(records, self.fitter.embedded), watch)
         embedded = self.fitter.embedded
-        untrained = Timed(Untrained(len(embedded.classes), embedded.standardization), watch)
-        return self.fitter.open_view(untrained, bought_ids(records), bought_labels(records))
+        untrained = Untrained(len(embedded.classes), embedded.task.distribution, embedded.standardization)
+        return self.fitter.open_view(Timed(untrained, watch), *bought_rows(records, embedded))
 
     def _round(
         self, records: Sequence[RoundRecord], view: PoolView, asking: Asking, watch: Stopwatch
@@ -141,54 +147,54 @@ class Loop:
         return [PreviousRound(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
 
 
-def _view(fitted: TrainedModel, labeled_L: Ids, labels_L: Ids, watch: Stopwatch) -> PoolView:
+def _view(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, watch: Stopwatch) -> PoolView:
     return fitted.open_view(Timed(fitted.classifier, watch), labeled_L, labels_L)
 
 
 def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> dict[str, float]:
     """A trained model's metrics on the pool, the validation and the test rows."""
     embedded, classifier = fitted.embedded, fitted.classifier
-    truth_N = embedded.pool.labels_N
-    pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N)))
-    true_L, test = truth_N[view.labeled_L], tally_split(classifier, embedded.test)
+    task, truth_N = embedded.task, embedded.pool.labels_N
+    pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N, task=task)))
+    true_L = truth_N[view.labeled_L]
     return {
-        **metrics.of_split("Pool", pool.rows),
-        **metrics.of_split("Validation", tally_split(classifier, embedded.validation)),
-        **metrics.of_split("Test", test),
-        **metrics.of_labeled(true_L, view.num_classes),
-        "Labeling Accuracy": metrics.labeling_accuracy(pool.rows, pool.labeled_correct, view.labels_L, true_L),
+        **task.of_split("Pool", pool.rows),
+        **task.of_split("Validation", tally_split(classifier, embedded.validation, task)),
+        **task.of_split("Test", tally_split(classifier, embedded.test, task)),
+        **task.of_labeled(true_L, view.num_classes),
+        "Labeling Accuracy": task.labeling_accuracy(pool.rows, pool.labeled_right, view.labels_L, true_L),
         "Num Validation Labels": validation_labels,
-        "Num Test Rows": int(test.support_K.sum()),
+        "Num Test Rows": len(embedded.test.labels_N),
     }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PoolTally:
-    """The tally of a pool's rows, and the number of correct predictions among the labeled ones."""
+    """The tally of a pool's rows, and the number of right answers among those of the labeled ones."""
 
     rows: Tally
-    labeled_correct: int
+    labeled_right: int
 
     def __add__(self, other: Self) -> "PoolTally":
-        return PoolTally(self.rows + other.rows, self.labeled_correct + other.labeled_correct)
+        return PoolTally(self.rows + other.rows, self.labeled_right + other.labeled_right)
 
 
-def tally_shard(shard: Shard, labels_N: Ids) -> PoolTally:
+def tally_shard(shard: Shard, labels_N: Labels, task: Task) -> PoolTally:
     """The tally of a shard of the pool; `labels_N` are the true labels by pool id."""
-    return reduce(add, (_tally_block(block, labels_N[block.ids_B]) for block in shard.blocks()))
+    return reduce(add, (_tally_block(block, labels_N[block.ids_B], task) for block in shard.blocks()))
 
 
-def _tally_block(block: Block, labels_B: Ids) -> PoolTally:
-    correct_B = block.probabilities_BK.argmax(axis=1) == labels_B
-    return PoolTally(tally(block.probabilities_BK, labels_B), int((correct_B & block.labeled_B).sum()))
+def _tally_block(block: Block, labels_B: Labels, task: Task) -> PoolTally:
+    right_B = task.right_answers(block.probabilities_BK, labels_B)
+    return PoolTally(task.tally(block.probabilities_BK, labels_B), int(right_B[block.labeled_B].sum()))
 
 
-def tally_split(model: Model, split: SplitArrays) -> Tally:
+def tally_split(model: Model, split: SplitArrays, task: Task) -> Tally:
     """The tally of the validation or test rows."""
     return reduce(
         add,
         (
-            tally(
+            task.tally(
                 model.probabilities(split.embeddings_ND[start : start + BLOCK_ROWS]),
                 split.labels_N[start : start + BLOCK_ROWS],
             )
@@ -197,11 +203,16 @@ def tally_split(model: Model, split: SplitArrays) -> Tally:
     )
 
 
+def bought_rows(records: Sequence[RoundRecord], embedded: Embedded) -> tuple[Ids, Labels]:
+    """Pool ids in the order in which they were bought, and what the oracle returned for them."""
+    return bought_ids(records), bought_labels(records, embedded)
+
+
 def bought_ids(records: Sequence[RoundRecord]) -> Ids:
     """Pool ids in the order in which they were bought."""
     return np.array([chosen for record in records for chosen in record.chosen], np.int64)
 
 
-def bought_labels(records: Sequence[RoundRecord]) -> Ids:
+def bought_labels(records: Sequence[RoundRecord], embedded: Embedded) -> Labels:
     """The labels that the oracle returned for them."""
-    return np.array([label for record in records for label in record.labels], np.int64)
+    return embedded.task.from_json([answer for record in records for answer in record.labels], len(embedded.classes))

@@ -18,12 +18,14 @@ from labelbench_ray import (
     plugins,
     proxies,
     strategies,
+    tasks,
     trainers,
 )
 from labelbench_ray.config import SIMULATED, FineTune, Trial, digest
 from labelbench_ray.embeddings.finished import StoreRecipe
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.tasks import Task
 from labelbench_ray.trainers.engine.descent import Gradient
 
 CLEAN = plugins.Part(name="clean")
@@ -85,6 +87,11 @@ class Parts:
                 "embedding": self.embedding,
             }
         )
+
+    @cached_property
+    def task(self) -> Task:
+        """What a label of the data set is."""
+        return tasks.create(self.dataset.task)
 
     @property
     def wanted_views(self) -> augmentations.WantedViews | None:
@@ -151,6 +158,7 @@ def build(trial: Trial) -> Parts:
             f"encoder {trial.encoder} embeds {parts.encoder.payload}s, the data set {trial.dataset} holds {modality}s; "
             "choose an encoder that fits (`labelbench list encoders`)"
         )
+    _check_tasks(parts)
     _check_trains(trial.trainer, parts.trainer, parts.proxy)
     _check_views(parts)
     check_full(parts, None)
@@ -192,6 +200,30 @@ def _with_resolved_settings(trial: Trial, proxy: proxies.Proxy, tuning: Tuning |
     """The trial as it travels to workers and into the ledger: files that its full models name need not be there."""
     model = plugins.with_resolved_settings(trial.proxy, proxy) if isinstance(proxy, FullProxy) else trial.proxy
     return trial.model_copy(update={"proxy": model, "finetune": tuning.recipe if tuning else None})
+
+
+def _check_tasks(parts: Parts) -> None:
+    """Refuse plug-ins that do not serve the data set's task, and name those that do."""
+    trial, kinds = parts.trial, parts.task.kinds()
+    chosen: list[tuple[str, plugins.Part, tasks.ServesTasks, type[tasks.ServesTasks], str]] = [
+        ("strategy", trial.strategy, parts.strategy, strategies.Strategy, strategies.PACKAGE),
+        ("first_batch", trial.first_batch, parts.first_batch, strategies.Strategy, strategies.PACKAGE),
+        ("proxy", trial.proxy, parts.proxy, proxies.Proxy, proxies.PACKAGE),
+        ("trainer", trial.trainer, parts.trainer, trainers.Trainer, trainers.PACKAGE),
+        ("corrupter", trial.corrupter, parts.corrupter, corrupters.Corrupter, corrupters.PACKAGE),
+        ("oracle", trial.oracle, parts.oracle, oracles.Oracle, oracles.PACKAGE),
+    ]
+    for what, named, plugin, base, package in chosen:
+        if not plugin.serves(kinds):
+            raise ConfigError(
+                f"{what} {named}: does not serve the task {parts.dataset.task!r} of the data set {trial.dataset}; use "
+                f"one of: {', '.join(tasks.serving(base, package, kinds))}"
+            )
+    if parts.tuning and not parts.tuning.model.serves(kinds):
+        raise ConfigError(
+            f"finetune: {parts.tuning.recipe.model} does not serve the task {parts.dataset.task!r} of the data set "
+            f"{trial.dataset}; leave `finetune` out"
+        )
 
 
 def _check_trains(named: plugins.Part, trainer: trainers.Trainer, proxy: proxies.Proxy) -> None:

@@ -5,13 +5,15 @@ from collections.abc import Callable
 import numpy as np
 
 from labelbench_ray.errors import BudgetError
-from labelbench_ray.types import Ids
+from labelbench_ray.types import Ids, Labels
 
 
 class Purchases:
     """Passes questions on to an oracle, each row once; a row is paid for once, however often it is asked."""
 
-    def __init__(self, answer: Callable[[Ids], Ids], num_rows: int, budget: int, labeled_L: Ids, labels_L: Ids) -> None:
+    def __init__(
+        self, answer: Callable[[Ids], Labels], num_rows: int, budget: int, labeled_L: Ids, labels_L: Labels
+    ) -> None:
         """`answer`: labels of distinct pool ids; `num_rows`: of the pool; the last two: what earlier rounds bought."""
         self._answer = answer
         self._num_rows = num_rows
@@ -19,8 +21,8 @@ class Purchases:
         self._limit = len(self._labels) + budget
         self._no_labels = labels_L[:0]
 
-    def ask(self, ids: Ids) -> Ids:
-        """(B,) int64 answers for (B,) int64 pool ids.
+    def ask(self, ids: Ids) -> Labels:
+        """(B, ...) answers for (B,) int64 pool ids.
 
         Raises:
             BudgetError: new rows beyond the budget; none of them is answered or paid for.

@@ -25,7 +25,8 @@ KINDS: Mapping[str, tuple[type[Plugin], str]] = {
 
 def traits(parts: Parts) -> Traits:
     """The traits of a trial that is about to run."""
-    return _traits({field: getattr(parts, field) for field in KINDS})
+    made = _traits({field: getattr(parts, field) for field in KINDS})
+    return made.model_copy(update={"metrics": parts.task.shown})
 
 
 def shipped_traits(trial: Trial) -> Traits:

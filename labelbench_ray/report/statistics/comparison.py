@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labelbench_ray.report.curves import RANDOM, Run, Setting
+from labelbench_ray.report.curves import RANDOM, Run, Setting, noun
 from labelbench_ray.report.statistics.paired import Estimate, Floats, area_under_curve, estimate, holm
 from labelbench_ray.report.statistics.savings import Saving, saving
 
@@ -57,6 +57,11 @@ class Comparison:
     metric: str
     labels: tuple[int, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def noun(self) -> str:
+        """The metric within a sentence."""
+        return noun(self.metric)
 
     @property
     def compared(self) -> int:

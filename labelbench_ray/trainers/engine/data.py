@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.types import Examples, Floats, Ids
+from labelbench_ray.tasks import Task
+from labelbench_ray.tasks.single_label import SINGLE_LABEL
+from labelbench_ray.types import Examples, Floats, Ids, Labels
 
 WEAK, STRONG = 0, 1
 NO_IDS: Ids = np.empty(0, np.int64)
@@ -51,8 +52,9 @@ class Validated:
     """How good a module is on the validation rows."""
 
     accuracy: float
+    """Or what the task has for its primary metric."""
     loss: float
-    """Mean cross-entropy."""
+    """The task's mean loss."""
 
     def score(self, keep: Literal["accuracy", "loss"]) -> tuple[float, ...]:
         """The better, the larger: the accuracy and, where that ties, the loss; or the loss alone."""
@@ -88,7 +90,7 @@ class FitData(Generic[AnyInputs]):
 
     inputs: AnyInputs
     labels_L: Tensor
-    """(L,) int64, in the order in which they were bought."""
+    """(L, ...) as the task holds them, in the order in which they were bought."""
     labeled_ids_L: Ids
     unlabeled_ids_U: Ids
     """Empty for trainers that want no views."""
@@ -97,6 +99,8 @@ class FitData(Generic[AnyInputs]):
     """Measures a module on the validation rows; None: there are no such rows."""
     logits: Callable[[Tensors, Ids], Floats]
     """(a round's tensors, places of labeled rows) -> (B, K) raw logits of that round's model."""
+    task: Task = SINGLE_LABEL
+    """What a label is: its loss and its targets."""
     previous: tuple[PreviousRound, ...] = ()
     """The rounds before this one, from the first to the last."""
     on_pseudo_labels: Callable[[PseudoLabels], None] = ignore
@@ -130,19 +134,18 @@ class EmbeddedInputs:
         pairs_N2D = self.pairs[epoch % len(self.pairs)]
         return torch.from_numpy(self.standardization.apply(pairs_N2D[ids_B, side]))
 
-    def validated(self, module: nn.Module) -> Validated:
-        """A module's accuracy and loss on the validation rows."""
+    def validated(self, module: nn.Module, task: Task) -> Validated:
+        """A module's accuracy (or what the task has for it) and loss on the validation rows."""
         # Labels may be mapped from a file, read-only, which torch takes only as a copy.
         truth_V = torch.from_numpy(np.array(self.validation.labels_B))
         with torch.inference_mode():
             logits_VK = module(torch.from_numpy(self.validation.embeddings_BD))
-            right_V = logits_VK.argmax(dim=1) == truth_V
-            return Validated(float(right_V.float().mean()), float(cross_entropy(logits_VK, truth_V)))
+            return Validated(*task.validated(logits_VK, truth_V))
 
 
 def embedded_data(
     raw_LD: NDArray[Any],
-    labels_L: Ids,
+    labels_L: Labels,
     validation: Examples,
     num_classes: int,
     standardization: Standardization,
@@ -151,6 +154,7 @@ def embedded_data(
     pairs: Pairs = (),
     previous: tuple[PreviousRound, ...] = (),
     on_pseudo_labels: Callable[[PseudoLabels], None] = ignore,
+    task: Task = SINGLE_LABEL,
 ) -> FitData[EmbeddedInputs]:
     """The fit data of a light proxy, given the raw embeddings of the labeled rows and standardized validation rows."""
     labeled_LD = standardization.apply(raw_LD)
@@ -161,8 +165,9 @@ def embedded_data(
         labeled_ids_L=labeled_ids_L,
         unlabeled_ids_U=unlabeled_ids_U,
         num_classes=num_classes,
-        validate=inputs.validated if len(validation.labels_B) else None,
+        validate=partial(inputs.validated, task=task) if len(validation.labels_B) else None,
         logits=partial(_logits, raw_LD),
+        task=task,
         previous=previous,
         on_pseudo_labels=on_pseudo_labels,
     )

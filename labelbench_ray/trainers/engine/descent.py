@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from labelbench_ray.proxies import Classifier, LightProxy, Proxy
+from labelbench_ray.tasks.single_label import SINGLE_LABEL
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints, NoCheckpoints
 from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData, Inputs, PreviousRound, Tensors
 from labelbench_ray.trainers.engine.device import ALONE, Device
@@ -44,7 +44,7 @@ class Gradient(Trainer):
         fresh = Classifier.of_module(module, standardization).tensors()
         Classifier.of_tensors(self.start(fresh, data.previous)).fill(module)
         self.method(data.previous).descend(module, data, seed)
-        return Classifier.of_module(module, standardization)
+        return Classifier.of_module(module, standardization, data.task.distribution)
 
 
 class Descent(Gradient):
@@ -61,8 +61,9 @@ class Descent(Gradient):
     keep: Keep = "loss"
     """Which epoch's weights a fit keeps.
 
-    `accuracy`: the epoch with the best validation accuracy, ties broken by the validation loss. `loss`: the epoch with
-    the lowest validation loss. `last`: the last epoch. Without validation rows every fit keeps the last epoch.
+    `accuracy`: the epoch with the best validation accuracy (or the task's primary metric), ties broken by the
+    validation loss. `loss`: the epoch with the lowest validation loss. `last`: the last epoch. Without validation rows
+    every fit keeps the last epoch.
     """
     patience: PositiveInt = 5
     """Epochs without a new best (an equal one counts as new) before training stops; with `keep` "last" all run."""
@@ -118,5 +119,5 @@ class Descent(Gradient):
 
 
 def smoothed(labels_B: Tensor, num_classes: int, smoothing: float) -> Tensor:
-    """(B, K) float32 targets: (1 - smoothing) * one-hot + smoothing / K."""
-    return one_hot(labels_B, num_classes).float() * (1 - smoothing) + smoothing / num_classes
+    """(B, K) float32 targets of rows with one label each."""
+    return SINGLE_LABEL.targets(labels_B, num_classes, smoothing)

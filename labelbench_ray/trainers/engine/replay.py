@@ -4,6 +4,8 @@ The cost of a step does not grow with the number of labels, and an epoch passes 
 a round saves. The first round has nothing to replay and is plain supervised training.
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 from labelbench_ray.plugins import Part
@@ -15,6 +17,8 @@ from labelbench_ray.types import Ids
 
 class Replay(Supervised):
     """A supervised trainer that begins with the last round's weights, and whose epochs pass over the newest rows."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("single_label",)
 
     @property
     def from_scratch(self) -> Part:

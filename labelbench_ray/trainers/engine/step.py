@@ -33,5 +33,5 @@ class Step:
 
     @property
     def labels_B(self) -> Tensor:
-        """(B,) int64 labels of the labeled rows."""
+        """(B, ...) labels of the labeled rows."""
         return self.data.labels_L[torch.from_numpy(self.labeled_B)].to(self.device.kind)

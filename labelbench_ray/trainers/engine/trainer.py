@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from labelbench_ray import plugins
+from labelbench_ray import tasks
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.plugins import Part
 from labelbench_ray.proxies import Classifier, Proxy
@@ -12,7 +12,7 @@ from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData
 PACKAGE = "labelbench_ray.trainers"
 
 
-class Trainer(plugins.Plugin, ABC):
+class Trainer(tasks.ServesTasks, ABC):
     """A training method; its fields are its settings."""
 
     uses_validation: ClassVar[bool] = True

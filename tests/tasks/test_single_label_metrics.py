@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as draw
 from sklearn import metrics as sklearn_metrics
 
-from labelbench_ray.trial import metrics
-from labelbench_ray.trial.metrics import tally
+from labelbench_ray.tasks import _single_label_metrics as metrics
+from labelbench_ray.tasks._single_label_metrics import tally
 
 
 def rows(count: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,153 @@
+"""What a model predicts of a row: one class of several, or each class on its own. And how uncertain a prediction is.
+
+A softmax predicts a categorical distribution, K sigmoids predict K Bernoulli ones. Strategies that serve both ask the
+distribution of a view, so that what probabilities mean is stated here alone.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labelbench_ray.pool import checks, probabilities
+
+Floats = NDArray[np.float32]
+Scores = NDArray[np.float64]
+
+
+class Distribution(ABC):
+    """How the K probabilities of a row belong together. Every function takes (B, K) float32 and leaves it unchanged."""
+
+    @abstractmethod
+    def of_logits(self, logits_BK: Floats) -> Floats:
+        """(B, K) probabilities. Works in place on `logits_BK`, which the caller gives up."""
+
+    @abstractmethod
+    def uninformed(self, rows: int, num_classes: int) -> Floats:
+        """(B, K) what a model predicts that has learned nothing."""
+
+    @abstractmethod
+    def checked(self, given: ArrayLike, num_rows: int) -> Floats:
+        """(N, K) probabilities as a user passed them; `ValueError` states what is wrong with them."""
+
+    @abstractmethod
+    def normalized(self, given_BK: Floats) -> Floats:
+        """(B, K) checked probabilities without the rounding that `checked` tolerates."""
+
+    @abstractmethod
+    def checked_labels(
+        self, labeled: ArrayLike, labels: ArrayLike, num_classes: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+        """Labeled ids and their labels, aligned, as a user passed them; `ValueError` states what is wrong with them."""
+
+    @abstractmethod
+    def least_confidence(self, probabilities_BK: Floats) -> Scores:
+        """(B,) how far the predicted answer is from certain."""
+
+    @abstractmethod
+    def small_margin(self, probabilities_BK: Floats) -> Scores:
+        """(B,) 1 - the gap between the likeliest answer and the next one."""
+
+    @abstractmethod
+    def entropy(self, probabilities_BK: Floats) -> Scores:
+        """(B,) entropy in nats."""
+
+    @abstractmethod
+    def residuals(self, probabilities_BK: Floats) -> Floats:
+        """(B, K) the gradient of the loss at the predicted answer with respect to the logits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical(Distribution):
+    """One class of K; the probabilities of a row sum to 1. Labels are class numbers (L,)."""
+
+    def of_logits(self, logits_BK: Floats) -> Floats:
+        return probabilities.softmax(logits_BK)
+
+    def uninformed(self, rows: int, num_classes: int) -> Floats:
+        return np.full((rows, num_classes), 1 / num_classes, np.float32)
+
+    def checked(self, given: ArrayLike, num_rows: int) -> Floats:
+        return checks.distributions(given, num_rows)
+
+    def normalized(self, given_BK: Floats) -> Floats:
+        normalized_BK: Floats = given_BK / given_BK.sum(axis=1, keepdims=True)
+        return normalized_BK
+
+    def checked_labels(
+        self, labeled: ArrayLike, labels: ArrayLike, num_classes: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+        return checks.labels(labeled, labels, num_classes)
+
+    def least_confidence(self, probabilities_BK: Floats) -> Scores:
+        return probabilities.summarize(probabilities_BK).others_B
+
+    def small_margin(self, probabilities_BK: Floats) -> Scores:
+        # 1 - (p_(1) - p_(2)), written so that rows with p_(1) = 1.0 keep their order.
+        summary = probabilities.summarize(probabilities_BK)
+        return summary.others_B + summary.second_B
+
+    def entropy(self, probabilities_BK: Floats) -> Scores:
+        return probabilities.entropy(probabilities_BK)
+
+    def residuals(self, probabilities_BK: Floats) -> Floats:
+        residuals_BK = probabilities.others(probabilities_BK)
+        # p_y - 1, written so that rows with p_y = 1.0 keep their digits.
+        residuals_BK[np.arange(len(residuals_BK)), probabilities_BK.argmax(axis=1)] = -residuals_BK.sum(axis=1)
+        return residuals_BK
+
+
+@dataclass(frozen=True, slots=True)
+class Bernoulli(Distribution):
+    """Each of K classes on its own; probabilities lie in 0 .. 1 and need not sum to 1.
+
+    Labels are rows of a matrix (L, K): 1 where the class is there, 0 where it is not, -1 where that is unknown.
+    Uncertainty is the mean over the classes.
+    """
+
+    def of_logits(self, logits_BK: Floats) -> Floats:
+        np.negative(logits_BK, out=logits_BK)
+        with np.errstate(over="ignore"):  # exp is infinite for logits below -88, where the probability is 0
+            np.exp(logits_BK, out=logits_BK)
+        logits_BK += 1
+        return np.reciprocal(logits_BK, out=logits_BK)
+
+    def uninformed(self, rows: int, num_classes: int) -> Floats:
+        return np.full((rows, num_classes), 0.5, np.float32)
+
+    def checked(self, given: ArrayLike, num_rows: int) -> Floats:
+        return checks.independent_probabilities(given, num_rows)
+
+    def normalized(self, given_BK: Floats) -> Floats:
+        return given_BK
+
+    def checked_labels(
+        self, labeled: ArrayLike, labels: ArrayLike, num_classes: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+        return checks.label_rows(labeled, labels, num_classes)
+
+    def least_confidence(self, probabilities_BK: Floats) -> Scores:
+        # 1/2 - |p - 1/2|, the probability of the other answer, which keeps the digits of a small p.
+        other_BK = np.minimum(probabilities_BK, 1 - probabilities_BK)
+        distance_B: Scores = other_BK.mean(axis=1, dtype=np.float64)
+        return distance_B
+
+    def small_margin(self, probabilities_BK: Floats) -> Scores:
+        return 2 * self.least_confidence(probabilities_BK)
+
+    def entropy(self, probabilities_BK: Floats) -> Scores:
+        other_BK = np.minimum(probabilities_BK, 1 - probabilities_BK).astype(np.float64)
+        logs_BK = np.log(np.maximum(other_BK, np.finfo(np.float32).tiny))  # 0 log 0 = 0
+        entropy_BK = -other_BK * logs_BK - (1 - other_BK) * np.log1p(-other_BK)
+        entropy_B: Scores = entropy_BK.mean(axis=1)
+        return entropy_B
+
+    def residuals(self, probabilities_BK: Floats) -> Floats:
+        residuals_BK: Floats = np.where(probabilities_BK >= 0.5, probabilities_BK - 1, probabilities_BK)
+        return residuals_BK
+
+
+CATEGORICAL: Final = Categorical()
+BERNOULLI: Final = Bernoulli()

@@ -1,0 +1,161 @@
+"""Tasks: what a label is, how it is learned and how it is measured. One file each.
+
+A data set states its task. Strategies, proxies, trainers and corrupters state which tasks they serve.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from labelbench_ray import plugins
+from labelbench_ray.pool.distributions import Distribution
+from labelbench_ray.types import Floats, Ids, Labels
+
+if TYPE_CHECKING:
+    # At run time it would have every worker that reads a data set import torch.
+    from torch import Tensor
+
+PACKAGE = __name__
+
+
+class Tally(Protocol):
+    """Counts over rows, from which all metrics of a split are computed. Tallies of parts add up to that of all."""
+
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+class Task(plugins.Plugin, ABC):
+    """A kind of labels. A task that refines another one is served by all plug-ins that serve that one."""
+
+    dtype: ClassVar[type[np.integer[Any]]]
+    """Of an array of labels."""
+    distribution: ClassVar[Distribution]
+    """What a model predicts, and how it is computed from logits."""
+    primary: ClassVar[str]
+    """The metric that decides, without its split: "Accuracy" stands for "Test Accuracy". Larger is better."""
+    shown: ClassVar[tuple[str, ...]]
+    """The metrics that reports compare; the first is the primary one on the test rows."""
+
+    @abstractmethod
+    def shape(self, num_classes: int) -> tuple[int, ...]:
+        """The shape of one label: () for a number, (K,) for a row."""
+
+    @abstractmethod
+    def to_json(self, labels_B: Labels) -> list[JsonValue]:
+        """Labels as a round's record holds them, one value each."""
+
+    @abstractmethod
+    def from_json(self, answers: Sequence[JsonValue], num_classes: int) -> Labels:
+        """The inverse of `to_json`."""
+
+    @abstractmethod
+    def class_counts(self, labels_N: Labels, num_classes: int) -> NDArray[np.int64]:
+        """(K,) how many of the rows belong to each class."""
+
+    @abstractmethod
+    def in_words(self, column: Any, classes: Sequence[str]) -> Any:  # noqa: ANN401  pyarrow has no types
+        """A pyarrow array of labels as one of strings: by the names of their classes; null stays null."""
+
+    @abstractmethod
+    def targets(self, labels_B: "Tensor", num_classes: int, smoothing: float) -> "Tensor":
+        """(B, K) float32 what the probabilities shall be, smoothed; a trainer may mix them."""
+
+    @abstractmethod
+    def loss(self, logits_BK: "Tensor", targets_BK: "Tensor") -> "Tensor":
+        """The mean loss of a batch."""
+
+    @abstractmethod
+    def validated(self, logits_VK: "Tensor", labels_V: "Tensor") -> tuple[float, float]:
+        """The primary metric and the mean loss on validation rows; both decide which epoch is kept."""
+
+    @abstractmethod
+    def tally(self, probabilities_BK: Floats, labels_B: Labels) -> Tally:
+        """The counts of rows, given their true labels."""
+
+    @abstractmethod
+    def of_split(self, split: str, counts: Any) -> dict[str, float]:  # noqa: ANN401  what `tally` returns
+        """The metrics of one split under LabelBench's names, each finite or left out; `split` is "Pool", "Test" ..."""
+
+    @abstractmethod
+    def of_labeled(self, true_L: Labels, num_classes: int) -> dict[str, float]:
+        """How many rows were labeled and how evenly over the classes, counted with the true labels."""
+
+    @abstractmethod
+    def right_answers(self, probabilities_BK: Floats, labels_B: Labels) -> NDArray[np.int64]:
+        """(B,) how many of a row's answers the prediction has right: 0 or 1, or a number of classes."""
+
+    @abstractmethod
+    def labeling_accuracy(self, pool: Any, labeled_right: int, bought_L: Labels, true_L: Labels) -> float:  # noqa: ANN401
+        """The share of the pool's answers that end up right: by annotators where bought, by the proxy elsewhere.
+
+        Args:
+            pool: the tally of the whole pool.
+            labeled_right: how many answers of the labeled rows the proxy has right.
+            bought_L: what annotators answered.
+            true_L: the true labels of the same rows.
+        """
+
+    @abstractmethod
+    def made_up_labels(self, numbers_B: Ids, num_classes: int) -> Labels:
+        """Some label for each of these numbers, to try plug-ins on."""
+
+    @abstractmethod
+    def is_label(self, labels_B: Labels, num_classes: int) -> NDArray[np.bool_]:
+        """(B,) whether an annotator may answer so, given an array of the right type and shape."""
+
+    @abstractmethod
+    def answer_rule(self, num_classes: int) -> str:
+        """What labels are, in words: "one class number for each row, 0 .. 9"."""
+
+    def no_labels(self, num_classes: int) -> Labels:
+        """(0, ...) no labels yet."""
+        return np.empty((0, *self.shape(num_classes)), self.dtype)
+
+    @classmethod
+    def kinds(cls) -> tuple[str, ...]:
+        """The names of this task and of those that it refines: a plug-in that serves one of them serves this task."""
+        return tuple(
+            base.__module__.removeprefix(f"{PACKAGE}.")
+            for base in cls.__mro__
+            if issubclass(base, Task) and base is not Task
+        )
+
+
+class ServesTasks(plugins.Plugin):
+    """A plug-in whose work depends on what a label is."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("single_label",)
+    """The tasks that it serves, by their names."""
+
+    @classmethod
+    def serves(cls, kinds: Iterable[str]) -> bool:
+        """Whether it serves one of these tasks."""
+        return not set(cls.tasks).isdisjoint(kinds)
+
+
+Served = TypeVar("Served", bound=ServesTasks)
+
+
+def serving(base: type[Served], package: str, kinds: Iterable[str]) -> list[str]:
+    """The plug-ins of a package that serve one of these tasks, sorted."""
+    kinds = tuple(kinds)
+    return [name for name in plugins.names(package) if plugins.load(base, package, name).serves(kinds)]
+
+
+def create(name: str) -> Task:
+    """The task of that name; `ConfigError` (a `ValueError`) names what is unknown."""
+    return plugins.build(Task, PACKAGE, plugins.Part(name=name))
+
+
+def in_a_sentence(metric: str) -> str:
+    """A metric's name within a sentence: "Test Accuracy" is "test accuracy", "Test mAP" is "test mAP"."""
+    return " ".join(word.lower() if word.isalpha() and word.istitle() else word for word in metric.split())
+
+
+def names() -> list[str]:
+    """The tasks that ship here, sorted."""
+    return plugins.names(PACKAGE)
