@@ -11,7 +11,7 @@ where all begin from scratch. `speed_up` is the CPU seconds of scratch over the 
 `test_accuracy_difference` is the trainer's less scratch's, averaged over the rounds and paired by seed: the mean of the
 seeds and their standard deviation. Nothing is asked for: a trainer that saves nothing shows so. Where a round from
 scratch has too few steps to learn all it could, one that goes on is ahead for its steps in earlier rounds: more
-`--epochs` tell (early stopping ends them when they no longer help).
+`--epochs` show whether that is the case (early stopping ends a fit when they no longer help).
 """
 
 import statistics

@@ -10,7 +10,7 @@ write nothing.
 What makes it fair. Both get the same shards of 1,024 rows; a bare process takes the next from a queue when it is done
 with one, as an actor does. Both clocks start when the first shard is finished, so that starting Ray, spawning,
 imports and making the network count on neither side (with Ray it is the shard file's own time, not when the driver
-hears of it), and stop when the last row is done (with Ray: when the driver knows). The first shard's rows are not
+receives it), and stop when the last row is done (with Ray: when the driver knows). The first shard's rows are not
 counted. At that moment the other cores are within a shard of their own, and at the end they may wait for the last
 one: both sides alike. Only Ray's readers may be ahead by then (decoding is about a fifth of the work); more rows make
 that matter less. Ray is shut down before the bare processes start. The two alternate `repeats` times, and the

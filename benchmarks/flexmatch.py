@@ -52,7 +52,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with threadpool_limits(1), tempfile.TemporaryDirectory(prefix="labelbench-") as folder:
         data = made_up(Path(folder))
-        fit_seconds(data, 0)  # the files are read from disk once, whoever comes first
+        fit_seconds(data, 0)  # reads the files from disk once, before anything is timed
         seconds = [fit_seconds(data, seed) for seed in range(arguments.repeats)]
         least = limit(data)
     spent = statistics.median(seconds)

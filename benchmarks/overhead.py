@@ -136,8 +136,8 @@ def main() -> None:
 def plain_seconds(experiment: str, where: Places, runs: Path) -> float:
     """CPU seconds of all trials, folded by the plain loop in a process of its own."""
     line = [sys.executable, "-c", PLAIN, experiment, str(where.store), str(runs)]
-    told = subprocess.run(line, stdout=subprocess.PIPE, check=True, cwd=ROOT, text=True).stdout
-    return float(told)
+    printed = subprocess.run(line, stdout=subprocess.PIPE, check=True, cwd=ROOT, text=True).stdout
+    return float(printed)
 
 
 def sample(line: list[str], log: Path) -> Sampled:

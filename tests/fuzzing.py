@@ -1,6 +1,6 @@
 """What is read from disk, one target a reader: sound bytes, ways to spoil them, and the errors that are ours.
 
-The suite tries a few spoiled inputs of each; `tests/faults/fuzz.py` tries them for as long as it is told.
+The suite tries a few spoiled inputs of each; `tests/faults/fuzz.py` tries them for `--minutes`.
 """
 
 import io

@@ -104,7 +104,7 @@ def serving() -> Iterator[Server]:
         if fault.cut:
             request["wsgi.input"].read(int(request.get("CONTENT_LENGTH") or 0) // 2)
             request["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-            respond("500 Cut", [("Content-Length", "0")])  # which nobody hears; half an object must not be stored
+            respond("500 Cut", [("Content-Length", "0")])  # which nobody receives; half an object must not be stored
             return [b""]
         if fault.status:
             respond(f"{fault.status} Fault", [("Content-Type", "application/xml"), ("Content-Length", "0")])

@@ -104,7 +104,7 @@ def record(folder: Path, *words: str, columns: int = 80, timeout: float = 300, *
 def _read(controller: int) -> bytes:
     try:
         return os.read(controller, 65536)
-    except OSError:  # how Linux tells that the other side was closed
+    except OSError:  # how Linux reports that the other side was closed
         return b""
 
 

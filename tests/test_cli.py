@@ -70,7 +70,7 @@ def test_a_request_that_cannot_be_meant_is_refused_in_one_line(command, tmp_path
     assert not (tmp_path / "runs").exists()
 
 
-def test_data_that_is_not_there_is_told_by_plan_and_refused_by_run(command, tmp_path):
+def test_data_that_is_not_there_is_reported_by_plan_and_refused_by_run(command, tmp_path):
     path = experiment(tmp_path, dataset="cifar10", encoder={"name": "pixels", "settings": {"size": 32}})
     status, printed, _ = command("plan", path)
     assert status == 0

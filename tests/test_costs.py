@@ -45,7 +45,7 @@ def test_prices_that_make_no_sense_are_refused(wrong):
         Prices(**wrong)
 
 
-def test_stages_are_told_apart_and_not_counted_twice():
+def test_stages_are_kept_apart_and_not_counted_twice():
     watch = Stopwatch()
     start = time.perf_counter()
     with watch.stage("outer", gpus=2):

@@ -23,7 +23,7 @@ def passed_on(error: Exception) -> Exception:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_lost_actors_nodes_and_objects_are_deaths_whoever_passes_them_on(error: Exception) -> None:
+def test_lost_actors_nodes_and_objects_are_deaths_also_when_passed_on(error: Exception) -> None:
     assert is_death(error)
     assert is_death(passed_on(error))
 

@@ -77,7 +77,7 @@ def test_a_bar_s_words_are_escaped():
     with meter(console, f"embedding {NASTY}") as shown:
         shown.show(1, 2, f"decoding {NASTY}")
     text = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", printed(console)).replace("\r", "").replace("\n", "")
-    assert not UNSAFE.search(text), "but for the bar's own movements of the cursor"
+    assert not UNSAFE.search(text), "apart from the bar's own movements of the cursor"
     assert "\\x1b[31mred\\x1b]0;title" in text
     assert "]0;title" not in printed(console).replace("\\x1b]0;title", "")
 

@@ -42,16 +42,16 @@ def job(directory: Path) -> Any:
     return SimpleNamespace(directory=directory, trial=TRIAL)
 
 
-def test_a_trial_s_life_is_told_line_by_line(tmp_path):
+def test_a_trial_s_life_is_logged_line_by_line(tmp_path):
     directory = tmp_path / "runs" / "study.grid" / HEADER.fingerprint
     run(directory)
     with logged(EXPERIMENT, environment(tmp_path), Console()):
-        told = monitor(directory)
-        told.on_started(job(directory))
-        told.on_round(job(directory), 1)
-        told.on_started(job(directory))
-        told.on_round(job(directory), 3)  # those between two reports are told, too
-        told.on_done(job(directory))
+        sweep = monitor(directory)
+        sweep.on_started(job(directory))
+        sweep.on_round(job(directory), 1)
+        sweep.on_started(job(directory))
+        sweep.on_round(job(directory), 3)  # those between two reports are logged, too
+        sweep.on_done(job(directory))
     found = lines(tmp_path)
     assert [(line["event"], line.get("round")) for line in found] == [
         ("trial_started", None),
@@ -90,29 +90,29 @@ def test_a_trial_s_life_is_told_line_by_line(tmp_path):
     assert found[2]["rounds_done"] == 1
 
 
-def test_rounds_of_earlier_runs_are_not_told_again(tmp_path):
+def test_rounds_of_earlier_runs_are_not_logged_again(tmp_path):
     directory = tmp_path / HEADER.fingerprint
     run(directory)
     with logged(EXPERIMENT, environment(tmp_path), Console()):
-        told = monitor(directory, before=3)
-        told.on_started(job(directory))
-        told.on_done(job(directory))
+        sweep = monitor(directory, before=3)
+        sweep.on_started(job(directory))
+        sweep.on_done(job(directory))
     assert [line.get("round") for line in lines(tmp_path)] == [None, 3, None]
 
 
-def test_what_is_set_aside_is_told_with_its_reason(tmp_path):
+def test_what_is_set_aside_is_logged_with_its_reason(tmp_path):
     directory = tmp_path / HEADER.fingerprint
     run(directory)
     flip_a_bit(directory / "rounds" / "002.json")
     with logged(EXPERIMENT, environment(tmp_path), Console()):
-        told = monitor(directory)
+        sweep = monitor(directory)
         run(directory)
-        told.on_done(job(directory))
-        told.on_done(job(directory))
+        sweep.on_done(job(directory))
+        sweep.on_done(job(directory))
     (line,) = (line for line in lines(tmp_path) if line["event"] == "set_aside")
     assert "002.json" in line["reason"]
     assert "rounds/003.json" in line["files"]
-    printed = told.shown.console.file.getvalue()  # type: ignore[attr-defined]
+    printed = sweep.shown.console.file.getvalue()  # type: ignore[attr-defined]
     assert "002.json" in printed
 
 
@@ -174,14 +174,14 @@ def test_standard_error_where_the_ledger_is_an_object_store(tmp_path, capfd):
 
 
 @pytest.mark.parametrize("verbose", [True, False])
-def test_people_are_told_if_they_ask(tmp_path, verbose: bool):
+def test_events_are_printed_if_asked_for(tmp_path, verbose: bool):
     directory = tmp_path / HEADER.fingerprint
     run(directory)
     console = Console(file=io.StringIO(), width=200)
     with logged(EXPERIMENT, environment(tmp_path, verbose=verbose), console):
-        told = monitor(directory)
-        told.on_round(job(directory), 1)
-        told.on_failed(job(directory), Failure(error="OSError: [full]", traceback=""))
+        sweep = monitor(directory)
+        sweep.on_round(job(directory), 1)
+        sweep.on_failed(job(directory), Failure(error="OSError: [full]", traceback=""))
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     if not verbose:
         assert printed == ""

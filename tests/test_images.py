@@ -92,8 +92,8 @@ def encoder_of(built: Parts) -> Trainable:
 def test_images_meet_their_pool_ids_with_rejects_in_the_middle(built, folder, store, monkeypatch):
     monkeypatch.setattr(images_module, "READ_ROWS", 4)
     assert store.manifest.rejects == 2
-    source, told = open_source(built, folder), []
-    found = decoded_images(store, source, encoder_of(built), lambda *progress: told.append(progress))
+    source, progress_reports = open_source(built, folder), []
+    found = decoded_images(store, source, encoder_of(built), lambda *progress: progress_reports.append(progress))
     arrays = store.arrays()
     for split in SPLITS:
         images = getattr(found, split)
@@ -105,7 +105,7 @@ def test_images_meet_their_pool_ids_with_rejects_in_the_middle(built, folder, st
         np.testing.assert_allclose(
             images.mean(axis=(1, 2)), getattr(arrays, split).embeddings_ND.astype(np.float32), atol=0.1
         )
-        assert (split, len(source.splits[split]), len(source.splits[split])) in told
+        assert (split, len(source.splits[split]), len(source.splits[split])) in progress_reports
     with pytest.raises(ValueError, match="read-only"):
         found.pool[0] = 0
 
@@ -170,7 +170,7 @@ def test_a_row_that_broke_since_is_named(built, folder, store):
         decoded_images(store, open_source(built, folder), encoder_of(built))
 
 
-def test_a_damaged_array_says_how_to_mend_it(built, folder, store):
+def test_a_damaged_array_states_how_to_fix_it(built, folder, store):
     source = open_source(built, folder)
     decoded_images(store, source, encoder_of(built))
     images = store.directory / "arrays" / store.manifest.content / "images"

@@ -1,4 +1,4 @@
-"""Signals, heard by real processes: what they print, and what they exit with. No Ray: see tests/ray."""
+"""Signals, received by real processes: what they print, and what they exit with. No Ray: see tests/ray."""
 
 import os
 import signal
@@ -113,7 +113,7 @@ def test_a_signal_while_modules_are_imported(tmp_path: Path) -> None:
     assert process.returncode == 130
 
 
-def test_signals_that_a_process_was_told_to_ignore_stay_ignored() -> None:
+def test_signals_that_a_process_was_started_to_ignore_stay_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with interruption.handling_signals():

@@ -92,7 +92,7 @@ def test_it_is_ours_though_the_answer_to_our_put_was_lost(path, s3: Server, monk
         put(self, data)
         if not lost:
             lost.append(data)
-            raise FileExistsError("as a second try of the same put is told")
+            raise FileExistsError("as a second try of the same put is answered")
 
     monkeypatch.setattr(type(path), "create", create)
     start = time.monotonic()

@@ -95,7 +95,7 @@ def test_a_record_without_costs_by_stage_or_its_time_is_refused_by_the_field(fol
         read(folder)
 
 
-def test_the_history_tells_what_is_done(folder):
+def test_the_history_states_what_is_done(folder):
     history = read_history(folder)
     assert trial_state(history, TRIAL.rounds) is TrialState.DONE
     assert history.failure is None
@@ -244,7 +244,7 @@ def test_a_proxy_without_its_record_does_not_count(folder):
     assert len(read(folder)) == 2
 
 
-def test_a_failure_is_told_until_the_next_attempt(folder):
+def test_a_failure_is_reported_until_the_next_attempt(folder):
     failure = Failure(error="OSError: disk full", traceback="Traceback ...")
     with Ledger.open(folder, HEADER) as ledger:
         write_failure(ledger.directory, failure)

@@ -91,7 +91,7 @@ with limits.watched(limits.Limits(round_minutes=0.01), print):
     assert "Timeout" in done.stderr
 
 
-def test_what_is_passed_is_said_with_the_mend():
+def test_a_passed_limit_is_stated_with_its_fix():
     both = Limits(memory_gib=1, round_minutes=2)
     assert both.passed(GIB, 120) == ""
     assert "holds 1.50 GiB of its own, --memory-per-trial allows 1;" in both.passed(3 * GIB // 2, 0)

@@ -198,7 +198,7 @@ def test_a_failure_of_a_holder_is_recorded(tmp_path: Path):
 
 
 def failing(directory: Path) -> None:
-    """A worker of this trial ended with an error, as the driver is told."""
+    """A worker of this trial ended with an error, as reported to the driver."""
     silent: Any = SimpleNamespace(show=lambda *words: None, console=SimpleNamespace(print=lambda *words, **how: None))
     monitor = SweepMonitor(silent, SimpleNamespace(submit=lambda path: None), "rounds", {directory: 3}, {})  # type: ignore[arg-type]
     job: Any = SimpleNamespace(directory=directory, trial=HEADER.trial)

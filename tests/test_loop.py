@@ -199,10 +199,10 @@ def test_a_clean_label_never_reaches_a_strategy_or_a_trainer(tmp_path, monkeypat
     assert [record.metrics["Pool Accuracy"] for record in records] == [0] * 4
 
 
-def test_the_spy_would_have_told(tmp_path, monkeypatch):
+def test_the_spy_would_have_reported_it(tmp_path, monkeypatch):
     embedded = make_embedded(rows=120, classes=121, truth=120)
     trial = vary(
-        BASE, strategy=Part.of(write_module(tmp_path, "told", SPY, monkeypatch), sentinel=120), trainer="logistic"
+        BASE, strategy=Part.of(write_module(tmp_path, "reporting", SPY, monkeypatch), sentinel=120), trainer="logistic"
     )
     with pytest.raises(RuntimeError, match="saw a clean label"):
         run(tmp_path / "trial", trial, embedded)

@@ -74,13 +74,13 @@ def test_a_trial_that_asks_for_more_rounds_than_are_recorded_is_missing(tmp_path
     assert missing.rounds_done == 4
 
 
-def test_why_the_last_attempt_failed_is_told(tmp_path):
+def test_why_the_last_attempt_failed_is_reported(tmp_path):
     record(tmp_path, BASE, 1, Failure(error="OSError: disk full", traceback="..."))
     (trial,) = make_plan(tmp_path, BASE).trials
     assert (trial.rounds_done, trial.progress.reason) == (1, "OSError: disk full")
 
 
-def test_a_damaged_ledger_is_told_by_its_file(tmp_path):
+def test_a_damaged_ledger_is_reported_by_its_file(tmp_path):
     path = record(tmp_path, BASE, 4) / "rounds" / "002.json"
     path.write_bytes(path.read_bytes()[:-20])
     (trial,) = make_plan(tmp_path, BASE).trials
@@ -88,15 +88,15 @@ def test_a_damaged_ledger_is_told_by_its_file(tmp_path):
     assert not trial.done
 
 
-def test_what_is_wrong_with_a_fine_tune_s_folder_is_told(tmp_path):
+def test_what_is_wrong_with_a_fine_tune_s_folder_is_reported(tmp_path):
     planned = make_plan(tmp_path, BASE)
     damaged = PlannedTuning(
         planned.trials[0].parts, (40,), FineTuneProgress(TrialState.DAMAGED, "000040.json: was altered")
     )
-    told = [
+    notes = [
         line for line in describe(replace(planned, tunings=(damaged,))) if line.endswith("000040.json: was altered")
     ]
-    assert told == [f"  {planned.trials[0].parts.fingerprint}: 000040.json: was altered"]
+    assert notes == [f"  {planned.trials[0].parts.fingerprint}: 000040.json: was altered"]
 
 
 @pytest.mark.parametrize(("rounds", "budget"), [(1, POOL + 1), (POOL // 25 + 1, 25)])

@@ -143,8 +143,8 @@ def test_a_failure_a_status_and_an_event_do_not_repeat_a_secret(tmp_path: Path):
     events = tmp_path / "events.jsonl"
     environment = Environment(tmp_path, tmp_path, tmp_path, tracking_uri="", address=None, events=str(events))
     console = Console(file=io.StringIO())
-    with logged("a.b", replace(environment, verbose=True), console) as told:
-        told.log(Event.TRIAL_FAILED, error=f"OSError: {SECRET}")
+    with logged("a.b", replace(environment, verbose=True), console) as event_log:
+        event_log.log(Event.TRIAL_FAILED, error=f"OSError: {SECRET}")
     assert "abcdef" not in events.read_text()
     assert "abcdef" not in console.file.getvalue()  # type: ignore[attr-defined]
     assert "AWS_SECRET_ACCESS_KEY=***" in events.read_text()

@@ -119,7 +119,7 @@ def test_mlflow_lies_in_the_folder_that_the_variable_names(environment_of):
 
 
 @pytest.mark.parametrize("verb", ["plan", "embed", "run"])
-def test_every_command_that_plans_tells_the_variables_in_its_help(verb: str):
+def test_every_command_that_plans_lists_the_variables_in_its_help(verb: str):
     shown = "".join(invoke(verb, "--help").output.split())
     assert all(f"LABELBENCH_{name.upper()}" in shown for name in GIVEN)
     assert "RAY_ADDRESS" in shown

@@ -151,7 +151,7 @@ def test_a_put_that_is_cut_replaces_nothing(s3: Server, fault: dict):  # noqa: F
     assert path.read_bytes() == b"before"
 
 
-def test_a_refusal_is_told_at_once_without_the_credentials(s3: Server):  # noqa: F811
+def test_a_refusal_is_reported_at_once_without_the_credentials(s3: Server):  # noqa: F811
     s3.faults.append(Fault(lambda verb, name: True, status=403))
     with pytest.raises(RemoteError, match="check the address, the credentials") as error:
         place(s3.uri("x")).read_bytes()

@@ -57,7 +57,7 @@ def test_what_is_written_is_read_again(
 
 
 @given(one=shard_rows(), other=shard_rows())
-def test_the_hash_tells_shards_apart(one: ShardRows, other: ShardRows):
+def test_the_hash_distinguishes_shards(one: ShardRows, other: ShardRows):
     same = (
         one.row_ids == other.row_ids
         and one.labels_B.tobytes() == other.labels_B.tobytes()

@@ -1,4 +1,4 @@
-"""Status tells from the ledger alone where every trial is, and names what is wrong."""
+"""Status reports from the ledger alone where every trial is, and names what is wrong."""
 
 import json
 import subprocess
@@ -47,7 +47,7 @@ def note(folder: Path, *trials: Trial) -> None:
     write_grid(folder, Grid(experiment="study.study", entries=entries))
 
 
-def test_every_state_is_told_with_its_reason(tmp_path: Path):
+def test_every_state_is_reported_with_its_reason(tmp_path: Path):
     done, running, starting, failed, early, damaged, waiting, begun = trials = grid(BASE, seed=range(8))
     note(tmp_path, *trials)
     last = read_history(record(tmp_path, done, 3)).records[-1].finished
@@ -119,9 +119,9 @@ def test_the_command_shows_an_experiment_or_all_below_a_folder(tmp_path: Path, m
         note(tmp_path / name, BASE)
     record(tmp_path / "one", BASE, 1)
     every = CliRunner().invoke(cli.app, ["status", str(tmp_path), "--json"])
-    told = [json.loads(line) for line in every.output.splitlines()]
-    assert [each["trials"][0]["rounds_done"] for each in told] == [1, 0]
-    assert told[0]["counts"] == {
+    printed = [json.loads(line) for line in every.output.splitlines()]
+    assert [each["trials"][0]["rounds_done"] for each in printed] == [1, 0]
+    assert printed[0]["counts"] == {
         "planned": 0,
         "running": 0,
         "done": 0,
@@ -136,14 +136,14 @@ def test_the_command_shows_an_experiment_or_all_below_a_folder(tmp_path: Path, m
         CliRunner().invoke(cli.app, ["status", str(empty)], catch_exceptions=False)
 
 
-def test_an_experiment_in_an_object_store_is_told_as_one_on_a_disk(tmp_path: Path, s3: Server):  # noqa: F811
+def test_an_experiment_in_an_object_store_is_reported_as_one_on_a_disk(tmp_path: Path, s3: Server):  # noqa: F811
     first, second = grid(BASE, seed=[0, 1])
     for runs in (tmp_path, place(s3.uri("runs"))):
         record(runs / "study.study", first, rounds=2)
         note(runs / "study.study", first, second)
-    told = [status.read(runs / "study.study") for runs in (tmp_path, place(s3.uri("runs")))]
-    assert told[0].counts == told[1].counts
-    assert json.loads(told[1].model_dump_json())["folder"] == s3.uri("runs", "study.study")
+    found = [status.read(runs / "study.study") for runs in (tmp_path, place(s3.uri("runs")))]
+    assert found[0].counts == found[1].counts
+    assert json.loads(found[1].model_dump_json())["folder"] == s3.uri("runs", "study.study")
 
 
 def test_of_a_large_grid_only_what_runs_or_is_wrong_is_listed(tmp_path: Path):

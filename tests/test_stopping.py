@@ -1,4 +1,4 @@
-"""Early stopping without Ray: who may be compared, what is recorded of a stopped trial, and who tells it."""
+"""Early stopping without Ray: who may be compared, what is recorded of a stopped trial, and where it is reported."""
 
 import io
 import json
@@ -116,7 +116,7 @@ def test_a_grid_that_cannot_race_is_refused_before_anything_starts_and_only_if_i
     assert planned_early_stopping(planned(tmp_path, *mixed, early_stopping=True), here) == EarlyStoppingRule(5)
 
 
-def test_the_plan_tells_the_rule_or_the_refusal(tmp_path, monkeypatch):
+def test_the_plan_states_the_rule_or_the_refusal(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "same.py").write_text(EXPERIMENT.format(axis="seed=[0, 1]"))
     (tmp_path / "mixed.py").write_text(EXPERIMENT.format(axis="budget=[4, 5]"))
@@ -127,7 +127,7 @@ def test_the_plan_tells_the_rule_or_the_refusal(tmp_path, monkeypatch):
     assert isinstance(mixed.exception, ConfigError)
 
 
-def test_every_round_but_the_last_is_told_once_with_its_score(tmp_path):
+def test_every_round_but_the_last_is_reported_once_with_its_score(tmp_path):
     directory = record(tmp_path, BASE, 3)
     ran, found = EarlyStoppingRule(5), ["rounds", "compared_round", "validation_accuracy"]
     assert [[each[name] for name in found] for each in results(ran, directory, 0, 3)] == [
@@ -187,10 +187,10 @@ def test_a_stopped_trial_that_is_asked_for_no_more_than_it_has_is_done(tmp_path)
     assert (found.missing, found.skipped, found.trials[0].done) == ((), (), True)
 
 
-def test_the_driver_records_tells_and_counts_a_stopped_trial_which_is_no_failure(tmp_path):
+def test_the_driver_records_reports_and_counts_a_stopped_trial_which_is_no_failure(tmp_path):
     directory = record(tmp_path, BASE, 3)
     console, shown, submitted = Console(file=io.StringIO(), width=200), [], []
-    silent: Any = SimpleNamespace(show=lambda *told: shown.append(told), console=console)
+    silent: Any = SimpleNamespace(show=lambda *progress: shown.append(progress), console=console)
     mirror: Any = SimpleNamespace(submit=submitted.append)
     monitor = SweepMonitor(silent, mirror, "rounds", {directory: 5, tmp_path: 5}, {}, events=Events("study.study"))
     job: Any = SimpleNamespace(directory=directory, trial=BASE)
@@ -212,7 +212,7 @@ def test_the_driver_records_tells_and_counts_a_stopped_trial_which_is_no_failure
 
 
 @pytest.mark.parametrize("is_held", [True, False])
-def test_status_tells_a_stopped_trial_also_while_its_worker_waits_for_another(tmp_path, is_held: bool):
+def test_status_reports_a_stopped_trial_also_while_its_worker_waits_for_another(tmp_path, is_held: bool):
     stopped, failed = grid(BASE, seed=range(2))
     folder = record(tmp_path, stopped, 3, BEHIND).parent
     write_failure(record(tmp_path, failed, 3, BEHIND), Failure(error="OSError: no", traceback=""))
@@ -228,7 +228,7 @@ def test_status_tells_a_stopped_trial_also_while_its_worker_waits_for_another(tm
     assert "1 failed, 1 stopped early" in status.summary(found)
 
 
-def test_mlflow_is_told_of_a_stopped_trial_until_it_goes_on(tmp_path):
+def test_mlflow_marks_a_stopped_trial_until_it_goes_on(tmp_path):
     tracked = read_tracked_run(record(tmp_path, BASE, 3, BEHIND))
     assert (tracked.status, tracked.tags["stopped_early"]) == ("KILLED", "true")
     tracked = read_tracked_run(record(tmp_path, BASE, 5))

@@ -157,7 +157,7 @@ def test_the_content_hash_covers_rows_classes_and_compute(store):
     assert manifest.model_copy(update={"seconds": 99.0, "signature": "t"}).content == manifest.content
 
 
-def test_a_manifest_from_before_costs_were_told_is_read(store):
+def test_a_manifest_from_before_costs_were_recorded_is_read(store):
     path = store.directory / "manifest.json"
     new = ("cpu_seconds", "gpu_seconds", "bytes_written")
     content = {key: value for key, value in json.loads(path.read_text()).items() if key not in new}

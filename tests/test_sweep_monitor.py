@@ -47,8 +47,8 @@ def test_a_place_that_cannot_be_read_does_not_end_the_sweep(
 
         for name in ("exists", "is_file", "is_dir"):
             monkeypatch.setattr(Path, name, down)
-    told: Any = getattr(monitor, end)
-    told(job, *{"on_round": [1], "on_done": [], "on_failed": [Failure(error="", traceback="")]}[end])
+    callback: Any = getattr(monitor, end)
+    callback(job, *{"on_round": [1], "on_done": [], "on_failed": [Failure(error="", traceback="")]}[end])
     assert submitted == ([] if end == "on_round" else [tmp_path])
 
 

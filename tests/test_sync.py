@@ -162,9 +162,13 @@ def test_what_a_run_lacks_is_written_and_nothing_else(folder, damage):
     gone = damage(folder, directory)
     assert synced(folder) == said(completed=1, metrics=gone)
     assert histories(folder, only(folder, directory)) == expected(directory)
-    mended = only(folder, directory)
-    assert (mended.info.run_id, mended.info.status, mended.data.tags) == (run.info.run_id, "FINISHED", run.data.tags)
-    assert mended.data.params == parameters(TRIAL)
+    repaired = only(folder, directory)
+    assert (repaired.info.run_id, repaired.info.status, repaired.data.tags) == (
+        run.info.run_id,
+        "FINISHED",
+        run.data.tags,
+    )
+    assert repaired.data.params == parameters(TRIAL)
     assert "chosen.csv" in {file.path for file in MlflowClient(uri(folder)).list_artifacts(run.info.run_id)}
     assert synced(folder) == said()
 
@@ -220,7 +224,7 @@ def test_a_report_that_changed_is_written_again(folder):
     assert text(folder, runs_at(uri(folder))["parent"][0], "report.html") == "<html>2"
 
 
-def test_a_damaged_ledger_is_told_and_the_others_are_written(folder):
+def test_a_damaged_ledger_is_reported_and_the_others_are_written(folder):
     damaged, other = (record(folder, vary(TRIAL, seed=seed)) for seed in range(2))
     (damaged / "rounds" / "001.json").write_bytes(b"{")
     found = synced(folder)
@@ -229,7 +233,7 @@ def test_a_damaged_ledger_is_told_and_the_others_are_written(folder):
     assert set(runs_at(uri(folder))) == {"parent", other.name}
 
 
-def test_a_server_that_is_down_is_told_without_its_password(folder):
+def test_a_server_that_is_down_is_reported_without_its_password(folder):
     record(folder)
     line = ["sync", str(folder), "--tracking-uri", "http://user:s3cret@127.0.0.1:9"]
     result = CliRunner().invoke(app, line, standalone_mode=False)

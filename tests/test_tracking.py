@@ -231,7 +231,7 @@ def test_thousands_of_metrics_are_written_in_batches_that_mlflow_takes(folder, m
         assert [(point.step, point.value) for point in history] == [(2, float(name[7:])), (4, float(name[7:]))]
 
 
-def test_an_mlflow_that_is_down_is_told_once_and_soon(tmp_path, monkeypatch):
+def test_an_mlflow_that_is_down_is_reported_once_and_soon(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     directory = record(tmp_path)
     start = time.monotonic()
@@ -312,7 +312,7 @@ def test_a_server_that_never_answers_holds_nothing_up_beyond_the_limit(tmp_path)
         assert time.monotonic() - start < 2
 
 
-def test_what_mlflow_refuses_is_told_and_does_not_hold_up_the_others(folder):
+def test_what_mlflow_refuses_is_reported_and_does_not_hold_up_the_others(folder):
     """A metric of a name that MLflow does not take."""
     refused, other = (record(folder, vary(TRIAL, seed=seed), metrics={name: 1.0}) for seed, name in enumerate("?a"))
     problem = mirror(folder, refused, other)
@@ -333,7 +333,7 @@ def test_long_and_many_parameters_are_taken(folder, monkeypatch):
     assert found["setting 50"] == "x" * 5997 + "..."
 
 
-def test_a_password_in_the_address_is_not_told(tmp_path):
+def test_a_password_in_the_address_is_not_printed(tmp_path):
     address = "http://user:s3cret@127.0.0.1:9"
     writing = mlflow_mirror(address, EXPERIMENT, tmp_path)
     writing.submit(record(tmp_path))
@@ -369,14 +369,14 @@ def test_a_folder_that_holds_another_trial_s_header_leaves_that_trial_s_run_alon
     assert histories(folder, child) == expected(sound)
 
 
-def test_a_damaged_ledger_is_told_and_the_other_trials_are_written(folder):
+def test_a_damaged_ledger_is_reported_and_the_other_trials_are_written(folder):
     damaged, *others = (record(folder, vary(TRIAL, seed=seed)) for seed in range(3))
     (damaged / "rounds" / "001.json").write_bytes(b"{")
     assert "001.json" in mirror(folder, damaged, *others)
     assert {child.data.tags["labelbench.fingerprint"] for child in runs(folder)[1]} == {path.name for path in others}
 
 
-def test_a_damaged_ledger_is_still_told_when_mlflow_failed_after_it(folder, monkeypatch):
+def test_a_damaged_ledger_is_still_reported_when_mlflow_failed_after_it(folder, monkeypatch):
     damaged, other = (record(folder, vary(TRIAL, seed=seed)) for seed in range(2))
     (damaged / "rounds" / "001.json").write_bytes(b"{")
     failures = iter([ConnectionError("down")])
@@ -570,7 +570,7 @@ def test_points_that_come_later_go_on_with_the_same_run_and_none_is_written_twic
     assert {name: sorted(values) for name, values in found.items()} == points_expected(directory)
 
 
-def test_a_failed_fine_tune_is_marked_with_its_traceback_and_a_damaged_one_is_told(folder):
+def test_a_failed_fine_tune_is_marked_with_its_traceback_and_a_damaged_one_is_reported(folder):
     failed = tune(record(folder, TUNED), 2, failure=FAILURE)
     damaged = tune(record(folder, vary(TUNED, seed=4)), 2)
     (damaged / "000002.json").write_bytes(b"{")

@@ -1,4 +1,4 @@
-"""What a newcomer's mistakes about full models get at `labelbench plan`: one line with the value and the mend."""
+"""What a newcomer's mistakes about full models get at `labelbench plan`: one line with the value and the fix."""
 
 import pytest
 import torch
@@ -127,7 +127,7 @@ def test_weights_that_do_not_fit_are_refused_with_their_file(command, tmp_path, 
     assert len(errors) < 600
 
 
-def test_weights_that_are_not_here_are_told_by_the_plan(command, tmp_path, clip):  # noqa: F811
+def test_weights_that_are_not_here_are_reported_by_the_plan(command, tmp_path, clip):  # noqa: F811
     path = experiment(tmp_path, **FIELDS | {"encoder": clip_part(clip, "nowhere.pt"), "finetune": TUNE})
     status, printed, _ = command("plan", path)
     assert status == 0
@@ -233,7 +233,7 @@ def test_a_fine_tune_is_no_part_of_a_trial_s_fingerprint():
     assert parts.build(LIGHT).fingerprint == parts.build(vary(LIGHT, finetune=finetune(12))).fingerprint
 
 
-def test_what_is_done_damaged_or_failed_is_told(tmp_path):
+def test_what_is_done_damaged_or_failed_is_reported(tmp_path):
     trial = vary(LIGHT, finetune=finetune(12, 24))
     home = make_home(tmp_path, tmp_path / "store")
     make_store(LIGHT, tmp_path / "store", tmp_path)

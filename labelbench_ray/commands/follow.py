@@ -54,40 +54,38 @@ class SweepMonitor:
         """A worker began."""
         again = job.directory in self.reported
         self.reported.setdefault(job.directory, self.steps_done.get(job.directory, 0))
-        self._tell(
-            job, Event.TRIAL_TAKEN_UP if again else Event.TRIAL_STARTED, rounds_done=self.reported[job.directory]
-        )
+        self._log(job, Event.TRIAL_TAKEN_UP if again else Event.TRIAL_STARTED, rounds_done=self.reported[job.directory])
         self._show()
 
     def on_waiting(self, job: Job, words: str) -> None:
         """Its worker waits for a lock, and states whose."""
-        self._tell(job, Event.TRIAL_WAITING, reason=words)
-        self._say(words)
+        self._log(job, Event.TRIAL_WAITING, reason=words)
+        self._print(words)
 
     def on_round(self, job: Job, rounds: int) -> None:
         """A step was recorded, and maybe others since the last one that was reported."""
         self.steps_done[job.directory] = rounds
-        self._tell_steps(job, rounds)
+        self._log_steps(job, rounds)
         self._show()
 
     def on_done(self, job: Job) -> None:
         """The trial is finished."""
-        self._tell_steps(job, self.steps[job.directory])
-        self._tell(job, Event.TRIAL_DONE)
+        self._log_steps(job, self.steps[job.directory])
+        self._log(job, Event.TRIAL_DONE)
         self.steps_done[job.directory] = self.steps[job.directory]
         self._end(job)
 
     def on_failed(self, job: Job, failure: Failure) -> None:
         """The trial failed; printed at once, because a sweep may run for days."""
         self.failed.add(job.directory)
-        self._tell_set_asides(job)
-        self._tell(job, Event.TRIAL_FAILED, error=failure.error)
-        self._say(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {failure.error}")
+        self._log_set_asides(job)
+        self._log(job, Event.TRIAL_FAILED, error=failure.error)
+        self._print(f"failed: {job.trial.strategy}, seed {job.trial.seed}: {failure.error}")
         try:
             if not _is_recorded(job):  # it ended before its ledger was open, or its worker died
                 write_failure(job.directory, failure)
         except OSError as error:
-            self._say(f"that cannot be recorded: {error}")
+            self._print(f"that cannot be recorded: {error}")
         self._end(job)
 
     def on_stopped(self, job: Job, rounds: int) -> None:
@@ -96,39 +94,39 @@ class SweepMonitor:
         trial = job.trial
         rule = EarlyStoppingRule(trial.rounds, _judged_by(job.directory))
         stopped = Stopped(rounds_done=rounds, rounds=trial.rounds, rule=str(rule), versions=versions())
-        self._tell(job, Event.TRIAL_STOPPED, rounds_done=rounds, reason=stopped.rule)
+        self._log(job, Event.TRIAL_STOPPED, rounds_done=rounds, reason=stopped.rule)
         try:
             write_stopped(job.directory, stopped)
         except OSError as error:
-            self._say(f"{trial.strategy}, seed {trial.seed} was stopped early; that cannot be recorded: {error}")
+            self._print(f"{trial.strategy}, seed {trial.seed} was stopped early; that cannot be recorded: {error}")
         self._end(job)
 
-    def _tell_steps(self, job: Job, done: int) -> None:
+    def _log_steps(self, job: Job, done: int) -> None:
         """An event for each step that is new; what a round reached stands in the ledger."""
         if job.directory not in self.reported or self.reported[job.directory] < done:
-            self._tell_set_asides(job)
+            self._log_set_asides(job)
         for number in range(self.reported.get(job.directory, 0), done):
             if self.unit == "rounds":
-                self._tell(job, Event.ROUND_RECORDED, round=number, **_reached(job.directory, number))
+                self._log(job, Event.ROUND_RECORDED, round=number, **_reached(job.directory, number))
             else:
-                self._tell(job, Event.FINE_TUNE_RECORDED, done=number + 1)
+                self._log(job, Event.FINE_TUNE_RECORDED, done=number + 1)
         self.reported[job.directory] = done
 
-    def _tell_set_asides(self, job: Job) -> None:
+    def _log_set_asides(self, job: Job) -> None:
         """Nothing where they cannot be read: an error here would end the sweep, and trials must not notice."""
         with suppress(LedgerError, OSError):
             for name in set_asides(job.directory):
                 if int(name) >= int(self.began) and (job.directory, name) not in self.set_aside:
                     self.set_aside.add((job.directory, name))
                     why = read_quarantine_note(job.directory, name)
-                    self._tell(job, Event.SET_ASIDE, reason=why.reason, files=list(why.files))
-                    self._say(f"set aside, and run again: {why.reason}")
+                    self._log(job, Event.SET_ASIDE, reason=why.reason, files=list(why.files))
+                    self._print(f"set aside, and run again: {why.reason}")
 
-    def _tell(self, job: Job, event: Event, **fields: Any) -> None:  # noqa: ANN401  JSON
+    def _log(self, job: Job, event: Event, **fields: Any) -> None:  # noqa: ANN401  JSON
         trial = {"trial": _fingerprint(job.directory), "strategy": str(job.trial.strategy), "seed": job.trial.seed}
         self.events.log(event, **trial | fields)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self.shown.console.print(redacted(text), style="red", markup=False)
 
     def _end(self, job: Job) -> None:

@@ -26,7 +26,7 @@ def build(**settings):
 
 
 def write_batches(folder, monkeypatch, rows=4):
-    """Batches as the authors published them, with made-up pixels, and their checksums told to torchvision."""
+    """Batches as the authors published them, with made-up pixels, and their checksums passed to torchvision."""
     from torchvision.datasets import CIFAR10
 
     folder.mkdir(parents=True)

@@ -133,7 +133,7 @@ def test_an_absurd_size_is_refused(size):
 
 
 @pytest.mark.data
-def test_real_images_are_told_apart(network, encoder):
+def test_real_images_are_distinguished(network, encoder):
     """Nearest class mean on 600 real images: far above chance, so weights and scaling are right."""
     from labelbench_ray import datasets
 

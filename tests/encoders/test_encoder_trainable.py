@@ -81,7 +81,7 @@ def test_a_step_in_training_draws_nothing(made, pixels):
     assert torch.equal(network(torch.from_numpy(pixels)), first)
 
 
-def test_random_weights_give_features_that_tell_images_apart(made, pixels):
+def test_random_weights_give_features_that_distinguish_images(made, pixels):
     """In float16, as the store keeps them; without fitted normalization all of them would be zero."""
     encoder = made["efficientnet_lite0_random"]
     features = encoder.load("cpu").embed(list(pixels)).astype(np.float16).astype(np.float64)

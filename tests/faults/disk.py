@@ -3,7 +3,7 @@
 .venv/bin/python -m tests.faults.disk [--cases full records manifest] [--seeds 4]
 
 full: a tiny file system (tmpfs, mounted for this; needs the right to mount) is filled while the sweep runs on it. What
-must hold: status 1, and the text names the files and what mends it; nothing is half-written; what was finished stays,
+must hold: status 1, and the text names the files and what fixes it; nothing is half-written; what was finished stays,
 byte for byte. Then it is read-only: status 1 or 2 with a text that says so, and no byte changes. Then there is room
 again: the same command finishes, and all equals a run that was never disturbed.
 records: in a copy of a finished sweep each trial is damaged in another way (a record cut short, a bit flipped in one,
@@ -102,8 +102,8 @@ def full(sweep: Sweep, wanted: dict[str, Any]) -> dict[str, Any]:
     plain = "Read-only file system" in read_only.printed and "Traceback" not in read_only.printed
     return {
         "status_full": ran.status,
-        "failures_told": failed,
-        "text_names_file_and_mend": clear,
+        "failures_reported": failed,
+        "text_names_file_and_fix": clear,
         "finished_files_when_full": len(at_fill),
         "of_those_changed": len(at_fill) - len(kept) + (not still),
         "rounds_recorded": sum(recorded.values()),
@@ -145,8 +145,8 @@ def records(sweep: Sweep, wanted: dict[str, Any]) -> dict[str, Any]:
     store = shard.parent.parent
     shutil.rmtree(store / "arrays")  # where they are, shards are read no more
     ran = sweep.run(str(below))
-    told = [json.loads(line) for line in (experiment / "events.jsonl").read_text().splitlines()]
-    reasons = [event["reason"] for event in told if event["event"] == "set_aside"]
+    events = [json.loads(line) for line in (experiment / "events.jsonl").read_text().splitlines()]
+    reasons = [event["reason"] for event in events if event["event"] == "set_aside"]
     reasons += [read_quarantine_note(store, name).reason for name in set_asides(store)]
     named, kept = {}, {}
     for name, (path, data) in damages.items():

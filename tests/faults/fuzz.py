@@ -1,4 +1,4 @@
-"""Readers of configuration, ledgers, manifests, shards and images, given spoiled bytes for as long as it is told.
+"""Readers of configuration, ledgers, manifests, shards and images, given spoiled bytes for `--minutes`.
 
 .venv/bin/python -m tests.faults.fuzz [--minutes 10] [--seed 0] [--only NAME ...] [--out DIR]
 

@@ -52,7 +52,7 @@ ENDS_WITHIN, LEFT_WITHIN, BEGINS_WITHIN = 20.0, 10.0, 300.0
 
 @dataclass(frozen=True)
 class Begun:
-    """What may tell that a phase has begun."""
+    """What may show that a phase has begun."""
 
     folder: Path
     log: Path

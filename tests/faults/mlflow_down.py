@@ -82,8 +82,8 @@ class Outcome:
     rounds: int
     kills: int
     run_seconds: float
-    told: bool
-    """The command said that MLflow lacks something, and named `labelbench sync`."""
+    sync_suggested: bool
+    """The command reported that MLflow lacks something, and named `labelbench sync`."""
     after_run: Held
     after_sync: Held
     sync_status: int
@@ -95,7 +95,7 @@ class Outcome:
         """All that is asked for."""
         quiet = "0 created, 0 completed, 0 replaced; 0 metrics" in self.second_sync_said
         finished = self.status == 0 and self.rounds == rounds and self.sync_status == 0
-        honest = self.told != self.after_run.equal
+        honest = self.sync_suggested != self.after_run.equal
         waited_out = self.after_run.equal if self.case == "middle" else True
         return finished and quiet and honest and waited_out and self.after_sync.equal
 
@@ -175,7 +175,7 @@ def run_case(folder: Path, case: str, database: str, trials: int, kills: int, mo
             rounds=sum(len(history.records) for history in histories(folder / "runs" / NAME)),
             kills=killed,
             run_seconds=seconds,
-            told="labelbench sync" in said,
+            sync_suggested="labelbench sync" in said,
             after_run=after_run,
             sync_status=first.returncode,
             sync_seconds=sync_seconds,

@@ -125,7 +125,7 @@ class Running:
 
 
 def rounds(below: str) -> dict[str, list[dict[str, Any]]]:
-    """Every trial's finished rounds, but for what they cost: chosen ids, labels, metrics, hashes of proxies."""
+    """Every trial's finished rounds without their costs: chosen ids, labels, metrics, hashes of proxies."""
     experiment = place(f"{below}/runs") / NAME
     return {
         entry.fingerprint: [record.model_dump(exclude=COSTS) for record in read_history(folder).records]

@@ -60,7 +60,7 @@ def test_dominated_trials_stop_and_a_run_without_early_stopping_finishes_them(
     assert {4, 5} <= set(expected) < set(range(6))
     assert f"{6 - len(expected)} trials done, 0 failed, 0 not finished, {len(expected)} stopped early" in ran.printed
     check_ledger(environment.runs, expected, whole)
-    check_told(environment.runs / "tests.grid", expected)
+    check_reported(environment.runs / "tests.grid", expected)
 
     again = run_trials(TRIALS, early_stopping=True)
     assert (again.status, "nothing to run" in again.printed) == (0, True)
@@ -94,10 +94,10 @@ def check_ledger(runs: Path, expected: list[int], whole: list[Sequence[RoundReco
         assert not held(folder / "lock")
 
 
-def check_told(folder: Path, expected: list[int]) -> None:
+def check_reported(folder: Path, expected: list[int]) -> None:
     ended = {parts.build(TRIALS[number]).fingerprint for number in expected}
-    told = {trial.fingerprint for trial in status.read(folder).trials if trial.state is TrialState.STOPPED_EARLY}
-    assert told == ended
+    reported = {trial.fingerprint for trial in status.read(folder).trials if trial.state is TrialState.STOPPED_EARLY}
+    assert reported == ended
     runs = [run for section in report.build(folder).sections for run in section.setting.runs]
     assert {run.fingerprint for run in runs if run.state is TrialState.STOPPED_EARLY} == ended
     cautions = [caution.title for section in report.build(folder).sections for caution in section.cautions]

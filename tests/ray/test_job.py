@@ -1,4 +1,4 @@
-"""`ray job` against a cluster on loopback, with token authentication, as docs/clusters.md tells."""
+"""`ray job` against a cluster on loopback, with token authentication, as docs/clusters.md describes."""
 
 import importlib
 import os

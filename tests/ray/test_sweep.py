@@ -165,7 +165,7 @@ def test_a_trial_that_fails_before_its_ledger_is_open_is_recorded_too(troubled: 
     assert "LedgerError" in json.loads((home / "failure.json").read_text())["traceback"]
 
 
-def test_a_damaged_record_is_set_aside_told_and_run_again(swept: Swept, troubled: Troubled) -> None:
+def test_a_damaged_record_is_set_aside_reported_and_run_again(swept: Swept, troubled: Troubled) -> None:
     assert "set aside, and run again" in troubled.ran.printed
     assert "001.json" in troubled.ran.printed
     assert numbers(history(troubled.environment, DAMAGED).records) == swept.numbers(DAMAGED)
@@ -187,7 +187,7 @@ def test_a_file_in_the_way_fails_the_trial_and_leaves_no_half_record(troubled: T
     assert folder(troubled.environment, IN_THE_WAY).is_file()
 
 
-def test_a_damaged_shard_is_told_and_embedded_again(troubled: Troubled) -> None:
+def test_a_damaged_shard_is_reported_and_embedded_again(troubled: Troubled) -> None:
     assert "set aside, and embedded again" in troubled.ran.printed
     assert str(troubled.shard) in troubled.ran.printed
     assert troubled.shard.read_bytes() == troubled.sound_shard

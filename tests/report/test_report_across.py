@@ -1,6 +1,4 @@
-"""What several settings and fine-tunes tell: ratios by hand, intervals against SciPy, sections only where they say
-something.
-"""
+"""Comparisons of several settings and fine-tunes: ratios by hand, intervals against SciPy, no empty sections."""
 
 from dataclasses import replace
 

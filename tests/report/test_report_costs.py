@@ -69,7 +69,7 @@ def test_one_full_model_costs_what_those_that_were_trained_did(experiment):
     assert "20 labels, of 2 trials" in page(report)
 
 
-def test_failed_fine_tunes_are_told_and_leave_the_trial_as_it_is(experiment):
+def test_failed_fine_tunes_are_reported_and_leave_the_trial_as_it_is(experiment):
     folder = experiment.add("random", 3, [0.5, 0.6], rounds=2, spent=ROUND)
     write_failure(folder / "finetune" / "0123456789abcdef", Failure(error="OutOfMemory: no\nroom", traceback=""))
     report = build(experiment.write(), PRICES)
@@ -110,7 +110,7 @@ def test_columns_without_anything_are_left_out(experiment):
     assert not {"GPU time of the rounds", "share of the embedding", "full model at the end"} & set(head)
 
 
-def test_records_that_do_not_tell_stages_still_cost(experiment):
+def test_records_without_stages_still_cost(experiment):
     old = {"fit": Cost(2.0, 3.0)}
     experiment.add("random", 0, [0.5, 0.6], rounds=2, spent=old)
     report = build(experiment.write(), PRICES)
@@ -118,10 +118,10 @@ def test_records_that_do_not_tell_stages_still_cost(experiment):
     assert summarize(report)["settings"][0]["costs"]["random"]["money"] == pytest.approx(20 * 0.5 + 0.06)
 
 
-def test_the_page_says_the_prices_and_that_they_are_assumed(report):
+def test_the_page_states_the_prices_and_that_they_are_assumed(report):
     text = page(report)
-    for told in ("0.5\u00a0EUR a\nlabel", "36\u00a0EUR an hour", "360\u00a0EUR an hour", "Prices are assumptions"):
-        assert told in text
+    for phrase in ("0.5\u00a0EUR a\nlabel", "36\u00a0EUR an hour", "360\u00a0EUR an hour", "Prices are assumptions"):
+        assert phrase in text
     assert "against money" in text
 
 
@@ -169,11 +169,11 @@ def test_bad_prices_are_refused(folder, option):
     assert refused.exit_code == 2
     assert option in refused.output
     assert invoke(folder, option, "cheap").exit_code == 2
-    assert isinstance(invoke(folder, option, "nan").exception, ValidationError)  # `main` tells it in one line
+    assert isinstance(invoke(folder, option, "nan").exception, ValidationError)  # `main` prints it in one line
     assert not (folder / "report.html").exists()
 
 
-def test_a_store_that_cannot_be_read_is_told_and_left_out(folder):
+def test_a_store_that_cannot_be_read_is_reported_and_left_out(folder):
     (folder / "store" / "broken").mkdir(parents=True)
     (folder / "store" / "broken" / "manifest.json").write_text("{")
     assert invoke(folder).exit_code == 0

@@ -17,8 +17,8 @@ def truth(factor):
 
 def test_t_interval_covers_the_mean():
     rng = np.random.default_rng(0)
-    told = [estimate(rng.normal(0.3, 1.0, SEEDS)) for _ in range(DRAWS)]
-    assert 0.93 <= np.mean([each.low <= 0.3 <= each.high for each in told]) <= 0.97
+    estimates = [estimate(rng.normal(0.3, 1.0, SEEDS)) for _ in range(DRAWS)]
+    assert 0.93 <= np.mean([each.low <= 0.3 <= each.high for each in estimates]) <= 0.97
 
 
 def test_saving_interval_covers_the_saving():

@@ -1,4 +1,4 @@
-"""Fine-tuned accuracies by budget: by hand, and told on the page, the terminal and in JSON."""
+"""Fine-tuned accuracies by budget: by hand, and as shown on the page, the terminal and in JSON."""
 
 import io
 import json
@@ -23,9 +23,9 @@ OTHER = "lora, supervised"
 def points(run):
     """On 10 labels; on 15, between two rounds; and on 30 for the first seed and another recipe alone."""
     seed = run.trial.seed
-    told = {OVERLAP: 0.3, CORRELATION: 0.5, GAP: 0.05}
+    fidelity = {OVERLAP: 0.3, CORRELATION: 0.5, GAP: 0.05}
     last = (point(30, 0.9, 60.0, recipe=OTHER),) if seed == 0 else ()
-    return (point(10, FULL[seed], 30.0, **told), point(15, 0.7, 30.0), *last)
+    return (point(10, FULL[seed], 30.0, **fidelity), point(15, 0.7, 30.0), *last)
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def printed(report, width=120):
     return console.export_text()
 
 
-def test_the_terminal_tells_accuracies_and_ratios(tuned):
+def test_the_terminal_shows_accuracies_and_ratios(tuned):
     text = printed(compose(tuned))
-    for told in (
+    for phrase in (
         f"Fine-tuned: {RECIPE}",
         f"Fine-tuned: {OTHER}",
         "proxy linear",
@@ -77,11 +77,11 @@ def test_the_terminal_tells_accuracies_and_ratios(tuned):
         "Computing of the rounds, full_model ÷ linear: ",
         "its fine-tune alone: ",
     ):
-        assert told in text
+        assert phrase in text
     assert max(map(len, printed(compose(tuned), 60).splitlines())) <= 60
 
 
-def test_without_fine_tunes_nothing_is_told(planted):
+def test_without_fine_tunes_nothing_is_shown(planted):
     report = compose(read(planted()))
     assert "Fine-tuned" not in printed(report)
     assert "Fine-tuned full models" not in check(page(report)).texts

@@ -39,7 +39,7 @@ def test_equal_curves_save_nothing():
     assert (found.labels, found.fraction) == (50, 0)
 
 
-def test_not_reached_is_told():
+def test_not_reached_is_reported():
     found = saving(LABELS_T, RANDOM_ST - 0.1, RANDOM_ST)
     assert not found.reached
     assert (found.fraction, found.high_labels) == (-math.inf, math.inf)

@@ -16,30 +16,30 @@ LABELS_T = np.array([10.0, 20.0, 40.0, 80.0])
 
 
 def test_estimate_by_hand():
-    told = estimate(np.array([0.1, 0.2, 0.3]))
-    assert told.value == pytest.approx(0.2)
-    assert told.spread == pytest.approx(0.1)
-    assert told.high - told.value == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-6)
-    assert not told.excludes_zero
+    estimated = estimate(np.array([0.1, 0.2, 0.3]))
+    assert estimated.value == pytest.approx(0.2)
+    assert estimated.spread == pytest.approx(0.1)
+    assert estimated.high - estimated.value == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-6)
+    assert not estimated.excludes_zero
 
 
 @given(arrays(np.float64, st.integers(2, 8), elements=ACCURACIES))
 def test_estimate_is_the_one_sample_t_test(values_S):
-    told = estimate(values_S)
+    estimated = estimate(values_S)
     if values_S.std() < 1e-6:
         return
     oracle = stats.ttest_1samp(values_S, 0.0)
     interval = oracle.confidence_interval(0.95)
-    assert (told.low, told.high) == pytest.approx((interval.low, interval.high))
-    assert told.p_value == pytest.approx(oracle.pvalue, abs=1e-12)
-    assert told.excludes_zero == (oracle.pvalue < 0.05)
+    assert (estimated.low, estimated.high) == pytest.approx((interval.low, interval.high))
+    assert estimated.p_value == pytest.approx(oracle.pvalue, abs=1e-12)
+    assert estimated.excludes_zero == (oracle.pvalue < 0.05)
 
 
 def test_one_seed_has_no_interval():
-    told = estimate(np.array([0.7]))
-    assert (told.value, told.low, told.high, told.p_value) == (0.7, -math.inf, math.inf, 1.0)
-    assert not told.has_interval
-    assert not told.excludes_zero
+    estimated = estimate(np.array([0.7]))
+    assert (estimated.value, estimated.low, estimated.high, estimated.p_value) == (0.7, -math.inf, math.inf, 1.0)
+    assert not estimated.has_interval
+    assert not estimated.excludes_zero
 
 
 def test_no_spread_is_a_point():
@@ -82,8 +82,8 @@ def test_area_of_one_checkpoint_is_its_height():
 def test_bands_are_estimates_of_each_checkpoint():
     values_ST = np.random.default_rng(0).normal(size=(5, 3))
     for column, (mean, low, high) in enumerate(zip(*bands(values_ST), strict=True)):
-        told = estimate(values_ST[:, column])
-        assert (mean, low, high) == pytest.approx((told.value, told.low, told.high))
+        estimated = estimate(values_ST[:, column])
+        assert (mean, low, high) == pytest.approx((estimated.value, estimated.low, estimated.high))
 
 
 def test_holm_by_hand():

@@ -55,14 +55,14 @@ def test_a_strategy_without_a_trial_that_ran_to_the_end_is_not_judged(experiment
 
 
 @pytest.mark.parametrize(
-    ("seeds", "told"),
+    ("seeds", "phrase"),
     [((1,), "random makes savings of the others look smaller"), ((0, 1, 2), "without random there is no baseline")],
 )
-def test_what_a_stopped_baseline_does_is_said(experiment, seeds, told):
-    assert told in caution(grid_with(experiment, *(("random", seed) for seed in seeds)))
+def test_the_effect_of_a_stopped_baseline_is_stated(experiment, seeds, phrase):
+    assert phrase in caution(grid_with(experiment, *(("random", seed) for seed in seeds)))
 
 
-def test_a_failure_after_it_was_stopped_is_told_instead(experiment):
+def test_a_failure_after_it_was_stopped_is_reported_instead(experiment):
     experiment.add("margin", 0, RISING[:3], stopped=True, error="MemoryError: no")
     (run,) = build(experiment.write()).sections[0].setting.runs
     assert (run.state, run.reason) == (TrialState.FAILED, "MemoryError: no")

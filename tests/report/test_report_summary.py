@@ -20,8 +20,8 @@ def printed(report, width=100):
 
 def test_the_table_says_the_answer(planted):
     text = printed(build(planted()))
-    for told in ("Use margin.", "92.0\u00a0% ± ", "not reached", "labels saved", "Worse than random."):
-        assert told in text
+    for phrase in ("Use margin.", "92.0\u00a0% ± ", "not reached", "labels saved", "Worse than random."):
+        assert phrase in text
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

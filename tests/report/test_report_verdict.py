@@ -238,7 +238,7 @@ def test_nothing_to_save(experiment):
     assert "so there are none to save" in build(experiment.write()).sections[0].verdict.detail
 
 
-def test_validation_labels_are_told(experiment):
+def test_validation_labels_are_stated(experiment):
     experiment.add("random", 0, RISING.tolist(), extra={"Num Validation Labels": 1538.0})
     (caution,) = [each for each in build(experiment.write()).sections[0].cautions if "1,538" in each.text]
     assert caution.title == "Validation labels are paid for too"

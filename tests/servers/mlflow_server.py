@@ -1,4 +1,4 @@
-"""Servers on loopback for tests: PostgreSQL, an S3 and MLflow's own, each stopped with whoever started it."""
+"""Servers on loopback for tests: PostgreSQL, an S3 and MLflow's own, each stopped with the process that started it."""
 
 import os
 import pwd

@@ -55,7 +55,7 @@ def test_more_passes_begin_with_the_same_masks():
     np.testing.assert_array_equal(masks_of(view, passes=3), masks_of(view, passes=8)[:3])
 
 
-def test_one_pass_tells_nothing_and_all_rows_tie():
+def test_one_pass_measures_nothing_and_all_rows_tie():
     embeddings, weight, bias = linear()
     assert (scores_of(PoolView.from_linear(embeddings, weight, bias, [], []), passes=1) == 0).all()
 

@@ -221,7 +221,7 @@ def test_classes_without_difference_in_labels_are_visited_in_any_order():
 
 
 def mixed(rows: int, classes: int, labeled: int) -> Pool:
-    """Rows whose class the proxy cannot tell, so that there is much to separate."""
+    """Rows whose class the proxy cannot predict, so that there is much to separate."""
     pool = make_pool(rows, classes, labeled=labeled)
     noise = np.random.default_rng(0).dirichlet(np.full(classes, 1.0), rows)
     return replace(pool, probabilities=(0.3 * np.eye(classes)[pool.truth] + 0.7 * noise).astype(np.float32))

@@ -34,7 +34,7 @@ def observed_steps(monkeypatch: pytest.MonkeyPatch) -> list[PseudoLabels]:
 
     def observing(trainer: SemiSupervised, step: Step, term: Term) -> None:
         on_pseudo_labels = step.data.on_pseudo_labels
-        both = replace(step.data, on_pseudo_labels=lambda heard: (steps.append(heard), on_pseudo_labels(heard)))
+        both = replace(step.data, on_pseudo_labels=lambda labels: (steps.append(labels), on_pseudo_labels(labels)))
         report(trainer, replace(step, data=both), term)
 
     monkeypatch.setattr(SemiSupervised, "report", observing)

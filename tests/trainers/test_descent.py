@@ -120,11 +120,11 @@ def test_killed_after_any_epoch_a_fit_reports_the_same_rows_of_the_epoch_that_it
 
 def reported(trainer: Descent, checkpoints: InBytes) -> list[PseudoLabels]:
     """What a fit reports whose second epoch is the best on the validation rows."""
-    heard: list[PseudoLabels] = []
+    received: list[PseudoLabels] = []
     scores = iter([0.5, 0.9, *[0.7] * EPOCHS][len(checkpoints.saved) :])
-    given = replace(clusters()[0], on_pseudo_labels=heard.append, validate=lambda _: Validated(next(scores), 1.0))
+    given = replace(clusters()[0], on_pseudo_labels=received.append, validate=lambda _: Validated(next(scores), 1.0))
     trainer.descend(module(), given, 11, checkpoints=checkpoints)
-    return heard
+    return received
 
 
 @pytest.mark.parametrize("parts", [2, 3, 100])
@@ -201,11 +201,11 @@ def one_process(rank: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     for name, (trainer, rows) in PARALLEL.items():
-        heard: list[PseudoLabels] = []
-        given = replace(labeled(rows), on_pseudo_labels=heard.append)
+        received: list[PseudoLabels] = []
+        given = replace(labeled(rows), on_pseudo_labels=received.append)
         found = descended(trainer, given, device=process_group())
         torch.save(found, Path(folder) / f"{name} {rank}.pt")
-        torch.save([torch.from_numpy(each.ids_U) for each in heard], Path(folder) / f"{name} {rank} heard.pt")
+        torch.save([torch.from_numpy(each.ids_U) for each in received], Path(folder) / f"{name} {rank} ids.pt")
     distributed.destroy_process_group()
 
 
@@ -242,7 +242,7 @@ def test_the_first_of_two_processes_reports_the_rows_of_both(name: str, by_two: 
     trainer, rows = PARALLEL[name]
     alone: list[PseudoLabels] = []
     descended(trainer, replace(labeled(rows), on_pseudo_labels=alone.append))
-    first, second = (torch.load(by_two / f"{name} {rank} heard.pt", weights_only=True) for rank in (0, 1))
+    first, second = (torch.load(by_two / f"{name} {rank} ids.pt", weights_only=True) for rank in (0, 1))
     assert len(second) == 0
     assert [sorted(ids.tolist()) for ids in first] == [sorted(each.ids_U.tolist()) for each in alone]
     assert len(first) == (name != "supervised")

@@ -1,4 +1,4 @@
-"""Images as full models train on them: the same whoever reads them, in whatever order."""
+"""Images as full models train on them: the same in any order and by any reader."""
 
 from dataclasses import replace
 

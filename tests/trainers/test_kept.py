@@ -13,6 +13,7 @@ from labelbench_ray.config import Part, Trial, digest
 from labelbench_ray.trainers import PseudoLabels, Trainer
 from labelbench_ray.trainers.engine.data import FitData, Validated, embedded_data
 from labelbench_ray.trainers.engine.descent import Descent
+from labelbench_ray.trainers.engine.kept import PSEUDO_LABELS
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
@@ -138,7 +139,7 @@ def test_validation_of_embeddings_is_accuracy_and_mean_cross_entropy():
 
 @pytest.mark.parametrize(("keep", "epoch"), [("accuracy", 4), ("loss", 1), ("last", 5)])
 def test_pseudo_label_metrics_are_those_of_the_epoch_that_is_kept(keep: str, epoch: int, monkeypatch):
-    steps, stats, told = (
+    steps, stats, received = (
         observed_steps(monkeypatch),
         PseudoLabelStats(np.arange(400) % 4),
         list[PseudoLabels](),
@@ -146,11 +147,11 @@ def test_pseudo_label_metrics_are_those_of_the_epoch_that_is_kept(keep: str, epo
     given = replace(
         GIVEN,
         validate=Scripted(FOUND),
-        on_pseudo_labels=lambda heard: (told.append(heard), stats.add(heard)),
+        on_pseudo_labels=lambda labels: (received.append(labels), stats.add(labels)),
     )
     trainer = method("softmatch", epochs=EPOCHS, batch_size=8, learning_rate=0.03, keep=keep, patience=9)
     fitted(trainer, given)
-    (kept,), wanted = told, [each for each in steps if each.epoch == epoch]
+    (kept,), wanted = received, [each for each in steps if each.epoch == epoch]
     assert len(wanted) == 8
     for name in ("ids_U", "pseudo_labels_U", "weights_U"):
         np.testing.assert_array_equal(getattr(kept, name), np.concatenate([getattr(each, name) for each in wanted]))
@@ -162,9 +163,9 @@ def test_pseudo_label_metrics_are_those_of_the_epoch_that_is_kept(keep: str, epo
 
 
 def test_a_method_without_unlabeled_rows_reports_nothing():
-    told: list[PseudoLabels] = []
-    fitted(supervised(), replace(GIVEN, on_pseudo_labels=told.append))
-    assert told == []
+    received: list[PseudoLabels] = []
+    fitted(supervised(), replace(GIVEN, on_pseudo_labels=received.append))
+    assert received == []
 
 
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=3, budget=6)
@@ -208,7 +209,7 @@ class Before:
     def save(self, state: dict) -> None:
         if self.kept is None:
             epoch, waited = state["course"]
-            same = {name: copy.deepcopy(value) for name, value in state.items() if name not in ("score", "heard")}
+            same = {name: copy.deepcopy(value) for name, value in state.items() if name not in ("score", PSEUDO_LABELS)}
             self.kept = same | {"course": [epoch, -state["score"][0], waited]}
 
 

@@ -23,16 +23,16 @@ def gradients(
     given: FitData, name: str, **settings: object
 ) -> tuple[dict[str, torch.Tensor | None], list[PseudoLabels]]:
     """Of one step in the middle of a fit, with respect to the inputs."""
-    trainer, heard = method(name, **settings), []
-    object.__setattr__(given, "on_pseudo_labels", heard.append)
+    trainer, observed = method(name, **settings), []
+    object.__setattr__(given, "on_pseudo_labels", observed.append)
     trainer.loss(step(given, trainer.begin(given), np.arange(3), np.array([4, 1, 7, 0, 2]))).backward()
     assert isinstance(given.inputs, GivenInputs)
-    return {kind: rows.grad for kind, rows in given.inputs.rows.items()}, heard
+    return {kind: rows.grad for kind, rows in given.inputs.rows.items()}, observed
 
 
 @every_method
 def test_gradients_reach_the_selected_rows_of_the_view_that_learns_and_no_other(name: str):
-    grads, heard = gradients(fit_data(4, 3, 9), name)
+    grads, observed = gradients(fit_data(4, 3, 9), name)
     learns, only_makes_targets = ("weak", "strong") if name == "pseudo_label" else ("strong", "weak")
     assert grads["labeled"] is not None
     assert (grads["labeled"].abs().sum(dim=1) > 0).all()
@@ -40,7 +40,7 @@ def test_gradients_reach_the_selected_rows_of_the_view_that_learns_and_no_other(
     moved = grads[learns]
     assert moved is not None
     taught = np.zeros(9, bool)
-    taught[heard[0].ids_U - 3] = heard[0].weights_U > 0
+    taught[observed[0].ids_U - 3] = observed[0].weights_U > 0
     assert taught.any()
     np.testing.assert_array_equal(moved.abs().sum(dim=1) > 0, taught)
 
@@ -105,25 +105,25 @@ def accuracy(classifier: Classifier, rows: Examples) -> float:
 
 def test_batches_take_unlabeled_rows_by_the_ratio_and_each_once_a_pass(monkeypatch):
     data, _ = clusters()
-    heard = observed_steps(monkeypatch)
+    observed = observed_steps(monkeypatch)
     method("fixmatch", epochs=2, batch_size=20, unlabeled_ratio=2, epoch_steps=9, patience=5).fit(Linear(), data, 0)
-    assert [each.epoch for each in heard] == [0] * 9 + [1] * 9
-    assert {len(each.ids_U) for each in heard} == {40}
+    assert [each.epoch for each in observed] == [0] * 9 + [1] * 9
+    assert {len(each.ids_U) for each in observed} == {40}
     for start in (0, 9):
-        seen = np.concatenate([each.ids_U for each in heard[start : start + 9]])
+        seen = np.concatenate([each.ids_U for each in observed[start : start + 9]])
         assert len(np.unique(seen)) == 360
         assert seen.min() >= 4
-    assert [each.ids_U.tolist() for each in heard[:9]] != [each.ids_U.tolist() for each in heard[9:]]
+    assert [each.ids_U.tolist() for each in observed[:9]] != [each.ids_U.tolist() for each in observed[9:]]
 
 
 def test_a_pool_too_large_to_get_through_costs_a_step_its_own_rows_only(monkeypatch):
     """A permutation of all places would take 800 MB and many seconds for 100 million rows, and lie in checkpoints."""
-    saved, heard = InMemory(), observed_steps(monkeypatch)
+    saved, observed = InMemory(), observed_steps(monkeypatch)
     given = dataclasses.replace(fit_data(4, 8, 3), unlabeled_ids_U=Huge())  # type: ignore[arg-type]
     given = dataclasses.replace(given, inputs=Endless())
     trainer = method("fixmatch", epochs=2, batch_size=4, unlabeled_ratio=2, epoch_steps=3)
     trainer.descend(torch.nn.Linear(4, 4), given, 0, checkpoints=saved)
-    read = np.concatenate([each.ids_U for each in heard])
+    read = np.concatenate([each.ids_U for each in observed])
     assert len(np.unique(read)) == len(read) == 2 * 4 * 8
     assert read.max() > 10**9
     assert [len(state["waiting"]) for state in saved.states] == [4 * 8]  # none is written after the last epoch
@@ -202,9 +202,9 @@ def test_few_or_no_unlabeled_rows_and_two_classes_train(name: str, unlabeled: in
 @every_method
 @pytest.mark.parametrize("scale", [0.0, 40.0], ids=["none sure", "all sure"])
 def test_finite_where_all_rows_or_none_are_sure(name: str, scale: float):
-    grads, heard = gradients(fit_data(4, 3, 9, scale=scale), name)
+    grads, observed = gradients(fit_data(4, 3, 9, scale=scale), name)
     assert all(gradient.isfinite().all() for gradient in grads.values() if gradient is not None)
-    assert np.isfinite(heard[0].weights_U).all()
+    assert np.isfinite(observed[0].weights_U).all()
 
 
 @pytest.mark.parametrize("name", ["fixmatch", "softmatch"])
@@ -214,9 +214,9 @@ def test_a_loss_that_is_no_number_names_step_learning_rate_and_every_row(name: s
         pair[17] = np.nan
     with pytest.raises(
         FloatingPointError, match=r"loss nan at step \d+ \(epoch \d\), learning rate 0.003, labeled"
-    ) as told:
+    ) as raised:
         method(name, **({"threshold": 0.0} if name == "fixmatch" else {})).fit(Linear(), data, 0)
-    (note,) = told.value.__notes__
+    (note,) = raised.value.__notes__
     assert "labeled [" in note
     assert "17" in note.split("unlabeled")[1]
 
@@ -227,14 +227,14 @@ def test_settings_out_of_range_are_refused():
             method("flexmatch", **settings)
 
 
-def test_what_becomes_of_the_rows_is_heard():
+def test_what_becomes_of_the_rows_is_reported():
     data, _ = clusters()
     truth = np.arange(400) % 4
     stats = PseudoLabelStats(truth)
     method("fixmatch", learning_rate=0.03).fit(Linear(), dataclasses.replace(data, on_pseudo_labels=stats.add), 0)
-    told = stats.metrics()
-    assert 0 < told["Pseudo-Label Mask Rate"] <= 1
-    assert told["Pseudo-Label Accuracy"] > 0.5
+    metrics = stats.metrics()
+    assert 0 < metrics["Pseudo-Label Mask Rate"] <= 1
+    assert metrics["Pseudo-Label Accuracy"] > 0.5
 
 
 def test_views_are_wanted_as_many_as_the_settings_say():

@@ -1,4 +1,4 @@
-"""Mini-batch AdamW with the reference system's defects mended."""
+"""Mini-batch AdamW with the reference system's defects fixed."""
 
 import numpy as np
 import pytest
@@ -123,15 +123,15 @@ def test_patience_decides_when_to_stop_but_not_which_epoch_is_best():
 
 
 @pytest.mark.parametrize("where", ["labeled", "validation"])
-def test_inputs_that_are_no_numbers_are_told_with_epoch_and_learning_rate(where: str):
+def test_inputs_that_are_not_numbers_are_reported_with_epoch_and_learning_rate(where: str):
     parts = {"labeled": clusters(20), "validation": clusters(20, seed=1)}
     parts[where].embeddings_BD[3, 0] = np.nan
     with pytest.raises(FloatingPointError, match=r"epoch 0\)?,? (at )?learning rate .* lower `learning_rate`"):
         Supervised().fit(Linear(), data(**parts, classes=3), seed=0)
 
 
-# One step of AdamW moves a weight by lr * g / (|g| + 1e-8). With inputs as small as 1e-8 that is no mere sign: it tells
-# the gradient g, and so the targets that the loss was given.
+# One step of AdamW moves a weight by lr * g / (|g| + 1e-8). With inputs as small as 1e-8 that is not a mere sign: it
+# shows the gradient g, and so the targets that the loss was given.
 SCALE = 1e-8
 INPUTS = SCALE * np.array([[3.0, -1.0], [1.0, 2.0]])
 LABELS = [0, 2]

@@ -29,7 +29,7 @@ def test_the_mask_looks_at_the_unsharpened_confidence():
     object.__setattr__(given, "on_pseudo_labels", found.append)
     Uda(threshold=0.8).loss(step(given, {}, np.arange(2), np.array([0])))
     Uda(threshold=0.69).loss(step(given, {}, np.arange(2), np.array([0])))
-    assert [heard.weights_U.tolist() for heard in found] == [[0.0], [1.0]]
+    assert [labels.weights_U.tolist() for labels in found] == [[0.0], [1.0]]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ from labelbench_ray.trainers.engine.device import Device
 
 Keep = Literal["accuracy", "loss", "last"]
 
+PSEUDO_LABELS = "heard"
+"""Their key in a checkpoint. It keeps its first name, so that earlier checkpoints stay readable."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptEpoch:
@@ -25,22 +28,22 @@ class KeptEpoch:
 
     def state(self) -> dict[str, Any]:
         """Its entries in a checkpoint."""
-        taught = self.pseudo_labels
+        labels = self.pseudo_labels
         return {
             "best": self.weights,
             "score": list(self.score),
-            "heard": None if taught is None else [taught.epoch, *map(torch.from_numpy, _arrays(taught))],
+            PSEUDO_LABELS: None if labels is None else [labels.epoch, *map(torch.from_numpy, _arrays(labels))],
         }
 
     @classmethod
     def of_state(cls, found: dict[str, Any]) -> "KeptEpoch":
         """Read it from a checkpoint."""
-        taught = found.get("heard")
+        labels = found.get(PSEUDO_LABELS)
         return cls(
             # Older checkpoints have the lowest loss instead.
             score=tuple(found["score"]) if "score" in found else (-found["course"][1],),
             weights=found["best"],
-            pseudo_labels=None if taught is None else PseudoLabels(taught[0], *(array.numpy() for array in taught[1:])),
+            pseudo_labels=None if labels is None else PseudoLabels(labels[0], *(array.numpy() for array in labels[1:])),
         )
 
 
