@@ -1,9 +1,7 @@
-"""Every experiment's tiny variant, its first seed, runs; another run of it finds nothing to do."""
+"""Every experiment's tiny variant, its first seed, runs without Ray; another run of it finds nothing to do."""
 
 import io
-import shutil
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +13,11 @@ from rich.console import Console
 
 from labelbench_ray.commands.finetune import finetune
 from labelbench_ray.commands.run import run
-from labelbench_ray.config import Trial
 from labelbench_ray.environment import Environment
-from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.planning import experiment, plan
 from labelbench_ray.planning.experiment import Experiment
-from labelbench_ray.trial import parts
-from tests.full_trials import untimed
-from tests.ray.conftest import Ran, environment_in, run_grid
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
-EXPERIMENTS = Path(__file__).parent.parent.parent / "experiments"
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 TRAINING_ROWS, TEST_ROWS = 150, 80
 
 
@@ -77,73 +69,39 @@ def tiny(name: str) -> Experiment:
     return replace(found, trials=tuple(trial for trial in found.trials if trial.seed == 0))
 
 
-@dataclass(frozen=True)
-class Finished:
-    """All trials of all experiments, run as one grid: trials that experiments share are run once."""
-
-    environment: Environment
-    ran: Ran
-
-    def plan(self, name: str) -> plan.Plan:
-        """An experiment's plan, after its trials were put into its folder."""
-        found = tiny(name)
-        for trial in found.trials:
-            fingerprint = parts.build(trial).fingerprint
-            source = self.environment.runs / "tests.grid" / fingerprint
-            shutil.copytree(source, self.environment.runs / found.name / fingerprint, dirs_exist_ok=True)
-        return plan.plan(found, self.environment)
-
-
 @pytest.fixture(scope="module")
-def finished(cluster: None, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Two trials at once."""
-    here = replace(environment_in(tmp_path_factory.mktemp("experiments")), data_root=data, cpus_per_trial=1.5)
-    trials: dict[str, Trial] = {}
-    for name, needs in NEEDS.items():
-        if find_spec(needs):
-            trials |= {trial.model_dump_json(): trial for trial in tiny(name).trials}
-    return Finished(here, run_grid(list(trials.values()), here))
+def environment(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """One for all experiments, so that they share their stores."""
+    folder = tmp_path_factory.mktemp("experiments")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    return Environment(folder / "runs", folder / "store", data, uri, executor="local")
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(finished: Finished, name: str) -> None:
+def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(environment: Environment, name: str) -> None:
     pytest.importorskip(NEEDS[name])
-    assert finished.ran.status == 0, finished.ran.printed
-    planned = finished.plan(name)
+    console = Console(file=io.StringIO(), width=200)
+    first = plan.plan(tiny(name), environment)
+    assert run(first, environment, console) == 0, console.file.getvalue()
+    planned = plan.plan(tiny(name), environment)
     assert not planned.missing
     records = {path: path.stat().st_mtime_ns for path in planned.folder.glob("*/rounds/*.json")}
     wanted = [
         (trial.parts.fingerprint, number) for trial in planned.trials for number in range(trial.parts.trial.rounds)
     ]
-    assert records.keys() >= {planned.folder / trial / f"rounds/{number:03d}.json" for trial, number in wanted}
-    console = Console(file=io.StringIO(), width=200)
-    assert run(planned, finished.environment, console) == 0
+    assert records.keys() == {planned.folder / trial / f"rounds/{number:03d}.json" for trial, number in wanted}
+    assert run(planned, environment, console) == 0
     assert {path: path.stat().st_mtime_ns for path in records} == records
     assert "nothing to run" in console.file.getvalue()
     assert (planned.folder / "report.html").is_file()
 
 
-def test_ledgers_equal_those_that_one_process_without_ray_writes(finished: Finished, tmp_path: Path) -> None:
-    here = Environment(
-        tmp_path / "runs", tmp_path / "store", tmp_path / "data", finished.environment.tracking_uri, executor="local"
-    )
-    found = tiny("quickstart.py")
-    assert run(plan.plan(found, here), here, Console(file=io.StringIO())) == 0
-    for trial in found.trials:
-        fingerprint = parts.build(trial).fingerprint
-        local = read_history(here.runs / found.name / fingerprint)
-        rays = read_history(finished.environment.runs / "tests.grid" / fingerprint)
-        assert len(local.records) == trial.rounds
-        assert untimed(local.records) == untimed(rays.records)
-        assert local.header == rays.header
-
-
-def test_the_tiny_fine_tune_runs_and_then_finds_nothing_to_do(finished: Finished) -> None:
+def test_the_tiny_fine_tune_runs_and_then_finds_nothing_to_do(environment: Environment) -> None:
     pytest.importorskip(NEEDS["finetune.py"])
-    planned = finished.plan("finetune.py")
     console = Console(file=io.StringIO(), width=200)
-    assert finetune(planned, finished.environment, console) == 0
-    done = plan.plan(tiny("finetune.py"), finished.environment)
+    assert run(plan.plan(tiny("finetune.py"), environment), environment, console) == 0
+    assert finetune(plan.plan(tiny("finetune.py"), environment), environment, console) == 0
+    done = plan.plan(tiny("finetune.py"), environment)
     assert [tuning.missing for tuning in done.tunings] == [()]
-    assert finetune(done, finished.environment, console) == 0
+    assert finetune(done, environment, console) == 0
     assert "all 1 fine-tunes are done; nothing to run" in console.file.getvalue()
