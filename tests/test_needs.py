@@ -35,6 +35,12 @@ def test_more_labels_wider_layers_and_orders_of_classes_need_more():
     assert trial_bytes(own, ROWS, 100) - estimate(BASE, classes=100) == 20 * 100 * 50_000
 
 
+def test_tallies_that_keep_rows_need_memory_for_each_row_and_class():
+    scenes = Part.of("parquet", path="scenes", payload="image", label_list="tags")
+    more = estimate(vary(BASE, dataset=scenes), classes=80) - estimate(BASE, classes=80)
+    assert more == 5 * 80 * 60_000
+
+
 def test_what_is_given_is_reserved_and_as_many_run_at_once_as_fit():
     assert reserved_bytes(ENVIRONMENT, 3 * GIB) == 3 * GIB
     given = Environment(Path("runs"), Path("store"), Path("data"), "", address=None, memory_per_trial=0.5)

@@ -6,7 +6,7 @@ job that follows a killed one embeds only the missing shards.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -94,7 +94,7 @@ def read_records(source: Source, shard: ShardId, shard_rows: int) -> Records:
     records = split.read(first, first + shard_rows)
     num_rows = min(shard_rows, len(split) - first)
     check_records(records, f"{type(split.table).__name__}.read", num_rows, source.task, len(source.classes))
-    return records
+    return replace(records, labels_B=records.labels_B.astype(source.task.dtype, copy=False))
 
 
 def embed_shard(decoded: DecodedShard, network: Network, job: EmbeddingJob, shard: ShardId) -> EmbeddedShard:

@@ -54,7 +54,8 @@ def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int) -> int:
         * sum(below * above for below, above in pairwise(widths))  # weights, gradients, the optimizer's two
         + COPIES * BLOCK_ROWS * max(widths)  # the block that is scored
     )
-    return PYTHON + FLOAT * values + _strategy(built, rows, classes)
+    tallies = built.task.bytes_per_row_and_class * classes * sum(rows.values())
+    return PYTHON + FLOAT * values + tallies + _strategy(built, rows, classes)
 
 
 def tuning_bytes(built: Parts) -> int:

@@ -35,6 +35,8 @@ class Task(plugins.Plugin, ABC):
     """Of an array of labels."""
     distribution: ClassVar[Distribution]
     """What a model predicts, and how it is computed from logits."""
+    bytes_per_row_and_class: ClassVar[int] = 0
+    """Memory that its tallies hold for every pair of a row and a class, while a round is measured."""
     primary: ClassVar[str]
     """The metric that decides, without its split: "Accuracy" stands for "Test Accuracy". Larger is better."""
     shown: ClassVar[tuple[str, ...]]

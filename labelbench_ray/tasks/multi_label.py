@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
@@ -27,6 +26,7 @@ class MultiLabel(Task):
 
     dtype: ClassVar[type[np.integer[Any]]] = np.int8
     distribution: ClassVar[Distribution] = BERNOULLI
+    bytes_per_row_and_class: ClassVar[int] = 5
     primary: ClassVar[str] = "mAP"
     shown: ClassVar[tuple[str, ...]] = ("Test mAP", "Pool mAP", "Labeling Accuracy", "Test Class Average F1")
 
@@ -60,6 +60,8 @@ class MultiLabel(Task):
         return counts_K
 
     def in_words(self, column: Any, classes: Sequence[str]) -> Any:  # noqa: ANN401
+        import pyarrow as pa  # as in single_label
+
         words = [None if label is None else _named(label, classes) for label in column.to_pylist()]
         return pa.array(words, pa.large_string())
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
@@ -49,6 +47,10 @@ class SingleLabel(Task):
         return np.bincount(labels_N, minlength=num_classes)
 
     def in_words(self, column: Any, classes: Sequence[str]) -> Any:  # noqa: ANN401
+        # Imported here, as torch below: every worker imports this file, and few need either.
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         return pc.take(pa.array(classes, pa.large_string()), column)
 
     def targets(self, labels_B: "Tensor", num_classes: int, smoothing: float) -> "Tensor":
