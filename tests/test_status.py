@@ -124,6 +124,7 @@ def test_the_command_shows_an_experiment_or_all_below_a_folder(tmp_path: Path, m
     assert printed[0]["counts"] == {
         "planned": 0,
         "running": 0,
+        "awaiting_labels": 0,
         "done": 0,
         "failed": 0,
         "stopped_early": 0,
@@ -153,8 +154,8 @@ def test_of_a_large_grid_only_what_runs_or_is_wrong_is_listed(tmp_path: Path):
     read = status.read(tmp_path)
     assert status.table(read).row_count == 1
     assert status.summary(read) == (
-        "study.study: 41 trials: 40 planned, 1 failed; 1 of 123 rounds recorded; only running, failed and damaged "
-        "trials are listed"
+        "study.study: 41 trials: 40 planned, 1 failed; 1 of 123 rounds recorded; only trials that run, await labels, "
+        "failed or are damaged are listed"
     )
 
 

@@ -27,6 +27,7 @@ from labelbench_ray.ledger.trials import Failure, read_failure, write_failure
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.memory import GIB, reservable_bytes, reserved_bytes
 from labelbench_ray.storage.waits import waits_reported
+from labelbench_ray.trial.asking import AwaitingLabels
 from labelbench_ray.trial.assembly import Job, SweepCallbacks
 from labelbench_ray.user_code import in_a_line
 
@@ -36,6 +37,9 @@ lost for good count as such a death."""
 
 WAITING = "waiting"
 """The key of a report that the trial waits for a lock."""
+
+AWAITING = "awaiting_labels"
+"""The key of a report that the trial awaits labels."""
 
 SECONDS_BETWEEN_REPORTS = 1.0
 """A trial's rounds are reported at most this often; its end at once."""
@@ -155,6 +159,8 @@ def run_job(config: dict[str, Any]) -> None:
                 round_done()
                 report(rounds)
         tune.report({"finished": True})
+    except AwaitingLabels as waiting:
+        tune.report({AWAITING: str(waiting), "recorded": waiting.rounds})
     except Exception as error:
         if is_death(error):
             raise  # Tune resumes the trial with a new worker and new scorers, at most `WORKER_DEATHS` times
@@ -227,6 +233,8 @@ class _Relay(Callback):
             self._callbacks.on_failed(job, Failure.of(result["error"], result["traceback"]))
         elif WAITING in result:
             self._callbacks.on_waiting(job, result[WAITING])
+        elif AWAITING in result:
+            self._callbacks.on_awaiting(job, result["recorded"], result[AWAITING])
         elif "finished" in result:
             self._callbacks.on_done(job)
         elif "rounds" in result:

@@ -39,6 +39,7 @@ class SweepMonitor:
     ended: set[Path] = field(default_factory=set)
     failed: set[Path] = field(default_factory=set)
     stopped: set[Path] = field(default_factory=set)
+    awaiting: set[Path] = field(default_factory=set)
     events: Events = field(default_factory=lambda: Events(""))
     reported: dict[Path, int] = field(default_factory=dict)
     """Steps of each job that events were written for, or that were there before."""
@@ -48,7 +49,7 @@ class SweepMonitor:
     @property
     def done(self) -> set[Path]:
         """The jobs that came to their end."""
-        return self.ended - self.failed - self.stopped
+        return self.ended - self.failed - self.stopped - self.awaiting
 
     def on_started(self, job: Job) -> None:
         """A worker began."""
@@ -67,6 +68,14 @@ class SweepMonitor:
         self.steps_done[job.directory] = rounds
         self._log_steps(job, rounds)
         self._show()
+
+    def on_awaiting(self, job: Job, rounds: int, words: str) -> None:
+        """The trial's next labels are still to come; what to do is printed when all others have ended."""
+        self.awaiting.add(job.directory)
+        self.steps_done[job.directory] = rounds
+        self._log_steps(job, rounds)
+        self._log(job, Event.TRIAL_AWAITING_LABELS, rounds_done=rounds, reason=words)
+        self._end(job)
 
     def on_done(self, job: Job) -> None:
         """The trial is finished."""
@@ -137,15 +146,17 @@ class SweepMonitor:
 
     def _show(self) -> None:
         running = len(self.reported.keys() - self.ended)
+        ended_before = self.failed | self.stopped | self.awaiting
         done = sum(self.steps_done.values()) + sum(
-            self.steps[directory] - self.steps_done.get(directory, 0) for directory in self.failed | self.stopped
+            self.steps[directory] - self.steps_done.get(directory, 0) for directory in ended_before
         )
         self.shown.show(
             done,
             sum(self.steps.values()),
             f"{len(self.done)} of {len(self.steps)} trials done, {running} running"
             f"{f', {len(self.failed)} failed' if self.failed else ''}"
-            f"{f', {len(self.stopped)} stopped early' if self.stopped else ''}; {self.unit}",
+            f"{f', {len(self.stopped)} stopped early' if self.stopped else ''}"
+            f"{f', {len(self.awaiting)} awaiting labels' if self.awaiting else ''}; {self.unit}",
         )
 
 

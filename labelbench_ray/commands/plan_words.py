@@ -1,8 +1,10 @@
 """A plan in plain words: what would run, what is done, what is missing, and what a trial reserves."""
 
+from collections.abc import Iterable
+
 from labelbench_ray.environment import Environment
 from labelbench_ray.planning.memory import GIB, at_once_here, reserved_bytes
-from labelbench_ray.planning.plan import Plan
+from labelbench_ray.planning.plan import Plan, PlannedTrial
 from labelbench_ray.planning.stores import PlannedStore
 
 
@@ -22,11 +24,13 @@ def describe(planned: Plan) -> list[str]:
     """The plan's sums in plain words, one line each."""
     done = sum(trial.done for trial in planned.trials)
     left = f"{len(planned.skipped)} stopped early and left, " if planned.skipped else ""
+    left += f"{len(planned.waiting)} awaiting labels, " if planned.waiting else ""
     labels = sum((trial.parts.trial.rounds - trial.rounds_done) * trial.parts.trial.budget for trial in planned.missing)
     lines = [
         f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {left}{len(planned.missing)} to run, "
         f"which buy {labels:,} labels in all"
     ]
+    lines += describe_waiting(planned.waiting)
     if planned.tunings:
         points = [len(tuning.budgets) for tuning in planned.tunings]
         finished = sum(len(tuning.budgets) - len(tuning.missing) for tuning in planned.tunings)
@@ -54,6 +58,17 @@ def describe(planned: Plan) -> list[str]:
         ]
         lines += _overlaps(store)
         lines += [f"  to be provided: {text}" for text in store.to_be_provided]
+    return lines
+
+
+def describe_waiting(trials: Iterable[PlannedTrial]) -> list[str]:
+    """What each trial that waits for labels asks for, and which answers cannot be used."""
+    lines: list[str] = []
+    for each in trials:
+        assert each.waiting is not None
+        trial = each.parts.trial
+        lines.append(f"{trial.strategy}, seed {trial.seed}: {each.waiting}")
+        lines += [f"  refused: {refused}" for refused in each.waiting.refused]
     return lines
 
 

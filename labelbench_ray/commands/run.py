@@ -10,6 +10,7 @@ from rich.console import Console
 
 from labelbench_ray.commands.executors import Executor, executor_of, started
 from labelbench_ray.commands.follow import SweepMonitor
+from labelbench_ray.commands.plan_words import describe_waiting
 from labelbench_ray.commands.report import write_report
 from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.progress import Meter, meter
@@ -29,7 +30,7 @@ from labelbench_ray.ledger.finetunes import HEADER
 from labelbench_ray.ledger.records import Entry, Grid
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
-from labelbench_ray.planning.plan import Plan, check_budget, planned_early_stopping
+from labelbench_ray.planning.plan import Plan, check_budget, planned_early_stopping, waiting_now
 from labelbench_ray.planning.units import embedding_units, run_units
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.remote import beside
@@ -130,13 +131,14 @@ def run(plan: Plan, environment: Environment, console: Console, prices: Prices =
     with ready, mirrored(plan, environment, console) as mirror:
         unfinished = _run_missing(plan, executor, environment, console, mirror, early_stopping) if executor else 0
         if not executor:
-            left = f" or were stopped early ({len(plan.skipped)})" if plan.skipped else ""
-            console.print(f"all {len(plan.trials)} trials are done{left}; nothing to run")
+            console.print(nothing_to_run(plan))
         for trial in plan.trials:
-            if trial.done or trial.skipped:
+            if trial.done or trial.skipped or trial.waiting:
                 mirror.submit(plan.folder / trial.parts.fingerprint)
         submit_tunings(plan, plan.tunings, mirror)
         mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
+    for line in describe_waiting(waiting_now(plan)):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 1 if unfinished else 0
 
 
@@ -182,6 +184,17 @@ def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator
                 markup=False,
                 soft_wrap=True,
             )
+
+
+def nothing_to_run(plan: Plan) -> str:
+    """Why a plan has nothing to run."""
+    done = sum(trial.done for trial in plan.trials)
+    others = [
+        *([f"{len(plan.skipped)} stopped early"] if plan.skipped else []),
+        *([f"{len(plan.waiting)} awaiting labels"] if plan.waiting else []),
+    ]
+    which = f"{done} of {len(plan.trials)} trials are done, {', '.join(others)}" if others else ""
+    return f"{which or f'all {len(plan.trials)} trials are done'}; nothing to run"
 
 
 def sync_command(folder: Path, environment: Environment) -> str:
@@ -244,13 +257,15 @@ def report_outcome(monitor: SweepMonitor, console: Console, before: int) -> int:
     unfinished = len(monitor.steps) - len(monitor.ended)
     console.print(
         f"{len(monitor.done)} trials done, {len(monitor.failed)} failed, {unfinished} not finished"
-        f"{f', {len(monitor.stopped)} stopped early' if monitor.stopped else ''}; {before} were done before"
+        f"{f', {len(monitor.stopped)} stopped early' if monitor.stopped else ''}"
+        f"{f', {len(monitor.awaiting)} awaiting labels' if monitor.awaiting else ''}; {before} were done before"
     )
     monitor.events.log(
         Event.SWEEP_ENDED if not unfinished else Event.INTERRUPTED,
         done=len(monitor.done),
         failed=len(monitor.failed),
         stopped=len(monitor.stopped),
+        awaiting=len(monitor.awaiting),
         unfinished=unfinished,
     )
     return len(monitor.failed) + unfinished

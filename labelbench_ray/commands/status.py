@@ -26,7 +26,7 @@ MOST_CAUTIONS: Final = 5
 """Cautions about single trials; more are one line."""
 
 
-LISTED: Final = (TrialState.RUNNING, TrialState.FAILED, TrialState.DAMAGED)
+LISTED: Final = (TrialState.RUNNING, TrialState.AWAITING_LABELS, TrialState.FAILED, TrialState.DAMAGED)
 """States that are listed of a large grid."""
 
 
@@ -43,7 +43,7 @@ class TrialStatus(Frozen):
     last_round: datetime | None
     """When the last round was recorded."""
     reason: str
-    """Why it failed, was stopped early or is damaged, in one line; "" in other states."""
+    """Why it failed, was stopped early or is damaged, or what it waits for, in one line; "" in other states."""
     versions: str = ""
     """Which versions made which rounds, where several did."""
     data: str = ""
@@ -81,7 +81,7 @@ def read(folder: Path) -> Status:
 
 
 def table(status: Status) -> Table:
-    """Every trial; of a large grid those that run or have something wrong."""
+    """Every trial; of a large grid those that run, await labels, or have something wrong."""
     shown = [trial for trial in status.trials if len(status.trials) <= ALL_SHOWN or trial.state in LISTED]
     made = Table("trial", "strategy", "seed", "state", "rounds", "last round", "reason", box=None, pad_edge=False)
     for trial in shown:
@@ -104,7 +104,7 @@ def summary(status: Status) -> str:
     hidden = len(status.trials) > ALL_SHOWN and any(trial.state not in LISTED for trial in status.trials)
     return (
         f"{status.experiment}: {len(status.trials)} trials: {states or 'none'}; {done} of {rounds} rounds recorded"
-        + ("; only running, failed and damaged trials are listed" if hidden else "")
+        + ("; only trials that run, await labels, failed or are damaged are listed" if hidden else "")
     )
 
 

@@ -42,6 +42,8 @@ class Event(StrEnum):
     """Its worker died, and another one resumes from the recorded rounds."""
     TRIAL_WAITING = "trial_waiting"
     """Its worker waits for a lock that another process holds."""
+    TRIAL_AWAITING_LABELS = "trial_awaiting_labels"
+    """Its next rows are chosen, and people are asked for their labels."""
     ROUND_RECORDED = "round_recorded"
     FINE_TUNE_RECORDED = "fine_tune_recorded"
     SET_ASIDE = "set_aside"

@@ -30,6 +30,7 @@ __all__ = [
     "Findings",
     "Ignored",
     "LabeledTable",
+    "LocatedTable",
     "Modality",
     "Payload",
     "Records",
@@ -43,6 +44,8 @@ __all__ = [
 PACKAGE = __name__
 SPLITS = ("pool", "validation", "test")
 SPLIT_SEED = 42
+UNLABELED = -1
+"""Stands in place of a class number for a row of the pool that has no label."""
 
 Payload = bytes | str
 Modality = Literal["image", "text"]
@@ -51,7 +54,10 @@ Rows = NDArray[np.int64] | range
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Records:
-    """Rows as read: stable ids (the source's own key), payloads, labels (B, ...) as their task holds them."""
+    """Rows as read: stable ids (the source's own key), payloads, labels (B, ...) as their task holds them.
+
+    A row with one label has `UNLABELED` where it has none.
+    """
 
     row_ids: list[str]
     payloads: Sequence[Payload]
@@ -73,7 +79,7 @@ class LabeledTable(Table, Protocol):
     """A table that knows its labels without reading payloads, so that a plan can count the classes of each split."""
 
     def labels(self, rows: Rows) -> Labels:
-        """(B, ...) labels of these rows, in this order."""
+        """(B, ...) labels of these rows, in this order; `UNLABELED` for a row without one."""
         ...
 
 
@@ -87,6 +93,15 @@ class Files:
     """Bytes."""
     modified_F: NDArray[np.int64]
     """Nanoseconds since 1970, by the clock of the machine that holds them; 0 if unknown."""
+
+
+@runtime_checkable
+class LocatedTable(Table, Protocol):
+    """A table whose rows are files of their own, which people can open."""
+
+    def locations(self, rows: Rows) -> list[str]:
+        """The path or address of each of these rows' file, in this order."""
+        ...
 
 
 @runtime_checkable
@@ -136,6 +151,8 @@ class Split:
 class Source:
     """An opened data set: class names, the splits `pool`, `validation` and `test`.
 
+    The held-out splits may be empty where pool rows have no label.
+
     `signature` hashes names, sizes and counts of what was found; `Dataset.open` adds the classes and the labels.
     Changes that keep all of them are detected by `embeddings.origin`.
     """
@@ -181,7 +198,7 @@ class Dataset(plugins.Plugin, ABC):
             )
         splits = {name: self._sample(source.splits[name]) for name in SPLITS}
         for name, split in splits.items():
-            if not len(split):
+            if not len(split) and (name == "pool" or _all_labeled(splits["pool"])):
                 raise DataError(f"{self}: the split {name!r} is empty; every split needs at least one row")
         sampled = tuple(
             f"{name}: a sample of {len(split):,} of {len(source.splits[name]):,} rows (max_rows)"
@@ -217,6 +234,17 @@ class Dataset(plugins.Plugin, ABC):
             return split
         kept = np.sort(np.random.default_rng(SPLIT_SEED).choice(len(split), self.max_rows, replace=False))
         return replace(split, rows=np.asarray(split.rows)[kept])
+
+
+def _all_labeled(split: Split) -> bool:
+    """Whether every row has a label, as far as that is known without reading payloads."""
+    labels_N = split.labels()
+    return labels_N is None or not without_label(labels_N).any()
+
+
+def without_label(labels_N: Labels) -> NDArray[np.bool_]:
+    """Which rows have no label. Of rows with several labels each, entries may be unknown, and every row has some."""
+    return labels_N == UNLABELED if labels_N.ndim == 1 else np.zeros(len(labels_N), np.bool_)
 
 
 def halves(num_rows: int, first: float = 0.5) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

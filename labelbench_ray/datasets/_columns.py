@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import Modality
+from labelbench_ray.datasets import UNLABELED, Modality
 from labelbench_ray.datasets._labels import LabelEncoding, plain
 from labelbench_ray.errors import DataError
 from labelbench_ray.types import Labels
@@ -20,7 +20,8 @@ class Columns:
     """Which columns hold what; without a `row_id` the file's name and the row's number in it identify a row."""
 
     payload: str
-    label: str
+    label: str | None
+    """None: there is no such column, and no row has a label."""
     row_id: str | None
     modality: Modality
     unknown: str | None = None
@@ -29,7 +30,7 @@ class Columns:
     @property
     def labels(self) -> list[str]:
         """The columns that labels are read from."""
-        return [self.label, *([self.unknown] if self.unknown else [])]
+        return [name for name in (self.label, self.unknown) if name]
 
     @property
     def every(self) -> list[str]:
@@ -56,6 +57,8 @@ class OneLabel:
     encoding: LabelEncoding
 
     def encode(self, table: Any, columns: Columns, where: str) -> Labels:  # noqa: ANN401
+        if columns.label is None:
+            return np.full(len(table), UNLABELED)
         return self.encoding.encode(table[columns.label], f"{where}, column {columns.label!r}")
 
 
@@ -70,6 +73,7 @@ class LabelLists:
 
     def encode(self, table: Any, columns: Columns, where: str) -> Labels:  # noqa: ANN401
         label, unknown = columns.label, columns.unknown
+        assert label is not None, "a setting names it"
         labels_BK = np.zeros((len(table), len(self.encoding.classes)), np.int8)
         if unknown is not None:
             labels_BK[self._entries(table[unknown], f"{where}, column {unknown!r}")] = -1

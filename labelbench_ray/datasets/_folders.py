@@ -57,6 +57,11 @@ class FolderTable:
         """(B,) labels of these rows."""
         return np.searchsorted(self.ends_K, np.asarray(rows, dtype=np.int64), side="right").astype(np.int64)
 
+    def locations(self, rows: Rows) -> list[str]:
+        """The path of each of these rows' file."""
+        names = self.names_N.take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+        return [str(self.folder / name) for name in names]
+
     @property
     def origin(self) -> str:
         """Where its rows come from, in words."""
@@ -129,7 +134,7 @@ def list_folder(folder: Place, wanted: str) -> SplitFolder:
                 "the files of one into the other"
             )
         else:
-            classes[normalize("NFC", name)] = _list_class(folder, name, kinds)
+            classes[normalize("NFC", name)] = list_images(folder, folder / name, kinds)
     if not classes:
         raise DataError(f"{folder}: no class folders; an image folder has one folder for each class, with its images")
     if "train" in classes and (held_out := {*VALIDATION, *TEST} & {*classes}):
@@ -139,11 +144,14 @@ def list_folder(folder: Place, wanted: str) -> SplitFolder:
     return SplitFolder(folder, classes, kinds)
 
 
-def _list_class(folder: Place, name: str, kinds: Kinds) -> ClassFolder:
-    """List one class, which bounds what is in memory at once and asks a bucket for pages of one prefix only."""
+def list_images(top: Place, folder: Place, kinds: Kinds) -> ClassFolder:
+    """List the images of one folder, at any depth, by their paths below `top`.
+
+    Class by class, which bounds what is in memory at once and asks a bucket for pages of one prefix only.
+    """
     names, sizes, modified = [], [], []
-    for info in (folder / name).listing(recursive=True):
-        below = info.path[len(folder.path) :].lstrip("/")
+    for info in folder.listing(recursive=True):
+        below = info.path[len(top.path) :].lstrip("/")
         if info.type == fs.FileType.Directory:
             continue
         if hidden := hidden_kind(below):
@@ -157,7 +165,7 @@ def _list_class(folder: Place, name: str, kinds: Kinds) -> ClassFolder:
             sizes.append(info.size)
             modified.append(info.mtime_ns or 0)
     facts = (np.array(each, dtype=np.int64) for each in (sizes, modified))
-    return ClassFolder(name, pa.array(names, pa.large_string()), *facts)
+    return ClassFolder(folder.name, pa.array(names, pa.large_string()), *facts)
 
 
 def class_names(train: SplitFolder, others: Iterable[SplitFolder]) -> tuple[tuple[str, ...], Kinds]:

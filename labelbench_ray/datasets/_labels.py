@@ -1,4 +1,7 @@
-"""Labels in files, int or string, and their class numbers 0 .. K-1."""
+"""Labels in files, int or string, and their class numbers 0 .. K-1.
+
+A null means that a row has no label; so does -1, unless it is one of the classes.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from labelbench_ray.datasets import UNLABELED
 from labelbench_ray.errors import DataError
 
 
@@ -21,17 +25,23 @@ class LabelEncoding:
     values: tuple[int, ...] | tuple[str, ...]
 
     def encode(self, column: Any, where: str) -> NDArray[np.int64]:  # noqa: ANN401  pyarrow has no types
-        """(B,) class numbers of a label column; `where` names it in errors.
+        """(B,) class numbers of a label column, `UNLABELED` for a row without a label; `where` names it in errors.
 
         Raises:
-            DataError: a null, or a label that is not a class; names the value and the row.
+            DataError: a label that is not a class; names the value and the row.
         """
         column = plain(column, where)
+        if column.null_count == len(column):
+            return np.full(len(column), UNLABELED)
         numbers = self.numbers(column, where)
-        if numbers.null_count:
-            row = pc.index(numbers.is_null(), True).as_py()
+        unlabeled = column.is_null()
+        if pa.types.is_integer(column.type) and UNLABELED not in self.values:
+            unlabeled = pc.fill_null(pc.equal(column, UNLABELED), True)
+        unknown = pc.and_not(numbers.is_null(), unlabeled)
+        if pc.any(unknown).as_py():
+            row = pc.index(unknown, True).as_py()
             raise self.unknown(column[row].as_py(), f"{where}, row {row}")
-        return np.asarray(numbers.to_numpy(), dtype=np.int64)
+        return np.asarray(pc.fill_null(numbers, UNLABELED).to_numpy(), dtype=np.int64)
 
     def numbers(self, column: Any, where: str) -> Any:  # noqa: ANN401
         """The class numbers of plain labels; null for a label that is not a class."""
@@ -58,23 +68,34 @@ def plain(column: Any, where: str) -> Any:  # noqa: ANN401
     """The column as int64 or string, with dictionary encoding undone.
 
     Raises:
-        DataError: another type, a null, an integer beyond int64, or a text that is not UTF-8.
+        DataError: another type, an integer beyond int64, or a text that is not UTF-8.
     """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_null(column.type):
+        return column.cast(pa.string())
+    column = _without_gaps_as_floats(column)
     kind = column.type
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     if not (text or pa.types.is_integer(kind)):
         raise DataError(f"{where}: labels are {kind}; labels must be int or string; convert the column")
-    if column.null_count:
-        row = pc.index(column.is_null(), True).as_py()
-        raise DataError(f"{where}, row {row}: the label is null; every row needs a label (the oracle's answer)")
     try:
         column = column.cast(pa.string() if text else pa.int64())
         column.validate(full=True)
     except pa.ArrowException as error:
         raise DataError(f"{where}: {error}; labels must be UTF-8 text or integers that int64 holds") from error
     return column
+
+
+def _without_gaps_as_floats(column: Any) -> Any:  # noqa: ANN401
+    """Whole numbers beside gaps as integers: pandas makes floats of integers where a value is missing."""
+    if not pa.types.is_floating(column.type):
+        return column
+    known = pc.fill_null(pc.invert(pc.is_nan(column)), False)
+    whole = pc.equal(column, pc.floor(column))
+    if pc.all(known).as_py() or not pc.all(pc.fill_null(pc.or_(whole, pc.invert(known)), True)).as_py():
+        return column
+    return pc.if_else(known, column, None).cast(pa.int64())
 
 
 def _normal(texts: Any) -> Any:  # noqa: ANN401
@@ -86,8 +107,17 @@ def label_encoding(column: Any, where: str, classes: Sequence[str] | None) -> La
 
     Given classes are what string labels must be, or what int labels count from 0. Otherwise the distinct labels are
     the classes, sorted.
+
+    Raises:
+        DataError: no row has a label, and no classes are given.
     """
     column = plain(column, where)
+    if classes is None and len(column) and column.null_count == len(column):
+        raise DataError(
+            f"{where}: no row has a label, so the names of the classes are not known; give them, as in "
+            'classes=["cat", "dog"]'
+        )
+    column = column.drop_null()
     integers = pa.types.is_integer(column.type)
     if not integers or classes is not None:
         _refuse_forms(pc.unique(column).to_pylist() if classes is None else classes, where)
@@ -116,7 +146,11 @@ def named_label_encoding(labels: Any, names: Any, where: str) -> LabelEncoding: 
         DataError: a label with two names, or a name with two labels.
     """
     labels, names = plain(labels, where), plain(names, where)
-    pairs = pa.table({"label": labels, "name": names.cast(pa.string())}).group_by(["label", "name"]).aggregate([])
+    pairs = pa.table({"label": labels, "name": names.cast(pa.string())}).filter(labels.is_valid())
+    if pairs["name"].null_count:
+        row = pc.index(pc.and_(labels.is_valid(), names.is_null()), True).as_py()
+        raise DataError(f"{where}, row {row}: the label {labels[row].as_py()!r} has no name; write the class's name")
+    pairs = pairs.group_by(["label", "name"]).aggregate([])
     pairs = pairs.sort_by("label")
     values, words = pairs["label"].to_pylist(), pairs["name"].to_pylist()
     for these, those in ((values, words), (words, values)):

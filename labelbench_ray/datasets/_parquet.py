@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from labelbench_ray.datasets import Files, Records, Rows
+from labelbench_ray.datasets import UNLABELED, Files, Records, Rows
 from labelbench_ray.datasets._columns import Columns, RowLabels
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, kind_of
 from labelbench_ray.datasets._layout import split_words
@@ -127,6 +127,8 @@ class ParquetTable:
     def labels(self, rows: Rows) -> Labels:
         """(B, ...) labels of these rows; reads their columns only, one file at a time."""
         columns = self.columns
+        if columns.label is None:
+            return np.full(len(rows), UNLABELED)
         parts = [
             self.row_labels.encode(self.files.file_columns(columns.labels, file), columns, str(place))
             for file, place in enumerate(self.files.places)
@@ -237,10 +239,13 @@ def make_table(
     """
     digest = hashlib.sha256()
     for file, place in enumerate(files.places):
-        table = files.file_columns([*columns.labels, *([columns.row_id] if columns.row_id else [])], file)
-        labels_B = row_labels.encode(table, columns, str(place))
-        digest.update(labels_B.astype("<i8").tobytes())
+        wanted = [*columns.labels, *([columns.row_id] if columns.row_id else [])]
+        table = files.file_columns(wanted, file) if wanted else None
+        if columns.label is not None:
+            labels_B = row_labels.encode(table, columns, str(place))
+            digest.update(labels_B.astype("<i8").tobytes())
         if columns.row_id is not None:
+            assert table is not None
             digest.update(repr(table[columns.row_id].to_pylist()).encode())
     return ParquetTable(files, columns, row_labels, digest.hexdigest(), states or files.states)
 

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from labelbench_ray.datasets import without_label
 from labelbench_ray.errors import DataError
 from labelbench_ray.tasks import Task
 
@@ -39,5 +40,5 @@ def _trouble(records: object, num_rows: int, task: Task, num_classes: int) -> st
     strange = [type(payload).__name__ for payload in payloads if not isinstance(payload, bytes | str)]
     if strange:
         return f"a payload of type {strange[0]}"
-    wrong_B = ~task.is_label(labels, num_classes)
+    wrong_B = ~(task.is_label(labels, num_classes) | without_label(labels))
     return f"label {labels[wrong_B][0]} of {num_classes} classes" if wrong_B.any() else ""

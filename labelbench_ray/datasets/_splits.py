@@ -3,8 +3,17 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from labelbench_ray.datasets import SPLIT_SEED, Split, Table, halves
+from labelbench_ray.datasets import SPLIT_SEED, FileTable, LabeledTable, Split, Table, halves, without_label
+from labelbench_ray.errors import DataError
+
+
+def unlabeled_rows(table: Table) -> NDArray[np.int64]:
+    """The numbers of the rows without a label, as far as a table knows its labels without reading payloads."""
+    if not isinstance(table, LabeledTable):
+        return np.empty(0, np.int64)
+    return np.flatnonzero(without_label(table.labels(range(len(table)))))
 
 
 def all_rows(table: Table) -> Split:
@@ -27,11 +36,45 @@ def tenths(train: Table) -> dict[str, Split]:
 
 
 def arrange(train: Table, validation: Table | None, test: Table | None) -> dict[str, Split]:
-    """The splits of a source that may lack some: a single held-out table is halved, none is cut from train."""
+    """The splits of a source that may lack some: a single held-out table is halved, none is cut from train.
+
+    None is cut from a train table with unlabeled rows either: all of it is the pool, and nothing can be measured.
+
+    Raises:
+        DataError: a held-out row without a label.
+    """
+    for held_out in (validation, test):
+        if held_out is not None:
+            _check_labeled(held_out)
     if validation is not None and test is not None:
         return {"pool": all_rows(train), "validation": all_rows(validation), "test": all_rows(test)}
     held_out = test if test is not None else validation
-    return tenths(train) if held_out is None else halved(train, held_out)
+    if held_out is not None:
+        return halved(train, held_out)
+    nothing = Split(train, range(0))
+    pool_alone = {"pool": all_rows(train), "validation": nothing, "test": nothing}
+    return pool_alone if len(unlabeled_rows(train)) else tenths(train)
+
+
+def _check_labeled(table: Table) -> None:
+    if len(rows := unlabeled_rows(table)):
+        row_id = table.row_ids(rows[:1])[0].as_py() if isinstance(table, FileTable) else f"number {rows[0]}"
+        raise DataError(
+            f"{len(rows):,} of {len(table):,} held-out rows have no label, the first is {row_id!r}: they steer "
+            "training and measure it; label them, or take them out"
+        )
+
+
+def without_unlabeled(tables: Mapping[str, Table]) -> tuple[dict[str, Table], tuple[str, ...]]:
+    """The tables of the parts without held-out ones that have no label at all beside an unlabeled pool; and notes."""
+    left = dict(tables)
+    if len(unlabeled_rows(tables["train"])):
+        for part in tables.keys() - {"train"}:
+            if len(unlabeled_rows(tables[part])) == len(tables[part]):
+                del left[part]
+    return left, tuple(
+        f"{part}: {len(tables[part]):,} rows without labels, not used" for part in tables if part not in left
+    )
 
 
 def origins(tables: Mapping[str, str]) -> dict[str, str]:

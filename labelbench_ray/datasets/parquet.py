@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Table, signature
+from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Split, Table, signature
 from labelbench_ray.datasets._columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
 from labelbench_ray.datasets._findings import ignored, stated
 from labelbench_ray.datasets._image_paths import inside, named_images
@@ -23,14 +23,15 @@ from labelbench_ray.datasets._parquet import (
     open_split,
 )
 from labelbench_ray.datasets._places import Place, locate
-from labelbench_ray.datasets._splits import arrange, origins
+from labelbench_ray.datasets._splits import arrange, origins, without_unlabeled
 
 
 class Parquet(Dataset):
     """`<path>/<split>.parquet`, each split a file or a folder of files with one row an example.
 
     Shards as the Hugging Face hub names them are found as well: `<path>/<split>-*.parquet`, also in `<path>/data/`.
-    Without a validation file the test set is halved; without either, train is cut 80/10/10.
+    Without a validation file the test set is halved; without either, train is cut 80/10/10. A row of train may have no
+    label (null, -1 that is not a class, or no label column): its classes are then given, and nothing is cut from train.
     """
 
     neutral_settings: ClassVar[Mapping[str, JsonValue]] = {"label_list": None, "unknown_list": None}
@@ -82,30 +83,36 @@ class Parquet(Dataset):
         keys = {part: key_column(each, self.row_id) for part, each in files.items()}
         columns = {
             part: Columns(
-                self.column or self.payload, self.label_list or self.label, key, self.payload, self.unknown_list
+                self.column or self.payload,
+                self.label_list or self._label(files[part]),
+                key,
+                self.payload,
+                self.unknown_list,
             )
             for part, (key, _) in keys.items()
         }
         for part, each in files.items():
             check_columns(each, columns[part])
-        classes = self._label_encoding(files["train"], columns["train"])
+        classes = self._label_encoding(files, columns)
         row_labels: RowLabels = LabelLists(classes) if self.label_list else OneLabel(classes)
         images = {part: named_images(each, columns[part]) for part, each in files.items()}
         tables: dict[str, Table] = {
             part: make_table(each, columns[part], row_labels, images[part].states) for part, each in files.items()
         }
+        used, unlabeled = without_unlabeled(tables)
+        splits = arrange(used["train"], used.get("validation"), used.get("test"))
         facts = ((part, *each.facts(), *images[part].facts) for part, each in files.items())
         return Source(
             classes=classes.classes,
-            splits=arrange(tables["train"], tables.get("validation"), tables.get("test")),
+            splits=splits,
             signature=signature([*classes.classes, *facts]),
             findings=Findings(
-                origins=origins({part: each.origin for part, each in files.items()}),
+                origins=_origins({part: files[part].origin for part in used}, splits),
                 ignored=ignored(
                     *(each.ignored for each in files.values()),
                     beside(top, [*names.values(), *inside(top, images.values())]),
                 ),
-                notes=stated({part: (note, images[part].note) for part, (_, note) in keys.items()}),
+                notes=(*stated({part: (note, images[part].note) for part, (_, note) in keys.items()}), *unlabeled),
             ),
         )
 
@@ -122,14 +129,36 @@ class Parquet(Dataset):
         }
         return {part: name for part, name in names.items() if name is not None}
 
-    def _label_encoding(self, train: ParquetFiles, columns: Columns) -> LabelEncoding:
-        where = label_column(train, columns)
+    def _label(self, files: ParquetFiles) -> str | None:
+        """The label column; None where there is none, and given classes state that rows may have no label."""
+        unnamed = self.label == Parquet.model_fields["label"].default and self.label_name is None
+        absent = self.label not in files.schema.names
+        return None if absent and unnamed and self.classes is not None else self.label
+
+    def _label_encoding(self, files: Mapping[str, ParquetFiles], columns: Mapping[str, Columns]) -> LabelEncoding:
+        """The classes by the labels of train, or by given names: as text or numbers, whichever labels are there."""
+        train, where = files["train"], label_column(files["train"], columns["train"])
         if self.label_list:
-            return label_encoding(
-                list_entries([train.column(name) for name in columns.labels], where), where, self.classes
-            )
-        labels = train.column(self.label)
-        if self.label_name is None:
-            return label_encoding(labels, where, self.classes)
-        check_column(train, self.label_name)
-        return named_label_encoding(labels, train.column(self.label_name), where)
+            lists = [train.column(name) for name in columns["train"].labels]
+            return label_encoding(list_entries(lists, where), where, self.classes)
+        if self.label_name is not None:
+            check_column(train, self.label_name)
+            return named_label_encoding(train.column(self.label), train.column(self.label_name), where)
+        if self.classes is None:
+            return label_encoding(train.column(self.label), where, None)
+        labeled = [part for part in files if columns[part].label and _has_values(files[part], self.label)]
+        if not labeled:
+            return LabelEncoding(self.classes, self.classes)
+        of = labeled[0]
+        return label_encoding(files[of].column(self.label), label_column(files[of], columns[of]), self.classes)
+
+
+def _has_values(files: ParquetFiles, name: str) -> bool:
+    """Whether a column has a value that is not null, so that the type of its values is known."""
+    column = files.column(name)
+    return bool(column.null_count < len(column))
+
+
+def _origins(tables: Mapping[str, str], splits: Mapping[str, Split]) -> dict[str, str]:
+    """Where the rows of each split come from."""
+    return origins(tables) if len(splits["test"]) else {"pool": tables["train"]}

@@ -53,7 +53,7 @@ def close_store(
 ) -> None:
     """Write `rejects.parquet` and then the manifest, when every shard is finished."""
     for split in SPLITS:
-        if not any(shard.entry.rows for shard in made if shard.entry.split == split):
+        if len(source.splits[split]) and not any(shard.entry.rows for shard in made if shard.entry.split == split):
             raise DataError(
                 f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
             )
@@ -163,7 +163,7 @@ def check_row_ids(directory: Path, made: Sequence[EmbeddedShard]) -> None:
     """Refuse a split in which two rows have the same key; reads the keys alone."""
     for split in SPLITS:
         files = [directory / shard.entry.file for shard in made if shard.entry.split == split and shard.entry.rows]
-        row_ids = pa.chunked_array(read_each(_row_ids, files))
+        row_ids = pa.chunked_array(read_each(_row_ids, files), pa.string())
         if pc.count_distinct(row_ids).as_py() < len(row_ids):
             counts = pc.value_counts(row_ids)
             twice = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]

@@ -216,10 +216,10 @@ def _recorded_rows(store: EmbeddingStore) -> dict[str, Any]:
         if adopted is not None and adopted.schema.metadata[b"store"].decode() == store.manifest.content:
             return {name: adopted.filter(pc.equal(adopted["split"], name)).drop_columns("split") for name in SPLITS}
     tables = read_each(partial(read_contents, store.directory), shards)
-    return {
-        name: pa.concat_tables([table for entry, table in zip(shards, tables, strict=True) if entry.split == name])
-        for name in SPLITS
-    }
+    found = {name: [tables[0].slice(0, 0)] for name in SPLITS}
+    for entry, table in zip(shards, tables, strict=True):
+        found[entry.split].append(table)
+    return {name: pa.concat_tables(each) for name, each in found.items()}
 
 
 def _rows_now(source: Source, split: Split, again: FilesToRead) -> Any:  # noqa: ANN401

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import NonNegativeInt
 
-from labelbench_ray.datasets import Modality
+from labelbench_ray.datasets import UNLABELED, Modality
 from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
 from labelbench_ray.embeddings.label_columns import LabelValue, label_values
 from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardRows, load_shard, shard_bytes
@@ -229,5 +229,5 @@ def _overlap(split: str, rows: Iterable[_Row], other: str, others: Iterable[_Row
         split=split,
         other=other,
         rows=sum(bool(there) for _, there in met),
-        relabeled=sum(bool(there - {label}) for label, there in met),
+        relabeled=sum(bool(there - {label, UNLABELED}) for label, there in met),
     )

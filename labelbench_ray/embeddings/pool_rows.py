@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelbench_ray.datasets import FileTable, Modality, Payload, Source, Split
+from labelbench_ray.datasets import FileTable, LocatedTable, Modality, Payload, Source, Split
 from labelbench_ray.embeddings.shards import read_keys
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ChangedDataError
@@ -45,6 +45,13 @@ class StoredRows:
         """
         rows_B = self._places(ids_B)
         return self._pool.table.read(np.asarray(self._pool.rows)[rows_B]).payloads
+
+    def locations(self, ids_B: Ids) -> list[str]:
+        """Path or address of the file that each row is, empty where rows are not files; errors as from `payloads`."""
+        table = self._pool.table
+        if not isinstance(table, LocatedTable):
+            return []
+        return table.locations(np.asarray(self._pool.rows)[self._places(ids_B)])
 
     @cached_property
     def _pool(self) -> Split:

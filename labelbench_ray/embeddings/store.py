@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import tasks
-from labelbench_ray.datasets import SPLITS
+from labelbench_ray.datasets import SPLITS, without_label
 from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
 from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_shard
 from labelbench_ray.errors import StoreError
@@ -37,10 +37,18 @@ from labelbench_ray.types import Examples, Labels
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitArrays:
-    """One split in the order of its pool ids: embeddings (N, D) float16, memory-mapped; true labels (N, ...)."""
+    """One split in the order of its pool ids: embeddings (N, D) float16, memory-mapped; labels (N, ...).
+
+    Labels are the truth: `datasets.UNLABELED` for a row of the pool without one.
+    """
 
     embeddings_ND: NDArray[np.float16]
     labels_N: Labels
+
+    @property
+    def truth_N(self) -> Labels | None:
+        """The labels where every row has one; None where the truth of some is not known."""
+        return None if without_label(self.labels_N).any() else self.labels_N
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +96,7 @@ class EmbeddingStore:
                 f"{path}: is of store {manifest.key!r}, expected {directory.name!r}; it belongs elsewhere; delete "
                 f"{directory} to embed again"
             )
-        for split in SPLITS:
+        for split in {"pool", *(entry.split for entry in manifest.shards)}:
             if not manifest.count(split):
                 raise StoreError(f"{path}: no rows of the split {split!r}; delete {directory} to embed again")
         return cls(directory, manifest)
@@ -166,4 +174,5 @@ def write_array(path: Path, directory: Path, entries: Sequence[ShardEntry], shap
         labels.append(shard.labels_B)
         start += entry.rows
     array.flush()
-    return np.concatenate(labels)
+    # Only where rows of the pool have no label may a split be empty: those have one label each, if any.
+    return np.concatenate(labels) if labels else np.empty(0, np.int64)

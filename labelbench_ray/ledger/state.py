@@ -13,6 +13,7 @@ from labelbench_ray.config import FineTune
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.errors import LedgerError, OtherVersionError
 from labelbench_ray.ledger.finetunes import HEADER, FineTuneRecord, read_finetune_records, read_recipe
+from labelbench_ray.ledger.queries import read_query
 from labelbench_ray.ledger.records import Failure, Header, RoundRecord, Stopped
 from labelbench_ray.ledger.stopped import read_stopped
 from labelbench_ray.ledger.trials import History, read_failure, read_header, sound_records
@@ -26,6 +27,8 @@ class TrialState(StrEnum):
     """It has not begun."""
     RUNNING = "running"
     """A process holds its lock."""
+    AWAITING_LABELS = "awaiting_labels"
+    """The next round's rows are chosen, and people are asked for their labels."""
     DONE = "done"
     FAILED = "failed"
     STOPPED_EARLY = "stopped_early"
@@ -47,7 +50,8 @@ class TrialProgress:
 
     state: TrialState
     reason: str = ""
-    """Why it failed, was stopped early or is damaged, in one line without secrets; "" in other states."""
+    """Why it failed, was stopped early or is damaged, or what it waits for, in one line without secrets; "" in other
+    states."""
     header: Header | None = None
     """None where there is no usable one."""
     records: tuple[RoundRecord, ...] = ()
@@ -73,7 +77,8 @@ def trial_state(history: History, rounds: int, is_held: bool = False) -> TrialSt
         rounds: how many are asked for.
         is_held: whether a process holds its lock.
     """
-    return _state(len(history.records) >= rounds, history.failure, history.stopped, is_held)
+    idle = TrialState.AWAITING_LABELS if history.query else TrialState.INCOMPLETE
+    return _state(len(history.records) >= rounds, history.failure, history.stopped, is_held, idle)
 
 
 def finetune_state(records: Collection[int], budgets: Collection[int], failure: Failure | None) -> TrialState:
@@ -132,13 +137,18 @@ def trial_progress(
         sound = sound_records(directory, header)
         if sound.trouble:
             return TrialProgress(TrialState.DAMAGED, _one_line(str(sound.trouble)), header, sound.records)
-        history = History(header, sound.records, read_failure(directory), read_stopped(directory))
+        query = read_query(directory, fingerprint, len(sound.records))
+        history = History(header, sound.records, read_failure(directory), read_stopped(directory), query)
     except OtherVersionError:
         raise
     except LedgerError as error:
         return TrialProgress(TrialState.DAMAGED, _one_line(str(error)))
     state = trial_state(history, rounds, is_held)
-    reasons = {TrialState.FAILED: _why(history.failure), TrialState.STOPPED_EARLY: str(history.stopped)}
+    reasons = {
+        TrialState.FAILED: _why(history.failure),
+        TrialState.STOPPED_EARLY: str(history.stopped),
+        TrialState.AWAITING_LABELS: str(query or ""),
+    }
     return TrialProgress(state, reasons.get(state, ""), header, history.records)
 
 

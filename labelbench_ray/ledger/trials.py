@@ -3,6 +3,7 @@
     <experiment folder>/experiment.json           the trials of the grid as last run
     <experiment folder>/<fingerprint>/trial.json  what the trial is, and which store it reads
                                      /rounds/000.json, 000.safetensors  one record a round, and the proxy fitted in it
+                                     /queries/000.json  what a round asked for, where the oracle does not answer at once
                                      /failure.json  why the last attempt ended, if it failed
                                      /stopped.json  by which rule it was ended early, if it was
                                      /lock          held by the process that writes
@@ -31,6 +32,7 @@ from labelbench_ray import tasks
 from labelbench_ray.costs import Cost, total
 from labelbench_ray.errors import DamagedError, LedgerError, LostLockError
 from labelbench_ray.ledger.failures import read_failure, write_failure
+from labelbench_ray.ledger.queries import Query, read_query
 from labelbench_ray.ledger.records import Failure, Header, RoundRecord, Stopped
 from labelbench_ray.ledger.stopped import STOPPED, read_stopped
 from labelbench_ray.storage.atomic import publish, publish_once, refuse_links
@@ -39,21 +41,8 @@ from labelbench_ray.storage.locks import NO_LOCK, Lock, locked
 from labelbench_ray.storage.quarantine import set_aside
 from labelbench_ray.types import Labels
 
-__all__ = [
-    "Failure",
-    "Header",
-    "History",
-    "Ledger",
-    "RoundRecord",
-    "Sound",
-    "read_failure",
-    "read_header",
-    "read_history",
-    "read_record",
-    "read_records",
-    "sound_records",
-    "write_failure",
-]
+__all__ = ["Failure", "Header", "History", "Ledger", "RoundRecord", "Sound", "read_failure"]
+__all__ += ["read_header", "read_history", "read_record", "read_records", "sound_records", "write_failure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +53,8 @@ class History:
     records: tuple[RoundRecord, ...]
     failure: Failure | None
     stopped: Stopped | None = None
+    query: Query | None = None
+    """What the next round asks for, where its labels are still to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +203,8 @@ def read_history(directory: Path) -> History:
     """Read everything about one trial and check it."""
     header = read_header(directory / "trial.json")
     records = tuple(read_records(directory, header))
-    return History(header, records, read_failure(directory), read_stopped(directory))
+    query = read_query(directory, header.fingerprint, len(records))
+    return History(header, records, read_failure(directory), read_stopped(directory), query)
 
 
 def read_records(directory: Path, header: Header) -> list[RoundRecord]:

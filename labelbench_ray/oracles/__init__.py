@@ -1,15 +1,22 @@
-"""Oracles: who answers which label a row has. One oracle a file."""
+"""Oracles: who answers which label a row has. One oracle a file.
+
+An oracle that cannot answer at once leaves rows unanswered: the trial then awaits labels, and the next run asks again
+for the same rows.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Final, Protocol
 
 from labelbench_ray import tasks
-from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets import UNLABELED, Modality, Payload
 from labelbench_ray.types import Ids, Labels
 
 PACKAGE = __name__
+UNANSWERED: Final = UNLABELED
+"""Stands in place of a class number for a row that has no answer yet."""
 
 
 class PoolRows(Protocol):
@@ -28,6 +35,10 @@ class PoolRows(Protocol):
         """Texts, or the bytes of encoded images."""
         ...
 
+    def locations(self, ids_B: Ids) -> list[str]:
+        """Path or address of the file that each row is; empty where rows are not files of their own."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
@@ -38,9 +49,16 @@ class Question:
     """Pool ids, in the order in which they were chosen."""
     classes: tuple[str, ...]
     """The names of the classes; a label is a place in them."""
+    strategy: str
+    """Which strategy chose the rows, in words."""
+    directory: Path
+    """The trial's folder, in which an oracle may keep files of its own."""
     rows: PoolRows
     labels_B: Labels | None = None
     """The hidden labels with the annotators' noise; None for an oracle that does not need labels."""
+    other_rows: Mapping[str, str | None] = field(default_factory=dict)
+    """By row id, what other rounds of the trial ask an oracle that does not answer at once: the class that is recorded,
+    or None while none is."""
 
     @property
     def row_ids(self) -> list[str]:
@@ -58,7 +76,28 @@ class Oracle(tasks.ServesTasks, ABC):
 
     needs_labels: ClassVar[bool] = False
     """Answers with the data set's own labels, so that every row of the pool needs one."""
+    answers_at_once: ClassVar[bool] = True
+    """Answers every row, also those that a strategy asks for while it chooses its batch."""
+    batch_file: ClassVar[str] = ""
+    """The file in the trial's folder that lists the rows to label; "" for none.
+
+    While it is there, a plan asks for the missing answers first, and the trial runs only once there are none.
+    """
+    directions: ClassVar[str] = ""
+    """What people do with that file."""
 
     @abstractmethod
     def answer(self, question: Question) -> Labels:
-        """(B, ...) labels of the rows, as their task holds them, in the order of the question; each is asked once."""
+        """(B, ...) labels of the rows, as their task holds them, in the order of the question.
+
+        Each row is asked for once. An oracle that does not answer at once returns `UNANSWERED` for a row whose label is
+        still to come, and is asked again by the next run. One with a `batch_file` is asked by plans, too, which have no
+        payloads.
+        """
+
+    def post(self, question: Question) -> None:
+        """Hand the rows to those who label them. Called whenever a question is left unanswered, so often repeated."""
+
+    def refused(self, question: Question) -> tuple[str, ...]:
+        """Answers that cannot be used, a line each, with the fix; the others are kept."""
+        return ()

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
-from labelbench_ray.datasets import Ignored, Source, Split
+from labelbench_ray.datasets import Ignored, Source, Split, without_label
 from labelbench_ray.tasks import Task
 
 MOST_LINES = 12
@@ -51,6 +51,12 @@ def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins:
     labels_N = split.labels()
     if labels_N is None:
         return f"{name}: {_rows(len(split))}, at most {len(classes):,} classes{origin}"
+    if not len(labels_N):
+        return f"{name}: none, as rows of the pool have no label: nothing is measured on it"
+    unlabeled = int(without_label(labels_N).sum())
+    if unlabeled:
+        how_many = "none has a label" if unlabeled == len(split) else f"{unlabeled:,} of them have no label"
+        return f"{name}: {_rows(len(split))}, {how_many}{origin}; {len(classes):,} classes"
     count_K = task.class_counts(labels_N, len(classes))
     absent = [classes[label] for label in np.flatnonzero(count_K == 0).tolist()]
     present = len(classes) - len(absent)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labelbench_ray.config import Trial
@@ -18,6 +18,7 @@ from labelbench_ray.planning.stores import PlannedStore, planned_store, wanted_v
 from labelbench_ray.planning.synthetic_view import check_strategies
 from labelbench_ray.storage.parallel import read_each
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.asking import Waiting, waiting
 from labelbench_ray.trial.parts import Parts
 
 
@@ -31,6 +32,8 @@ class PlannedTrial:
     """Estimated bytes that its process needs."""
     early_stopping: bool = False
     """A trial that was stopped early is not resumed."""
+    waiting: Waiting | None = None
+    """The labels that it waits for; None where there is something to run."""
 
     @property
     def rounds_done(self) -> int:
@@ -61,12 +64,17 @@ class Plan:
     @property
     def missing(self) -> tuple[PlannedTrial, ...]:
         """The trials to run."""
-        return tuple(trial for trial in self.trials if not trial.done and not trial.skipped)
+        return tuple(trial for trial in self.trials if not trial.done and not trial.skipped and not trial.waiting)
 
     @property
     def skipped(self) -> tuple[PlannedTrial, ...]:
         """The trials that were stopped early and are not resumed."""
         return tuple(trial for trial in self.trials if trial.skipped)
+
+    @property
+    def waiting(self) -> tuple[PlannedTrial, ...]:
+        """The trials that wait for labels."""
+        return tuple(trial for trial in self.trials if trial.waiting)
 
     @property
     def memory(self) -> int:
@@ -107,6 +115,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
         store = stores[each.embedding]
         if store.rows:
             check_budget(each.trial, store.rows["pool"], store.left_out)
+            check_labels(each, store)
     # Outside the threads below, which would all build an encoder's network to count its parameters.
     memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for key, store in stores.items():
@@ -131,6 +140,22 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
     )
 
 
+def waiting_now(planned: Plan) -> tuple[PlannedTrial, ...]:
+    """The trials of a plan that wait for labels now, after some of them have run."""
+    now = (_with_progress(each, planned.folder) for each in planned.trials if not each.done)
+    return tuple(each for each in now if each.waiting)
+
+
+def _with_progress(planned: PlannedTrial, folder: Path, store: str = "") -> PlannedTrial:
+    """The trial with what its folder holds now."""
+    built = planned.parts
+    directory = folder / built.fingerprint
+    progress = trial_progress(directory, built.fingerprint, built.trial.rounds, store)
+    awaits = progress.state is TrialState.AWAITING_LABELS
+    missing = waiting(built, directory, progress.records) if awaits else None
+    return replace(planned, progress=progress, waiting=missing)
+
+
 def _check_grid(folder: Path) -> None:
     """Refuse an `experiment.json` of another version; a damaged one is written anew."""
     if (folder / FILE).is_file():
@@ -145,9 +170,8 @@ def _memory(built: Parts, store: PlannedStore) -> int:
 def _planned_trial(
     built: Parts, store: PlannedStore, environment: Environment, folder: Path, memory: int
 ) -> PlannedTrial:
-    directory = folder / built.fingerprint
-    progress = trial_progress(directory, built.fingerprint, built.trial.rounds, store.content)
-    return PlannedTrial(built, progress, memory, environment.early_stopping)
+    unread = PlannedTrial(built, TrialProgress(TrialState.PLANNED), memory, environment.early_stopping)
+    return _with_progress(unread, folder, store.content)
 
 
 def planned_early_stopping(planned: Plan, environment: Environment) -> EarlyStoppingRule | None:
@@ -156,11 +180,28 @@ def planned_early_stopping(planned: Plan, environment: Environment) -> EarlyStop
     Raises:
         ConfigError: they cannot be compared while they run.
     """
-    return (
-        early_stopping_rule([each.parts.trial for each in planned.missing], planned.missing[0].parts.task)
-        if environment.early_stopping and planned.missing
-        else None
-    )
+    if not environment.early_stopping or not planned.missing:
+        return None
+    validation = {store.key: store.rows.get("validation", 1) for store in planned.stores}
+    for each in planned.missing:
+        why = "" if each.parts.oracle.answers_at_once else f"the oracle {each.parts.trial.oracle} answers between runs"
+        why = why or ("" if validation[each.parts.embedding] else "there are no validation rows")
+        if why:
+            raise ConfigError(
+                f"early stopping compares trials by validation accuracy while they run, and {why}; leave out "
+                "--early-stopping"
+            )
+    return early_stopping_rule([each.parts.trial for each in planned.missing], planned.missing[0].parts.task)
+
+
+def check_labels(built: Parts, store: PlannedStore) -> None:
+    """Refuse a trial whose oracle needs labels that rows of the pool lack."""
+    if built.oracle.needs_labels and store.unlabeled:
+        raise ConfigError(
+            f"trial {built.trial.strategy} seed {built.trial.seed}: {store.unlabeled:,} of {store.rows['pool']:,} rows "
+            f"of the pool have no label, the first is {store.first_unlabeled!r}, and the oracle {built.trial.oracle} "
+            'answers with the labels of the data set; have people label them, oracle="files", or give every row a label'
+        )
 
 
 def check_budget(trial: Trial, rows: int, left_out: str) -> None:

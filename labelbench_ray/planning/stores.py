@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from labelbench_ray.augmentations import WantedViews
-from labelbench_ray.datasets import Modality, Source
+from labelbench_ray.datasets import FileTable, Modality, Source, Split, without_label
 from labelbench_ray.embeddings.augmented import finished_views, read_view_manifest
 from labelbench_ray.embeddings.origin import changed_data, data_changes, recorded_folded
 from labelbench_ray.embeddings.overlaps import Overlaps, count_overlaps, left_out_words, read_overlaps, write_overlaps
@@ -59,6 +61,10 @@ class PlannedStore:
     """The contents of the data set in words, and warnings about its embeddings."""
     overlaps: Overlaps | None = None
     """Rows that are in two splits; None before they are counted."""
+    unlabeled: int = 0
+    """Rows of the pool without a label, as far as that is known without reading payloads."""
+    first_unlabeled: str = ""
+    """The id of the first of them."""
 
     @property
     def done(self) -> bool:
@@ -166,7 +172,20 @@ def planned_store(
         found = (*found, *([store.manifest.warning] if store.manifest.warning else []))
         for each in views:
             _check_views(each, store, missing)
-    return PlannedStore(key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps)
+    unlabeled, first = unlabeled_rows(source.splits["pool"]) if source else (0, "")
+    return PlannedStore(
+        key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps, unlabeled, first
+    )
+
+
+def unlabeled_rows(pool: Split) -> tuple[int, str]:
+    """How many rows have no label, and the id of the first; none where labels are known with payloads only."""
+    labels_N = pool.labels()
+    rows = np.empty(0, np.int64) if labels_N is None else np.flatnonzero(without_label(labels_N))
+    if not len(rows):
+        return 0, ""
+    number, table = np.asarray(pool.rows)[rows[:1]], pool.table
+    return len(rows), table.row_ids(number)[0].as_py() if isinstance(table, FileTable) else f"number {number[0]}"
 
 
 def _check_views(views: PlannedViews, store: EmbeddingStore, missing: Sequence[str]) -> None:

@@ -156,4 +156,11 @@ def _verdict(setting: Setting, main: Comparison | None) -> Verdict:
     if main is not None:
         verdict = judge(main)
         return replace(verdict, headline=f"So far: {verdict.headline}") if setting.preliminary else verdict
+    labels = sum(len(record.chosen) for run in setting.runs for record in run.records)
+    if labels:
+        return Verdict(
+            "No accuracy is measured.",
+            f"The data set has no test rows with labels, so nothing shows how good a strategy is. {labels:,} labels "
+            "are recorded. Give the data set a labeled test split to have accuracies here.",
+        )
     return Verdict("Nothing to compare yet.", f"None of {len(setting.runs)} trials has a finished round.")

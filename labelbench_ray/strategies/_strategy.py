@@ -23,6 +23,8 @@ class Strategy(tasks.ServesTasks, ABC):
     renamed_methods: ClassVar[Mapping[str, str]] = {"_choose": "choose"}
     cold_start: ClassVar[bool] = False
     """Can choose the first batch: needs neither labels nor a trained proxy."""
+    needs_ask: ClassVar[bool] = False
+    """Asks for labels while it chooses, which only an oracle that answers at once can give."""
     bytes_per_row_and_class: ClassVar[int] = 0
     """Memory that it holds for every pair of a pool row and a class; a plan reserves it."""
 

@@ -25,6 +25,10 @@ class Composed(Strategy):
     def bytes_per_row_and_class(self) -> int:  # type: ignore[override]  # as `cold_start`
         return max((strategy.bytes_per_row_and_class for strategy in self._inner().values()), default=0)
 
+    @property
+    def needs_ask(self) -> bool:  # type: ignore[override]  # read of a strategy that is made, never of its class
+        return any(strategy.needs_ask for strategy in self._inner().values())
+
     def _inner(self) -> dict[str, Strategy]:
         return {name: plugins.build(Strategy, PACKAGE, part) for name, part in self if isinstance(part, Part)}
 

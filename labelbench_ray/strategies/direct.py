@@ -1,6 +1,7 @@
 """DIRECT: deep active learning under imbalance and label noise (Nuggehalli, Zhang, Jain and Nowak 2023)."""
 
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -31,6 +32,7 @@ class Direct(Strategy):
     The midpoint of thresholds that err alike is taken in score, not in rank; else exact.
     """
 
+    needs_ask: ClassVar[bool] = True
     parallel_annotators: int = Field(default=20, gt=0)
     """Answers that arrive at a time, in the first half; the other half waits for none."""
     minimum_class_budget: int = Field(default=60, gt=0)

@@ -27,6 +27,7 @@ class Galaxy(Strategy):
 
     bytes_per_row_and_class: ClassVar[int] = 4
     """An order of the pool for every class."""
+    needs_ask: ClassVar[bool] = True
     parallel_annotators: int = Field(default=1, gt=0)
     """Answers that arrive at a time."""
 

@@ -51,7 +51,8 @@ class SingleLabel(Task):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        return pc.take(pa.array(classes, pa.large_string()), column)
+        # A row of the pool may have no label: -1, and no name.
+        return pc.take(pa.array(["", *classes], pa.large_string()), pc.add(column, 1))
 
     def targets(self, labels_B: "Tensor", num_classes: int, smoothing: float) -> "Tensor":
         """(1 - smoothing) * one-hot + smoothing / K."""

@@ -36,6 +36,8 @@ FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experime
 PARENT, PAGE = "mlflow.parentRunId", "labelbench.page"
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """MLflow's page then opens with curves of runs, not with traces of prompts."""
+OPEN = ("RUNNING", "SCHEDULED")
+"""Statuses of runs that have not ended."""
 METRICS, PARAMETERS = 800, 100
 """MLflow accepts 1000 entries a call, 100 of them parameters; this leaves space for a few tags."""
 OUTAGES = {401, 403, 404, 408, 429}
@@ -134,7 +136,7 @@ class MlflowRuns:
 
     def set_status(self, run_id: str, tracked: TrackedRun) -> None:
         """Give a run the status of its ledger and, once it has ended, the time of its last record."""
-        if tracked.status == "RUNNING":
+        if tracked.status in OPEN:
             self.client.update_run(run_id, status=tracked.status)
         else:
             ended = tracked.measured[-1].milliseconds if tracked.measured else None
@@ -205,7 +207,7 @@ def tags_of(tracked: TrackedRun, parent: Run) -> dict[str, str]:
 def _child(run: Run) -> Child:
     """A run that is not finished, or whose writer was killed, counts as empty."""
     written = run.data.tags.get(ROUNDS, "")
-    complete = run.info.status != "RUNNING" and written.isdecimal()
+    complete = run.info.status not in OPEN and written.isdecimal()
     return Child(run.info.run_id, run.info.artifact_uri, run.info.status, int(written) if complete else 0)
 
 

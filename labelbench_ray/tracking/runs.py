@@ -16,7 +16,12 @@ from labelbench_ray.plugins import Plugin
 from labelbench_ray.trial import parts
 
 TRACEBACK = "traceback.txt"
-STATUSES = {TrialState.DONE: "FINISHED", TrialState.FAILED: "FAILED", TrialState.STOPPED_EARLY: "KILLED"}
+STATUSES = {
+    TrialState.DONE: "FINISHED",
+    TrialState.FAILED: "FAILED",
+    TrialState.STOPPED_EARLY: "KILLED",
+    TrialState.AWAITING_LABELS: "SCHEDULED",
+}
 """What MLflow calls a state; all others are RUNNING."""
 LONGEST = 6000
 """Characters of a parameter that MLflow accepts."""

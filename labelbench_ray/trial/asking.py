@@ -1,7 +1,14 @@
-"""How a round gets its labels: the strategy chooses rows, and the oracle answers within the budget."""
+"""How a round gets its labels: at once, or later, from people.
+
+An oracle that answers at once is asked while the strategy chooses, and once more for what it chose. For any other
+oracle the chosen rows are recorded first (`ledger.queries`). While an answer is missing the round awaits labels, and
+the process that continues the trial asks for the same rows.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -9,14 +16,47 @@ from numpy.typing import NDArray
 
 from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.ledger.queries import Query, other_rows, read_query, sound_query, write_query
 from labelbench_ray.ledger.records import RoundRecord
-from labelbench_ray.oracles import PoolRows, Question
-from labelbench_ray.strategies import NO_NOTE, ChosenRound, History
+from labelbench_ray.ledger.trials import Ledger
+from labelbench_ray.oracles import UNANSWERED, PoolRows, Question
+from labelbench_ray.strategies import NO_NOTE, Chosen, ChosenRound, History
 from labelbench_ray.streams import stream
 from labelbench_ray.tasks import Task
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.purchases import Purchases
 from labelbench_ray.types import Ids, Labels, PoolView
+
+
+class AwaitingLabels(Exception):
+    """Ends a step whose labels are still to come. Not an error: the text states what is missing and what to do."""
+
+    def __init__(self, words: str, rounds: int) -> None:
+        """`rounds`: how many are recorded."""
+        super().__init__(words, rounds)
+        self.rounds = rounds
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A round that awaits labels."""
+
+    round: int
+    asked: int
+    missing: int
+    where: str
+    """Where people find the rows; "" where they are asked by other means."""
+    directions: str
+    refused: tuple[str, ...]
+    """Answers that cannot be used, a line each."""
+
+    def __str__(self) -> str:
+        have = f" ({self.asked - self.missing} are there)" if self.missing < self.asked else ""
+        what = f"round {self.round} awaits {self.missing} of {self.asked} labels{have}"
+        return "; ".join(filter(None, (": ".join(filter(None, (what, self.where))), self.directions)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,8 +83,33 @@ class NumberedRows:
         """Empty texts."""
         return [""] * len(ids_B)
 
+    def locations(self, ids_B: Ids) -> list[str]:
+        """None."""
+        return []
+
 
 NUMBERED: Final = NumberedRows()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRows:
+    """The rows of a recorded query (an `oracles.PoolRows`): their ids alone, as the data set is not at hand."""
+
+    query: Query
+    modality: Modality
+
+    def row_ids(self, ids_B: Ids) -> list[str]:
+        """The data set's own keys."""
+        named = dict(zip(self.query.ids, self.query.row_ids, strict=True))
+        return [named[row] for row in ids_B.tolist()]
+
+    def payloads(self, ids_B: Ids) -> Sequence[Payload]:
+        """Not known."""
+        raise ConfigError("an oracle with a `batch_file` is asked by plans, too, and plans have no payloads")
+
+    def locations(self, ids_B: Ids) -> list[str]:
+        """Not known."""
+        return []
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +117,7 @@ class Asking:
     """What every round asks with."""
 
     parts: Parts
+    ledger: Ledger
     classes: tuple[str, ...]
     rows: PoolRows
     task: Task
@@ -62,40 +128,61 @@ class Asking:
         """The rows of the next round and their labels.
 
         Raises:
+            AwaitingLabels: some labels are still to come; what was chosen is recorded.
             BudgetError: the strategy asked for more rows than it may choose.
             ConfigError: the oracle did not return labels.
         """
-        trial, number = self.parts.trial, len(records)
+        if self.parts.oracle.answers_at_once:
+            return self._at_once(records, view)
+        directory, header = self.ledger.directory, self.ledger.header
+        query = sound_query(directory, self.ledger.lock, header, records) or self._chosen(records, view)
+        others = other_rows(directory, header.fingerprint, records)
+        question = _question(query, directory, self.rows, others)
+        labels_B = _checked(self.parts, self.task, question)
+        if unanswered(labels_B).any():
+            self.parts.oracle.post(question)
+            raise AwaitingLabels(str(_waiting(self.parts, query, question, labels_B)), len(records))
+        notes_B = np.array(query.notes, np.int64) if query.notes else None
+        return Batch(question.ids_B, labels_B, notes_B)
 
-        def answer(ids: Ids) -> Labels:
-            return self._answer(number, ids)
-
+    def _at_once(self, records: Sequence[RoundRecord], view: PoolView) -> Batch:
+        trial = self.parts.trial
+        answer = partial(self._answer, len(records))
         purchases = Purchases(answer, view.num_rows, trial.budget, view.labeled_L, view.labels_L)
-        strategy = self.parts.strategy if number else self.parts.first_batch
-        rng = stream(trial.seed, number, "select")
-        earlier = history(records, self.task, len(self.classes))
-        chosen = strategy.select_with_notes(view, trial.budget, rng, purchases.ask, earlier)
+        chosen = self._select(records, view, purchases)
         return Batch(chosen.ids, purchases.ask(chosen.ids), chosen.notes)
 
     def _answer(self, number: int, ids: Ids) -> Labels:
         hidden_B = None if self.hidden_N is None else self.hidden_N[ids]
-        labels = self.parts.oracle.answer(Question(number, ids, self.classes, self.rows, hidden_B))
-        return self._checked(labels, ids)
+        strategy = _strategy(self.parts, number)
+        question = Question(number, ids, self.classes, strategy, self.ledger.directory, self.rows, hidden_B)
+        return _checked(self.parts, self.task, question)
 
-    def _checked(self, labels: object, ids: Ids) -> Labels:
-        oracle, num_classes = self.parts.trial.oracle, len(self.classes)
-        rule = f"an oracle returns {self.task.answer_rule(num_classes)}"
-        shape, dtype = (len(ids), *self.task.shape(num_classes)), np.dtype(self.task.dtype)
-        if not isinstance(labels, np.ndarray) or labels.dtype != dtype or labels.shape != shape:
-            what = (
-                f"{labels.dtype} of shape {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
-            )
-            raise ConfigError(f"oracle {oracle}: returned {what} for {len(ids)} rows; {rule}, as {dtype}")
-        wrong_B = ~self.task.is_label(labels, num_classes)
-        if wrong_B.any():
-            (row_id,) = self.rows.row_ids(ids[wrong_B][:1])
-            raise ConfigError(f"oracle {oracle}: returned {labels[wrong_B][0]} for row {row_id!r}; {rule}")
-        return labels
+    def _chosen(self, records: Sequence[RoundRecord], view: PoolView) -> Query:
+        """Choose, and record the choice."""
+        number, header = len(records), self.ledger.header
+        chosen = self._select(records, view, None)
+        query = Query(
+            fingerprint=header.fingerprint,
+            round=number,
+            ids=tuple(chosen.ids.tolist()),
+            row_ids=tuple(self.rows.row_ids(chosen.ids)),
+            notes=() if chosen.notes is None else tuple(chosen.notes.tolist()),
+            strategy=_strategy(self.parts, number),
+            model=records[-1].proxy if records else "",
+            classes=self.classes,
+            batch_file=self.parts.oracle.batch_file,
+            versions=header.versions,
+        )
+        write_query(self.ledger.directory, self.ledger.lock, query)
+        return query
+
+    def _select(self, records: Sequence[RoundRecord], view: PoolView, purchases: Purchases | None) -> Chosen:
+        trial, number = self.parts.trial, len(records)
+        strategy = self.parts.strategy if number else self.parts.first_batch
+        rng = stream(trial.seed, number, "select")
+        ask, earlier = purchases.ask if purchases else None, history(records, self.task, len(self.classes))
+        return strategy.select_with_notes(view, trial.budget, rng, ask, earlier)
 
 
 def history(records: Sequence[RoundRecord], task: Task, num_classes: int) -> History:
@@ -113,3 +200,64 @@ def history(records: Sequence[RoundRecord], task: Task, num_classes: int) -> His
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     array.setflags(write=False)
     return array
+
+
+def waiting(built: Parts, directory: Path, records: Sequence[RoundRecord]) -> Waiting | None:
+    """What a trial waits for, by its folder alone; None where it can go on, or has asked for nothing.
+
+    Raises:
+        LedgerError: its query is damaged.
+    """
+    batch_file = built.oracle.batch_file
+    query = read_query(directory, built.fingerprint, len(records)) if batch_file else None
+    if query is None or not (directory / batch_file).is_file():
+        return None
+    others = other_rows(directory, built.fingerprint, records)
+    question = _question(query, directory, RecordedRows(query, built.dataset.modality()), others)
+    labels_B = _checked(built, built.task, question)
+    return _waiting(built, query, question, labels_B) if unanswered(labels_B).any() else None
+
+
+def _question(query: Query, directory: Path, rows: PoolRows, others: dict[str, str | None]) -> Question:
+    ids_B = np.array(query.ids, np.int64)
+    return Question(query.round, ids_B, query.classes, query.strategy, directory, rows, other_rows=others)
+
+
+def _waiting(built: Parts, query: Query, question: Question, labels_B: Labels) -> Waiting:
+    return Waiting(
+        round=query.round,
+        asked=len(query.ids),
+        missing=int(unanswered(labels_B).sum()),
+        where=str(question.directory / query.batch_file) if query.batch_file else "",
+        directions=built.oracle.directions,
+        refused=built.oracle.refused(question),
+    )
+
+
+def _strategy(parts: Parts, number: int) -> str:
+    return str(parts.trial.strategy if number else parts.trial.first_batch)
+
+
+def unanswered(labels_B: Labels) -> NDArray[np.bool_]:
+    """Which rows have no answer yet: nothing is known of them."""
+    nothing_B: NDArray[np.bool_] = (labels_B.reshape(len(labels_B), -1) == UNANSWERED).all(axis=1)
+    return nothing_B
+
+
+def _checked(parts: Parts, task: Task, question: Question) -> Labels:
+    """What the oracle answers; `ConfigError` where it is not labels."""
+    labels, oracle = parts.oracle.answer(question), parts.trial.oracle
+    ids, num_classes = question.ids_B, len(question.classes)
+    later = "" if parts.oracle.answers_at_once else f", or {UNANSWERED} for a row without an answer"
+    rule = f"an oracle returns {task.answer_rule(num_classes)}{later}"
+    shape, dtype = (len(ids), *task.shape(num_classes)), np.dtype(task.dtype)
+    if not isinstance(labels, np.ndarray) or labels.dtype != dtype or labels.shape != shape:
+        what = f"{labels.dtype} of shape {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
+        raise ConfigError(f"oracle {oracle}: returned {what} for {len(ids)} rows; {rule}, as {dtype}")
+    wrong_B = ~task.is_label(labels, num_classes)
+    if not parts.oracle.answers_at_once:
+        wrong_B &= ~unanswered(labels)
+    if wrong_B.any():
+        (row_id,) = question.rows.row_ids(ids[wrong_B][:1])
+        raise ConfigError(f"oracle {oracle}: returned {labels[wrong_B][0]} for row {row_id!r}; {rule}")
+    return labels

@@ -33,6 +33,7 @@ from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trainers.engine.descent import Gradient
 from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.asking import AwaitingLabels
 from labelbench_ray.trial.finetune import FineTuning
 from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
@@ -79,6 +80,9 @@ class SweepCallbacks(Protocol):
 
     def on_round(self, job: Job, rounds: int) -> None:
         """A round was recorded; `rounds` are done in all."""
+
+    def on_awaiting(self, job: Job, rounds: int, words: str) -> None:
+        """The trial awaits labels after so many rounds; the words state what to do."""
 
     def on_done(self, job: Job) -> None:
         """The trial is finished."""
@@ -252,7 +256,7 @@ def _recorded(directory: Path, lock: Lock, processes: Processes = ONE_PROCESS) -
     """
     try:
         yield
-    except (OtherVersionError, LostLockError):
+    except (OtherVersionError, LostLockError, AwaitingLabels):
         raise
     except Exception as error:
         if processes.is_death(error):

@@ -28,8 +28,9 @@ class Question:
     budget: int
     seed: int
     round: int
-    answers_N: Ids
-    """What the oracle would answer for each row: for strategies that ask within a batch; nothing is bought."""
+    answers_N: Ids | None
+    """What the oracle would answer for each row: for strategies that ask within a batch; nothing is bought. None: the
+    oracle cannot state it, and the strategy does not ask."""
     history: History = ()
     """The rounds before."""
 
@@ -54,9 +55,9 @@ def fidelity(question: Question, proxy: PoolView, full: PoolView) -> dict[str, f
 
 def _batch(question: Question, view: PoolView) -> Ids:
     rng = stream(question.seed, question.round, "select")
-    return question.strategy.select_with_notes(
-        view, question.budget, rng, lambda ids: question.answers_N[ids], question.history
-    ).ids
+    answers_N = question.answers_N
+    ask = None if answers_N is None else lambda ids: answers_N[ids]
+    return question.strategy.select_with_notes(view, question.budget, rng, ask, question.history).ids
 
 
 def _scores(question: Question, view: PoolView) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from labelbench_ray.streams import integer
 from labelbench_ray.trial.asking import history
 from labelbench_ray.trial.fidelity import Question, fidelity
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, TrainedModel
-from labelbench_ray.trial.loop import bought_rows, measure
+from labelbench_ray.trial.loop import bought_rows, hidden_labels, measure
 from labelbench_ray.trial.parts import Parts, Tuning, budgets
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.types import Ids
@@ -63,7 +63,7 @@ class FineTuning:
 
     def _fit(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids) -> FineTuneRecord:
         watch, num_labeled = Stopwatch(), len(chosen)
-        stats = PseudoLabelStats(self.fitter.embedded.pool.labels_N)
+        stats = PseudoLabelStats(self.fitter.embedded.pool.truth_N)
         request = self._request(records, chosen, labels, stats)
         with watch.stage("fine-tune", gpus=self.fitter.gpus):
             tensors = self.fitter.fit(replace(request, spend=partial(watch.elsewhere, "fine-tune")))
@@ -93,11 +93,14 @@ class FineTuning:
             return {}
         proxy = self.light.open(self.ledger.proxy(record))
         trial, embedded = self.parts.trial, self.fitter.embedded
-        answers_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
+        answers_N = hidden_labels(self.parts, embedded)
+        if answers_N is None and self.parts.strategy.needs_ask:
+            return {}  # its batch depends on answers that nobody has given
         number = record.round + 1
         earlier = history(records[:number], embedded.task, len(embedded.classes))
         question = Question(self.parts.strategy, trial.budget, trial.seed, number, answers_N, earlier)
         views = (each.open_view(each.classifier, chosen, labels) for each in (proxy, full))
         decides = embedded.task.shown[0]
-        gap = measured[decides] - record.metrics[decides]
-        return fidelity(question, *views) | {"Fidelity Accuracy Gap": gap}
+        reached, before = measured.get(decides), record.metrics.get(decides)
+        gap = {} if reached is None or before is None else {"Fidelity Accuracy Gap": reached - before}
+        return fidelity(question, *views) | gap

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -66,10 +67,9 @@ class FullFitter:
 
     def open(self, trained: Tensors) -> TrainedModel:
         opened = self._opened(trained)
+        embed = partial(_embedded, runtime=opened.runtime, dimensions=self.encoder.dimensions())
         splits = {
-            name: SplitArrays(
-                _embedded(images, opened.runtime, np.arange(len(images))), getattr(self.embedded, name).labels_N
-            )
+            name: SplitArrays(embed(images, ids_B=np.arange(len(images))), getattr(self.embedded, name).labels_N)
             for name in SPLITS
             for images in [getattr(self.images, name)]
         }
@@ -120,10 +120,10 @@ class FullFitter:
 
     def _logits(self, trained: Tensors, ids_B: Ids) -> Floats:
         opened = self._opened(trained)
-        return opened.classifier.logits(_embedded(self.images.pool, opened.runtime, ids_B))
+        return opened.classifier.logits(_embedded(self.images.pool, opened.runtime, ids_B, self.encoder.dimensions()))
 
 
-def _embedded(images_NHWC: NDArray[np.uint8], runtime: Network, ids_B: Ids) -> NDArray[np.float16]:
+def _embedded(images_NHWC: NDArray[np.uint8], runtime: Network, ids_B: Ids, dimensions: int) -> NDArray[np.float16]:
     """(B, D) float16, as the store keeps embeddings."""
     embedded_BD: NDArray[np.float16] | None = None
     for start in range(0, len(ids_B), CHUNK):
@@ -132,7 +132,8 @@ def _embedded(images_NHWC: NDArray[np.uint8], runtime: Network, ids_B: Ids) -> N
             embedded_BD = np.empty((len(ids_B), part.shape[1]), np.float16)
         with np.errstate(over="ignore"):
             embedded_BD[start : start + len(part)] = part
-    assert embedded_BD is not None
+    if embedded_BD is None:
+        return np.empty((0, dimensions), np.float16)
     if not (finite_B := np.isfinite(embedded_BD).all(axis=1)).all():
         raise FloatingPointError(
             f"row {ids_B[~finite_B][0]}: the trained model's embedding holds NaN or is beyond float16's 65,504; lower "

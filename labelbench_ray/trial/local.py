@@ -21,6 +21,7 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.trials import Failure
 from labelbench_ray.storage.waits import waits_reported
 from labelbench_ray.trial import assembly
+from labelbench_ray.trial.asking import AwaitingLabels
 from labelbench_ray.trial.assembly import Job, SweepCallbacks
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.processes import FitWorkers, OneProcess
@@ -76,6 +77,8 @@ class LocalExecutor:
                 with waits_reported(partial(callbacks.on_waiting, job)):
                     for done in job.steps():
                         callbacks.on_round(job, done)
+            except AwaitingLabels as waiting:
+                callbacks.on_awaiting(job, waiting.rounds, str(waiting))
             except (Exception, SystemExit) as error:
                 callbacks.on_failed(job, Failure.of(in_a_line(error), traceback.format_exc()))
             else:

@@ -14,8 +14,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.config import Trial
 from labelbench_ray.costs import Stopwatch
 from labelbench_ray.embeddings.store import Embedded, SplitArrays
+from labelbench_ray.errors import DataError
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.oracles import PoolRows
 from labelbench_ray.pool.distributions import Distribution
@@ -94,10 +96,8 @@ class Loop:
         if len(records) >= self.parts.trial.rounds:
             return
         embedded = self.fitter.embedded
-        hidden_N = None
-        if self.parts.oracle.needs_labels:
-            hidden_N = self.parts.corrupter.corrupt(embedded.pool.labels_N, len(embedded.classes))
-        asking = Asking(self.parts, embedded.classes, self.rows, embedded.task, hidden_N)
+        hidden_N = hidden_labels(self.parts, embedded)
+        asking = Asking(self.parts, self.ledger, embedded.classes, self.rows, embedded.task, hidden_N)
         watch = Stopwatch()
         view = self._first_view(records, watch)
         while len(records) < self.parts.trial.rounds:
@@ -122,7 +122,7 @@ class Loop:
             batch = asking.batch(records, view)
         labeled_L = np.concatenate([view.labeled_L, batch.chosen_B])
         labels_L = np.concatenate([view.labels_L, batch.labels_B])
-        stats = PseudoLabelStats(self.fitter.embedded.pool.labels_N)
+        stats = PseudoLabelStats(self.fitter.embedded.pool.truth_N)
         with watch.stage("fit", gpus=self.fitter.gpus):
             request = FitRequest(
                 labeled_L,
@@ -152,20 +152,51 @@ def _view(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, watch: Stopwat
 
 
 def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> dict[str, float]:
-    """A trained model's metrics on the pool, the validation and the test rows."""
+    """A trained model's metrics on the pool, the validation and the test rows, as far as their labels are known."""
     embedded, classifier = fitted.embedded, fitted.classifier
-    task, truth_N = embedded.task, embedded.pool.labels_N
-    pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N, task=task)))
-    true_L = truth_N[view.labeled_L]
+    task, truth_N, of_pool = embedded.task, embedded.pool.truth_N, dict[str, float]()
+    of_labeled: dict[str, float] = {"Num Labeled": len(view.labeled_L)}
+    if truth_N is not None:
+        pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N, task=task)))
+        true_L = truth_N[view.labeled_L]
+        of_pool = task.of_split("Pool", pool.rows)
+        of_labeled = task.of_labeled(true_L, view.num_classes) | {
+            "Labeling Accuracy": task.labeling_accuracy(pool.rows, pool.labeled_right, view.labels_L, true_L)
+        }
     return {
-        **task.of_split("Pool", pool.rows),
-        **task.of_split("Validation", tally_split(classifier, embedded.validation, task)),
-        **task.of_split("Test", tally_split(classifier, embedded.test, task)),
-        **task.of_labeled(true_L, view.num_classes),
-        "Labeling Accuracy": task.labeling_accuracy(pool.rows, pool.labeled_right, view.labels_L, true_L),
+        **of_pool,
+        **_measure_split("Validation", classifier, embedded.validation, task),
+        **_measure_split("Test", classifier, embedded.test, task),
+        **of_labeled,
         "Num Validation Labels": validation_labels,
         "Num Test Rows": len(embedded.test.labels_N),
     }
+
+
+def _measure_split(name: str, model: Model, split: SplitArrays, task: Task) -> dict[str, float]:
+    """Nothing where the split has no rows."""
+    return task.of_split(name, tally_split(model, split, task)) if len(split.labels_N) else {}
+
+
+def hidden_labels(parts: Parts, embedded: Embedded) -> Labels | None:
+    """What the oracle answers with, noise included; None where it does not need the data set's labels.
+
+    Raises:
+        DataError: it does, and a row of the pool has none.
+    """
+    if not parts.oracle.needs_labels:
+        return None
+    if embedded.pool.truth_N is None:
+        raise DataError(f"trial {parts.trial.strategy} seed {parts.trial.seed}: {needs_labels(parts.trial)}")
+    return parts.corrupter.corrupt(embedded.pool.truth_N, len(embedded.classes))
+
+
+def needs_labels(trial: Trial) -> str:
+    """Why an oracle that needs labels cannot answer for a pool that lacks some, and what to do."""
+    return (
+        f"the pool has rows without a label, and the oracle {trial.oracle} answers with the data set's labels; have "
+        'people label them, oracle="files", or give every row a label'
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

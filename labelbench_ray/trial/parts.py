@@ -152,6 +152,11 @@ def build(trial: Trial) -> Parts:
             f"corrupter {trial.corrupter}: changes the data set's labels, and the oracle {trial.oracle} answers "
             "without them; leave the corrupter out"
         )
+    if parts.strategy.needs_ask and not parts.oracle.answers_at_once:
+        raise ConfigError(
+            f"strategy {trial.strategy}: asks for labels while it chooses its batch, and the oracle {trial.oracle} "
+            "answers later; use another strategy, such as 'margin' or 'badge'"
+        )
     modality = parts.dataset.modality()
     if modality != parts.encoder.payload:
         raise ConfigError(

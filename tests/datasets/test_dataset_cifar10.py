@@ -120,7 +120,7 @@ def test_parquet_with_numbers_or_names(tmp_path, labels):
     ("labels", "message"),
     [
         ([0, 1, 10, 2], "row 2: 10 is not a class"),
-        ([0, -1], "row 1: -1 is not a class"),
+        ([0, -2], "row 1: -2 is not a class"),
         (["airplane", "plane"], "row 1: 'plane' is not a class"),
     ],
 )

@@ -1,5 +1,6 @@
 """Sweeps: the ledger equals the plain loop's, failures stay with their trial, the next run does the rest."""
 
+import csv
 import json
 import os
 import re
@@ -28,6 +29,7 @@ LONGER, OF_ANOTHER_STORE, MARGIN, DAMAGED = (
     vary(trial, rounds=rounds) for trial, rounds in zip(TRIALS, (3, 3, 2, 2), strict=True)
 )
 NEW, FAULTY = vary(DIGITS, seed=2), vary(DIGITS, strategy="tests.ray.faulty")
+ASKING = vary(DIGITS, seed=6, rounds=1, oracle="files")
 LINKED, IN_THE_WAY, READ_ONLY = (vary(DIGITS, seed=seed) for seed in (3, 4, 5))
 ROOT = os.geteuid() == 0
 SCORED = {"cpus_per_trial": 1.0, "scorers": 2, "scorer_rows": 1}
@@ -43,6 +45,15 @@ def history(environment: Environment, trial: Trial) -> History:
 
 def numbers(records: tuple[RoundRecord, ...] | list[RoundRecord]) -> list[object]:
     return [(record.chosen, record.labels, record.metrics, record.proxy) for record in records]
+
+
+def answer(environment: Environment, trial: Trial) -> None:
+    """People label every row that a trial asks for, rightly."""
+    home, store = folder(environment, trial), EmbeddingStore.open(environment.store / parts.build(trial).embedding)
+    truth = dict(zip(store.row_ids(), store.arrays().pool.labels_N.tolist(), strict=True))
+    with (home / "batch.csv").open() as file:
+        rows = [f"{row['row_id']},{truth[row['row_id']]}\n" for row in csv.DictReader(file)]
+    (home / "answers" / "all.csv").write_text("row_id,label\n" + "".join(rows))
 
 
 @dataclass(frozen=True)
@@ -61,11 +72,12 @@ class Swept:
 
 @pytest.fixture(scope="module")
 def swept(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Swept:
-    """Four trials, several at once."""
+    """Four trials, several at once, and one that people are to answer."""
     environment = replace(environment_in(tmp_path_factory.mktemp("swept")), cpus_per_trial=1.0)
-    ran = run_grid(TRIALS, environment)
+    ran = run_grid([*TRIALS, ASKING], environment)
     histories = {parts.build(trial).fingerprint: history(environment, trial) for trial in TRIALS}
     records = folder(environment, DIGITS).glob("rounds/*")
+    answer(environment, ASKING)
     return Swept(environment, ran, histories, {path: path.stat().st_mtime_ns for path in records})
 
 
@@ -82,7 +94,10 @@ class Troubled:
 
 @pytest.fixture(scope="module")
 def troubled(swept: Swept) -> Iterator[Troubled]:
-    """The sweep again, longer and with more trials, after a shard, a record and some folders were damaged."""
+    """The sweep again, longer and with more trials, after a shard, a record and some folders were damaged.
+
+    And after people answered.
+    """
     here = replace(swept.environment, cpus_per_trial=3.0)
     (shard,) = here.store.glob("*/shards/pool-00000.parquet")
     sound = shard.read_bytes()
@@ -97,7 +112,7 @@ def troubled(swept: Swept) -> Iterator[Troubled]:
     (folder(here, LINKED) / "rounds").symlink_to(here.data_root)
     folder(here, READ_ONLY).chmod(0o700 if ROOT else 0o500)
     folder(here, IN_THE_WAY).write_text("a file where the trial's folder should be")
-    trials = [FAULTY, LINKED, IN_THE_WAY, READ_ONLY, OF_ANOTHER_STORE, DAMAGED, MARGIN, LONGER, NEW]
+    trials = [FAULTY, LINKED, IN_THE_WAY, READ_ONLY, OF_ANOTHER_STORE, DAMAGED, MARGIN, LONGER, NEW, ASKING]
     yield Troubled(here, run_grid(trials, here), shard, sound)
     folder(here, READ_ONLY).chmod(0o700)
 
@@ -112,7 +127,19 @@ def test_a_sweep_equals_the_plain_loop_and_mlflow_mirrors_it(swept: Swept, tmp_p
             plain = list(Loop(built, ledger, LightFitter(built, embedded, (), in_process(embedded))).rounds())
         assert numbers(plain) == numbers(found.records)
     assert (swept.environment.runs / "tests.grid/report.html").exists()
-    assert check_mirror(swept, TRIALS) == {parts.build(trial).fingerprint for trial in TRIALS}
+    assert check_mirror(swept, TRIALS) == {parts.build(trial).fingerprint for trial in [*TRIALS, ASKING]}
+
+
+def test_a_trial_that_people_answer_waits_and_goes_on(swept: Swept, troubled: Troubled) -> None:
+    assert "4 trials done, 0 failed, 0 not finished, 1 awaiting labels; 0 were done before" in swept.ran.printed
+    batch = folder(swept.environment, ASKING) / "batch.csv"
+    assert f"random, seed 6: round 0 awaits 20 of 20 labels: {batch}; label its rows" in swept.ran.printed
+    with batch.open() as file:
+        assert all(Path(row["path"]).is_file() for row in csv.DictReader(file))
+    check_mirror(troubled, [ASKING])
+    (record,) = history(troubled.environment, ASKING).records
+    embedded = EmbeddingStore.open(swept.environment.store / parts.build(ASKING).embedding).arrays()
+    assert list(record.labels) == embedded.pool.labels_N[list(record.chosen)].tolist()
 
 
 def check_mirror(swept: Swept | Troubled, finished: list[Trial]) -> set[str]:
@@ -151,7 +178,7 @@ def test_running_again_does_only_what_is_missing(swept: Swept, troubled: Trouble
 
 def test_a_trial_that_raises_is_recorded_and_the_others_go_on(troubled: Troubled) -> None:
     assert troubled.ran.status == 1
-    assert f"{3 + ROOT} trials done, {5 - ROOT} failed, 0 not finished; 1 were done before" in troubled.ran.printed
+    assert f"{4 + ROOT} trials done, {5 - ROOT} failed, 0 not finished; 1 were done before" in troubled.ran.printed
     line = r"failed: tests\.ray\.faulty, seed 0: .*faulty\.py, line \d+: RuntimeError: planned failure with 20 labels\n"
     assert re.search(line, troubled.ran.printed)
     found = history(troubled.environment, FAULTY)

@@ -1,0 +1,96 @@
+"""Handing a batch to people: `batch.csv`, and the images of rows that are not files of their own.
+
+    <trial's folder>/batch.csv           row_id; path or text; order; strategy; label, to be filled in
+                    /batch/000/0007.png  the image of row 7 of round 0, where the data set has no file of it
+                    /answers/            where labels belong
+
+Nothing that people wrote is lost: a `batch.csv` with labels in it is read as answers, and copied to `answers/` before
+the next batch takes its place.
+"""
+
+import csv
+import io
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, UnidentifiedImageError
+
+from labelbench_ray.datasets import Payload
+from labelbench_ray.errors import DataError
+from labelbench_ray.oracles import Question
+from labelbench_ray.oracles._answer_files import BATCH, FOLDER, LABEL, ROW_ID, read_file
+from labelbench_ray.oracles._spreadsheets import guarded
+from labelbench_ray.storage.atomic import publish, remove
+
+IMAGES: Final = "batch"
+
+
+def post_batch(question: Question) -> None:
+    """Write `batch.csv` unless it lists rows of this question already: people may have begun to fill it in."""
+    path = question.directory / BATCH
+    row_ids = question.row_ids
+    if path.is_file():
+        try:
+            listed = read_file(BATCH, path)
+        except DataError:
+            _keep(path)
+        else:
+            if listed and {answer.row_id.strip() for answer in listed} <= {row_id.strip() for row_id in row_ids}:
+                return
+            if any(answer.label.strip() for answer in listed):
+                _keep(path)
+    (question.directory / FOLDER).mkdir(parents=True, exist_ok=True)
+    publish(path, batch_bytes(question, row_ids, _shown(question)))
+
+
+def batch_bytes(question: Question, row_ids: list[str], shown: list[str]) -> bytes:
+    """The rows in the order in which they were chosen."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([ROW_ID, "text" if question.rows.modality == "text" else "path", "order", "strategy", LABEL])
+    for order, (row_id, row) in enumerate(zip(row_ids, shown, strict=True)):
+        writer.writerow([guarded(row_id), guarded(row), order, guarded(question.strategy), ""])
+    return text.getvalue().encode(errors="replace")
+
+
+def _keep(path: Path) -> None:
+    """Copy a `batch.csv` that people changed to where answers are read; the same copy has the same name."""
+    data = path.read_bytes()
+    folder = path.parent / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    publish(folder / f"batch-{sha256(data).hexdigest()[:8]}.csv", data)
+
+
+def _shown(question: Question) -> list[str]:
+    """What people look at: texts, or paths of images."""
+    rows, ids_B = question.rows, question.ids_B
+    if rows.modality == "text":
+        return [_text(payload) for payload in question.payloads]
+    return rows.locations(ids_B) or _written_images(question)
+
+
+def _written_images(question: Question) -> list[str]:
+    folder = question.directory / IMAGES
+    remove(folder)  # of the round before
+    here = folder / f"{question.round:03d}"
+    here.mkdir(parents=True, exist_ok=True)
+    paths: list[str] = []
+    for order, payload in enumerate(question.payloads):
+        data = payload.encode() if isinstance(payload, str) else payload
+        path = here / f"{order:04d}{_suffix(data)}"
+        publish(path, data)
+        paths.append(str(path))
+    return paths
+
+
+def _suffix(data: bytes) -> str:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return f".{(image.format or 'img').lower()}"
+    except (UnidentifiedImageError, OSError):
+        return ".img"
+
+
+def _text(payload: Payload) -> str:
+    return payload if isinstance(payload, str) else payload.decode(errors="replace")
