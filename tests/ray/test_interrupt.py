@@ -3,7 +3,6 @@
 tests/faults/interrupt.py interrupts in every phase, tests/faults/kill.py kills actors, scorers and nodes too.
 """
 
-import importlib
 import random
 import subprocess
 import time
@@ -15,11 +14,13 @@ import pytest
 import ray
 from ray._private.utils import get_num_cpus
 
+from benchmarks import processes
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.planning import experiment
 from labelbench_ray.trial import parts
+from tests.faults import interrupt, victim
 from tests.full_trials import make_home, untimed
 
 pytestmark = pytest.mark.ray
@@ -54,18 +55,14 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Three commands. Nothing is embedded twice, and each ends in the sweep."""
     folder = tmp_path_factory.mktemp("ended")
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("LABELBENCH_CPUS_PER_TRIAL", str(get_num_cpus()))
         patch.chdir(folder)
-        interrupt, processes, victim = (
-            importlib.import_module(name) for name in ("faults.interrupt", "processes", "victim")
-        )
         (folder / "interrupted.py").write_text(interrupt.EXPERIMENT)
         case = interrupt.interrupt(folder, "sweep", "SIGINT")
         after_interrupt, drafts = victim.finished(folder), list(folder.glob("runs/*/.tune-*"))
         line = interrupt.line(folder, "run")
-        session = kill_in_the_sweep(folder, line, processes)
+        session = kill_in_the_sweep(folder, line)
         after_kill = victim.finished(folder)
         with (folder / "end.log").open("wb") as log:
             status = subprocess.run(line, stdout=log, stderr=log, check=False, timeout=LIMIT_SECONDS).returncode
@@ -74,7 +71,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     return Ended(folder, case, drafts, after_interrupt, after_kill, at_the_end, status, leftovers)
 
 
-def kill_in_the_sweep(folder: Path, line: list[str], processes: Any) -> int:
+def kill_in_the_sweep(folder: Path, line: list[str]) -> int:
     """kill -9 of the command's process group a moment after it recorded a round; returns its session.
 
     Ray's actors still live then, and write.

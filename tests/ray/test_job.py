@@ -1,6 +1,5 @@
 """`ray job` against a cluster on loopback, with token authentication, as docs/clusters.md describes."""
 
-import importlib
 import os
 import re
 import secrets
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from benchmarks import processes
 
 pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parent.parent.parent
@@ -161,10 +162,9 @@ def test_without_the_token_nobody_submits(head: Cluster, tmp_path: Path) -> None
 
 
 def test_a_command_whose_cluster_is_lost_ends_and_says_how_to_go_on(
-    head: Cluster, tmp_path: Path, digits_store: Path, monkeypatch: pytest.MonkeyPatch
+    head: Cluster, tmp_path: Path, digits_store: Path
 ) -> None:
     """Kills the head, so no test comes after it."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     write_work(tmp_path, tmp_path / "gate")
     (tmp_path / "gate").touch()
     program = (
@@ -186,7 +186,7 @@ def test_a_command_whose_cluster_is_lost_ends_and_says_how_to_go_on(
         assert time.monotonic() < limit
         assert driver.poll() is None, driver.communicate()
         time.sleep(0.1)
-    importlib.import_module("processes").end_members(head.session)
+    processes.end_members(head.session)
     errors = driver.communicate(timeout=30)[1]
     assert driver.returncode == 1
     # Ray puts the machine's own address for 127.0.0.1.
