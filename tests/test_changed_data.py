@@ -62,14 +62,14 @@ def test_report_and_status_mark_what_was_made_from_other_data(home):
     assert mark.startswith("1 trial was made from other data: pool: 1 row with other content ('train/dark/004.png')")
     assert "(noticed 20" in mark
     (section,) = report.build(home.folder).sections
-    assert section.cautions[0].title == "Made from other data"
+    assert section.cautions[0].title == "The data have changed"
     assert "'train/dark/004.png'" in section.cautions[0].text
     assert section.setting.runs[0].records, "the results are still read"
     flip(path)
     planned(home)
     assert status.cautions(status.read(home.folder)) == []
     (section,) = report.build(home.folder).sections
-    assert "Made from other data" not in {caution.title for caution in section.cautions}
+    assert "The data have changed" not in {caution.title for caution in section.cautions}
 
 
 def test_data_that_are_gone_are_no_change(home):

@@ -32,9 +32,9 @@ def _changed_data(setting: Setting) -> Iterator[Caution]:
     changed = list(dict.fromkeys(str(run.data) for run in setting.runs if run.data.changed))
     if changed:
         yield Caution(
-            "Made from other data",
-            f"The data have changed since they were embedded: {'; '.join(changed)}. What is shown here holds for the "
-            "earlier data.",
+            "The data have changed",
+            f"The data have changed since they were embedded: {'; '.join(changed)}. These results are for the earlier "
+            "data.",
         )
 
 
@@ -63,7 +63,7 @@ def _unfinished(setting: Setting) -> Iterator[Caution]:
     if not listed:
         return
     consequence = (
-        "Nothing is finished yet: what is compared here is preliminary."
+        "No trial is finished yet, so this comparison is preliminary."
         if setting.preliminary
         else "The comparison leaves them out; they are listed below."
     )
@@ -78,8 +78,8 @@ def _stopped(setting: Setting) -> Iterator[Caution]:
     if stopped:
         yield Caution(
             "Early stopping was on",
-            f"Ended before the last round, as others were better by then: {words.listed(ended)}. They have no final "
-            f"{setting.noun}, and the validation labels that decided are not counted in the budget. "
+            f"Trials that ended before their last round because others were better: {words.listed(ended)}. They have "
+            f"no final {setting.noun}, and the budget does not count the validation labels that decided. "
             + _thinned([name for name in names if name in finished])
             + _gone([name for name in names if name not in finished])
             + "For an unbiased comparison run the experiment again without --early-stopping, which resumes them.",
@@ -87,24 +87,24 @@ def _stopped(setting: Setting) -> Iterator[Caution]:
 
 
 def _thinned(strategies: list[str]) -> str:
-    """What is biased of strategies with trials that were stopped and others that were not."""
+    """The bias for strategies of which only some trials were stopped."""
     if not strategies:
         return ""
-    random = "; being the baseline, random makes savings of the others look smaller" if RANDOM in strategies else ""
+    random = "; because random is the baseline, the savings of the others look smaller" if RANDOM in strategies else ""
     return (
-        f"Numbers at the end are of the stronger seeds alone for {words.listed(strategies)}, which favors "
+        f"Final numbers come from the stronger seeds alone for {words.listed(strategies)}, which favors "
         f"{'it' if len(strategies) == 1 else 'them'} and narrows intervals{random}. "
     )
 
 
 def _gone(strategies: list[str]) -> str:
-    """What is missing of strategies whose trials were all stopped, or have not ended."""
+    """The gap that strategies without a finished trial leave."""
     if not strategies:
         return ""
     random = "; without random there is no baseline" if RANDOM in strategies else ""
     return (
-        f"No trial of {words.listed(strategies)} ran to the end: being behind half-way does not show how it would have "
-        f"ended{random}. "
+        f"No trial of {words.listed(strategies)} ran to the end, and being behind half-way does not show how it would "
+        f"have ended{random}. "
     )
 
 
@@ -115,7 +115,7 @@ def _failed_finetunes(setting: Setting) -> Iterator[Caution]:
     if failed:
         yield Caution(
             "Fine-tunes failed",
-            f"What they would have reached and cost is missing. {'; '.join(failed)}.",
+            f"Their accuracies and costs are missing. {'; '.join(failed)}.",
         )
 
 
@@ -124,8 +124,8 @@ def _mixed(setting: Setting) -> Iterator[Caution]:
     if len(stores) > 1:
         yield Caution(
             "Different embeddings",
-            f"The compared trials were computed from {len(stores)} different "
-            "embedding stores or compute paths; differences between them are not the strategies' alone.",
+            f"The compared trials were computed from {len(stores)} different embedding stores or compute paths, so "
+            "their differences are not due to the strategies alone.",
         )
     odd = sorted(seed for seed, first in _first_batches(setting.compared).items() if len(first) > 1)
     if odd:
@@ -154,7 +154,7 @@ def _validation(setting: Setting) -> Iterator[Caution]:
     most = max((record.metrics.get(VALIDATION, 0) for run in setting.runs for record in run.records), default=0)
     if most > 0:
         yield Caution(
-            "Validation labels are paid for too",
-            f"Training is steered by {words.count(most)} validation "
-            "labels (early stopping). They come on top of the labels shown, for every strategy alike.",
+            "Validation labels also cost",
+            f"Training uses {words.count(most)} validation labels for early stopping. Every strategy needs them in "
+            "addition to the labels shown.",
         )

@@ -13,7 +13,7 @@ from labelbench_ray.report.statistics.paired import Estimate
 from labelbench_ray.report.statistics.power import more_seeds
 
 WIDE_SPREAD: Final = 0.02
-"""Standard deviation over seeds, as a fraction of all answers, from which the report states that seeds vary widely."""
+"""Seeds vary widely from this standard deviation on, a fraction of all answers."""
 SATURATED_PART: Final = 0.99
 """Random has little left to gain when it has this part of its highest mean accuracy."""
 TEST_ROWS: Final = "Num Test Rows"
@@ -23,7 +23,7 @@ WIDE_REACH: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """A short name of the trouble, and what it means."""
+    """A short name of the problem, and what it means."""
 
     title: str
     text: str
@@ -44,8 +44,8 @@ def _shortened(setting: Setting, comparison: Comparison) -> Iterator[Caution]:
     if longest > comparison.labels[-1]:
         yield Caution(
             "Different lengths",
-            f"Some trials go on to {words.count(longest)} labels; the tables compare "
-            f"up to {words.count(comparison.labels[-1])}, which all have.",
+            f"Some trials continue to {words.count(longest)} labels; the tables stop at "
+            f"{words.count(comparison.labels[-1])}, the most that every trial has.",
         )
 
 
@@ -56,7 +56,7 @@ def _few_seeds(comparison: Comparison) -> Iterator[Caution]:
         yield Caution(
             "Too few seeds",
             f"{_names(few)}: {words.several(least, 'seed')} paired with random. "
-            "Below 3 pairs chance cannot be ruled out; 5 or more are advised.",
+            "With fewer than 3 pairs chance cannot be ruled out; use 5 or more.",
         )
 
 
@@ -86,7 +86,7 @@ def _unclear(comparison: Comparison) -> Iterator[Caution]:
         by_area = Measure.AREA.of(comparison.noun)
         yield Caution(
             "Not significantly different from random",
-            f"{_names(unclear)}: by {by_area} the difference to random may be chance at this number of seeds. "
+            f"{_names(unclear)}: by {by_area} the difference from random may be chance at this number of seeds. "
             f"{more_seeds(best)}",
         )
 
@@ -95,11 +95,11 @@ def _worse(comparison: Comparison) -> Iterator[Caution]:
     worse = [row for row in comparison.rows if standing(row) is Standing.WORSE]
     if worse:
         by_area = Measure.AREA.of(comparison.noun)
-        yield Caution("Worse than random", f"{_names(worse)}: significantly, by {by_area}.")
+        yield Caution("Worse than random", f"{_names(worse)}: significantly worse by {by_area}.")
 
 
 def _disagreeing(comparison: Comparison) -> Iterator[Caution]:
-    """Strategies whose measures do not come to the same, together where they differ in the same way."""
+    """Strategies whose measures lead to different results, grouped where they differ in the same way."""
     groups: dict[str, list[str]] = {}
     for row in comparison.rows:
         found = findings(row)
@@ -108,7 +108,7 @@ def _disagreeing(comparison: Comparison) -> Iterator[Caution]:
     if groups:
         statements = "; ".join(f"{words.listed(names)}: {text}" for text, names in groups.items())
         by_area = Measure.AREA.of(comparison.noun)
-        yield Caution("Measures disagree", f"{statements}. The answer above goes by {by_area}.")
+        yield Caution("Measures disagree", f"{statements}. The answer above is based on {by_area}.")
 
 
 def _by_measure(found: Findings, noun: str) -> str:
@@ -127,9 +127,9 @@ def _sharper(comparison: Comparison) -> Iterator[Caution]:
     if sharper:
         yield Caution(
             "An interval includes 0 although p is below 0.05",
-            f"{words.listed(sharper)}: intervals hold for {words.together(len(known))} at once and are wide. Holm's p "
-            "tests one strategy after another and finds more at the same risk of a false difference. The answer goes "
-            "by p.",
+            f"{words.listed(sharper)}: intervals are wide because they hold for {words.together(len(known))} at once. "
+            "Holm's method tests one strategy after another and finds more differences at the same risk of a false "
+            "one. The answer is based on p.",
         )
 
 
@@ -156,11 +156,10 @@ def _falling(comparison: Comparison) -> Iterator[Caution]:
     saved = next((each.difference.saving for each in comparison.rows if each.difference), None)
     if row is not None and saved is not None and saved.falls:
         yield Caution(
-            "Random is best before its end",
+            "Random is best before the end",
             f"Its mean {comparison.noun} is highest, {words.percent(saved.target)}, with "
-            f"{words.count(saved.random_labels)} labels, and {words.percent(row.final.value)} with "
-            f"{words.count(saved.last_labels)} at the end. Labels saved are counted against the "
-            f"{words.count(saved.random_labels)}.",
+            f"{words.count(saved.random_labels)} labels, and falls to {words.percent(row.final.value)} with "
+            f"{words.count(saved.last_labels)}. Labels saved are relative to the {words.count(saved.random_labels)}.",
         )
 
 
@@ -192,7 +191,7 @@ def _few_test_rows(setting: Setting, comparison: Comparison) -> Iterator[Caution
     if reach >= WIDE_REACH:
         yield Caution(
             "Few test rows",
-            f"The test set has {words.several(round(rows), 'row')}: one answer is "
+            f"The test set has {words.several(round(rows), 'row')}: each is worth "
             f"{words.signed(100 / rows, 1, plus='')} points of accuracy. On other rows of the same kind accuracies may "
             f"lie about {reach:.0f} points higher or lower (95 %). Intervals over seeds do not include that: all seeds "
             "are tested on the same rows.",

@@ -43,7 +43,7 @@ def _goes_on(setting: Setting) -> bool:
 
 
 def _scratch(setting: Setting, settings: tuple[Setting, ...]) -> Setting | None:
-    """The same with its trainer from scratch; one with other settings of its own where there is no such."""
+    """The same setting with its trainer from scratch; without one, a setting whose trainer has other settings."""
     inner = setting.traits.from_scratch
     assert inner is not None
     same = [

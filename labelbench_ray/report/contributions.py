@@ -79,14 +79,14 @@ class Ablation:
 
 @dataclass(frozen=True, slots=True)
 class Trainers:
-    """The trainers of a grid by the words for them, and those of them that read augmented views."""
+    """The trainers of a grid by name and settings, and which of them read augmented views."""
 
     parts: Mapping[str, Part]
     with_views: frozenset[str]
 
     @classmethod
     def of(cls, runs: list[Run]) -> "Trainers":
-        """Those of the runs."""
+        """Collect them from the runs."""
         with_views = {str(run.trial.trainer) for run in runs if run.views}
         return cls({str(run.trial.trainer): run.trial.trainer for run in runs}, frozenset(with_views))
 

@@ -19,7 +19,7 @@ NOTHING = Cell(words.NONE)
 
 
 def cost_table(report: Report, section: Section) -> Table:
-    """Means of a trial: labels, CPU and GPU time, and money."""
+    """Means over trials: labels, CPU and GPU time, and money."""
     lines, prices = section.costs, report.prices
     finetuned = any(line.finetune.wall for line in lines)
     shared = any(line.embedding.computing for line in lines)
@@ -34,7 +34,7 @@ def cost_table(report: Report, section: Section) -> Table:
         "written by the rounds",
         "money for labels",
         "money for computing",
-        "together",
+        "total money",
     )
     rows = []
     for line in lines:
@@ -64,7 +64,7 @@ def _tuned(line: StrategyCost) -> Cell:
 
 
 def stage_table(section: Section) -> Table:
-    """Mean seconds of a trial's rounds by stage: on the clock, and below of CPU and GPU."""
+    """Mean seconds of a trial's rounds by stage: wall time, and below it CPU and GPU time."""
     names = stages(section.costs)
     head = ("strategy", *names, "all stages")
     return Table(
@@ -86,9 +86,9 @@ def _times(spent: Cost) -> Cell:
 
 
 def embedding_table(report: Report) -> Table:
-    """What embedding took: whole, and one trial's share."""
+    """The cost of embedding: in total, and one trial's share."""
     prices = report.prices
-    head = ("embeddings", "on the clock", "CPU time", "GPU time", "written", "money", "trials", "money for one's share")
+    head = ("embeddings", "wall time", "CPU time", "GPU time", "written", "money", "trials", "money for one trial")
     names = {
         each: f"{run.trial.dataset} by {run.trial.encoder}"
         + (f", {each.rpartition(':')[2]} views" if "/" in each else "")
@@ -219,7 +219,7 @@ def needs(trust: Trust) -> str:
 def threshold_words(found: Threshold | None) -> str:
     """The overlap below which the accuracy gap grows at equal numbers of labels, or why none is stated."""
     if found is None:
-        return f"A threshold of overlap is estimated from {ENOUGH_POINTS} pairs of trial and round or more."
+        return f"Estimating a threshold of overlap needs at least {ENOUGH_POINTS} pairs of trial and round."
     over = f"{words.several(found.points, 'pair')} of overlap and gap"
     if found.p_value is None:
         return (

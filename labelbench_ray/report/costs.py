@@ -60,7 +60,7 @@ class StrategyCost:
 
     @property
     def spent(self) -> Cost:
-        """All of it."""
+        """The total cost."""
         return self.rounds + self.finetune + self.embedding
 
 

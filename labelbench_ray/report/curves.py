@@ -143,7 +143,7 @@ class Setting:
 
     @property
     def traits(self) -> Traits:
-        """Those of a trial that has begun: all share their trainer and proxy."""
+        """The traits of any trial that has begun: all share their trainer and proxy."""
         return next((run.traits for run in self.runs if run.recorded_traits or run.records), Traits())
 
 
@@ -246,7 +246,7 @@ def _run(folder: Path, notes: DataNotes, entry: Entry) -> Run:
 
 
 def _by_recipe(finetunes: Iterable[FineTuneProgress]) -> dict[str, dict[int, FineTuneRecord]]:
-    """Of several that are the same in words, as other versions of a plug-in are, the first counts."""
+    """Where versions of a plug-in share the same words, the first counts."""
     found: dict[str, dict[int, FineTuneRecord]] = {}
     for each in finetunes:
         if each.recipe:

@@ -1,4 +1,4 @@
-"""The report's drawings: learning curves, paired differences to random, and label savings."""
+"""The report's drawings: learning curves, paired differences from random, and label savings."""
 
 from math import ceil, isfinite
 
@@ -24,7 +24,7 @@ def learning_curves(comparison: Comparison, looks: dict[str, Style], name: str) 
 
 
 def differences(comparison: Comparison, looks: dict[str, Style], name: str) -> str:
-    """Paired differences to random at every checkpoint; empty without any."""
+    """Paired differences from random at every checkpoint; empty without any."""
     rows = [row for row in comparison.rows if row.difference is not None]
     reference = comparison.row(RANDOM_STRATEGY)
     if not rows or reference is None:

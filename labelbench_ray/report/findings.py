@@ -1,7 +1,7 @@
-"""What is known of a strategy against random, by each measure. All statements of the report are made from these values.
+"""How a strategy compares with random by each measure. All statements of the report are made from these values.
 
 The mean over the learning curve decides; the accuracy at the end and the labels saved stand beside it, since a strategy
-may be level with random by one measure and better by another.
+may equal random by one measure and beat it by another.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from labelbench_ray.report.statistics.savings import Saving
 
 
 class Measure(StrEnum):
-    """By what a strategy is compared with random."""
+    """A measure by which a strategy is compared with random."""
 
     AREA = "mean {} over the curve"
     FINAL = "final {}"
@@ -43,7 +43,7 @@ DECIDED: Final = frozenset({Standing.BETTER, Standing.WORSE, Standing.UNCLEAR})
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """A mean difference to random by one measure: with its interval, Holm's p, and what follows."""
+    """A mean difference from random by one measure, with its interval and Holm's p."""
 
     measure: Measure
     estimate: Estimate
@@ -82,13 +82,13 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The labels saved, and what follows from their interval."""
+    """The labels saved with their interval."""
 
     saving: Saving
 
     @property
     def measure(self) -> Measure:
-        """The one."""
+        """Always the labels saved."""
         return Measure.SAVED
 
     @property
@@ -122,12 +122,12 @@ class Findings:
 
     @property
     def disagree(self) -> bool:
-        """The measures that decide do not all come to the same."""
+        """The measures that decide lead to different results."""
         return len({found.standing for found in self.every if found.standing in DECIDED}) > 1
 
 
 def findings(row: Row) -> Findings | None:
-    """What is known of a row's strategy; None for random, and where it is not compared."""
+    """Compare a row's strategy with random; None for random, and where it is not compared."""
     if row.difference is None:
         return None
     return Findings(

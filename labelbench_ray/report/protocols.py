@@ -1,8 +1,8 @@
 """Choosing with the full model in every round against choosing with a light proxy: seconds and accuracy.
 
-All seconds are CPU and GPU seconds of training and inference: every stage of a round but the strategy's own ("select").
-With equal batches and training time proportional to the labels, T full trainings cost (T + 1) / 2 of the last one,
-which is what the proxy's way still has to pay: once, at the end.
+All seconds are CPU and GPU seconds of training and inference: every stage of a round except the strategy's own
+("select"). With equal batches and training time proportional to the labels, T full trainings cost (T + 1) / 2 of the
+last one, which choosing with the proxy pays once, at the end.
 """
 
 import re
@@ -68,7 +68,7 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Everything that the proxy's way takes ÷ its final fine-tune alone."""
+    """All of selection-via-proxy ÷ its final fine-tune alone."""
 
     setting: Setting
     strategy: str
@@ -174,7 +174,7 @@ def _wholes(setting: Setting, strategy: str, embeddings: Embeddings) -> Iterator
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What the proxy's way ends with."""
+    """The final model of choosing with the proxy."""
 
     accuracy: float
     seconds: float

@@ -32,13 +32,13 @@ def short_table(section: Section) -> Table:
 
 
 def strategy_table(comparison: Comparison) -> Table:
-    """Per strategy: final value, mean over the curve, the differences to random, and the labels saved."""
+    """Per strategy: final value, mean over the curve, the differences from random, and the labels saved."""
     head = (
         "strategy",
         f"final {in_a_sentence(comparison.metric)}",
-        "difference to random",
+        "difference from random",
         "mean over the curve",
-        "difference to random",
+        "difference from random",
         "labels saved",
     )
     return Table(

@@ -23,7 +23,7 @@ def render(report: Report) -> RenderableType:
     parts: list[RenderableType] = [part for section in report.sections for part in _section(section, report.across)]
     if report.troubles:
         parts.append(_table(trouble_table(report), "Trials that are not finished", "left"))
-    return Group(*parts) if parts else Text(f"{report.experiment}: the grid has no trial.")
+    return Group(*parts) if parts else Text(f"{report.experiment}: the grid has no trials.")
 
 
 def _section(section: Section, across: Across) -> list[RenderableType]:
@@ -47,20 +47,20 @@ def _section(section: Section, across: Across) -> list[RenderableType]:
 
 
 def _ratios(section: Section, across: Across) -> Iterable[str]:
-    """What choosing by proxy saves and costs, in plain lines."""
+    """Lines on what choosing by proxy saves and costs."""
     mine = [each for each in across.protocols if each.setting is section.setting]
     for full, proxy in dict.fromkeys((str(each.full.trial.proxy), str(each.setting.trial.proxy)) for each in mine):
         pairs = [each for each in mine if str(each.full.trial.proxy) == full]
         rounds = words.listed([f"{_ratio(each.in_rounds)} ({each.strategy})" for each in pairs])
         final = words.listed([f"{_ratio(each.with_final)} ({each.strategy})" for each in pairs])
         yield (
-            f"Computing of the rounds, {full} ÷ {proxy}: {rounds}; with embedding and the full model at the end: "
+            f"Compute time of the rounds, {full} ÷ {proxy}: {rounds}; with embedding and the full model at the end: "
             f"{final}; (T + 1) / 2 = {words.times(pairs[0].formula)}."
         )
     wholes = [each for each in across.wholes if each.setting is section.setting]
     if wholes:
         ratios = words.listed([f"{_ratio(each.unshared)} ({each.strategy})" for each in wholes])
-        yield f"Computing, all of selection-via-proxy ÷ its fine-tune alone: {ratios}; claimed is at most 2."
+        yield f"Compute time, all of selection-via-proxy ÷ its fine-tune alone: {ratios}; the paper claims at most 2."
 
 
 def _ratio(ratio: Ratio | None) -> str:

@@ -1,7 +1,7 @@
 """An overlap of batches below which the full model's lead over the proxy grows, at equal numbers of labels.
 
-Overlap and gap both change with the number of labels, so over all points together one would predict the other whatever
-the proxy does. Here each point is compared only with other trials of its setting and full model at the same number of
+Overlap and gap both change with the number of labels, so over all points together one would predict the other for
+any proxy. Here each point is compared only with other trials of its setting and full model at the same number of
 labels, and p comes from exchanging the overlaps of whole trials among those: that keeps the number of labels, and what
 the points of one trial have in common. (Letters: R trials, L numbers of labels, C breakpoints that are tried.)
 """
@@ -19,9 +19,9 @@ from labelbench_ray.report.statistics.paired import LEVEL, Floats
 OVERLAP: Final = "Fidelity Batch Overlap"
 GAP: Final = "Fidelity Accuracy Gap"
 ENOUGH_POINTS: Final = 12
-"""So many (trial, round) points are needed before a threshold is sought."""
+"""The number of (trial, round) points from which on a threshold is sought."""
 LEAST_SIDE: Final = 3
-"""So many of them must lie on each side of it."""
+"""The number of points that must lie on each side of it."""
 EXCHANGES: Final = 999
 MOST_BREAKS: Final = 50
 

@@ -53,7 +53,7 @@ def _without_random(comparison: Comparison) -> Verdict:
             f"It ends at {words.accuracy(best.final)}. Add random to the grid to learn what it saves.",
         )
     return Verdict(
-        f"{best.strategy} has the highest mean learning curve, but nothing states what it saves.",
+        f"{best.strategy} has the highest mean learning curve, but its savings are unknown.",
         "Random is not in the comparison: add it to the grid to learn what the strategies save. Whether the strategies "
         "differ from each other is not tested.",
     )
@@ -84,7 +84,7 @@ def _measured(comparison: Comparison) -> str:
 def _saves(saving: Saving, noun: str) -> str:
     target = words.percent(saving.target)
     if saving.moot:
-        return "Random is at its highest with its first labels already, so there are none to save."
+        return "Random is already at its highest with its first labels, so there are none to save."
     if not saving.reached:
         return f"It does not reach random's highest mean {noun} ({target}), so it saves no labels there."
     if saving.at_least:
@@ -115,7 +115,7 @@ def _ends(row: Row, final: Tested) -> str:
 
 
 def _peers(comparison: Comparison, best: Row) -> str:
-    """The others that are better than random, as far as their learning curves do not differ from the best one's."""
+    """The other strategies that are better than random and not significantly different from the best one."""
     others = [row for row in comparison.rows if row is not best and standing(row) is Standing.BETTER]
     found = [paired_difference(best, row) for row in others]
     adjusted = holm(np.array([each.p_value if each else 1.0 for each in found]))
@@ -133,7 +133,7 @@ def _undecided(comparison: Comparison, every: list[Findings]) -> Verdict:
         return Verdict(
             "Too few seeds to decide.",
             f"{measured} {best.strategy} differs from random by {words.points(best.area.estimate)} points on {pairs}, "
-            f"which can be chance. Run at least {ADVISED_SEEDS} seeds.",
+            f"which may be chance. Run at least {ADVISED_SEEDS} seeds.",
             finding=best.area,
         )
     ends = [found.strategy for found in every if found.final.standing is Standing.BETTER]

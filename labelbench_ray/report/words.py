@@ -50,7 +50,7 @@ def digits(estimate: Estimate) -> int:
 
 
 def intervals(compared: int) -> str:
-    """What the intervals of differences to random and of labels saved are, for this number of strategies."""
+    """A description of the intervals of differences from random and of labels saved, for this number of strategies."""
     at_once = f" that hold for {together(compared)} at once (Bonferroni)" if compared > 1 else ""
     return f"95 % intervals over seeds{at_once}"
 

@@ -26,7 +26,7 @@ RECIPE = "full_model, flexmatch"
 HEADINGS = {
     "What each part contributes",
     "Choosing by proxy or with the full model",
-    "Going on from the last round instead of from scratch",
+    "Continuing from the last round instead of training from scratch",
     "How far the proxy can be trusted",
 }
 
@@ -360,4 +360,6 @@ def test_sections_of_an_ablation(ablated):
 def test_sections_of_continual_training(experiment):
     for trainer in ("supervised", "warm_start"):
         experiment.add("random", 0, ACCURACIES, rounds=3, trainer=trainer)
-    assert "Going on from the last round instead of from scratch" in headings(compose(read(experiment.write())))
+    assert "Continuing from the last round instead of training from scratch" in headings(
+        compose(read(experiment.write()))
+    )

@@ -93,7 +93,7 @@ def test_the_tables(report):
     texts = dict(zip(table.head, (cell.text for cell in table.rows[1]), strict=True))
     assert texts["money for labels"] == "15.00\u00a0EUR"
     assert texts["money for computing"] == "2.35\u00a0EUR"
-    assert texts["together"] == "17.35\u00a0EUR"
+    assert texts["total money"] == "17.35\u00a0EUR"
     assert texts["share of the embedding"] == "1\u00a0min 4\u00a0s"
     assert "full model at the end" not in texts
     stage = dict(zip(stage_table(section).head, stage_table(section).rows[1], strict=True))

@@ -74,7 +74,7 @@ def test_the_terminal_shows_accuracies_and_ratios(tuned):
         f"Fine-tuned: {OTHER}",
         "proxy linear",
         "59.0\u00a0% ± ",
-        "Computing of the rounds, full_model ÷ linear: ",
+        "Compute time of the rounds, full_model ÷ linear: ",
         "its fine-tune alone: ",
     ):
         assert phrase in text

@@ -83,7 +83,7 @@ def test_small_grids(planted, strategies, seeds):
 
 
 def test_an_empty_grid(experiment):
-    assert "The grid has no trial." in check(page(build(experiment.write()))).texts
+    assert "The grid has no trials." in check(page(build(experiment.write()))).texts
 
 
 def test_nothing_finished(experiment):

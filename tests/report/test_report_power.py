@@ -69,12 +69,12 @@ def test_more_seeds_are_advised_than_there_are(values_S, comparisons):
 
 
 def test_advice_in_words():
-    assert more_seeds(with_effect(0.1)) == ("To find a difference this small takes 100 seeds or more (power of 80 %).")
+    assert more_seeds(with_effect(0.1)) == "Detecting a difference this small takes 100 seeds or more (power of 80 %)."
     assert more_seeds(with_effect(0.6)) == (
-        "About 24 seeds would find a difference of this size and spread (power of 80 %)."
+        "About 24 seeds would detect a difference of this size and spread (power of 80 %)."
     )
     assert more_seeds(with_effect(1.0, 25)) == (
-        "About 21 seeds would find a difference of this size and spread (power of 80 %, adjusted for 25 strategies)."
+        "About 21 seeds would detect a difference of this size and spread (power of 80 %, adjusted for 25 strategies)."
     )
     assert more_seeds(with_effect(3.0)) == "Run at least 5 seeds."
     assert more_seeds(estimate(np.array([0.3]))) == "Run at least 5 seeds."

@@ -73,7 +73,7 @@ def test_savings_that_may_be_none(experiment):
     assert section.verdict.choice == "margin"
     assert text_of(section, "Measures disagree") == (
         "margin: significantly better than random by mean accuracy over the curve, not significantly different from "
-        "random by final accuracy and labels saved. The answer above goes by mean accuracy over the curve."
+        "random by final accuracy and labels saved. The answer above is based on mean accuracy over the curve."
     )
 
 
@@ -152,7 +152,7 @@ def test_p_below_a_twentieth_beside_an_interval_that_includes_0_is_explained(exp
     last = section.main.row("last").difference
     assert last.area_adjusted < 0.05
     assert not last.area.excludes_zero
-    assert "last: intervals hold for all 4 strategies at once" in text_of(
+    assert "last: intervals are wide because they hold for all 4 strategies at once" in text_of(
         section, "An interval includes 0 although p is below 0.05"
     )
 
@@ -165,9 +165,7 @@ def test_random_that_falls_at_its_end_is_named_for_what_it_is(experiment):
     ).sections
     assert "It reaches random's highest mean accuracy (80." in section.verdict.detail
     assert "instead of 30:" in section.verdict.detail
-    assert text_of(section, "Random is best before its end").endswith(
-        "at the end. Labels saved are counted against the 30."
-    )
+    assert text_of(section, "Random is best before the end").endswith("Labels saved are relative to the 30.")
     assert "random's final accuracy" not in page(build(experiment.folder)).replace("\u2019", "'")
 
 
@@ -178,7 +176,7 @@ def test_few_test_rows_are_named(experiment, rows, named):
     (section,) = build(experiment.write()).sections
     assert ("Few test rows" in titles(section)) is named
     if rows == 4:
-        assert "4 rows: one answer is 25.0 points of accuracy" in text_of(section, "Few test rows")
+        assert "4 rows: each is worth 25.0 points of accuracy" in text_of(section, "Few test rows")
 
 
 def test_worse_than_random(experiment):
@@ -241,7 +239,7 @@ def test_nothing_to_save(experiment):
 def test_validation_labels_are_stated(experiment):
     experiment.add("random", 0, RISING.tolist(), extra={"Num Validation Labels": 1538.0})
     (caution,) = [each for each in build(experiment.write()).sections[0].cautions if "1,538" in each.text]
-    assert caution.title == "Validation labels are paid for too"
+    assert caution.title == "Validation labels also cost"
 
 
 def test_first_batches_that_differ(experiment):

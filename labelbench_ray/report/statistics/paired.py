@@ -36,7 +36,7 @@ class Estimate:
     """Standard deviation over the seeds (ddof 1); 0 for one seed."""
     seeds: int
     comparisons: int = 1
-    """So many intervals, this one among them, hold at once with a probability of 95 %."""
+    """The number of intervals, this one included, that hold at once with a probability of 95 %."""
 
     @property
     def has_interval(self) -> bool:
@@ -57,7 +57,7 @@ def estimate(values_S: Floats, comparisons: int = 1) -> Estimate:
         comparisons: how many intervals must hold at once; `p_value` is not adjusted for them, see `holm`.
 
     Raises:
-        ValueError: there is no value.
+        ValueError: `values_S` is empty.
     """
     count = values_S.size
     if count == 0:

@@ -46,8 +46,8 @@ def more_seeds(estimate: Estimate) -> str:
     several = estimate.comparisons > 1
     adjusted = f", adjusted for {words.several(estimate.comparisons, 'strategy', 'strategies')}" if several else ""
     if needed >= MOST_SEEDS:
-        return f"To find a difference this small takes {MOST_SEEDS} seeds or more (power of 80 %{adjusted})."
+        return f"Detecting a difference this small takes {MOST_SEEDS} seeds or more (power of 80 %{adjusted})."
     return (
-        f"About {max(needed, estimate.seeds + 1)} seeds would find a difference of this size and spread (power of "
+        f"About {max(needed, estimate.seeds + 1)} seeds would detect a difference of this size and spread (power of "
         f"80 %{adjusted})."
     )
