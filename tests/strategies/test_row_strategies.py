@@ -106,7 +106,7 @@ def test_a_score_that_is_not_finite_is_refused_by_row(value, tmp_path, monkeypat
     path = write_module(tmp_path, f"diverged_{value}", NAN_STRATEGY.format(row=7, value=value), monkeypatch)
     strategy = build(strategies.Strategy, strategies.PACKAGE, Part(name=path))
     view = PoolView.from_arrays(np.zeros((20, 1), np.float32), np.full((20, 2), 0.5, np.float32), [], [])
-    with pytest.raises(ValueError, match=f"row 7 is {value}"):
+    with pytest.raises(ValueError, match=f"returned {value} for row 7"):
         strategy.select(view, 3, np.random.default_rng(0))
 
 
