@@ -120,7 +120,7 @@ def made_up() -> Embedded:
 
     splits = {name: split(rows) for name, rows in ROWS.items()}
     standardization = standardize(splits["pool"].embeddings_ND)
-    return Embedded(**splits, standardization=standardization, classes=tuple(map(str, range(CLASSES))))
+    return Embedded(splits, standardization, tuple(map(str, range(CLASSES))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

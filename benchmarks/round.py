@@ -69,7 +69,7 @@ def synthetic() -> Embedded:
 
     splits = {name: split(rows) for name, rows in ROWS.items()}
     standardization = standardize(splits["pool"].embeddings_ND)
-    return Embedded(**splits, standardization=standardization, classes=tuple(map(str, range(CLASSES))))
+    return Embedded(splits, standardization, tuple(map(str, range(CLASSES))))
 
 
 def one_round(embedded: Embedded, seed: int) -> dict[str, float]:

@@ -85,9 +85,8 @@ def make_embedded(rows: int = 120, classes: int = 3, dimensions: int = 4, truth:
     pool, validation, test = split(rows), split(40), split(50)
     if truth is not None:
         pool = SplitArrays(pool.embeddings_ND, np.full(rows, truth))
-    return Embedded(
-        pool, validation, test, standardize(pool.embeddings_ND), tuple(f"class {k}" for k in range(classes))
-    )
+    splits = {"pool": pool, "validation": validation, "test": test}
+    return Embedded(splits, standardize(pool.embeddings_ND), tuple(f"class {k}" for k in range(classes)))
 
 
 def make_manifest(key: str, shards: Iterable[ShardEntry], **fields: Any) -> Manifest:

@@ -96,7 +96,7 @@ def test_images_meet_their_pool_ids_with_rejects_in_the_middle(built, folder, st
     found = decoded_images(store, source, encoder_of(built), lambda *progress: progress_reports.append(progress))
     arrays = store.arrays()
     for split in SPLITS:
-        images = getattr(found, split)
+        images = found.splits[split]
         assert images.shape == (store.manifest.count(split), SIZE, SIZE, 3)
         assert images.dtype == np.uint8
         # an oracle of its own: each row's file, opened by its row_id
@@ -115,7 +115,7 @@ def test_images_are_made_once_and_then_mapped(built, folder, store, monkeypatch)
     first = decoded_images(store, source, encoder_of(built))
     monkeypatch.setattr(images_module, "apart", lambda *_: pytest.fail("decoded again"))
     again = decoded_images(store, source, encoder_of(built))
-    np.testing.assert_array_equal(again.test, first.test)
+    np.testing.assert_array_equal(again.splits["test"], first.splits["test"])
     assert isinstance(again.pool, np.memmap)
 
 

@@ -78,7 +78,8 @@ def split(name):
     labels = np.random.default_rng(1).integers(0, 10, rows[name])
     return SplitArrays(np.load(folder / f"{{name}}.npy", mmap_mode="r"), labels)
 pool, validation, test = (split(name) for name in ("pool", "validation", "test"))
-embedded = Embedded(pool, validation, test, standardize(pool.embeddings_ND), tuple("0123456789"))
+splits = {{"pool": pool, "validation": validation, "test": test}}
+embedded = Embedded(splits, standardize(pool.embeddings_ND), tuple("0123456789"))
 peak, process, over = [0], psutil.Process(), threading.Event()
 def look():
     while not over.wait(0.01):

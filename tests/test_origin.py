@@ -20,7 +20,7 @@ from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import Source
 from labelbench_ray.datasets._folders import FolderTable
 from labelbench_ray.datasets._parquet import ParquetTable
-from labelbench_ray.embeddings import origin
+from labelbench_ray.embeddings import origin, tables
 from labelbench_ray.embeddings.origin import check_same_data
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ChangedDataError
@@ -385,7 +385,7 @@ def test_a_store_that_cannot_be_written_to_is_accepted(tmp_path, monkeypatch):
     def refuse(path: Path, data: bytes) -> None:
         raise PermissionError(13, "read-only", str(path))
 
-    monkeypatch.setattr(origin, "publish", refuse)
+    monkeypatch.setattr(tables, "publish", refuse)
     home.check()
 
 

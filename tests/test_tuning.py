@@ -127,7 +127,7 @@ def test_metrics_are_those_of_the_recorded_model_on_images_as_they_are(home):
         network = made.model.plain(made.encoder, 10)
         network.load_state_dict({name: torch.tensor(array) for name, array in ledger.proxy(record).items()})
         with torch.inference_mode():
-            said = network.eval()(torch.from_numpy(np.array(made.images.test))).argmax(1).numpy()
+            said = network.eval()(torch.from_numpy(np.array(made.images.splits["test"]))).argmax(1).numpy()
         right = (said == made.embedded.test.labels_N).mean()
         assert record.metrics["Test Accuracy"] == pytest.approx(right, abs=0.03), "float16 may turn a close call"
         assert record.metrics["Num Validation Labels"] == 20

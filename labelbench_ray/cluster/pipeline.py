@@ -127,6 +127,7 @@ def _columns(shard: DecodedShard) -> dict[str, Any]:
         "row_ids": shard.row_ids,
         "labels": shard.labels_B.reshape(-1),
         "label_form": json.dumps([shard.labels_B.dtype.str, shard.labels_B.shape]),
+        "groups": json.dumps(None if shard.groups_B is None else shard.groups_B.tolist()),
         "rejects": json.dumps(shard.rejects),
         "contents": shard.contents.model_dump_json() if shard.contents else "",
         **{name: packed(form) for name, form in zip(FORMS, shard.forms, strict=False)},
@@ -138,7 +139,9 @@ def _decoded(row: dict[str, Any]) -> DecodedShard:
     row_ids, labels_B = [str(row_id) for row_id in row["row_ids"]], np.asarray(row["labels"], dtype).reshape(shape)
     contents = RowContents.model_validate_json(row["contents"]) if row["contents"] else None
     forms = tuple(row[name] for name in FORMS if name in row)
-    return DecodedShard(row_ids, labels_B, forms, json.loads(row["rejects"]), contents)
+    groups = json.loads(row["groups"])
+    groups_B = None if groups is None else np.array(groups, np.int64)
+    return DecodedShard(row_ids, labels_B, forms, json.loads(row["rejects"]), contents, groups_B)
 
 
 class EmbedActor:

@@ -16,7 +16,6 @@ from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.progress import Meter, meter
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.costs import ASSUMED, Prices
-from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.embeddings.complete import complete_store
 from labelbench_ray.embeddings.images import decoded_images
@@ -241,11 +240,11 @@ def make_images(environment: Environment, console: Console, needed: Sequence[Par
     """Decode the images that full models are trained on, once for each store."""
     for key, built in {each.embedding: each for each in needed}.items():
         source, encoder = built.dataset.open(environment.data_root), trainable(built.encoder)
-        rows = {split: len(source.splits[split]) for split in SPLITS}
+        rows = {split: len(each) for split, each in source.splits.items()}
         with meter(console, IMAGES, sum(rows.values())) as shown:
 
             def show(split: str, done: int, _: int, shown: Meter = shown, rows: dict[str, int] = rows) -> None:
-                before = sum(rows[earlier] for earlier in SPLITS[: SPLITS.index(split)])
+                before = sum(list(rows.values())[: list(rows).index(split)])
                 shown.show(before + done, sum(rows.values()), IMAGES)
 
             store = EmbeddingStore.open(environment.store / key)

@@ -17,6 +17,17 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from labelbench_ray import plugins, tasks
+from labelbench_ray.datasets._evaluation import (
+    LONGEST_SPLIT_NAME,
+    SPLIT_NAME,
+    SPLITS,
+    Groups,
+    check_groups,
+    check_split_names,
+    further_facts,
+    ordered,
+    split_title,
+)
 from labelbench_ray.datasets._findings import NOTHING_FOUND, Findings, Ignored
 from labelbench_ray.errors import DataError
 from labelbench_ray.tasks import Task
@@ -24,10 +35,14 @@ from labelbench_ray.tasks.single_label import SINGLE_LABEL
 from labelbench_ray.types import Labels
 
 __all__ = [
+    "LONGEST_SPLIT_NAME",
+    "SPLITS",
+    "SPLIT_NAME",
     "Dataset",
     "FileTable",
     "Files",
     "Findings",
+    "Groups",
     "Ignored",
     "LabeledTable",
     "LocatedTable",
@@ -39,10 +54,11 @@ __all__ = [
     "Split",
     "Table",
     "halves",
+    "ordered",
     "signature",
+    "split_title",
 ]
 PACKAGE = __name__
-SPLITS = ("pool", "validation", "test")
 SPLIT_SEED = 42
 UNLABELED = -1
 """Stands in place of a class number for a row of the pool that has no label."""
@@ -62,6 +78,8 @@ class Records:
     row_ids: list[str]
     payloads: Sequence[Payload]
     labels_B: Labels
+    groups_B: NDArray[np.int64] | None = None
+    """Group numbers, which `Split.read` adds; a table leaves them out."""
 
 
 class Table(Protocol):
@@ -134,13 +152,16 @@ class Split:
 
     table: Table
     rows: Rows
+    groups: Groups | None = None
+    """The groups of these rows, by which an evaluation split's accuracy is compared; None if it has none."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def read(self, start: int, stop: int) -> Records:
         """Rows start .. stop-1 of the split."""
-        return self.table.read(self.rows[start:stop])
+        records = self.table.read(self.rows[start:stop])
+        return replace(records, groups_B=self.groups.numbers_N[start:stop]) if self.groups else records
 
     def labels(self) -> Labels | None:
         """(N, ...) labels of the split; None if its table would have to read payloads for them."""
@@ -196,7 +217,10 @@ class Dataset(plugins.Plugin, ABC):
             raise DataError(
                 f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); at least 2 are needed"
             )
-        splits = {name: self._sample(source.splits[name]) for name in SPLITS}
+        check_split_names(self, source.splits)
+        for name, split in source.splits.items():
+            check_groups(self, name, split.groups, len(split))
+        splits = {name: self._sample(source.splits[name]) for name in ordered(source.splits)}
         for name, split in splits.items():
             if not len(split) and (name == "pool" or _all_labeled(splits["pool"])):
                 raise DataError(f"{self}: the split {name!r} is empty; every split needs at least one row")
@@ -207,7 +231,9 @@ class Dataset(plugins.Plugin, ABC):
         )
         findings = replace(source.findings, notes=(*source.findings.notes, *sampled))
         labels = [table.labels_hash() for table in source.tables().values() if isinstance(table, FileTable)]
-        stated = signature([source.signature, source.classes, *labels])
+        groups = {name: split.groups for name, split in source.splits.items() if split.groups}
+        further = further_facts({name: len(split) for name, split in source.splits.items()}, groups)
+        stated = signature([source.signature, source.classes, *labels, *further])
         task = tasks.create(self.task)
         return replace(source, splits=splits, signature=stated, listing=source.signature, findings=findings, task=task)
 
@@ -233,7 +259,8 @@ class Dataset(plugins.Plugin, ABC):
         if self.max_rows is None or len(split) <= self.max_rows:
             return split
         kept = np.sort(np.random.default_rng(SPLIT_SEED).choice(len(split), self.max_rows, replace=False))
-        return replace(split, rows=np.asarray(split.rows)[kept])
+        groups = split.groups.take(kept) if split.groups else None
+        return replace(split, rows=np.asarray(split.rows)[kept], groups=groups)
 
 
 def _all_labeled(split: Split) -> bool:

@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
-from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Split, Table, signature
+from labelbench_ray.datasets import SPLITS, Dataset, Findings, Modality, Source, Split, Table, signature
 from labelbench_ray.datasets._columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
+from labelbench_ray.datasets._evaluation import split_name_trouble
 from labelbench_ray.datasets._findings import ignored, stated
+from labelbench_ray.datasets._group_column import column_groups, with_groups
 from labelbench_ray.datasets._image_paths import inside, named_images
 from labelbench_ray.datasets._keys import key_column
 from labelbench_ray.datasets._labels import LabelEncoding, label_encoding, named_label_encoding
@@ -23,7 +25,7 @@ from labelbench_ray.datasets._parquet import (
     open_split,
 )
 from labelbench_ray.datasets._places import Place, locate
-from labelbench_ray.datasets._splits import arrange, origins, without_unlabeled
+from labelbench_ray.datasets._splits import all_rows, arrange, origins, without_unlabeled
 
 
 class Parquet(Dataset):
@@ -57,6 +59,20 @@ class Parquet(Dataset):
     """None: what is called `validation`, `valid` or `val`, if it is there."""
     test: str | None = None
     """None: what is called `test`, if it is there."""
+    splits: dict[str, str] = Field(default={}, exclude_if=lambda splits: not splits)
+    """Further evaluation splits: a name, such as `test_rotated`, and its files as for `train`."""
+    group: str | None = Field(default=None, exclude_if=lambda group: group is None)
+    """The column of the groups by which evaluation splits are compared; a split without this column has no groups."""
+
+    @field_validator("splits")
+    @classmethod
+    def _check_split_names(cls, splits: dict[str, str]) -> dict[str, str]:
+        for name in splits:
+            if name in (*SPLITS, "train"):
+                raise ValueError(f"{name!r} has a setting of its own; name the files of further splits only")
+            if trouble := split_name_trouble(name):
+                raise ValueError(trouble)
+        return splits
 
     @property
     def task(self) -> str:
@@ -101,13 +117,15 @@ class Parquet(Dataset):
         }
         used, unlabeled = without_unlabeled(tables)
         splits = arrange(used["train"], used.get("validation"), used.get("test"))
+        splits |= {name: all_rows(tables[name]) for name in self.splits}
         facts = ((part, *each.facts(), *images[part].facts) for part, each in files.items())
         return Source(
             classes=classes.classes,
-            splits=splits,
+            splits=self._with_groups(files, tables, splits),
             signature=signature([*classes.classes, *facts]),
             findings=Findings(
-                origins=_origins({part: files[part].origin for part in used}, splits),
+                origins=_origins({part: files[part].origin for part in used}, splits)
+                | {name: files[name].origin for name in self.splits},
                 ignored=ignored(
                     *(each.ignored for each in files.values()),
                     beside(top, [*names.values(), *inside(top, images.values())]),
@@ -127,7 +145,19 @@ class Parquet(Dataset):
             "validation": self.validation or one_of(VALIDATION, found, top),
             "test": self.test or one_of(TEST, found, top),
         }
-        return {part: name for part, name in names.items() if name is not None}
+        return {part: name for part, name in names.items() if name is not None} | self.splits
+
+    def _with_groups(
+        self, files: Mapping[str, ParquetFiles], tables: Mapping[str, Table], splits: dict[str, Split]
+    ) -> dict[str, Split]:
+        if self.group is None:
+            return splits
+        used = {id(split.table) for name, split in splits.items() if name != "pool"}
+        evaluated = {part: each for part, each in files.items() if id(tables[part]) in used}
+        having = [part for part, each in evaluated.items() if self.group in each.schema.names]
+        if not having:
+            check_column(next(reversed(evaluated.values())), self.group)
+        return with_groups(splits, {id(tables[part]): column_groups(files[part], self.group) for part in having})
 
     def _label(self, files: ParquetFiles) -> str | None:
         """The label column; None where there is none, and given classes state that rows may have no label."""

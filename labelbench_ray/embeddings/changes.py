@@ -68,9 +68,11 @@ class Changes:
     classes: str | None
     """How the class names changed, in words; None if they did not."""
     files: tuple[FileChange, ...]
+    evaluation: str = ""
+    """How the splits or their groups changed; "" if they did not."""
 
     def __str__(self) -> str:
-        parts = [*map(str, self.splits), *([self.classes] if self.classes else [])]
+        parts = [*map(str, self.splits), *filter(None, (self.classes, self.evaluation))]
         if self.files:
             shown = [str(file) for file in self.files[:SHOWN]]
             parts.append(f"files that changed: {_listed(shown, len(self.files))}")

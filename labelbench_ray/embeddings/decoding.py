@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelbench_ray.augmentations import Augmentation, key
 from labelbench_ray.datasets import Records
@@ -26,6 +27,8 @@ class DecodedShard:
     rejects: Mapping[str, str]
     contents: RowContents | None = None
     """The content of these rows in the data set; None for augmented views."""
+    groups_B: NDArray[np.int64] | None = None
+    """Group numbers; None for splits without groups and for augmented views."""
 
 
 def decode_shard(
@@ -51,7 +54,8 @@ def decode_shard(
             kept.append(place)
             decoded.append(outcome)
     row_ids, contents = [records.row_ids[place] for place in kept], row_contents(records, kept, rejects)
-    return DecodedShard(row_ids, records.labels_B[kept], (decoded,), dict(sorted(rejects.items())), contents)
+    groups_B = None if records.groups_B is None else records.groups_B[kept]
+    return DecodedShard(row_ids, records.labels_B[kept], (decoded,), dict(sorted(rejects.items())), contents, groups_B)
 
 
 def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> DecodedShard:
@@ -62,7 +66,9 @@ def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> Decod
         rows = zip(shard.row_ids, decoded, strict=True)
         return packed([change(each, key(row_id, view)) for row_id, each in rows])
 
-    return replace(shard, forms=(changed(augmentation.weak), changed(augmentation.strong)), contents=None)
+    return replace(
+        shard, forms=(changed(augmentation.weak), changed(augmentation.strong)), contents=None, groups_B=None
+    )
 
 
 def packed(decoded: Sequence[Decoded]) -> Sequence[Decoded]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.config import digest
 from labelbench_ray.costs import NOTHING, Cost
-from labelbench_ray.datasets import SPLITS, Records, Source
+from labelbench_ray.datasets import Records, Source
 from labelbench_ray.datasets._records import check_records
 from labelbench_ray.embeddings.augmented import view_directory
 from labelbench_ray.embeddings.cut_texts import note_cut
@@ -83,9 +83,10 @@ class EmbeddedShard:
         return ShardId(self.entry.split, self.entry.number, self.view)
 
 
-def all_shards(source: Source, shard_rows: int, splits: Sequence[str] = SPLITS) -> list[ShardId]:
+def all_shards(source: Source, shard_rows: int, splits: Sequence[str] | None = None) -> list[ShardId]:
     """Every shard of the store itself."""
-    return [ShardId(split, number) for split in splits for number in range(-(-len(source.splits[split]) // shard_rows))]
+    wanted = source.splits if splits is None else splits
+    return [ShardId(split, number) for split in wanted for number in range(-(-len(source.splits[split]) // shard_rows))]
 
 
 def read_records(source: Source, shard: ShardId, shard_rows: int) -> Records:
@@ -106,7 +107,9 @@ def embed_shard(decoded: DecodedShard, network: Network, job: EmbeddingJob, shar
     if shard.view is None:
         note_cut(job.directory, PurePosixPath(shard.file).stem, network, decoded.forms[0])
     half_BD = np.hstack([_finite_half(decoded.row_ids, form, network, job) for form in decoded.forms])
-    rows = ShardRows(list(decoded.row_ids), decoded.labels_B, half_BD, decoded.rejects, decoded.contents)
+    rows = ShardRows(
+        list(decoded.row_ids), decoded.labels_B, half_BD, decoded.rejects, decoded.contents, decoded.groups_B
+    )
     recipe = job.recipe_of(shard.view)
     data = shard_bytes(rows, recipe, network.compute)
     publish(job.folder(shard.view) / shard.file, data)

@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 from labelbench_ray import plugins
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.costs import total
-from labelbench_ray.datasets import SPLITS, Dataset, Modality, Source
+from labelbench_ray.datasets import Dataset, Modality, Source
 from labelbench_ray.embeddings.augmented import check_same_rows, view_directory
 from labelbench_ray.embeddings.cut_texts import read_cut
 from labelbench_ray.embeddings.embed import EmbeddedShard, embedded
+from labelbench_ray.embeddings.groups import stored_groups
 from labelbench_ray.embeddings.manifests import FILE, Embeddings, Manifest, ViewManifest
 from labelbench_ray.embeddings.origin import check_same_data, found_source, write_source
 from labelbench_ray.embeddings.overlaps import count_overlaps, held_out_rows, remove_rows, write_overlaps
@@ -52,7 +53,7 @@ def close_store(
     recipe: StoreRecipe, source: Source, weights: str, directory: Path, made: Sequence[EmbeddedShard], seconds: float
 ) -> None:
     """Write `rejects.parquet` and then the manifest, when every shard is finished."""
-    for split in SPLITS:
+    for split in source.splits:
         if len(source.splits[split]) and not any(shard.entry.rows for shard in made if shard.entry.split == split):
             raise DataError(
                 f"{directory}: no row of the split {split!r} could be decoded; every split needs at least one"
@@ -80,6 +81,7 @@ def close_store(
         dimensions=dimensions,
         rejects=len(rejects),
         cut=read_cut(directory),
+        groups=stored_groups(source),
     )
     _publish_manifest(directory, manifest)
 
@@ -161,7 +163,7 @@ def _one_compute(directory: Path, made: Sequence[EmbeddedShard]) -> str:
 
 def check_row_ids(directory: Path, made: Sequence[EmbeddedShard]) -> None:
     """Refuse a split in which two rows have the same key; reads the keys alone."""
-    for split in SPLITS:
+    for split in dict.fromkeys(shard.entry.split for shard in made):
         files = [directory / shard.entry.file for shard in made if shard.entry.split == split and shard.entry.rows]
         row_ids = pa.chunked_array(read_each(_row_ids, files), pa.string())
         if pc.count_distinct(row_ids).as_py() < len(row_ids):

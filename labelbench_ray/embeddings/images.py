@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import SPLITS, Source, Split
+from labelbench_ray.datasets import Source, Split
 from labelbench_ray.embeddings.contents import payload_hash
 from labelbench_ray.embeddings.isolation import Decoding, Outcome, Rejected, apart
 from labelbench_ray.embeddings.origin import check_signature, recorded_contents
@@ -33,9 +33,17 @@ Progress = Callable[[str, int, int], None]
 class DecodedImages:
     """Every split's images, (N, H, W, 3) uint8, memory-mapped, in the order of the store's rows."""
 
-    pool: NDArray[np.uint8]
-    validation: NDArray[np.uint8]
-    test: NDArray[np.uint8]
+    splits: Mapping[str, NDArray[np.uint8]]
+
+    @property
+    def pool(self) -> NDArray[np.uint8]:
+        """The pool's images."""
+        return self.splits["pool"]
+
+    @property
+    def validation(self) -> NDArray[np.uint8]:
+        """The validation rows' images."""
+        return self.splits["validation"]
 
 
 def image_bytes(rows: Mapping[str, int], encoder: Trainable) -> int:
@@ -71,7 +79,7 @@ def decoded_images(
         check_room(folder, needed, "use another --store (of a remote one: LABELBENCH_CACHE), or a smaller image size")
         draft.mkdir()
         with apart(encoder, row_seconds) as decode:
-            for split in SPLITS:
+            for split in store.manifest.splits:
                 file = draft / f"{split}.npy"
                 _decode_split(file, split, store, source.splits[split], encoder.shape(), decode, progress)
 
@@ -79,9 +87,9 @@ def decoded_images(
     hint = f"delete {folder} to have it made again"
     images = {
         split: mapped(folder / f"{split}.npy", np.uint8, (store.manifest.count(split), *encoder.shape()), hint)
-        for split in SPLITS
+        for split in store.manifest.splits
     }
-    return DecodedImages(**images)
+    return DecodedImages(images)
 
 
 def _check_origin(store: EmbeddingStore, source: Source, encoder: Trainable) -> None:
@@ -90,7 +98,7 @@ def _check_origin(store: EmbeddingStore, source: Source, encoder: Trainable) -> 
         # A full model starts from the weights on this machine; its proxies and heads use those of the store.
         ("weights", manifest.weights, encoder.weights()),
         ("preprocessing", manifest.preprocessing, encoder.preprocessing()),
-        ("rows", _embedded_rows(store) + manifest.rejects, sum(len(source.splits[split]) for split in SPLITS)),
+        ("rows", _embedded_rows(store) + manifest.rejects, sum(map(len, source.splits.values()))),
     ):
         if stated != found:
             raise StoreError(
@@ -100,7 +108,7 @@ def _check_origin(store: EmbeddingStore, source: Source, encoder: Trainable) -> 
 
 
 def _embedded_rows(store: EmbeddingStore) -> int:
-    return sum(store.manifest.count(split) for split in SPLITS)
+    return sum(store.manifest.count(split) for split in store.manifest.splits)
 
 
 def _decode_split(

@@ -8,7 +8,9 @@ from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
 
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Cost
+from labelbench_ray.datasets import Source, ordered
 from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
+from labelbench_ray.embeddings.groups import StoredGroups, stored_groups
 from labelbench_ray.embeddings.shards import ShardEntry
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
 from labelbench_ray.plugins import Frozen
@@ -64,12 +66,32 @@ class Manifest(Embeddings):
     """What a label is; stated where it is not the task that all older stores have."""
     dimensions: PositiveInt
     rejects: NonNegativeInt
+    groups: dict[str, StoredGroups] = Field(default={}, exclude_if=lambda groups: not groups)
+    """By evaluation split, for splits that have groups."""
     cut: CutTexts | None = None
     """Texts of all splits that are longer than the encoder reads; unknown for older stores."""
 
     @property
     def content(self) -> str:
-        return digest([list(self.classes), self.compute, [[shard.split, shard.sha256] for shard in self.shards]])
+        hashed: list[JsonValue] = [
+            list(self.classes),
+            self.compute,
+            [[shard.split, shard.sha256] for shard in self.shards],
+        ]
+        names: JsonValue = {split: list(groups.names) for split, groups in self.groups.items()}
+        return digest([*hashed, *([names] if names else [])])
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits: pool, validation and test, and then the others."""
+        return ordered(shard.split for shard in self.shards)
+
+    def evaluation_change(self, source: Source) -> str:
+        """How a data set's splits or their groups differ from the store's, in words; "" if they do not."""
+        now, other = stored_groups(source), set(self.splits) ^ set(source.splits)
+        regrouped = [name for name in self.splits if name not in other and now.get(name) != self.groups.get(name)]
+        changes = [f"the split {name!r}" for name in sorted(other)] + [f"groups of {name}" for name in regrouped]
+        return ", ".join(changes)
 
     @property
     def warning(self) -> str | None:

@@ -19,17 +19,16 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import SPLITS, FileTable, Source, Split, Table
+from labelbench_ray.datasets import FileTable, Source, Split, Table
 from labelbench_ray.embeddings.changes import SHOWN, Changes, FileChange, RowChange, SplitChanges, class_change
 from labelbench_ray.embeddings.contents import SCHEMA, hashed_table
 from labelbench_ray.embeddings.label_columns import label_column
 from labelbench_ray.embeddings.shards import read_contents
 from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.embeddings.tables import read_table, write_table
 from labelbench_ray.errors import ChangedDataError, DataError, StoreError
-from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.parallel import read_each
 from labelbench_ray.tasks import Task
 
@@ -70,12 +69,12 @@ def _file_table(part: str, table: FileTable) -> Any:  # noqa: ANN401  pyarrow ha
 
 def write_source(directory: Path, found: FoundSource) -> None:
     """Record the source that a store's rows were compared with."""
-    _write_table(directory / SOURCE, found.files, {"signature": found.signature})
+    write_table(directory / SOURCE, found.files, {"signature": found.signature})
 
 
 def read_source(directory: Path) -> FoundSource | None:
     """The recorded source; None if it is missing or damaged: then every row is compared."""
-    read = _read_table(directory / SOURCE)
+    read = read_table(directory / SOURCE)
     if read is None or not read.schema.equals(FILES) or b"signature" not in (read.schema.metadata or {}):
         return None
     return FoundSource(read.schema.metadata[b"signature"].decode(), read.replace_schema_metadata())
@@ -115,15 +114,20 @@ def data_changes(store: EmbeddingStore, source: Source) -> Changes | None:
     unknown = any(rows["content"].null_count for rows in before.values())
     again = ALL_FILES if unknown or recorded is None else _files_to_read(recorded, found)
     now = {name: _rows_now(source, split, again) for name, split in source.splits.items()}
-    splits = [_differences(name, before[name], now[name], source.task, classes, source.classes) for name in SPLITS]
-    changes = Changes(tuple(filter(None, splits)), class_change(classes, source.classes), _changes(recorded, found))
+    splits = [
+        _differences(name, before[name], now[name], source.task, classes, source.classes)
+        for name in before
+        if name in now
+    ]
+    other = (class_change(classes, source.classes), _changes(recorded, found), store.manifest.evaluation_change(source))
+    changes = Changes(tuple(filter(None, splits)), *other)
     other_files = unknown and store.manifest.signature not in (source.listing, source.signature)
-    if changes.splits or changes.classes or other_files:
+    if changes.splits or changes.classes or changes.evaluation or other_files:
         return changes
     with suppress(OSError):  # a read-only store is compared each time
         if unknown:
             splits_now = [rows.append_column("split", pa.repeat(name, len(rows))) for name, rows in now.items()]
-            _write_table(store.directory / CONTENTS, pa.concat_tables(splits_now), {"store": store.manifest.content})
+            write_table(store.directory / CONTENTS, pa.concat_tables(splits_now), {"store": store.manifest.content})
         write_source(store.directory, found)
     return None
 
@@ -212,11 +216,12 @@ def _recorded_rows(store: EmbeddingStore) -> dict[str, Any]:
     """The rows of every split in the store; unknown contents are null."""
     shards = store.manifest.shards
     if not all(entry.contents for entry in shards):
-        adopted = _read_table(store.directory / CONTENTS)
+        adopted = read_table(store.directory / CONTENTS)
         if adopted is not None and adopted.schema.metadata[b"store"].decode() == store.manifest.content:
-            return {name: adopted.filter(pc.equal(adopted["split"], name)).drop_columns("split") for name in SPLITS}
+            splits = ((name, pc.equal(adopted["split"], name)) for name in store.manifest.splits)
+            return {name: adopted.filter(mine).drop_columns("split") for name, mine in splits}
     tables = read_each(partial(read_contents, store.directory), shards)
-    found = {name: [tables[0].slice(0, 0)] for name in SPLITS}
+    found = {name: [tables[0].slice(0, 0)] for name in store.manifest.splits}
     for entry, table in zip(shards, tables, strict=True):
         found[entry.split].append(table)
     return {name: pa.concat_tables(each) for name, each in found.items()}
@@ -279,22 +284,3 @@ def _row_change(row_ids: Any, changed: Any) -> RowChange:  # noqa: ANN401
 def _flat(column: Any) -> Any:  # noqa: ANN401
     """A column as one array."""
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
-def _write_table(path: Path, table: Any, metadata: Mapping[str, str]) -> None:  # noqa: ANN401
-    """Publish a table, with checksums."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd", write_page_checksum=True)
-    publish(path, bytes(sink.getvalue()))
-
-
-def _read_table(path: Path) -> Any:  # noqa: ANN401
-    """A published table; None if it is missing or damaged."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        return pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    except (pa.ArrowInvalid, OSError):
-        return None

@@ -31,7 +31,7 @@ from labelbench_ray.storage.parallel import read_each
 
 FILE: Final = "overlaps.json"
 HELD_OUT: Final = ("test", "validation")
-PAIRS: Final = (("test", "pool"), ("validation", "pool"), ("test", "validation"))
+"""The splits that are compared with the pool, before the further ones."""
 _SAME: Final = "has the same content as the "
 
 
@@ -81,10 +81,18 @@ def count_overlaps(
         StoreError: a shard is damaged.
     """
     read = partial(_rows, directory, entries, modality, contents)
-    rows = {split: read(split) for split in HELD_OUT}
+    held_out = _held_out(entries)
+    rows = {split: read(split) for split in held_out}
     rows["pool"] = read("pool", {key for each in rows.values() for row in each for key in row.keys})
-    found = (_overlap(split, rows[split], other, rows[other]) for split, other in PAIRS)
+    # Further splits may be made of the test rows, so that only what they share with the pool is of interest.
+    pairs = (*((split, "pool") for split in held_out), ("test", "validation"))
+    found = (_overlap(split, rows[split], other, rows[other]) for split, other in pairs)
     return Overlaps(found=tuple(each for each in found if each.rows), removed=len(removed_rows(directory)))
+
+
+def _held_out(entries: Sequence[ShardEntry]) -> tuple[str, ...]:
+    further = (entry.split for entry in entries if entry.split != "pool")
+    return tuple(dict.fromkeys((*HELD_OUT, *further)))
 
 
 def write_overlaps(directory: Path, overlaps: Overlaps) -> None:
@@ -106,7 +114,10 @@ def held_out_rows(directory: Path, entries: Sequence[ShardEntry], modality: Moda
     """The pool rows that equal a held-out row, and which row that is."""
     read = partial(_rows, directory, entries, modality, nothing_known)
     names = {
-        key: f"{split} row {row.row_id!r}" for split in reversed(HELD_OUT) for row in read(split) for key in row.keys
+        key: f"{split} row {row.row_id!r}"
+        for split in reversed(_held_out(entries))
+        for row in read(split)
+        for key in row.keys
     }
     return {
         row.row_id: _SAME + next(names[key] for key in row.keys if key in names) for row in read("pool", names.keys())

@@ -1,8 +1,9 @@
 """A shard of an embedding store: one parquet file that is complete or absent, and that states what made it.
 
 Columns: row_id (string), label (int64, or a list of int8), embedding (list of float16), sorted by row_id; content and,
-for texts, folded (hashes of the payload, 16 bytes each: see `contents`; neither in views nor in older stores). The
-schema's metadata holds the recipe, the rejected rows with their reasons and contents, and a hash of everything.
+for texts, folded (hashes of the payload, 16 bytes each: see `contents`; neither in views nor in older stores); for
+splits with groups, group (int64). The schema's metadata holds the recipe, the rejected rows with their reasons and
+contents, and a hash of everything.
 """
 
 import json
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt
 
+from labelbench_ray.datasets import LONGEST_SPLIT_NAME, SPLIT_NAME
 from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents, contents_table
 from labelbench_ray.embeddings.label_columns import label_array, label_column
 from labelbench_ray.errors import StoreError
@@ -45,7 +47,7 @@ class ShardId(NamedTuple):
 class ShardEntry(Frozen):
     """A shard's file, rows and content."""
 
-    split: Annotated[str, Field(pattern=r"^[a-z]{1,16}$")]
+    split: Annotated[str, Field(pattern=rf"^{SPLIT_NAME}$", max_length=LONGEST_SPLIT_NAME)]
     """Part of a file's name; as it is read from a file, the pattern keeps it from leading out of the store."""
     number: NonNegativeInt
     rows: NonNegativeInt
@@ -76,6 +78,9 @@ class ShardRows:
     contents: RowContents | None = None
     """None for views and for older stores."""
 
+    groups_B: NDArray[np.int64] | None = None
+    """Group numbers; None for splits without groups and for views."""
+
     def contents_sha256(self) -> str:
         """Hash of the contents; "" if there are none."""
         return self.contents.sha256(self.row_ids) if self.contents else ""
@@ -87,6 +92,9 @@ class ShardRows:
         for part in (labels_B, self.embeddings_BD.astype("<f2")):
             hashed.update(np.ascontiguousarray(part).data)
         hashed.update(json.dumps(dict(self.rejects), sort_keys=True).encode())
+        if self.groups_B is not None:
+            hashed.update(b"group")
+            hashed.update(np.ascontiguousarray(self.groups_B.astype("<i8")).data)
         return hashed.hexdigest()
 
 
@@ -100,6 +108,8 @@ def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
             pa.array(shard.embeddings_BD.reshape(-1), pa.float16()), dimensions
         ),
     }
+    if shard.groups_B is not None:
+        columns["group"] = pa.array(shard.groups_B, pa.int64())
     metadata = {
         "recipe": recipe,
         "compute": compute,
@@ -143,6 +153,7 @@ def load_shard(path: Path) -> LoadedShard:
             flat.reshape(-1, dimensions),
             json.loads(metadata["rejects"]),
             _contents(table),
+            table.column("group").to_numpy() if "group" in table.column_names else None,
         )
         shard = LoadedShard(rows, metadata["recipe"], metadata["compute"], len(data))
         complete = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)

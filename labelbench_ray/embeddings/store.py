@@ -14,7 +14,7 @@ Labels lie here for the oracle and the evaluation; a strategy's view is made fro
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import tasks
-from labelbench_ray.datasets import SPLITS, without_label
+from labelbench_ray.datasets import without_label
 from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
 from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_shard
 from labelbench_ray.errors import StoreError
@@ -44,6 +44,9 @@ class SplitArrays:
 
     embeddings_ND: NDArray[np.float16]
     labels_N: Labels
+    groups_N: NDArray[np.int64] | None = None
+    """Group numbers; None for a split without groups."""
+    group_names: tuple[str, ...] = ()
 
     @property
     def truth_N(self) -> Labels | None:
@@ -55,13 +58,32 @@ class SplitArrays:
 class Embedded:
     """An embedded data set as read-only arrays that all processes of a machine share."""
 
-    pool: SplitArrays
-    validation: SplitArrays
-    test: SplitArrays
+    splits: Mapping[str, SplitArrays]
+    """The pool, and then the evaluation splits: validation, test and further ones."""
     standardization: Standardization
     classes: tuple[str, ...]
     task: Task = SINGLE_LABEL
     """What a label is."""
+
+    @property
+    def pool(self) -> SplitArrays:
+        """The rows that may be labeled."""
+        return self.splits["pool"]
+
+    @property
+    def validation(self) -> SplitArrays:
+        """The rows that may steer training."""
+        return self.splits["validation"]
+
+    @property
+    def test(self) -> SplitArrays:
+        """The test rows."""
+        return self.splits["test"]
+
+    @property
+    def evaluation(self) -> dict[str, SplitArrays]:
+        """Every split but the pool, by its name."""
+        return {name: split for name, split in self.splits.items() if name != "pool"}
 
     @cached_property
     def validation_examples(self) -> Examples:
@@ -122,20 +144,22 @@ class EmbeddingStore:
 
     def _mapped(self, folder: Path) -> Embedded:
         width, hint = self.manifest.dimensions, f"delete {folder} to have it made again"
-        task = tasks.create(self.manifest.task)
+        groups, task = self.manifest.groups, tasks.create(self.manifest.task)
         label_shape = task.shape(len(self.manifest.classes))
         splits = {
             split: SplitArrays(
                 mapped(folder / f"{split}.npy", np.float16, (rows, width), hint),
                 mapped(folder / f"{split}-labels.npy", task.dtype, (rows, *label_shape), hint),
+                mapped(folder / f"{split}-groups.npy", np.int64, (rows,), hint) if split in groups else None,
+                groups[split].names if split in groups else (),
             )
-            for split in SPLITS
+            for split in self.manifest.splits
             for rows in [self.manifest.count(split)]
         }
         standardization = Standardization(
             *(np.array(mapped(folder / f"{name}.npy", np.float32, (width,), hint)) for name in ("mean", "scale"))
         )
-        return Embedded(**splits, standardization=standardization, classes=self.manifest.classes, task=task)
+        return Embedded(splits, standardization, self.manifest.classes, task)
 
     def _entries(self, split: str) -> list[ShardEntry]:
         return [entry for entry in self.manifest.shards if entry.split == split]
@@ -143,14 +167,28 @@ class EmbeddingStore:
     def _make_arrays(self, draft: Path) -> None:
         draft.mkdir()
         check_counts(self.directory, self.manifest.shards)
-        rows = sum(self.manifest.count(split) for split in SPLITS)
-        check_room(self.arrays_folder, rows * (2 * self.manifest.dimensions + 8), ELSEWHERE)
-        for split in SPLITS:
+        rows = sum(self.manifest.count(split) for split in self.manifest.splits)
+        check_room(
+            self.arrays_folder, rows * (2 * self.manifest.dimensions + (16 if self.manifest.groups else 8)), ELSEWHERE
+        )
+        for split in self.manifest.splits:
             path, shape = draft / f"{split}.npy", (self.manifest.dimensions,)
             np.save(draft / f"{split}-labels.npy", write_array(path, self.directory, self._entries(split), shape))
+            if split in self.manifest.groups:
+                np.save(draft / f"{split}-groups.npy", self._group_numbers(split))
         standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
         np.save(draft / "mean.npy", standardization.mean_D)
         np.save(draft / "scale.npy", standardization.scale_D)
+
+    def _group_numbers(self, split: str) -> NDArray[np.int64]:
+        numbers = [(entry, read_shard(self.directory, entry).groups_B) for entry in self._entries(split)]
+        for entry, groups_B in numbers:
+            if groups_B is None:
+                raise StoreError(
+                    f"{self.directory / entry.file}: has no groups, the manifest states some; delete {self.directory} "
+                    "to embed again"
+                )
+        return np.concatenate([groups_B for _, groups_B in numbers if groups_B is not None])
 
 
 def write_array(path: Path, directory: Path, entries: Sequence[ShardEntry], shape: tuple[int, ...]) -> Labels:

@@ -1,6 +1,8 @@
 """The contents of the ledger's files as checked values: a trial, a round, a failure, a grid."""
 
-from pydantic import Field, FiniteFloat, JsonValue, NonNegativeInt, PositiveInt
+from typing import Self
+
+from pydantic import Field, FiniteFloat, JsonValue, NonNegativeInt, PositiveInt, model_validator
 
 from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.console.redaction import redacted
@@ -64,6 +66,8 @@ class RoundRecord(Frozen):
     """Aligned with `chosen`; none unless the strategy wrote some, and then left out of the file."""
     num_labeled: NonNegativeInt
     metrics: dict[str, FiniteFloat]
+    groups: dict[str, dict[str, FiniteFloat]] = Field(default={}, exclude_if=lambda groups: not groups)
+    """By evaluation split, the primary metric of each group. Validation and test are here only with groups."""
     seconds: dict[str, FiniteFloat]
     """Wall seconds by stage."""
     cpu_seconds: FiniteFloat
@@ -80,6 +84,12 @@ class RoundRecord(Frozen):
     """SHA-256 of the round's safetensors file."""
     versions: dict[str, str] = {}
     """Versions of the code that made the round; empty in older records, which count as made by the header's."""
+
+    @model_validator(mode="after")
+    def _check_notes(self) -> Self:
+        if self.notes and len(self.notes) != len(self.chosen):
+            raise ValueError(f"{len(self.notes)} notes for {len(self.chosen)} rows")
+        return self
 
     @property
     def spent(self) -> Cost:

@@ -153,6 +153,7 @@ class Ledger:
         spent: Mapping[str, Cost],
         tensors: dict[str, NDArray[Any]],
         notes: NDArray[np.int64] | None = None,
+        groups: Mapping[str, dict[str, float]] | None = None,
     ) -> RoundRecord:
         """Write a round: the proxy first, then the record, which makes the round count.
 
@@ -169,6 +170,7 @@ class Ledger:
             notes=() if notes is None else tuple(notes.tolist()),
             num_labeled=num_labeled,
             metrics=dict(metrics),
+            groups=dict(groups or {}),
             seconds={stage: each.wall for stage, each in spent.items()},
             cpu_seconds=total(spent.values()).cpu,
             cpu={stage: each.cpu for stage, each in spent.items()},
@@ -255,8 +257,6 @@ def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int]
             f"{path}: {len(record.chosen)} rows, {len(record.labels)} labels, {record.num_labeled} in all; "
             f"the budget is {budget} a round; {ROUNDS}"
         )
-    if record.notes and len(record.notes) != budget:
-        raise DamagedError(f"{path}: {len(record.notes)} notes for {budget} rows; {ROUNDS}")
     if len(set(record.chosen)) != budget or not chosen.isdisjoint(record.chosen):
         raise DamagedError(f"{path}: chooses a row twice; {ROUNDS}")
 

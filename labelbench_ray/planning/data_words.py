@@ -50,7 +50,7 @@ def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins:
     origin = f", {origins[name]}" if name in origins else ""
     labels_N = split.labels()
     if labels_N is None:
-        return f"{name}: {_rows(len(split))}, at most {len(classes):,} classes{origin}"
+        return f"{name}: {_rows(len(split))}, at most {len(classes):,} classes{origin}{_groups(split)}"
     if not len(labels_N):
         return f"{name}: none, as rows of the pool have no label: nothing is measured on it"
     unlabeled = int(without_label(labels_N).sum())
@@ -69,7 +69,12 @@ def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins:
         f"smallest {shown(classes[smallest])} ({count_K[smallest]:,})"
     )
     lacking = f"; no row of {_listed(map(shown, absent), 3)}" if absent else ""
-    return f"{name}: {_rows(len(split))}, {some} classes{origin}; {sizes}{lacking}"
+    return f"{name}: {_rows(len(split))}, {some} classes{origin}; {sizes}{lacking}{_groups(split)}"
+
+
+def _groups(split: Split) -> str:
+    names = split.groups.names if split.groups else ()
+    return f"; {len(names):,} group{'' if len(names) == 1 else 's'} ({_listed(map(shown, names), 4)})" if names else ""
 
 
 def _rows(count: int) -> str:

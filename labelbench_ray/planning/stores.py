@@ -168,7 +168,7 @@ def planned_store(
             overlaps = _overlaps(store, example.dataset.modality())
             note_overlaps(folder, store.manifest.content, overlaps or Overlaps())
         content, classes, rejects = store.manifest.content, store.manifest.classes, store.manifest.rejects
-        rows = {name: store.manifest.count(name) for name in ("pool", "validation", "test")}
+        rows = {name: store.manifest.count(name) for name in store.manifest.splits}
         found = (*found, *([store.manifest.warning] if store.manifest.warning else []))
         for each in views:
             _check_views(each, store, missing)

@@ -17,6 +17,7 @@ from labelbench_ray.report.cells import Table
 from labelbench_ray.report.costs import cost_curve
 from labelbench_ray.report.curves import RECIPE
 from labelbench_ray.report.drawing import Style, styles
+from labelbench_ray.report.evaluation import evaluation_table
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.tables import finetuned_tables, short_table, strategy_table, trouble_table
 
@@ -47,6 +48,7 @@ class Chapter:
     tables: tuple[tuple[str, Table], ...]
     tuned: tuple[tuple[str, Table], ...]
     """By the full model and its trainer."""
+    evaluation: Table
     savings: Markup
     costs: Table
     stages: Table
@@ -161,6 +163,7 @@ def _chapter(report: Report, number: int, looks: dict[str, Style]) -> Chapter:
         more=_pictures(number, section, looks, range(SHOWN, len(section.comparisons))),
         tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),
         tuned=finetuned_tables(section),
+        evaluation=evaluation_table(section.setting),
         savings=Markup(figures.savings(main, looks, f"savings-{number}") if main else ""),
         costs=cost_tables.cost_table(report, section),
         stages=cost_tables.stage_table(section),

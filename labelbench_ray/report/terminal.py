@@ -10,12 +10,15 @@ from rich.text import Text
 
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table
+from labelbench_ray.report.evaluation import evaluation_table
 from labelbench_ray.report.protocols import Ratio
 from labelbench_ray.report.sections import Across, Report, Section
 from labelbench_ray.report.statistics.comparison import Comparison
 from labelbench_ray.report.tables import finetuned_tables, strategy_table, trouble_table
 
 TUNED: Final = "Test Accuracy, beside the proxy's on the same labels; differences in points, paired by seed"
+
+FURTHER: Final = "Further splits and groups; ± is a strategy's own 95 % interval"
 
 
 def render(report: Report) -> RenderableType:
@@ -43,7 +46,9 @@ def _section(section: Section, across: Across) -> list[RenderableType]:
     ]
     ratios = [Text(line) for line in _ratios(section, across)]
     table = _table(strategy_table(section.main), _caption(section.main), "right")
-    return [answer, table, *tuned, *ratios, *notes, Text()]
+    evaluation = evaluation_table(section.setting)
+    further = [_table(evaluation, FURTHER, "right")] if evaluation.rows else []
+    return [answer, table, *further, *tuned, *ratios, *notes, Text()]
 
 
 def _ratios(section: Section, across: Across) -> Iterable[str]:

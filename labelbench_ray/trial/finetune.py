@@ -71,7 +71,7 @@ class FineTuning:
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
             view = fitted.open_view(fitted.classifier, chosen, labels)
-            measured = measure(view, fitted, self.fitter.validation_labels) | stats.metrics()
+            measured = measure(view, fitted, self.fitter.validation_labels).metrics | stats.metrics()
         with watch.stage(COMPARING):
             measured |= self._fidelity(records, fitted, measured, chosen, labels)
         return self.finetunes.publish(

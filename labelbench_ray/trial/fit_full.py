@@ -1,16 +1,15 @@
 """Fitting a full model: train the encoder's own network under a head on images, then embed every row again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.images import DecodedImages
-from labelbench_ray.embeddings.store import Embedded, SplitArrays
+from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.encoders import Network, Trainable
 from labelbench_ray.proxies._full import FullProxy
 from labelbench_ray.proxies._network import Tuned, load_tensors, tensors, tuned
@@ -69,14 +68,11 @@ class FullFitter:
         opened = self._opened(trained)
         embed = partial(_embedded, runtime=opened.runtime, dimensions=self.encoder.dimensions())
         splits = {
-            name: SplitArrays(embed(images, ids_B=np.arange(len(images))), getattr(self.embedded, name).labels_N)
-            for name in SPLITS
-            for images in [getattr(self.images, name)]
+            name: replace(self.embedded.splits[name], embeddings_ND=embed(images, ids_B=np.arange(len(images))))
+            for name, images in self.images.splits.items()
         }
         standardization = opened.classifier.standardization
-        anew = Embedded(
-            **splits, standardization=standardization, classes=self.embedded.classes, task=self.embedded.task
-        )
+        anew = Embedded(splits, standardization, self.embedded.classes, self.embedded.task)
         return TrainedModel(opened.classifier, anew, in_process(anew))
 
     def _opened(self, trained: Tensors) -> Tuned:

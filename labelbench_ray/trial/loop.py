@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray.config import Trial
 from labelbench_ray.costs import Stopwatch
-from labelbench_ray.embeddings.store import Embedded, SplitArrays
+from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.errors import DataError
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.oracles import PoolRows
@@ -26,10 +26,11 @@ from labelbench_ray.streams import integer
 from labelbench_ray.tasks import Tally, Task
 from labelbench_ray.trainers import PreviousRound
 from labelbench_ray.trial.asking import NUMBERED, Asking
+from labelbench_ray.trial.evaluation import Measured, measure_splits
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, TrainedModel
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
-from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Labels, Model, PoolView, Shard
+from labelbench_ray.types import Block, Floats, Ids, Labels, Model, PoolView, Shard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,9 +138,17 @@ class Loop:
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
             view = _view(fitted, labeled_L, labels_L, watch)
-            measured = measure(view, fitted, self.fitter.validation_labels) | stats.metrics()
+            measured = measure(view, fitted, self.fitter.validation_labels)
         record = self.ledger.publish(
-            number, batch.chosen_B, batch.labels_B, len(labeled_L), measured, watch.lap(), dict(tensors), batch.notes_B
+            number,
+            batch.chosen_B,
+            batch.labels_B,
+            len(labeled_L),
+            measured.metrics | stats.metrics(),
+            watch.lap(),
+            dict(tensors),
+            batch.notes_B,
+            measured.groups,
         )
         return view, record
 
@@ -151,8 +160,8 @@ def _view(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, watch: Stopwat
     return fitted.open_view(Timed(fitted.classifier, watch), labeled_L, labels_L)
 
 
-def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> dict[str, float]:
-    """A trained model's metrics on the pool, the validation and the test rows, as far as their labels are known."""
+def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Measured:
+    """A trained model, measured on the pool and every evaluation split, as far as their labels are known."""
     embedded, classifier = fitted.embedded, fitted.classifier
     task, truth_N, of_pool = embedded.task, embedded.pool.truth_N, dict[str, float]()
     of_labeled: dict[str, float] = {"Num Labeled": len(view.labeled_L)}
@@ -163,19 +172,15 @@ def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> dic
         of_labeled = task.of_labeled(true_L, view.num_classes) | {
             "Labeling Accuracy": task.labeling_accuracy(pool.rows, pool.labeled_right, view.labels_L, true_L)
         }
-    return {
+    evaluated = measure_splits(classifier, embedded.evaluation, task)
+    measured = {
         **of_pool,
-        **_measure_split("Validation", classifier, embedded.validation, task),
-        **_measure_split("Test", classifier, embedded.test, task),
+        **evaluated.metrics,
         **of_labeled,
         "Num Validation Labels": validation_labels,
         "Num Test Rows": len(embedded.test.labels_N),
     }
-
-
-def _measure_split(name: str, model: Model, split: SplitArrays, task: Task) -> dict[str, float]:
-    """Nothing where the split has no rows."""
-    return task.of_split(name, tally_split(model, split, task)) if len(split.labels_N) else {}
+    return Measured(measured, evaluated.groups)
 
 
 def hidden_labels(parts: Parts, embedded: Embedded) -> Labels | None:
@@ -218,20 +223,6 @@ def tally_shard(shard: Shard, labels_N: Labels, task: Task) -> PoolTally:
 def _tally_block(block: Block, labels_B: Labels, task: Task) -> PoolTally:
     right_B = task.right_answers(block.probabilities_BK, labels_B)
     return PoolTally(task.tally(block.probabilities_BK, labels_B), int(right_B[block.labeled_B].sum()))
-
-
-def tally_split(model: Model, split: SplitArrays, task: Task) -> Tally:
-    """The tally of the validation or test rows."""
-    return reduce(
-        add,
-        (
-            task.tally(
-                model.probabilities(split.embeddings_ND[start : start + BLOCK_ROWS]),
-                split.labels_N[start : start + BLOCK_ROWS],
-            )
-            for start in range(0, len(split.labels_N), BLOCK_ROWS)
-        ),
-    )
 
 
 def bought_rows(records: Sequence[RoundRecord], embedded: Embedded) -> tuple[Ids, Labels]:

@@ -35,6 +35,7 @@ class Experiment:
         error: str = "",
         stopped: bool = False,
         extra: dict[str, float] | None = None,
+        groups: dict[str, dict[str, float]] | None = None,
         first: int | None = None,
         store: str = "store",
         views: str = "",
@@ -67,6 +68,7 @@ class Experiment:
                     {"Test Accuracy": accuracy, "Pool Accuracy": accuracy - 0.01} | (extra or {}),
                     {"fit": Cost(1.0, 0.75), "score": Cost(0.5, 0.5)} if spent is None else spent,
                     {"weight": np.zeros(1, np.float32)},
+                    groups=groups or {},
                 )
             if error:
                 write_failure(ledger.directory, Failure(error=error, traceback="..."))

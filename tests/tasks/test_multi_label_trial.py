@@ -39,7 +39,7 @@ def make(rows: int = 150) -> Embedded:
 
     pool, validation, test = split(rows), split(40), split(60)
     standardization = standardize(pool.embeddings_ND)
-    return Embedded(pool, validation, test, standardization, tuple("abcd"), TASK)
+    return Embedded({"pool": pool, "validation": validation, "test": test}, standardization, tuple("abcd"), TASK)
 
 
 EMBEDDED = make()
