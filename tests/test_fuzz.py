@@ -63,7 +63,7 @@ def test_what_is_spoiled_is_read_or_refused_with_our_own_error(every, name: str,
         {"dimensions": 10**12},
         {"shards": [each.model_dump() | {"rows": 0} for each in ENTRIES]},
         {"shards": [each.model_dump() | {"rows": 10**12} for each in ENTRIES]},
-        {"shards": [ENTRIES[0].model_dump()]},
+        {"shards": [each.model_dump() for each in ENTRIES[1:]]},
         {"shards": []},
     ],
 )
@@ -72,6 +72,13 @@ def test_a_manifest_that_states_what_its_shards_do_not_hold_is_refused(every, tm
     data = json.dumps(json.loads(MANIFEST.model_dump_json()) | change).encode()
     with pytest.raises(StoreError, match=r"key"):
         every["manifest"].read(tmp_path, data)
+
+
+def test_a_manifest_without_evaluation_rows_is_another_store(every, tmp_path: Path):
+    """An unlabeled pool has none, so this is no damage; trials of the complete store refuse the other content."""
+    stated = MANIFEST.model_copy(update={"shards": (ENTRIES[0],)})
+    every["manifest"].read(tmp_path, stated.model_dump_json().encode())
+    assert stated.content != MANIFEST.content
 
 
 def test_a_checkpoint_without_its_state_is_as_good_as_none(every, tmp_path: Path):

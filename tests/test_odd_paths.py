@@ -112,7 +112,7 @@ def test_a_run_s_mirror_writes_below_an_odd_folder_with_the_default_address(
     shutil.move(folder / "mlflow.db", runs / "mlflow.db")
     found: list[Environment] = []
     environment_options(lambda environment: found.append(environment) or 0)(
-        **dict.fromkeys(Environment.__dataclass_fields__) | {"runs": runs, "address": "host:1"}
+        **dict.fromkeys(Environment.__dataclass_fields__) | {"runs": runs, "address": "host:1", "executor": "ray"}
     )
     mirror = mlflow_mirror(found[0].tracking_uri, EXPERIMENT, runs / "mlartifacts")
     mirror.submit(directory)
