@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make quickstart` and `make test`. Both reuse a .venv that is already right.
 PYTHON ?= python3
 BIN := .venv/bin
-RAY_PROCESSES ?= 1
+RAY_PROCESSES ?= 2
 STAMP := .venv/.installed
 
 .PHONY: setup quickstart test lint type test-fast test-ray test-faults test-faults-full bench

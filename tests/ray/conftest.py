@@ -11,7 +11,7 @@ embedding actor 4 s; a tiny trial costs 0.1 s. So a new test of Ray, from the ch
 - or, where the process is what is tested (signals, terminals, jobs), starts a command of its own, once for all its
   laws (tests/ray/test_interrupt.py), with one trial at a time.
 
-Two processes may run these tests, a file each (`make test-ray RAY_PROCESSES=2`), so no file should take minutes.
+Two processes run these tests, a file each, so no file should take minutes; `make test-ray RAY_PROCESSES=1` uses one.
 What needs many kills, many nodes or long waits belongs into the fault suite (tests/faults), with one short
 representative here.
 """
