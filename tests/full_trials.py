@@ -36,6 +36,24 @@ LIGHT = Trial(
     rounds=3,
     budget=12,
 )
+DIGITS = Trial(
+    dataset=Part.of("digits", max_rows=300),
+    encoder=Part(name="pixels"),
+    strategy=Part(name="random"),
+    trainer=Part(name="logistic"),
+    seed=0,
+    rounds=2,
+    budget=20,
+)
+"""A trial of a tenth of a second."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run returned and printed."""
+
+    status: int
+    printed: str
 
 
 class Killed(Exception):

@@ -37,7 +37,7 @@ from labelbench_ray.planning import experiment, plan
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.storage.locks import locked
 from labelbench_ray.trial import parts
-from tests.full_trials import LIGHT, untimed
+from tests.full_trials import DIGITS, LIGHT, Ran, untimed
 from tests.full_trials import finetune as finetuned_at
 from tests.samples import write_module
 
@@ -54,23 +54,6 @@ finally:
     print("of Ray:", [name for name in sys.modules if name.split(".")[0] == "ray"])
 """
 LIMIT_SECONDS = 600.0
-DIGITS = Trial(
-    dataset=Part.of("digits", max_rows=300),
-    encoder=Part(name="pixels"),
-    strategy=Part(name="random"),
-    trainer=Part(name="logistic"),
-    seed=0,
-    rounds=2,
-    budget=20,
-)
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command returned and printed."""
-
-    status: int
-    printed: str
 
 
 @pytest.fixture(scope="module")

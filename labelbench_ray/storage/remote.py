@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
 from hashlib import sha256
@@ -223,11 +223,6 @@ def place(text: str) -> Path:
 def is_remote(path: Path) -> bool:
     """Whether it lies in an object store."""
     return isinstance(path, Remote)
-
-
-def modified(path: Path) -> datetime:
-    """When a file was written last, by the clock of where it lies."""
-    return path.modified() if isinstance(path, Remote) else datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def beside(folder: Path) -> Path:

@@ -113,10 +113,6 @@ class Task(plugins.Plugin, ABC):
     def answer_rule(self, num_classes: int) -> str:
         """What labels are, in words: "one class number for each row, 0 .. 9"."""
 
-    def no_labels(self, num_classes: int) -> Labels:
-        """(0, ...) no labels yet."""
-        return np.empty((0, *self.shape(num_classes)), self.dtype)
-
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
         """The names of this task and of those that it refines: a plug-in that serves one of them serves this task."""

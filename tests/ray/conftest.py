@@ -19,7 +19,7 @@ representative here.
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("RAY_worker_niceness", "0")  # or workers would starve beside the tests of another process
@@ -30,32 +30,14 @@ from rich.console import Console
 
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.commands.run import run
-from labelbench_ray.config import Part, Trial
+from labelbench_ray.config import Trial
 from labelbench_ray.environment import ONE_THREAD, Environment
 from labelbench_ray.planning import plan
 from labelbench_ray.planning.experiment import Experiment
-from tests.full_trials import make_store
+from tests.full_trials import DIGITS, Ran, make_store
 
 CPUS = 3
 """Logical ones, so that a trial and two scorers fit, whatever the machine has."""
-DIGITS = Trial(
-    dataset=Part.of("digits", max_rows=300),
-    encoder=Part(name="pixels"),
-    strategy=Part(name="random"),
-    trainer=Part(name="logistic"),
-    seed=0,
-    rounds=2,
-    budget=20,
-)
-"""A trial of a tenth of a second, whose embeddings are in `digits_store`."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a run returned and printed."""
-
-    status: int
-    printed: str
 
 
 @pytest.fixture(scope="session")

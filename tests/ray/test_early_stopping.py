@@ -20,7 +20,8 @@ from labelbench_ray.storage.locks import held
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.fit_light import LightFitter, in_process
 from labelbench_ray.trial.loop import Loop
-from tests.ray.conftest import CPUS, DIGITS, Ran
+from tests.full_trials import DIGITS, Ran
+from tests.ray.conftest import CPUS
 
 pytestmark = pytest.mark.ray
 BASE = vary(DIGITS, rounds=5, budget=10)

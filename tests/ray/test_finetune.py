@@ -19,8 +19,8 @@ from labelbench_ray.planning import plan
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.assembly import CHECKPOINT
-from tests.full_trials import LIGHT, MODEL, QUICK, TRAINER, finetune, make_home, make_store, untimed
-from tests.ray.conftest import Ran, environment_in, run_grid
+from tests.full_trials import LIGHT, MODEL, QUICK, TRAINER, Ran, finetune, make_home, make_store, untimed
+from tests.ray.conftest import environment_in, run_grid
 
 pytestmark = pytest.mark.ray
 WILD = Part.of("supervised", **QUICK | {"learning_rate": 1e30})

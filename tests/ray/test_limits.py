@@ -14,7 +14,7 @@ from labelbench_ray.ledger.state import TrialState, trial_state
 from labelbench_ray.ledger.trials import Failure, History, read_history, write_failure
 from labelbench_ray.planning.memory import GIB
 from labelbench_ray.trial import parts
-from tests.ray.conftest import DIGITS, Ran
+from tests.full_trials import DIGITS, Ran
 
 pytestmark = pytest.mark.ray
 Run = Callable[..., Ran]

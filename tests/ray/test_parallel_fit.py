@@ -16,8 +16,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.trial import parts
-from tests.full_trials import make_store
-from tests.ray.conftest import Ran
+from tests.full_trials import Ran, make_store
 from tests.shared_fits import check_shared, mortal_trial
 
 pytestmark = pytest.mark.ray

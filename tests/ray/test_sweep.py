@@ -20,7 +20,8 @@ from labelbench_ray.ledger.trials import History, Ledger, RoundRecord, read_hist
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.fit_light import LightFitter, in_process
 from labelbench_ray.trial.loop import Loop
-from tests.ray.conftest import DIGITS, Ran, environment_in, run_grid
+from tests.full_trials import DIGITS, Ran
+from tests.ray.conftest import environment_in, run_grid
 
 pytestmark = pytest.mark.ray
 Run = Callable[..., Ran]
