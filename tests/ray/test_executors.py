@@ -24,15 +24,15 @@ def test_ledgers_equal_those_that_one_process_without_ray_writes(
 ) -> None:
     found = experiment.load(str(QUICKSTART), shrink=True)
     first = replace(found, trials=tuple(trial for trial in found.trials if trial.seed == 0))
-    here = Environment(
-        tmp_path / "local" / "runs", tmp_path / "local" / "store", tmp_path / "data", "", executor="local"
-    )
+    local = tmp_path / "local"
+    uri = f"sqlite:///{tmp_path / 'local.db'}"
+    here = Environment(local / "runs", local / "store", tmp_path / "data", uri, executor="local")
     assert run_grid(list(first.trials), environment).status == 0
     assert run(plan.plan(first, here), here, Console(file=io.StringIO())) == 0
     for trial in first.trials:
         fingerprint = parts.build(trial).fingerprint
-        local = read_history(here.runs / first.name / fingerprint)
+        without_ray = read_history(here.runs / first.name / fingerprint)
         rays = read_history(environment.runs / "tests.grid" / fingerprint)
-        assert len(local.records) == trial.rounds
-        assert untimed(local.records) == untimed(rays.records)
-        assert local.header == rays.header
+        assert len(without_ray.records) == trial.rounds
+        assert untimed(without_ray.records) == untimed(rays.records)
+        assert without_ray.header == rays.header
