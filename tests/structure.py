@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("trial",),
     ("planning", "report", "tracking"),
     ("cluster",),
+    ("api",),
     ("commands", "__main__"),
 )
 """Every package and root module, from the bottom to the top: each imports only what stands before it."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from labelbench_ray import report
+from labelbench_ray.api.run_plan import note_grid
 from labelbench_ray.commands import status
-from labelbench_ray.commands.run import note_grid
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.errors import ChangedDataError
 from labelbench_ray.ledger.data_notes import FILE, read_notes

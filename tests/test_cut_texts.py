@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from labelbench_ray.commands import run as running
-from labelbench_ray.commands.executors import executor_of
-from labelbench_ray.commands.plan_words import describe
-from labelbench_ray.commands.report import store_warnings
+from labelbench_ray.api import run_plan as running
+from labelbench_ray.api.executors import executor_of
+from labelbench_ray.api.plan_words import describe
+from labelbench_ray.api.report import store_warnings
 from labelbench_ray.config import vary
 from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut, note_cut, read_cut
 from labelbench_ray.embeddings.store import EmbeddingStore

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from labelbench_ray.commands.follow import SweepMonitor
+from labelbench_ray.api.follow import SweepMonitor
 from labelbench_ray.console.events import Event, Events, events_file, logged
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.trials import Failure

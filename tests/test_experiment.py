@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from labelbench_ray import report
+from labelbench_ray.api.run_plan import note_grid
 from labelbench_ray.commands import status
-from labelbench_ray.commands.run import note_grid
 from labelbench_ray.config import TINY_ROUNDS
 from labelbench_ray.console.events import events_file
 from labelbench_ray.environment import Environment

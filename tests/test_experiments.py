@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.commands.finetune import finetune
-from labelbench_ray.commands.run import run
 from labelbench_ray.environment import Environment
 from labelbench_ray.planning import experiment, plan
 from labelbench_ray.planning.experiment import Experiment
@@ -82,7 +82,7 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(environment: Environ
     pytest.importorskip(NEEDS[name])
     console = Console(file=io.StringIO(), width=200)
     first = plan.plan(tiny(name), environment)
-    assert run(first, environment, console) == 0, console.file.getvalue()
+    assert run_plan(first, environment, console) == 0, console.file.getvalue()
     planned = plan.plan(tiny(name), environment)
     assert not planned.missing
     records = {path: path.stat().st_mtime_ns for path in planned.folder.glob("*/rounds/*.json")}
@@ -90,7 +90,7 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(environment: Environ
         (trial.parts.fingerprint, number) for trial in planned.trials for number in range(trial.parts.trial.rounds)
     ]
     assert records.keys() == {planned.folder / trial / f"rounds/{number:03d}.json" for trial, number in wanted}
-    assert run(planned, environment, console) == 0
+    assert run_plan(planned, environment, console) == 0
     assert {path: path.stat().st_mtime_ns for path in records} == records
     assert "nothing to run" in console.file.getvalue()
     assert (planned.folder / "report.html").is_file()
@@ -99,7 +99,7 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(environment: Environ
 def test_the_tiny_fine_tune_runs_and_then_finds_nothing_to_do(environment: Environment) -> None:
     pytest.importorskip(NEEDS["finetune.py"])
     console = Console(file=io.StringIO(), width=200)
-    assert run(plan.plan(tiny("finetune.py"), environment), environment, console) == 0
+    assert run_plan(plan.plan(tiny("finetune.py"), environment), environment, console) == 0
     assert finetune(plan.plan(tiny("finetune.py"), environment), environment, console) == 0
     done = plan.plan(tiny("finetune.py"), environment)
     assert [tuning.missing for tuning in done.tunings] == [()]

@@ -19,11 +19,11 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from labelbench_ray.commands.executors import executor_of
+from labelbench_ray.api.executors import executor_of
+from labelbench_ray.api.follow import SweepMonitor
+from labelbench_ray.api.plan_words import describe_memory
+from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.commands.finetune import finetune
-from labelbench_ray.commands.follow import SweepMonitor
-from labelbench_ray.commands.plan_words import describe_memory
-from labelbench_ray.commands.run import run
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -161,7 +161,7 @@ def test_killed_and_started_again_gives_the_same_and_repeats_nothing(ended: Ende
     assert 0 < len(ended.after_kill) < len(ended.at_the_end) == 80
     assert {path: ended.at_the_end.get(path) for path in ended.after_kill} == ended.after_kill
     trials = [trial for trial in experiment.load(QUICKSTART, shrink=True).trials if trial.seed == 0]
-    assert command(run, trials, environment).status == 0
+    assert command(run_plan, trials, environment).status == 0
     for trial in trials:
         resumed = read_history(
             ended.folder / "runs/quickstart.quickstart.tiny" / parts.build(trial).fingerprint
@@ -190,7 +190,7 @@ class Faulty(Random):
 def test_a_failure_ends_its_own_trial_only(environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     faulty = Part(name=write_module(tmp_path, "faulty", FAULTY, monkeypatch))
     raises, leaves = vary(DIGITS, strategy=faulty), vary(DIGITS, strategy=Part.of(faulty.name, leaves=True))
-    ran = command(run, [raises, leaves, DIGITS], environment)
+    ran = command(run_plan, [raises, leaves, DIGITS], environment)
     assert ran.status == 1
     assert "1 trials done, 2 failed, 0 not finished" in ran.printed
     assert "part.py, line 12: IndexError: list index out of range" in ran.printed
@@ -200,7 +200,7 @@ def test_a_failure_ends_its_own_trial_only(environment: Environment, tmp_path: P
     failure = read_failure(folder_of(environment, raises))
     assert failure is not None
     assert "in choose" in failure.traceback
-    again = command(run, [raises, leaves, DIGITS], environment)
+    again = command(run_plan, [raises, leaves, DIGITS], environment)
     assert "0 trials done, 2 failed, 0 not finished; 1 were done before" in again.printed
 
 
@@ -268,7 +268,7 @@ def test_a_row_whose_decoder_crashes_becomes_a_reject(environment: Environment):
                 path.write_bytes(path.read_bytes() + b"crash")
     images = Part.of("image_folder", path="images")
     trial = vary(DIGITS, dataset=images, encoder=Part(name="tests.deadly"), rounds=1, budget=5)
-    ran = command(run, [trial], replace(environment, max_reject_fraction=0.1))
+    ran = command(run_plan, [trial], replace(environment, max_reject_fraction=0.1))
     assert ran.status == 0, ran.printed
     store = EmbeddingStore.open(environment.store / parts.build(trial).embedding)
     assert store.manifest.rejects == 1
@@ -278,7 +278,7 @@ def test_a_row_whose_decoder_crashes_becomes_a_reject(environment: Environment):
 def test_augmented_views_and_fine_tunes(environment: Environment):
     semi = vary(LIGHT, trainer=Part.of("flexmatch", epochs=2, augmentation="images", views=2), rounds=1)
     tuned = vary(LIGHT, finetune=finetuned_at(12), rounds=1)
-    ran = command(run, [semi, tuned], environment)
+    ran = command(run_plan, [semi, tuned], environment)
     assert ran.status == 0, ran.printed
     wanted = parts.build(semi).wanted_views
     assert wanted is not None
@@ -291,7 +291,7 @@ def test_augmented_views_and_fine_tunes(environment: Environment):
 
 
 def test_it_waits_for_a_lock_and_reports_whose(environment: Environment, monkeypatch: pytest.MonkeyPatch):
-    command(run, [vary(DIGITS, rounds=1)], environment)
+    command(run_plan, [vary(DIGITS, rounds=1)], environment)
     reported = threading.Event()
     on_waiting = SweepMonitor.on_waiting
 
@@ -310,7 +310,7 @@ def test_it_waits_for_a_lock_and_reports_whose(environment: Environment, monkeyp
     thread = threading.Thread(target=hold)
     thread.start()
     assert held.wait(20)
-    ran = command(run, [DIGITS], environment)
+    ran = command(run_plan, [DIGITS], environment)
     thread.join()
     assert ran.status == 0
     assert reported.is_set()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labelbench_ray.commands.follow import SweepMonitor
+from labelbench_ray.api.follow import SweepMonitor
 from labelbench_ray.errors import LedgerError, LostLockError
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_failure, read_history, write_failure

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 
+from labelbench_ray.api.run_plan import sync_command
 from labelbench_ray.commands.cli import app
 from labelbench_ray.commands.options import environment_options
-from labelbench_ray.commands.run import sync_command
 from labelbench_ray.environment import Environment
 from labelbench_ray.storage.remote import place
 from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file, sqlite_uri, ui_command

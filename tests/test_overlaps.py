@@ -10,8 +10,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from labelbench_ray import report
-from labelbench_ray.commands.plan_words import describe
-from labelbench_ray.commands.run import note_grid
+from labelbench_ray.api.plan_words import describe
+from labelbench_ray.api.run_plan import note_grid
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.embeddings.origin import SOURCE, check_same_data
 from labelbench_ray.embeddings.overlaps import FILE, Overlap, Overlaps, left_out_words, read_overlaps

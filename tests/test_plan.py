@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray.commands.plan_words import describe
+from labelbench_ray.api.plan_words import describe
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, StoreError

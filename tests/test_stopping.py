@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from labelbench_ray.api.follow import SweepMonitor
+from labelbench_ray.api.plan_words import describe
+from labelbench_ray.api.run_plan import report_outcome, run_plan
 from labelbench_ray.cluster.early_stopping import results
 from labelbench_ray.commands import cli, status
-from labelbench_ray.commands.follow import SweepMonitor
-from labelbench_ray.commands.plan_words import describe
-from labelbench_ray.commands.run import report_outcome, run
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.console.events import Events, logged
 from labelbench_ray.environment import Environment
@@ -109,7 +109,7 @@ def test_a_grid_that_cannot_race_is_refused_before_anything_starts_and_only_if_i
     mixed = (BASE, vary(BASE, budget=5))
     here = environment(tmp_path, True)
     with pytest.raises(ConfigError, match="differ in budget"):
-        run(planned(tmp_path, *mixed, early_stopping=True), here, Console(file=io.StringIO()))
+        run_plan(planned(tmp_path, *mixed, early_stopping=True), here, Console(file=io.StringIO()))
     assert not (tmp_path / "runs").exists()
     assert planned_early_stopping(planned(tmp_path, *mixed, early_stopping=False), environment(tmp_path, False)) is None
     record(tmp_path, mixed[1], 5)  # what is done does not early_stopping_rule

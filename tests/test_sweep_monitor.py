@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from labelbench_ray.commands.follow import SweepMonitor
-from labelbench_ray.commands.run import submit_tunings
+from labelbench_ray.api.follow import SweepMonitor
+from labelbench_ray.api.run_plan import submit_tunings
 from labelbench_ray.ledger.trials import Failure
 
 

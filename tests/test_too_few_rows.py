@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from labelbench_ray.commands import run as running
-from labelbench_ray.commands.executors import executor_of
-from labelbench_ray.commands.plan_words import describe
+from labelbench_ray.api import run_plan as running
+from labelbench_ray.api.executors import executor_of
+from labelbench_ray.api.plan_words import describe
 from labelbench_ray.config import vary
 from labelbench_ray.embeddings.shards import rejects_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from labelbench_ray.commands.plan_words import describe
+from labelbench_ray.api.plan_words import describe
 from labelbench_ray.config import FineTune, Part, Trial, grid, vary
 from labelbench_ray.errors import ConfigError, NotProvidedError
 from labelbench_ray.ledger.trials import Failure, write_failure

@@ -18,7 +18,7 @@ from labelbench_ray.trial.parts import Parts
 
 @dataclass(frozen=True, slots=True)
 class RayExecutor:
-    """Embeds through Ray Data and schedules trials with Ray Tune (a `commands.executors.Executor`)."""
+    """Embeds through Ray Data and schedules trials with Ray Tune (a `api.executors.Executor`)."""
 
     environment: Environment
     ending: ClassVar[str] = "leaving Ray"

@@ -67,7 +67,7 @@ def app() -> None:
 def plan_command(name: str, tiny: bool, environment: Environment) -> int:
     """Check an experiment: what would run, what is done, what is missing. Starts nothing."""
     planned = _planned(name, tiny, environment)
-    from labelbench_ray.commands import plan_words
+    from labelbench_ray.api import plan_words
     from labelbench_ray.planning import plan
 
     rule = plan.planned_early_stopping(planned, environment)
@@ -94,13 +94,13 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
     """Embed the pools that an experiment needs; does nothing where that is done."""
     check_address(environment.address)
     planned = _planned(name, tiny, environment)
-    from labelbench_ray.commands import plan_words
+    from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import embedding_units
 
     _state(plan_words.describe_data(planned))
-    _import("run", environment, units := embedding_units(planned.stores))
-    from labelbench_ray.commands.executors import executor_of, started
-    from labelbench_ray.commands.run import make_stores, provide
+    _import("api.run_plan", environment, units := embedding_units(planned.stores))
+    from labelbench_ray.api.executors import executor_of, started
+    from labelbench_ray.api.run_plan import make_stores, provide
 
     provide(planned, environment)
     executor = executor_of(environment)
@@ -117,15 +117,15 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
     check_address(environment.address)
     planned = _planned(name, tiny, environment)
-    from labelbench_ray.commands import plan_words
+    from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import run_units
 
     _state(plan_words.describe_data(planned))
-    _import("run", environment, run_units(planned))
-    from labelbench_ray.commands import run as job
+    _import("api.run_plan", environment, run_units(planned))
+    from labelbench_ray.api.run_plan import run_plan
 
     with logged(planned.experiment.name, environment, console):
-        status = job.run(planned, environment, console, prices)
+        status = run_plan(planned, environment, console, prices)
     if environment.tracking_uri.startswith(SQLITE):
         console.print(f"MLflow: {ui_command(environment.tracking_uri)}", soft_wrap=True, highlight=False, markup=False)
     return status
@@ -139,11 +139,11 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
     """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
     check_address(environment.address)
     planned = _planned(name, tiny, environment)
-    from labelbench_ray.commands import plan_words
+    from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import finetune_units
 
     _state(plan_words.describe_data(planned))
-    _import("finetune", environment, finetune_units(planned))
+    _import("commands.finetune", environment, finetune_units(planned))
     from labelbench_ray.commands import finetune
 
     with logged(planned.experiment.name, environment, console):
@@ -187,7 +187,7 @@ def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
             + ", ".join(map(str, folders))
         )
     with meter(console, "reading the ledger"):
-        from labelbench_ray.commands.report import write_report
+        from labelbench_ray.api.report import write_report
     for each in folders:
         write_report(each, out or each / "report.html", console, prices, store)
     return 0
@@ -255,10 +255,10 @@ def _planned(name: str, tiny: bool, environment: Environment) -> "Plan":
 
 def _import(module: str, environment: Environment, units: "Units") -> None:
     """Import what a command runs, which takes seconds, while people see what is to come."""
-    from labelbench_ray.commands.executors import executor_of, starting
+    from labelbench_ray.api.executors import executor_of, starting
 
     with meter(console, starting(environment, units) if units.total else "reading", units.total, units.done):
-        importlib.import_module(f"labelbench_ray.commands.{module}")
+        importlib.import_module(f"labelbench_ray.{module}")
         if units.total:
             executor_of(environment)
 

@@ -4,10 +4,10 @@ from contextlib import nullcontext
 
 from rich.console import Console
 
-from labelbench_ray.commands.executors import Executor, executor_of, started
-from labelbench_ray.commands.follow import SweepMonitor
-from labelbench_ray.commands.report import write_report
-from labelbench_ray.commands.run import make_images, mirrored, note_grid, report_outcome, submit_tunings
+from labelbench_ray.api.executors import Executor, executor_of, started
+from labelbench_ray.api.follow import SweepMonitor
+from labelbench_ray.api.report import write_report
+from labelbench_ray.api.run_plan import make_images, mirrored, note_grid, report_outcome, submit_tunings
 from labelbench_ray.console.events import Events
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import ASSUMED, Prices

@@ -30,7 +30,7 @@ from labelbench_ray.user_code import in_a_line
 
 @dataclass(frozen=True, slots=True)
 class LocalExecutor:
-    """Embeds and runs trials in this process (a `commands.executors.Executor`)."""
+    """Embeds and runs trials in this process (a `api.executors.Executor`)."""
 
     environment: Environment
     ending: ClassVar[str] = "ending"

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchmarks.command import ROOT
 from benchmarks.machine import parser, show
-from labelbench_ray.commands.run import run
+from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.environment import ONE_THREAD, Environment
 from labelbench_ray.planning import plan
@@ -53,7 +53,7 @@ def main() -> int:
             runtime_env={"env_vars": ONE_THREAD | {"PYTHONPATH": str(ROOT)}},
         )
         try:
-            status = run(plan.plan(Experiment("tests.grid", (trial,)), environment), environment, console)
+            status = run_plan(plan.plan(Experiment("tests.grid", (trial,)), environment), environment, console)
         finally:
             ray.shutdown()
         differs = "the run failed" if status else difference(trial, environment, folder / "alone")

@@ -43,9 +43,9 @@ def down() -> list[Trial]:
 """
 NAME = "outage.down"
 COMMAND = """import sys
-from labelbench_ray.commands import run
+from labelbench_ray.api import run_plan
 from labelbench_ray.commands.cli import main
-run.MIRROR_SECONDS = float(sys.argv.pop(1))
+run_plan.MIRROR_SECONDS = float(sys.argv.pop(1))
 main()
 """
 """`labelbench`, with another limit to how long MLflow is waited for at the end."""

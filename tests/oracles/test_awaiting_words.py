@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 from labelbench_ray import report
-from labelbench_ray.commands import plan_words, status
-from labelbench_ray.commands.follow import SweepMonitor
-from labelbench_ray.commands.run import note_grid, nothing_to_run, run
+from labelbench_ray.api import plan_words
+from labelbench_ray.api.follow import SweepMonitor
+from labelbench_ray.api.run_plan import note_grid, nothing_to_run, run_plan
+from labelbench_ray.commands import status
 from labelbench_ray.config import vary
 from labelbench_ray.console.events import Event
 from labelbench_ray.console.progress import Meter
@@ -172,7 +173,7 @@ def test_commands_without_ray_carry_a_campaign_from_the_first_batch_to_the_last(
     def command() -> str:
         console = Console(file=io.StringIO(), width=300)
         found = plan(Experiment("tests.grid", (campaign.trial,)), environment)
-        assert run(found, environment, console) == 0
+        assert run_plan(found, environment, console) == 0
         return console.file.getvalue()
 
     printed = command()

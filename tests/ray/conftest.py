@@ -28,8 +28,8 @@ import pytest
 import ray
 from rich.console import Console
 
+from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.cluster.session import connected
-from labelbench_ray.commands.run import run
 from labelbench_ray.config import Trial
 from labelbench_ray.environment import ONE_THREAD, Environment
 from labelbench_ray.planning import plan
@@ -95,5 +95,5 @@ def environment_in(folder: Path) -> Environment:
 def run_grid(trials: list[Trial], environment: Environment) -> Ran:
     """Run a grid as `labelbench run` does; for fixtures of modules, which need the fixture `cluster` too."""
     console = Console(file=io.StringIO(), width=200)
-    status = run(plan.plan(Experiment("tests.grid", tuple(trials)), environment), environment, console)
+    status = run_plan(plan.plan(Experiment("tests.grid", tuple(trials)), environment), environment, console)
     return Ran(status, console.file.getvalue())

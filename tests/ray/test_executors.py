@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from labelbench_ray.commands.run import run
+from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.planning import experiment, plan
@@ -28,7 +28,7 @@ def test_ledgers_equal_those_that_one_process_without_ray_writes(
     uri = f"sqlite:///{tmp_path / 'local.db'}"
     here = Environment(local / "runs", local / "store", tmp_path / "data", uri, executor="local")
     assert run_grid(list(first.trials), environment).status == 0
-    assert run(plan.plan(first, here), here, Console(file=io.StringIO())) == 0
+    assert run_plan(plan.plan(first, here), here, Console(file=io.StringIO())) == 0
     for trial in first.trials:
         fingerprint = parts.build(trial).fingerprint
         without_ray = read_history(here.runs / first.name / fingerprint)

@@ -13,7 +13,7 @@ from PIL import Image
 from rich.console import Console
 
 from experiments import multi_label
-from labelbench_ray.commands.run import run
+from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.config import Part, Trial, tiny, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.trials import History, read_history
@@ -50,7 +50,7 @@ def write_images(root: Path) -> None:
 def ran(trials: list[Trial], environment: Environment) -> tuple[int, str]:
     console = Console(file=io.StringIO(), width=200)
     planned = plan.plan(Experiment("tests.study", tuple(trials)), environment)
-    return run(planned, environment, console), console.file.getvalue()
+    return run_plan(planned, environment, console), console.file.getvalue()
 
 
 def history(trial: Trial, environment: Environment) -> History:

@@ -1,4 +1,4 @@
-"""`labelbench run`: embed what is missing, run what is not done, mirror it, write the report."""
+"""What a plan lacks: embed what is missing, run what is not done, mirror it, write the report."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from labelbench_ray.commands.executors import Executor, executor_of, started
-from labelbench_ray.commands.follow import SweepMonitor
-from labelbench_ray.commands.plan_words import describe_waiting
-from labelbench_ray.commands.report import write_report
+from labelbench_ray.api.executors import Executor, executor_of, started
+from labelbench_ray.api.follow import SweepMonitor
+from labelbench_ray.api.plan_words import describe_waiting
+from labelbench_ray.api.report import write_report
 from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.progress import Meter, meter
 from labelbench_ray.console.redaction import redacted
@@ -116,7 +116,7 @@ def make_stores(
     return made
 
 
-def run(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
+def run_plan(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
     """Run what the plan lacks; returns the exit status: 1 when a trial failed or did not finish.
 
     Raises:
