@@ -5,11 +5,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import click
-from pydantic import ValidationError
 
-from labelbench_ray import plugins, user_code
+from labelbench_ray import user_code
 from labelbench_ray.console import interruption
-from labelbench_ray.console.escaping import SafeConsole
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.console.standard_streams import drop_unwritable
 from labelbench_ray.errors import UserError
@@ -40,6 +38,10 @@ def _reported(error: BaseException) -> int:
         with suppress(OSError):
             error.show()
         return error.exit_code
+    from pydantic import ValidationError  # takes a tenth of a second, which `--help` does not have
+
+    from labelbench_ray import plugins
+
     if isinstance(error, (UserError, ValidationError)):
         text = f"{error.title}: {plugins.explain(error)}" if isinstance(error, ValidationError) else str(error)
         _print(f"error: {text}")
@@ -59,6 +61,8 @@ def _reported(error: BaseException) -> int:
 
 
 def _print(text: str) -> None:
+    from labelbench_ray.console.escaping import SafeConsole
+
     with suppress(OSError):
         SafeConsole(stderr=True, width=None if sys.stderr.isatty() else 120).print(
             redacted(text), style="red", markup=False, soft_wrap=True, highlight=False
