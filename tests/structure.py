@@ -136,9 +136,14 @@ def picture() -> str:
 
 def with_picture(page: str) -> str:
     """A page with the picture brought up to date between its marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n```\n{picture()}\n```\n{END}{after}"
+    return between(page, BEGIN, END, f"```\n{picture()}\n```")
+
+
+def between(page: str, begin: str, end: str, text: str) -> str:
+    """A page with this text between two marks, which stay."""
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def main() -> None:

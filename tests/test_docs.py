@@ -2,37 +2,63 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from labelbench_ray import plugins, strategies, trainers
+from labelbench_ray import plugins, strategies
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.planning import experiment
+from labelbench_ray.plugins.catalog import catalog
+from labelbench_ray.pool.blocks import ArrayShard
 from labelbench_ray.strategies._wrapper import Wrapper
 from labelbench_ray.trial.parts import build
+from labelbench_ray.types import Floats, Rows
+from tests import plugin_tables
 from tests.samples import make_pool
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "strategies.md").read_text()
 TRAINING = (DOCS / "training.md").read_text()
-COLUMNS = ("strategy", "wants", "time", "kind", "cold start", "asks", "from")
 MOST_BYTES_OF_THE_PICTURE = 400_000
 
 
-def table() -> dict[str, dict[str, str]]:
-    """The rows of the table, by strategy."""
-    lines = [line.strip("| ").split(" | ") for line in PAGE.splitlines() if line.startswith("| ")]
-    header, *rows = lines
-    assert tuple(header) == COLUMNS
-    return {row[0].strip("`"): dict(zip(COLUMNS, row, strict=True)) for row in rows}
-
-
-TABLE = table()
+TABLE = {each.name: each.row for each in catalog("strategies")}
 
 
 def test_one_row_a_strategy_in_order() -> None:
     assert list(TABLE) == strategies.names()
+
+
+@pytest.mark.parametrize("kind", plugin_tables.PAGES)
+def test_the_tables_are_those_of_the_classes_of_today(kind: str) -> None:
+    page = plugin_tables.PAGES[kind].read_text("utf-8")
+    assert plugin_tables.with_table(kind, page) == page, "run `python -m tests.plugin_tables --update`"
+    rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert rows == plugins.names(f"labelbench_ray.{kind}")
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_every_strategy_states_its_cost_its_guarantee_and_its_source(name: str) -> None:
+    assert all(TABLE[name].values())
+
+
+@pytest.mark.parametrize("name", [name for name in strategies.names() if not strategies.create(name).needs_ask])
+def test_a_strategy_wants_what_it_reads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = set()
+    for what, method in (("embeddings", "features"), ("probabilities", "probabilities")):
+        original = getattr(ArrayShard, method)
+
+        def noted(shard: ArrayShard, rows: Rows, what: str = what, original: Any = original) -> Floats:
+            read.add(what)
+            return original(shard, rows)
+
+        monkeypatch.setattr(ArrayShard, method, noted)
+    strategy = strategies.create(name)
+    strategy.select(make_pool(300).view(), 10, np.random.default_rng(0))
+    stated = {*strategy.wants, *(want for each in strategy.inner_plugins().values() for want in each.wants)}
+    assert read == stated - {"labels"}
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -73,11 +99,6 @@ def test_the_picture_is_there_and_small() -> None:
     (picture,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGE)
     assert (DOCS / picture).read_bytes().startswith(b"\x89PNG")
     assert (DOCS / picture).stat().st_size < MOST_BYTES_OF_THE_PICTURE
-
-
-def test_the_page_on_training_has_a_row_for_every_trainer() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", TRAINING, re.MULTILINE)
-    assert sorted(rows) == plugins.names(trainers.PACKAGE)
 
 
 def test_the_fine_tune_that_the_page_on_training_shows_can_be_built() -> None:

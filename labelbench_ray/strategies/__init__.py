@@ -12,7 +12,7 @@ depend on the whole view, `Wrapper` the rows among which another strategy choose
 from labelbench_ray import plugins
 from labelbench_ray.strategies._notes import NO_NOTE, Chosen, ChosenRound, History
 from labelbench_ray.strategies._ranking import Score, best_rows, subkey, tie_hash
-from labelbench_ray.strategies._strategy import PACKAGE, MemoryStrategy, RankingStrategy, RowStrategy, Strategy
+from labelbench_ray.strategies._strategy import PACKAGE, MemoryStrategy, RankingStrategy, RowStrategy, Strategy, Want
 from labelbench_ray.strategies._wrapper import Composed, Wrapper
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "RowStrategy",
     "Score",
     "Strategy",
+    "Want",
     "Wrapper",
     "best_rows",
     "create",

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,22 @@ from labelbench_ray.strategies._ranking import Score, best_rows
 from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
 
 PACKAGE = "labelbench_ray.strategies"
+Want = Literal["embeddings", "probabilities", "labels"]
+LETTERS: Final[Mapping[Want, str]] = {"embeddings": "E", "probabilities": "P", "labels": "L"}
+"""How the table of strategies abbreviates what they want."""
 
 
 class Strategy(tasks.ServesTasks, ABC):
     """A query strategy; its fields are its settings."""
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities", "labels")
+    """What it reads of a view; like the next three, for readers, and in Markdown."""
+    cost: ClassVar[str] = ""
+    """The order of its time: N rows, D dimensions, K classes, L labels, b rows to choose."""
+    guarantee: ClassVar[str] = ""
+    """Whether it is exact, and if not, how it differs from the published procedure."""
+    source: ClassVar[str] = ""
+    """Who published it."""
     renamed_methods: ClassVar[Mapping[str, str]] = {"_choose": "choose"}
     cold_start: ClassVar[bool] = False
     """Can choose the first batch: needs neither labels nor a trained proxy."""
@@ -27,6 +38,18 @@ class Strategy(tasks.ServesTasks, ABC):
     """Asks for labels while it chooses, which only an oracle that answers at once can give."""
     bytes_per_row_and_class: ClassVar[int] = 0
     """Memory that it holds for every pair of a pool row and a class; a plan reserves it."""
+
+    @classmethod
+    def table_row(cls) -> dict[str, str]:
+        return {
+            "wants": " ".join(LETTERS[each] for each in cls.wants) or "nothing",
+            "time": cls.cost,
+            "kind": cls.guarantee,
+            "cold start": _yes_or_no(cls.cold_start),
+            "asks": _yes_or_no(cls.needs_ask),
+            "tasks": ", ".join(cls.tasks),
+            "from": cls.source,
+        }
 
     def select(self, view: PoolView, budget: int, rng: np.random.Generator, ask: Ask | None = None) -> Ids:
         """Choose the rows to label next.
@@ -164,3 +187,8 @@ class RowStrategy(RankingStrategy):
 def _count_known(shard: Shard, ids_C: Ids) -> int:
     places_C = np.minimum(np.searchsorted(shard.ids_S, ids_C), len(shard.ids_S) - 1)
     return int((shard.ids_S[places_C] == ids_C).sum())
+
+
+def _yes_or_no(attribute: object) -> str:
+    """An attribute of a class in words; a strategy around others has a property in its place."""
+    return "as its strategy" if isinstance(attribute, property) else "yes" if attribute else "no"

@@ -17,6 +17,11 @@ class Composed(Strategy):
     def inner_plugins(self) -> dict[str, plugins.Plugin]:
         return dict(self._inner())
 
+    @classmethod
+    def table_row(cls) -> dict[str, str]:
+        row, inner = super().table_row(), "what its strategy wants"
+        return row | {"wants": f"{row['wants']}, and {inner}" if cls.wants else inner}
+
     @property
     def cold_start(self) -> bool:  # type: ignore[override]  # read of a strategy that is made, never of its class
         return all(strategy.cold_start for strategy in self._inner().values())

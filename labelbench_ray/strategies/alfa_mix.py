@@ -4,13 +4,14 @@
 
 import math
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from labelbench_ray.pool.probabilities import softmax
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._head import Head, last_layer
 from labelbench_ray.strategies._kmeans import DIRECTIONS, central_rows, filled, group_sums
 from labelbench_ray.types import Ask, Floats, Ids, PoolView, Shard
@@ -29,6 +30,17 @@ class AlfaMix(Strategy):
     is recovered from the view (`_head.py`).
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities", "labels")
+    cost: ClassVar[str] = "N·K·(D + K), then k-means on the candidates: b·D·candidates an iteration"
+    guarantee: ClassVar[str] = (
+        "exact candidates (the farthest anchor decides under a linear last layer); k-means of 15 iterations; the "
+        "recovered last layer is wrong where nearly all rows have logits more than 87 apart, which read 0 in "
+        "float32"
+    )
+    source: ClassVar[str] = (
+        "Parvaneh et al., *Active Learning by Feature Mixing*, CVPR 2022, "
+        "[2203.07034](https://arxiv.org/abs/2203.07034)"
+    )
     epsilon: float = Field(default=0.2, gt=0, le=1)
     """The first bound on the mixtures' strength, times sqrt(D), and the step by which it grows."""
     iterations: PositiveInt = 15

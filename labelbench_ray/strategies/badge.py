@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._centers import Factors, Points
 from labelbench_ray.strategies._ranking import best_rows
 from labelbench_ray.strategies._spread import draw
@@ -20,6 +20,13 @@ class Badge(Strategy):
     independent classes, p are the sigmoids and y the answers that they predict, 0 or 1 for each class.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities")
+    cost: ClassVar[str] = "N·(D + K)·b; bounds leave most of it out"
+    guarantee: ClassVar[str] = "exact: the D² law, first the largest gradient, as the authors' code does"
+    source: ClassVar[str] = (
+        "Ash et al., *Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds*, ICLR 2020, "
+        "[1906.03671](https://arxiv.org/abs/1906.03671)"
+    )
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:

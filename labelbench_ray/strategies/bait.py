@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from labelbench_ray.strategies import Strategy, _bait_exact, _bait_scalar
+from labelbench_ray.strategies import Strategy, Want, _bait_exact, _bait_scalar
 from labelbench_ray.strategies._bait_design import Counts, information
 from labelbench_ray.types import BLOCK_ROWS, Ask, Ids, PoolView
 
@@ -25,6 +25,16 @@ class Bait(Strategy):
     h h^T; the greedy of that objective is exact up to rounding. `exact` takes the whole matrix, for small K*D.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities", "labels")
+    cost: ClassVar[str] = "N·D·2b forward, D·b² backward"
+    guarantee: ClassVar[str] = (
+        "approximate by default: each row's Fisher information is replaced by its trace over the classes; "
+        '`fisher="exact"` takes the complete matrix, for small K·D'
+    )
+    source: ClassVar[str] = (
+        "Ash et al., *Gone Fishing: Neural Active Learning with Fisher Embeddings*, NeurIPS 2021, "
+        "[2106.09675](https://arxiv.org/abs/2106.09675)"
+    )
     cold_start: ClassVar[bool] = True
     # Probabilities that are all alike leave a design on the embeddings alone.
 

@@ -1,13 +1,14 @@
 """BALD by dropout: what the labels would reveal about the model (Houlsby et al. 2011; Gal et al. 2017)."""
 
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from labelbench_ray.pool.probabilities import entropy, softmax
-from labelbench_ray.strategies import RankingStrategy
+from labelbench_ray.strategies import RankingStrategy, Want
 from labelbench_ray.strategies._head import Head, last_layer
 from labelbench_ray.strategies._ranking import Score, subkey
 from labelbench_ray.types import Block, Floats, PoolView
@@ -24,6 +25,16 @@ class Bald(RankingStrategy):
     that each drops (the others are scaled up by 1 / (1 - dropout)).
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities")
+    cost: ClassVar[str] = "passes·N·D·K"
+    guarantee: ClassVar[str] = (
+        "exact for its masks: dropout before the last layer, the same for all rows; the recovered last layer is "
+        "wrong where nearly all rows have logits more than 87 apart, which read 0 in float32"
+    )
+    source: ClassVar[str] = (
+        "Houlsby et al. 2011, [1112.5745](https://arxiv.org/abs/1112.5745); Gal et al., ICML 2017, "
+        "[1703.02910](https://arxiv.org/abs/1703.02910)"
+    )
     passes: PositiveInt = 10
     dropout: float = Field(0.5, gt=0, lt=1)
 

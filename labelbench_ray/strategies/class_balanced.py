@@ -1,8 +1,11 @@
 """Another strategy with a quota for each predicted class: many rows of the classes that have few labels."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.strategies import Want
 from labelbench_ray.strategies._ranking import subkey, tie_hash
 from labelbench_ray.strategies._wrapper import Wrapper
 from labelbench_ray.types import Ask, Ids, PoolView, Shard
@@ -13,6 +16,11 @@ class ClassBalanced(Wrapper):
 
     A class with fewer rows than its quota gives all it has; what is left goes to the others in the same proportion.
     """
+
+    wants: ClassVar[tuple[Want, ...]] = ("probabilities", "labels")
+    cost: ClassVar[str] = "N·K, and that of its strategy"
+    guarantee: ClassVar[str] = "exact quotas, 1 / (1 + labels of the predicted class)"
+    source: ClassVar[str] = "a wrapper; quotas are common practice"
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         ids_U, predicted_U = view.open_ids(), np.concatenate(view.map(_predicted))

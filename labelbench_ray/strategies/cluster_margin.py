@@ -1,6 +1,7 @@
 """Small margins from many clusters (Citovsky et al. 2021, "Batch Active Learning at Scale", algorithm 1)."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from pydantic import Field, PositiveInt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._kmeans import FEATURES, Cloud, centered, group_sums, in_turn, members, squared_distances
 from labelbench_ray.strategies._ranking import best_rows, subkey, tie_hash
 from labelbench_ray.strategies._sampling import sample_of_pool
@@ -28,6 +29,16 @@ class ClusterMargin(Strategy):
     where that is more: with all of them, margins would decide nothing.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities")
+    cost: ClassVar[str] = "N·K + sample²·D, and 2.5·b·clusters·D"
+    guarantee: ClassVar[str] = (
+        "exact margins, of 2.5·b rows (`candidates`), but no more than half of the pool or 1.25·b; clusters by "
+        "average linkage on a sample, not on the pool"
+    )
+    source: ClassVar[str] = (
+        "Citovsky et al., *Batch Active Learning at Scale*, NeurIPS 2021, "
+        "[2107.14263](https://arxiv.org/abs/2107.14263)"
+    )
     candidates: float = Field(default=2.5, ge=1)
     """How many rows of smallest margin are looked at, for each row to be chosen, if the pool is large enough.
 

@@ -5,13 +5,17 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies import RowStrategy
+from labelbench_ray.strategies import RowStrategy, Want
 from labelbench_ray.types import Block
 
 
 class Confidence(RowStrategy):
     """The rows whose likeliest class has the smallest probability."""
 
+    wants: ClassVar[tuple[Want, ...]] = ("probabilities",)
+    cost: ClassVar[str] = "N·K"
+    guarantee: ClassVar[str] = "exact"
+    source: ClassVar[str] = "Lewis and Gale, SIGIR 1994"
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._farthest import Traversal
 from labelbench_ray.types import Ask, Ids, PoolView
 
@@ -13,6 +13,13 @@ class Coreset(Strategy):
     Exact: the picks are those of plain farthest-first in float64. Without labels the first row is random.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    cost: ClassVar[str] = "N·D·(L + b); bounds leave most of it out"
+    guarantee: ClassVar[str] = "exact: the greedy's picks in float64"
+    source: ClassVar[str] = (
+        "Sener and Savarese, *Active Learning for Convolutional Neural Networks: A Core-Set Approach*, ICLR 2018,"
+        " [1708.00489](https://arxiv.org/abs/1708.00489)"
+    )
     cold_start: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._class_orders import loss_columns, losses, placed, required
 from labelbench_ray.strategies._nearest_rows import alternately
 from labelbench_ray.strategies._ranking import subkey, tie_hash
@@ -32,6 +32,16 @@ class Direct(Strategy):
     The midpoint of thresholds that err alike is taken in score, not in rank; else exact.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("probabilities", "labels")
+    cost: ClassVar[str] = "N a class and round; the pool is scored again for every 48 classes looked at"
+    guarantee: ClassVar[str] = (
+        "the published two phases with the reference's defects fixed; where thresholds err alike, the midpoint in"
+        " score, not in rank"
+    )
+    source: ClassVar[str] = (
+        "Nuggehalli et al., *DIRECT: Deep Active Learning under Imbalance and Label Noise*, "
+        "[2312.09196](https://arxiv.org/abs/2312.09196)"
+    )
     needs_ask: ClassVar[bool] = True
     parallel_annotators: int = Field(default=20, gt=0)
     """Answers that arrive at a time, in the first half; the other half waits for none."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._head import Head, last_layer
 from labelbench_ray.strategies._kmeans import DIRECTIONS, central_rows, filled
 from labelbench_ray.strategies._ranking import subkey, tie_hash
@@ -26,6 +26,17 @@ class DropQuery(Strategy):
     (`_head.py`): exact for linear and shallow proxies up to rounding, unless nearly all rows are too certain for it.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities", "labels")
+    cost: ClassVar[str] = "passes·N·D·K, then k-means on at most 50·b candidates"
+    guarantee: ClassVar[str] = (
+        "exact candidates; k-means of 15 iterations, on a sample of the candidates where they are many; the "
+        "recovered last layer is wrong where nearly all rows have logits more than 87 apart, which read 0 in "
+        "float32"
+    )
+    source: ClassVar[str] = (
+        "Gupte et al., *Revisiting Active Learning in the Era of Vision Foundation Models*, TMLR 2024, "
+        "[2401.14555](https://arxiv.org/abs/2401.14555)"
+    )
     cold_start: ClassVar[bool] = True
     passes: PositiveInt = 3
     """Predictions with dropout."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._coverage import TARGETS, one
 from labelbench_ray.strategies._lazy_greedy import cover
 from labelbench_ray.types import Ask, Ids, PoolView
@@ -19,6 +19,14 @@ class FacilityLocation(Strategy):
     The shift of the cosine keeps it from being negative and changes no difference between two cosines.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    cost: ClassVar[str] = "N·4096·D, lazy greedy after it"
+    guarantee: ClassVar[str] = (
+        "exact greedy on pools of up to 4,096 rows; gains estimated from 4,096 sampled rows above"
+    )
+    source: ClassVar[str] = (
+        "Cornuéjols et al. 1977; Wei et al., *Submodularity in Data Subset Selection and Active Learning*, ICML 2015"
+    )
     cold_start: ClassVar[bool] = True
     targets: int = Field(default=TARGETS, gt=0)
     """How many rows of the pool the gains are estimated from."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._class_orders import required
 from labelbench_ray.strategies._linear_graphs import Graph, Orders
 from labelbench_ray.strategies._ranking import subkey, tie_hash
@@ -25,6 +25,13 @@ class Galaxy(Strategy):
     graph as its nearest answered neighbor there does; the answer replaces that. 1 is the published algorithm.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("probabilities", "labels")
+    cost: ClassVar[str] = "K·N·log N to order the pool by each class, then N a query"
+    guarantee: ClassVar[str] = "the paper's picks, both orientations of a cut"
+    source: ClassVar[str] = (
+        "Zhang et al., *GALAXY: Graph-based Active Learning at the Extreme*, ICML 2022, "
+        "[2202.01402](https://arxiv.org/abs/2202.01402)"
+    )
     bytes_per_row_and_class: ClassVar[int] = 4
     """An order of the pool for every class."""
     needs_ask: ClassVar[bool] = True

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import PositiveInt
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._kmeans import FEATURES, central_rows
 from labelbench_ray.types import Ask, Ids, PoolView
 
@@ -16,6 +16,13 @@ class KMeans(Strategy):
     optimum, as ever. Where the pool has fewer distinct rows than the budget, random rows follow.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings",)
+    cost: ClassVar[str] = "N·D·b an iteration, 15 at most"
+    guarantee: ClassVar[str] = "Lloyd's iteration from the start of k-means++: a local optimum"
+    source: ClassVar[str] = (
+        "Lloyd 1982; Zhdanov, *Diverse Mini-batch Active Learning*, 2019, "
+        "[1901.05954](https://arxiv.org/abs/1901.05954)"
+    )
     cold_start: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     iterations: PositiveInt = 15

@@ -8,13 +8,17 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies import RowStrategy
+from labelbench_ray.strategies import RowStrategy, Want
 from labelbench_ray.types import Block
 
 
 class Margin(RowStrategy):
     """The rows with the smallest p_(1) - p_(2)."""
 
+    wants: ClassVar[tuple[Want, ...]] = ("probabilities",)
+    cost: ClassVar[str] = "N·K"
+    guarantee: ClassVar[str] = "exact"
+    source: ClassVar[str] = "Scheffer et al., IDA 2001"
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._coverage import TARGETS, one, radial
 from labelbench_ray.strategies._lazy_greedy import cover
 from labelbench_ray.types import Ask, Ids, PoolView
@@ -18,6 +18,15 @@ class MaxHerding(Strategy):
     from that many (`_coverage.py`).
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    cost: ClassVar[str] = "N·4096·D, lazy greedy after it"
+    guarantee: ClassVar[str] = (
+        "exact greedy on pools of up to 4,096 rows; gains estimated from 4,096 sampled rows above"
+    )
+    source: ClassVar[str] = (
+        "Bae et al., *Generalized Coverage for More Robust Low-Budget Active Learning*, ECCV 2024, "
+        "[2407.12212](https://arxiv.org/abs/2407.12212)"
+    )
     cold_start: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     sigma: float = Field(default=1.0, ge=1e-6)

@@ -1,12 +1,13 @@
 """Most likely positive: the rows that are most surely of a rare class (Warmuth et al. 2003)."""
 
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
-from labelbench_ray.strategies import RankingStrategy
+from labelbench_ray.strategies import RankingStrategy, Want
 from labelbench_ray.strategies._ranking import Score
 from labelbench_ray.types import Block, Ids, PoolView
 
@@ -18,6 +19,12 @@ class MostLikelyPositive(RankingStrategy):
     class has, those with the fewest (all, as long as there are no labels).
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("probabilities", "labels")
+    cost: ClassVar[str] = "N·K"
+    guarantee: ClassVar[str] = "exact"
+    source: ClassVar[str] = (
+        "Warmuth et al., *Active Learning with Support Vector Machines in the Drug Discovery Process*, 2003"
+    )
     classes: tuple[NonNegativeInt, ...] = ()
 
     def scorer(self, view: PoolView, key: int) -> Score:

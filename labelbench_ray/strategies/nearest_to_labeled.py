@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
+from labelbench_ray.strategies import Want
 from labelbench_ray.strategies._ranking import best_rows, subkey
 from labelbench_ray.strategies._wrapper import Wrapper
 from labelbench_ray.types import Ask, Block, Floats, Ids, PoolView, Shard
@@ -27,6 +28,13 @@ class NearestToLabeled(Wrapper):
     any labeled one join them; without labels all rows are candidates.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    cost: ClassVar[str] = "N·D·L twice, and that of its strategy on the neighbors"
+    guarantee: ClassVar[str] = "exact neighbors, taken anew every round"
+    source: ClassVar[str] = (
+        "Coleman et al., *Similarity Search for Efficient Active Learning and Search of Rare Concepts* (SEALS), "
+        "AAAI 2022, [2007.00077](https://arxiv.org/abs/2007.00077)"
+    )
     neighbors: PositiveInt = 100
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:

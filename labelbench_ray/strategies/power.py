@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from labelbench_ray import plugins
 from labelbench_ray.plugins import Part
-from labelbench_ray.strategies import PACKAGE, RankingStrategy, Strategy
+from labelbench_ray.strategies import PACKAGE, RankingStrategy, Strategy, Want
 from labelbench_ray.strategies._power import perturbed
 from labelbench_ray.strategies._ranking import Score, subkey
 from labelbench_ray.strategies._wrapper import Composed
@@ -23,6 +23,13 @@ class Power(Composed, RankingStrategy):
     `coldness`: towards 0 uniform, towards infinity the strategy's own best.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ()
+    cost: ClassVar[str] = "that of its strategy"
+    guarantee: ClassVar[str] = "exact: the law of sampling without replacement"
+    source: ClassVar[str] = (
+        "Kirsch et al., *Stochastic Batch Acquisition*, TMLR 2023, [2106.12059](https://arxiv.org/abs/2106.12059)"
+    )
+    needs_ask: ClassVar[bool] = False  # a strategy that scores rows asks for nothing
     renamed_settings: ClassVar[Mapping[str, str]] = {"base": "strategy"}
     strategy: Part = Part(name="margin")
     coldness: float = Field(1.0, gt=0)

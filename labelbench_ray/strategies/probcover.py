@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._ranking import subkey, tie_hash
 from labelbench_ray.strategies._sampling import open_rows, sample, sample_of_pool
 from labelbench_ray.strategies._vectors import unit
@@ -32,6 +32,15 @@ class Probcover(Strategy):
     clusters as classes. When all is covered, the rest of the batch is uniform.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    cost: ClassVar[str] = (
+        "n²·D for the graph of n = 20,000 sampled rows (twice the budget if that is more, up to 49,152)"
+    )
+    guarantee: ClassVar[str] = "exact greedy on the sample; only sampled rows are chosen and covered"
+    source: ClassVar[str] = (
+        "Yehuda et al., *Active Learning Through a Covering Lens*, NeurIPS 2022, "
+        "[2205.11320](https://arxiv.org/abs/2205.11320)"
+    )
     cold_start: ClassVar[bool] = True
     purity: float = Field(default=0.95, gt=0, le=1)
     """Share of pure balls that the radius is chosen for."""

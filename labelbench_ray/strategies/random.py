@@ -5,13 +5,17 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies import RowStrategy
+from labelbench_ray.strategies import RowStrategy, Want
 from labelbench_ray.types import Block
 
 
 class Random(RowStrategy):
     """Uniform without replacement, the same for any sharding; the baseline, and the usual first batch."""
 
+    wants: ClassVar[tuple[Want, ...]] = ()
+    cost: ClassVar[str] = "N"
+    guarantee: ClassVar[str] = "exact"
+    source: ClassVar[str] = "the baseline"
     cold_start: ClassVar[bool] = True
     baseline: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._kmeans import (
     Cloud,
     Members,
@@ -45,6 +45,15 @@ class TypiClust(Strategy):
     run out of rows, random ones follow.
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    cost: ClassVar[str] = (
+        "N·D·clusters an iteration (500 clusters, 20 iterations at most), then D·1,000² a cluster at most"
+    )
+    guarantee: ClassVar[str] = "typicality once a cluster, among 1,000 of its rows at most"
+    source: ClassVar[str] = (
+        "Hacohen et al., *Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets*, ICML 2022,"
+        " [2202.02794](https://arxiv.org/abs/2202.02794)"
+    )
     cold_start: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     clusters: PositiveInt = 500

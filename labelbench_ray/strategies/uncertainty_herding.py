@@ -9,7 +9,7 @@ from pydantic import Field
 from scipy.optimize import minimize_scalar
 
 from labelbench_ray.pool.probabilities import summarize
-from labelbench_ray.strategies import Strategy
+from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._coverage import TARGETS, one, radial
 from labelbench_ray.strategies._lazy_greedy import cover
 from labelbench_ray.strategies._ranking import subkey, tie_hash
@@ -30,6 +30,15 @@ class UncertaintyHerding(Strategy):
     otherwise on gains estimated from that many (`_coverage.py`).
     """
 
+    wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities", "labels")
+    cost: ClassVar[str] = "N·4096·D, lazy greedy after it"
+    guarantee: ClassVar[str] = (
+        "exact greedy on pools of up to 4,096 rows; gains estimated from 4,096 sampled rows above"
+    )
+    source: ClassVar[str] = (
+        "Bae et al., *Uncertainty Herding: One Active Learning Method for All Label Budgets*, ICLR 2025, "
+        "[2412.20644](https://arxiv.org/abs/2412.20644)"
+    )
     cold_start: ClassVar[bool] = True
     calibrate: bool = True
     """Soften the probabilities by the temperature of the smallest log loss on the labeled rows.

@@ -1,6 +1,7 @@
 """Experience replay (CAL-ER of Das et al. 2023, arXiv 2305.06408)."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -14,6 +15,9 @@ class ExperienceReplay(Replay):
 
     `batch_size` counts the newest rows. Smoothing and mixup apply to all, and mixup mixes newest rows with older ones.
     """
+
+    teaches: ClassVar[str] = "nothing; the newest labeled rows, and as many older ones drawn at random"
+    source: ClassVar[str] = "Das et al. 2023, [2305.06408](https://arxiv.org/abs/2305.06408)"
 
     def loss(self, step: Step) -> Tensor:
         return super().loss(replace(step, labeled_B=np.concatenate([step.labeled_B, replayed(step)])))

@@ -1,6 +1,6 @@
 """FixMatch: hard pseudo-labels above one threshold (Sohn et al. 2020, arXiv 2001.07685, section 2.2)."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch.nn.functional import cross_entropy
@@ -12,6 +12,8 @@ from labelbench_ray.trainers.engine.step import Step
 class Fixmatch(SemiSupervised):
     """Strong views learn the weak views' predicted class where its probability is at least `threshold`."""
 
+    teaches: ClassVar[str] = "strong views, the weak view's class where it is likelier than 0.95"
+    source: ClassVar[str] = "Sohn et al. 2020, [2001.07685](https://arxiv.org/abs/2001.07685)"
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
 
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:

@@ -4,7 +4,7 @@ A class with few pseudo-labels so far has a low threshold, so it is not left beh
 it changes: O(batch) a step, where LabelBench compares every unlabeled row with every class.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -26,6 +26,9 @@ class Flexmatch(SemiSupervised):
     more. Thresholds so start at 0 and rise to `threshold` for the class learned best.
     """
 
+    teaches: ClassVar[str] = "as `fixmatch`, with a threshold for each class, lower where a class is learned less"
+    remembers: ClassVar[str] = "last confident prediction of each row, counts"
+    source: ClassVar[str] = "Zhang et al. 2021, [2110.08263](https://arxiv.org/abs/2110.08263)"
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
 
     def begin(self, data: FitData[Inputs]) -> State:

@@ -4,7 +4,7 @@ The running means are float32: in float16, as in LabelBench, the share of a clas
 that its inverse overflows, and the class silently drops out of the fairness term.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, NonNegativeFloat
@@ -24,6 +24,11 @@ class Freematch(SemiSupervised):
     t is the running mean confidence, p the running mean distribution; both include the batch that they mask.
     """
 
+    teaches: ClassVar[str] = (
+        "as `fixmatch`, with a threshold that follows the mean confidence, and a term for balanced classes"
+    )
+    remembers: ClassVar[str] = "running means"
+    source: ClassVar[str] = "Wang et al. 2023, [2205.07246](https://arxiv.org/abs/2205.07246)"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Share of the past in the running means.
 

@@ -27,6 +27,8 @@ class Logistic(Trainer):
     every row, n being their number (Laplace's rule of succession).
     """
 
+    teaches: ClassVar[str] = "nothing; L-BFGS, linear proxies only"
+    source: ClassVar[str] = "scikit-learn"
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     uses_validation: ClassVar[bool] = False
     l2: PositiveFloat = 1e-3

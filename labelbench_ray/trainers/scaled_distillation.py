@@ -1,7 +1,7 @@
 """Scaled distillation (CAL-SD of Das et al. 2023, arXiv 2305.06408)."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,11 @@ class ScaledDistillation(Replay):
     of a mixture are not known. `batch_size` counts the newest rows.
     """
 
+    teaches: ClassVar[str] = (
+        "nothing; as `experience_replay`, older rows also by the logits of the round that bought them"
+    )
+    remembers: ClassVar[str] = "logits of the older rows"
+    source: ClassVar[str] = "Das et al. 2023, [2305.06408](https://arxiv.org/abs/2305.06408)"
     distillation: Annotated[float, Field(ge=0, le=1)] = 0.5
 
     def begin(self, data: FitData[Inputs]) -> State:

@@ -5,7 +5,7 @@ weights of a freshly initialized model, so each kind of weight gets noise of its
 which the round would begin from scratch, so they depend on the seed of the fit only.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,10 @@ class ShrinkAndPerturb(Continued):
     the pretrained ones, so that `perturb` = 1 - `shrink` goes some of the way back to them.
     """
 
+    teaches: ClassVar[str] = (
+        "as the trainer inside; it begins with the last round's weights, shrunk and mixed with fresh ones"
+    )
+    source: ClassVar[str] = "Ash and Adams 2020, [1910.08475](https://arxiv.org/abs/1910.08475)"
     shrink: Annotated[float, Field(ge=0, le=1)] = 0.5
     perturb: NonNegativeFloat = 0.01
 

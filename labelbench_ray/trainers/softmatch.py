@@ -4,7 +4,7 @@ Pseudo-labels are the likeliest classes of the raw probabilities. Aligned probab
 which is what LabelBench does, they would change the class where classes are rare.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, PositiveFloat
@@ -25,6 +25,9 @@ class Softmatch(SemiSupervised):
     c is a row's confidence after uniform alignment; m and v are running mean and variance of it.
     """
 
+    teaches: ClassVar[str] = "every strong view, weighted by the confidence of the weak one after uniform alignment"
+    remembers: ClassVar[str] = "running means"
+    source: ClassVar[str] = "Chen et al. 2023, [2301.10921](https://arxiv.org/abs/2301.10921)"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Share of the past in the running mean, variance and distribution.
 

@@ -22,6 +22,8 @@ class Supervised(Descent):
     The cross-entropy is binary where classes are independent.
     """
 
+    teaches: ClassVar[str] = "nothing; label smoothing, mixup, CutMix (images)"
+    source: ClassVar[str] = 'LabelBench\'s "passive" trainer'
     baseline: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1

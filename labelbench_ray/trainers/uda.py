@@ -5,7 +5,7 @@ a probability above a bound that rises over the fit. The loss stays a mean over 
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
 from torch import Tensor
@@ -34,6 +34,11 @@ def risen(schedule: Literal["none", "linear", "log", "exp"], progress: float) ->
 class Uda(SemiSupervised):
     """Strong views learn the weak views' sharpened distribution where the weak views are confident."""
 
+    teaches: ClassVar[str] = (
+        "strong views, the weak view's sharpened distribution (T = 0.4) where its class is likelier than 0.8; "
+        "optional training signal annealing"
+    )
+    source: ClassVar[str] = "Xie et al. 2020, [1904.12848](https://arxiv.org/abs/1904.12848)"
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.8
     temperature: PositiveFloat = 0.4
     """Divides the weak views' logits; below 1 it sharpens the targets."""

@@ -96,6 +96,11 @@ class SemiSupervised(Descent):
     """Unlabeled rows of a step for each row of `batch_size`."""
     unlabeled_weight: NonNegativeFloat = 1.0
 
+    @classmethod
+    def table_row(cls) -> dict[str, str]:
+        row = super().table_row()
+        return row | {"wants": f"{row['wants']}, views of unlabeled rows"}
+
     def inner_plugins(self) -> dict[str, Plugin]:
         return {"augmentation": self._augmentation}
 

@@ -17,6 +17,22 @@ class Trainer(tasks.ServesTasks, ABC):
 
     uses_validation: ClassVar[bool] = True
     """Uses validation labels, which are then reported beside the budget."""
+    teaches: ClassVar[str] = "nothing"
+    """What unlabeled rows teach; like the next two, for readers, and in Markdown."""
+    remembers: ClassVar[str] = ""
+    """What it holds from step to step, or from round to round, beside the weights."""
+    source: ClassVar[str] = ""
+    """Who published it."""
+
+    @classmethod
+    def table_row(cls) -> dict[str, str]:
+        return {
+            "wants": "labels, validation labels" if cls.uses_validation else "labels",
+            "unlabeled rows teach": cls.teaches,
+            "state": cls.remembers,
+            "tasks": ", ".join(cls.tasks),
+            "from": cls.source,
+        }
 
     @property
     def from_scratch(self) -> Part | None:

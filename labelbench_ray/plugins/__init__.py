@@ -98,6 +98,11 @@ class Plugin(Settings):
         """Whether this very class is a baseline."""
         return bool(vars(cls).get("baseline", False))
 
+    @classmethod
+    def table_row(cls) -> dict[str, str]:
+        """What readers should know beside the docstring: column of its kind's table -> text in Markdown."""
+        return {}
+
     def inner_plugins(self) -> "dict[str, Plugin]":
         """The plug-ins that settings of type `Part` name, by setting. A class that has such settings overrides it."""
         return {}
