@@ -1,3 +1,33 @@
-"""labelbench_ray: which labels to buy, with which strategy, and what that saves."""
+"""labelbench_ray: which labels to buy, with which strategy, and what that saves.
 
+The public names are imported when they are first used: workers and `labelbench --help` import this package, too.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from labelbench_ray.api.select import select
+    from labelbench_ray.config import Trial, grid
+    from labelbench_ray.plugins import Part
+
+__all__ = ["Part", "Trial", "grid", "select"]
 __version__ = "0.1.0"
+HOMES: Final = {
+    "Part": "labelbench_ray.plugins",
+    "Trial": "labelbench_ray.config",
+    "grid": "labelbench_ray.config",
+    "select": "labelbench_ray.api.select",
+}
+"""The module of each public name."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(importlib.import_module(HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES})

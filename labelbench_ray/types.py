@@ -231,7 +231,8 @@ class PoolView:
         labeled_N = np.zeros(len(ids_N), np.bool_)
         labeled_N[places_L] = True
         if labeled_N.sum() != len(labeled_L):
-            raise ValueError("labeled: an id is repeated; each row is labeled once")
+            ids, counts = np.unique(labeled_L, return_counts=True)
+            raise ValueError(f"labeled: id {ids[counts > 1][0]} is repeated; give each labeled row once")
         return cls(
             tuple(cut(rows, labeled_N[rows]) for rows in cuts(len(ids_N), shards)),
             len(ids_N),

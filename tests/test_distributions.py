@@ -56,7 +56,7 @@ def test_residuals_are_those_of_the_predicted_answers():
         ({"labels": np.zeros(20, np.int64)}, r"labels: shape \(20,\) must be \(20, 5\), a row for each labeled id"),
         ({"labels": np.full((20, CLASSES), 2)}, r"labels: 2 must be 1, 0 or -1 \(unknown\)"),
         ({"labels": np.zeros((20, CLASSES))}, "labels: dtype float64 must be an integer one"),
-        ({"labeled": np.zeros(20, np.int64)}, "an id is repeated"),
+        ({"labeled": np.zeros(20, np.int64)}, "id 0 is repeated"),
     ],
 )
 def test_a_view_of_independent_classes_refuses_what_it_cannot_be(change: dict[str, np.ndarray], message: str):

@@ -17,9 +17,12 @@ def embeddings(given: ArrayLike) -> NDArray[Any]:
     """(N, D) finite embeddings."""
     embeddings_ND = np.asarray(given)
     if embeddings_ND.ndim != 2:
-        raise ValueError(f"embeddings: shape {embeddings_ND.shape} must be (N, D)")
+        raise ValueError(f"embeddings: shape {embeddings_ND.shape} must be (N, D), D numbers for each of N rows")
     if embeddings_ND.dtype.kind != "f":
-        raise ValueError(f"embeddings: dtype {embeddings_ND.dtype} must be float32 or float16")
+        raise ValueError(
+            f"embeddings: dtype {embeddings_ND.dtype} must be float32 or float16; convert them with "
+            ".astype(numpy.float32)"
+        )
     for start in range(0, len(embeddings_ND), CHUNK_ROWS):
         finite_B = np.isfinite(embeddings_ND[start : start + CHUNK_ROWS]).all(axis=1)
         if not finite_B.all():
@@ -66,7 +69,10 @@ def _float_rows(given: ArrayLike, num_rows: int) -> NDArray[Any]:
             f"probabilities: shape {probabilities_NK.shape} must be ({num_rows}, K), a row for each embedding"
         )
     if probabilities_NK.dtype.kind != "f":
-        raise ValueError(f"probabilities: dtype {probabilities_NK.dtype} must be float32")
+        raise ValueError(
+            f"probabilities: dtype {probabilities_NK.dtype} must be float32; give what the model predicts for each "
+            "class, not the predicted class"
+        )
     return probabilities_NK
 
 
@@ -90,9 +96,15 @@ def labels(labeled: ArrayLike, labels: ArrayLike, num_classes: int) -> tuple[NDA
     """Labeled ids and their labels, aligned; labels in 0 .. K-1."""
     labeled_L, labels_L = int64("labeled", labeled), int64("labels", labels)
     if labeled_L.shape != labels_L.shape:
-        raise ValueError(f"labeled, labels: shapes {labeled_L.shape}, {labels_L.shape} must be equal")
-    if len(labels_L) and not (labels_L.min() >= 0 and labels_L.max() < num_classes):
-        raise ValueError(f"labels: {labels_L.min()} .. {labels_L.max()} must lie in 0 .. {num_classes - 1}")
+        raise ValueError(
+            f"labeled, labels: shapes {labeled_L.shape}, {labels_L.shape} must be equal; give one label for each "
+            "labeled row"
+        )
+    if (wrong_L := (labels_L < 0) | (labels_L >= num_classes)).any():
+        raise ValueError(
+            f"labels: {labels_L[wrong_L][0]} of row {labeled_L[wrong_L][0]} must lie in 0 .. {num_classes - 1}; number "
+            f"the {num_classes} classes in the order of the probabilities' columns"
+        )
     return labeled_L, labels_L
 
 
@@ -118,5 +130,14 @@ def int64(name: str, given: ArrayLike) -> NDArray[np.int64]:
     if array.ndim != 1:
         raise ValueError(f"{name}: shape {array.shape} must have one axis")
     if array.size and array.dtype.kind not in "iu":
-        raise ValueError(f"{name}: dtype {array.dtype} must be int64")
+        raise ValueError(f"{name}: dtype {array.dtype} must be int64; {_as_integers(array)}")
     return array.astype(np.int64)
+
+
+def _as_integers(array: NDArray[Any]) -> str:
+    """How what is given instead of integers becomes some."""
+    if array.dtype.kind == "b":
+        return "numpy.flatnonzero makes row numbers of a mask"
+    if array.dtype.kind in "USO":
+        return "numpy.unique(names, return_inverse=True) numbers names"
+    return "convert it with .astype(numpy.int64)"

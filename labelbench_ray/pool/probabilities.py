@@ -40,7 +40,8 @@ def check(probabilities_BK: NDArray[np.float32], first_row: int = 0) -> None:
         row = int(wrong_W[0])
         raise ValueError(
             f"probabilities: row {first_row + row} sums to {sums_B[row]:.6g}; rows must sum to 1 within "
-            f"{SUM_TOLERANCE} (logits need a softmax; a single sigmoid column needs its complement beside it)"
+            f"{SUM_TOLERANCE} (logits need a softmax; a single sigmoid column needs its complement beside it; several "
+            "labels a row need labels of shape (L, K))"
         )
 
 
