@@ -77,6 +77,17 @@ def test_a_character_that_the_encoding_lacks_is_replaced(tmp_path: Path, environ
     assert not ended.stderr
 
 
+def test_signs_of_numbers_survive_an_encoding_that_lacks_them(tmp_path: Path):
+    program = (
+        "from labelbench_ray.console.standard_streams import open_streams; open_streams(); "
+        "print('\\u22120.1\\u00a0% ± 2 \\u2265 3 ü')"
+    )
+    line = [sys.executable, "-c", program]
+    alone = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(line, env=alone, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert ended.stdout == "-0.1 % +- 2 >= 3 ?\n"
+
+
 def test_a_file_that_is_opened_never_gets_the_number_of_a_closed_stream(tmp_path: Path):
     program = (
         "import os; from labelbench_ray.console.standard_streams import open_streams; open_streams(); "

@@ -3,22 +3,35 @@
 Imported first, so it imports nothing heavy.
 """
 
+import codecs
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import TextIO
+from typing import Final, TextIO
 
 ERASE_LINE, SHOW_CURSOR = "\r\x1b[2K", "\x1b[?25h"
+PLAIN: Final = {
+    "\u00a0": " ",
+    "\u2212": "-",
+    "\u2013": "-",
+    "\u2019": "'",
+    "\u2265": ">=",
+    "±": "+-",
+    "÷": "/",
+    "\u00d7": "x",
+}
+"""How characters of our own texts are written where the encoding lacks them: a minus sign must not get lost."""
+REPLACE: Final = "labelbench.plain"
 
 
 def open_streams() -> None:
     """Make the standard streams usable.
 
     A descriptor that was closed (`>&-`) is opened on the null device: otherwise the next file that the process opens
-    would take its number, and text meant for people would land in it. A character that the encoding lacks becomes a
-    question mark on standard output; standard error has escapes for it already.
+    would take its number, and text meant for people would land in it. A character that the encoding lacks is written as
+    in `PLAIN`, others as a question mark, on standard output; standard error has escapes for it already.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -28,7 +41,8 @@ def open_streams() -> None:
     sys.stdout = sys.stdout or _null(1)
     sys.stderr = sys.stderr or _null(2)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+        codecs.register_error(REPLACE, _plain)
+        sys.stdout.reconfigure(errors=REPLACE)
 
 
 def drop_unwritable(stream: TextIO) -> OSError | None:
@@ -61,3 +75,9 @@ def passing_line(words: str) -> Iterator[None]:
 
 def _null(descriptor: int) -> TextIO:
     return open(descriptor, "w", encoding="utf-8", closefd=False)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(each, "?") for each in error.object[error.start : error.end]), error.end

@@ -13,8 +13,8 @@ from labelbench_ray.report.cells import Cell, Table
 from labelbench_ray.report.evaluation import evaluation_table
 from labelbench_ray.report.protocols import Ratio
 from labelbench_ray.report.sections import Across, Report, Section
-from labelbench_ray.report.statistics.comparison import Comparison
-from labelbench_ray.report.tables import finetuned_tables, strategy_table, trouble_table
+from labelbench_ray.report.strategy_lines import StrategyLines
+from labelbench_ray.report.tables import finetuned_tables, trouble_table
 
 TUNED: Final = "Test Accuracy, beside the proxy's on the same labels; differences in points, paired by seed"
 
@@ -45,7 +45,7 @@ def _section(section: Section, across: Across) -> list[RenderableType]:
         for part in (Text.assemble(("Fine-tuned: ", "bold"), recipe), _table(table, TUNED, "right"))
     ]
     ratios = [Text(line) for line in _ratios(section, across)]
-    table = _table(strategy_table(section.main), _caption(section.main), "right")
+    table = StrategyLines(section.main)
     evaluation = evaluation_table(section.setting)
     further = [_table(evaluation, FURTHER, "right")] if evaluation.rows else []
     return [answer, table, *further, *tuned, *ratios, *notes, Text()]
@@ -70,14 +70,6 @@ def _ratios(section: Section, across: Across) -> Iterable[str]:
 
 def _ratio(ratio: Ratio | None) -> str:
     return words.times(ratio.value) if ratio else words.NONE
-
-
-def _caption(comparison: Comparison) -> str:
-    return (
-        f"{comparison.metric}, {words.count(comparison.labels[0])} to {words.count(comparison.labels[-1])} labels; "
-        f"± is a strategy's own 95 % interval, ranges are {words.intervals(comparison.compared)}; differences in "
-        "points, paired by seed; p after Holm"
-    )
 
 
 def _table(table: Table, caption: str, justify: Literal["left", "right"]) -> RichTable:

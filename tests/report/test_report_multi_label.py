@@ -46,7 +46,7 @@ def printed(folder: Path) -> str:
 def test_the_terminal_compares_by_map(studied):
     text = printed(studied)
     assert "Use margin." in text
-    assert "final test mAP" in text
+    assert "final mAP" in text
     assert "By mean test mAP over the learning curve" in text
     assert "It reaches random's highest mean mAP (70" in text
     assert "accuracy" not in text.lower()

@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from labelbench_ray.report import build, curves_csv, render, summarize, words
+from labelbench_ray.report import build, curves_csv, render, strategy_lines, summarize, words
 from labelbench_ray.report.statistics.paired import estimate
+from labelbench_ray.report.statistics.savings import saving
+from tests.report.conftest import CURVES
 
 
 def printed(report, width=100):
@@ -20,13 +23,55 @@ def printed(report, width=100):
 
 def test_the_table_says_the_answer(planted):
     text = printed(build(planted()))
-    for phrase in ("Use margin.", "92.0\u00a0% ± ", "not reached", "labels saved", "Worse than random."):
+    for phrase in ("Use margin.", "92.0\u00a0% ± ", "none", "labels saved", "Worse than random."):
         assert phrase in text
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_any_width(planted, width):
     assert max(map(len, printed(build(planted()), width).splitlines())) <= width
+
+
+def lines(text, names):
+    """The table's lines of these strategies."""
+    return [line for line in text.splitlines() if line.split(" ", 1)[0] in names]
+
+
+def test_one_line_a_strategy_at_80_columns_by_the_gain(planted):
+    found = lines(printed(build(planted()), 80).replace("\u00a0", " "), CURVES)
+    assert [line.split()[0] for line in found] == ["margin", "entropy", "random", "coreset"]
+    assert re.fullmatch(r"entropy +85\.0+ % ± \S+ +\+\S+ \[\+\S+, \+\S+\] +< 0\.001 +20 % \[\d+, \d+\] *", found[1])
+    assert re.fullmatch(r"random +80\.0\S* % ± \S+ +\u2013 +\u2013 +\u2013 *", found[2])
+    assert found[3].split()[-1] == "none"
+
+
+def test_long_names_of_strategies_keep_to_one_line_where_they_fit(experiment):
+    names = ("random", "uncertainty_herding", "most_likely_positive")
+    for place, strategy in enumerate(names):
+        for seed in range(5):
+            experiment.add(strategy, seed, [0.5, 0.6, 0.7, 0.75, 0.8 + 0.02 * place + 0.001 * seed**place])
+    text = printed(build(experiment.write()), 80)
+    assert [line.split()[0] for line in lines(text, names)] == list(reversed(names))
+
+
+def test_a_wider_terminal_shows_more(planted):
+    report = build(planted())
+    wide, narrow = (printed(report, width) for width in (160, 80))
+    assert "gain at the end" in wide
+    assert "gain at the end" not in narrow
+    assert len(lines(wide, CURVES)) == len(lines(narrow, CURVES)) == 4
+
+
+def test_savings_in_brackets():
+    labels_T = np.array([10.0, 20.0, 30.0])
+    random_ST = np.array([[0.5, 0.6, 0.7]] * 3) + np.array([[0.0], [0.01], [0.02]])
+    noise_ST = np.array([[0.0, 0.02, -0.01], [0.01, -0.02, 0.01], [-0.01, 0.01, 0.02]])
+    found = saving(labels_T, random_ST + noise_ST, random_ST)
+    assert (found.fraction, found.part(found.high_labels)) == (pytest.approx(0.02, abs=0.02), float("-inf"))
+    assert re.fullmatch(r"\d %\ \[none, \d+\]", strategy_lines.saved(found).replace("\u00a0", " "))
+    assert strategy_lines.saved(saving(labels_T, random_ST - 0.3, random_ST)) == "none"
+    assert strategy_lines.saved(saving(labels_T, random_ST + 0.3, random_ST)) == "\u226567\u00a0%"
+    assert strategy_lines.saved(saving(labels_T, random_ST[:, ::-1], random_ST[:, ::-1])) == "nothing to save"
 
 
 def test_nothing_at_all(experiment):

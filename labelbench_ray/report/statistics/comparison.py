@@ -59,6 +59,11 @@ class Comparison:
     rows: tuple[Row, ...]
 
     @property
+    def baseline(self) -> str:
+        """The strategy that the others are compared with."""
+        return RANDOM
+
+    @property
     def noun(self) -> str:
         """The metric within a sentence."""
         return noun(self.metric)
