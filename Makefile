@@ -10,7 +10,7 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[offline,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,docs,dev]'
 	touch $@
 
 quickstart: setup

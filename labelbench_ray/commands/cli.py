@@ -14,6 +14,7 @@ import click
 
 from labelbench_ray.console import interruption
 from labelbench_ray.console.exit_status import exit_status
+from labelbench_ray.storage.versions import __version__
 
 
 class Entry(NamedTuple):
@@ -93,7 +94,7 @@ class LazyGroup(click.Group):
     help=__doc__,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
 )
-@click.version_option(package_name="labelbench-ray")
+@click.version_option(__version__)
 def app() -> None:
     """The group; its help is the module's docstring."""
 

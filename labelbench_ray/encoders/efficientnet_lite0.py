@@ -24,6 +24,7 @@ class EfficientnetLite0(Trainable):
     """
 
     version: ClassVar[int] = 2  # 1 ignored orientation tags
+    packages: ClassVar[tuple[str, ...]] = ("efficientnet_lite_pytorch", "onnxruntime", "onnx")
     payload: ClassVar[Literal["image", "text"]] = "image"
     size: Annotated[int, Field(ge=32, le=1024)] = 224
 

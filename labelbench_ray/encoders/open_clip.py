@@ -22,6 +22,7 @@ class OpenClip(Trainable):
     """The embedding of `encode_image`, in float16 on a GPU and float32 on a CPU."""
 
     version: ClassVar[int] = 2  # 1 ignored orientation tags
+    packages: ClassVar[tuple[str, ...]] = ("open_clip",)
     payload: ClassVar[Literal["image", "text"]] = "image"
     model: str = Field(min_length=1)
     """A name that open_clip lists, or the path of a configuration file (.json)."""

