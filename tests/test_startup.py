@@ -7,6 +7,7 @@ import click
 import pytest
 
 from labelbench_ray.commands.cli import COMMANDS, app
+from labelbench_ray.plugins.catalog import KINDS
 
 SLOW = ("sklearn", "scipy", "torch", "ray", "mlflow", "pandas", "pyarrow", "matplotlib")
 """Packages that take at least a quarter of a second to import."""
@@ -46,3 +47,8 @@ def test_the_list_shows_the_first_line_of_a_command_s_help(name: str):
 def test_a_command_that_does_not_exist_is_refused():
     with click.Context(app) as context:
         assert app.get_command(context, "plann") is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_of_plug_ins_imports_no_package_that_takes_seconds(kind: str):
+    assert imported_by("list", kind, among=tuple({*SLOW} - {"pyarrow"})) == []

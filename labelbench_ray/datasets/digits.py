@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from labelbench_ray.datasets import SPLIT_SEED, Dataset, Groups, Records, Rows, Source, Split, signature
 
@@ -26,6 +24,8 @@ class Digits(Dataset):
     group. Part of the recipe only if it is on."""
 
     def load(self, root: Path) -> Source:
+        from sklearn.model_selection import train_test_split
+
         _, labels_N = _digits()
         pool, rest = train_test_split(
             np.arange(len(labels_N)), train_size=0.7, random_state=SPLIT_SEED, stratify=labels_N
@@ -90,6 +90,8 @@ def rotated(rows: Rows) -> Split:
 
 @cache
 def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     # 17 levels of gray, 0 .. 16, spread over a byte.
     return (digits.images * (255 / 16)).round().astype(np.uint8), digits.target.astype(np.int64)

@@ -81,6 +81,7 @@ def _kinds(annotation: Any) -> set[Any]:  # noqa: ANN401
 class Plugin(Settings):
     """Base of every plug-in. Raise `version` when a change of the code changes its numbers."""
 
+    model_config = ConfigDict(defer_build=True)  # validators are built when one is made: a list makes none
     version: ClassVar[int] = 1
     neutral_settings: ClassVar[Mapping[str, JsonValue]] = {}
     """Settings that are newer than recorded runs, each with the value under which numbers are what they were before.

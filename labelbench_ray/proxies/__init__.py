@@ -6,21 +6,25 @@ A light proxy stands in for the full model on frozen embeddings: a stack of affi
 safetensors.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from labelbench_ray import tasks
 from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 from labelbench_ray.pool.standardization import Standardization, widened
 from labelbench_ray.types import Floats
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGE = __name__
 
@@ -45,6 +49,8 @@ class LightProxy(Proxy, ABC):
 
     def module(self, dimensions: int, classes: int, seed: int) -> torch.nn.Sequential:
         """Fresh layers, initialized as torch does (Kaiming uniform) from a stream of their own."""
+        import torch
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers: list[torch.nn.Module] = []
@@ -104,6 +110,8 @@ class Classifier:
         distribution: Distribution = CATEGORICAL,
     ) -> Self:
         """The arrays of a trained module; it stays as it is."""
+        import torch
+
         linear = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
         return cls(
             standardization,
@@ -116,6 +124,8 @@ class Classifier:
 
     def fill(self, module: torch.nn.Sequential) -> None:
         """The inverse of `of_module`: give a module of the same widths these weights."""
+        import torch
+
         linear = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
         with torch.no_grad():
             for layer, (weight, bias) in zip(linear, self.layers, strict=True):

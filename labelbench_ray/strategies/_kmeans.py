@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from labelbench_ray.strategies._ranking import best_rows, subkey, tie_hash
 from labelbench_ray.strategies._sampling import sample
@@ -145,6 +144,8 @@ def nearest(rows: Members, key: int) -> Ids:
 
 def group_sums(rows_BD: NDArray[np.floating], groups_B: NDArray[np.integer], count: int) -> NDArray[np.float64]:
     """(G, D) the sum of the rows of each of `count` groups."""
+    from scipy import sparse
+
     entries = (np.ones(len(groups_B)), (groups_B, np.arange(len(groups_B))))
     sums_GD: NDArray[np.float64] = sparse.csr_array(entries, (count, len(groups_B))) @ rows_BD
     return sums_GD

@@ -6,8 +6,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._kmeans import FEATURES, Cloud, centered, group_sums, in_turn, members, squared_distances
@@ -71,6 +69,9 @@ class ClusterMargin(Strategy):
 
 def average_linkage(points_CD: Floats, clusters: int) -> NDArray[np.int64]:
     """(C,) labels 0, 1, ... of at most `clusters` clusters of the rows, by average linkage of Euclidean distances."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     if len(points_CD) == 1:
         return np.zeros(1, np.int64)
     tree = linkage(squareform(np.sqrt(squared_distances(points_CD)), checks=False), "average")

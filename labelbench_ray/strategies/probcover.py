@@ -6,8 +6,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from labelbench_ray.strategies import Strategy, Want
@@ -66,6 +64,9 @@ class Probcover(Strategy):
 
 def pseudo_labels(units_ND: Floats, clusters: int, key: int) -> NDArray[np.int32]:
     """(N,) k-means clusters; on one thread, so that sums are always taken in the same order."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     means = KMeans(min(clusters, len(units_ND)), n_init=1, max_iter=ITERATIONS, random_state=key % 2**32)
     with threadpool_limits(1), warnings.catch_warnings():
         # There may be fewer distinct rows than classes.

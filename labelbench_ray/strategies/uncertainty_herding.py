@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.optimize import minimize_scalar
 
 from labelbench_ray.pool.probabilities import summarize
 from labelbench_ray.strategies import Strategy, Want
@@ -80,6 +79,8 @@ def smallest_distance(rows_LD: Floats) -> float:
 
 def best_temperature(probabilities_LK: Floats, labels_L: Ids) -> float:
     """The temperature from 1 to `HOTTEST` that minimizes the mean log loss of softmax(log p / temperature)."""
+    from scipy.optimize import minimize_scalar
+
     logs_LK = np.log(np.maximum(probabilities_LK, np.finfo(np.float32).tiny), dtype=np.float64)
     logs_LK -= logs_LK.max(axis=1, keepdims=True)
     own_L = logs_LK[np.arange(len(labels_L)), labels_L]

@@ -2,6 +2,9 @@
 
 A method refines one of the base classes here: `Trainer` itself, `Descent` (gradient descent: it writes the loss),
 `SemiSupervised` (it writes the loss of the unlabeled rows), or `Continued` (it writes where a round begins).
+
+Torch, scikit-learn and scipy take seconds to import. Plug-ins that ship here import them inside functions, so that
+`labelbench list` and `labelbench plan` do without.
 """
 
 from labelbench_ray.trainers.engine.continued import Continued

@@ -1,12 +1,16 @@
 """MixUp and CutMix of images, by torchvision; their randomness is torch's own, which a fit seeds."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def mixed_images(images_BHWC: Tensor, targets_BK: Tensor, mixup: float, cutmix: float) -> tuple[Tensor, Tensor]:
     """Images as float32 (B, H, W, 3) and targets, mixed by one of the methods whose parameter is above 0."""
-    # Imported here: it takes a second, and only fits of images need it.
+    import torch
     from torchvision.transforms import v2
 
     methods = [method(alpha=alpha) for method, alpha in ((v2.MixUp, mixup), (v2.CutMix, cutmix)) if alpha]

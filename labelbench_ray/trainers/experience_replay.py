@@ -1,13 +1,17 @@
 """Experience replay (CAL-ER of Das et al. 2023, arXiv 2305.06408)."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from torch import Tensor
 
 from labelbench_ray.trainers.engine.replay import Replay, replayed
 from labelbench_ray.trainers.engine.step import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ExperienceReplay(Replay):

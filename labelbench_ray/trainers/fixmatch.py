@@ -3,7 +3,6 @@
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import Step
@@ -17,6 +16,8 @@ class Fixmatch(SemiSupervised):
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
 
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
+        from torch.nn.functional import cross_entropy
+
         confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
         mask_U = (confidence_U >= self.threshold).float()
         losses_U = cross_entropy(pair.student_UK, predicted_U, reduction="none")

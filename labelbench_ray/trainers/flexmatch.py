@@ -4,16 +4,18 @@ A class with few pseudo-labels so far has a low threshold, so it is not left beh
 it changes: O(batch) a step, where LabelBench compares every unlabeled row with every class.
 """
 
-from typing import Annotated, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
 from pydantic import Field
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import State, Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NEVER = -1
 """Stands for a row without a confident prediction."""
@@ -32,6 +34,8 @@ class Flexmatch(SemiSupervised):
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
 
     def begin(self, data: FitData[Inputs]) -> State:
+        import torch
+
         classes, rows = data.num_classes, len(data.unlabeled_ids_U)
         narrow = torch.int16 if classes <= torch.iinfo(torch.int16).max else torch.int32
         counts = torch.zeros(classes + 1, dtype=torch.int64)
@@ -39,6 +43,8 @@ class Flexmatch(SemiSupervised):
         return {"latest_N": torch.full((rows,), NEVER, dtype=narrow), "counts": counts}
 
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
+        from torch.nn.functional import cross_entropy
+
         confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
         thresholds_K = class_thresholds(step.state["counts"], self.threshold)
         mask_U = (confidence_U >= thresholds_K[predicted_U]).float()
@@ -57,6 +63,8 @@ def class_thresholds(counts: Tensor, threshold: float) -> Tensor:
 
 def record(state: State, places_S: Tensor, predicted_S: Tensor) -> None:
     """Store the confident predictions of a batch; for a row that occurs twice, the last one."""
+    import torch
+
     places, inverse_S = places_S.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     order_S = torch.arange(len(places_S), device=places_S.device)
     last = torch.zeros_like(places).scatter_reduce_(0, inverse_S, order_S, "amax")

@@ -4,16 +4,18 @@ The running means are float32: in float16, as in LabelBench, the share of a clas
 that its inverse overflows, and the class silently drops out of the fairness term.
 """
 
-from typing import Annotated, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
 from pydantic import Field, NonNegativeFloat
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import State, Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TINY = 1e-12
 
@@ -39,11 +41,15 @@ class Freematch(SemiSupervised):
     """Weight of the term that keeps the classes of the strong views in balance."""
 
     def begin(self, data: FitData[Inputs]) -> State:
+        import torch
+
         classes = data.num_classes
         uniform_K = torch.full((classes,), 1 / classes)
         return {"threshold": torch.tensor(1 / classes), "mean_K": uniform_K, "predicted_K": uniform_K.clone()}
 
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
+        from torch.nn.functional import cross_entropy
+
         self.renew(step.state, pair.weak_VK)
         mean_K = step.state["mean_K"]
         confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
@@ -81,5 +87,7 @@ def fairness_loss(strong_SK: Tensor, mean_K: Tensor, predicted_K: Tensor) -> Ten
 
 def balanced(mean_K: Tensor, shares_K: Tensor) -> Tensor:
     """(K,): mean / shares, 0 where a share is 0, divided by its sum."""
+    import torch
+
     ratio_K = mean_K * torch.where(shares_K > 0, 1 / shares_K, 0)
     return ratio_K / ratio_K.sum()

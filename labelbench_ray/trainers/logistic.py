@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
-from sklearn.linear_model import LogisticRegression
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.pool.distributions import CATEGORICAL
@@ -89,6 +88,8 @@ class Logistic(Trainer):
         self, inputs_LD: NDArray[np.float32], labels_L: Labels, l2: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weights and biases of the classes that there are; of two classes, those of the second one's sigmoid."""
+        from sklearn.linear_model import LogisticRegression
+
         solver = LogisticRegression(C=1 / (l2 * len(labels_L)), max_iter=self.max_iterations, tol=1e-4)
         solver.fit(inputs_LD, labels_L)
         return solver.coef_.T, solver.intercept_

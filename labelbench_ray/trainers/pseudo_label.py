@@ -4,15 +4,17 @@ LabelBench selects the rows inside a no-grad block, so its unlabeled loss has no
 selected rows, which may be 0. Both are fixed.
 """
 
-from typing import Annotated, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
 from pydantic import Field
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers.engine.semi_supervised import Logits, Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class PseudoLabel(SemiSupervised):
@@ -32,11 +34,15 @@ class PseudoLabel(SemiSupervised):
     """
 
     def logits(self, labeled: Tensor, step: Step) -> Logits:
+        import torch
+
         weak = step.data.inputs.weak(step.unlabeled_U, step.epoch)
         both = step.module(torch.cat([labeled, weak])).float()
         return Logits(both[: len(labeled)], both[len(labeled) :].detach(), both[len(labeled) :])
 
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
+        from torch.nn.functional import cross_entropy
+
         confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
         mask_U = (confidence_U >= self.threshold).float()
         losses_U = cross_entropy(pair.student_UK, predicted_U, reduction="none")

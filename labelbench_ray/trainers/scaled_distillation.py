@@ -1,18 +1,20 @@
 """Scaled distillation (CAL-SD of Das et al. 2023, arXiv 2305.06408)."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn.functional import cross_entropy, kl_div
 
 from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.descent import smoothed
 from labelbench_ray.trainers.engine.replay import Replay, num_older, replayed
 from labelbench_ray.trainers.engine.step import State, Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ScaledDistillation(Replay):
@@ -34,6 +36,8 @@ class ScaledDistillation(Replay):
 
     def begin(self, data: FitData[Inputs]) -> State:
         """The logits of each older row by the model of the round that bought it."""
+        import torch
+
         starts = [0, *(round_.num_labeled for round_ in data.previous)]
         then = [
             torch.from_numpy(data.logits(round_.tensors(), np.arange(start, round_.num_labeled)))
@@ -42,6 +46,9 @@ class ScaledDistillation(Replay):
         return {"then": torch.cat(then)} if then else {}
 
     def loss(self, step: Step) -> Tensor:
+        import torch
+        from torch.nn.functional import cross_entropy
+
         older = replace(step, labeled_B=replayed(step))
         if not len(older.labeled_B):
             return super().loss(step)
@@ -55,6 +62,9 @@ class ScaledDistillation(Replay):
 
     def older_loss(self, now_RK: Tensor, older: Step) -> Tensor:
         """The mean loss of a step's older rows, given their logits now."""
+        import torch
+        from torch.nn.functional import cross_entropy, kl_div
+
         then_RK = older.state["then"][torch.from_numpy(older.labeled_B)].to(now_RK.device)
         targets_RK = smoothed(older.labels_B, older.data.num_classes, self.label_smoothing)
         apart = kl_div(now_RK.log_softmax(dim=1), then_RK.softmax(dim=1), reduction="batchmean")

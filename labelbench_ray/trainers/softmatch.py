@@ -4,16 +4,18 @@ Pseudo-labels are the likeliest classes of the raw probabilities. Aligned probab
 which is what LabelBench does, they would change the class where classes are rare.
 """
 
-from typing import Annotated, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
 from pydantic import Field, PositiveFloat
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import State, Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TINY = 1e-6
 LEAST_VARIANCE = 1e-8
@@ -38,6 +40,8 @@ class Softmatch(SemiSupervised):
     """The larger, the less rows below the mean confidence count."""
 
     def begin(self, data: FitData[Inputs]) -> State:
+        import torch
+
         return {
             # All 0 until the first batch, which sets it.
             "mean_K": torch.zeros(data.num_classes),
@@ -46,6 +50,9 @@ class Softmatch(SemiSupervised):
         }
 
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
+        import torch
+        from torch.nn.functional import cross_entropy
+
         state = step.state
         self.renew(state, pair.weak_VK.softmax(dim=1))
         probabilities_UK = pair.weak_UK.softmax(dim=1)

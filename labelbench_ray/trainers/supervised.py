@@ -4,16 +4,20 @@ Its defects are fixed here: a labeled set smaller than a batch still trains, war
 so that the learning rate reaches its target, and mixup mixes the smoothed targets as well as the inputs.
 """
 
-from typing import Annotated, ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, NonNegativeFloat
-from torch import Tensor
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers._mixing import mixed_images
 from labelbench_ray.trainers.engine.descent import Descent
 from labelbench_ray.trainers.engine.step import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Supervised(Descent):

@@ -4,16 +4,19 @@ The mask looks at the unsharpened confidence. Training signal annealing leaves o
 a probability above a bound that rises over the fit. The loss stays a mean over all labeled rows, as in USB.
 """
 
+from __future__ import annotations
+
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers.engine.descent import smoothed
 from labelbench_ray.trainers.engine.semi_supervised import Pair, SemiSupervised, Term
 from labelbench_ray.trainers.engine.step import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STEEPNESS = 5
 
@@ -46,6 +49,8 @@ class Uda(SemiSupervised):
     """Schedule of the training signal annealing, by its name in the paper."""
 
     def labeled_loss(self, logits_BK: Tensor, step: Step) -> Tensor:
+        from torch.nn.functional import cross_entropy
+
         classes = step.data.num_classes
         labels_B = step.labels_B
         losses_B = cross_entropy(logits_BK, smoothed(labels_B, classes, self.label_smoothing), reduction="none")
@@ -54,6 +59,8 @@ class Uda(SemiSupervised):
         return ((correct_B <= bound).float() * losses_B).mean()
 
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:
+        from torch.nn.functional import cross_entropy
+
         confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
         mask_U = (confidence_U >= self.threshold).float()
         targets_UK = (pair.weak_UK / self.temperature).softmax(dim=1)

@@ -1,7 +1,5 @@
 """Random first weights, as torch initializes a linear layer (Kaiming uniform)."""
 
-import torch
-
 from labelbench_ray.proxies.heads import Head, HeadContext, HeadLayer
 
 
@@ -9,6 +7,8 @@ class Random(Head):
     """Torch's own initialization: the usual start for classes that are new to the encoder."""
 
     def layer(self, context: HeadContext) -> HeadLayer:
+        import torch
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(context.seed)
             linear = torch.nn.Linear(context.dimensions, len(context.classes))

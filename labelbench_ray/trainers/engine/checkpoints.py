@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from labelbench_ray.storage.atomic import publish
 
 
@@ -43,6 +41,8 @@ class FileCheckpoints:
 
     def load(self) -> dict[str, Any] | None:
         """The state, if the file holds one of this fit."""
+        import torch
+
         try:
             data = self.path.read_bytes()  # raises if the disk or object store does not answer: the file is sound
         except FileNotFoundError:
@@ -55,6 +55,8 @@ class FileCheckpoints:
 
     def save(self, state: dict[str, Any]) -> None:
         """Publish it by rename."""
+        import torch
+
         buffer = io.BytesIO()
         torch.save({"identity": self.identity, "state": state}, buffer)
         publish(self.path, buffer.getvalue())

@@ -3,21 +3,24 @@
 A *place* counts within the labeled rows, in the order in which they were bought, or within the unlabeled rows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.tasks import Task
 from labelbench_ray.tasks.single_label import SINGLE_LABEL
 from labelbench_ray.types import Examples, Floats, Ids, Labels
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 WEAK, STRONG = 0, 1
 NO_IDS: Ids = np.empty(0, np.int64)
@@ -120,6 +123,8 @@ class EmbeddedInputs:
     pairs: Pairs
 
     def labeled(self, places_B: Ids, epoch: int) -> Tensor:
+        import torch
+
         if not self.pairs:
             return torch.from_numpy(self.labeled_LD)[torch.from_numpy(places_B)]
         return self._view(self.labeled_ids_L[places_B], epoch, WEAK)
@@ -131,11 +136,15 @@ class EmbeddedInputs:
         return self._view(self.unlabeled_ids_U[places_B], epoch, STRONG)
 
     def _view(self, ids_B: Ids, epoch: int, side: int) -> Tensor:
+        import torch
+
         pairs_N2D = self.pairs[epoch % len(self.pairs)]
         return torch.from_numpy(self.standardization.apply(pairs_N2D[ids_B, side]))
 
     def validated(self, module: nn.Module, task: Task) -> Validated:
         """A module's accuracy (or what the task has for it) and loss on the validation rows."""
+        import torch
+
         # Labels may be mapped from a file, read-only, which torch takes only as a copy.
         truth_V = torch.from_numpy(np.array(self.validation.labels_B))
         with torch.inference_mode():
@@ -157,6 +166,8 @@ def embedded_data(
     task: Task = SINGLE_LABEL,
 ) -> FitData[EmbeddedInputs]:
     """The fit data of a light proxy, given the raw embeddings of the labeled rows and standardized validation rows."""
+    import torch
+
     labeled_LD = standardization.apply(raw_LD)
     inputs = EmbeddedInputs(labeled_LD, validation, standardization, labeled_ids_L, unlabeled_ids_U, pairs)
     return FitData(

@@ -3,24 +3,27 @@
 A subclass of `Descent` writes the loss of a step; `fit.py` does everything else.
 """
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor, nn
 
 from labelbench_ray.proxies import Classifier, LightProxy, Proxy
 from labelbench_ray.tasks.single_label import SINGLE_LABEL
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints, NoCheckpoints
 from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData, Inputs, PreviousRound, Tensors
 from labelbench_ray.trainers.engine.device import ALONE, Device
-from labelbench_ray.trainers.engine.fit import TrainingRun
 from labelbench_ray.trainers.engine.kept import Keep
 from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.trainers.engine.trainer import Trainer
 from labelbench_ray.types import Ids
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Gradient(Trainer):
@@ -34,7 +37,7 @@ class Gradient(Trainer):
         return fresh
 
     @abstractmethod
-    def method(self, previous: tuple[PreviousRound, ...]) -> "Descent":
+    def method(self, previous: tuple[PreviousRound, ...]) -> Descent:
         """The gradient descent that trains a round."""
 
     def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
@@ -83,7 +86,7 @@ class Descent(Gradient):
         """Epochs that run whatever the validation rows show: the first is always a new best, then patience counts."""
         return min(self.epochs, 1 + self.patience) if self.uses_validation else self.epochs
 
-    def method(self, previous: tuple[PreviousRound, ...]) -> "Descent":
+    def method(self, previous: tuple[PreviousRound, ...]) -> Descent:
         return self
 
     def places(self, data: FitData[Inputs]) -> Ids:
@@ -115,6 +118,8 @@ class Descent(Gradient):
         Raises:
             FloatingPointError: a loss is not finite.
         """
+        from labelbench_ray.trainers.engine.fit import TrainingRun
+
         TrainingRun(self, module, data, seed, device).run(checkpoints or NoCheckpoints())
 
 

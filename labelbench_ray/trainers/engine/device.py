@@ -1,11 +1,14 @@
 """Where a fit computes: device, precision, and this process's share of a parallel fit."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -36,6 +39,8 @@ class Device:
 
     def autocast(self) -> torch.autocast:
         """The context of a forward pass."""
+        import torch
+
         lower = self.precision != "float32"
         return torch.autocast(
             self.kind, dtype=getattr(torch, self.precision) if lower else torch.bfloat16, enabled=lower
@@ -43,6 +48,8 @@ class Device:
 
     def scaler(self) -> torch.amp.GradScaler:
         """Loss scaling, which only float16 needs."""
+        import torch
+
         return torch.amp.GradScaler(self.kind, enabled=self.precision == "float16")
 
 

@@ -1,15 +1,18 @@
 """The epoch that a fit keeps: the best one by a rule, with its weights and its pseudo-labels."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from labelbench_ray.trainers.engine.data import PseudoLabels
 from labelbench_ray.trainers.engine.device import Device
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Keep = Literal["accuracy", "loss", "last"]
 
@@ -28,6 +31,8 @@ class KeptEpoch:
 
     def state(self) -> dict[str, Any]:
         """Its entries in a checkpoint."""
+        import torch
+
         labels = self.pseudo_labels
         return {
             "best": self.weights,
@@ -36,7 +41,7 @@ class KeptEpoch:
         }
 
     @classmethod
-    def of_state(cls, found: dict[str, Any]) -> "KeptEpoch":
+    def of_state(cls, found: dict[str, Any]) -> KeptEpoch:
         """Read it from a checkpoint."""
         labels = found.get(PSEUDO_LABELS)
         return cls(
@@ -49,6 +54,8 @@ class KeptEpoch:
 
 def merged(steps: Sequence[PseudoLabels], device: Device) -> PseudoLabels | None:
     """Join the steps of an epoch, with the rows of all processes."""
+    import torch
+
     if not steps:
         return None
     columns = (np.concatenate(column) for column in zip(*map(_arrays, steps), strict=True))

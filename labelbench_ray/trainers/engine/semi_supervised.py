@@ -6,16 +6,15 @@ loss. Weak views that only give targets stay out of the graph. The unlabeled bat
 rows. State is float32.
 """
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from labelbench_ray import augmentations, plugins
 from labelbench_ray.augmentations import Augmentation, WantedViews
@@ -27,6 +26,9 @@ from labelbench_ray.trainers.engine.descent import Descent, smoothed
 from labelbench_ray.trainers.engine.kept import Keep
 from labelbench_ray.trainers.engine.step import Step
 from labelbench_ray.types import Floats, Ids
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +125,8 @@ class SemiSupervised(Descent):
         return min(self.unlabeled_ratio * self.batch_size, len(data.unlabeled_ids_U))
 
     def loss(self, step: Step) -> Tensor:
+        import torch
+
         labeled = step.data.inputs.labeled(step.labeled_B, step.epoch)
         if not len(step.unlabeled_U):
             return self.labeled_loss(step.module(labeled).float(), step)
@@ -142,6 +146,8 @@ class SemiSupervised(Descent):
 
     def logits(self, labeled: Tensor, step: Step) -> Logits:
         """Strong views learn. Weak ones only give targets, so they stay out of the graph."""
+        import torch
+
         inputs = step.data.inputs
         with torch.no_grad():
             weak_UK = step.module(inputs.weak(step.unlabeled_U, step.epoch)).float()
@@ -153,6 +159,8 @@ class SemiSupervised(Descent):
 
     def labeled_loss(self, logits_BK: Tensor, step: Step) -> Tensor:
         """The loss of a batch's labeled rows, a mean over all of them."""
+        from torch.nn.functional import cross_entropy
+
         return cross_entropy(logits_BK, smoothed(step.labels_B, step.data.num_classes, self.label_smoothing))
 
     @abstractmethod

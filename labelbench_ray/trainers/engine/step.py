@@ -1,16 +1,20 @@
 """A step of gradient descent as a trainer's loss sees it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.types import Ids
 
-State = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+State = dict[str, "Tensor"]
 """What a method keeps from step to step, float32 or integers. Updated in place; part of the checkpoint."""
 
 
@@ -34,4 +38,6 @@ class Step:
     @property
     def labels_B(self) -> Tensor:
         """(B, ...) labels of the labeled rows."""
+        import torch
+
         return self.data.labels_L[torch.from_numpy(self.labeled_B)].to(self.device.kind)
