@@ -27,7 +27,7 @@ NAMES = (
         "memory",
         "select",
     ),
-    *("flexmatch", "trainers", "finetune", "continual", "overhead"),
+    *("flexmatch", "trainers", "finetune", "continual", "overhead", "results"),
 )
 
 

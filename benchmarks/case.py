@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from pools import Pool, opened
+from processes import status_kib
 
 from labelbench_ray import strategies
 from labelbench_ray.types import PoolView
@@ -85,14 +86,6 @@ def run(case: Case, threads: int = 1, seconds: float = 3600) -> dict[str, Any]:
 def repeats(seconds: float) -> int:
     """How often to measure what took so long at first."""
     return next((times for most, times in REPEATS if seconds < most), 1)
-
-
-def status_kib(what: str, pid: int | str = "self") -> int:
-    """A line of /proc/PID/status, in KiB; 0 for one that is not there."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{what}:"):
-            return int(line.split()[1])
-    return 0
 
 
 def _choose(case: Case, pool: Pool, view: PoolView, strategy: strategies.Strategy) -> tuple[float, float]:

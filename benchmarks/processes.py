@@ -24,6 +24,14 @@ def members(session: int) -> list[int]:
     return found
 
 
+def status_kib(what: str, pid: int | str = "self") -> int:
+    """A line of /proc/PID/status, in KiB; 0 for one that is not there."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{what}:"):
+            return int(line.split()[1])
+    return 0
+
+
 def kill_group(process: "subprocess.Popen[bytes]") -> None:
     """kill -9 of the process group: Ray's actors are left to die by themselves, which takes them a while."""
     with suppress(ProcessLookupError):

@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("embeddings", "ledger"),
     ("trial",),
     ("planning", "report", "tracking"),
+    ("exports",),
     ("cluster",),
     ("api",),
     ("commands", "__main__"),

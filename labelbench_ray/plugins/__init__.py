@@ -44,9 +44,10 @@ class Frozen(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, given: Any) -> Any:  # noqa: ANN401
+        known = cls.model_fields
         for key in given if isinstance(given, dict) else ():
-            if key not in cls.model_fields:
-                text = _renamed(cls, str(key)) or unknown(f"setting of {cls.__name__}", str(key), cls.model_fields)
+            if key not in known:
+                text = _renamed(cls, str(key)) or unknown(f"setting of {cls.__name__}", str(key), known)
                 raise PydanticCustomError(UNKNOWN_KEY, "{text}", {"text": text, "key": key})
         return given
 

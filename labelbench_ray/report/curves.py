@@ -51,6 +51,10 @@ class Run:
     """What is known of its data."""
     recorded_traits: Traits | None = None
     """None: it has not begun, or an older version began it."""
+    directory: Path = Path()
+    """The trial's folder."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the code that began it; a record states its own where it has any."""
 
     @property
     def traits(self) -> Traits:
@@ -153,6 +157,13 @@ class Experiment:
 
     name: str
     settings: tuple[Setting, ...]
+    folder: Path = Path()
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """In which fields each setting differs from the others, in words; its data set where there is no other."""
+        fields = differing(self.settings) or ("dataset",)
+        return tuple(title(setting, fields) for setting in self.settings)
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -170,7 +181,7 @@ def read(folder: Path) -> Experiment:
     grid = read_grid(folder)
     runs = sorted(read_each(partial(_run, folder, read_notes(folder)), _longest(grid.entries)), key=_order)
     settings = (Setting(dict(recipe), tuple(members)) for recipe, members in groupby(runs, key=_recipe))
-    return Experiment(grid.experiment, tuple(settings))
+    return Experiment(grid.experiment, tuple(settings), folder)
 
 
 def last_common(runs: Iterable[Run]) -> int:
@@ -223,11 +234,11 @@ def _run(folder: Path, notes: DataNotes, entry: Entry) -> Run:
     found = trial_progress(directory, entry.fingerprint, trial.rounds)
     header = found.header
     if header is None or found.state is TrialState.DAMAGED:
-        return Run(trial, entry.fingerprint, found.state, found.reason)
+        return Run(trial, entry.fingerprint, found.state, found.reason, directory=directory)
     finetunes = [finetune_progress(path) for path in sorted((directory / FOLDER).glob("*"))]
     damaged = next((each for each in finetunes if each.state is TrialState.DAMAGED), None)
     if damaged:
-        return Run(trial, entry.fingerprint, damaged.state, damaged.reason)
+        return Run(trial, entry.fingerprint, damaged.state, damaged.reason, directory=directory)
     return Run(
         trial,
         entry.fingerprint,
@@ -242,6 +253,8 @@ def _run(folder: Path, notes: DataNotes, entry: Entry) -> Run:
         provenances(header, found.records),
         notes.of(header.store),
         header.traits,
+        directory,
+        header.versions,
     )
 
 

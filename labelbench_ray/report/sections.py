@@ -12,7 +12,7 @@ from labelbench_ray.report.comparison_cautions import Caution
 from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
 from labelbench_ray.report.costs import Embedding, Embeddings, StrategyCost, costs, embeddings
-from labelbench_ray.report.curves import Experiment, Run, Setting, differing, read, title
+from labelbench_ray.report.curves import Experiment, Run, Setting, differing, read
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
@@ -122,8 +122,9 @@ def compose(
     """The report on what was read, see `build`."""
     settings = experiment.settings
     shared = embeddings((run for setting in settings for run in setting.runs), stores)
-    fields = differing(settings) or ("dataset",)
-    sections = tuple(_section(title(setting, fields), setting, shared, warnings) for setting in settings)
+    sections = tuple(
+        _section(title, setting, shared, warnings) for title, setting in zip(experiment.titles, settings, strict=True)
+    )
     measured = blocks(settings)
     across = Across(
         ablations(settings),

@@ -39,7 +39,7 @@ def from_checked_json(kind: type[Value], path: Path, hint: str = ROUNDS) -> Valu
     """
     content = _read_json(path, hint)
     checksum = content.pop("checksum", None)
-    if checksum != digest(content):
+    if checksum != _digest(path, content, hint):
         raise DamagedError(f"{path}: its checksum does not match its content; {hint}")
     return _parsed(kind, path, content, hint)
 
@@ -51,7 +51,9 @@ def read_value(kind: type[Value], path: Path, hint: str, elsewhere: str = "--run
         DamagedError: it is missing, not JSON, or does not fit.
         OtherVersionError: it would fit without fields that this version does not know, or states another format.
     """
-    return _parsed(kind, path, _read_json(path, hint), hint, elsewhere)
+    content = _read_json(path, hint)
+    _digest(path, content, hint)
+    return _parsed(kind, path, content, hint, elsewhere)
 
 
 def _parsed(
@@ -116,14 +118,25 @@ def _stated_version(content: dict[str, JsonValue]) -> str | None:
 
 
 def _read_json(path: Path, hint: str) -> dict[str, Any]:
-    """The object in a JSON file, without NaN or infinities."""
+    """The object in a JSON file."""
     try:
         content = json.loads(path.read_bytes())
-        digest(content)  # refuses NaN and infinities
     except FileNotFoundError as error:
         raise MissingError(f"{path}: there is no such file; is this a trial's folder?") from error
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path}: is not JSON ({error}); it was cut short or altered; {hint}") from error
+        raise _not_json(path, error, hint) from error
     if not isinstance(content, dict):
         raise DamagedError(f"{path}: holds a {type(content).__name__}, not an object; {hint}")
     return content
+
+
+def _digest(path: Path, content: dict[str, Any], hint: str) -> str:
+    """The checksum of a file's content; NaN and infinities are refused."""
+    try:
+        return digest(content)
+    except (ValueError, RecursionError) as error:
+        raise _not_json(path, error, hint) from error
+
+
+def _not_json(path: Path, error: Exception, hint: str) -> DamagedError:
+    return DamagedError(f"{path}: is not JSON ({error}); it was cut short or altered; {hint}")

@@ -86,8 +86,10 @@ def compare(setting: Setting, metric: str) -> Comparison | None:
     labels = sorted(set.intersection(*(set(run.curve(metric)) for run in runs)))
     if not labels:
         return None
-    have = {run.strategy for run in runs}
-    every = [_curves(name, runs, metric, labels) for name in setting.strategies if name in have]
+    trials: dict[str, list[Run]] = {}
+    for run in runs:
+        trials.setdefault(run.strategy, []).append(run)
+    every = [_curves(name, trials[name], metric, labels) for name in setting.strategies if name in trials]
     found = differences(every)
     rows = [_row(curves, found.get(curves.strategy)) for curves in every]
     return Comparison(metric, tuple(labels), tuple(sorted(rows, key=lambda row: -row.area.value)))
@@ -95,7 +97,7 @@ def compare(setting: Setting, metric: str) -> Comparison | None:
 
 def paired_difference(first: Row, second: Row) -> Estimate | None:
     """The first strategy's area less the second's over their common seeds; None without any."""
-    seeds = _common(first.curves, second.curves)
+    seeds = common_seeds(first.curves, second.curves)
     if not seeds:
         return None
     areas = (area_under_curve(row.curves.labels_T, row.curves.at(seeds)) for row in (first, second))
@@ -103,8 +105,7 @@ def paired_difference(first: Row, second: Row) -> Estimate | None:
     return estimate(first_S - second_S)
 
 
-def _curves(strategy: str, runs: list[Run], metric: str, labels: list[int]) -> Curves:
-    mine = [run for run in runs if run.strategy == strategy]
+def _curves(strategy: str, mine: list[Run], metric: str, labels: list[int]) -> Curves:
     values_ST = np.array([[run.curve(metric)[count] for count in labels] for run in mine], dtype=np.float64)
     return Curves(strategy, tuple(run.trial.seed for run in mine), np.array(labels, dtype=np.float64), values_ST)
 
@@ -119,12 +120,12 @@ def differences(every: list[Curves]) -> dict[str, Difference]:
     reference = next((curves for curves in every if curves.strategy == RANDOM), None)
     if reference is None:
         return {}
-    rivals = [curves for curves in every if curves is not reference and _common(curves, reference)]
+    rivals = [curves for curves in every if curves is not reference and common_seeds(curves, reference)]
     return _adjust({curves.strategy: _difference(curves, reference, len(rivals)) for curves in rivals})
 
 
 def _difference(curves: Curves, reference: Curves, comparisons: int) -> Difference:
-    seeds = _common(curves, reference)
+    seeds = common_seeds(curves, reference)
     mine_ST, random_ST = curves.at(seeds), reference.at(seeds)
     area_S = area_under_curve(curves.labels_T, mine_ST) - area_under_curve(curves.labels_T, random_ST)
     return Difference(
@@ -144,5 +145,6 @@ def _adjust(found: dict[str, Difference]) -> dict[str, Difference]:
     }
 
 
-def _common(first: Curves, second: Curves) -> tuple[int, ...]:
+def common_seeds(first: Curves, second: Curves) -> tuple[int, ...]:
+    """The seeds that both strategies have."""
     return tuple(sorted(set(first.seeds) & set(second.seeds)))

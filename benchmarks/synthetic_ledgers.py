@@ -1,0 +1,72 @@
+"""Ledgers of a large experiment with made-up numbers, written without running anything."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.config import Trial, digest, grid
+from labelbench_ray.ledger.experiments import write_grid
+from labelbench_ray.ledger.records import Entry, Grid, Header, RoundRecord, Traits
+from labelbench_ray.storage.checksummed import to_checked_json
+from labelbench_ray.storage.versions import versions
+
+POOL_ROWS, CLASSES = 50_000, 10
+STAGES = ("fit", "score", "select", "evaluate", "oracle")
+SPLITS = ("Pool", "Validation", "Test")
+KINDS = ("Accuracy", "Macro F1", "Loss", "Expected Calibration Error", "Accuracy Present Classes")
+OTHERS = 24
+"""Metrics beside those: a record of a real trial has 39."""
+
+
+def trials(strategies: int, seeds: int, rounds: int, budget: int) -> list[Trial]:
+    """A grid: random and strategies with names of their own."""
+    base = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=rounds, budget=budget)
+    names = ["random", *(f"my_package.strategy_{number:02d}" for number in range(1, strategies))]
+    return grid(base, strategy=names, seed=range(seeds))
+
+
+def write_ledgers(folder: Path, every: list[Trial]) -> None:
+    """One folder a trial, every round recorded, and `experiment.json`."""
+    entries = [Entry(fingerprint=digest(trial.model_dump(mode="json")), trial=trial) for trial in every]
+    for number, entry in enumerate(entries):
+        _write_trial(folder / entry.fingerprint, entry, np.random.default_rng(number))
+    write_grid(folder, Grid(experiment=folder.name, entries=tuple(entries), versions=versions()))
+
+
+def _write_trial(directory: Path, entry: Entry, rng: np.random.Generator) -> None:
+    (directory / "rounds").mkdir(parents=True)
+    trial, fingerprint = entry.trial, entry.fingerprint
+    header = Header(
+        fingerprint=fingerprint, trial=trial, store="0" * 16, compute="numpy", traits=Traits(), versions=versions()
+    )
+    (directory / "trial.json").write_bytes(header.model_dump_json(indent=1).encode())
+    ids = rng.choice(POOL_ROWS, trial.rounds * trial.budget, replace=False).reshape(trial.rounds, trial.budget)
+    skill = 0.01 * int(trial.strategy.name[-2:]) if trial.strategy.name[-2:].isdigit() else 0.0
+    for number, chosen_B in enumerate(ids):
+        record = _record(fingerprint, number, chosen_B, skill + 0.01 * trial.seed, rng)
+        (directory / "rounds" / f"{number:03d}.json").write_bytes(to_checked_json(record))
+
+
+def _record(
+    fingerprint: str, number: int, chosen_B: NDArray[np.int64], skill: float, rng: np.random.Generator
+) -> RoundRecord:
+    accuracy = 1 - 0.5 * np.exp(-0.2 * number - skill) + rng.normal(0, 0.003)
+    values = {f"{split} {kind}": accuracy + rng.normal(0, 0.001) for split in SPLITS for kind in KINDS}
+    seconds = {stage: float(rng.random()) for stage in STAGES}
+    return RoundRecord(
+        fingerprint=fingerprint,
+        round=number,
+        chosen=tuple(chosen_B.tolist()),
+        labels=tuple(rng.integers(0, CLASSES, len(chosen_B)).tolist()),
+        num_labeled=len(chosen_B) * (number + 1),
+        metrics=values | {f"Other Metric {place}": float(rng.random()) for place in range(OTHERS)},
+        seconds=seconds,
+        cpu_seconds=sum(seconds.values()),
+        cpu=seconds,
+        gpu=dict.fromkeys(STAGES, 0.0),
+        bytes_written=10_000,
+        finished=1_795_000_000_000 + number * 60_000,
+        proxy="0" * 64,
+        versions=versions(),
+    )
