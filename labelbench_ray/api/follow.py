@@ -21,7 +21,7 @@ from labelbench_ray.storage.locks import held
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tasks import in_a_sentence
-from labelbench_ray.tracking.mirror import Mirror
+from labelbench_ray.tracking.mirror import AnyMirror
 from labelbench_ray.trial.assembly import Job
 
 
@@ -30,7 +30,7 @@ class SweepMonitor:
     """Counts a sweep's progress, shows it, and hands finished trials to the mirror (`sweep.SweepCallbacks`)."""
 
     shown: Meter
-    mirror: Mirror
+    mirror: AnyMirror
     unit: str
     """What a job's steps are called."""
     steps: dict[Path, int]

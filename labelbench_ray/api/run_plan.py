@@ -23,6 +23,7 @@ from labelbench_ray.embeddings.overlaps import left_out_words, read_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
+from labelbench_ray.errors import install_hint
 from labelbench_ray.ledger.data_notes import note_overlaps
 from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.finetunes import HEADER
@@ -34,8 +35,8 @@ from labelbench_ray.planning.units import embedding_units, run_units
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
-from labelbench_ray.tracking.mirror import Mirror
-from labelbench_ray.tracking.mlflow_runs import mlflow_mirror
+from labelbench_ray.tracking.mirror import AnyMirror, NoMirror
+from labelbench_ray.tracking.mlflow_address import is_installed
 from labelbench_ray.trial.parts import Parts
 
 IMAGES = "decoding images, rows"
@@ -141,7 +142,7 @@ def run_plan(plan: Plan, environment: Environment, console: Console, prices: Pri
     return 1 if unfinished else 0
 
 
-def submit_tunings(plan: Plan, tunings: Iterable[PlannedTuning], mirror: Mirror) -> None:
+def submit_tunings(plan: Plan, tunings: Iterable[PlannedTuning], mirror: AnyMirror) -> None:
     """Have the mirror take what there is of these fine-tunes."""
     for tuning in tunings:
         directory = tuning.directory(plan.folder)
@@ -162,8 +163,21 @@ def note_grid(plan: Plan) -> None:
 
 
 @contextmanager
-def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator[Mirror]:
-    """A mirror that is waited for at the end; its problem is printed."""
+def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator[AnyMirror]:
+    """A mirror that is waited for at the end; its problem is printed. Without MLflow, a line states that."""
+    if not is_installed():
+        console.print(
+            f"MLflow is not installed, so nothing is mirrored to it; {install_hint('mlflow')} and "
+            f"`{sync_command(plan.folder, environment)}` write all of it later",
+            markup=False,
+            soft_wrap=True,
+            highlight=False,
+        )
+        yield NoMirror()
+        return
+    with meter(console, "opening MLflow"):
+        from labelbench_ray.tracking.mlflow_runs import mlflow_mirror
+
     mirror = mlflow_mirror(environment.tracking_uri, plan.experiment.name, beside(environment.runs) / "mlartifacts")
     patience = MIRROR_SECONDS
     try:
@@ -206,7 +220,7 @@ def _run_missing(
     executor: Executor,
     environment: Environment,
     console: Console,
-    mirror: Mirror,
+    mirror: AnyMirror,
     rule: EarlyStoppingRule | None,
 ) -> int:
     """Embed, then sweep; returns how many trials failed or did not finish."""

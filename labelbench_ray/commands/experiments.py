@@ -18,7 +18,7 @@ from labelbench_ray.console.events import logged
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import Prices
 from labelbench_ray.environment import Environment
-from labelbench_ray.tracking.mlflow_address import SQLITE, ui_command
+from labelbench_ray.tracking.mlflow_address import SQLITE, is_installed, ui_command
 
 if TYPE_CHECKING:
     from labelbench_ray.planning.plan import Plan
@@ -90,7 +90,7 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
 
     with logged(planned.experiment.name, environment, console):
         status = run_plan(planned, environment, console, prices)
-    if environment.tracking_uri.startswith(SQLITE):
+    if environment.tracking_uri.startswith(SQLITE) and is_installed():
         console.print(f"MLflow: {ui_command(environment.tracking_uri)}", soft_wrap=True, highlight=False, markup=False)
     return status
 

@@ -17,7 +17,7 @@ from labelbench_ray.planning.finetunes import PlannedTuning
 from labelbench_ray.planning.memory import tuning_bytes
 from labelbench_ray.planning.plan import Plan
 from labelbench_ray.planning.units import finetune_units
-from labelbench_ray.tracking.mirror import Mirror
+from labelbench_ray.tracking.mirror import AnyMirror
 
 
 def finetune(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
@@ -66,7 +66,7 @@ def _fit(
     executor: Executor,
     environment: Environment,
     console: Console,
-    mirror: Mirror,
+    mirror: AnyMirror,
 ) -> int:
     make_images(environment, console, [tuning.parts for tuning in ready])
     jobs = [executor.finetune_job(tuning.parts, plan.folder) for tuning in ready]

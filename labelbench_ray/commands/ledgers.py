@@ -9,7 +9,7 @@ from labelbench_ray.commands.output import console
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import Prices
 from labelbench_ray.ledger.experiments import experiment_folders
-from labelbench_ray.tracking.mlflow_address import sqlite_uri
+from labelbench_ray.tracking.mlflow_address import require_mlflow, sqlite_uri
 
 runs_argument = click.argument("folder", metavar="RUNS_DIR", type=PLACE)
 
@@ -75,6 +75,7 @@ def sync(folder: Path, tracking_uri: str | None) -> int:
     """
     from labelbench_ray.storage.remote import beside
 
+    require_mlflow("sync")
     folders = experiment_folders(folder)
     uri = tracking_uri or sqlite_uri(beside(folders[0].parent) / "mlflow.db")
     with meter(console, "opening MLflow"):

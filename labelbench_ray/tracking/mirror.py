@@ -147,5 +147,19 @@ class Mirror:
         return self._ending.wait(seconds)
 
 
+class NoMirror:
+    """Stands in for a mirror where the tracker is not installed: keeps nothing."""
+
+    def submit(self, path: Path) -> None:
+        """Nothing."""
+
+    def finish(self, seconds: float) -> str:
+        """Nothing is wrong."""
+        return ""
+
+
+AnyMirror = Mirror | NoMirror
+
+
 def _pauses() -> Iterator[float]:
     return (min(FIRST_PAUSE * 2**turn, LONGEST_PAUSE) for turn in itertools.count())

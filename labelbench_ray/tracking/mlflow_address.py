@@ -1,19 +1,29 @@
-"""Addresses of MLflow's sqlite files, as SQLAlchemy writes and reads them, without importing MLflow."""
+"""Whether MLflow is installed, and addresses of its sqlite files as SQLAlchemy reads them, without importing either."""
 
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+from labelbench_ray.errors import ConfigError, install_hint
 
 SQLITE = "sqlite:///"
 
 
+def is_installed() -> bool:
+    """Whether this Python has MLflow, which is optional."""
+    return find_spec("mlflow") is not None
+
+
+def require_mlflow(command: str) -> None:
+    """Refuse a command that is about MLflow where it is not installed."""
+    if not is_installed():
+        raise ConfigError(f"`labelbench {command}` needs MLflow, which is not installed: {install_hint('mlflow')}")
+
+
 def sqlite_uri(path: Path) -> str:
     """The address of a sqlite file; unquoted, `?` and `%` would make SQLAlchemy open another file."""
-    if not {"?", "%"} & set(str(path)):
-        return f"{SQLITE}{path}"
-    from sqlalchemy import URL  # takes a fifth of a second, and hardly any path needs it
-
-    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+    return f"{SQLITE}{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def sqlite_file(uri: str) -> Path | None:
