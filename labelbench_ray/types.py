@@ -8,8 +8,8 @@ positions in a subset. Numeric passes run over blocks of `BLOCK_ROWS` consecutiv
 cut at multiples of a block, so that the same rows give the same bits on any number of shards, actors and nodes.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -31,6 +31,7 @@ from labelbench_ray.pool.blocks import (
     cuts,
 )
 from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL, Distribution
+from labelbench_ray.pool.facts import Facts, checked_facts
 
 __all__ = ["BLOCK_ROWS", "Ask", "Block", "Examples", "Floats", "Ids", "Labels", "Model", "PoolView", "Rows", "Shard"]
 
@@ -39,6 +40,7 @@ Labels = NDArray[Any]
 Ask = Callable[[Ids], Labels]
 """Pool ids -> the labels that the oracle returns for them; each new id costs one label of the budget."""
 Result = TypeVar("Result")
+NO_FACTS: Mapping[str, ArrayLike] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +61,8 @@ class PoolView:
     """What the oracle returned for them: (L,) class numbers; or (L, K) of independent classes, 1, 0 or -1 (unknown)."""
     distribution: Distribution
     """Whether a row is of one class of several, or each class is independent of the others."""
+    fact_names: tuple[str, ...] = field(default=(), kw_only=True)
+    """The facts that its shards and blocks have, in `facts`."""
 
     def map(self, function: Callable[..., Result], *each: Sequence[Any]) -> list[Result]:
         """`function` of every shard, in the order of the shards; with an item of every `each` for every shard."""
@@ -100,6 +104,7 @@ class PoolView:
         labels: ArrayLike,
         shards: int = 1,
         ids: ArrayLike | None = None,
+        facts: Mapping[str, ArrayLike] = NO_FACTS,
     ) -> Self:
         """A view of arrays in memory.
 
@@ -110,11 +115,12 @@ class PoolView:
             labels: (L,) int64 what the oracle returned for them.
             shards: how many shards to cut the pool into, at most (cuts lie at multiples of `BLOCK_ROWS`).
             ids: (N,) int64 pool ids, distinct; None means 0 .. N-1.
+            facts: by name, (N,) floats, integers or booleans: what else is known of each row.
 
         Raises:
             ValueError: a shape, dtype, id or label out of range, NaN, or rows that are no distribution.
         """
-        return cls._from_arrays(CATEGORICAL, embeddings, probabilities, labeled, labels, shards, ids)
+        return cls._from_arrays(CATEGORICAL, embeddings, probabilities, labeled, labels, shards, ids, facts)
 
     @classmethod
     def from_multi_label(
@@ -125,6 +131,7 @@ class PoolView:
         labels: ArrayLike,
         shards: int = 1,
         ids: ArrayLike | None = None,
+        facts: Mapping[str, ArrayLike] = NO_FACTS,
     ) -> Self:
         """The same of a pool whose rows may have several labels: each class is independent of the others.
 
@@ -135,11 +142,12 @@ class PoolView:
             labels: (L, K) integers: 1 for a class that is there, 0 for one that is not, -1 where that is unknown.
             shards: how many shards to cut the pool into, at most.
             ids: (N,) int64 pool ids, distinct; None means 0 .. N-1.
+            facts: by name, (N,) floats, integers or booleans: what else is known of each row.
 
         Raises:
             ValueError: a shape, dtype, id, label or probability out of range, or NaN.
         """
-        return cls._from_arrays(BERNOULLI, embeddings, probabilities, labeled, labels, shards, ids)
+        return cls._from_arrays(BERNOULLI, embeddings, probabilities, labeled, labels, shards, ids, facts)
 
     @classmethod
     def _from_arrays(
@@ -151,16 +159,27 @@ class PoolView:
         labels: ArrayLike,
         shards: int,
         ids: ArrayLike | None,
+        facts: Mapping[str, ArrayLike],
     ) -> Self:
         embeddings_ND = checks.embeddings(embeddings)
         ids_N, order_N = checks.ascending(ids, len(embeddings_ND))
         probabilities_NK = distribution.checked(probabilities, len(embeddings_ND))[order_N]
-        raw_ND = embeddings_ND[order_N]
+        raw_ND, facts_N = embeddings_ND[order_N], checked_facts(facts, len(embeddings_ND)).take(order_N)
 
         def cut(rows: slice, labeled_S: NDArray[np.bool_]) -> Shard:
-            return ArrayShard(ids_N[rows], raw_ND[rows], labeled_S, ~labeled_S, probabilities_NK[rows], distribution)
+            return ArrayShard(
+                ids_N[rows],
+                raw_ND[rows],
+                labeled_S,
+                ~labeled_S,
+                probabilities_NK[rows],
+                distribution,
+                facts=facts_N.take(rows),
+            )
 
-        return cls._assemble(ids_N, probabilities_NK.shape[1], distribution, labeled, labels, shards, cut)
+        return cls._assemble(
+            ids_N, probabilities_NK.shape[1], distribution, labeled, labels, shards, cut, tuple(facts_N)
+        )
 
     @classmethod
     def from_linear(
@@ -199,15 +218,21 @@ class PoolView:
 
     @classmethod
     def from_model(
-        cls, embeddings_ND: NDArray[Any], model: Model, labeled: ArrayLike, labels: ArrayLike, shards: int = 1
+        cls,
+        embeddings_ND: NDArray[Any],
+        model: Model,
+        labeled: ArrayLike,
+        labels: ArrayLike,
+        shards: int = 1,
+        facts: Facts | None = None,
     ) -> Self:
-        """The same for any model of raw embeddings that were checked when they were stored."""
-        ids_N = np.arange(len(embeddings_ND))
+        """The same for any model of raw embeddings, which were checked when they were stored, as `facts` were."""
+        ids_N, facts_N = np.arange(len(embeddings_ND)), Facts() if facts is None else facts
 
         def cut(rows: slice, labeled_S: NDArray[np.bool_]) -> Shard:
-            return ModelShard(ids_N[rows], embeddings_ND[rows], labeled_S, ~labeled_S, model)
+            return ModelShard(ids_N[rows], embeddings_ND[rows], labeled_S, ~labeled_S, model, facts=facts_N.take(rows))
 
-        return cls._assemble(ids_N, model.num_classes, model.distribution, labeled, labels, shards, cut)
+        return cls._assemble(ids_N, model.num_classes, model.distribution, labeled, labels, shards, cut, tuple(facts_N))
 
     @classmethod
     def _assemble(
@@ -219,6 +244,7 @@ class PoolView:
         labels: ArrayLike,
         shards: int,
         cut: Callable[[slice, NDArray[np.bool_]], Shard],
+        fact_names: tuple[str, ...],
     ) -> Self:
         labeled_L, labels_L = distribution.checked_labels(labeled, labels, num_classes)
         places_L = np.searchsorted(ids_N, labeled_L)
@@ -241,6 +267,7 @@ class PoolView:
             labeled_L,
             labels_L,
             distribution,
+            fact_names=fact_names,
         )
 
 

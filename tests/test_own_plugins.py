@@ -17,7 +17,7 @@ from labelbench_ray.trial import parts
 from tests.full_trials import make_home, make_store
 
 PAGE = Path(__file__).parent.parent / "docs" / "plugins.md"
-FILES = ("shapes", "profile", "dropout", "impurity", "arms", "focal", "narrow", "slips")
+FILES = ("shapes", "profile", "letters", "dropout", "impurity", "arms", "cheapest", "focal", "narrow", "slips")
 
 
 @pytest.fixture
@@ -57,7 +57,8 @@ def test_their_embeddings_are_those_of_their_own_rows(trials: list[Trial], tmp_p
         "validation": 30,
         "test": 30,
     }
-    shapes, profile, dropout = (importlib.import_module(f"my_package.{name}") for name in FILES[:3])
+    files = ("shapes", "profile", "dropout")
+    shapes, profile, dropout = (importlib.import_module(f"my_package.{name}") for name in files)
     images = [profile.Profile().decode(shapes._png(int(row_id.removeprefix("square/")))) for row_id in store.row_ids()]
     network = profile.Profiles()
     embeddings_ND = store.arrays().pool.embeddings_ND

@@ -32,6 +32,7 @@ from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, embed_s
 from labelbench_ray.embeddings.shard_attempts import DIED, augmented_shard, begun, decoded_shard, named, work_of
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId
 from labelbench_ray.errors import DataError, UserError
+from labelbench_ray.pool.facts import Facts
 from labelbench_ray.user_code import stated
 
 # Actors with a full CPU each would starve the tasks that feed them; the operating system shares the cores well enough.
@@ -128,6 +129,7 @@ def _columns(shard: DecodedShard) -> dict[str, Any]:
         "labels": shard.labels_B.reshape(-1),
         "label_form": json.dumps([shard.labels_B.dtype.str, shard.labels_B.shape]),
         "groups": json.dumps(None if shard.groups_B is None else shard.groups_B.tolist()),
+        "facts": json.dumps({name: values_B.tolist() for name, values_B in shard.facts.items()}),
         "rejects": json.dumps(shard.rejects),
         "contents": shard.contents.model_dump_json() if shard.contents else "",
         **{name: packed(form) for name, form in zip(FORMS, shard.forms, strict=False)},
@@ -141,7 +143,8 @@ def _decoded(row: dict[str, Any]) -> DecodedShard:
     forms = tuple(row[name] for name in FORMS if name in row)
     groups = json.loads(row["groups"])
     groups_B = None if groups is None else np.array(groups, np.int64)
-    return DecodedShard(row_ids, labels_B, forms, json.loads(row["rejects"]), contents, groups_B)
+    facts = Facts({name: np.array(values, np.float64) for name, values in json.loads(row["facts"]).items()})
+    return DecodedShard(row_ids, labels_B, forms, json.loads(row["rejects"]), contents, groups_B, facts)
 
 
 class EmbedActor:

@@ -35,7 +35,8 @@ class Scorer:
 
     def __init__(self, store: Path, start: int, stop: int) -> None:
         self._ids_S = np.arange(start, stop)
-        self._raw_SD = EmbeddingStore.open(store).arrays().pool.embeddings_ND[start:stop]
+        pool = EmbeddingStore.open(store).arrays().pool
+        self._raw_SD, self._facts = pool.embeddings_ND[start:stop], pool.facts.take(slice(start, stop))
         self._view = -1
 
     def apply(
@@ -50,7 +51,7 @@ class Scorer:
         """`function` of the shard as the view shows it; `open_U`: ids that may be chosen, None for all unlabeled."""
         if view != self._view:
             labeled_S = np.isin(self._ids_S, labeled_L)
-            shard = ModelShard(self._ids_S, self._raw_SD, labeled_S, ~labeled_S, model)
+            shard = ModelShard(self._ids_S, self._raw_SD, labeled_S, ~labeled_S, model, facts=self._facts)
             self._shard = shard if open_U is None else shard.only(open_U)
             self._view = view
         try:
@@ -99,6 +100,7 @@ class Scorers:
     def __init__(self, store: EmbeddingStore, actors: int, group: PlacementGroup | None = None) -> None:
         """`group`: the trial's placement group, whose bundles 1, 2, ... are reserved for the scorers."""
         self._num_rows = store.manifest.count("pool")
+        self._fact_names = tuple(sorted(store.manifest.facts))
         self._views = itertools.count()
         self._actors = tuple(
             Scorer.options(num_cpus=1, scheduling_strategy=_strategy(group, number)).remote(  # type: ignore[attr-defined]
@@ -116,6 +118,7 @@ class Scorers:
             labeled_L=labeled,
             labels_L=labels,
             distribution=model.distribution,
+            fact_names=self._fact_names,
             actors=self._actors,
             numbers=self._views,
             number=next(self._views),

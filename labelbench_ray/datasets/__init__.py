@@ -8,7 +8,7 @@ needed. Tables travel to Ray tasks: they hold paths and numbers, not data.
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -28,8 +28,10 @@ from labelbench_ray.datasets._evaluation import (
     ordered,
     split_title,
 )
+from labelbench_ray.datasets._facts import split_facts
 from labelbench_ray.datasets._findings import NOTHING_FOUND, Findings, Ignored
 from labelbench_ray.errors import DataError
+from labelbench_ray.pool.facts import Facts
 from labelbench_ray.tasks import Task
 from labelbench_ray.tasks.single_label import SINGLE_LABEL
 from labelbench_ray.types import Labels
@@ -79,7 +81,8 @@ class Records:
     payloads: Sequence[Payload]
     labels_B: Labels
     groups_B: NDArray[np.int64] | None = None
-    """Group numbers, which `Split.read` adds; a table leaves them out."""
+    facts: Facts = field(default_factory=Facts)
+    """Like the group numbers, `Split.read` adds them; a table leaves both out."""
 
 
 class Table(Protocol):
@@ -154,6 +157,8 @@ class Split:
     rows: Rows
     groups: Groups | None = None
     """The groups of these rows, by which an evaluation split's accuracy is compared; None if it has none."""
+    facts: Mapping[str, NDArray[Any]] = field(default_factory=Facts)
+    """Facts of the pool's rows: (N,) finite floats, integers or booleans by name; `Dataset.open` checks them."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -161,7 +166,9 @@ class Split:
     def read(self, start: int, stop: int) -> Records:
         """Rows start .. stop-1 of the split."""
         records = self.table.read(self.rows[start:stop])
-        return replace(records, groups_B=self.groups.numbers_N[start:stop]) if self.groups else records
+        if self.groups:
+            records = replace(records, groups_B=self.groups.numbers_N[start:stop])
+        return replace(records, facts=Facts(self.facts).take(slice(start, stop))) if self.facts else records
 
     def labels(self) -> Labels | None:
         """(N, ...) labels of the split; None if its table would have to read payloads for them."""
@@ -220,7 +227,8 @@ class Dataset(plugins.Plugin, ABC):
         check_split_names(self, source.splits)
         for name, split in source.splits.items():
             check_groups(self, name, split.groups, len(split))
-        splits = {name: self._sample(source.splits[name]) for name in ordered(source.splits)}
+        facts = {name: split_facts(self, name, split.facts, len(split)) for name, split in source.splits.items()}
+        splits = {name: self._sample(source.splits[name], facts[name]) for name in ordered(source.splits)}
         for name, split in splits.items():
             if not len(split) and (name == "pool" or _all_labeled(splits["pool"])):
                 raise DataError(f"{self}: the split {name!r} is empty; every split needs at least one row")
@@ -232,7 +240,7 @@ class Dataset(plugins.Plugin, ABC):
         findings = replace(source.findings, notes=(*source.findings.notes, *sampled))
         labels = [table.labels_hash() for table in source.tables().values() if isinstance(table, FileTable)]
         groups = {name: split.groups for name, split in source.splits.items() if split.groups}
-        further = further_facts({name: len(split) for name, split in source.splits.items()}, groups)
+        further = further_facts({name: len(split) for name, split in source.splits.items()}, groups, facts["pool"])
         stated = signature([source.signature, source.classes, *labels, *further])
         task = tasks.create(self.task)
         return replace(source, splits=splits, signature=stated, listing=source.signature, findings=findings, task=task)
@@ -255,12 +263,12 @@ class Dataset(plugins.Plugin, ABC):
             DataError: it is not what it states.
         """
 
-    def _sample(self, split: Split) -> Split:
+    def _sample(self, split: Split, facts: Facts) -> Split:
         if self.max_rows is None or len(split) <= self.max_rows:
-            return split
+            return replace(split, facts=facts)
         kept = np.sort(np.random.default_rng(SPLIT_SEED).choice(len(split), self.max_rows, replace=False))
         groups = split.groups.take(kept) if split.groups else None
-        return replace(split, rows=np.asarray(split.rows)[kept], groups=groups)
+        return replace(split, rows=np.asarray(split.rows)[kept], groups=groups, facts=facts.take(kept))
 
 
 def _all_labeled(split: Split) -> bool:

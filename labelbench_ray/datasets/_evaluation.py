@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.errors import DataError
+from labelbench_ray.pool.facts import Facts, fact_hash
 
 SPLITS: Final = ("pool", "validation", "test")
 """The splits that every data set has. Others are named evaluation splits."""
@@ -102,7 +103,8 @@ def split_title(name: str) -> str:
     return " ".join(word.capitalize() for word in name.split("_"))
 
 
-def further_facts(sizes: Mapping[str, int], groups: Mapping[str, Groups]) -> list[object]:
-    """What identifies further splits and groups, for a signature; nothing if there are none."""
+def further_facts(sizes: Mapping[str, int], groups: Mapping[str, Groups], facts: Facts) -> list[object]:
+    """What identifies further splits, groups and facts of the pool, for a signature; nothing if there are none."""
     further = [(name, size) for name, size in sizes.items() if name not in SPLITS]
-    return [*further, *((name, each.sha256()) for name, each in groups.items())]
+    hashes = [(name, each.sha256()) for name, each in groups.items()]
+    return [*further, *hashes, *((name, fact_hash(values_N)) for name, values_N in facts.items())]

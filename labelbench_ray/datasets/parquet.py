@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from labelbench_ray.datasets import SPLITS, Dataset, Findings, Modality, Source, Split, Table, signature
 from labelbench_ray.datasets._columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
 from labelbench_ray.datasets._evaluation import split_name_trouble
+from labelbench_ray.datasets._fact_columns import column_facts, with_facts
 from labelbench_ray.datasets._findings import ignored, stated
 from labelbench_ray.datasets._group_column import column_groups, with_groups
 from labelbench_ray.datasets._image_paths import inside, named_images
@@ -26,6 +27,7 @@ from labelbench_ray.datasets._parquet import (
 )
 from labelbench_ray.datasets._places import Place, locate
 from labelbench_ray.datasets._splits import all_rows, arrange, origins, without_unlabeled
+from labelbench_ray.pool.facts import fact_name_trouble
 
 
 class Parquet(Dataset):
@@ -64,6 +66,19 @@ class Parquet(Dataset):
     group: str | None = Field(default=None, exclude_if=lambda group: group is None)
     """The column of the groups by which evaluation splits are compared; a split without this column has no groups."""
 
+    facts: tuple[str, ...] = Field(default=(), exclude_if=lambda facts: not facts)
+    """Columns of numbers that strategies may read of the pool's rows, such as `num_tokens`."""
+
+    @field_validator("facts")
+    @classmethod
+    def _check_fact_names(cls, facts: tuple[str, ...]) -> tuple[str, ...]:
+        for name in facts:
+            if trouble := fact_name_trouble(name):
+                raise ValueError(trouble)
+            if facts.count(name) > 1:
+                raise ValueError(f"{name!r} is named {facts.count(name)} times; name each column once")
+        return facts
+
     @field_validator("splits")
     @classmethod
     def _check_split_names(cls, splits: dict[str, str]) -> dict[str, str]:
@@ -86,6 +101,12 @@ class Parquet(Dataset):
         if self.unknown_list and not self.label_list:
             raise ValueError(
                 f"unknown_list={self.unknown_list!r} is for rows with several labels; name their column as `label_list`"
+            )
+        hidden = {self.label, self.label_name, self.label_list, self.unknown_list}
+        if seen := [name for name in self.facts if name in hidden]:
+            raise ValueError(
+                f"facts: {seen[0]!r} is a column of labels, which no strategy may see before it pays for them; "
+                "leave it out"
             )
         if self.label_list and self.label_name:
             raise ValueError("label_name names the classes of one int label a row; use `classes` with `label_list`")
@@ -118,11 +139,13 @@ class Parquet(Dataset):
         used, unlabeled = without_unlabeled(tables)
         splits = arrange(used["train"], used.get("validation"), used.get("test"))
         splits |= {name: all_rows(tables[name]) for name in self.splits}
-        facts = ((part, *each.facts(), *images[part].facts) for part, each in files.items())
+        if self.facts:
+            splits = with_facts(splits, column_facts(files["train"], self.facts))
+        found = ((part, *each.facts(), *images[part].facts) for part, each in files.items())
         return Source(
             classes=classes.classes,
             splits=self._with_groups(files, tables, splits),
-            signature=signature([*classes.classes, *facts]),
+            signature=signature([*classes.classes, *found]),
             findings=Findings(
                 origins=_origins({part: files[part].origin for part in used}, splits)
                 | {name: files[name].origin for name in self.splits},

@@ -69,7 +69,7 @@ class Changes:
     """How the class names changed, in words; None if they did not."""
     files: tuple[FileChange, ...]
     evaluation: str = ""
-    """How the splits or their groups changed; "" if they did not."""
+    """How the splits, their groups or facts changed; "" if they did not."""
 
     def __str__(self) -> str:
         parts = [*map(str, self.splits), *filter(None, (self.classes, self.evaluation))]

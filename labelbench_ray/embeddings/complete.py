@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import JsonValue
+
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.config import digest
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.augmented import check_same_rows, missing_views
 from labelbench_ray.embeddings.damaged_shards import check_same_again, missing_shards, set_damaged_aside
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, found_shards
+from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.finished import (
     StoreRecipe,
     check_rejects,
@@ -23,6 +26,7 @@ from labelbench_ray.embeddings.finished import (
     close_view,
     without_rows,
 )
+from labelbench_ray.embeddings.groups import group_hashes
 from labelbench_ray.embeddings.origin import (
     check_same_data,
     check_unchanged,
@@ -149,7 +153,11 @@ def _still_same(found: dict[ShardId, EmbeddedShard], source: Source, directory: 
 
 
 def _job(recipe: StoreRecipe, source: Source, weights: str, environment: Environment, device: Device) -> EmbeddingJob:
-    identity = digest([recipe.key, weights, device, SHARD_ROWS])  # without the data: each shard states its rows
+    # Without the rows, which each shard states; facts and groups, which it does not, are made again if one changed.
+    beside: list[JsonValue] = [
+        dict(each) for each in (stored_facts(source, recipe.encoder), group_hashes(source)) if each
+    ]
+    identity = digest([recipe.key, weights, device, SHARD_ROWS, *beside])
     most_rejects = int(environment.max_reject_fraction * _rows(source))
     directory, seconds = environment.store / recipe.key, environment.row_seconds
     return EmbeddingJob(recipe.encoder, directory, identity, device, SHARD_ROWS, seconds, most_rejects)

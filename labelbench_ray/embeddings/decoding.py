@@ -1,7 +1,7 @@
 """The rows of a shard, decoded and, for an augmented view, augmented; and those that cannot be, with their reasons."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from labelbench_ray.datasets import Records
 from labelbench_ray.embeddings.contents import RowContents, row_contents
 from labelbench_ray.embeddings.isolation import Decoding, Rejected, decode_here
 from labelbench_ray.encoders import Decoded, Encoder
+from labelbench_ray.pool.facts import Facts
 from labelbench_ray.types import Labels
 
 
@@ -29,6 +30,8 @@ class DecodedShard:
     """The content of these rows in the data set; None for augmented views."""
     groups_B: NDArray[np.int64] | None = None
     """Group numbers; None for splits without groups and for augmented views."""
+    facts: Facts = field(default_factory=Facts)
+    """Facts that the data set brings; none for evaluation splits and for augmented views."""
 
 
 def decode_shard(
@@ -55,7 +58,10 @@ def decode_shard(
             decoded.append(outcome)
     row_ids, contents = [records.row_ids[place] for place in kept], row_contents(records, kept, rejects)
     groups_B = None if records.groups_B is None else records.groups_B[kept]
-    return DecodedShard(row_ids, records.labels_B[kept], (decoded,), dict(sorted(rejects.items())), contents, groups_B)
+    facts = records.facts.take(np.array(kept, np.intp))
+    return DecodedShard(
+        row_ids, records.labels_B[kept], (decoded,), dict(sorted(rejects.items())), contents, groups_B, facts
+    )
 
 
 def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> DecodedShard:
@@ -66,9 +72,8 @@ def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> Decod
         rows = zip(shard.row_ids, decoded, strict=True)
         return packed([change(each, key(row_id, view)) for row_id, each in rows])
 
-    return replace(
-        shard, forms=(changed(augmentation.weak), changed(augmentation.strong)), contents=None, groups_B=None
-    )
+    forms = (changed(augmentation.weak), changed(augmentation.strong))
+    return replace(shard, forms=forms, contents=None, groups_B=None, facts=Facts())
 
 
 def packed(decoded: Sequence[Decoded]) -> Sequence[Decoded]:

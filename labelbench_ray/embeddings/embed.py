@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,12 @@ from labelbench_ray.datasets._records import check_records
 from labelbench_ray.embeddings.augmented import view_directory
 from labelbench_ray.embeddings.cut_texts import note_cut
 from labelbench_ray.embeddings.decoding import DecodedShard
+from labelbench_ray.embeddings.facts import no_rows, with_facts
 from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardId, ShardRows, load_shard, shard_bytes
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import DataError, StoreError
+from labelbench_ray.pool.facts import Facts
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.parallel import read_each
 
@@ -106,9 +109,12 @@ def embed_shard(decoded: DecodedShard, network: Network, job: EmbeddingJob, shar
     """
     if shard.view is None:
         note_cut(job.directory, PurePosixPath(shard.file).stem, network, decoded.forms[0])
-    half_BD = np.hstack([_finite_half(decoded.row_ids, form, network, job) for form in decoded.forms])
+    computes_facts = shard.split == "pool" and shard.view is None and bool(job.encoder.fact_names())
+    parts = [_embedded(decoded.row_ids, form, network, job, computes_facts) for form in decoded.forms]
+    half_BD = np.hstack([_finite_half(decoded.row_ids, embeddings_BD, job) for embeddings_BD, _ in parts])
+    facts = Facts({**decoded.facts, **parts[0][1]})
     rows = ShardRows(
-        list(decoded.row_ids), decoded.labels_B, half_BD, decoded.rejects, decoded.contents, decoded.groups_B
+        list(decoded.row_ids), decoded.labels_B, half_BD, decoded.rejects, decoded.contents, decoded.groups_B, facts
     )
     recipe = job.recipe_of(shard.view)
     data = shard_bytes(rows, recipe, network.compute)
@@ -116,11 +122,8 @@ def embed_shard(decoded: DecodedShard, network: Network, job: EmbeddingJob, shar
     return embedded(shard, LoadedShard(rows, recipe, network.compute, len(data)))
 
 
-def _finite_half(
-    row_ids: Sequence[str], form: Sequence[Decoded], network: Network, job: EmbeddingJob
-) -> NDArray[np.float16]:
+def _finite_half(row_ids: Sequence[str], embeddings_BD: NDArray[np.floating], job: EmbeddingJob) -> NDArray[np.float16]:
     """(B, D) embeddings of rows; `DataError` names the first that is not finite."""
-    embeddings_BD = _embeddings(form, network, job) if row_ids else np.empty((0, 1), np.float32)
     with np.errstate(over="ignore"):
         half_BD = embeddings_BD.astype(np.float16)
     finite_B = np.isfinite(half_BD).all(axis=1)
@@ -133,17 +136,27 @@ def _finite_half(
     return half_BD
 
 
-def _embeddings(form: Sequence[Decoded], network: Network, job: EmbeddingJob) -> NDArray[np.floating]:
-    """What the network, which may be a user's own, returns; `DataError` where that is not an embedding a row."""
-    returned, rows = network.embed(form), len(form)
+def _embedded(
+    row_ids: Sequence[str], form: Sequence[Decoded], network: Network, job: EmbeddingJob, computes_facts: bool
+) -> tuple[NDArray[np.floating], Facts]:
+    """(B, D) embeddings by the network, which may be a user's own, and the facts that it computes."""
+    if not row_ids:
+        return np.empty((0, 1), np.float32), no_rows(job.encoder.fact_names() if computes_facts else ())
+    if not computes_facts:
+        return _checked(network.embed(form), len(form), f"{type(network).__name__}.embed of {job.encoder!r}"), Facts()
+    found = with_facts(network, job.encoder, form, row_ids)
+    what = f"{type(network).__name__}.embed_with_facts of {job.encoder!r}"
+    return _checked(found.embeddings_BD, len(form), what), Facts(found.facts)
+
+
+def _checked(returned: Any, rows: int, what: str) -> NDArray[np.floating]:  # noqa: ANN401  whatever a user returns
+    """What a network returned; `DataError` where that is not an embedding a row."""
     is_array = isinstance(returned, np.ndarray)
     if is_array and returned.dtype.kind in "fiu" and returned.shape[:-1] == (rows,):
-        return returned
-    what = f"{returned.dtype} of shape {returned.shape}" if is_array else type(returned).__name__
-    raise DataError(
-        f"{type(network).__name__}.embed of {job.encoder!r} returned {what} for {rows} rows; it must return (B, D) "
-        "floats, one embedding for each row"
-    )
+        embeddings_BD: NDArray[np.floating] = returned
+        return embeddings_BD
+    got = f"{returned.dtype} of shape {returned.shape}" if is_array else type(returned).__name__
+    raise DataError(f"{what} returned {got} for {rows} rows; it must return (B, D) floats, one embedding for each row")
 
 
 def found_shards(job: EmbeddingJob, shards: Sequence[ShardId]) -> dict[ShardId, EmbeddedShard]:

@@ -15,6 +15,7 @@ from labelbench_ray.datasets import Dataset, Modality, Source
 from labelbench_ray.embeddings.augmented import check_same_rows, view_directory
 from labelbench_ray.embeddings.cut_texts import read_cut
 from labelbench_ray.embeddings.embed import EmbeddedShard, embedded
+from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.groups import stored_groups
 from labelbench_ray.embeddings.manifests import FILE, Embeddings, Manifest, ViewManifest
 from labelbench_ray.embeddings.origin import check_same_data, found_source, write_source
@@ -82,6 +83,7 @@ def close_store(
         rejects=len(rejects),
         cut=read_cut(directory),
         groups=stored_groups(source),
+        facts=stored_facts(source, recipe.encoder),
     )
     _publish_manifest(directory, manifest)
 

@@ -12,6 +12,11 @@ class StoredGroups(Frozen):
     """Hash of the names and of the group of every row, as the data set had them."""
 
 
+def group_hashes(source: Source) -> dict[str, str]:
+    """The hash of the groups of each evaluation split that has some."""
+    return {name: groups.sha256 for name, groups in stored_groups(source).items()}
+
+
 def stored_groups(source: Source) -> dict[str, StoredGroups]:
     """The groups of a data set's evaluation splits, by split."""
     return {

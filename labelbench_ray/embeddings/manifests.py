@@ -10,6 +10,7 @@ from labelbench_ray.config import digest
 from labelbench_ray.costs import Cost
 from labelbench_ray.datasets import Source, ordered
 from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
+from labelbench_ray.embeddings.facts import given_facts
 from labelbench_ray.embeddings.groups import StoredGroups, stored_groups
 from labelbench_ray.embeddings.shards import ShardEntry
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
@@ -68,6 +69,8 @@ class Manifest(Embeddings):
     rejects: NonNegativeInt
     groups: dict[str, StoredGroups] = Field(default={}, exclude_if=lambda groups: not groups)
     """By evaluation split, for splits that have groups."""
+    facts: dict[str, str | None] = Field(default={}, exclude_if=lambda facts: not facts)
+    """Of pool rows by name: the hash of a fact as the data set brought it, None for one that the encoder computed."""
     cut: CutTexts | None = None
     """Texts of all splits that are longer than the encoder reads; unknown for older stores."""
 
@@ -87,10 +90,13 @@ class Manifest(Embeddings):
         return ordered(shard.split for shard in self.shards)
 
     def evaluation_change(self, source: Source) -> str:
-        """How a data set's splits or their groups differ from the store's, in words; "" if they do not."""
+        """How a data set's splits, groups or facts differ from the store's, in words; "" if they do not."""
         now, other = stored_groups(source), set(self.splits) ^ set(source.splits)
         regrouped = [name for name in self.splits if name not in other and now.get(name) != self.groups.get(name)]
+        before, facts = {name: found for name, found in self.facts.items() if found}, given_facts(source)
+        changed = sorted(name for name in {*before, *facts} if before.get(name) != facts.get(name))
         changes = [f"the split {name!r}" for name in sorted(other)] + [f"groups of {name}" for name in regrouped]
+        changes += [f"the fact {name!r} of pool rows" for name in changed]
         return ", ".join(changes)
 
     @property

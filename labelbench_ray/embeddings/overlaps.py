@@ -138,6 +138,7 @@ def remove_rows(path: Path, removed: Mapping[str, str]) -> LoadedShard | None:
         rows.embeddings_BD[kept_B],
         dict(sorted({**rows.rejects, **gone}.items())),
         _remaining(rows, gone),
+        facts=rows.facts.take(kept_B),
     )
     data = shard_bytes(remaining, shard.recipe, shard.compute)
     publish(path, data)

@@ -2,16 +2,16 @@
 
 Columns: row_id (string), label (int64, or a list of int8), embedding (list of float16), sorted by row_id; content and,
 for texts, folded (hashes of the payload, 16 bytes each: see `contents`; neither in views nor in older stores); for
-splits with groups, group (int64). The schema's metadata holds the recipe, the rejected rows with their reasons and
-contents, and a hash of everything.
+splits with groups, group (int64); for facts of pool rows, fact.NAME (double). The schema's metadata holds the recipe,
+the rejected rows with their reasons and contents, and a hash of everything.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +24,15 @@ from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents, contents
 from labelbench_ray.embeddings.label_columns import label_array, label_column
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen
+from labelbench_ray.pool.facts import Facts
 from labelbench_ray.storage.remote import is_remote
 from labelbench_ray.types import Labels
 
 HINT = "delete it, and `labelbench embed` embeds it again (a view's, once the view's manifest.json is deleted, too)"
+
+
+FACT: Final = "fact."
+"""Begins the name of a fact's column."""
 
 
 class ShardId(NamedTuple):
@@ -80,6 +85,8 @@ class ShardRows:
 
     groups_B: NDArray[np.int64] | None = None
     """Group numbers; None for splits without groups and for views."""
+    facts: Facts = field(default_factory=Facts)
+    """Facts of pool rows."""
 
     def contents_sha256(self) -> str:
         """Hash of the contents; "" if there are none."""
@@ -95,6 +102,9 @@ class ShardRows:
         if self.groups_B is not None:
             hashed.update(b"group")
             hashed.update(np.ascontiguousarray(self.groups_B.astype("<i8")).data)
+        for name in sorted(self.facts):
+            hashed.update(f"fact {name}".encode())
+            hashed.update(np.ascontiguousarray(self.facts[name].astype("<f8")).data)
         return hashed.hexdigest()
 
 
@@ -110,6 +120,7 @@ def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
     }
     if shard.groups_B is not None:
         columns["group"] = pa.array(shard.groups_B, pa.int64())
+    columns |= {f"{FACT}{name}": pa.array(values_B, pa.float64()) for name, values_B in shard.facts.items()}
     metadata = {
         "recipe": recipe,
         "compute": compute,
@@ -154,6 +165,7 @@ def load_shard(path: Path) -> LoadedShard:
             json.loads(metadata["rejects"]),
             _contents(table),
             table.column("group").to_numpy() if "group" in table.column_names else None,
+            Facts({name[len(FACT) :]: table[name].to_numpy() for name in table.column_names if name.startswith(FACT)}),
         )
         shard = LoadedShard(rows, metadata["recipe"], metadata["compute"], len(data))
         complete = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)

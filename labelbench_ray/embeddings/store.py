@@ -15,7 +15,7 @@ Labels lie here for the oracle and the evaluation; a strategy's view is made fro
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from labelbench_ray.datasets import without_label
 from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
 from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_shard
 from labelbench_ray.errors import StoreError
+from labelbench_ray.pool.facts import Facts
 from labelbench_ray.pool.standardization import Standardization, standardize
 from labelbench_ray.storage.memory_maps import ELSEWHERE, check_room, make_once, mapped
 from labelbench_ray.storage.remote import on_this_machine
@@ -47,6 +48,8 @@ class SplitArrays:
     groups_N: NDArray[np.int64] | None = None
     """Group numbers; None for a split without groups."""
     group_names: tuple[str, ...] = ()
+    facts: Facts = field(default_factory=Facts)
+    """Of pool rows, memory-mapped."""
 
     @property
     def truth_N(self) -> Labels | None:
@@ -152,6 +155,7 @@ class EmbeddingStore:
                 mapped(folder / f"{split}-labels.npy", task.dtype, (rows, *label_shape), hint),
                 mapped(folder / f"{split}-groups.npy", np.int64, (rows,), hint) if split in groups else None,
                 groups[split].names if split in groups else (),
+                self._mapped_facts(folder, rows, hint) if split == "pool" else Facts(),
             )
             for split in self.manifest.splits
             for rows in [self.manifest.count(split)]
@@ -161,6 +165,10 @@ class EmbeddingStore:
         )
         return Embedded(splits, standardization, self.manifest.classes, task)
 
+    def _mapped_facts(self, folder: Path, rows: int, hint: str) -> Facts:
+        names = sorted(self.manifest.facts)
+        return Facts({name: mapped(folder / f"pool-fact-{name}.npy", np.float64, (rows,), hint) for name in names})
+
     def _entries(self, split: str) -> list[ShardEntry]:
         return [entry for entry in self.manifest.shards if entry.split == split]
 
@@ -168,17 +176,30 @@ class EmbeddingStore:
         draft.mkdir()
         check_counts(self.directory, self.manifest.shards)
         rows = sum(self.manifest.count(split) for split in self.manifest.splits)
-        check_room(
-            self.arrays_folder, rows * (2 * self.manifest.dimensions + (16 if self.manifest.groups else 8)), ELSEWHERE
-        )
+        beside = 8 + 8 * bool(self.manifest.groups) + 8 * len(self.manifest.facts)
+        check_room(self.arrays_folder, rows * (2 * self.manifest.dimensions + beside), ELSEWHERE)
         for split in self.manifest.splits:
             path, shape = draft / f"{split}.npy", (self.manifest.dimensions,)
             np.save(draft / f"{split}-labels.npy", write_array(path, self.directory, self._entries(split), shape))
             if split in self.manifest.groups:
                 np.save(draft / f"{split}-groups.npy", self._group_numbers(split))
+        for name, values_N in self._fact_columns().items():
+            np.save(draft / f"pool-fact-{name}.npy", values_N)
         standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
         np.save(draft / "mean.npy", standardization.mean_D)
         np.save(draft / "scale.npy", standardization.scale_D)
+
+    def _fact_columns(self) -> Facts:
+        """The facts of all rows of the pool; no shard is read if there are none."""
+        names = sorted(self.manifest.facts)
+        parts = [(entry, read_shard(self.directory, entry).facts) for entry in self._entries("pool") if names]
+        for entry, facts in parts:
+            if absent := [name for name in names if name not in facts]:
+                raise StoreError(
+                    f"{self.directory / entry.file}: lacks the fact {absent[0]!r}, which the manifest states; delete "
+                    f"{self.directory} to embed again"
+                )
+        return Facts({name: np.concatenate([facts[name] for _, facts in parts]) for name in names})
 
     def _group_numbers(self, split: str) -> NDArray[np.int64]:
         numbers = [(entry, read_shard(self.directory, entry).groups_B) for entry in self._entries(split)]

@@ -5,8 +5,9 @@ once in each embedding actor. An encoder holds settings only, so it is sent to w
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,24 @@ class TextNetwork(Network, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WithFacts:
+    """What a network finds out of B rows in one pass."""
+
+    embeddings_BD: NDArray[np.float32]
+    facts: Mapping[str, NDArray[Any]]
+    """(B,) finite floats, integers or booleans for each of the encoder's `fact_names`."""
+
+
+@runtime_checkable
+class FactNetwork(Network, Protocol):
+    """A network that computes facts of pool rows while it embeds them."""
+
+    def embed_with_facts(self, decoded: Sequence[Decoded]) -> WithFacts:
+        """The embeddings that `embed` returns, and the facts; called for rows of the pool instead of `embed`."""
+        ...
+
+
 class Encoder(plugins.Plugin, ABC):
     """An encoder; its fields are its settings."""
 
@@ -89,6 +108,10 @@ class Encoder(plugins.Plugin, ABC):
         Raises:
             ValueError, OSError: the payload cannot be decoded; the text states why.
         """
+
+    def fact_names(self) -> tuple[str, ...]:
+        """The facts of pool rows that its network, a `FactNetwork`, computes; none by default."""
+        return ()
 
     @abstractmethod
     def load(self, device: Device) -> Network:

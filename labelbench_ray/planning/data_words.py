@@ -49,14 +49,15 @@ def _exactly(name: str) -> str:
 def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins: Mapping[str, str]) -> str:
     origin = f", {origins[name]}" if name in origins else ""
     labels_N = split.labels()
+    beside = f"{_groups(split)}{_facts(split)}"
     if labels_N is None:
-        return f"{name}: {_rows(len(split))}, at most {len(classes):,} classes{origin}{_groups(split)}"
+        return f"{name}: {_rows(len(split))}, at most {len(classes):,} classes{origin}{beside}"
     if not len(labels_N):
         return f"{name}: none, as rows of the pool have no label: nothing is measured on it"
     unlabeled = int(without_label(labels_N).sum())
     if unlabeled:
         how_many = "none has a label" if unlabeled == len(split) else f"{unlabeled:,} of them have no label"
-        return f"{name}: {_rows(len(split))}, {how_many}{origin}; {len(classes):,} classes"
+        return f"{name}: {_rows(len(split))}, {how_many}{origin}; {len(classes):,} classes{beside}"
     count_K = task.class_counts(labels_N, len(classes))
     absent = [classes[label] for label in np.flatnonzero(count_K == 0).tolist()]
     present = len(classes) - len(absent)
@@ -69,12 +70,16 @@ def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins:
         f"smallest {shown(classes[smallest])} ({count_K[smallest]:,})"
     )
     lacking = f"; no row of {_listed(map(shown, absent), 3)}" if absent else ""
-    return f"{name}: {_rows(len(split))}, {some} classes{origin}; {sizes}{lacking}{_groups(split)}"
+    return f"{name}: {_rows(len(split))}, {some} classes{origin}; {sizes}{lacking}{beside}"
 
 
 def _groups(split: Split) -> str:
     names = split.groups.names if split.groups else ()
     return f"; {len(names):,} group{'' if len(names) == 1 else 's'} ({_listed(map(shown, names), 4)})" if names else ""
+
+
+def _facts(split: Split) -> str:
+    return f"; facts {_listed(split.facts, 8)}" if split.facts else ""
 
 
 def _rows(count: int) -> str:

@@ -16,6 +16,7 @@ from labelbench_ray.planning.finetunes import PlannedTuning, check_full_models, 
 from labelbench_ray.planning.memory import trial_bytes
 from labelbench_ray.planning.stores import PlannedStore, planned_store, wanted_views
 from labelbench_ray.planning.synthetic_view import check_strategies
+from labelbench_ray.pool.facts import missing_facts
 from labelbench_ray.storage.parallel import read_each
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.asking import Waiting, waiting
@@ -116,6 +117,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
         if store.rows:
             check_budget(each.trial, store.rows["pool"], store.left_out)
             check_labels(each, store)
+            check_facts(each, store)
     # Outside the threads below, which would all build an encoder's network to count its parameters.
     memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for key, store in stores.items():
@@ -202,6 +204,20 @@ def check_labels(built: Parts, store: PlannedStore) -> None:
             f"of the pool have no label, the first is {store.first_unlabeled!r}, and the oracle {built.trial.oracle} "
             'answers with the labels of the data set; have people label them, oracle="files", or give every row a label'
         )
+
+
+def check_facts(built: Parts, store: PlannedStore) -> None:
+    """Refuse a strategy that reads facts which the rows of the pool do not have."""
+    trial = built.trial
+    for what, named, strategy in (
+        ("strategy", trial.strategy, built.strategy),
+        ("first_batch", trial.first_batch, built.first_batch),
+    ):
+        if missing := missing_facts(strategy.facts, store.facts):
+            raise ConfigError(
+                f"{what} {named}: {missing} (data set {trial.dataset}, encoder {trial.encoder}); name the columns in "
+                f"the data set, as in facts=[{strategy.facts[0]!r}] of parquet, or use an encoder that computes them"
+            )
 
 
 def check_budget(trial: Trial, rows: int, left_out: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.datasets import FileTable, Modality, Source, Split, without_label
 from labelbench_ray.embeddings.augmented import finished_views, read_view_manifest
+from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.origin import changed_data, data_changes, recorded_folded
 from labelbench_ray.embeddings.overlaps import Overlaps, count_overlaps, left_out_words, read_overlaps, write_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -65,6 +66,8 @@ class PlannedStore:
     """Rows of the pool without a label, as far as that is known without reading payloads."""
     first_unlabeled: str = ""
     """The id of the first of them."""
+    facts: tuple[str, ...] = ()
+    """The facts of pool rows; none are known while neither the data nor the embeddings are here."""
 
     @property
     def done(self) -> bool:
@@ -148,11 +151,12 @@ def planned_store(
     classes: tuple[str, ...] | None = None
     found: tuple[str, ...] = ()
     source: Source | None = None
+    facts: Iterable[str] = ()
     try:
         source = example.dataset.open(environment.data_root)
         classes = source.classes
         rows = {name: len(split) for name, split in source.splits.items()}
-        found = describe_source(source)
+        found, facts = describe_source(source), stored_facts(source, example.encoder)
     except NotProvidedError as error:
         missing.append(str(error))
     try:
@@ -168,13 +172,14 @@ def planned_store(
             overlaps = _overlaps(store, example.dataset.modality())
             note_overlaps(folder, store.manifest.content, overlaps or Overlaps())
         content, classes, rejects = store.manifest.content, store.manifest.classes, store.manifest.rejects
+        facts = store.manifest.facts
         rows = {name: store.manifest.count(name) for name in store.manifest.splits}
         found = (*found, *([store.manifest.warning] if store.manifest.warning else []))
         for each in views:
             _check_views(each, store, missing)
-    unlabeled, first = unlabeled_rows(source.splits["pool"]) if source else (0, "")
+    unlabeled, names = unlabeled_rows(source.splits["pool"]) if source else (0, ""), tuple(sorted(facts))
     return PlannedStore(
-        key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps, unlabeled, first
+        key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps, *unlabeled, names
     )
 
 

@@ -37,19 +37,23 @@ def check_strategies(built: Iterable[Parts], dimensions: int, classes: int) -> N
             if name not in tried:
                 tried.add(name)
                 width = min(dimensions, WIDEST_OF_OURS) if _all_ours(strategy) else dimensions
-                view = synthetic_view(width, classes, LABELED if begun else 0, each.task)
+                view = synthetic_view(width, classes, LABELED if begun else 0, each.task, strategy.facts)
                 _try(strategy, name, view, each.trial.budget, each.task)
 
 
-def synthetic_view(dimensions: int, classes: int, labeled: int, task: Task) -> PoolView:
-    """A pool of random rows, the first `labeled` of them labeled; with none, probabilities are uniform."""
+def synthetic_view(dimensions: int, classes: int, labeled: int, task: Task, facts: tuple[str, ...] = ()) -> PoolView:
+    """A pool of random rows, the first `labeled` of them labeled; with none, probabilities are uniform.
+
+    Each fact is 1 in every row: a number that counts, shares and indices may all have.
+    """
     rng = np.random.default_rng(0)
     embeddings_ND = rng.standard_normal((ROWS, dimensions), np.float32)
     logits_NK = rng.standard_normal((ROWS, classes), np.float32) if labeled else np.zeros((ROWS, classes), np.float32)
     make = {CATEGORICAL: PoolView.from_arrays, BERNOULLI: PoolView.from_multi_label}[task.distribution]
     ids_L = np.arange(labeled)
     probabilities_NK = task.distribution.of_logits(logits_NK)
-    return make(embeddings_ND, probabilities_NK, ids_L, task.made_up_labels(ids_L, classes))
+    labels_L, ones = task.made_up_labels(ids_L, classes), {name: np.ones(ROWS) for name in facts}
+    return make(embeddings_ND, probabilities_NK, ids_L, labels_L, facts=ones)
 
 
 def _try(strategy: Strategy, name: str, view: PoolView, budget: int, task: Task) -> None:

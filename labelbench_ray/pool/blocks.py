@@ -8,7 +8,7 @@ wanted, which ones they are is decided by what they hold, never by the shard tha
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Protocol, Self
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
+from labelbench_ray.pool.facts import Facts
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -58,10 +59,12 @@ class Block:
         probabilities_of: Callable[[], Floats],
         features_of: Callable[[], Floats],
         distribution: Distribution = CATEGORICAL,
+        facts: Facts | None = None,
     ) -> None:
         self.ids_B = ids_B
         self.labeled_B = labeled_B
         self.distribution = distribution
+        self.facts = Facts() if facts is None else facts
         self._probabilities_of = probabilities_of
         self._features_of = features_of
 
@@ -98,6 +101,8 @@ class Shard(ABC):
     labeled_S: NDArray[np.bool_]
     open_S: NDArray[np.bool_]
     """May be chosen: unlabeled, and not left out by `PoolView.only`."""
+    facts: Facts = field(default_factory=Facts, kw_only=True)
+    """(S,) float64 for each fact of the pool's rows, by its name."""
 
     @property
     @abstractmethod
@@ -165,6 +170,7 @@ class Shard(ABC):
             partial(self.probabilities, rows),
             partial(self.features, rows),
             self.distribution,
+            self.facts.take(rows),
         )
 
     def _part(self, rows: slice, wanted_B: NDArray[np.bool_]) -> Block:
@@ -178,6 +184,7 @@ class Shard(ABC):
             lambda: self.probabilities(rows)[wanted_B],
             partial(self.features, places_B),
             self.distribution,
+            part.facts,
         )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray import tasks
 from labelbench_ray.pool.distributions import CATEGORICAL
+from labelbench_ray.pool.facts import missing_facts
 from labelbench_ray.strategies._notes import Chosen, History, check_notes
 from labelbench_ray.strategies._ranking import Score, best_rows
 from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
@@ -36,6 +37,8 @@ class Strategy(tasks.ServesTasks, ABC):
     """Can choose the first batch: needs neither labels nor a trained proxy."""
     needs_ask: ClassVar[bool] = False
     """Asks for labels while it chooses, which only an oracle that answers at once can give."""
+    facts: ClassVar[tuple[str, ...]] = ()
+    """The facts of pool rows that it reads, by name: `shard.facts[name]`, `block.facts[name]`."""
     bytes_per_row_and_class: ClassVar[int] = 0
     """Memory that it holds for every pair of a pool row and a class; a plan reserves it."""
 
@@ -83,6 +86,11 @@ class Strategy(tasks.ServesTasks, ABC):
             raise ValueError(
                 f"{type(self).__name__} serves pools of one label a row, and the classes of this one are independent; "
                 f"use one of: {', '.join(tasks.serving(Strategy, PACKAGE, ['multi_label']))}"
+            )
+        if missing := missing_facts(self.facts, view.fact_names):
+            raise ValueError(
+                f"{type(self).__name__} {missing}; give them to the view, as in PoolView.from_arrays(..., "
+                f"facts={{{self.facts[0]!r}: array}})"
             )
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)):
             raise ValueError(f"budget: {budget!r} is not an integer; give a number of rows")

@@ -31,6 +31,10 @@ class Composed(Strategy):
         return max((strategy.bytes_per_row_and_class for strategy in self._inner().values()), default=0)
 
     @property
+    def facts(self) -> tuple[str, ...]:  # type: ignore[override]  # as `cold_start`
+        return tuple(sorted({name for strategy in self._inner().values() for name in strategy.facts}))
+
+    @property
     def needs_ask(self) -> bool:  # type: ignore[override]  # read of a strategy that is made, never of its class
         return any(strategy.needs_ask for strategy in self._inner().values())
 

@@ -123,7 +123,7 @@ class LightFitter:
 
 def in_process(embedded: Embedded, shards: int = 1) -> OpenView:
     """Views that this process computes itself."""
-    return partial(PoolView.from_model, embedded.pool.embeddings_ND, shards=shards)
+    return partial(PoolView.from_model, embedded.pool.embeddings_ND, shards=shards, facts=embedded.pool.facts)
 
 
 def unlabeled_ids(num_rows: int, labeled_L: Ids) -> Ids:

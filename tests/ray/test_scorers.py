@@ -14,8 +14,9 @@ from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.shards import ShardRows
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.pool.blocks import LinearModel
+from labelbench_ray.pool.facts import Facts
 from labelbench_ray.trial.fit_light import in_process
-from labelbench_ray.types import PoolView
+from labelbench_ray.types import PoolView, Shard
 from tests.samples import write_store
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
@@ -33,12 +34,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingStore:
                 rng.integers(0, CLASSES, rows),
                 rng.normal(size=(rows, DIMENSIONS)).astype(np.float16),
                 {},
+                facts=Facts(number=np.arange(rows, dtype=np.float64)) if split == "pool" else Facts(),
             )
         ]
         for split, rows in zip(SPLITS, (ROWS, 10, 10), strict=True)
     }
     directory = tmp_path_factory.mktemp("store") / "synthetic"
-    return write_store(directory, splits, classes=tuple("abcde"), dimensions=DIMENSIONS)
+    return write_store(directory, splits, classes=tuple("abcde"), dimensions=DIMENSIONS, facts={"number": "a hash"})
 
 
 def model() -> LinearModel:
@@ -80,6 +82,14 @@ def test_every_strategy_chooses_the_same_ids_as_in_process(store: EmbeddingStore
     assert choose(two(model(), labeled, truth[labeled]), name, truth) == choose(alone, name, truth)
 
 
+def facts_of(shard: Shard) -> NDArray[np.float64]:
+    return shard.facts["number"]
+
+
+def ids_of(shard: Shard) -> NDArray[np.int64]:
+    return shard.ids_S
+
+
 def test_a_restricted_view_has_only_the_rows_it_names(store: EmbeddingStore, two: Scorers) -> None:
     nothing = np.empty(0, np.int64)
     some = np.arange(0, ROWS, 3)[::-1]
@@ -87,6 +97,8 @@ def test_a_restricted_view_has_only_the_rows_it_names(store: EmbeddingStore, two
     only = view.only(some)
     np.testing.assert_array_equal(only.open_ids(), np.sort(some))
     assert only.num_unlabeled == len(some)
+    assert only.fact_names == ("number",)
+    assert [facts_S.tolist() for facts_S in only.map(facts_of)] == [ids_S.tolist() for ids_S in view.map(ids_of)]
     np.testing.assert_array_equal(view.open_ids(), np.arange(ROWS))
     np.testing.assert_array_equal(
         only.only(some[:5]).embeddings(some[:5]),
