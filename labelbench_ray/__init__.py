@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from labelbench_ray.api.results import results
+    from labelbench_ray.api.run import run
     from labelbench_ray.api.select import select
     from labelbench_ray.config import Trial, grid
     from labelbench_ray.plugins import Part
     from labelbench_ray.storage.versions import __version__
 
-__all__ = ["Part", "Trial", "__version__", "grid", "results", "select"]
+__all__ = ["Part", "Trial", "__version__", "grid", "results", "run", "select"]
 HOMES: Final = {
     "Part": "labelbench_ray.plugins",
     "Trial": "labelbench_ray.config",
     "grid": "labelbench_ray.config",
     "results": "labelbench_ray.api.results",
+    "run": "labelbench_ray.api.run",
     "select": "labelbench_ray.api.select",
     "__version__": "labelbench_ray.storage.versions",
 }

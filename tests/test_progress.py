@@ -2,7 +2,9 @@
 
 import io
 import re
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -119,3 +121,46 @@ def test_a_log_gets_a_line_now_and_then_and_nothing_else(monkeypatch: pytest.Mon
             now += 6.0
             shown.show(done, 2_000_000, "embedding, rows")
     assert log.file.getvalue() == "embedding, rows: 500,000 of 2,000,000, 18 s left\n"
+
+
+class Displayed:
+    """What a notebook shows: an output that is replaced."""
+
+    def __init__(self) -> None:
+        self.outputs: list[list[str]] = []
+
+    def display(self, data: dict[str, str], raw: bool, display_id: bool) -> "Displayed":
+        assert raw
+        assert display_id
+        self.outputs.append([data["text/plain"]])
+        return self
+
+    def update(self, data: dict[str, str], raw: bool) -> None:
+        assert raw
+        self.outputs[-1].append(data["text/plain"])
+
+
+def test_in_a_notebook_one_output_is_replaced_and_empty_at_the_end(monkeypatch: pytest.MonkeyPatch):
+    notebook = Displayed()
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=notebook.display))
+    monkeypatch.setattr(progress, "NOTEBOOK_SECONDS", 0.0)
+    here = Console(file=io.StringIO(), force_jupyter=True)
+    with meter(here, "starting", 4) as shown:
+        shown.show(0, 4, "running; rounds")
+        shown.show(2, 4, "running; rounds")
+        monkeypatch.setattr(progress, "NOTEBOOK_SECONDS", 60.0)
+        shown.show(3, 4, "running; rounds")
+    with meter(here, "writing"):
+        pass
+    ((*texts,),) = notebook.outputs
+    assert texts[:3] == ["", "starting", "running; rounds: 0 of 4"]
+    assert re.fullmatch(r"running; rounds: 2 of 4, \d+ s left", texts[3])
+    assert texts[4:] == ["", "writing", ""]
+
+
+def test_a_quiet_console_shows_nothing_in_a_notebook(monkeypatch: pytest.MonkeyPatch):
+    notebook = Displayed()
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=notebook.display))
+    with meter(Console(force_jupyter=True, quiet=True), "starting", 4) as shown:
+        shown.show(2, 4, "running; rounds")
+    assert notebook.outputs == []

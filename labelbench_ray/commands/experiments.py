@@ -3,14 +3,13 @@
 Torch takes two seconds to import, Ray and MLflow more, so only the commands that use them do, inside their functions.
 """
 
-import importlib
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 from rich.text import Text
 
+from labelbench_ray.api.preparation import import_shown, planned
 from labelbench_ray.cluster.address import check_address
 from labelbench_ray.commands.options import environment_options, experiment_argument, price_options
 from labelbench_ray.commands.output import console, state
@@ -18,11 +17,9 @@ from labelbench_ray.console.events import logged
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import Prices
 from labelbench_ray.environment import Environment
-from labelbench_ray.tracking.mlflow_address import SQLITE, is_installed, ui_command
 
 if TYPE_CHECKING:
-    from labelbench_ray.planning.plan import Plan
-    from labelbench_ray.planning.units import Units
+    from labelbench_ray.planning.experiment import Experiment
 
 
 @click.command("plan")
@@ -30,13 +27,13 @@ if TYPE_CHECKING:
 @environment_options
 def plan_command(name: str, tiny: bool, environment: Environment) -> int:
     """Check an experiment: what would run, what is done, what is missing. Starts nothing."""
-    planned = _planned(name, tiny, environment)
+    plan = planned(_loaded(name, tiny), environment, console)
     from labelbench_ray.api import plan_words
-    from labelbench_ray.planning import plan
+    from labelbench_ray.planning.plan import planned_early_stopping
 
-    rule = plan.planned_early_stopping(planned, environment)
+    rule = planned_early_stopping(plan, environment)
     trials = Table("trial", "strategy", "seed", "rounds done", "note", box=None, pad_edge=False)
-    for each in planned.trials:
+    for each in plan.trials:
         trial = each.parts.trial
         trials.add_row(
             each.parts.fingerprint,
@@ -47,7 +44,7 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
         )
     console.print(trials)
     stopping = [f"early stopping: a trial ends when {rule}"] if rule else []
-    state([*plan_words.describe(planned), plan_words.describe_memory(planned, environment), *stopping])
+    state([*plan_words.describe(plan), plan_words.describe_memory(plan, environment), *stopping])
     return 0
 
 
@@ -57,19 +54,19 @@ def plan_command(name: str, tiny: bool, environment: Environment) -> int:
 def embed(name: str, tiny: bool, environment: Environment) -> int:
     """Embed the pools that an experiment needs; does nothing where that is done."""
     check_address(environment.address)
-    planned = _planned(name, tiny, environment)
+    plan = planned(_loaded(name, tiny), environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import embedding_units
 
-    state(plan_words.describe_data(planned))
-    _import("api.run_plan", environment, units := embedding_units(planned.stores))
+    state(plan_words.describe_data(plan))
+    import_shown("api.run_plan", environment, console, units := embedding_units(plan.stores))
     from labelbench_ray.api.executors import executor_of, started
     from labelbench_ray.api.run_plan import make_stores, provide
 
-    provide(planned, environment)
+    provide(plan, environment)
     executor = executor_of(environment)
-    with logged(planned.experiment.name, environment, console), started(executor, environment, console, units):
-        make_stores(planned, executor, environment, console)
+    with logged(plan.experiment.name, environment, console), started(executor, environment, console, units):
+        make_stores(plan, executor, environment, console)
     return 0
 
 
@@ -80,18 +77,10 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
 def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
     check_address(environment.address)
-    planned = _planned(name, tiny, environment)
-    from labelbench_ray.api import plan_words
-    from labelbench_ray.planning.units import run_units
+    loaded = _loaded(name, tiny)
+    from labelbench_ray.api.run import run_experiment
 
-    state(plan_words.describe_data(planned))
-    _import("api.run_plan", environment, run_units(planned))
-    from labelbench_ray.api.run_plan import run_plan
-
-    with logged(planned.experiment.name, environment, console):
-        status = run_plan(planned, environment, console, prices)
-    if environment.tracking_uri.startswith(SQLITE) and is_installed():
-        console.print(f"MLflow: {ui_command(environment.tracking_uri)}", soft_wrap=True, highlight=False, markup=False)
+    _, status = run_experiment(loaded, environment, console, prices)
     return status
 
 
@@ -102,35 +91,20 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
 def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
     check_address(environment.address)
-    planned = _planned(name, tiny, environment)
+    plan = planned(_loaded(name, tiny), environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import finetune_units
 
-    state(plan_words.describe_data(planned))
-    _import("commands.finetune", environment, finetune_units(planned))
+    state(plan_words.describe_data(plan))
+    import_shown("commands.finetune", environment, console, finetune_units(plan))
     from labelbench_ray.commands import finetune
 
-    with logged(planned.experiment.name, environment, console):
-        return finetune.finetune(planned, environment, console, prices)
+    with logged(plan.experiment.name, environment, console):
+        return finetune.finetune(plan, environment, console, prices)
 
 
-def _planned(name: str, tiny: bool, environment: Environment) -> "Plan":
-    words = f"checking {name}"
-    with meter(console, words) as shown:
+def _loaded(name: str, tiny: bool) -> "Experiment":
+    with meter(console, f"checking {name}"):
         from labelbench_ray.planning import experiment
 
-        loaded = experiment.load(name, tiny)
-        shown.show(0, len(loaded.trials), words)
-        from labelbench_ray.planning import plan
-
-        return plan.plan(loaded, environment, partial(shown.show, words=words))
-
-
-def _import(module: str, environment: Environment, units: "Units") -> None:
-    """Import what a command runs, which takes seconds, while people see what is to come."""
-    from labelbench_ray.api.executors import executor_of, starting
-
-    with meter(console, starting(environment, units) if units.total else "reading", units.total, units.done):
-        importlib.import_module(f"labelbench_ray.{module}")
-        if units.total:
-            executor_of(environment)
+        return experiment.load(name, tiny)

@@ -1,7 +1,6 @@
 """The options of the command line: where data lies, what hardware there is, what things cost."""
 
 import functools
-import os
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
+from labelbench_ray.api.environments import environment_of
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.storage.remote import beside, place
-from labelbench_ray.tracking.mlflow_address import sqlite_uri
+from labelbench_ray.storage.remote import place
 
 
 class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -77,13 +76,8 @@ def environment_options(command: Callable[..., int]) -> Callable[..., int]:
     def with_environment(**options: Any) -> int:  # noqa: ANN401
         names = Environment.__dataclass_fields__
         given = {name: options.pop(name) for name in list(options) if name in names}
-        given["tracking_uri"] = given["tracking_uri"] or sqlite_uri(beside(given["runs"]) / "mlflow.db")
-        if given["address"] in (None, "local"):
-            given["address"] = None
-            # Read when Ray is imported, later: a Ray of our own then listens on loopback, as on a Windows machine, and
-            # not on every network that this one is on.
-            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        return command(environment=Environment(**given), **options)
+        runs, tracking_uri, address = (given.pop(name) for name in ("runs", "tracking_uri", "address"))
+        return command(environment=environment_of(runs, tracking_uri, address, given), **options)
 
     return functools.reduce(lambda decorated, given: given(decorated), reversed(ENVIRONMENT), with_environment)
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
+from labelbench_ray.api.preparation import print_lines
 from labelbench_ray.console.escaping import SafeConsole
 
 console: Final = SafeConsole(width=None if sys.stdout.isatty() else 120)
@@ -11,5 +12,4 @@ console: Final = SafeConsole(width=None if sys.stdout.isatty() else 120)
 
 def state(lines: Iterable[str]) -> None:
     """Print lines as they are, each uncut."""
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    print_lines(console, lines)

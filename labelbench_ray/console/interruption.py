@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -27,6 +28,8 @@ ENDING_SECONDS = 15.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RESUMABLE = {"embed", "run", "finetune", "sync"}
 """Commands that resume where they ended."""
+OURS = {"labelbench", "__main__"}
+"""How the command line is started; a script or a notebook is called otherwise."""
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it in the driver of a submitted job."""
 
@@ -100,6 +103,8 @@ def end_at_once(status: int, words: str) -> NoReturn:
 
 def how_to_go_on() -> str:
     """How to resume the command, without passwords; every finished round, shard and fine-tune is recorded."""
+    if Path(sys.argv[0]).stem not in OURS:
+        return "what is finished is recorded, and the same call goes on"
     words = [redacted(word) for word in sys.argv[1:]]
     name = [sys.executable, "-m", __package__] if sys.argv[0].endswith("__main__.py") else ["labelbench"]
     again = "submit the same entrypoint again" if JOB_VARIABLE in os.environ else "the same command goes on"

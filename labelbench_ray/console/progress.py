@@ -1,10 +1,11 @@
 """Progress of a command: what is being done, how much of it is done, and the time left.
 
-On a terminal, one line that is redrawn and disappears at the end; elsewhere, a line of text every few seconds.
+On a terminal and in a notebook, one line that is redrawn and disappears at the end; elsewhere, a line of text every few
+seconds.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,9 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from labelbench_ray.console.escaping import escaped
+from labelbench_ray.console.notebook import notebook_line
 
 QUIET_SECONDS = 10.0
 """Where output is not a terminal (a log, a CI job), a line is printed this often."""
+NOTEBOOK_SECONDS = 0.5
+"""A notebook's line is replaced no more often: each time is a message to the browser."""
 FRAMES_PER_SECOND = 10
 SHORTEST_BAR, LONGEST_BAR = 8, 40
 SPINNER_CELLS = 2
@@ -41,6 +45,8 @@ class Meter:
     """When the first unit was reported, and how much was done then: before it, workers start up."""
     ends: float | None = None
     """When the last unit will be done, as estimated at the last report."""
+    write: Callable[[str], None] | None = None
+    """Replaces a notebook's line; None elsewhere."""
 
     def __post_init__(self) -> None:
         self.printed = time.monotonic()
@@ -58,10 +64,14 @@ class Meter:
         else:
             self.started = (now, done)
         self.done = done
-        if not animated(self.console) and now - self.printed >= QUIET_SECONDS:
+        if not animated(self.console) and now - self.printed >= (NOTEBOOK_SECONDS if self.write else QUIET_SECONDS):
             self.printed = now
             left = f", {self.time}" if self.ends else ""
-            self.console.print(f"{words}: {done:,.0f} of {total:,.0f}{left}", highlight=False, soft_wrap=True)
+            text = f"{words}: {done:,.0f} of {total:,.0f}{left}"
+            if self.write:
+                self.write(escaped(text))
+            else:
+                self.console.print(text, highlight=False, soft_wrap=True)
 
     @property
     def time(self) -> str:
@@ -121,6 +131,14 @@ def _cut(words: str, cells: int) -> Text:
 def meter(console: Console, words: str, total: float | None = None, done: float = 0) -> Iterator[Meter]:
     """Show progress within the context; it disappears from a terminal afterwards."""
     shown = Meter(console, words, total, done)
+    if console.is_jupyter and not console.quiet:
+        shown.write = notebook_line(console)
+        shown.write(escaped(words))
+        try:
+            yield shown
+        finally:
+            shown.write("")
+        return
     if not animated(console):
         if console.file.isatty():  # a terminal that cannot redraw a line would show nothing for some seconds
             console.print(words, highlight=False, markup=False)

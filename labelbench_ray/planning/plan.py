@@ -142,10 +142,14 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
     )
 
 
+def trials_now(planned: Plan) -> tuple[PlannedTrial, ...]:
+    """The trials of a plan as their folders are now, after some of them have run."""
+    return tuple(each if each.done else _with_progress(each, planned.folder) for each in planned.trials)
+
+
 def waiting_now(planned: Plan) -> tuple[PlannedTrial, ...]:
-    """The trials of a plan that wait for labels now, after some of them have run."""
-    now = (_with_progress(each, planned.folder) for each in planned.trials if not each.done)
-    return tuple(each for each in now if each.waiting)
+    """The trials of a plan that wait for labels now."""
+    return tuple(each for each in trials_now(planned) if each.waiting)
 
 
 def _with_progress(planned: PlannedTrial, folder: Path, store: str = "") -> PlannedTrial:

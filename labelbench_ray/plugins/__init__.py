@@ -123,6 +123,12 @@ class Part(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, given: Any) -> Any:  # noqa: ANN401
+        if isinstance(given, Plugin) or (inspect.isclass(given) and issubclass(given, Plugin)):
+            text = (
+                "a plug-in is named, so that every process can import it: put its class into a file of a package, and "
+                "give the module path, such as 'my_package.impurity'"
+            )
+            raise PydanticCustomError("name_expected", "{text}", {"text": text})
         return {"name": given} if isinstance(given, str) else given
 
     @field_validator("settings", mode="before")
@@ -168,7 +174,7 @@ def load(base: type[Kind], package: str, name: str) -> type[Kind]:
     """
     kind = base.__name__.lower()
     if "." not in name and name not in names(package):
-        raise ConfigError(unknown(kind, name, names(package)))
+        raise ConfigError(f"{unknown(kind, name, names(package))}; yours has a module path, as in my_package.{name}")
     path = name if "." in name else f"{package}.{name}"
     if not all(step.isidentifier() for step in path.split(".")):
         raise ConfigError(f"{path!r} is not a module path for a {kind}: write names joined by single dots")
