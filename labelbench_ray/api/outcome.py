@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from labelbench_ray.config import Trial
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.planning.plan import Plan, trials_now
+
+if TYPE_CHECKING:
+    from labelbench_ray.api.results import Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,12 @@ class RunOutcome:
     def done(self) -> bool:
         """Whether every trial has all of its rounds."""
         return len(self._in(TrialState.DONE)) == len(self.trials)
+
+    def results(self) -> "Results":
+        """The experiment's tables."""
+        from labelbench_ray.api.results import results
+
+        return results(self.folder)
 
     def __str__(self) -> str:
         counts = {state: len(self._in(state)) for state in TrialState}

@@ -77,6 +77,7 @@ def test_it_writes_the_ledgers_that_the_command_writes(
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(("embedded", "report:"))]
     assert lines == [line for line in printed.splitlines() if not line.startswith(("embedded", "report:"))]
     assert outcome.report.is_file()
+    assert outcome.results().trials().column("strategy").to_pylist() == ["random", "margin"]
 
 
 def test_called_again_it_runs_what_is_missing_and_nothing_else(
