@@ -4,7 +4,7 @@ BIN := .venv/bin
 RAY_PROCESSES ?= 2
 STAMP := .venv/.installed
 
-.PHONY: setup quickstart test lint type test-fast test-ray test-faults test-faults-full bench
+.PHONY: setup quickstart docs test lint type test-fast test-ray test-faults test-faults-full bench
 
 setup: $(STAMP)
 
@@ -15,6 +15,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 quickstart: setup
 	$(BIN)/labelbench run experiments/quickstart.py
+
+# The pages, in docs/_build/html; a broken link between pages is an error.
+docs: setup
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
 test: lint type test-fast test-ray
 

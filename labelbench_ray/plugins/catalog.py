@@ -18,7 +18,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
 from labelbench_ray.errors import ConfigError, unknown
-from labelbench_ray.plugins import Part, Plugin, load, names
+from labelbench_ray.plugins import Frozen, Part, Plugin, load, names
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "strategies": ("labelbench_ray.strategies", "Strategy"),
@@ -100,9 +100,13 @@ def describe(kind: str, name: str) -> PluginDescription:
 def described(name: str, plugin: type[Plugin]) -> PluginDescription:
     """A plug-in's class under this name."""
     docstring = inspect.cleandoc(plugin.__doc__ or "")
-    settings = tuple(_setting(plugin, field, info) for field, info in plugin.model_fields.items())
-    summary = docstring.partition("\n")[0]
+    summary, settings = docstring.partition("\n")[0], settings_of(plugin)
     return PluginDescription(name, plugin.__module__, plugin.__name__, summary, docstring, settings, plugin.table_row())
+
+
+def settings_of(model: type[Frozen]) -> tuple[Setting, ...]:
+    """The fields of a plug-in's class, or of another value that people write: a trial, a part."""
+    return tuple(_setting(model, field, info) for field, info in model.model_fields.items())
 
 
 def _kind(kind: str) -> tuple[str, str]:
@@ -111,15 +115,15 @@ def _kind(kind: str) -> tuple[str, str]:
     return KINDS[kind]
 
 
-def _setting(plugin: type[Plugin], name: str, info: FieldInfo) -> Setting:
+def _setting(model: type[Frozen], name: str, info: FieldInfo) -> Setting:
     default = None if info.is_required() else _code(info.get_default(call_default_factory=True))
-    texts = (_attribute_docstrings(each).get(name) for each in plugin.__mro__ if issubclass(each, Plugin))
+    texts = (_attribute_docstrings(each).get(name) for each in model.__mro__ if issubclass(each, Frozen))
     description = info.description or next(filter(None, texts), "")
     return Setting(name, _type(info.annotation), ", ".join(_limits(info)), default, description)
 
 
 @cache
-def _attribute_docstrings(model: type[Plugin]) -> Mapping[str, str]:
+def _attribute_docstrings(model: type[Frozen]) -> Mapping[str, str]:
     """The text below each annotated attribute of a class, as it stands in its file; {} if that cannot be read."""
     try:
         tree = ast.parse(inspect.getsource(inspect.getmodule(model) or model))
