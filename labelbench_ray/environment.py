@@ -25,41 +25,74 @@ NEED_RAY: Final = (
 """Options about processes beside the command's own, which `--executor local` does not start."""
 
 
-def _option(default: Any, help: str, **limits: float | bool) -> Any:  # noqa: ANN401  like `dataclasses.field`
-    """A field with what its option needs; `limits`: as `click.IntRange` and `click.FloatRange` take them."""
-    return field(default=default, metadata={"help": help, "limits": limits})
+WHERE: Final = "Where"
+WHAT: Final = "What runs"
+RESOURCES: Final = "Ray and resources"
+EMBEDDING: Final = "Embedding"
+OUTPUT: Final = "Output"
+PLAN, EMBED, RUN, FINETUNE = "plan", "embed", "run", "finetune"
+
+
+def _option(
+    default: Any,  # noqa: ANN401  like `dataclasses.field`
+    help: str,
+    section: str,
+    unused: tuple[str, ...] = (),
+    **limits: float | bool,
+) -> Any:  # noqa: ANN401
+    """A field with what its option needs.
+
+    Args:
+        section: of the help text.
+        unused: the commands that accept it, so that one command line serves them all, and that it does not act on.
+        limits: as `click.IntRange` and `click.FloatRange` take them.
+    """
+    return field(default=default, metadata={"help": help, "section": section, "unused": unused, "limits": limits})
+
+
+def _required(help: str, default: str | None, unused: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The metadata of a field that is always given; `default`: of its option."""
+    return {"help": help, "default": default, "section": WHERE, "unused": unused}
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
     """The command line's options; see `labelbench run --help`."""
 
-    runs: Path = field(metadata={"default": "runs", "help": "Where ledgers and reports lie; also s3://, gs://, az://."})
-    store: Path = field(metadata={"default": "store", "help": "Where embeddings lie; also s3://, gs://, az://."})
-    data_root: Path = field(metadata={"default": "data", "help": "Where data sets lie; also s3://, gs://."})
+    runs: Path = field(metadata=_required("Where ledgers and reports lie; also s3://, gs://, az://.", "runs"))
+    store: Path = field(metadata=_required("Where embeddings lie; also s3://, gs://, az://.", "store"))
+    data_root: Path = field(metadata=_required("Where data sets lie; also s3://, gs://.", "data"))
     tracking_uri: str = field(  # may hold a password
-        repr=False, metadata={"help": "MLflow's; default: sqlite in RUNS/mlflow.db (for a RUNS by URI: ./mlflow.db)."}
+        repr=False,
+        metadata=_required(
+            "MLflow's; default: sqlite in RUNS/mlflow.db (for a RUNS by URI: ./mlflow.db).", None, (PLAN, EMBED)
+        ),
     )
-    address: str | None = field(
-        default=None, metadata={"help": "A Ray cluster; default: a local one while the command runs."}
-    )
+    address: str | None = _option(None, "A Ray cluster; default: a local one while the command runs.", RESOURCES)
     executor: Literal["ray", "local"] = _option(
         "ray",
         "Where trials run: in Ray's workers, or one after the other in this process, without Ray (for notebooks and "
         "debuggers).",
+        WHAT,
     )
-    cpus_per_trial: float = _option(1.0, "CPUs reserved for each trial.", min=0, min_open=True)
-    gpus_per_trial: float = _option(0.0, "GPUs reserved for each trial; trials with fractions share one.", min=0)
+    cpus_per_trial: float = _option(1.0, "CPUs reserved for each trial.", RESOURCES, (EMBED,), min=0, min_open=True)
+    gpus_per_trial: float = _option(
+        0.0, "GPUs reserved for each trial; trials with fractions share one.", RESOURCES, (PLAN, EMBED), min=0
+    )
     memory_per_trial: float | None = _option(
         None,
         "GiB of its own that a trial's process may hold (Python included, embeddings not): reserved for it, and a "
         "trial that takes more is ended; default: what `labelbench plan` estimates is reserved, nothing is ended.",
+        RESOURCES,
+        (EMBED,),
         min=0,
         min_open=True,
     )
     round_minutes: float | None = _option(
         None,
         "A trial (or fine-tune) that records no round for this long is ended; default: none is.",
+        RESOURCES,
+        (PLAN, EMBED),
         min=0,
         min_open=True,
     )
@@ -68,29 +101,50 @@ class Environment:
         "For `run`: end a trial whose validation accuracy after half of its rounds is below the median of the trials "
         "that got there before it (Tune's ASHA). Saves computing and biases the report, which states that; which "
         "trials end depends on the order in which rounds finish. Without it, `run` resumes the trials that it ended.",
+        WHAT,
+        (EMBED, FINETUNE),
     )
     fit_workers: int = _option(
         1,
         "Workers that share each fit of a full model, on Ray Train, beside the trial's own process; each reserves "
         "--cpus-per-trial and, with --gpus-per-trial, one GPU. Numbers stay the same up to the rounding of sums, "
         "except with mixup, cutmix, dropout and batch statistics, which each worker draws for its share of a batch.",
+        RESOURCES,
+        (PLAN, EMBED),
         min=1,
     )
-    encoder_actors: int | None = _option(None, "Embedding actors; default: one a GPU, else one a core.", min=1)
-    scorers: int = _option(0, "Scorer actors of each trial whose pool is large.", min=0)
-    scorer_rows: int = _option(2_000_000, "Pools with at least this many rows are large.", min=1)
+    encoder_actors: int | None = _option(
+        None, "Embedding actors; default: one a GPU, else one a core.", EMBEDDING, (PLAN, FINETUNE), min=1
+    )
+    scorers: int = _option(
+        0, "Scorer actors of each trial whose pool is large.", RESOURCES, (PLAN, EMBED, FINETUNE), min=0
+    )
+    scorer_rows: int = _option(
+        2_000_000, "Pools with at least this many rows are large.", RESOURCES, (PLAN, EMBED, FINETUNE), min=1
+    )
     max_reject_fraction: float = _option(
-        0.01, "Share of rows that may be undecodable; with more, embedding stops.", min=0, max=1
+        0.01,
+        "Share of rows that may be undecodable; with more, embedding stops.",
+        EMBEDDING,
+        (PLAN, FINETUNE),
+        min=0,
+        max=1,
     )
     row_seconds: float = _option(
-        ROW_SECONDS, "A row whose decoding takes longer is rejected, like one that ends its process.", min=1
+        ROW_SECONDS,
+        "A row whose decoding takes longer is rejected, like one that ends its process.",
+        EMBEDDING,
+        (PLAN,),
+        min=1,
     )
     events: str | None = _option(
         None,
         "File that gets a JSON line for every event of a trial, - for standard error; default: "
         "RUNS/EXPERIMENT/events.jsonl, and standard error where RUNS is a URI.",
+        OUTPUT,
+        (PLAN,),
     )
-    verbose: bool = _option(False, "Print every event of a trial, one short line each.")
+    verbose: bool = _option(False, "Print every event of a trial, one short line each.", OUTPUT, (PLAN,))
 
     def __post_init__(self) -> None:
         if self.executor == "ray":

@@ -64,7 +64,7 @@ NEEDS = {
 
 
 def tiny(name: str) -> Experiment:
-    """Of the first seed as many trials as have every data set, encoder, proxy, trainer and strategy once."""
+    """As many trials of the first seed as have every data set, encoder, proxy, trainer and strategy once."""
     found = experiment.load(f"{EXPERIMENTS}/{name}", shrink=True)
     kept, seen = [], set()
     for trial in found.trials:

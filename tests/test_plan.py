@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelbench_ray.api.plan_words import describe
+from labelbench_ray.api.plan_words import describe, describe_missing
 from labelbench_ray.config import Part, Trial, grid, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, StoreError
@@ -131,7 +131,7 @@ def test_data_that_are_not_here_are_to_be_provided(tmp_path, monkeypatch):
     (store,) = planned.stores
     assert store.to_be_provided == (f"bring the images to {tmp_path / 'data'}",)
     assert (store.done, store.bytes) == (False, 0)
-    assert any("to be provided: bring the images" in line for line in describe(planned))
+    assert describe_missing(planned) == [f"to be provided: bring the images to {tmp_path / 'data'}"]
 
 
 def test_trials_share_stores_which_are_counted_once(tmp_path):

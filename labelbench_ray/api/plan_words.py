@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+from labelbench_ray.console.progress import duration
 from labelbench_ray.environment import Environment
 from labelbench_ray.planning.memory import GIB, at_once_here, reserved_bytes
 from labelbench_ray.planning.plan import Plan, PlannedTrial
 from labelbench_ray.planning.stores import PlannedStore
+from labelbench_ray.planning.time_left import time_left
 
 
 def describe_memory(planned: Plan, environment: Environment) -> str:
@@ -20,15 +22,47 @@ def describe_memory(planned: Plan, environment: Environment) -> str:
     )
 
 
+def describe_missing(planned: Plan) -> list[str]:
+    """The data and weights that must be provided before a run can start."""
+    return [f"to be provided: {text}" for text in planned.to_be_provided]
+
+
+def describe_time(planned: Plan, environment: Environment) -> list[str]:
+    """How long the rounds to run take, and what that is estimated from; nothing where nothing is to run."""
+    if not planned.missing:
+        return []
+    found = time_left(planned)
+    if found is None:
+        return [
+            "time: unknown while no round is recorded; run the experiment with --tiny, and plan estimates from that"
+        ]
+    source = f"from {found.recorded:,} recorded rounds"
+    if found.is_tiny:
+        source = f"at least: from {found.recorded:,} rounds of the --tiny run, which are shorter"
+    embedding = "" if all(store.complete for store in planned.stores) else ", embedding not included"
+    if environment.address is not None:
+        many = f"{duration(found.seconds)} of trials, of which the cluster runs many at once"
+        return [f"time: {many}, for {found.rounds:,} rounds{embedding} ({source})"]
+    at_once = 1
+    if environment.executor != "local":
+        at_once = at_once_here(environment, reserved_bytes(environment, planned.memory))
+    return [
+        f"time: about {duration(found.when(at_once))} for {found.rounds:,} rounds, {at_once} "
+        f"trial{'' if at_once == 1 else 's'} at once{embedding} ({source})"
+    ]
+
+
 def describe(planned: Plan) -> list[str]:
     """The plan's sums in plain words, one line each."""
     done = sum(trial.done for trial in planned.trials)
+    rounds = sum(trial.parts.trial.rounds for trial in planned.trials)
+    rounds_done = sum(trial.rounds_done for trial in planned.trials)
     left = f"{len(planned.skipped)} stopped early and left, " if planned.skipped else ""
     left += f"{len(planned.waiting)} awaiting labels, " if planned.waiting else ""
     labels = sum((trial.parts.trial.rounds - trial.rounds_done) * trial.parts.trial.budget for trial in planned.missing)
     lines = [
         f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {left}{len(planned.missing)} to run, "
-        f"which buy {labels:,} labels in all"
+        f"which buy {labels:,} labels in all; {rounds_done:,} of {rounds:,} rounds are recorded"
     ]
     lines += describe_waiting(planned.waiting)
     if planned.tunings:
@@ -48,8 +82,12 @@ def describe(planned: Plan) -> list[str]:
         rejected = f", {store.rejects:,} rows rejected" if store.rejects else ""
         state = f"embedded{rejected}" if store.done else "to be embedded"
         lines.append(
-            f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} "
-            f"dimensions, {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
+            f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} dimensions"
+            + (
+                f", {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
+                if store.rows
+                else ""
+            )
         )
         lines += [f"  {line}" for line in store.found]
         lines += [
@@ -57,7 +95,7 @@ def describe(planned: Plan) -> list[str]:
             for views in store.views
         ]
         lines += _overlaps(store)
-        lines += [f"  to be provided: {text}" for text in store.to_be_provided]
+        lines += [f"  not here and not needed: {text}" for text in store.to_be_provided if store not in planned.needed]
     return lines
 
 

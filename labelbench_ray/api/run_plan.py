@@ -23,7 +23,7 @@ from labelbench_ray.embeddings.overlaps import left_out_words, read_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import install_hint
+from labelbench_ray.errors import NotProvidedError, install_hint
 from labelbench_ray.ledger.data_notes import note_overlaps
 from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.finetunes import HEADER
@@ -48,14 +48,18 @@ def provide(plan: Plan, environment: Environment) -> None:
     """Fetch weights where the network allows, and check that data and weights are present before anything starts.
 
     Raises:
-        NotProvidedError: some are not.
+        NotProvidedError: some are not; names all of them.
     """
-    for store in plan.stores:
-        if store.complete:
-            continue
-        store.example.dataset.open(environment.data_root)
-        store.example.encoder.provide()
-        store.example.encoder.weights()
+    lacking: list[str] = []
+    for store in plan.needed:
+        encoder = store.example.encoder
+        for present in (partial(store.example.dataset.open, environment.data_root), encoder.provide, encoder.weights):
+            try:
+                present()
+            except NotProvidedError as error:
+                lacking.append(str(error))
+    if lacking:
+        raise NotProvidedError("; ".join(dict.fromkeys(lacking)))
 
 
 def make_stores(

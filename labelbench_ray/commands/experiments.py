@@ -6,49 +6,53 @@ Torch takes two seconds to import, Ray and MLflow more, so only the commands tha
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from labelbench_ray.api.preparation import import_shown, planned
 from labelbench_ray.cluster.address import check_address
-from labelbench_ray.commands.options import environment_options, experiment_argument, price_options
+from labelbench_ray.commands.options import (
+    SectionedCommand,
+    SectionedOption,
+    environment_options,
+    experiment_argument,
+    price_options,
+)
 from labelbench_ray.commands.output import console, state
 from labelbench_ray.console.events import logged
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import Prices
-from labelbench_ray.environment import Environment
+from labelbench_ray.environment import WHAT, Environment
 
 if TYPE_CHECKING:
     from labelbench_ray.planning.experiment import Experiment
 
 
-@click.command("plan")
+@click.command("plan", cls=SectionedCommand)
 @experiment_argument
+@click.option(
+    "--strict",
+    cls=SectionedOption,
+    section=WHAT,
+    is_flag=True,
+    help="Exit status 2 where data or weights are to be provided; without it, 0.",
+)
 @environment_options
-def plan_command(name: str, tiny: bool, environment: Environment) -> int:
+def plan_command(name: str, tiny: bool, strict: bool, environment: Environment) -> int:
     """Check an experiment: what would run, what is done, what is missing. Starts nothing."""
     plan = planned(_loaded(name, tiny), environment, console)
     from labelbench_ray.api import plan_words
+    from labelbench_ray.commands.plan_table import plan_table
     from labelbench_ray.planning.plan import planned_early_stopping
 
     rule = planned_early_stopping(plan, environment)
-    trials = Table("trial", "strategy", "seed", "rounds done", "note", box=None, pad_edge=False)
-    for each in plan.trials:
-        trial = each.parts.trial
-        trials.add_row(
-            each.parts.fingerprint,
-            Text(str(trial.strategy)),
-            str(trial.seed),
-            f"{each.rounds_done} of {trial.rounds}",
-            Text(each.progress.reason),
-        )
-    console.print(trials)
-    stopping = [f"early stopping: a trial ends when {rule}"] if rule else []
-    state([*plan_words.describe(plan), plan_words.describe_memory(plan, environment), *stopping])
-    return 0
+    state(missing := plan_words.describe_missing(plan))
+    console.print(plan_table(plan.trials))
+    state(plan_words.describe(plan))
+    state([plan_words.describe_memory(plan, environment), *plan_words.describe_time(plan, environment)])
+    state([f"early stopping: a trial ends when {rule}"] if rule else [])
+    return 2 if strict and missing else 0
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @experiment_argument
 @environment_options
 def embed(name: str, tiny: bool, environment: Environment) -> int:
@@ -70,7 +74,7 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @experiment_argument
 @environment_options
 @price_options
@@ -84,7 +88,7 @@ def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
     return status
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @experiment_argument
 @environment_options
 @price_options

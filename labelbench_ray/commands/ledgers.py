@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from labelbench_ray.commands.options import PLACE, option, price_options
+from labelbench_ray.commands.options import PLACE, SectionedCommand, option, price_options
 from labelbench_ray.commands.output import console
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import Prices
@@ -35,7 +35,7 @@ def status_command(folder: Path, as_json: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @runs_argument
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."

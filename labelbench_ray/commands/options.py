@@ -4,13 +4,13 @@ import functools
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import click
 
 from labelbench_ray.api.environments import environment_of
 from labelbench_ray.costs import ASSUMED, Prices
-from labelbench_ray.environment import Environment
+from labelbench_ray.environment import EMBEDDING, OUTPUT, RESOURCES, WHAT, WHERE, Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.storage.remote import place
 
@@ -29,17 +29,48 @@ class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic in newer 
 
 
 PLACE = PlaceType()
+COSTS: Final = "Costs"
+OTHERS: Final = "Options"
+SECTIONS: Final = (WHAT, WHERE, RESOURCES, EMBEDDING, OUTPUT, COSTS, OTHERS)
+"""Of the help text, in their order."""
+
+
+class SectionedOption(click.Option):
+    """An option that belongs to a section of the help text."""
+
+    def __init__(self, *words: Any, section: str = OTHERS, unused: tuple[str, ...] = (), **settings: Any) -> None:  # noqa: ANN401
+        """An option; `unused`: names of commands that accept it without effect, and whose help leaves it out."""
+        super().__init__(*words, **settings)
+        self.section, self.unused = section, unused
+
+
+class SectionedCommand(click.Command):
+    """A command whose help shows its options by section, and only where they act."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections in the order of `SECTIONS`."""
+        found: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None and self.name not in getattr(parameter, "unused", ()):
+                found[getattr(parameter, "section", OTHERS)].append(record)
+        for section, records in found.items():
+            if records:
+                with formatter.section(section):
+                    formatter.write_dl(records)
 
 
 def option(name: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
     variables = [f"LABELBENCH_{name.upper()}", *(["RAY_ADDRESS"] if name == "address" else [])]
-    return click.option(f"--{name.replace('_', '-')}", envvar=variables, show_envvar=True, **settings)
+    return click.option(
+        f"--{name.replace('_', '-')}", cls=SectionedOption, envvar=variables, show_envvar=True, **settings
+    )
 
 
 def _environment_option(given: Field[Any], kind: object) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """The option of a field of `Environment`."""
     default = given.metadata.get("default", None if given.default is MISSING else given.default)
-    settings = {"help": given.metadata["help"], "default": default}
+    settings = {"default": default} | {name: given.metadata[name] for name in ("help", "section", "unused")}
     if kind is bool:
         return option(given.name, is_flag=True, **settings)
     return option(given.name, type=_type(given.name, kind, given.metadata.get("limits", {})), **settings)
@@ -62,10 +93,24 @@ ENVIRONMENT = tuple(
     for field, kind in zip(fields(Environment), get_type_hints(Environment).values(), strict=True)
 )
 PRICES = (
-    option("price_per_label", type=click.FloatRange(0), default=ASSUMED.label, help="What a label costs."),
-    option("price_per_cpu_hour", type=click.FloatRange(0), default=ASSUMED.cpu_hour, help="An hour of a CPU core."),
-    option("price_per_gpu_hour", type=click.FloatRange(0), default=ASSUMED.gpu_hour, help="An hour of a GPU."),
-    option("currency", default=ASSUMED.currency, help="What prices are in."),
+    option(
+        "price_per_label", section=COSTS, type=click.FloatRange(0), default=ASSUMED.label, help="What a label costs."
+    ),
+    option(
+        "price_per_cpu_hour",
+        section=COSTS,
+        type=click.FloatRange(0),
+        default=ASSUMED.cpu_hour,
+        help="An hour of a CPU core.",
+    ),
+    option(
+        "price_per_gpu_hour",
+        section=COSTS,
+        type=click.FloatRange(0),
+        default=ASSUMED.gpu_hour,
+        help="An hour of a GPU.",
+    ),
+    option("currency", section=COSTS, default=ASSUMED.currency, help="What prices are in."),
 )
 
 
@@ -102,6 +147,8 @@ def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command an experiment and `--tiny`."""
     shrink = click.option(
         "--tiny",
+        cls=SectionedOption,
+        section=WHAT,
         is_flag=True,
         help="Shrink to two short rounds on a few hundred rows: a smoke test, in RUNS/<stem>.<function>.tiny.",
     )

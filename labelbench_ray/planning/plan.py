@@ -78,6 +78,17 @@ class Plan:
         return tuple(trial for trial in self.trials if trial.waiting)
 
     @property
+    def needed(self) -> tuple[PlannedStore, ...]:
+        """The stores whose data and weights a run reads: to embed, or to train the encoder itself."""
+        trained = {trial.parts.embedding for trial in self.missing if trial.parts.proxy.trains_encoder}
+        return tuple(store for store in self.stores if not store.complete or store.key in trained)
+
+    @property
+    def to_be_provided(self) -> tuple[str, ...]:
+        """Data and weights that a run needs and that are not on this machine, each once."""
+        return tuple(dict.fromkeys(text for store in self.needed for text in store.to_be_provided))
+
+    @property
     def memory(self) -> int:
         """Bytes that the largest of the missing trials needs; of all trials if none is missing."""
         return max(trial.memory for trial in self.missing or self.trials)
