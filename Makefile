@@ -6,10 +6,24 @@ STAMP := .venv/.installed
 
 .PHONY: setup quickstart docs test lint type test-fast test-ray test-faults test-faults-full bench
 
-setup: $(STAMP)
+# .venv is kept, and made anew only where its Python is missing or too old, or where another PYTHON is given by name.
+PYTHON_GIVEN := $(filter-out file,$(origin PYTHON))
+version = $$($(1) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+new_enough = $(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+
+setup:
+	@if $(call new_enough,$(BIN)/python) && \
+	  { [ -z "$(PYTHON_GIVEN)" ] || [ "$(call version,$(BIN)/python)" = "$(call version,$(PYTHON))" ]; }; then :; \
+	elif ! $(call new_enough,$(PYTHON)); then \
+	  found="$(call version,$(PYTHON))"; \
+	  echo "make setup needs Python 3.11 or newer, and $(PYTHON) is $${found:-not there}; name another: make setup PYTHON=python3.12" >&2; \
+	  exit 2; \
+	else \
+	  rm -rf .venv && $(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }; \
+	fi
+	@$(MAKE) --no-print-directory $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,docs,dev]'
 	touch $@
 

@@ -17,6 +17,7 @@ from machine import parser
 NAMES = (
     *(
         "first_words",
+        "startup",
         "round",
         "engines",
         "embed",
