@@ -3,7 +3,7 @@
 .venv/bin/python benchmarks/startup.py [--tries 3]
 
 Each command is started in a fresh folder some times, and the lowest CPU seconds of its process are shown: wall seconds
-say little where other work has the cores. Wanted: `--help` 0.3, a list 0.4, and 2.5 for the plan of the quickstart, which
+say little where other work has the cores. Wanted: `--help` 0.3, a list 0.4, and 2.5 for the plan of the quickstart: it
 counts classes and tries every strategy.
 """
 
