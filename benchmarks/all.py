@@ -27,6 +27,7 @@ NAMES = (
         "study",
         "memory",
         "select",
+        "report",
     ),
     *("flexmatch", "trainers", "finetune", "continual", "overhead", "results"),
 )

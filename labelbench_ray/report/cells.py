@@ -12,6 +12,8 @@ class Cell:
 
     text: str
     note: str = ""
+    key: float | None = None
+    """What the page sorts by, where the number in the text is not enough: seconds, bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +29,13 @@ def gain(estimate: Estimate, adjusted: float | None = None) -> Cell:
     tested = adjusted is not None and estimate.has_interval
     note = [words.points_interval(estimate), words.p_value(adjusted) if tested and adjusted is not None else ""]
     return Cell(words.signed(100 * estimate.value, words.digits(estimate)), ", ".join(filter(None, note)))
+
+
+def seconds_cell(value: float) -> Cell:
+    """A duration."""
+    return Cell(words.seconds(value), key=value)
+
+
+def size_cell(number: int) -> Cell:
+    """A number of bytes."""
+    return Cell(words.size(number), key=number)

@@ -5,7 +5,7 @@ from math import isinf
 from labelbench_ray.costs import NOTHING as NOT_SPENT
 from labelbench_ray.costs import Cost
 from labelbench_ray.report import words
-from labelbench_ray.report.cells import Cell, Table, gain
+from labelbench_ray.report.cells import Cell, Table, gain, seconds_cell, size_cell
 from labelbench_ray.report.contributions import Ablation, Contribution
 from labelbench_ray.report.costs import StrategyCost, stages
 from labelbench_ray.report.curves import Setting, title
@@ -27,14 +27,14 @@ def cost_table(report: Report, section: Section) -> Table:
     head = (
         "strategy",
         "labels",
-        "CPU time of the rounds",
-        *(["GPU time of the rounds"] if gpu else []),
+        "CPU time",
+        *(["GPU time"] if gpu else []),
         *(["full model at the end"] if finetuned else []),
         *(["share of the embedding"] if shared else []),
-        "written by the rounds",
-        "money for labels",
-        "money for computing",
-        "total money",
+        "disk written",
+        "label cost",
+        "compute cost",
+        "total cost",
     )
     rows = []
     for line in lines:
@@ -43,11 +43,11 @@ def cost_table(report: Report, section: Section) -> Table:
             (
                 Cell(line.strategy, words.several(line.trials, "trial")),
                 Cell(words.count(line.labels)),
-                Cell(words.seconds(line.rounds.cpu)),
-                *([Cell(words.seconds(line.rounds.gpu))] if gpu else []),
+                seconds_cell(line.rounds.cpu),
+                *([seconds_cell(line.rounds.gpu)] if gpu else []),
                 *([_tuned(line)] if finetuned else []),
-                *([Cell(words.seconds(line.embedding.computing))] if shared else []),
-                Cell(words.size(line.rounds.bytes_written)),
+                *([seconds_cell(line.embedding.computing)] if shared else []),
+                size_cell(line.rounds.bytes_written),
                 Cell(words.money(labels, prices.currency)),
                 Cell(words.money(computing, prices.currency)),
                 Cell(words.money(labels + computing, prices.currency)),
@@ -60,7 +60,8 @@ def _tuned(line: StrategyCost) -> Cell:
     if line.tuned is None:
         return NOTHING
     part = f", of {line.tuned.trials} trials" if line.tuned.trials < line.trials else ""
-    return Cell(words.seconds(line.tuned.spent.computing), f"{words.count(line.tuned.labels)} labels{part}")
+    note = f"{words.count(line.tuned.labels)} labels{part}"
+    return Cell(words.seconds(line.tuned.spent.computing), note, line.tuned.spent.computing)
 
 
 def stage_table(section: Section) -> Table:
@@ -82,13 +83,22 @@ def stage_table(section: Section) -> Table:
 
 def _times(spent: Cost) -> Cell:
     held = [f"{words.seconds(value)} {name}" for name, value in (("CPU", spent.cpu), ("GPU", spent.gpu)) if value]
-    return Cell(words.seconds(spent.wall), ", ".join(held))
+    return Cell(words.seconds(spent.wall), ", ".join(held), spent.wall)
 
 
 def embedding_table(report: Report) -> Table:
     """The cost of embedding: in total, and one trial's share."""
     prices = report.prices
-    head = ("embeddings", "wall time", "CPU time", "GPU time", "written", "money", "trials", "money for one trial")
+    head = (
+        "embeddings",
+        "wall time",
+        "CPU time",
+        "GPU time",
+        "disk written",
+        "compute cost",
+        "trials",
+        "cost of one trial",
+    )
     names = {
         each: f"{run.trial.dataset} by {run.trial.encoder}"
         + (f", {each.rpartition(':')[2]} views" if "/" in each else "")
@@ -100,10 +110,10 @@ def embedding_table(report: Report) -> Table:
         tuple(
             (
                 Cell(names[store]),
-                Cell(words.seconds(each.spent.wall)),
-                Cell(words.seconds(each.spent.cpu)),
-                Cell(words.seconds(each.spent.gpu)),
-                Cell(words.size(each.spent.bytes_written)),
+                seconds_cell(each.spent.wall),
+                seconds_cell(each.spent.cpu),
+                seconds_cell(each.spent.gpu),
+                size_cell(each.spent.bytes_written),
                 Cell(words.money(prices.money(each.spent), prices.currency)),
                 Cell(str(each.trials)),
                 Cell(words.money(prices.money(each.share), prices.currency)),

@@ -2,33 +2,10 @@
 
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table, gain
-from labelbench_ray.report.findings import standing
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.statistics.comparison import Comparison, Difference, Row
+from labelbench_ray.report.statistics.savings import Saving
 from labelbench_ray.tasks import in_a_sentence
-
-
-def short_table(section: Section) -> Table:
-    """What the answer rests on: labels needed and saved, and the gain at the end."""
-    if section.main is None:
-        return Table((), ())
-    final = words.count(section.main.labels[-1])
-    rows = [(row, row.difference) for row in section.main.rows if row.difference is not None]
-    needs = sorted({difference.saving.random_labels for _, difference in rows})
-    instead = words.listed([words.count(labels) for labels in needs])
-    head = ("strategy", "labels saved", f"labels needed instead of {instead}", f"points gained at {final} labels")
-    return Table(
-        head,
-        tuple(
-            (
-                Cell(row.strategy, f"{standing(row)}"),
-                _saved(difference),
-                Cell(words.needed(difference.saving)),
-                gain(difference.final),
-            )
-            for row, difference in rows
-        ),
-    )
 
 
 def strategy_table(comparison: Comparison) -> Table:
@@ -36,9 +13,9 @@ def strategy_table(comparison: Comparison) -> Table:
     head = (
         "strategy",
         f"final {in_a_sentence(comparison.metric)}",
-        "difference from random",
+        f"difference from {comparison.baseline}",
         "mean over the curve",
-        "difference from random",
+        f"difference from {comparison.baseline}",
         "labels saved",
     )
     return Table(
@@ -54,6 +31,12 @@ def strategy_table(comparison: Comparison) -> Table:
             for row in comparison.rows
         ),
     )
+
+
+def _saved_cell(saving: Saving) -> Cell:
+    """The labels saved over their interval."""
+    text, interval = words.saved(saving), words.saved_interval(saving)
+    return Cell(text, interval if interval != text else "")
 
 
 def finetuned_tables(section: Section) -> tuple[tuple[str, Table], ...]:
@@ -117,9 +100,4 @@ def _final(difference: Difference | None) -> tuple[Cell]:
 def _area(difference: Difference | None) -> tuple[Cell, Cell]:
     if difference is None:
         return Cell(words.NONE), Cell(words.NONE)
-    return gain(difference.area, difference.area_adjusted), _saved(difference)
-
-
-def _saved(difference: Difference) -> Cell:
-    text, interval = words.saved(difference.saving), words.saved_interval(difference.saving)
-    return Cell(text, interval if interval != text else "")
+    return gain(difference.area, difference.area_adjusted), _saved_cell(difference.saving)

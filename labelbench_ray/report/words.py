@@ -23,6 +23,14 @@ def signed(value: float, decimals: int, plus: str = "+") -> str:
     return (MINUS if value < 0 else plus) + text
 
 
+def grouped(value: float, decimals: int, plus: str = "") -> str:
+    """A number with its thousands apart, a real minus sign, and `plus` before those above 0."""
+    text = f"{abs(value):,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        return text
+    return (MINUS if value < 0 else plus) + text
+
+
 def accuracy(estimate: Estimate) -> str:
     """`90.3 % ± 0.4`; without an interval, the mean alone."""
     if not estimate.has_interval:

@@ -91,9 +91,9 @@ def test_the_tables(report):
     (section,) = report.sections
     table = cost_table(report, section)
     texts = dict(zip(table.head, (cell.text for cell in table.rows[1]), strict=True))
-    assert texts["money for labels"] == "15.00\u00a0EUR"
-    assert texts["money for computing"] == "2.35\u00a0EUR"
-    assert texts["total money"] == "17.35\u00a0EUR"
+    assert texts["label cost"] == "15.00\u00a0EUR"
+    assert texts["compute cost"] == "2.35\u00a0EUR"
+    assert texts["total cost"] == "17.35\u00a0EUR"
     assert texts["share of the embedding"] == "1\u00a0min 4\u00a0s"
     assert "full model at the end" not in texts
     stage = dict(zip(stage_table(section).head, stage_table(section).rows[1], strict=True))
@@ -107,7 +107,7 @@ def test_columns_without_anything_are_left_out(experiment):
     experiment.add("random", 0, [0.5, 0.6], rounds=2)
     report = build(experiment.write())
     head = cost_table(report, report.sections[0]).head
-    assert not {"GPU time of the rounds", "share of the embedding", "full model at the end"} & set(head)
+    assert not {"GPU time", "share of the embedding", "full model at the end"} & set(head)
 
 
 def test_records_without_stages_still_cost(experiment):

@@ -1,0 +1,238 @@
+"""The report as one self-contained HTML page: no network, light and dark, wide, narrow and on paper.
+
+Everything is there without JavaScript. A small script adds values under the pointer, strategies that can be chosen,
+tables that can be sorted and filtered, and an explorer of the curves (uPlot, see `assets/`).
+"""
+
+import json
+from base64 import b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from labelbench_ray.console.escaping import escaped
+from labelbench_ray.ledger.state import TrialState
+from labelbench_ray.report import cost_tables, words
+from labelbench_ray.report.cells import Table
+from labelbench_ray.report.curves import RECIPE
+from labelbench_ray.report.evaluation import evaluation_table
+from labelbench_ray.report.page import axes, cost_figures, figures, forest
+from labelbench_ray.report.page.explored import explored, spending
+from labelbench_ray.report.page.figures import Looks
+from labelbench_ray.report.page.forest import Forest
+from labelbench_ray.report.page.palette import Style, styles
+from labelbench_ray.report.page.shown import baseline, ranked, shown
+from labelbench_ray.report.sections import Report, Section
+from labelbench_ray.report.tables import finetuned_tables, strategy_table, trouble_table
+
+ASSETS: Final = Path(__file__).parent / "assets"
+TEMPLATE: Final = "page.html.jinja"
+STYLES: Final = ("uPlot.min.css", "style.css")
+SCRIPTS: Final = ("uPlot.iife.min.js", "script.js")
+OPEN: Final = 1
+"""The number of metrics whose pictures are open; others are folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An inline drawing and what stands above it."""
+
+    title: str
+    unit: str
+    drawing: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A section made ready for the template."""
+
+    number: int
+    section: Section
+    gains: Forest | None
+    pictures: tuple[Picture, ...]
+    more: tuple[Picture, ...]
+    tables: tuple[tuple[str, Table], ...]
+    tuned: tuple[tuple[str, Table], ...]
+    """By the full model and its trainer."""
+    evaluation: Table
+    savings: Forest | None
+    costs: Table
+    stages: Table
+    spending: tuple[Picture, ...]
+    legend: tuple[tuple[str, Style, bool], ...]
+    """Name, look, and whether its curves are in color."""
+    recipe: tuple[tuple[str, str], ...]
+
+    @property
+    def in_color(self) -> int:
+        """The number of strategies whose curves are in color."""
+        return sum(on for _, _, on in self.legend)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What each part contributes, drawn and as a table."""
+
+    title: str
+    drawing: Markup
+    table: Table
+    contexts: Table
+    labels: int
+    noun: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What stands above the settings' own sections; tables without rows are left out."""
+
+    embeddings: Table
+    parts: tuple[Part, ...]
+    protocols: Table
+    wholes: Table
+    continual: Table
+    trusts: tuple[tuple[str, Table, str], ...]
+    threshold: str
+    fidelity: Markup
+
+
+def page(report: Report) -> str:
+    """The whole page; the same report gives the same text."""
+    looks = styles(ranked(report), baseline(report))
+    environment = Environment(
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sheets, scripts = ([(ASSETS / name).read_text("utf-8") for name in names] for names in (STYLES, SCRIPTS))
+    return environment.get_template(TEMPLATE).render(
+        policy=_policy(sheets, scripts),
+        sheets=[Markup(sheet) for sheet in sheets],
+        scripts=[Markup(script) for script in scripts],
+        data=_data(report, looks),
+        report=report,
+        words=words,
+        axes=axes,
+        licence=Markup(f"<!-- uPlot:\n{(ASSETS / 'uPlot.LICENSE').read_text('utf-8')}-->"),
+        troubles=trouble_table(report),
+        finished=sum(run.state is TrialState.DONE for run in report.runs),
+        chapters=[_chapter(report, number, looks) for number in range(1, len(report.sections) + 1)],
+        across=_across(report),
+    )
+
+
+def _shown(value: object) -> object:
+    """A name as text; drawings are made of such names already."""
+    return escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _policy(sheets: list[str], scripts: list[str]) -> str:
+    """What a browser may use of the page: our own styles and scripts by hash, and nothing from elsewhere.
+
+    The hashes are of our files, not of the page: whatever a name might smuggle into the page is not among them.
+    """
+
+    def hashes(texts: list[str]) -> str:
+        return " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in texts)
+
+    sources = [f"style-src {hashes(sheets)}", f"script-src {hashes(scripts)}"]
+    return "; ".join(["default-src 'none'", *sources, "base-uri 'none'", "form-action 'none'"])
+
+
+def _data(report: Report, looks: Looks) -> Markup:
+    """The curves as JSON for the script, which no name can end: `<` is escaped."""
+    values = explored(report, looks)
+    return Markup(json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
+
+
+def _across(report: Report) -> Overview:
+    measured = report.across.measured
+    gaps = cost_figures.fidelity(measured, report.across.threshold) if measured else Markup()
+    return Overview(
+        embeddings=cost_tables.embedding_table(report),
+        parts=tuple(
+            Part(
+                each.title,
+                cost_figures.contributions(each),
+                cost_tables.ablation_table(each),
+                cost_tables.context_table(each),
+                each.labels,
+                each.noun,
+            )
+            for each in report.across.ablations
+        ),
+        protocols=cost_tables.protocol_table(report),
+        wholes=cost_tables.whole_table(report),
+        continual=cost_tables.continual_table(report),
+        trusts=tuple(
+            (cost_tables.trust_title(report, each), cost_tables.trust_table(each), cost_tables.needs(each))
+            for each in report.across.trusts
+        ),
+        threshold=cost_tables.threshold_words(report.across.threshold),
+        fidelity=gaps,
+    )
+
+
+def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
+    section = report.sections[number - 1]
+    main, chosen = section.main, shown(section)
+    there = {row.strategy for row in main.rows} if main else set()
+    return Chapter(
+        number=number,
+        section=section,
+        gains=forest.gains(main) if main else None,
+        pictures=_pictures(number, section, looks, range(OPEN)),
+        more=_pictures(number, section, looks, range(OPEN, len(section.comparisons))),
+        tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),
+        tuned=finetuned_tables(section),
+        evaluation=evaluation_table(section.setting),
+        savings=forest.savings(main) if main else None,
+        costs=cost_tables.cost_table(report, section),
+        stages=cost_tables.stage_table(section),
+        spending=_spending(report, number, section, looks),
+        legend=tuple((name, look, name in chosen) for name, look in looks.items() if name in there),
+        recipe=tuple((field.replace("_", " "), _recipe(section, field)) for field in RECIPE),
+    )
+
+
+def _recipe(section: Section, field: str) -> str:
+    return f"{section.setting.recipe[field]}{' labels a round' if field == 'budget' else ''}"
+
+
+def _pictures(number: int, section: Section, looks: Looks, places: range) -> tuple[Picture, ...]:
+    pictures: list[Picture] = []
+    chosen = shown(section)
+    for place in places[: len(section.comparisons)]:
+        comparison = section.comparisons[place]
+        title, key = comparison.metric, f"{number}.{place}"
+        pictures.append(Picture(title, "in %", figures.learning_curves(comparison, looks, chosen, f"{key}.value")))
+        gain = figures.differences(comparison, looks, chosen, f"{key}.gain")
+        if gain:
+            name = f"{title}: gain over {comparison.baseline}"
+            pictures.append(Picture(name, "in points, paired by seed", gain))
+    return tuple(pictures)
+
+
+def _spending(report: Report, number: int, section: Section, looks: Looks) -> tuple[Picture, ...]:
+    main, chosen, currency = section.main, shown(section), report.prices.currency
+    if main is None:
+        return ()
+    spent = spending(report, section)
+    return (
+        Picture(
+            main.metric,
+            "in %, against computing time",
+            figures.against_computing(main, spent, looks, chosen, f"{number}.0.value"),
+        ),
+        Picture(
+            main.metric,
+            "in %, against money",
+            figures.against_money(main, spent, looks, chosen, f"{number}.0.value", currency),
+        ),
+    )

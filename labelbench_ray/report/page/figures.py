@@ -1,0 +1,92 @@
+"""The curves of the report: a metric, and its paired difference from the baseline, against labels, time and money."""
+
+from collections.abc import Collection, Mapping
+
+from markupsafe import Markup
+
+from labelbench_ray.report import words
+from labelbench_ray.report.costs import CostCurve
+from labelbench_ray.report.page.axes import Curve, Plot, draw
+from labelbench_ray.report.page.palette import Style
+from labelbench_ray.report.statistics.comparison import Comparison, Curves, Row
+from labelbench_ray.report.statistics.paired import Floats
+
+UNITS = ((2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
+"""(the least number of seconds, seconds in one, the unit's name)"""
+LABELS = "number of labels"
+Looks = Mapping[str, Style]
+
+
+def learning_curves(comparison: Comparison, looks: Looks, shown: Collection[str], key: str) -> Markup:
+    """Mean curves of all strategies with their intervals."""
+    curves = tuple(Curve(row.strategy, row.curves.labels_T, 100 * row.curves.values_ST) for row in comparison.rows)
+    ends = ", ".join(f"{row.strategy} {words.percent(row.final.value)}" for row in comparison.rows)
+    alt = f"{comparison.metric} against the number of labels. At the end: {ends}."
+    return draw(Plot(key, LABELS, curves, alt), looks, shown)
+
+
+def differences(comparison: Comparison, looks: Looks, shown: Collection[str], key: str) -> Markup:
+    """Paired differences from the baseline at every checkpoint; empty without any."""
+    gains = gain_curves(comparison)
+    if not gains:
+        return Markup()
+    finals = {row.strategy: row.difference.final for row in comparison.rows if row.difference}
+    ends = ", ".join(f"{gain.strategy} {words.points(finals[gain.strategy])}" for gain in gains)
+    alt = f"{comparison.metric} less that of {comparison.baseline}, paired by seed, in points. At the end: {ends}."
+    return draw(Plot(key, LABELS, gains, alt, zero=True), looks, shown)
+
+
+def gain_curves(comparison: Comparison) -> tuple[Curve, ...]:
+    """The differences from the baseline in points; none without a baseline."""
+    reference = comparison.row(comparison.baseline)
+    if reference is None:
+        return ()
+    return tuple(
+        Curve(row.strategy, row.curves.labels_T, 100 * _gain(row, reference.curves))
+        for row in comparison.rows
+        if row.difference is not None
+    )
+
+
+def against_computing(
+    comparison: Comparison, spending: tuple[CostCurve, ...], looks: Looks, shown: Collection[str], key: str
+) -> Markup:
+    """The metric against the CPU and GPU time spent until then."""
+    seconds, unit = time_unit(spending)
+    drawn = {curve.strategy: curve.computing_T / seconds for curve in spending}
+    return _against(comparison, drawn, f"{unit} of CPU and GPU", looks, shown, key)
+
+
+def against_money(
+    comparison: Comparison,
+    spending: tuple[CostCurve, ...],
+    looks: Looks,
+    shown: Collection[str],
+    key: str,
+    currency: str,
+) -> Markup:
+    """The metric against the money spent on labels and computing until then."""
+    drawn = {curve.strategy: curve.money_T for curve in spending}
+    return _against(comparison, drawn, f"money for labels and computing, {currency}", looks, shown, key)
+
+
+def time_unit(spending: tuple[CostCurve, ...]) -> tuple[float, str]:
+    """The seconds in a unit that suits the longest time, and the unit's name."""
+    most = max(float(curve.computing_T[-1]) for curve in spending)
+    return next((seconds, name) for least, seconds, name in UNITS if most >= least)
+
+
+def _against(
+    comparison: Comparison, xs: Mapping[str, Floats], title: str, looks: Looks, shown: Collection[str], key: str
+) -> Markup:
+    rows = [row for row in comparison.rows if row.strategy in xs]
+    curves = tuple(Curve(row.strategy, xs[row.strategy], 100 * row.curves.values_ST) for row in rows)
+    ends = ", ".join(f"{row.strategy} {words.percent(row.final.value)} at {xs[row.strategy][-1]:,.2f}" for row in rows)
+    alt = f"{comparison.metric} against {title}. At the end: {ends}."
+    return draw(Plot(key, title, curves, alt, whole=False), looks, shown)
+
+
+def _gain(row: Row, reference: Curves) -> Floats:
+    assert row.difference is not None
+    gain_ST: Floats = row.curves.at(row.difference.seeds) - reference.at(row.difference.seeds)
+    return gain_ST
