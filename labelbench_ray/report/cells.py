@@ -1,6 +1,7 @@
 """A table as text, the same for the page and the terminal."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from labelbench_ray.report import words
 from labelbench_ray.report.statistics.paired import Estimate
@@ -14,6 +15,9 @@ class Cell:
     note: str = ""
     key: float | None = None
     """What the page sorts by, where the number in the text is not enough: seconds, bytes."""
+
+
+NOTHING: Final = Cell(words.NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +43,10 @@ def seconds_cell(value: float) -> Cell:
 def size_cell(number: int) -> Cell:
     """A number of bytes."""
     return Cell(words.size(number), key=number)
+
+
+def bounded(estimate: Estimate | None) -> Cell:
+    """A mean that lies in -1 .. 1 over its interval."""
+    if estimate is None:
+        return NOTHING
+    return Cell(words.signed(estimate.value, 2, plus=""), words.bounded_interval(estimate))

@@ -5,17 +5,14 @@ from math import isinf
 from labelbench_ray.costs import NOTHING as NOT_SPENT
 from labelbench_ray.costs import Cost
 from labelbench_ray.report import words
-from labelbench_ray.report.cells import Cell, Table, gain, seconds_cell, size_cell
+from labelbench_ray.report.cells import NOTHING, Cell, Table, bounded, gain, seconds_cell, size_cell
 from labelbench_ray.report.contributions import Ablation, Contribution
 from labelbench_ray.report.costs import StrategyCost, stages
 from labelbench_ray.report.curves import Setting, title
 from labelbench_ray.report.fidelity import Trust
 from labelbench_ray.report.protocols import Protocol, Ratio
 from labelbench_ray.report.sections import Report, Section
-from labelbench_ray.report.statistics.paired import Estimate
 from labelbench_ray.report.threshold import ENOUGH_POINTS, Threshold
-
-NOTHING = Cell(words.NONE)
 
 
 def cost_table(report: Report, section: Section) -> Table:
@@ -211,8 +208,8 @@ def trust_table(trust: Trust) -> Table:
         tuple(
             (
                 Cell(words.count(line.labels)),
-                _plain(line.overlap),
-                _plain(line.correlation),
+                bounded(line.overlap),
+                bounded(line.correlation),
                 gain(line.gap) if line.gap else NOTHING,
             )
             for line in trust.lines
@@ -292,12 +289,6 @@ def _ratio(ratio: Ratio | None) -> Cell:
         return NOTHING
     low, high = words.times(ratio.low), words.times(ratio.high)
     return Cell(words.times(ratio.value), f"{low} to {high}" if low != high else "")
-
-
-def _plain(estimate: Estimate | None) -> Cell:
-    if estimate is None:
-        return NOTHING
-    return Cell(words.signed(estimate.value, 2, plus=""), words.bounded_interval(estimate))
 
 
 def _needed(labels: float, trust: Trust) -> str:
