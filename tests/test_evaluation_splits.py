@@ -26,6 +26,7 @@ from labelbench_ray.proxies import Classifier
 from labelbench_ray.trial import parts
 from tests.full_trials import Home, finetune, make_home, make_store
 from tests.report.conftest import Experiment
+from tests.samples import write_module
 
 ANGLES = ("0 degrees", "90 degrees", "180 degrees", "270 degrees")
 PLAIN = Trial(dataset="digits", encoder="pixels", strategy="margin", trainer="logistic", seed=0, rounds=2, budget=30)
@@ -340,3 +341,49 @@ def _printed(built: report.Report) -> str:
     console.print(report.render(built))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def test_a_further_split_with_rows_without_a_label_is_refused(files: Path):
+    labels = [None if row in (5, 9) else row % 2 for row in range(24)]
+    write(files / "here/far.parquet", 24, 300, ["north"], label=labels)
+    states = r"^2 of 24 rows of the split 'test_far' have no label, the first is 'row 305': they steer training or "
+    with pytest.raises(DataError, match=states):
+        build(group="site", **FAR).open(files)
+
+
+UNLABELED_TABLE = """
+from dataclasses import dataclass, replace
+from labelbench_ray.datasets import Split
+from labelbench_ray.datasets.digits import Digits
+
+
+class Gaps(Digits):
+    def load(self, root):
+        source = super().load(root)
+        test = source.splits["test"]
+        return replace(source, splits=source.splits | {"gaps": Split(WithGaps(test.table), test.rows)})
+
+
+@dataclass(frozen=True)
+class WithGaps:
+    table: object
+
+    def __len__(self):
+        return len(self.table)
+
+    def read(self, rows):
+        records = self.table.read(rows)
+        labels_B = records.labels_B.copy()
+        labels_B[4] = -1
+        return replace(records, labels_B=labels_B)
+"""
+
+
+def test_a_table_that_reads_an_evaluation_row_without_a_label_is_refused_while_it_is_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = write_module(tmp_path, "gaps", UNLABELED_TABLE, monkeypatch)
+    with pytest.raises(
+        DataError, match=r"^the split 'gaps': row 'digits/\d+' has no label, and rows that measure need one;"
+    ):
+        make_store(vary(PLAIN, dataset=path), tmp_path / "store", tmp_path)

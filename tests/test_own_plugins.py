@@ -9,15 +9,30 @@ import numpy as np
 import pytest
 
 from labelbench_ray.augmentations import key
-from labelbench_ray.config import Trial
+from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.encoders import trainable
+from labelbench_ray.ledger.trials import Ledger, read_header
 from labelbench_ray.planning.experiment import load
 from labelbench_ray.trial import parts
-from tests.full_trials import make_home, make_store
+from tests.full_trials import LIGHT, TRAINER, make_home, make_store
 
 PAGE = Path(__file__).parent.parent / "docs" / "plugins.md"
-FILES = ("shapes", "profile", "letters", "dropout", "impurity", "arms", "cheapest", "focal", "narrow", "slips")
+FILES = (
+    "shapes",
+    "profile",
+    "letters",
+    "dropout",
+    "impurity",
+    "arms",
+    "cheapest",
+    "focal",
+    "head_only",
+    "zeros",
+    "narrow",
+    "slips",
+)
 
 
 @pytest.fixture
@@ -69,3 +84,19 @@ def test_their_embeddings_are_those_of_their_own_rows(trials: list[Trial], tmp_p
         for form, change in enumerate((own.weak, own.strong)):
             changed = [change(image, key(row_id, view)) for image, row_id in zip(images, store.row_ids(), strict=True)]
             np.testing.assert_array_equal(pairs_N2D[:, form], network.embed(changed).astype(np.float16))
+
+
+def test_a_full_model_and_its_head(trials: list[Trial], tmp_path: Path):
+    """`trials` puts the page's files where they are found."""
+    model = Part.of("my_package.head_only", head="my_package.zeros", validation_rows=20)
+    trial = vary(LIGHT, proxy=model, trainer=TRAINER, rounds=1)
+    make_store(trial, tmp_path / "store", tmp_path)
+    home = make_home(tmp_path, tmp_path / "store")
+    (record,) = home.run(trial)
+    job = home.job(trial)
+    with Ledger.open(job.directory, read_header(job.directory / "trial.json")) as ledger:
+        trained = ledger.proxy(record)
+    pretrained = trainable(parts.build(trial).encoder).network().state_dict()
+    assert any(trained[name].any() for name in ("head.weight", "head.bias"))
+    for name, tensor in pretrained.items():
+        np.testing.assert_array_equal(trained[f"backbone.{name}"], tensor.numpy())

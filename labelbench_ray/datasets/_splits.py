@@ -21,6 +21,12 @@ def all_rows(table: Table) -> Split:
     return Split(table, range(len(table)))
 
 
+def evaluated(name: str, table: Table) -> Split:
+    """All rows of a table as the further evaluation split of that name; `DataError` for a row without a label."""
+    _check_labeled(table, f"rows of the split {name!r}")
+    return all_rows(table)
+
+
 def halved(train: Table, test: Table) -> dict[str, Split]:
     """The official test set halved into validation and test, as in LabelBench."""
     validation_rows, test_rows = halves(len(test))
@@ -45,7 +51,7 @@ def arrange(train: Table, validation: Table | None, test: Table | None) -> dict[
     """
     for held_out in (validation, test):
         if held_out is not None:
-            _check_labeled(held_out)
+            _check_labeled(held_out, "held-out rows")
     if validation is not None and test is not None:
         return {"pool": all_rows(train), "validation": all_rows(validation), "test": all_rows(test)}
     held_out = test if test is not None else validation
@@ -56,12 +62,12 @@ def arrange(train: Table, validation: Table | None, test: Table | None) -> dict[
     return pool_alone if len(unlabeled_rows(train)) else tenths(train)
 
 
-def _check_labeled(table: Table) -> None:
+def _check_labeled(table: Table, what: str) -> None:
     if len(rows := unlabeled_rows(table)):
         row_id = table.row_ids(rows[:1])[0].as_py() if isinstance(table, FileTable) else f"number {rows[0]}"
         raise DataError(
-            f"{len(rows):,} of {len(table):,} held-out rows have no label, the first is {row_id!r}: they steer "
-            "training and measure it; label them, or take them out"
+            f"{len(rows):,} of {len(table):,} {what} have no label, the first is {row_id!r}: they steer "
+            "training or measure it; label them, or take them out"
         )
 
 

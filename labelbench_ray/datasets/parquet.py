@@ -26,7 +26,7 @@ from labelbench_ray.datasets._parquet import (
     open_split,
 )
 from labelbench_ray.datasets._places import Place, locate
-from labelbench_ray.datasets._splits import all_rows, arrange, origins, without_unlabeled
+from labelbench_ray.datasets._splits import arrange, evaluated, origins, without_unlabeled
 from labelbench_ray.pool.facts import fact_name_trouble
 
 
@@ -138,7 +138,7 @@ class Parquet(Dataset):
         }
         used, unlabeled = without_unlabeled(tables)
         splits = arrange(used["train"], used.get("validation"), used.get("test"))
-        splits |= {name: all_rows(tables[name]) for name in self.splits}
+        splits |= {name: evaluated(name, tables[name]) for name in self.splits}
         if self.facts:
             splits = with_facts(splits, column_facts(files["train"], self.facts))
         found = ((part, *each.facts(), *images[part].facts) for part, each in files.items())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.config import digest
 from labelbench_ray.costs import NOTHING, Cost
-from labelbench_ray.datasets import Records, Source
+from labelbench_ray.datasets import Records, Source, without_label
 from labelbench_ray.datasets._records import check_records
 from labelbench_ray.embeddings.augmented import view_directory
 from labelbench_ray.embeddings.cut_texts import note_cut
@@ -98,6 +98,12 @@ def read_records(source: Source, shard: ShardId, shard_rows: int) -> Records:
     records = split.read(first, first + shard_rows)
     num_rows = min(shard_rows, len(split) - first)
     check_records(records, f"{type(split.table).__name__}.read", num_rows, source.task, len(source.classes))
+    if shard.split != "pool" and (bare_B := without_label(records.labels_B)).any():
+        row_id = records.row_ids[int(np.flatnonzero(bare_B)[0])]
+        raise DataError(
+            f"the split {shard.split!r}: row {row_id!r} has no label, and rows that measure need one; label it, or "
+            "take it out"
+        )
     return replace(records, labels_B=records.labels_B.astype(source.task.dtype, copy=False))
 
 

@@ -10,7 +10,7 @@ from labelbench_ray.encoders import Encoder, trainable
 from labelbench_ray.errors import ConfigError, NotProvidedError
 from labelbench_ray.ledger.finetunes import FOLDER
 from labelbench_ray.ledger.state import FineTuneProgress, finetune_progress
-from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.proxies.full import FullProxy
 from labelbench_ray.trainers import Trainer
 from labelbench_ray.trainers.engine.descent import Gradient
 from labelbench_ray.trial import parts

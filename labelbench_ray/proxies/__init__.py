@@ -1,7 +1,7 @@
 """Proxies: the models that select in every round. One file each.
 
 A light proxy stands in for the full model on frozen embeddings: a stack of affine layers with ReLU between. A full one
-(`_full.py`) trains the encoder itself. Trainers fit either as a torch module; what strategies score with is always a
+(`full/`) trains the encoder itself. Trainers fit either as a torch module; what strategies score with is always a
 `Classifier` of embeddings: plain arrays, so that it scores anywhere, travels to Ray actors and lies on disk as
 safetensors.
 """

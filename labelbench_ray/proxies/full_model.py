@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from labelbench_ray.encoders import trainable
-from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.proxies.full import FullProxy
 from labelbench_ray.proxies.heads import HeadContext
 
 if TYPE_CHECKING:
-    from labelbench_ray.proxies._network import FullNetwork
+    from labelbench_ray.proxies.full.network import FullNetwork
 
 
 class FullModel(FullProxy):
@@ -21,7 +21,7 @@ class FullModel(FullProxy):
 
     def network(self, context: HeadContext) -> "FullNetwork":
         # Imported here: a plan does without the network.
-        from labelbench_ray.proxies._network import FullNetwork
+        from labelbench_ray.proxies.full.network import FullNetwork
 
         backbone = trainable(context.encoder).network()
-        return FullNetwork(backbone, self._head().layer(context), frozen_statistics=self.frozen_statistics)
+        return FullNetwork(backbone, self.made_head.layer(context), frozen_statistics=self.frozen_statistics)

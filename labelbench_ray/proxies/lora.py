@@ -7,11 +7,11 @@ from pydantic import Field, PositiveInt
 
 from labelbench_ray import streams
 from labelbench_ray.encoders import trainable
-from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.proxies.full import FullProxy
 from labelbench_ray.proxies.heads import HeadContext
 
 if TYPE_CHECKING:
-    from labelbench_ray.proxies._network import FullNetwork
+    from labelbench_ray.proxies.full.network import FullNetwork
 
 
 class Lora(FullProxy):
@@ -28,17 +28,17 @@ class Lora(FullProxy):
 
     def network(self, context: HeadContext) -> "FullNetwork":
         # Imported here: a plan does without the network.
-        from labelbench_ray.proxies._network import FullNetwork
+        from labelbench_ray.proxies.full.network import FullNetwork
 
         backbone = trainable(context.encoder).network()
-        return FullNetwork(backbone, self._head().layer(context), frozen_statistics=True)
+        return FullNetwork(backbone, self.made_head.layer(context), frozen_statistics=True)
 
     def adapted(self, network: "FullNetwork", seed: int) -> "FullNetwork":
         # Imported here: peft and transformers take seconds to import, and planning does without.
         from peft import LoraConfig
 
         from labelbench_ray.encoders._from_pixels import FromPixels
-        from labelbench_ray.proxies._adapters import adapted
+        from labelbench_ray.proxies.full.adapters import adapted
 
         assert isinstance(network.backbone, FromPixels)
         config = LoraConfig(r=self.rank, lora_alpha=self.alpha, lora_dropout=self.dropout)
@@ -46,7 +46,7 @@ class Lora(FullProxy):
         return network
 
     def finished(self, network: "FullNetwork") -> "FullNetwork":
-        from labelbench_ray.proxies._adapters import merged
+        from labelbench_ray.proxies.full.adapters import merged
 
         finished = copy.deepcopy(network)
         finished.backbone = merged(finished.backbone)

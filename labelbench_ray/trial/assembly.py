@@ -25,7 +25,7 @@ from labelbench_ray.environment import ROW_SECONDS, Environment
 from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_header, write_failure
-from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.proxies.full import FullProxy
 from labelbench_ray.storage.locks import Lock, locked
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.trainers import Trainer

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from labelbench_ray.embeddings.images import DecodedImages
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.encoders import Network, Trainable
-from labelbench_ray.proxies._full import FullProxy
-from labelbench_ray.proxies._network import Tuned, load_tensors, tensors, tuned
+from labelbench_ray.proxies.full import FullProxy
+from labelbench_ray.proxies.full.network import Tuned, load_tensors, tensors, tuned
 from labelbench_ray.proxies.heads import HeadContext
 from labelbench_ray.trainers import Tensors
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints

@@ -24,7 +24,7 @@ from labelbench_ray import (
 from labelbench_ray.config import SIMULATED, FineTune, Trial, digest
 from labelbench_ray.embeddings.finished import StoreRecipe
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.proxies._full import FullProxy
+from labelbench_ray.proxies.full import FullProxy
 from labelbench_ray.tasks import Task
 from labelbench_ray.trainers.engine.descent import Gradient
 

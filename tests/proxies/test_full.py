@@ -9,9 +9,9 @@ from safetensors.numpy import load, save
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray.errors import ConfigError, DataError
-from labelbench_ray.proxies._adapters import blocks
-from labelbench_ray.proxies._full import FullProxy
-from labelbench_ray.proxies._network import FullNetwork, load_tensors, tensors, tuned
+from labelbench_ray.proxies.full import FullProxy
+from labelbench_ray.proxies.full.adapters import blocks
+from labelbench_ray.proxies.full.network import FullNetwork, load_tensors, tensors, tuned
 from labelbench_ray.proxies.heads import HeadContext
 from tests.small_models import CLASSES, CLIP, RESNET, build_encoder, build_proxy, context, make_clip
 

@@ -6,7 +6,7 @@ import torch
 
 from labelbench_ray.config import Part
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.proxies._network import tensors
+from labelbench_ray.proxies.full.network import tensors
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.proxies.shallow import Shallow
 from labelbench_ray.trainers.shrink_and_perturb import ShrinkAndPerturb

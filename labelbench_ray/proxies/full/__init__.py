@@ -1,4 +1,4 @@
-"""What full models share: the encoder's own network under a head, trained on images."""
+"""Full models: the encoder's own network under a head, trained on images. Their base class."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -15,7 +15,7 @@ from labelbench_ray.proxies import Proxy, heads
 from labelbench_ray.proxies.heads import Head, HeadContext, HeadLayer
 
 if TYPE_CHECKING:
-    from labelbench_ray.proxies._network import FullNetwork
+    from labelbench_ray.proxies.full.network import FullNetwork
 
 
 class FullProxy(Proxy, ABC):
@@ -37,7 +37,12 @@ class FullProxy(Proxy, ABC):
         return plugins.with_resolved_settings(head, plugins.build(Head, heads.PACKAGE, head))
 
     def inner_plugins(self) -> dict[str, plugins.Plugin]:
-        return {"head": self._head(), "augmentation": self.made_augmentation}
+        return {"head": self.made_head, "augmentation": self.made_augmentation}
+
+    @property
+    def made_head(self) -> Head:
+        """The head, built."""
+        return plugins.build(Head, heads.PACKAGE, self.head)
 
     @property
     def made_augmentation(self) -> Augmentation:
@@ -52,7 +57,7 @@ class FullProxy(Proxy, ABC):
                 f"the augmentation {self.augmentation} of a full model changes {self.made_augmentation.payload}s, the "
                 f"encoder takes {encoder.payload}s; choose one that fits (`labelbench list augmentations`)"
             )
-        self._head().check(encoder, classes, proxy)
+        self.made_head.check(encoder, classes, proxy)
 
     @abstractmethod
     def network(self, context: HeadContext) -> "FullNetwork":
@@ -69,14 +74,11 @@ class FullProxy(Proxy, ABC):
     def plain(self, encoder: Encoder, num_classes: int) -> "FullNetwork":
         """A network of the shape of a finished one, for its tensors."""
         # Imported here: a plan does without the network.
-        from labelbench_ray.proxies._network import FullNetwork
+        from labelbench_ray.proxies.full.network import FullNetwork
 
         shape = (encoder.dimensions(), num_classes)
-        layer = HeadLayer(np.zeros(shape, np.float32), np.zeros(num_classes, np.float32), self._head().normalizes)
+        layer = HeadLayer(np.zeros(shape, np.float32), np.zeros(num_classes, np.float32), self.made_head.normalizes)
         return FullNetwork(trainable(encoder).network(), layer, frozen_statistics=True)
-
-    def _head(self) -> Head:
-        return plugins.build(Head, heads.PACKAGE, self.head)
 
     @model_validator(mode="after")
     def _refuse_parts_that_cannot_be_made(self) -> Self:
