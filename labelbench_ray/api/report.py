@@ -56,10 +56,20 @@ def store_warnings(folder: Path) -> dict[str, str]:
     return warnings
 
 
-def write_report(folder: Path, page: Path, console: Console, prices: Prices, store: Path) -> Path:
-    """Write an experiment's page and print its table; `store`: where the embeddings lie, for what they took."""
+def write_report(
+    folder: Path, page: Path, console: Console, prices: Prices, store: Path, baseline: str | None = None
+) -> Path:
+    """Write an experiment's page and print its table.
+
+    Args:
+        store: where the embeddings lie, for what they took.
+        baseline: the strategy that others are compared with; None: random.
+
+    Raises:
+        ConfigError: no trial has the baseline's strategy.
+    """
     with meter(console, "writing the report"):
-        built = report.build(folder, prices, store_costs(store, console), store_warnings(store))
+        built = report.build(folder, prices, store_costs(store, console), store_warnings(store), baseline)
         report.write(built, page)
     console.print(report.render(built))
     console.print(f"report: {page}", soft_wrap=True, highlight=False, markup=False)

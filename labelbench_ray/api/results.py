@@ -16,7 +16,7 @@ from labelbench_ray.exports.labels import labels_table
 from labelbench_ray.exports.strategies import Compared, compared, comparisons_table, savings_table
 from labelbench_ray.exports.trials import rounds_table, trials_table
 from labelbench_ray.ledger.experiments import experiment_folders
-from labelbench_ray.report.curves import Experiment, read
+from labelbench_ray.report.curves import Experiment, read, with_baseline
 from labelbench_ray.storage.remote import place
 
 
@@ -54,16 +54,17 @@ class Results:
         return list(compared(self.experiments))
 
 
-def results(paths: str | Path | Iterable[str | Path]) -> Results:
+def results(paths: str | Path | Iterable[str | Path], baseline: str | None = None) -> Results:
     """What the ledgers of these experiments hold.
 
     Args:
         paths: an experiment's folder, a folder of experiments, or several of either; paths or URIs.
+        baseline: the strategy with which others are compared; None: random.
 
     Raises:
-        ConfigError: a folder holds no experiment.
+        ConfigError: a folder holds no experiment, or an experiment has no such baseline.
         LedgerError: an `experiment.json` is damaged. A damaged trial has that state instead.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     folders = [folder for path in given for folder in experiment_folders(place(str(path)))]
-    return Results(tuple(read(folder) for folder in dict.fromkeys(folders)))
+    return Results(tuple(with_baseline(read(folder), baseline) for folder in dict.fromkeys(folders)))

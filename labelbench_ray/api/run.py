@@ -98,7 +98,7 @@ def run(
 
 
 def run_experiment(
-    experiment: "Experiment", environment: Environment, console: Console, prices: Prices
+    experiment: "Experiment", environment: Environment, console: Console, prices: Prices, baseline: str | None = None
 ) -> tuple["Plan", int]:
     """Plan and run an experiment; returns its plan from before, and the exit status of `labelbench run`."""
     check_address(environment.address)
@@ -111,7 +111,7 @@ def run_experiment(
     from labelbench_ray.api.run_plan import run_plan
 
     with logged(experiment.name, environment, console):
-        status = run_plan(plan, environment, console, prices)
+        status = run_plan(plan, environment, console, prices, baseline)
     if environment.tracking_uri.startswith(SQLITE) and is_installed():
         print_lines(console, [f"MLflow: {ui_command(environment.tracking_uri)}"])
     return plan, status

@@ -12,6 +12,7 @@ from labelbench_ray.api.executors import Executor, executor_of, started
 from labelbench_ray.api.follow import SweepMonitor
 from labelbench_ray.api.plan_words import describe_waiting
 from labelbench_ray.api.report import write_report
+from labelbench_ray.console.escaping import escaped
 from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.progress import Meter, meter
 from labelbench_ray.console.redaction import redacted
@@ -32,6 +33,7 @@ from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
 from labelbench_ray.planning.plan import Plan, check_budget, planned_early_stopping, waiting_now
 from labelbench_ray.planning.units import embedding_units, run_units
+from labelbench_ray.report.curves import baseline_among
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
@@ -121,12 +123,21 @@ def make_stores(
     return made
 
 
-def run_plan(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
+def run_plan(
+    plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED, baseline: str | None = None
+) -> int:
     """Run what the plan lacks; returns the exit status: 1 when a trial failed or did not finish.
 
+    Args:
+        prices: what labels and computing cost, for the report.
+        baseline: the strategy that the report compares the others with; None: random.
+
     Raises:
-        ConfigError: early stopping is asked for, of trials that cannot be compared.
+        ConfigError: early stopping is asked for, of trials that cannot be compared; no trial has the baseline's
+            strategy.
     """
+    if baseline is not None:
+        baseline = baseline_among((escaped(str(each.parts.trial.strategy)) for each in plan.trials), baseline)
     early_stopping = planned_early_stopping(plan, environment)
     provide(plan, environment)
     note_grid(plan)
@@ -140,7 +151,8 @@ def run_plan(plan: Plan, environment: Environment, console: Console, prices: Pri
             if trial.done or trial.skipped or trial.waiting:
                 mirror.submit(plan.folder / trial.parts.fingerprint)
         submit_tunings(plan, plan.tunings, mirror)
-        mirror.submit(write_report(plan.folder, plan.folder / "report.html", console, prices, environment.store))
+        page = plan.folder / "report.html"
+        mirror.submit(write_report(plan.folder, page, console, prices, environment.store, baseline))
     for line in describe_waiting(waiting_now(plan)):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 1 if unfinished else 0

@@ -12,6 +12,7 @@ from labelbench_ray.cluster.address import check_address
 from labelbench_ray.commands.options import (
     SectionedCommand,
     SectionedOption,
+    baseline_option,
     environment_options,
     experiment_argument,
     price_options,
@@ -77,14 +78,15 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
 @click.command(cls=SectionedCommand)
 @experiment_argument
 @environment_options
+@baseline_option
 @price_options
-def run(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
+def run(name: str, tiny: bool, environment: Environment, baseline: str | None, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
     check_address(environment.address)
     loaded = _loaded(name, tiny)
     from labelbench_ray.api.run import run_experiment
 
-    _, status = run_experiment(loaded, environment, console, prices)
+    _, status = run_experiment(loaded, environment, console, prices, baseline)
     return status
 
 

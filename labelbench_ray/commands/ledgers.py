@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from labelbench_ray.commands.options import PLACE, SectionedCommand, option, price_options
+from labelbench_ray.commands.options import PLACE, SectionedCommand, baseline_option, option, price_options
 from labelbench_ray.commands.output import console
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import Prices
@@ -41,8 +41,9 @@ def status_command(folder: Path, as_json: bool) -> int:
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."
 )
 @option("store", type=PLACE, default="store", help="Where embeddings lie, for what they took.")
+@baseline_option
 @price_options
-def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
+def report(folder: Path, out: Path | None, store: Path, baseline: str | None, prices: Prices) -> int:
     """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table."""
     folders = experiment_folders(folder)
     if out and len(folders) > 1:
@@ -53,7 +54,7 @@ def report(folder: Path, out: Path | None, store: Path, prices: Prices) -> int:
     with meter(console, "reading the ledger"):
         from labelbench_ray.api.report import write_report
     for each in folders:
-        write_report(each, out or each / "report.html", console, prices, store)
+        write_report(each, out or each / "report.html", console, prices, store, baseline)
     return 0
 
 

@@ -143,6 +143,17 @@ def price_options(command: Callable[..., int]) -> Callable[..., int]:
     return functools.reduce(lambda decorated, given: given(decorated), reversed(PRICES), with_prices)
 
 
+def baseline_option(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the strategy that the report compares the others with."""
+    given = click.option(
+        "--baseline",
+        metavar="STRATEGY",
+        help="The strategy that the others are compared with. Default: random; an experiment without it compares every "
+        "two strategies.",
+    )
+    return given(command)
+
+
 def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command an experiment and `--tiny`."""
     shrink = click.option(

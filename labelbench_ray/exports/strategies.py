@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from labelbench_ray.exports.columns import NUMBER, TEXT, TRUTH, WHOLE, finite
 from labelbench_ray.report import words
-from labelbench_ray.report.curves import RANDOM, Experiment
+from labelbench_ray.report.curves import Experiment
 from labelbench_ray.report.findings import standing
 from labelbench_ray.report.statistics.comparison import Comparison, Difference, Row, compare
 from labelbench_ray.report.statistics.paired import Estimate
@@ -110,7 +110,7 @@ def _strategy(row: Row, comparison: Comparison) -> Values:
     difference = row.difference
     reached = {
         "strategy": row.strategy,
-        "baseline": RANDOM if comparison.row(RANDOM) else None,
+        "baseline": comparison.baseline if comparison.has_baseline else None,
         "standing": standing(row).value,
         "seeds": len(row.curves.seeds),
         "first_labels": comparison.labels[0],

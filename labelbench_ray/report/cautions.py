@@ -7,7 +7,7 @@ from typing import Final
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import words
 from labelbench_ray.report.comparison_cautions import Caution, of_comparison
-from labelbench_ray.report.curves import RANDOM, Run, Setting
+from labelbench_ray.report.curves import Run, Setting
 from labelbench_ray.report.several_versions import several_versions
 from labelbench_ray.report.statistics.comparison import Comparison
 
@@ -80,31 +80,31 @@ def _stopped(setting: Setting) -> Iterator[Caution]:
             "Early stopping was on",
             f"Trials that ended before their last round because others were better: {words.listed(ended)}. They have "
             f"no final {setting.noun}, and the budget does not count the validation labels that decided. "
-            + _thinned([name for name in names if name in finished])
-            + _gone([name for name in names if name not in finished])
+            + _thinned([name for name in names if name in finished], setting.baseline)
+            + _gone([name for name in names if name not in finished], setting.baseline)
             + "For an unbiased comparison run the experiment again without --early-stopping, which resumes them.",
         )
 
 
-def _thinned(strategies: list[str]) -> str:
+def _thinned(strategies: list[str], baseline: str) -> str:
     """The bias for strategies of which only some trials were stopped."""
     if not strategies:
         return ""
-    random = "; because random is the baseline, the savings of the others look smaller" if RANDOM in strategies else ""
+    smaller = f"; because {baseline} is the baseline, the savings of the others look smaller"
     return (
         f"Final numbers come from the stronger seeds alone for {words.listed(strategies)}, which favors "
-        f"{'it' if len(strategies) == 1 else 'them'} and narrows intervals{random}. "
+        f"{'it' if len(strategies) == 1 else 'them'} and narrows intervals{smaller if baseline in strategies else ''}. "
     )
 
 
-def _gone(strategies: list[str]) -> str:
+def _gone(strategies: list[str], baseline: str) -> str:
     """The gap that strategies without a finished trial leave."""
     if not strategies:
         return ""
-    random = "; without random there is no baseline" if RANDOM in strategies else ""
+    without = f"; without {baseline} there is no baseline"
     return (
         f"No trial of {words.listed(strategies)} ran to the end, and being behind half-way does not show how it would "
-        f"have ended{random}. "
+        f"have ended{without if baseline in strategies else ''}. "
     )
 
 

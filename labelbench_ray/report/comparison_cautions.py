@@ -6,7 +6,7 @@ from math import sqrt
 from typing import Final
 
 from labelbench_ray.report import words
-from labelbench_ray.report.curves import RANDOM, Setting
+from labelbench_ray.report.curves import Setting
 from labelbench_ray.report.findings import DECIDED, Findings, Measure, Standing, findings, standing
 from labelbench_ray.report.statistics.comparison import Comparison, Row
 from labelbench_ray.report.statistics.paired import Estimate
@@ -15,7 +15,7 @@ from labelbench_ray.report.statistics.power import more_seeds
 WIDE_SPREAD: Final = 0.02
 """Seeds vary widely from this standard deviation on, a fraction of all answers."""
 SATURATED_PART: Final = 0.99
-"""Random has little left to gain when it has this part of its highest mean accuracy."""
+"""The baseline has little left to gain when it has this part of its highest mean accuracy."""
 TEST_ROWS: Final = "Num Test Rows"
 WIDE_REACH: Final = 2.0
 """Points by which accuracies on other test rows may differ, from which the size of the test set is named."""
@@ -55,23 +55,30 @@ def _few_seeds(comparison: Comparison) -> Iterator[Caution]:
         least = min(len(row.difference.seeds) for row in few if row.difference is not None)
         yield Caution(
             "Too few seeds",
-            f"{_names(few)}: {words.several(least, 'seed')} paired with random. "
+            f"{_names(few)}: {words.several(least, 'seed')} paired with {comparison.baseline}. "
             "With fewer than 3 pairs chance cannot be ruled out; use 5 or more.",
         )
 
 
 def _unpaired(comparison: Comparison) -> Iterator[Caution]:
     unpaired = [row for row in comparison.rows if standing(row) is Standing.UNPAIRED]
-    if comparison.row(RANDOM) is None:
-        yield Caution("No random baseline", "Savings are measured against random selection, which has no curve here.")
+    if not comparison.has_baseline:
+        others = words.listed([row.strategy for row in comparison.rows])
+        yield Caution(
+            f"No {comparison.baseline} baseline",
+            f"Savings are measured against {comparison.baseline}, which has no curve here; strategies are "
+            f"compared with each other. To measure against one of them, name it with --baseline: {others}.",
+        )
     elif unpaired:
-        yield Caution("No common seed", f"{_names(unpaired)}: no finished trial shares a seed with random.")
+        yield Caution(
+            "No common seed", f"{_names(unpaired)}: no finished trial shares a seed with {comparison.baseline}."
+        )
     lost = [(row, len(row.curves.seeds) - len(row.difference.seeds)) for row in comparison.rows if row.difference]
     partly = [f"{row.strategy} ({number})" for row, number in lost if number]
     if partly:
         yield Caution(
             "Seeds without a partner",
-            "Trials whose seed has no finished random trial are in the curves "
+            f"Trials whose seed has no finished trial of {comparison.baseline} are in the curves "
             f"but not in the differences: {words.listed(partly)}.",
         )
 
@@ -85,8 +92,9 @@ def _unclear(comparison: Comparison) -> Iterator[Caution]:
         best = max((row.difference.area for row in unclear if row.difference), key=lambda area: area.value)
         by_area = Measure.AREA.of(comparison.noun)
         yield Caution(
-            "Not significantly different from random",
-            f"{_names(unclear)}: by {by_area} the difference from random may be chance at this number of seeds. "
+            f"Not significantly different from {comparison.baseline}",
+            f"{_names(unclear)}: by {by_area} the difference from {comparison.baseline} may be chance at this "
+            "number of seeds. "
             f"{more_seeds(best)}",
         )
 
@@ -95,7 +103,7 @@ def _worse(comparison: Comparison) -> Iterator[Caution]:
     worse = [row for row in comparison.rows if standing(row) is Standing.WORSE]
     if worse:
         by_area = Measure.AREA.of(comparison.noun)
-        yield Caution("Worse than random", f"{_names(worse)}: significantly worse by {by_area}.")
+        yield Caution(f"Worse than {comparison.baseline}", f"{_names(worse)}: significantly worse by {by_area}.")
 
 
 def _disagreeing(comparison: Comparison) -> Iterator[Caution]:
@@ -104,19 +112,20 @@ def _disagreeing(comparison: Comparison) -> Iterator[Caution]:
     for row in comparison.rows:
         found = findings(row)
         if found is not None and found.disagree:
-            groups.setdefault(_by_measure(found, comparison.noun), []).append(row.strategy)
+            groups.setdefault(_by_measure(found, comparison), []).append(row.strategy)
     if groups:
         statements = "; ".join(f"{words.listed(names)}: {text}" for text, names in groups.items())
         by_area = Measure.AREA.of(comparison.noun)
         yield Caution("Measures disagree", f"{statements}. The answer above is based on {by_area}.")
 
 
-def _by_measure(found: Findings, noun: str) -> str:
+def _by_measure(found: Findings, comparison: Comparison) -> str:
     """`not significantly different from random by A, significantly better than random by B and C`."""
     decided = [each for each in found.every if each.standing in DECIDED]
     standings = dict.fromkeys(each.standing for each in decided)
     return ", ".join(
-        f"{each} by {words.listed([known.measure.of(noun) for known in decided if known.standing is each])}"
+        f"{each.to(comparison.baseline)} by "
+        + words.listed([known.measure.of(comparison.noun) for known in decided if known.standing is each])
         for each in standings
     )
 
@@ -152,11 +161,11 @@ def _spread(final: Estimate, area: Estimate) -> float:
 
 
 def _falling(comparison: Comparison) -> Iterator[Caution]:
-    row = comparison.row(RANDOM)
+    row = comparison.row(comparison.baseline)
     saved = next((each.difference.saving for each in comparison.rows if each.difference), None)
     if row is not None and saved is not None and saved.falls:
         yield Caution(
-            "Random is best before the end",
+            f"{words.named(comparison.baseline)} is best before the end",
             f"Its mean {comparison.noun} is highest, {words.percent(saved.target)}, with "
             f"{words.count(saved.random_labels)} labels, and falls to {words.percent(row.final.value)} with "
             f"{words.count(saved.last_labels)}. Labels saved are relative to the {words.count(saved.random_labels)}.",
@@ -164,7 +173,7 @@ def _falling(comparison: Comparison) -> Iterator[Caution]:
 
 
 def _saturated(comparison: Comparison) -> Iterator[Caution]:
-    row = comparison.row(RANDOM)
+    row = comparison.row(comparison.baseline)
     if row is None or len(comparison.labels) < 3:
         return
     mean_T = row.curves.values_ST.mean(axis=0)
@@ -174,9 +183,9 @@ def _saturated(comparison: Comparison) -> Iterator[Caution]:
     if near <= comparison.labels[-1] / 2:
         yield Caution(
             f"{comparison.noun[0].upper()}{comparison.noun[1:]} is saturated",
-            f"Random is within 1 % of its highest mean {comparison.noun} from {words.count(near)} "
-            f"of {words.count(comparison.labels[-1])} labels on. Beyond that there is little left to "
-            "save, and the labels saved depend on noise: compare at a smaller budget.",
+            f"{words.named(comparison.baseline)} is within 1 % of its highest mean {comparison.noun} from "
+            f"{words.count(near)} of {words.count(comparison.labels[-1])} labels on. Beyond that there is little "
+            "left to save, and the labels saved depend on noise: compare at a smaller budget.",
         )
 
 

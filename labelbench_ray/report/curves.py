@@ -5,7 +5,7 @@ is dropped: a trial that is not done is kept, with its state and reason.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Final
 
 from labelbench_ray.config import Trial
 from labelbench_ray.console.escaping import escaped
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.data_notes import NOTHING_NOTED, DataNote, DataNotes, read_notes
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneRecord
@@ -101,11 +102,13 @@ class Setting:
 
     recipe: dict[str, str]
     runs: tuple[Run, ...]
+    baseline: str = RANDOM
+    """The strategy that the others are compared with. Where it has no trial, they are compared with each other."""
 
     @property
     def strategies(self) -> tuple[str, ...]:
-        """Every strategy of the grid: random first, then by name."""
-        return tuple(sorted({run.strategy for run in self.runs}, key=lambda name: (name != RANDOM, name)))
+        """Every strategy of the grid: the baseline first, then by name."""
+        return tuple(sorted({run.strategy for run in self.runs}, key=lambda name: (name != self.baseline, name)))
 
     @property
     def compared(self) -> tuple[Run, ...]:
@@ -167,9 +170,10 @@ class Experiment:
 
     @property
     def strategies(self) -> tuple[str, ...]:
-        """Every strategy of any setting: random first, then by name."""
+        """Every strategy of any setting: the baselines first, then by name."""
         every = {name for setting in self.settings for name in setting.strategies}
-        return tuple(sorted(every, key=lambda name: (name != RANDOM, name)))
+        baselines = {setting.baseline for setting in self.settings}
+        return tuple(sorted(every, key=lambda name: (name not in baselines, name)))
 
 
 def read(folder: Path) -> Experiment:
@@ -182,6 +186,32 @@ def read(folder: Path) -> Experiment:
     runs = sorted(read_each(partial(_run, folder, read_notes(folder)), _longest(grid.entries)), key=_order)
     settings = (Setting(dict(recipe), tuple(members)) for recipe, members in groupby(runs, key=_recipe))
     return Experiment(grid.experiment, tuple(settings), folder)
+
+
+def with_baseline(experiment: Experiment, name: str | None) -> Experiment:
+    """The experiment with another baseline than random; None: as it is.
+
+    Raises:
+        ConfigError: no trial of the experiment has this strategy.
+    """
+    if name is None:
+        return experiment
+    baseline = baseline_among(experiment.strategies, name)
+    return replace(experiment, settings=tuple(replace(setting, baseline=baseline) for setting in experiment.settings))
+
+
+def baseline_among(strategies: Iterable[str], name: str) -> str:
+    """The strategy that people mean by a name: exactly this one, or the only one of this plug-in.
+
+    Raises:
+        ConfigError: none is, or several are.
+    """
+    have = list(dict.fromkeys(strategies))
+    found = [name] if name in have else [each for each in have if each.partition("(")[0] == name]
+    if len(found) != 1:
+        problem = "several strategies have this name" if found else "the experiment does not have this strategy"
+        raise ConfigError(f"--baseline {name}: {problem}; give one of: {', '.join(found or have)}")
+    return found[0]
 
 
 def last_common(runs: Iterable[Run]) -> int:

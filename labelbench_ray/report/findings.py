@@ -1,7 +1,7 @@
-"""How a strategy compares with random by each measure. All statements of the report are made from these values.
+"""How a strategy compares with the baseline by each measure. All statements of the report are made from these values.
 
 The mean over the learning curve decides; the accuracy at the end and the labels saved stand beside it, since a strategy
-may equal random by one measure and beat it by another.
+may equal the baseline by one measure and beat it by another.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,13 @@ from enum import StrEnum
 from typing import Final
 
 from labelbench_ray.report import words
-from labelbench_ray.report.curves import RANDOM
 from labelbench_ray.report.statistics.comparison import Row
 from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, LEVEL, Estimate
 from labelbench_ray.report.statistics.savings import Saving
 
 
 class Measure(StrEnum):
-    """A measure by which a strategy is compared with random."""
+    """A measure by which a strategy is compared with the baseline."""
 
     AREA = "mean {} over the curve"
     FINAL = "final {}"
@@ -28,14 +27,23 @@ class Measure(StrEnum):
 
 
 class Standing(StrEnum):
-    """How a strategy stands to random, adjusted for the number of strategies."""
+    """How a strategy stands to the baseline, adjusted for the number of strategies."""
 
-    REFERENCE = "reference"
-    BETTER = "significantly better than random"
-    WORSE = "significantly worse than random"
-    UNCLEAR = "not significantly different from random"
+    REFERENCE = "baseline"
+    BETTER = "significantly better"
+    WORSE = "significantly worse"
+    UNCLEAR = "not significantly different"
     FEW = "too few seeds to decide"
     UNPAIRED = "not compared"
+
+    def to(self, baseline: str) -> str:
+        """In words: "significantly better than random"."""
+        with_its_name = {
+            Standing.BETTER: f"{self.value} than {baseline}",
+            Standing.WORSE: f"{self.value} than {baseline}",
+            Standing.UNCLEAR: f"{self.value} from {baseline}",
+        }
+        return with_its_name.get(self, self.value)
 
 
 DECIDED: Final = frozenset({Standing.BETTER, Standing.WORSE, Standing.UNCLEAR})
@@ -43,7 +51,7 @@ DECIDED: Final = frozenset({Standing.BETTER, Standing.WORSE, Standing.UNCLEAR})
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """A mean difference from random by one measure, with its interval and Holm's p."""
+    """A mean difference from the baseline by one measure, with its interval and Holm's p."""
 
     measure: Measure
     estimate: Estimate
@@ -108,7 +116,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """One strategy against random by all measures."""
+    """One strategy against the baseline by all measures."""
 
     strategy: str
     area: Tested
@@ -127,7 +135,7 @@ class Findings:
 
 
 def findings(row: Row) -> Findings | None:
-    """Compare a row's strategy with random; None for random, and where it is not compared."""
+    """Compare a row's strategy with the baseline; None for the baseline itself, and where it is not compared."""
     if row.difference is None:
         return None
     return Findings(
@@ -139,8 +147,8 @@ def findings(row: Row) -> Findings | None:
 
 
 def standing(row: Row) -> Standing:
-    """How a row's strategy stands to random by the measure that decides."""
-    if row.strategy == RANDOM:
+    """How a row's strategy stands to the baseline by the measure that decides."""
+    if row.is_baseline:
         return Standing.REFERENCE
     found = findings(row)
     return found.area.standing if found else Standing.UNPAIRED

@@ -12,7 +12,7 @@ from labelbench_ray.report.comparison_cautions import Caution
 from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
 from labelbench_ray.report.costs import Embedding, Embeddings, StrategyCost, costs, embeddings
-from labelbench_ray.report.curves import Experiment, Run, Setting, differing, read
+from labelbench_ray.report.curves import Experiment, Run, Setting, differing, read, with_baseline
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
@@ -98,6 +98,7 @@ def build(
     prices: Prices = ASSUMED,
     stores: Mapping[str, Cost] = NOTHING_KNOWN,
     warnings: Mapping[str, str] = NO_WARNINGS,
+    baseline: str | None = None,
 ) -> Report:
     """The report on an experiment's folder, from its ledgers alone.
 
@@ -106,11 +107,13 @@ def build(
         prices: what labels and computing cost.
         stores: what making each embedding store took, by its content hash, as far as it is known.
         warnings: what to know before trusting a store's embeddings, in the same way.
+        baseline: the strategy that others are compared with; None: random.
 
     Raises:
+        ConfigError: no trial has the baseline's strategy.
         LedgerError: the folder has no valid `experiment.json`.
     """
-    return compose(read(folder), prices, stores, warnings)
+    return compose(with_baseline(read(folder), baseline), prices, stores, warnings)
 
 
 def compose(

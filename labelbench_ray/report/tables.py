@@ -1,11 +1,17 @@
 """The report's tables as text, the same for the page and the terminal."""
 
+from typing import Final
+
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table, gain
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.statistics.comparison import Comparison, Difference, Row
+from labelbench_ray.report.statistics.pairwise import pairwise
 from labelbench_ray.report.statistics.savings import Saving
 from labelbench_ray.tasks import in_a_sentence
+
+MOST_PAIRS: Final = 15
+"""Pairs of strategies that are all shown."""
 
 
 def strategy_table(comparison: Comparison) -> Table:
@@ -37,6 +43,26 @@ def _saved_cell(saving: Saving) -> Cell:
     """The labels saved over their interval."""
     text, interval = words.saved(saving), words.saved_interval(saving)
     return Cell(text, interval if interval != text else "")
+
+
+def pairs_table(comparison: Comparison) -> Table:
+    """Strategies against each other, where there is no baseline: every pair, of many those of the best strategy."""
+    pairs = () if comparison.has_baseline else pairwise(comparison)
+    shown = [pair for pair in pairs if len(pairs) <= MOST_PAIRS or pair.first == comparison.rows[0].strategy]
+    head = ("strategy", "less strategy", "final", "mean over the curve", "seeds")
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(pair.first),
+                Cell(pair.second),
+                gain(pair.final, pair.final_adjusted),
+                gain(pair.area, pair.area_adjusted),
+                Cell(str(len(pair.seeds))),
+            )
+            for pair in shown
+        ),
+    )
 
 
 def finetuned_tables(section: Section) -> tuple[tuple[str, Table], ...]:

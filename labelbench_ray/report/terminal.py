@@ -14,10 +14,12 @@ from labelbench_ray.report.evaluation import evaluation_table
 from labelbench_ray.report.protocols import Ratio
 from labelbench_ray.report.sections import Across, Report, Section
 from labelbench_ray.report.strategy_lines import StrategyLines
-from labelbench_ray.report.tables import finetuned_tables, trouble_table
+from labelbench_ray.report.tables import finetuned_tables, pairs_table, trouble_table
 
 TUNED: Final = "Test Accuracy, beside the proxy's on the same labels; differences in points, paired by seed"
-
+PAIRS: Final = (
+    "Differences in points, paired by seed; ranges hold for all pairs at once (Bonferroni); p after Holm over all pairs"
+)
 FURTHER: Final = "Further splits and groups; ± is a strategy's own 95 % interval"
 
 
@@ -46,9 +48,11 @@ def _section(section: Section, across: Across) -> list[RenderableType]:
     ]
     ratios = [Text(line) for line in _ratios(section, across)]
     table = StrategyLines(section.main)
+    pairs = pairs_table(section.main)
+    against = [_table(pairs, PAIRS, "right")] if pairs.rows else []
     evaluation = evaluation_table(section.setting)
     further = [_table(evaluation, FURTHER, "right")] if evaluation.rows else []
-    return [answer, table, *further, *tuned, *ratios, *notes, Text()]
+    return [answer, table, *against, *further, *tuned, *ratios, *notes, Text()]
 
 
 def _ratios(section: Section, across: Across) -> Iterable[str]:

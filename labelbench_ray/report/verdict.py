@@ -6,9 +6,10 @@ import numpy as np
 
 from labelbench_ray.report import words
 from labelbench_ray.report.curves import RANDOM
-from labelbench_ray.report.findings import Findings, Standing, Tested, findings, standing
+from labelbench_ray.report.findings import Findings, Measure, Standing, Tested, findings, standing
 from labelbench_ray.report.statistics.comparison import Comparison, Row, paired_difference
-from labelbench_ray.report.statistics.paired import LEVEL, holm
+from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, LEVEL, holm
+from labelbench_ray.report.statistics.pairwise import pairwise
 from labelbench_ray.report.statistics.power import ADVISED_SEEDS, more_seeds
 from labelbench_ray.report.statistics.savings import Saving
 from labelbench_ray.tasks import in_a_sentence
@@ -23,20 +24,20 @@ class Verdict:
     choice: str = ""
     """The strategy to use; empty where the data do not choose one."""
     finding: Tested | None = None
-    """The comparison with random on which it rests; None where there is none."""
+    """The comparison with the baseline, or with the nearest strategy, on which it rests; None where there is none."""
 
 
 def judge(comparison: Comparison) -> Verdict:
     """The answer for a setting with at least one curve."""
-    reference = comparison.row(RANDOM)
+    reference, baseline = comparison.row(comparison.baseline), comparison.baseline
     if reference is None:
-        return _without_random(comparison)
+        return _without_baseline(comparison)
     rivals = [(row, found) for row in comparison.rows if (found := findings(row))]
     if not rivals:
         return Verdict(
-            "Nothing to compare with random yet.",
-            f"Random ends at {words.accuracy(reference.final)}. "
-            "No other strategy has a trial with one of random's seeds.",
+            f"Nothing to compare with {baseline} yet.",
+            f"{words.named(baseline)} ends at {words.accuracy(reference.final)}. "
+            f"No other strategy has a trial with one of {baseline}'s seeds.",
         )
     rivals.sort(key=lambda rival: -rival[1].area.estimate.value)
     for row, found in rivals:
@@ -45,31 +46,54 @@ def judge(comparison: Comparison) -> Verdict:
     return _undecided(comparison, [found for _, found in rivals])
 
 
-def _without_random(comparison: Comparison) -> Verdict:
-    best = comparison.rows[0]
-    if len(comparison.rows) == 1:
+def _without_baseline(comparison: Comparison) -> Verdict:
+    """The best strategy against each of the others, pair by pair."""
+    best, *others = comparison.rows
+    savings = f"What strategies save is not known: {comparison.baseline} is not in the comparison."
+    if not others:
+        return Verdict(f"Only {best.strategy} has run.", f"It ends at {words.accuracy(best.final)}. {savings}")
+    every = pairwise(comparison)
+    mine = [pair for pair in every if pair.first == best.strategy]
+    if len(mine) < len(others) or min(len(pair.seeds) for pair in mine) < ENOUGH_PAIRS:
         return Verdict(
-            f"Only {best.strategy} has run.",
-            f"It ends at {words.accuracy(best.final)}. Add random to the grid to learn what it saves.",
+            "Too few seeds to decide.",
+            f"{best.strategy} has the highest mean learning curve; a comparison takes at least {ENOUGH_PAIRS} "
+            f"seeds that both strategies have. Run at least {ADVISED_SEEDS} seeds. {savings}",
         )
+    nearest = max(mine, key=lambda pair: pair.area_adjusted)
+    finding = Tested(Measure.AREA, nearest.area, nearest.area_adjusted)
+    tested = f"p is Holm's over {words.several(len(every), 'pair')} of strategies."
+    alike = [pair.second for pair in mine if not pair.significant or pair.area.value < 0]
+    if not alike:
+        which = "the other strategy" if len(mine) == 1 else f"each of the {len(mine)} other strategies"
+        return Verdict(
+            f"Use {best.strategy}.",
+            f"{_measured(comparison)} it is significantly better than {which}, pair by pair; the nearest is "
+            f"{nearest.second}: {finding}. {tested} {savings}",
+            best.strategy,
+            finding,
+        )
+    worse = [pair.second for pair in mine if pair.second not in alike]
+    beaten = f" It is significantly better than {words.listed(worse)}." if worse else ""
     return Verdict(
-        f"{best.strategy} has the highest mean learning curve, but its savings are unknown.",
-        "Random is not in the comparison: add it to the grid to learn what the strategies save. Whether the strategies "
-        "differ from each other is not tested.",
+        f"{best.strategy} comes first, but is not significantly better than {words.listed(alike)}.",
+        f"{_measured(comparison)} the difference from {nearest.second} is {finding}, which is not significant."
+        f"{beaten} {tested} {more_seeds(nearest.area)} {savings}",
+        finding=finding,
     )
 
 
 def _winner(comparison: Comparison, row: Row, found: Findings) -> Verdict:
     detail = (
-        f"{_measured(comparison)} it is significantly better than random: {found.area}.",
-        _saves(found.saved.saving, comparison.noun),
-        _ends(row, found.final),
+        f"{_measured(comparison)} it is significantly better than {comparison.baseline}: {found.area}.",
+        _saves(found.saved.saving, comparison),
+        _ends(row, found.final, comparison.baseline),
         _peers(comparison, row),
     )
     text = " ".join(filter(None, detail))
     if found.final.standing is Standing.WORSE:
         return Verdict(
-            f"{row.strategy} is better than random over the learning curve, but worse at its end.",
+            f"{row.strategy} is better than {comparison.baseline} over the learning curve, but worse at its end.",
             text,
             finding=found.area,
         )
@@ -81,20 +105,20 @@ def _measured(comparison: Comparison) -> str:
     return f"By mean {in_a_sentence(comparison.metric)} over the learning curve ({first} to {last} labels)"
 
 
-def _saves(saving: Saving, noun: str) -> str:
-    target = words.percent(saving.target)
+def _saves(saving: Saving, comparison: Comparison) -> str:
+    target, noun, baseline = words.percent(saving.target), comparison.noun, comparison.baseline
     if saving.moot:
-        return "Random is already at its highest with its first labels, so there are none to save."
+        return f"{words.named(baseline)} is already at its highest with its first labels, so there are none to save."
     if not saving.reached:
-        return f"It does not reach random's highest mean {noun} ({target}), so it saves no labels there."
+        return f"It does not reach {baseline}'s highest mean {noun} ({target}), so it saves no labels there."
     if saving.at_least:
         return (
-            f"Its first {words.count(saving.first_labels)} labels already give the {target} for which random needs "
+            f"Its first {words.count(saving.first_labels)} labels already give the {target} for which {baseline} needs "
             f"{words.count(saving.random_labels)}: at least {words.percent(saving.fraction, 0)} fewer labels."
         )
     interval = words.saved_interval(saving)
     return (
-        f"It reaches random's highest mean {noun} ({target}) with {words.count(saving.labels)} labels instead of "
+        f"It reaches {baseline}'s highest mean {noun} ({target}) with {words.count(saving.labels)} labels instead of "
         f"{words.count(saving.random_labels)}: {_fewer(saving.fraction)}"
         f"{f' (95{words.NO_BREAK}% interval: {interval})' if interval else ''}."
     )
@@ -105,35 +129,38 @@ def _fewer(fraction: float) -> str:
     return f"{amount} fewer" if fraction >= 0 else f"{amount} more"
 
 
-def _ends(row: Row, final: Tested) -> str:
+def _ends(row: Row, final: Tested, baseline: str) -> str:
     labels, gain = words.count(row.curves.labels_T[-1]), final.estimate.value
     way = "above" if gain >= 0 else "below"
     return (
         f"With {labels} labels it is at {words.percent(row.final.value)}, {abs(100 * gain):.1f} points {way} "
-        f"random ({final.evidence})."
+        f"{baseline} ({final.evidence})."
     )
 
 
 def _peers(comparison: Comparison, best: Row) -> str:
-    """The other strategies that are better than random and not significantly different from the best one."""
+    """The other strategies that are better than the baseline and not significantly different from the best one."""
     others = [row for row in comparison.rows if row is not best and standing(row) is Standing.BETTER]
     found = [paired_difference(best, row) for row in others]
     adjusted = holm(np.array([each.p_value if each else 1.0 for each in found]))
     peers = [row.strategy for row, p_value in zip(others, adjusted, strict=True) if p_value >= 1 - LEVEL]
     if not peers:
         return ""
-    return f"Also better than random, and not significantly different from {best.strategy}: {words.listed(peers)}."
+    return (
+        f"Also better than {comparison.baseline}, and not significantly different from {best.strategy}: "
+        f"{words.listed(peers)}."
+    )
 
 
 def _undecided(comparison: Comparison, every: list[Findings]) -> Verdict:
     """No strategy is better by the area; `every` is ordered by it."""
-    best, measured = every[0], _measured(comparison)
+    best, measured, baseline = every[0], _measured(comparison), comparison.baseline
     pairs = words.several(best.area.estimate.seeds, "paired seed")
     if best.area.standing is Standing.FEW:
         return Verdict(
             "Too few seeds to decide.",
-            f"{measured} {best.strategy} differs from random by {words.points(best.area.estimate)} points on {pairs}, "
-            f"which may be chance. Run at least {ADVISED_SEEDS} seeds.",
+            f"{measured} {best.strategy} differs from {baseline} by {words.points(best.area.estimate)} points on "
+            f"{pairs}, which may be chance. Run at least {ADVISED_SEEDS} seeds.",
             finding=best.area,
         )
     ends = [found.strategy for found in every if found.final.standing is Standing.BETTER]
@@ -141,18 +168,18 @@ def _undecided(comparison: Comparison, every: list[Findings]) -> Verdict:
     if all(found.area.standing is Standing.WORSE for found in every):
         others = "the only other strategy" if len(every) == 1 else f"each of the {len(every)} other strategies"
         nearest = "it" if len(every) == 1 else f"the nearest, {best.strategy},"
-        detail = f"{measured} {others} is significantly worse; {nearest} differs from random by {best.area}."
+        detail = f"{measured} {others} is significantly worse; {nearest} differs from {baseline} by {best.area}."
         if ends:
             return Verdict(
-                f"No strategy is better than random over the whole learning curve{at_the_end}.",
+                f"No strategy is better than {baseline} over the whole learning curve{at_the_end}.",
                 detail,
                 finding=best.area,
             )
-        return Verdict("Label at random.", detail, RANDOM, best.area)
+        return Verdict("Label at random." if baseline == RANDOM else f"Use {baseline}.", detail, baseline, best.area)
     where = " over the whole learning curve" if ends else ""
     return Verdict(
-        f"No strategy is significantly better than random{where}{at_the_end}.",
-        f"{measured} {best.strategy} comes first; it differs from random by {best.area} over {pairs}, which is not "
+        f"No strategy is significantly better than {baseline}{where}{at_the_end}.",
+        f"{measured} {best.strategy} comes first; it differs from {baseline} by {best.area} over {pairs}, which is not "
         f"significant. {more_seeds(best.area.estimate)}",
         finding=best.area,
     )

@@ -58,7 +58,7 @@ def digits(estimate: Estimate) -> int:
 
 
 def intervals(compared: int) -> str:
-    """A description of the intervals of differences from random and of labels saved, for this number of strategies."""
+    """A description of the intervals of gains and of labels saved, for this number of strategies."""
     at_once = f" that hold for {together(compared)} at once (Bonferroni)" if compared > 1 else ""
     return f"95 % intervals over seeds{at_once}"
 
@@ -161,6 +161,11 @@ def size(number: int) -> str:
             break
         value, unit = value / 1000, larger
     return f"{value:.0f}{NO_BREAK}{unit}" if unit == "B" or value >= 100 else f"{value:.1f}{NO_BREAK}{unit}"
+
+
+def named(baseline: str) -> str:
+    """A baseline at the start of a sentence: "Random", and other strategies as they are called."""
+    return "Random" if baseline == "random" else baseline
 
 
 def listed(names: list[str]) -> str:

@@ -74,6 +74,13 @@ def test_savings_in_brackets():
     assert strategy_lines.saved(saving(labels_T, random_ST[:, ::-1], random_ST[:, ::-1])) == "nothing to save"
 
 
+def test_without_a_baseline_the_pairs_are_shown(planted):
+    text = printed(build(planted(strategies=("margin", "entropy", "coreset"))))
+    assert "less strategy" in text
+    assert "p after Holm over all" in text
+    assert "less strategy" not in printed(build(planted(strategies=("random",))))
+
+
 def test_nothing_at_all(experiment):
     assert "no trial" in printed(build(experiment.write()))
 

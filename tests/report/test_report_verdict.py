@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.report import build, page
+from labelbench_ray.report.curves import baseline_among
 from labelbench_ray.report.findings import Measure, Standing
 
 RISING = np.array([0.5, 0.6, 0.7, 0.75, 0.8])
@@ -193,7 +195,9 @@ def test_peers_are_named(experiment):
 
 def test_without_random(planted):
     (section,) = build(planted(strategies=("margin", "entropy"))).sections
-    assert section.verdict.headline.startswith("margin has the highest mean learning curve")
+    assert (section.verdict.headline, section.verdict.choice) == ("Use margin.", "margin")
+    assert "significantly better than the other strategy, pair by pair" in section.verdict.detail
+    assert "What strategies save is not known: random is not in the comparison." in section.verdict.detail
     assert "No random baseline" in titles(section)
 
 
@@ -269,3 +273,43 @@ def test_seeds_without_a_partner(experiment):
         if seed:
             experiment.add("random", seed, RISING.tolist())
     assert "Seeds without a partner" in titles(build(experiment.write()).sections[0])
+
+
+def test_without_random_a_difference_that_may_be_chance_is_stated_as_such(experiment):
+    folder = grid_of(experiment, {"margin": 0.05, "entropy": 0.049, "coreset": 0}, wobble=0.004)
+    (section,) = build(folder).sections
+    assert section.verdict.choice == ""
+    assert " comes first, but is not significantly better than " in section.verdict.headline
+    assert "It is significantly better than coreset." in section.verdict.detail
+    assert "p is Holm's over 3 pairs of strategies" in section.verdict.detail
+
+
+def test_without_random_two_seeds_are_too_few(planted):
+    (section,) = build(planted(strategies=("margin", "entropy"), seeds=2)).sections
+    assert section.verdict.headline == "Too few seeds to decide."
+
+
+def test_another_baseline(planted):
+    (section,) = build(planted(), baseline="entropy").sections
+    assert section.main.baseline == "entropy"
+    assert section.verdict.headline == "Use margin."
+    assert "It reaches entropy's highest mean accuracy (85.0" in section.verdict.detail
+    assert "Worse than entropy" in titles(section)
+    assert "than random" not in section.verdict.detail
+    random = section.main.row("random")
+    assert random.difference.final.value == pytest.approx(0.80 - 0.85)
+    assert section.main.row("entropy").difference is None
+
+
+def test_a_baseline_that_is_absent_is_refused_with_those_there_are(planted):
+    folder = planted()
+    with pytest.raises(ConfigError, match=r"--baseline badge: .*give one of: random, coreset, entropy, margin"):
+        build(folder, baseline="badge")
+
+
+def test_a_baseline_with_settings_is_found_by_its_name_where_only_one_has_it():
+    have = ["random", "power(beta=2)", "power_margin(beta=2)", "power_margin(beta=3)"]
+    assert baseline_among(have, "power") == "power(beta=2)"
+    assert baseline_among(have, "power_margin(beta=3)") == "power_margin(beta=3)"
+    with pytest.raises(ConfigError, match="several strategies"):
+        baseline_among(have, "power_margin")

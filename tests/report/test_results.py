@@ -90,13 +90,20 @@ def test_savings_are_the_report_s_numbers(planted):
             assert (row["metric"], row["strategy"]) == (comparison.metric, expected.strategy)
             assert (row["final"], row["area_low"]) == (expected.final.value, expected.area.low)
             if (difference := expected.difference) is None:
-                assert (row["baseline"], row["standing"], row["saved"]) == ("random", "reference", None)
+                assert (row["baseline"], row["standing"], row["saved"]) == ("random", "baseline", None)
                 continue
             assert row["final_gain"] == difference.final.value
             assert row["area_gain_p_holm"] == difference.area_adjusted
             saved = difference.saving.fraction
             assert row["saved"] == (saved if isfinite(saved) else None)
             assert row["reached"] == difference.saving.reached
+
+
+def test_savings_over_another_baseline(planted):
+    rows = [row for row in results(planted(), baseline="entropy").savings().to_pylist() if row["decides"]]
+    assert {row["baseline"] for row in rows} == {"entropy"}
+    assert {row["strategy"]: row["baseline_labels"] for row in rows}["margin"] == 50
+    assert {row["strategy"]: row["final_gain"] for row in rows}["random"] == pytest.approx(0.80 - 0.85)
 
 
 def test_pairs_are_tested_over_their_common_seeds_with_holm_over_all_pairs(planted):

@@ -1,4 +1,4 @@
-"""One setting's strategies on one metric: what each reaches, and how it differs from random, over paired seeds."""
+"""One setting's strategies on one metric: what each reaches, and how it differs from the baseline, by paired seeds."""
 
 from dataclasses import dataclass
 
@@ -26,9 +26,9 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A strategy less random over their common seeds.
+    """A strategy less the baseline over their common seeds.
 
-    Intervals hold for all strategies that the setting compares with random at once; adjusted p-values are Holm's.
+    Intervals hold for all strategies that the setting compares with the baseline at once; adjusted p-values are Holm's.
     """
 
     seeds: tuple[int, ...]
@@ -41,13 +41,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """What is known of one strategy. `difference` is absent for random itself and without a common seed."""
+    """What is known of one strategy. `difference` is absent for the baseline itself and without a common seed."""
 
     strategy: str
     curves: Curves
     final: Estimate
     area: Estimate
     difference: Difference | None
+    is_baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +58,13 @@ class Comparison:
     metric: str
     labels: tuple[int, ...]
     rows: tuple[Row, ...]
+    baseline: str = RANDOM
+    """The strategy that the others are compared with; it may have no row."""
 
     @property
-    def baseline(self) -> str:
-        """The strategy that the others are compared with."""
-        return RANDOM
+    def has_baseline(self) -> bool:
+        """The baseline has a row."""
+        return self.row(self.baseline) is not None
 
     @property
     def noun(self) -> str:
@@ -70,7 +73,7 @@ class Comparison:
 
     @property
     def compared(self) -> int:
-        """How many strategies are compared with random."""
+        """How many strategies are compared with the baseline."""
         return sum(row.difference is not None for row in self.rows)
 
     def row(self, strategy: str) -> Row | None:
@@ -90,9 +93,9 @@ def compare(setting: Setting, metric: str) -> Comparison | None:
     for run in runs:
         trials.setdefault(run.strategy, []).append(run)
     every = [_curves(name, trials[name], metric, labels) for name in setting.strategies if name in trials]
-    found = differences(every)
-    rows = [_row(curves, found.get(curves.strategy)) for curves in every]
-    return Comparison(metric, tuple(labels), tuple(sorted(rows, key=lambda row: -row.area.value)))
+    found = differences(every, setting.baseline)
+    rows = [_row(curves, found.get(curves.strategy), setting.baseline) for curves in every]
+    return Comparison(metric, tuple(labels), tuple(sorted(rows, key=lambda row: -row.area.value)), setting.baseline)
 
 
 def paired_difference(first: Row, second: Row) -> Estimate | None:
@@ -110,14 +113,15 @@ def _curves(strategy: str, mine: list[Run], metric: str, labels: list[int]) -> C
     return Curves(strategy, tuple(run.trial.seed for run in mine), np.array(labels, dtype=np.float64), values_ST)
 
 
-def _row(curves: Curves, difference: Difference | None) -> Row:
-    area_S = area_under_curve(curves.labels_T, curves.values_ST)
-    return Row(curves.strategy, curves, estimate(curves.values_ST[:, -1]), estimate(area_S), difference)
+def _row(curves: Curves, difference: Difference | None, baseline: str) -> Row:
+    final, area_S = curves.values_ST[:, -1], area_under_curve(curves.labels_T, curves.values_ST)
+    is_baseline = curves.strategy == baseline
+    return Row(curves.strategy, curves, estimate(final), estimate(area_S), difference, is_baseline)
 
 
-def differences(every: list[Curves]) -> dict[str, Difference]:
-    """Every strategy less random, by name; nothing without random."""
-    reference = next((curves for curves in every if curves.strategy == RANDOM), None)
+def differences(every: list[Curves], baseline: str = RANDOM) -> dict[str, Difference]:
+    """Every strategy less the baseline, by name; nothing without the baseline."""
+    reference = next((curves for curves in every if curves.strategy == baseline), None)
     if reference is None:
         return {}
     rivals = [curves for curves in every if curves is not reference and common_seeds(curves, reference)]
@@ -126,13 +130,13 @@ def differences(every: list[Curves]) -> dict[str, Difference]:
 
 def _difference(curves: Curves, reference: Curves, comparisons: int) -> Difference:
     seeds = common_seeds(curves, reference)
-    mine_ST, random_ST = curves.at(seeds), reference.at(seeds)
-    area_S = area_under_curve(curves.labels_T, mine_ST) - area_under_curve(curves.labels_T, random_ST)
+    mine_ST, baseline_ST = curves.at(seeds), reference.at(seeds)
+    area_S = area_under_curve(curves.labels_T, mine_ST) - area_under_curve(curves.labels_T, baseline_ST)
     return Difference(
         seeds,
-        estimate(mine_ST[:, -1] - random_ST[:, -1], comparisons),
+        estimate(mine_ST[:, -1] - baseline_ST[:, -1], comparisons),
         estimate(area_S, comparisons),
-        saving(curves.labels_T, mine_ST, random_ST, comparisons),
+        saving(curves.labels_T, mine_ST, baseline_ST, comparisons),
     )
 
 
