@@ -15,7 +15,7 @@ MOST_PAIRS: Final = 15
 
 
 def strategy_table(comparison: Comparison) -> Table:
-    """Per strategy: final value, mean over the curve, the differences from random, and the labels saved."""
+    """Per strategy: final value, mean over the curve, the differences from the baseline, and the labels saved."""
     head = (
         "strategy",
         f"final {in_a_sentence(comparison.metric)}",
