@@ -21,7 +21,7 @@ def first_word(words: list[str]) -> str:
     """What a command line does first; empty where its answer follows at once."""
     if {"-h", "--help", "--version"} & {*words}:
         return ""
-    first = {"plan": "checking", "embed": "checking", "run": "checking", "finetune": "checking"}
+    first = {"plan": "checking", "embed": "checking", "run": "checking", "finetune": "checking", "check": "reading"}
     return (first | {"report": "reading", "status": "reading", "sync": "reading"}).get(words[0] if words else "", "")
 
 

@@ -3,7 +3,6 @@
 import importlib
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,51 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from labelbench_ray.contracts.pools import Pool as Pool
+from labelbench_ray.contracts.pools import make_pool as make_pool
+from labelbench_ray.contracts.pools import purchases_of as purchases_of
+from labelbench_ray.contracts.pools import softmax64 as softmax64
 from labelbench_ray.embeddings.manifests import Manifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
 from labelbench_ray.embeddings.store import Embedded, EmbeddingStore, SplitArrays
 from labelbench_ray.pool.standardization import standardize
-from labelbench_ray.trial.purchases import Purchases
-from labelbench_ray.types import PoolView
-
-
-@dataclass(frozen=True)
-class Pool:
-    """A pool in memory, with the hidden truth that an oracle would answer."""
-
-    embeddings: np.ndarray
-    probabilities: np.ndarray
-    labeled: np.ndarray
-    labels: np.ndarray
-    truth: np.ndarray
-
-    def view(self, shards: int = 1) -> PoolView:
-        return PoolView.from_arrays(self.embeddings, self.probabilities, self.labeled, self.labels, shards=shards)
-
-    @property
-    def unlabeled(self) -> np.ndarray:
-        return np.setdiff1d(np.arange(len(self.embeddings)), self.labeled)
-
-
-def purchases_of(pool: Pool, budget: int) -> Purchases:
-    """Answers with the truth of a pool's rows, within a budget."""
-    return Purchases(lambda ids: pool.truth[ids], len(pool.truth), budget, pool.labeled, pool.labels)
-
-
-def make_pool(rows: int, classes: int = 4, dimensions: int = 6, labeled: int = 20, seed: int = 0) -> Pool:
-    """Rows scattered around one center a class, with probabilities that mostly agree with the truth."""
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, classes, rows)
-    centers = rng.normal(size=(classes, dimensions))
-    embeddings = (2 * centers[truth] + rng.normal(size=(rows, dimensions))).astype(np.float32)
-    bought = rng.choice(rows, labeled, replace=False)
-    return Pool(embeddings, softmax64(embeddings @ centers.T).astype(np.float32), bought, truth[bought], truth)
-
-
-def softmax64(logits: np.ndarray) -> np.ndarray:
-    """Softmax in float64, as a textbook has it."""
-    exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def write_module(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("planning", "report", "tracking"),
     ("exports",),
     ("cluster",),
-    ("api",),
+    ("api", "contracts"),
     ("commands", "__main__"),
 )
 """Every package and root module, from the bottom to the top: each imports only what stands before it."""

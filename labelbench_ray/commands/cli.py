@@ -58,6 +58,7 @@ COMMANDS: Final = {
         "sync",
         "Make MLflow equal to the ledgers: of an experiment's folder, or of each experiment below RUNS_DIR.",
     ),
+    "check": Entry("check", "check_command", "Try the laws of its kind on a plug-in of yours, one line each."),
     "list": Entry(
         "plugin_list",
         "list_command",
