@@ -25,9 +25,10 @@ from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import NotProvidedError, install_hint
-from labelbench_ray.ledger.data_notes import note_overlaps
-from labelbench_ray.ledger.experiments import write_grid
+from labelbench_ray.ledger.data_notes import note_overlaps, note_rows
+from labelbench_ray.ledger.experiments import noted_origin, write_grid
 from labelbench_ray.ledger.finetunes import HEADER
+from labelbench_ray.ledger.origin import origin
 from labelbench_ray.ledger.records import Entry, Grid
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
@@ -109,6 +110,7 @@ def make_stores(
         )
         if manifest.warning:
             console.print(f"  {manifest.warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
+        note_rows(plan.folder, manifest)
         overlaps = read_overlaps(made[store.key].directory)
         if overlaps:
             note_overlaps(plan.folder, manifest.content, overlaps)
@@ -174,6 +176,7 @@ def note_grid(plan: Plan) -> None:
             experiment=plan.experiment.name,
             entries=tuple(Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials),
             versions=versions(),
+            origin=origin(plan.experiment.folder or Path.cwd()) if plan.missing else noted_origin(plan.folder),
         ),
     )
 

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
+from labelbench_ray.embeddings.manifests import Manifest
 from labelbench_ray.embeddings.overlaps import Overlaps
 from labelbench_ray.errors import DamagedError
 from labelbench_ray.ledger.experiments import FILE as GRID
@@ -31,6 +32,10 @@ class DataNote(Frozen):
     """When the change was noticed, in milliseconds since 1970."""
     overlaps: Overlaps = Overlaps()
     """Rows that are in two splits."""
+    rows: dict[str, NonNegativeInt] = Field(default={}, exclude_if=lambda rows: not rows)
+    """Embedded rows by split; none in older notes."""
+    num_classes: NonNegativeInt = Field(default=0, exclude_if=lambda count: not count)
+    """0 in older notes."""
 
     def __str__(self) -> str:
         """The change and when it was noticed."""
@@ -72,6 +77,12 @@ def note_change(folder: Path, store: str, changed: str) -> None:
 def note_overlaps(folder: Path, store: str, overlaps: Overlaps) -> None:
     """Record which rows behind a store are in two splits."""
     _note(folder, store, lambda note: _with(note, overlaps=overlaps))
+
+
+def note_rows(folder: Path, manifest: Manifest) -> None:
+    """Record how many rows each split of a store has, and the number of classes."""
+    rows = {split: manifest.count(split) for split in manifest.splits}
+    _note(folder, manifest.content, lambda note: _with(note, rows=rows, num_classes=len(manifest.classes)))
 
 
 def _with(note: DataNote, **fields: object) -> DataNote:

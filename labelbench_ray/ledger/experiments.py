@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from labelbench_ray.errors import ConfigError
+from labelbench_ray.errors import ConfigError, LedgerError, OtherVersionError
+from labelbench_ray.ledger.origin import Origin
 from labelbench_ray.ledger.records import Grid
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.checksummed import read_value
@@ -19,6 +20,14 @@ def write_grid(folder: Path, grid: Grid) -> None:
 def read_grid(folder: Path) -> Grid:
     """Read and check `experiment.json`."""
     return read_value(Grid, folder / FILE, "`labelbench run` writes it anew")
+
+
+def noted_origin(folder: Path) -> Origin | None:
+    """Of the run that made what is in an experiment's folder; None where that is not known."""
+    try:
+        return read_grid(folder).origin
+    except (LedgerError, OtherVersionError):
+        return None
 
 
 def experiment_folders(folder: Path) -> list[Path]:

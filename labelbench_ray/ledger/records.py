@@ -7,6 +7,7 @@ from pydantic import Field, FiniteFloat, JsonValue, NonNegativeInt, PositiveInt,
 from labelbench_ray.config import Fingerprint, Trial
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.costs import Cost
+from labelbench_ray.ledger.origin import Origin
 from labelbench_ray.plugins import Frozen, Part
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tasks.single_label import SINGLE_LABEL
@@ -127,6 +128,8 @@ class Grid(Frozen):
     entries: tuple[Entry, ...]
     versions: dict[str, str] = {}
     """Versions of the code that wrote it; empty in older files."""
+    origin: Origin | None = Field(default=None, exclude_if=lambda origin: origin is None)
+    """Of the run that last had something to do; None in older files."""
 
 
 class Stopped(Frozen):

@@ -25,6 +25,8 @@ class Experiment:
 
     name: str
     trials: tuple[Trial, ...]
+    folder: Path | None = None
+    """Of the file that defines it; None for one that was not read from a file."""
 
 
 def load(text: str, shrink: bool = False) -> Experiment:
@@ -57,7 +59,10 @@ def load(text: str, shrink: bool = False) -> Experiment:
     if not isinstance(trials, list) or not trials or not all(isinstance(trial, Trial) for trial in trials):
         raise ConfigError(f"{file}:{name} must return a list of at least one Trial; it returned {_what(trials)}")
     full = f"{path.stem}.{name}"
-    return Experiment(f"{full}.tiny", tuple(tiny(trials))) if shrink else Experiment(full, tuple(trials))
+    folder = path.parent.resolve()
+    return (
+        Experiment(f"{full}.tiny", tuple(tiny(trials)), folder) if shrink else Experiment(full, tuple(trials), folder)
+    )
 
 
 def _module(path: Path) -> ModuleType:

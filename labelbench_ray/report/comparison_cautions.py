@@ -19,6 +19,10 @@ SATURATED_PART: Final = 0.99
 TEST_ROWS: Final = "Num Test Rows"
 WIDE_REACH: Final = 2.0
 """Points by which accuracies on other test rows may differ, from which the size of the test set is named."""
+WIDE_INTERVAL: Final = 10.0
+"""Points of accuracy: half of an interval from which on few test rows are named as one of its reasons."""
+COARSE: Final = 1.0
+"""Points of accuracy that a single test row is worth, for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +207,21 @@ def _few_test_rows(setting: Setting, comparison: Comparison) -> Iterator[Caution
             f"The test set has {words.several(round(rows), 'row')}: each is worth "
             f"{words.signed(100 / rows, 1, plus='')} points of accuracy. On other rows of the same kind accuracies may "
             f"lie about {reach:.0f} points higher or lower (95 %). Intervals over seeds do not include that: all seeds "
-            "are tested on the same rows.",
+            f"are tested on the same rows.{_wide_interval(comparison, rows)}",
         )
+
+
+def _wide_interval(comparison: Comparison, rows: float) -> str:
+    """The widest interval of a final accuracy, where single rows and few seeds make it useless."""
+    row = max(comparison.rows, key=lambda each: each.final.high - each.final.low if each.final.has_interval else 0.0)
+    half = 100 * (row.final.high - row.final.low) / 2
+    if not row.final.has_interval or half < WIDE_INTERVAL or 100 / rows < COARSE:
+        return ""
+    seeds = words.several(len(row.curves.seeds), "seed")
+    return (
+        f" They also make intervals wide, since each row moves a mean: {row.strategy} has {words.accuracy(row.final)} "
+        f"over {seeds}. Use more test rows and more seeds."
+    )
 
 
 def _reach(accuracy: float, rows: float) -> float:

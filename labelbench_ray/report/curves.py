@@ -17,6 +17,7 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.data_notes import NOTHING_NOTED, DataNote, DataNotes, read_notes
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneRecord
+from labelbench_ray.ledger.origin import Origin
 from labelbench_ray.ledger.provenance import Provenance, provenances
 from labelbench_ray.ledger.records import Entry, RoundRecord, Traits
 from labelbench_ray.ledger.state import FineTuneProgress, TrialState, finetune_progress, trial_progress
@@ -161,6 +162,8 @@ class Experiment:
     name: str
     settings: tuple[Setting, ...]
     folder: Path = Path()
+    origin: Origin | None = None
+    """None where it was not recorded."""
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -185,7 +188,7 @@ def read(folder: Path) -> Experiment:
     grid = read_grid(folder)
     runs = sorted(read_each(partial(_run, folder, read_notes(folder)), _longest(grid.entries)), key=_order)
     settings = (Setting(dict(recipe), tuple(members)) for recipe, members in groupby(runs, key=_recipe))
-    return Experiment(grid.experiment, tuple(settings), folder)
+    return Experiment(grid.experiment, tuple(settings), folder, grid.origin)
 
 
 def with_baseline(experiment: Experiment, name: str | None) -> Experiment:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from labelbench_ray.costs import ASSUMED, Cost, Prices
+from labelbench_ray.ledger.origin import Origin
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report.cautions import cautions, of_embeddings
 from labelbench_ray.report.comparison_cautions import Caution
@@ -65,6 +66,7 @@ class Report:
     across: Across
     embeddings: dict[str, Embedding]
     prices: Prices
+    origin: Origin | None = None
 
     @property
     def noun(self) -> str:
@@ -138,7 +140,7 @@ def compose(
         measured,
         threshold(measured),
     )
-    return Report(experiment.name, experiment.strategies, sections, across, shared, prices)
+    return Report(experiment.name, experiment.strategies, sections, across, shared, prices, experiment.origin)
 
 
 def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping[str, str]) -> Section:

@@ -181,6 +181,15 @@ def test_few_test_rows_are_named(experiment, rows, named):
         assert "4 rows: each is worth 25.0 points of accuracy" in text_of(section, "Few test rows")
 
 
+def test_few_test_rows_that_make_an_interval_wide_are_named_with_it(experiment):
+    for seed, final in enumerate((0.60, 0.70, 0.70)):
+        experiment.add("random", seed, [0.5, 0.55, 0.6, 0.6, final], extra={"Num Test Rows": 30.0})
+    (section,) = build(experiment.write()).sections
+    text = text_of(section, "Few test rows")
+    assert "30 rows: each is worth 3.3 points of accuracy" in text
+    assert "random has 66.7\u00a0% ± 14.3 over 3 seeds" in text
+
+
 def test_worse_than_random(experiment):
     (section,) = build(grid_of(experiment, {"random": 0, "margin": -0.05}, wobble=0.001)).sections
     assert section.verdict.headline == "Label at random."

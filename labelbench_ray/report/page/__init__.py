@@ -20,6 +20,7 @@ from labelbench_ray.report import cost_tables, words
 from labelbench_ray.report.cells import Table
 from labelbench_ray.report.curves import RECIPE
 from labelbench_ray.report.evaluation import evaluation_table
+from labelbench_ray.report.origin_table import data_facts, origin_facts, recorded
 from labelbench_ray.report.page import axes, cost_figures, figures, forest
 from labelbench_ray.report.page.explored import explored, spending
 from labelbench_ray.report.page.figures import Looks
@@ -120,6 +121,8 @@ def page(report: Report) -> str:
         words=words,
         axes=axes,
         licence=Markup(f"<!-- uPlot:\n{(ASSETS / 'uPlot.LICENSE').read_text('utf-8')}-->"),
+        origin=origin_facts(report),
+        recorded=recorded(report.runs),
         troubles=trouble_table(report),
         finished=sum(run.state is TrialState.DONE for run in report.runs),
         chapters=[_chapter(report, number, looks) for number in range(1, len(report.sections) + 1)],
@@ -197,7 +200,10 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         stages=cost_tables.stage_table(section),
         spending=_spending(report, number, section, looks),
         legend=tuple((name, look, name in chosen) for name, look in looks.items() if name in there),
-        recipe=tuple((field.replace("_", " "), _recipe(section, field)) for field in RECIPE),
+        recipe=(
+            *((field.replace("_", " "), _recipe(section, field)) for field in RECIPE),
+            *data_facts(section.setting),
+        ),
     )
 
 
