@@ -52,7 +52,7 @@ def commit(folder: Path) -> str:
         return ""
     describe = [git, "--no-optional-locks", "-C", str(folder), "describe", "--always", "--dirty"]
     try:
-        described = subprocess.run(describe, capture_output=True, text=True, check=False, timeout=10)
+        described = subprocess.run(describe, capture_output=True, text=True, check=False, timeout=10, encoding="utf-8")
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return described.stdout.strip()
@@ -72,7 +72,7 @@ def _public(word: str) -> str:
 
 def _processor() -> str:
     try:
-        lines = PROCESSORS.read_text().splitlines()
+        lines = PROCESSORS.read_text("utf-8", "replace").splitlines()
     except OSError:  # not on Linux
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
