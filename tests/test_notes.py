@@ -15,7 +15,9 @@ from labelbench_ray.planning.synthetic_view import check_strategies
 from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.strategies import NO_NOTE, Chosen, ChosenRound
 from labelbench_ray.trial import parts
+from tests.full_trials import DIGITS
 from tests.samples import make_embedded, make_pool, write_module
+from tests.test_facts import environment_of, run_locally
 from tests.test_loop import BASE, header, run, untimed
 
 PAGE = Path(__file__).parent.parent / "docs" / "plugins.md"
@@ -67,6 +69,18 @@ def test_an_interrupted_trial_records_what_it_would_have(tmp_path: Path, arms: s
     complete = run(tmp_path / "complete", trial_of(arms))
     run(tmp_path / "resumed", trial_of(arms), stop_after=stop_after)
     assert untimed(run(tmp_path / "resumed", trial_of(arms))) == untimed(complete)
+
+
+def test_a_trial_of_the_local_executor_records_notes_and_reads_them_from_the_ledger(tmp_path: Path, arms: str):
+    trial = vary(DIGITS, strategy=arms, rounds=4, budget=BUDGET)
+    complete = run_locally(environment_of(tmp_path / "complete" / "runs", tmp_path), trial)
+    assert [len(record.notes) for record in complete] == [0, BUDGET, BUDGET, BUDGET]
+    splits = [np.bincount(record.notes, minlength=2).tolist() for record in complete[1:]]
+    assert splits == [expected_split(complete[:number]) for number in range(1, 4)]
+    elsewhere = environment_of(tmp_path / "resumed" / "runs", tmp_path)
+    for rounds in (2, 4):
+        resumed = run_locally(elsewhere, vary(trial, rounds=rounds))
+    assert untimed(resumed) == untimed(complete)
 
 
 def test_several_shards_record_the_same(tmp_path: Path, arms: str):

@@ -1,6 +1,8 @@
 """Scorers choose what one process chooses, with any number of actors, and when one of them dies."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,13 @@ from labelbench_ray.embeddings.shards import ShardRows
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.pool.blocks import LinearModel
 from labelbench_ray.pool.facts import Facts
+from labelbench_ray.strategies import ChosenRound
 from labelbench_ray.trial.fit_light import in_process
 from labelbench_ray.types import PoolView, Shard
-from tests.samples import write_store
+from tests.samples import write_module, write_store
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
+PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 ROWS, DIMENSIONS, CLASSES = 20_000, 16, 5
 
 
@@ -80,6 +84,24 @@ def test_every_strategy_chooses_the_same_ids_as_in_process(store: EmbeddingStore
     labeled = np.arange(0, ROWS, 40)
     alone = in_process(store.arrays())(model(), labeled, truth[labeled])
     assert choose(two(model(), labeled, truth[labeled]), name, truth) == choose(alone, name, truth)
+
+
+def test_a_strategy_with_memory_writes_the_same_notes(
+    store: EmbeddingStore, two: Scorers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (text,) = (text for text in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if "class Arms" in text)
+    strategy = strategies.create(write_module(tmp_path, "arms", text, monkeypatch))
+    labeled, truth = np.arange(0, ROWS, 40), store.arrays().pool.labels_N
+    earlier = ChosenRound(labeled, truth[labeled], np.arange(len(labeled)) // 100)
+    chosen = [
+        strategy.select_with_notes(
+            some(model(), labeled, truth[labeled]), 100, np.random.default_rng(2), None, (earlier,)
+        )
+        for some in (two, in_process(store.arrays()))
+    ]
+    assert chosen[0].ids.tolist() == chosen[1].ids.tolist()
+    assert chosen[0].notes.tolist() == chosen[1].notes.tolist()
+    assert set(chosen[0].notes.tolist()) == {0, 1}
 
 
 def facts_of(shard: Shard) -> NDArray[np.float64]:

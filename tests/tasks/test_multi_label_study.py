@@ -64,7 +64,7 @@ def test_the_experiment_runs_to_a_report_by_map(environment: Environment):
     assert {str(trial.strategy) for trial in trials} == {"random", "margin", "badge"}
     status, printed = ran(trials, environment)
     assert status == 0
-    assert "final test mAP" in printed
+    assert "Test mAP with 20 labels" in printed
     assert "Test mAP" in (environment.runs / "tests.study/report.html").read_text()
     for trial in trials:
         recorded = history(trial, environment)
@@ -108,4 +108,4 @@ def test_a_task_of_a_user_s_own_is_one_file(environment: Environment, tmp_path: 
     assert recorded.header.task == "my_package.balanced"
     assert recorded.header.traits is not None
     assert recorded.header.traits.metrics == ("Test Macro F1", "Test Accuracy")
-    assert "Test Macro F1, 20 to 40 labels" in printed
+    assert "Test Macro F1 with 40 labels" in printed
