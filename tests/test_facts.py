@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import ArrayLike
 
-from labelbench_ray import datasets, plugins, strategies
+from labelbench_ray import datasets, plugins, select, strategies
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import Dataset, Source
 from labelbench_ray.datasets._evaluation import further_facts
@@ -213,6 +213,18 @@ def test_a_wrapper_needs_what_its_strategy_needs(cheapest: str) -> None:
     assert chosen.tolist() == open_ids[np.argsort(counts[open_ids])][:10].tolist()
     with pytest.raises(ValueError, match="Subsample needs the fact 'num_tokens', and the pool has none"):
         wrapper.select(view_of(100), 10, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("predicted", [True, False])
+def test_select_takes_facts(cheapest: str, predicted: bool) -> None:
+    pool, counts = make_pool(40, labeled=0), np.random.default_rng(0).permutation(40)
+    probabilities = pool.probabilities if predicted else None
+    chosen = select(pool.embeddings, probabilities, [], [], strategy=cheapest, budget=5, facts={"num_tokens": counts})
+    assert counts[chosen].tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="Cheapest needs the fact 'num_tokens'"):
+        select(pool.embeddings, probabilities, [], [], strategy=cheapest, budget=5)
+    with pytest.raises(ValueError, match=r"the fact 'num_tokens': shape \(3,\) must be \(40,\)"):
+        select(pool.embeddings, probabilities, [], [], strategy=cheapest, budget=5, facts={"num_tokens": [1, 2, 3]})
 
 
 # From data sets.

@@ -1,5 +1,6 @@
 """Which rows to label next, from plain arrays: the strategies alone, without experiments, stores and ledgers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,8 +13,9 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part
 from labelbench_ray.pool import checks
 from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL, Distribution
+from labelbench_ray.pool.facts import checked_facts
 from labelbench_ray.strategies import PACKAGE, Strategy
-from labelbench_ray.types import Ask, Floats, Ids, Labels, PoolView
+from labelbench_ray.types import NO_FACTS, Ask, Floats, Ids, Labels, PoolView
 
 
 def select(
@@ -26,6 +28,7 @@ def select(
     seed: int | np.random.Generator = 0,
     *,
     ask: Ask | None = None,
+    facts: Mapping[str, ArrayLike] = NO_FACTS,
 ) -> Ids:
     """Choose the rows of a pool to label next.
 
@@ -43,6 +46,7 @@ def select(
         seed: of every random choice. Give each round another one, such as the round's number, or a generator that
             all rounds share.
         ask: row numbers -> their labels, for strategies that need answers while they choose (`galaxy`, `direct`).
+        facts: by name, (N,) floats, integers or booleans: what else strategies of your own read of each row.
 
     Returns:
         (budget,) int64: distinct rows without a label, in order of selection. The same for the same arguments.
@@ -54,10 +58,10 @@ def select(
     chooser = _made(strategy)
     distribution = CATEGORICAL if np.asarray(labels).ndim < 2 else BERNOULLI
     if probabilities is None:
-        view = _without_probabilities(embeddings, labeled, labels, distribution)
+        view = _without_probabilities(embeddings, labeled, labels, distribution, facts)
     else:
         make = PoolView.from_arrays if distribution == CATEGORICAL else PoolView.from_multi_label
-        view = make(embeddings, probabilities, labeled, labels)
+        view = make(embeddings, probabilities, labeled, labels, facts=facts)
     answers = None if ask is None else partial(_answers, ask=ask, view=view)
     return chooser.select(view, budget, _stream(seed), answers)
 
@@ -91,12 +95,17 @@ def _answers(ids: Ids, ask: Ask, view: PoolView) -> Labels:
 
 
 def _without_probabilities(
-    embeddings: ArrayLike, labeled: ArrayLike, labels: ArrayLike, distribution: Distribution
+    embeddings: ArrayLike,
+    labeled: ArrayLike,
+    labels: ArrayLike,
+    distribution: Distribution,
+    facts: Mapping[str, ArrayLike],
 ) -> PoolView:
     labels_L = np.asarray(labels)
     largest = int(labels_L.max()) + 1 if labels_L.size and labels_L.dtype.kind in "iu" else 0
     num_classes = max(largest, 2) if distribution == CATEGORICAL else labels_L.shape[1]
-    return PoolView.from_model(checks.embeddings(embeddings), Unpredicted(num_classes, distribution), labeled, labels)
+    rows_ND, model = checks.embeddings(embeddings), Unpredicted(num_classes, distribution)
+    return PoolView.from_model(rows_ND, model, labeled, labels, facts=checked_facts(facts, len(rows_ND)))
 
 
 @dataclass(frozen=True, slots=True)
