@@ -16,6 +16,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
+from ray.tune.search import BasicVariantGenerator
 
 from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.early_stopping import results, scheduler
@@ -40,6 +41,9 @@ WAITING = "waiting"
 
 AWAITING = "awaiting_labels"
 """The key of a report that the trial awaits labels."""
+
+SECONDS_BETWEEN_SLOT_COUNTS = 5.0
+"""How often the nodes of the cluster are counted."""
 
 SECONDS_BETWEEN_REPORTS = 1.0
 """A trial's rounds are reported at most this often; its end at once."""
@@ -66,6 +70,7 @@ def sweep(
     beside = max((job.processes.fit_workers.bundles for job in jobs), key=len)
     if environment.address is None:
         _check_fits([*bundles, *beside])
+    slots = _Slots([*bundles, *beside], may_grow=environment.address is not None and not beside)
     tuner = Tuner(
         tune.with_resources(run_job, PlacementGroupFactory(bundles)),
         # The grid is one of numbers: Tune copies all of it for every trial.
@@ -78,14 +83,14 @@ def sweep(
         },
         tune_config=TuneConfig(
             reuse_actors=True,
-            max_concurrent_trials=_at_once([*bundles, *beside]) if beside else None,
+            search_alg=slots.generator,
             scheduler=scheduler(rule) if rule else None,
         ),
         run_config=RunConfig(
             name="sweep",
             storage_path=str(scratch),
             verbose=0,
-            callbacks=[_Relay(callbacks)],
+            callbacks=[_Relay(callbacks), slots],
             failure_config=FailureConfig(max_failures=WORKER_DEATHS),
         ),
     )
@@ -205,6 +210,33 @@ def _ended_by_limit(directory: Path, sweep: str) -> Failure | None:
     except (LedgerError, OSError):  # a damaged one is of an earlier sweep; a place that is down fails this attempt
         return None
     return failure if failure and failure.sweep == sweep else None
+
+
+class _Slots(Callback):
+    """Keeps as many trials with Tune as can run at once, so that each new trial reuses the worker of one that ended.
+
+    Tune gives the worker that has just ended a trial to any trial that it holds, also to one whose own worker is still
+    starting, and ends that one: with more trials than slots, short trials run in one worker while others start for
+    nothing. A cluster that may grow holds a second trial for each slot: those that wait are what its autoscaler sees.
+    """
+
+    def __init__(self, bundles: Sequence[dict[str, int | float]], may_grow: bool) -> None:
+        self._bundles = bundles
+        self._trials_per_slot = 2 if may_grow else 1
+        self._updated = time.monotonic()
+        self.generator = BasicVariantGenerator(max_concurrent=self._trials())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: see `_Relay`."""
+        return {}
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: object) -> None:
+        if time.monotonic() - self._updated >= SECONDS_BETWEEN_SLOT_COUNTS:
+            self.generator.max_concurrent = self._trials()
+            self._updated = time.monotonic()
+
+    def _trials(self) -> int:
+        return self._trials_per_slot * _at_once(self._bundles)
 
 
 class _Relay(Callback):
