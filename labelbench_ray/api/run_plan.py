@@ -95,16 +95,12 @@ def make_stores(
             events.log(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
             console.print(f"set aside, and embedded again: {why.reason}", markup=False, soft_wrap=True, highlight=False)
         manifest = made[store.key].manifest
-        rows = manifest.count("pool")
+        rows, rejected = manifest.count("pool"), made[store.key].directory / "rejects.parquet"
         events.log(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)
         console.print(
             f"embedded {trial.dataset} with {trial.encoder}: {rows} rows of {manifest.dimensions} "
             f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
-            + (
-                f"; {manifest.rejects} rejected, see {made[store.key].directory / 'rejects.parquet'}"
-                if manifest.rejects
-                else ""
-            ),
+            f"{f'; {manifest.rejects} rejected, see {rejected}' if manifest.rejects else ''}",
             highlight=False,
             soft_wrap=True,
         )
