@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from labelbench_ray.api.plan_words import describe_missing, describe_time
-from labelbench_ray.api.run_plan import provide
+from labelbench_ray.api.stores import provide
 from labelbench_ray.commands.cli import app
 from labelbench_ray.commands.plan_table import plan_table
 from labelbench_ray.config import Part, Trial, grid, vary

@@ -1,9 +1,8 @@
 """What a plan lacks: embed what is missing, run what is not done, mirror it, write the report."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -12,113 +11,31 @@ from labelbench_ray.api.executors import Executor, executor_of, started
 from labelbench_ray.api.follow import SweepMonitor
 from labelbench_ray.api.plan_words import describe_waiting
 from labelbench_ray.api.report import write_report
+from labelbench_ray.api.stores import make_images, make_stores, provide
 from labelbench_ray.console.escaping import escaped
 from labelbench_ray.console.events import Event, Events
-from labelbench_ray.console.progress import Meter, meter
+from labelbench_ray.console.progress import meter
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.embeddings.augmented import augmented_pairs
-from labelbench_ray.embeddings.complete import complete_store
-from labelbench_ray.embeddings.images import decoded_images
-from labelbench_ray.embeddings.overlaps import left_out_words, read_overlaps
-from labelbench_ray.embeddings.store import EmbeddingStore
-from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import NotProvidedError, install_hint
-from labelbench_ray.ledger.data_notes import note_overlaps, note_rows
+from labelbench_ray.errors import install_hint
 from labelbench_ray.ledger.experiments import noted_origin, write_grid
 from labelbench_ray.ledger.finetunes import HEADER
 from labelbench_ray.ledger.origin import origin
 from labelbench_ray.ledger.records import Entry, Grid
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
-from labelbench_ray.planning.plan import Plan, check_budget, planned_early_stopping, waiting_now
-from labelbench_ray.planning.units import embedding_units, run_units
+from labelbench_ray.planning.plan import Plan, planned_early_stopping, waiting_now
+from labelbench_ray.planning.units import run_units
 from labelbench_ray.report.curves import baseline_among
-from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import AnyMirror, NoMirror
 from labelbench_ray.tracking.mlflow_address import is_installed
-from labelbench_ray.trial.parts import Parts
 
-IMAGES = "decoding images, rows"
 MIRROR_SECONDS = 120.0
 """How long to wait for MLflow once all trials are done."""
-
-
-def provide(plan: Plan, environment: Environment) -> None:
-    """Fetch weights where the network allows, and check that data and weights are present before anything starts.
-
-    Raises:
-        NotProvidedError: some are not; names all of them.
-    """
-    lacking: list[str] = []
-    for store in plan.needed:
-        encoder = store.example.encoder
-        for present in (partial(store.example.dataset.open, environment.data_root), encoder.provide, encoder.weights):
-            try:
-                present()
-            except NotProvidedError as error:
-                lacking.append(str(error))
-    if lacking:
-        raise NotProvidedError("; ".join(dict.fromkeys(lacking)))
-
-
-def make_stores(
-    plan: Plan, executor: Executor, environment: Environment, console: Console
-) -> dict[str, EmbeddingStore]:
-    """Embed every store of the plan that is not whole; by key. The executor is started.
-
-    Raises:
-        ConfigError: fewer rows of the pool were embedded than a trial buys labels for.
-    """
-    made: dict[str, EmbeddingStore] = {}
-    for store in plan.stores:
-        trial = store.example.trial
-        events, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
-        events.log(Event.EMBEDDING_STARTED, store=store.key, **names)
-        before = set_asides(environment.store / store.key)
-        words = "checking embeddings" if store.complete else "embedding, rows"
-        with meter(console, words, embedding_units([store]).total) as shown:
-            if store.complete and store.to_be_provided:
-                # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
-                made[store.key] = EmbeddingStore.open(environment.store / store.key)
-            else:
-                show = partial(shown.show, words="embedding, rows")
-                for example in store.examples:
-                    made[store.key] = complete_store(
-                        example.store_recipe, example.wanted_views, environment, executor.embedder, show
-                    )
-        for name in sorted({*set_asides(environment.store / store.key)} - {*before}):
-            why = read_quarantine_note(environment.store / store.key, name)
-            events.log(Event.SET_ASIDE, store=store.key, reason=why.reason, files=why.files)
-            console.print(f"set aside, and embedded again: {why.reason}", markup=False, soft_wrap=True, highlight=False)
-        manifest = made[store.key].manifest
-        rows, rejected = manifest.count("pool"), made[store.key].directory / "rejects.parquet"
-        events.log(Event.EMBEDDING_DONE, store=store.key, **names, rows=rows, rejects=manifest.rejects)
-        console.print(
-            f"embedded {trial.dataset} with {trial.encoder}: {rows} rows of {manifest.dimensions} "
-            f"dimensions{', as found' if store.done else f' in {manifest.seconds:.0f} s'}"
-            f"{f'; {manifest.rejects} rejected, see {rejected}' if manifest.rejects else ''}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        if manifest.warning:
-            console.print(f"  {manifest.warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
-        note_rows(plan.folder, manifest)
-        overlaps = read_overlaps(made[store.key].directory)
-        if overlaps:
-            note_overlaps(plan.folder, manifest.content, overlaps)
-            if str(overlaps):
-                console.print(f"  {overlaps}", style="yellow", highlight=False, soft_wrap=True)
-        left_out = left_out_words(manifest.rejects, overlaps.removed if overlaps else 0)
-        for each in plan.missing:
-            if each.parts.embedding == store.key:
-                check_budget(each.parts.trial, rows, left_out)
-        for views in store.views:
-            console.print(f"  and {views}", highlight=False, soft_wrap=True)
-    return made
 
 
 def run_plan(
@@ -263,21 +180,6 @@ def _run_missing(
             if plan.skipped:
                 console.print(f"{len(plan.skipped)} stopped early before and left; run without --early-stopping")
     return unfinished
-
-
-def make_images(environment: Environment, console: Console, needed: Sequence[Parts]) -> None:
-    """Decode the images that full models are trained on, once for each store."""
-    for key, built in {each.embedding: each for each in needed}.items():
-        source, encoder = built.dataset.open(environment.data_root), trainable(built.encoder)
-        rows = {split: len(each) for split, each in source.splits.items()}
-        with meter(console, IMAGES, sum(rows.values())) as shown:
-
-            def show(split: str, done: int, _: int, shown: Meter = shown, rows: dict[str, int] = rows) -> None:
-                before = sum(list(rows.values())[: list(rows).index(split)])
-                shown.show(before + done, sum(rows.values()), IMAGES)
-
-            store = EmbeddingStore.open(environment.store / key)
-            decoded_images(store, source, encoder, show, environment.row_seconds)
 
 
 def report_outcome(monitor: SweepMonitor, console: Console, before: int) -> int:

@@ -66,7 +66,7 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
     state(plan_words.describe_data(plan))
     import_shown("api.run_plan", environment, console, units := embedding_units(plan.stores))
     from labelbench_ray.api.executors import executor_of, started
-    from labelbench_ray.api.run_plan import make_stores, provide
+    from labelbench_ray.api.stores import make_stores, provide
 
     provide(plan, environment)
     executor = executor_of(environment)

@@ -7,7 +7,8 @@ from rich.console import Console
 from labelbench_ray.api.executors import Executor, executor_of, started
 from labelbench_ray.api.follow import SweepMonitor
 from labelbench_ray.api.report import write_report
-from labelbench_ray.api.run_plan import make_images, mirrored, note_grid, report_outcome, submit_tunings
+from labelbench_ray.api.run_plan import mirrored, note_grid, report_outcome, submit_tunings
+from labelbench_ray.api.stores import make_images
 from labelbench_ray.console.events import Events
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import ASSUMED, Prices
