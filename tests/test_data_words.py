@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from labelbench_ray.api import run_plan as running
+from labelbench_ray.api import run_plan, stores
 from labelbench_ray.commands import cli
 from labelbench_ray.datasets import Findings, Ignored, Records, Source, Split
 from labelbench_ray.planning.data_words import MOST_LINES, alike, describe_source
@@ -126,8 +126,8 @@ def test_embed_and_run_state_each_data_set_once_before_they_start(tmp_path, monk
         sys.stdout.write("starts\n")
         return 0
 
-    for name in ("provide", "make_stores", "run_plan"):
-        monkeypatch.setattr(running, name, starts)
+    for module, name in ((stores, "provide"), (stores, "make_stores"), (run_plan, "run_plan")):
+        monkeypatch.setattr(module, name, starts)
     assert cli.app([command, "study.py", "--executor", "local"], standalone_mode=False) == 0
     lines = capsys.readouterr().out.splitlines()
     before = lines[: lines.index("starts")]
