@@ -79,11 +79,14 @@ def _table(comparison: Comparison, *, detailed: bool, gap: int) -> Table:
     for place, name in enumerate(_head(comparison, detailed=detailed)):
         table.add_column(name, justify="right" if place else "left", overflow="fold")
     for row in by_gain(comparison):
-        table.add_row(*map(Text, _line(row, detailed=detailed)))
+        table.add_row(*map(Text, _line(row, detailed=detailed) if comparison.compared else _alone(row)))
     return table
 
 
 def _head(comparison: Comparison, *, detailed: bool) -> Iterator[str]:
+    if not comparison.compared:
+        yield from ("strategy", "seeds", f"final {comparison.noun}", "mean over the curve")
+        return
     yield "strategy"
     yield from (["seeds"] if detailed else [])
     yield f"final {comparison.noun}"
@@ -91,6 +94,10 @@ def _head(comparison: Comparison, *, detailed: bool) -> Iterator[str]:
     yield f"gain over {comparison.baseline}"
     yield "p"
     yield "labels saved"
+
+
+def _alone(row: Row) -> tuple[str, ...]:
+    return row.strategy, _seeds(row, None), words.accuracy(row.final), words.accuracy(row.area)
 
 
 def _line(row: Row, *, detailed: bool) -> tuple[str, ...]:
@@ -132,7 +139,7 @@ def _caption(comparison: Comparison) -> str:
 def _none(comparison: Comparison) -> str:
     """What "none" means, where it stands in the table."""
     savings = [row.difference.saving for row in comparison.rows if row.difference]
-    stated = any(not isfinite(each.high_labels) for each in savings if not each.moot)
+    stated = any("none" in saved(each) for each in savings)
     last = words.count(comparison.labels[-1])
     return (
         f" None: {comparison.baseline}'s highest mean {comparison.noun} is not reached with {last} labels."

@@ -15,17 +15,15 @@ MOST_PAIRS: Final = 15
 
 
 def strategy_table(comparison: Comparison) -> Table:
-    """Per strategy: final value, mean over the curve, the differences from the baseline, and the labels saved."""
-    head = (
-        "strategy",
-        f"final {in_a_sentence(comparison.metric)}",
-        f"difference from {comparison.baseline}",
-        "mean over the curve",
-        f"difference from {comparison.baseline}",
-        "labels saved",
-    )
+    """Per strategy: final value, mean over the curve, the differences from the baseline, and the labels saved.
+
+    The differences and savings are left out where nothing is compared with the baseline.
+    """
+    final, difference = f"final {in_a_sentence(comparison.metric)}", f"difference from {comparison.baseline}"
+    if not comparison.compared:
+        return Table(("strategy", final, "mean over the curve"), tuple(map(_alone, comparison.rows)))
     return Table(
-        head,
+        ("strategy", final, difference, "mean over the curve", difference, "labels saved"),
         tuple(
             (
                 Cell(row.strategy, _seeds(row)),
@@ -37,6 +35,10 @@ def strategy_table(comparison: Comparison) -> Table:
             for row in comparison.rows
         ),
     )
+
+
+def _alone(row: Row) -> tuple[Cell, ...]:
+    return Cell(row.strategy, _seeds(row)), Cell(words.accuracy(row.final)), Cell(words.accuracy(row.area))
 
 
 def _saved_cell(saving: Saving) -> Cell:

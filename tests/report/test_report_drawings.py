@@ -102,6 +102,13 @@ def test_the_forest_comes_first_sorted_by_the_gain(planted):
     assert places == sorted(places, reverse=True)
 
 
+def test_without_a_baseline_the_page_compares_pairs(planted):
+    text = page(build(planted(strategies=("margin", "entropy", "coreset"))))
+    assert text.index("Pairs of strategies") < text.index("Learning curves")
+    assert '<table class="sortable forest-table">' not in text
+    assert "gain over" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+
+
 def test_an_interval_that_runs_out_of_the_forest_is_marked(experiment):
     for seed, (random, margin) in enumerate([(0.2, 0.9), (0.8, 0.1), (0.5, 0.6)]):
         experiment.add("random", seed, [0.5, random], rounds=2)

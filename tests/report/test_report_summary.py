@@ -54,6 +54,16 @@ def test_long_names_of_strategies_keep_to_one_line_where_they_fit(experiment):
     assert [line.split()[0] for line in lines(text, names)] == list(reversed(names))
 
 
+def test_without_a_baseline_there_are_no_empty_columns(planted):
+    text = printed(build(planted(strategies=("margin", "entropy"))), 80)
+    assert "gain over" not in text
+    assert "labels saved" not in text
+    assert [line.split()[:3] for line in lines(text, ("margin", "entropy"))[:2]] == [
+        ["margin", "5", "92.0\u00a0%"],
+        ["entropy", "5", "85.0\u00a0%"],
+    ]
+
+
 def test_a_wider_terminal_shows_more(planted):
     report = build(planted())
     wide, narrow = (printed(report, width) for width in (160, 80))

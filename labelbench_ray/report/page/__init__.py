@@ -28,7 +28,7 @@ from labelbench_ray.report.page.forest import Forest
 from labelbench_ray.report.page.palette import Style, styles
 from labelbench_ray.report.page.shown import baseline, ranked, shown
 from labelbench_ray.report.sections import Report, Section
-from labelbench_ray.report.tables import finetuned_tables, strategy_table, trouble_table
+from labelbench_ray.report.tables import finetuned_tables, pairs_table, strategy_table, trouble_table
 
 ASSETS: Final = Path(__file__).parent / "assets"
 TEMPLATE: Final = "page.html.jinja"
@@ -54,6 +54,8 @@ class Chapter:
     number: int
     section: Section
     gains: Forest | None
+    pairs: Table
+    """Strategies against each other; no rows where there is a baseline."""
     pictures: tuple[Picture, ...]
     more: tuple[Picture, ...]
     tables: tuple[tuple[str, Table], ...]
@@ -190,6 +192,7 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         number=number,
         section=section,
         gains=forest.gains(main) if main else None,
+        pairs=pairs_table(main) if main else Table((), ()),
         pictures=_pictures(number, section, looks, range(OPEN)),
         more=_pictures(number, section, looks, range(OPEN, len(section.comparisons))),
         tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),

@@ -9,7 +9,7 @@
     made.append(...inner);
     return made;
   };
-  const signed = (value, plus) => (value < 0 ? "\u2212" : plus) + Math.abs(value).toFixed(Math.abs(value) < 10 ? 2 : 1);
+  const signed = (value, plus) => (value < 0 ? "\u2212" : value > 0 ? plus : "") + Math.abs(value).toFixed(Math.abs(value) < 10 ? 2 : 1);
   const grouped = (value) => value.toLocaleString("en-US", { maximumFractionDigits: value < 10 ? 3 : 1 });
 
   // Tables: a click on a head sorts, a text field filters long ones.
@@ -156,6 +156,16 @@
     plot.addEventListener("pointerleave", () => hide(plot));
   }
 
+  // On paper, what is folded is open.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open], .explorer)")];
+    for (const details of folded) details.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const details of folded) details.open = false;
+  });
+
   // The explorer: uPlot, drawn when it is opened; zoom by dragging, double click shows all.
   const DASHES = [[], [7, 3], [2, 2.5], [9, 2.5, 2, 2.5]];
   const color = (name) => getComputedStyle(root).getPropertyValue(name).trim();
@@ -172,7 +182,8 @@
   const explore = (details) => {
     const found = data.sections[details.dataset.section - 1], section = details.closest("section");
     const [metricLabel, metric] = select("Show", found.metrics.map((each, place) => [place, each.name]));
-    const [kindLabel, kind] = select("as", [["value", "mean"], ["gain", `gain over ${data.strategies[found.baseline]}`]]);
+    const gains = Object.keys(found.metrics[0].gain).length ? [["gain", `gain over ${data.strategies[found.baseline]}`]] : [];
+    const [kindLabel, kind] = select("as", [["value", "mean"], ...gains]);
     const axes = [["", "number of labels"], ...Object.keys(found.costs).map((name) => [name, name])];
     const [againstLabel, against] = select("against", axes);
     const reset = make("button", { type: "button" }, "Show all");
