@@ -32,6 +32,7 @@ from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, loa
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.errors import UserError
+from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records, read_recipe
 from labelbench_ray.ledger.records import Entry, Grid, Stopped
@@ -187,8 +188,7 @@ def _report(folder: Path, drawn: bool) -> None:
     Console(file=io.StringIO()).print(report.render(built))
     if drawn:  # a page takes a hundred times as long as the rest
         report.page(built).encode()
-    report.curves_csv(built)
-    json.dumps(report.summarize(built))
+    json.dumps(document(built), allow_nan=False)
 
 
 def _of_ledger(name: str) -> Callable[[Path, bytes], None]:

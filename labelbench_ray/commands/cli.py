@@ -53,6 +53,11 @@ COMMANDS: Final = {
         "report",
         "Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table.",
     ),
+    "export": Entry(
+        "export",
+        "export",
+        "Write what experiments recorded as tables, LaTeX and figures, for spreadsheets, papers and programs.",
+    ),
     "sync": Entry(
         "ledgers",
         "sync",

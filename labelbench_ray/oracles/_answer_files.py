@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labelbench_ray.errors import DataError
-from labelbench_ray.oracles._spreadsheets import unguarded
+from labelbench_ray.storage.spreadsheets import unguarded
 
 FOLDER, BATCH = "answers", "batch.csv"
 ROW_ID, LABEL = "row_id", "label"

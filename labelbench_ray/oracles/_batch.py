@@ -20,8 +20,8 @@ from labelbench_ray.datasets import Payload
 from labelbench_ray.errors import DataError
 from labelbench_ray.oracles import Question
 from labelbench_ray.oracles._answer_files import BATCH, FOLDER, LABEL, ROW_ID, read_file
-from labelbench_ray.oracles._spreadsheets import guarded
 from labelbench_ray.storage.atomic import publish, remove
+from labelbench_ray.storage.spreadsheets import guarded
 
 IMAGES: Final = "batch"
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from labelbench_ray.report.page import page
 from labelbench_ray.report.sections import Report, build
-from labelbench_ray.report.summary import curves_csv, summarize
 from labelbench_ray.report.terminal import render
 from labelbench_ray.storage.atomic import publish
 
-__all__ = ["Report", "build", "curves_csv", "page", "render", "summarize", "write"]
+__all__ = ["Report", "build", "page", "render", "write"]
 
 
 def write(report: Report, path: Path) -> None:

@@ -8,8 +8,9 @@ from scipy import stats
 
 from labelbench_ray.config import Part
 from labelbench_ray.costs import Cost
+from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.finetunes import FineTuneRecord
-from labelbench_ray.report import build, page, summarize
+from labelbench_ray.report import build, page
 from labelbench_ray.report.continual import continual
 from labelbench_ray.report.contributions import ablations
 from labelbench_ray.report.cost_tables import needs, threshold_words
@@ -270,7 +271,7 @@ def test_without_the_control_it_is_stated_that_steps_and_views_differ(experiment
     found = with_control(experiment, "supervised", "longer", "flexmatch")  # the control takes other steps
     parts = {part.level: part for part in ablations(found.settings)[0].parts}
     assert (parts["flexmatch(threshold=0.9)"].plain, parts["flexmatch(threshold=0.9)"].unlike) == ("supervised", True)
-    assert summarize(compose(found))["contributions"][0]["parts"][-1]["other_steps_and_views"]
+    assert document(compose(found))["contributions"][0]["parts"][-1]["unlike"]
 
 
 def test_seeds_are_paired_and_the_missing_left_out(experiment):
@@ -349,7 +350,7 @@ def test_sections_of_the_protocols(two_proxies):
     tuned = compose(with_finetunes(two_proxies, fidelity))
     assert headings(tuned) == {"Choosing by proxy or with the full model", "How far the proxy can be trusted"}
     assert "full model at the end" in page(tuned)
-    (protocol,) = summarize(tuned)["protocols"]
+    (protocol,) = document(tuned)["protocols"]
     assert protocol["formula"] == 2.0
 
 

@@ -8,10 +8,11 @@ from pydantic import ValidationError
 from labelbench_ray.commands import cli
 from labelbench_ray.config import FineTune, Part, digest
 from labelbench_ray.costs import Cost, Prices
+from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.ledger.trials import Failure, write_failure
-from labelbench_ray.report import build, page, summarize, words
+from labelbench_ray.report import build, page, words
 from labelbench_ray.report.cost_tables import cost_table, embedding_table, stage_table
 from labelbench_ray.report.costs import Embedding, cost_curve
 
@@ -115,7 +116,7 @@ def test_records_without_stages_still_cost(experiment):
     experiment.add("random", 0, [0.5, 0.6], rounds=2, spent=old)
     report = build(experiment.write(), PRICES)
     assert report.sections[0].costs[0].rounds.cpu == 6.0
-    assert summarize(report)["settings"][0]["costs"]["random"]["money"] == pytest.approx(20 * 0.5 + 0.06)
+    assert document(report)["settings"][0]["costs"][0]["money"] == pytest.approx(20 * 0.5 + 0.06)
 
 
 def test_the_page_states_the_prices_and_that_they_are_assumed(report):

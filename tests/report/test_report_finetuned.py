@@ -6,7 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from labelbench_ray.report import page, render, summarize
+from labelbench_ray.exports.document import document
+from labelbench_ray.report import page, render
 from labelbench_ray.report.curves import read
 from labelbench_ray.report.fidelity import CORRELATION
 from labelbench_ray.report.finetuned import finetuned
@@ -85,7 +86,7 @@ def test_without_fine_tunes_nothing_is_shown(planted):
     report = compose(read(planted()))
     assert "Fine-tuned" not in printed(report)
     assert "Fine-tuned full models" not in check(page(report)).texts
-    assert summarize(report)["settings"][0]["finetunes"] == []
+    assert document(report)["settings"][0]["finetunes"] == []
 
 
 def test_the_page_has_a_table_for_each_recipe(tuned):
@@ -95,16 +96,16 @@ def test_the_page_has_a_table_for_each_recipe(tuned):
 
 
 def test_the_summary_is_strict_json_with_all_that_is_known(tuned):
-    found = json.loads(json.dumps(summarize(compose(tuned)), allow_nan=False))
+    found = json.loads(json.dumps(document(compose(tuned)), allow_nan=False))
     (mine,) = [each for each in found["settings"] if each["recipe"] == setting(tuned).recipe]
     first, between, _ = mine["finetunes"]
-    assert (first["labels"], first["accuracy"]["mean"]) == (10, pytest.approx(0.59))
+    assert (first["labels"], first["accuracy"]["value"]) == (10, pytest.approx(0.59))
     assert (between["labels"], between["proxy"], between["gain"]) == (15, None, None)
     (fidelity,) = [each for each in found["fidelity"] if each["setting"] == setting(tuned).recipe]
-    assert fidelity["points"][0]["batch_overlap"]["mean"] == pytest.approx(0.3)
+    assert fidelity["lines"][0]["overlap"]["value"] == pytest.approx(0.3)
     assert found["fidelity_threshold"] is None
-    assert found["continual"][0]["fit_ratio"]["value"] == pytest.approx(1.0)
-    assert found["continual"][0]["accuracy_difference"]["mean"] == 0
+    assert found["continual"][0]["fit"]["value"] == pytest.approx(1.0)
+    assert found["continual"][0]["accuracy"]["value"] == 0
     parts = {(part["field"], part["level"]) for part in found["contributions"][0]["parts"]}
     assert parts == {("proxy", "full_model"), ("trainer", "warm_start")}
-    assert [each["setting"]["trainer"] for each in found["wholes"]] == ["supervised", "warm_start"]
+    assert [each["setting"]["trainer"] for each in found["selection_via_proxy"]] == ["supervised", "warm_start"]

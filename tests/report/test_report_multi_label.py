@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from labelbench_ray import tasks
+from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.records import RoundRecord, Traits
-from labelbench_ray.report import build, curves_csv, render, summarize
+from labelbench_ray.report import build, render
 from labelbench_ray.report.page import page
 from labelbench_ray.storage.checksummed import from_checked_json, to_checked_json
 
@@ -66,8 +67,7 @@ def test_savings_and_curves_are_of_map(studied):
     report = build(studied)
     assert report.sections[0].main is not None
     assert report.sections[0].main.metric == "Test mAP"
-    summary = json.loads(json.dumps(summarize(report)))
-    (setting,) = summary["settings"]
-    assert next(iter(setting["metrics"])) == "Test mAP"
-    assert "Test mAP" in curves_csv(report)
-    assert "Test Accuracy" not in curves_csv(report)
+    found = json.loads(json.dumps(document(report), allow_nan=False))
+    assert {row["metric"] for row in found["savings"] if row["decides"]} == {"Test mAP"}
+    assert "Test Accuracy" not in {row["metric"] for row in found["savings"]}
+    assert "Test mAP" in found["rounds"][0]

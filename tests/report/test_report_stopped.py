@@ -2,10 +2,10 @@
 
 import pytest
 
+from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import build
 from labelbench_ray.report.page import page
-from labelbench_ray.report.summary import summarize
 
 RISING = [0.5, 0.6, 0.7, 0.75, 0.8]
 
@@ -40,7 +40,7 @@ def test_stopped_trials_are_named_and_left_out_like_unfinished_ones(experiment):
     assert "margin (seeds 0 and 2)" in text
     assert "stronger seeds alone for margin, which favors it" in text
     assert "baseline" not in text
-    assert {run["state"] for run in summarize(report)["unfinished"]} == {"stopped_early"}
+    assert {row["state"] for row in document(report)["trials"]} == {"done", "stopped_early"}
     shown = page(report)
     assert "stopped early after 3 of 5 rounds: behind" in shown
     assert "Early stopping was on" in shown

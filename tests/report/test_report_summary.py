@@ -1,6 +1,5 @@
-"""The terminal's table, the JSON and the CSV."""
+"""The terminal's table and the JSON."""
 
-import csv
 import io
 import json
 import re
@@ -9,7 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from labelbench_ray.report import build, curves_csv, render, strategy_lines, summarize, words
+from labelbench_ray.exports.document import document
+from labelbench_ray.report import build, page, render, strategy_lines, words
 from labelbench_ray.report.statistics.paired import estimate
 from labelbench_ray.report.statistics.savings import saving
 from tests.report.conftest import CURVES
@@ -84,11 +84,16 @@ def test_savings_in_brackets():
     assert strategy_lines.saved(saving(labels_T, random_ST[:, ::-1], random_ST[:, ::-1])) == "nothing to save"
 
 
-def test_without_a_baseline_the_pairs_are_shown(planted):
+def test_without_a_baseline_the_pairs_are_shown(planted, experiment):
     text = printed(build(planted(strategies=("margin", "entropy", "coreset"))))
     assert "less strategy" in text
     assert "p after Holm over all" in text
-    assert "less strategy" not in printed(build(planted(strategies=("random",))))
+    assert "Strategies against each other" in page(build(experiment.folder))
+
+
+def test_with_a_baseline_pairs_are_not_shown(planted, experiment):
+    assert "less strategy" not in printed(build(planted()))
+    assert "Strategies against each other" not in page(build(experiment.folder))
 
 
 def test_nothing_at_all(experiment):
@@ -96,34 +101,21 @@ def test_nothing_at_all(experiment):
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
-def test_summary_is_strict_json(planted, seeds: int):
-    json.loads(json.dumps(summarize(build(planted(seeds=seeds))), allow_nan=False))
+def test_the_document_is_strict_json(planted, seeds: int):
+    json.loads(json.dumps(document(build(planted(seeds=seeds))), allow_nan=False))
 
 
-def test_summary_holds_the_numbers(planted):
-    (setting,) = summarize(build(planted()))["settings"]
-    margin = setting["metrics"]["Test Accuracy"]["strategies"]["margin"]
-    assert margin["saving"]["fraction"] == pytest.approx(0.5)
-    assert margin["final"]["mean"] == pytest.approx(0.92)
-    assert margin["final_difference"]["mean"] == pytest.approx(0.12)
-    coreset = setting["metrics"]["Test Accuracy"]["strategies"]["coreset"]
-    assert (coreset["saving"]["reached"], coreset["saving"]["fraction"]) == (False, None)
-    assert setting["seconds"]["margin"] == {"fit": 5.0, "score": 2.5, "cpu": 6.25}
-
-
-def test_every_point_is_in_the_csv(planted):
-    rows = list(csv.DictReader(io.StringIO(curves_csv(build(planted())))))
-    assert len(rows) == 4 * 5 * 5 * 2  # strategies, seeds, rounds, metrics
-    assert rows[0] | {"value": ""} == {
-        "setting": "digits",
-        "strategy": "random",
-        "seed": "0",
-        "state": "done",
-        "round": "0",
-        "num_labeled": "10",
-        "metric": "Test Accuracy",
-        "value": "",
-    }
+def test_the_document_holds_the_numbers(planted):
+    found = document(build(planted()))
+    rows = {row["strategy"]: row for row in found["savings"] if row["decides"]}
+    assert rows["margin"]["saved"] == pytest.approx(0.5)
+    assert rows["margin"]["final"] == pytest.approx(0.92)
+    assert rows["margin"]["final_gain"] == pytest.approx(0.12)
+    assert (rows["coreset"]["reached"], rows["coreset"]["saved"]) == (False, None)
+    (setting,) = found["settings"]
+    costs = {cost["strategy"]: cost for cost in setting["costs"]}
+    assert costs["margin"]["stages"]["fit"]["wall"] == 5.0
+    assert costs["margin"]["rounds"]["cpu"] == 6.25
 
 
 def test_numbers_as_people_read_them():

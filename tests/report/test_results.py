@@ -106,6 +106,7 @@ def test_savings_over_another_baseline(planted):
     assert {row["strategy"]: row["final_gain"] for row in rows}["random"] == pytest.approx(0.80 - 0.85)
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss occurred:RuntimeWarning")  # scipy's, of planted pairs that agree
 def test_pairs_are_tested_over_their_common_seeds_with_holm_over_all_pairs(planted):
     found = results(planted(own=0.02))
     rows = [row for row in found.comparisons().to_pylist() if row["decides"]]

@@ -1,0 +1,53 @@
+"""An experiment's report as one JSON document: verdicts, cautions, costs, and every table but the labels."""
+
+from typing import Any
+
+from labelbench_ray.costs import Prices
+from labelbench_ray.exports.formats import plain
+from labelbench_ray.exports.strategies import compared, comparisons_table, savings_table
+from labelbench_ray.exports.trials import rounds_table, trials_table
+from labelbench_ray.report.curves import Experiment
+from labelbench_ray.report.sections import Report, Section
+from labelbench_ray.storage.versions import versions
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The document as JSON data. Fractions are fractions, not per cent; what is not finite is null."""
+    experiment = Experiment(report.experiment, tuple(section.setting for section in report.sections))
+    found = list(compared([experiment]))
+    values = {
+        "experiment": report.experiment,
+        "written_by": versions(),
+        "prices": report.prices,
+        "embeddings": report.embeddings,
+        "settings": [_setting(section, report.prices) for section in report.sections],
+        "protocols": [plain(each) | {"formula": each.formula} for each in report.across.protocols],
+        "selection_via_proxy": report.across.wholes,
+        "fidelity": report.across.trusts,
+        "fidelity_threshold": report.across.threshold,
+        "continual": report.across.continual,
+        "contributions": report.across.ablations,
+        "savings": savings_table(found).to_pylist(),
+        "comparisons": comparisons_table(found).to_pylist(),
+        "trials": trials_table([experiment]).to_pylist(),
+        "rounds": rounds_table([experiment]).to_pylist(),
+    }
+    document: dict[str, Any] = plain(values)
+    return document
+
+
+def _setting(section: Section, prices: Prices) -> dict[str, Any]:
+    verdict = section.verdict
+    return {
+        "title": section.title,
+        "recipe": section.setting.recipe,
+        "baseline": section.setting.baseline,
+        "preliminary": section.setting.preliminary,
+        "headline": verdict.headline,
+        "detail": verdict.detail,
+        "choice": verdict.choice,
+        "measure": verdict.finding.measure.of(section.setting.noun) if verdict.finding else None,
+        "cautions": section.cautions,
+        "finetunes": section.finetuned,
+        "costs": [plain(each) | {"money": prices.money(each.spent, each.labels)} for each in section.costs],
+    }
