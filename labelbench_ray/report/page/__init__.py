@@ -58,8 +58,6 @@ class Chapter:
     """Strategies against each other; no rows where there is a baseline."""
     pictures: tuple[Picture, ...]
     more: tuple[Picture, ...]
-    pairs: Table
-    """Every two strategies, where there is no baseline."""
     tables: tuple[tuple[str, Table], ...]
     tuned: tuple[tuple[str, Table], ...]
     """By the full model and its trainer."""
@@ -197,7 +195,6 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         pairs=pairs_table(main) if main else Table((), ()),
         pictures=_pictures(number, section, looks, range(OPEN)),
         more=_pictures(number, section, looks, range(OPEN, len(section.comparisons))),
-        pairs=pairs_table(section.main) if section.main else Table((), ()),
         tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),
         tuned=finetuned_tables(section),
         evaluation=evaluation_table(section.setting),
