@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from labelbench_ray import plugins
-from labelbench_ray.contracts import settings
+from labelbench_ray.contracts import settings as of_settings
 from labelbench_ray.contracts.law import Finding, Law, Verdict, judge
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part, Plugin, explain, importable
@@ -23,8 +23,15 @@ from labelbench_ray.user_code import raised
 
 OF_A_FILE: Final = "labelbench_checked_"
 """How the module of a file begins: its own name may be that of another module."""
+NO_SETTINGS: Final[Mapping[str, Any]] = {}
 LAWS: Final[Mapping[str, tuple[str, ...]]] = {
     "Strategy": ("strategies", "strategies_alike"),
+    "Trainer": ("trainers",),
+    "Proxy": ("proxies",),
+    "Encoder": ("encoders",),
+    "Dataset": ("datasets",),
+    "Augmentation": ("augmentations",),
+    "Corrupter": ("corrupters",),
 }
 """The modules of this package with the laws of a kind, beside those of every plug-in."""
 
@@ -50,28 +57,27 @@ class Checked:
         return "\n".join([title(self.plugin), *map(str, self.findings), summary(self.findings)])
 
 
-def check(plugin: str | Path | Part | Plugin, **given: Any) -> Checked:  # noqa: ANN401  settings
+def check(
+    plugin: str | Path | Part | Plugin, settings: Mapping[str, Any] = NO_SETTINGS, data_root: str | Path = "data"
+) -> Checked:
     """Try every law of its kind on a plug-in.
 
     Args:
         plugin: a module path, a file, a `Part`, or a plug-in that is made.
-        **given: its settings, where it is named.
+        settings: where it is a module path or a file.
+        data_root: where the data of a data set lie.
 
     Raises:
         ConfigError: it cannot be imported or made, or defines no plug-in or several.
     """
-    made = made_plugin(plugin, given)
-    return Checked(made, tuple(findings(made)))
+    made = made_plugin(plugin, settings)
+    laws = laws_of(kind_of(type(made)), Path(data_root))
+    return Checked(made, tuple(judge(law, made) for law in laws))
 
 
 def made_plugin(plugin: str | Path | Part | Plugin, given: Mapping[str, Any]) -> Plugin:
     """The plug-in that is named, with these settings; raises as `check`."""
     return plugin if isinstance(plugin, Plugin) else _made(plugin, given)
-
-
-def findings(plugin: Plugin) -> Iterator[Finding]:
-    """What becomes of each law of the plug-in's kind, one after the other."""
-    return (judge(law, plugin) for law in laws_of(kind_of(type(plugin))))
 
 
 def title(plugin: Plugin) -> str:
@@ -88,11 +94,11 @@ def summary(found: Sequence[Finding]) -> str:
     return f"{counts[Verdict.PASS]} laws hold, {counts[Verdict.FAIL]} broken{others}"
 
 
-def laws_of(kind: str) -> Iterator[Law[Any]]:
-    """The laws of plug-ins that refine this class, such as "Strategy"."""
-    yield from settings.LAWS
-    for module in LAWS.get(kind, ()):
-        yield from importlib.import_module(f"{__package__}.{module}").LAWS
+def laws_of(kind: str, data_root: Path = Path("data")) -> Iterator[Law[Any]]:
+    """The laws of plug-ins that refine this class, such as "Strategy"; those of data sets read below `data_root`."""
+    yield from of_settings.LAWS
+    for module in map(importlib.import_module, (f"{__package__}.{name}" for name in LAWS.get(kind, ()))):
+        yield from module.laws(data_root) if kind == "Dataset" else module.LAWS
 
 
 def _made(plugin: str | Path | Part, given: Mapping[str, Any]) -> Plugin:

@@ -10,12 +10,12 @@ from labelbench_ray.config import digest
 from labelbench_ray.contracts.law import Law, NotApplicable, raising_nothing, require
 from labelbench_ray.plugins import Plugin
 
-Kind = TypeVar("Kind", bound=Plugin)
+Value = TypeVar("Value")
 
 
-def sent(plugin: Kind) -> Kind:
-    """The plug-in as another process gets it."""
-    copy: Kind = ForkingPickler.loads(bytes(ForkingPickler.dumps(plugin)))
+def sent(value: Value) -> Value:
+    """The value as another process gets it."""
+    copy: Value = ForkingPickler.loads(bytes(ForkingPickler.dumps(value)))
     return copy
 
 

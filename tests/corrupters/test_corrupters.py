@@ -1,4 +1,4 @@
-"""Label noise: the stated share of rows, always another class, the same for every trial."""
+"""Label noise: the stated share of rows, always another class. What every corrupter must do: tests/contract."""
 
 import numpy as np
 import pytest
@@ -10,33 +10,9 @@ from labelbench_ray import corrupters, plugins
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part
 
-every_corrupter = pytest.mark.parametrize("name", plugins.names(corrupters.PACKAGE))
-
 
 def make(name: str, **settings: float) -> corrupters.Corrupter:
     return plugins.build(corrupters.Corrupter, corrupters.PACKAGE, Part.of(name, **settings))
-
-
-@every_corrupter
-def test_the_truth_stays_as_it_is(name: str):
-    labels = np.arange(1000) % 7
-    before = labels.copy()
-    make(name).corrupt(labels, 7)
-    np.testing.assert_array_equal(labels, before)
-
-
-@every_corrupter
-def test_the_same_labels_get_the_same_answers(name: str):
-    labels = np.arange(1000) % 7
-    np.testing.assert_array_equal(make(name).corrupt(labels, 7), make(name).corrupt(labels, 7))
-
-
-@every_corrupter
-def test_answers_are_classes(name: str):
-    answers = make(name).corrupt(np.arange(1000) % 7, 7)
-    assert answers.dtype == np.int64
-    assert answers.shape == (1000,)
-    assert (answers.min(), answers.max()) == (0, 6)
 
 
 def test_clean_answers_the_truth():

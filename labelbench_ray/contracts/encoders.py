@@ -1,0 +1,110 @@
+"""The laws of encoders: a payload's embedding is its own. Without the weights on this machine they are not tried."""
+
+import io
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from labelbench_ray.contracts.law import Law, NotApplicable, require
+from labelbench_ray.contracts.settings import sent
+from labelbench_ray.datasets import Payload
+from labelbench_ray.encoders import Decoded, Encoder, Network
+
+TEXTS: Final = ("where is my card", "I want to change my PIN", "PIN", "why was I charged twice " * 20)
+TOLERANCE: Final = 1e-3
+"""Of an embedding's largest entry: other batches have other bits."""
+
+
+def states_its_weights(encoder: Encoder) -> None:
+    """So that a plan can add up, and a store states what it was made from."""
+    first, again = encoder.weights(), sent(encoder).weights()
+    fix = "return the hash of the weights' bytes, or a constant for an encoder without weights"
+    require(isinstance(first, str) and bool(first), f"`weights` returned {first!r}", fix)
+    require(first == again, f"`weights` returned {first!r}, and then {again!r}", fix)
+    require(isinstance(encoder.dimensions(), int) and encoder.dimensions() > 0, f"`dimensions` returned "
+            f"{encoder.dimensions()!r}", "return the width of an embedding")  # fmt: skip
+    require(bool(encoder.preprocessing()), "`preprocessing` returned nothing", "describe it in words, for the manifest")
+
+
+def decodes(encoder: Encoder) -> None:
+    """Into what the network takes, the same each time."""
+    for payload in payloads(encoder):
+        first, again = encoder.decode(payload), sent(encoder).decode(payload)
+        what = f"{first.dtype} of shape {first.shape}" if isinstance(first, np.ndarray) else type(first).__name__
+        image = isinstance(first, np.ndarray) and first.dtype == np.uint8 and first.ndim in (2, 3)
+        right = image if encoder.payload == "image" else isinstance(first, str)
+        require(
+            right, f"`decode` returned {what}", "return uint8 pixels, as (H, W, 3), for an image, or a str for a text"
+        )
+        require(np.array_equal(first, again), "`decode` gives different results for one payload", "draw nothing in it")
+
+
+def rejects_garbage(encoder: Encoder) -> None:
+    """A row that cannot be decoded becomes a reject instead of ending the run."""
+    if encoder.payload != "image":
+        raise NotApplicable("every text can be decoded")
+    for payload in (b"", b"not an image", _png(8, 8)[:40]):
+        try:
+            encoder.decode(payload)
+        except (ValueError, OSError):
+            continue
+        require(False, f"`decode` takes {payload[:20]!r} for an image", "raise ValueError or OSError, as PIL does")
+
+
+def embeds(encoder: Encoder) -> None:
+    """One finite row of floats for each payload."""
+    rows = _embedded(encoder, encoder.load("cpu"), payloads(encoder))
+    require(bool(np.isfinite(rows).all()), "an embedding holds NaN or infinity", "check what the network computes")
+
+
+def embeds_each_on_its_own(encoder: Encoder) -> None:
+    """An embedding depends on its payload, not on the batch."""
+    network, given = encoder.load("cpu"), payloads(encoder)
+    together = _embedded(encoder, network, given)
+    others = {
+        "alone": np.concatenate([_embedded(encoder, network, [payload]) for payload in given]),
+        "in the opposite order": _embedded(encoder, network, given[::-1])[::-1],
+        "by a network that was loaded anew": _embedded(encoder, sent(encoder).load("cpu"), given),
+    }
+    most = max(float(np.abs(together).max()), 1e-6)
+    for words, rows in others.items():
+        furthest = float(np.abs(rows - together).max()) / most
+        require(
+            furthest <= TOLERANCE,
+            f"payloads embedded {words} differ from those embedded together by {furthest:.1%} of the largest entry",
+            "set the network to evaluation mode, and let rows not depend on one another",
+        )
+
+
+def payloads(encoder: Encoder) -> list[Payload]:
+    """Some made-up ones of its kind."""
+    if encoder.payload == "text":
+        return list(TEXTS)
+    return [_png(height, width) for height, width in ((32, 32), (8, 40), (64, 48))]
+
+
+def _embedded(encoder: Encoder, network: Network, given: list[Payload]) -> NDArray[np.float32]:
+    decoded: list[Decoded] = [encoder.decode(payload) for payload in given]
+    rows = network.embed(decoded)
+    what = f"{rows.dtype} of shape {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
+    rule = f"return ({len(given)}, {encoder.dimensions()}) float32, a row for each payload, as `dimensions` states"
+    right = isinstance(rows, np.ndarray) and rows.shape == (len(given), encoder.dimensions())
+    require(right and rows.dtype == np.float32, f"`embed` returned {what} for {len(given)} payloads", rule)
+    return rows
+
+
+def _png(height: int, width: int) -> bytes:
+    pixels_HWC = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels_HWC).save(buffer := io.BytesIO(), "PNG")
+    return buffer.getvalue()
+
+
+LAWS: Final[tuple[Law[Encoder], ...]] = (
+    Law("states its weights, its width and its preprocessing", states_its_weights),
+    Law("decodes a payload into what its network takes, the same in every process", decodes),
+    Law("refuses bytes that are not an image", rejects_garbage),
+    Law("embeds every payload as one finite row of `dimensions` float32", embeds),
+    Law("embeds a payload alone as it does in a batch", embeds_each_on_its_own),
+)
