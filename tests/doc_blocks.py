@@ -34,6 +34,7 @@ NOT_RUN: Final = {
     "docs/install.md": "they download gigabytes; a workflow installs the wheel with everything",
     "docs/observability.md": "they need a Ray cluster that runs, and jq",
     "docs/reliability.md": "they run the fault suite: minutes to hours",
+    "docs/results.md": "they need the runs of the quickstart; the tutorial executes them on runs of its own",
     "docs/scheduling.md": "they need a sweep that runs",
     "docs/tracking.md": "they need PostgreSQL, an object store and an MLflow server; `tests/servers` starts those",
 }
