@@ -104,7 +104,7 @@ def test_the_forest_comes_first_sorted_by_the_gain(planted):
 
 def test_without_a_baseline_the_page_compares_pairs(planted):
     text = page(build(planted(strategies=("margin", "entropy", "coreset"))))
-    assert text.index("Pairs of strategies") < text.index("Learning curves")
+    assert text.index("Strategies against each other") < text.index("Learning curves")
     assert '<table class="sortable forest-table">' not in text
     assert "gain over" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
 
