@@ -1,6 +1,7 @@
 """An experiment's report: the page in its folder, and the table in the terminal."""
 
 import itertools
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -57,16 +58,21 @@ def store_warnings(folder: Path) -> dict[str, str]:
 
 
 def write_report(
-    folder: Path, page: Path, console: Console, prices: Prices, store: Path, baseline: str | None = None
+    folder: Path | Sequence[Path],
+    page: Path,
+    console: Console,
+    prices: Prices,
+    store: Path,
+    baseline: str | None = None,
 ) -> Path:
-    """Write an experiment's page and print its table.
+    """Write an experiment's page and print its table; several folders are reported as one experiment.
 
     Args:
         store: where the embeddings lie, for what they took.
         baseline: the strategy that others are compared with; None: random.
 
     Raises:
-        ConfigError: no trial has the baseline's strategy.
+        ConfigError: no trial has the baseline's strategy, or several experiments do not fit together.
     """
     with meter(console, "writing the report"):
         built = report.build(folder, prices, store_costs(store, console), store_warnings(store), baseline)

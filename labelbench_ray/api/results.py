@@ -16,7 +16,8 @@ from labelbench_ray.exports.labels import labels_table
 from labelbench_ray.exports.strategies import Compared, compared, comparisons_table, savings_table
 from labelbench_ray.exports.trials import rounds_table, trials_table
 from labelbench_ray.ledger.experiments import experiment_folders
-from labelbench_ray.report.curves import Experiment, read, with_baseline
+from labelbench_ray.report.curves import Experiment, read
+from labelbench_ray.report.experiments import with_baseline
 from labelbench_ray.storage.remote import place
 
 

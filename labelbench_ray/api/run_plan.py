@@ -28,7 +28,7 @@ from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
 from labelbench_ray.planning.plan import Plan, planned_early_stopping, waiting_now
 from labelbench_ray.planning.units import run_units
-from labelbench_ray.report.curves import baseline_among
+from labelbench_ray.report.experiments import baseline_among
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import AnyMirror, NoMirror

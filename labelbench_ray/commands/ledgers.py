@@ -1,6 +1,7 @@
 """The commands that read ledgers: `labelbench status`, `report` and `sync`."""
 
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -11,6 +12,8 @@ from labelbench_ray.costs import Prices
 from labelbench_ray.ledger.experiments import experiment_folders
 from labelbench_ray.tracking.mlflow_address import require_mlflow, sqlite_uri
 
+COMPARISON: Final = "comparison.html"
+"""The page on several experiments, in the folder of the first one's folder."""
 runs_argument = click.argument("folder", metavar="RUNS_DIR", type=PLACE)
 
 
@@ -36,23 +39,32 @@ def status_command(folder: Path, as_json: bool) -> int:
 
 
 @click.command(cls=SectionedCommand)
-@runs_argument
+@click.argument("places", metavar="RUNS_DIR...", type=PLACE, nargs=-1, required=True)
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: report.html in the experiment's folder."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Default: report.html in the experiment's folder; for several RUNS_DIR: comparison.html beside the first.",
 )
 @option("store", type=PLACE, default="store", help="Where embeddings lie, for what they took.")
 @baseline_option
 @price_options
-def report(folder: Path, out: Path | None, store: Path, baseline: str | None, prices: Prices) -> int:
-    """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table."""
-    folders = experiment_folders(folder)
-    if out and len(folders) > 1:
+def report(places: tuple[Path, ...], out: Path | None, store: Path, baseline: str | None, prices: Prices) -> int:
+    """Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table.
+
+    Several RUNS_DIR are compared on one page, as one experiment: trials of the same recipe are ranked together,
+    whichever experiment ran them.
+    """
+    folders = list(dict.fromkeys(folder for each in places for folder in experiment_folders(each)))
+    if out and len(folders) > 1 and len(places) == 1:
         raise click.UsageError(
-            f"--out names one file, {folder} holds {len(folders)} experiments; name one of: "
+            f"--out names one file, {places[0]} holds {len(folders)} experiments; name one of: "
             + ", ".join(map(str, folders))
         )
     with meter(console, "reading the ledger"):
         from labelbench_ray.api.report import write_report
+    if len(places) > 1:
+        write_report(folders, out or folders[0].parent / COMPARISON, console, prices, store, baseline)
+        return 0
     for each in folders:
         write_report(each, out or each / "report.html", console, prices, store, baseline)
     return 0

@@ -5,7 +5,7 @@ is dropped: a trial that is not done is kept, with its state and reason.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Final
 
 from labelbench_ray.config import Trial
 from labelbench_ray.console.escaping import escaped
-from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.data_notes import NOTHING_NOTED, DataNote, DataNotes, read_notes
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneRecord
@@ -186,35 +185,14 @@ def read(folder: Path) -> Experiment:
         LedgerError: `experiment.json` is absent or damaged. (A damaged trial is a `Run` with that state.)
     """
     grid = read_grid(folder)
-    runs = sorted(read_each(partial(_run, folder, read_notes(folder)), _longest(grid.entries)), key=_order)
-    settings = (Setting(dict(recipe), tuple(members)) for recipe, members in groupby(runs, key=_recipe))
-    return Experiment(grid.experiment, tuple(settings), folder, grid.origin)
+    runs = read_each(partial(_run, folder, read_notes(folder)), _longest(grid.entries))
+    return Experiment(grid.experiment, settings_of(runs), folder, grid.origin)
 
 
-def with_baseline(experiment: Experiment, name: str | None) -> Experiment:
-    """The experiment with another baseline than random; None: as it is.
-
-    Raises:
-        ConfigError: no trial of the experiment has this strategy.
-    """
-    if name is None:
-        return experiment
-    baseline = baseline_among(experiment.strategies, name)
-    return replace(experiment, settings=tuple(replace(setting, baseline=baseline) for setting in experiment.settings))
-
-
-def baseline_among(strategies: Iterable[str], name: str) -> str:
-    """The strategy that people mean by a name: exactly this one, or the only one of this plug-in.
-
-    Raises:
-        ConfigError: none is, or several are.
-    """
-    have = list(dict.fromkeys(strategies))
-    found = [name] if name in have else [each for each in have if each.partition("(")[0] == name]
-    if len(found) != 1:
-        problem = "several strategies have this name" if found else "the experiment does not have this strategy"
-        raise ConfigError(f"--baseline {name}: {problem}; give one of: {', '.join(found or have)}")
-    return found[0]
+def settings_of(runs: Iterable[Run]) -> tuple[Setting, ...]:
+    """Trials by recipe, in the report's order."""
+    by_recipe = groupby(sorted(runs, key=_order), key=_recipe)
+    return tuple(Setting(dict(recipe), tuple(members)) for recipe, members in by_recipe)
 
 
 def last_common(runs: Iterable[Run]) -> int:

@@ -1,6 +1,6 @@
 """The whole report as a value: one section a setting, each with its answer, cautions, comparisons and costs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,8 @@ from labelbench_ray.report.comparison_cautions import Caution
 from labelbench_ray.report.continual import Continued, continual
 from labelbench_ray.report.contributions import Ablation, ablations
 from labelbench_ray.report.costs import Embedding, Embeddings, StrategyCost, costs, embeddings
-from labelbench_ray.report.curves import Experiment, Run, Setting, differing, read, with_baseline
+from labelbench_ray.report.curves import Experiment, Run, Setting, differing, read
+from labelbench_ray.report.experiments import merged, with_baseline
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
@@ -96,7 +97,7 @@ class Report:
 
 
 def build(
-    folder: Path,
+    folder: Path | Sequence[Path],
     prices: Prices = ASSUMED,
     stores: Mapping[str, Cost] = NOTHING_KNOWN,
     warnings: Mapping[str, str] = NO_WARNINGS,
@@ -105,17 +106,19 @@ def build(
     """The report on an experiment's folder, from its ledgers alone.
 
     Args:
-        folder: holds `experiment.json`.
+        folder: holds `experiment.json`; several are reported as one experiment, see `experiments.merged`.
         prices: what labels and computing cost.
         stores: what making each embedding store took, by its content hash, as far as it is known.
         warnings: what to know before trusting a store's embeddings, in the same way.
         baseline: the strategy that others are compared with; None: random.
 
     Raises:
-        ConfigError: no trial has the baseline's strategy.
+        ConfigError: no trial has the baseline's strategy, or several experiments do not fit together.
         LedgerError: the folder has no valid `experiment.json`.
     """
-    return compose(with_baseline(read(folder), baseline), prices, stores, warnings)
+    folders = folder if isinstance(folder, Sequence) else [folder]
+    experiment = merged([read(each) for each in folders])
+    return compose(with_baseline(experiment, baseline), prices, stores, warnings)
 
 
 def compose(

@@ -5,7 +5,7 @@ import pytest
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.report import build, page
-from labelbench_ray.report.curves import baseline_among
+from labelbench_ray.report.experiments import baseline_among
 from labelbench_ray.report.findings import Measure, Standing
 
 RISING = np.array([0.5, 0.6, 0.7, 0.75, 0.8])
