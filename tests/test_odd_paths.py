@@ -3,7 +3,6 @@
 import shlex
 import shutil
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from labelbench_ray.commands.cli import app
 from labelbench_ray.commands.options import environment_options
 from labelbench_ray.environment import Environment
 from labelbench_ray.storage.remote import place
-from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file, sqlite_uri, ui_command
+from labelbench_ray.tracking.mlflow_address import SQLITE, server_command, sqlite_file, sqlite_uri
 from labelbench_ray.tracking.mlflow_runs import mlflow_mirror
 from tests.test_sync import EXPERIMENT, folder, record, whole  # noqa: F401  fixtures
 
@@ -51,19 +50,16 @@ def test_the_address_of_a_file_opens_that_file(tmp_path: Path, name: str) -> Non
 
 
 @every_name
-def test_the_command_for_mlflow_s_pages_means_that_file_when_it_is_pasted(tmp_path: Path, name: str) -> None:
+def test_the_command_of_mlflow_s_server_means_that_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / name / "mlflow.db"
     path.parent.mkdir()
-    command = ui_command(sqlite_uri(path))
-    prefix, _, program = command.rpartition("&& ")
-    spoken = f"{prefix or 'true '}&& pwd && printf '%s\\n' {program}"
-    done = subprocess.run(["bash", "-c", spoken], cwd="/", capture_output=True, text=True, check=True)
-    begun_in, *words = done.stdout.splitlines()
-    assert words[1:5] == ["-m", "mlflow", "ui", "--backend-store-uri"]
+    words, started_in = server_command(sqlite_uri(path))
+    begun_in = started_in or Path("/")
+    assert words[1:5] == ["-m", "mlflow", "server", "--backend-store-uri"]
     file = sqlite_file(words[5])
     assert file is not None
-    assert Path(begun_in) / file == path
-    assert Path(begun_in, words[5].removeprefix(SQLITE)).parent.is_dir(), "MLflow makes this folder where there is none"
+    assert begun_in / file == path
+    assert (begun_in / words[5].removeprefix(SQLITE)).parent.is_dir(), "MLflow makes this folder where there is none"
 
 
 @pytest.mark.parametrize(

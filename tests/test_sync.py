@@ -116,7 +116,7 @@ def test_a_store_that_is_empty_gets_everything_and_a_second_sync_changes_nothing
 
 def without_a_metric(folder: Path, directory: Path) -> int:
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
-        gone = connection.execute("DELETE FROM metrics WHERE step = 2 AND key = 'Test Accuracy'").rowcount
+        gone = connection.execute("DELETE FROM metrics WHERE step = 2 AND key = 'Main/Test Accuracy'").rowcount
         connection.commit()
     return gone
 
@@ -124,7 +124,7 @@ def without_a_metric(folder: Path, directory: Path) -> int:
 def without_any_of_a_name(folder: Path, directory: Path) -> int:
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         for table in ("latest_metrics", "metrics"):
-            gone = connection.execute(f"DELETE FROM {table} WHERE key = 'Pool Accuracy'").rowcount
+            gone = connection.execute(f"DELETE FROM {table} WHERE key = 'Main/Pool Accuracy'").rowcount
         connection.commit()
     return gone
 
@@ -178,7 +178,7 @@ def test_a_run_that_says_what_its_ledger_does_not_is_deleted_and_written_anew(fo
     directory = record(folder)
     synced(folder)
     run = only(folder, directory)
-    MlflowClient(uri(folder)).log_batch(run.info.run_id, [Metric("Test Accuracy", value, 1, 2)])
+    MlflowClient(uri(folder)).log_batch(run.info.run_id, [Metric("Main/Test Accuracy", value, 1, 2)])
     assert synced(folder) == said(replaced=1, metrics=METRICS)
     assert only(folder, directory).info.run_id != run.info.run_id
     assert histories(folder, only(folder, directory)) == expected(directory)
@@ -213,7 +213,7 @@ def test_an_older_record_whose_file_was_copied_is_not_written_twice(folder):
         connection.commit()
     assert synced(folder) == said()
     assert len(histories(folder, only(folder, directory))) == len(rows)
-    assert json.loads(path.read_text())["finished"] == rows["Test Accuracy"][0][2]
+    assert json.loads(path.read_text())["finished"] == rows["Main/Test Accuracy"][0][2]
 
 
 def test_a_report_that_changed_is_written_again(folder):

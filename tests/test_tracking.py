@@ -30,6 +30,7 @@ from labelbench_ray.trial import parts
 EXPERIMENT = "study.study"
 TRIAL = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=3, rounds=2, budget=2)
 FAILURE = Failure(error="OSError: disk full", traceback="Traceback ...\nOSError: disk full")
+SECTIONS = dict.fromkeys(["Test Accuracy", "Pool Accuracy", "Balanced Test Accuracy"], "Main")
 GARBAGE = b"this is no database" * 400
 
 Histories = dict[str, list[tuple[int, float, int]]]
@@ -113,8 +114,9 @@ def expected(directory: Path) -> Histories:
     found: Histories = {}
     for each in read_history(directory).records:
         written = each.finished
-        seconds = {f"Seconds {stage}": value for stage, value in each.seconds.items()}
-        for name, value in {**each.metrics, **seconds}.items():
+        seconds = {f"Seconds/{stage}": value for stage, value in each.seconds.items()}
+        metrics = {f"{SECTIONS.get(name, 'More')}/{name}": value for name, value in each.metrics.items()}
+        for name, value in {**metrics, **seconds}.items():
             found.setdefault(name, []).append((each.num_labeled, value, written))
     return found
 
@@ -132,7 +134,7 @@ def test_a_trial_becomes_a_child_run_that_says_what_its_ledger_says(folder):
     assert child.data.tags["rounds"] == "2"
     assert child.data.params == parameters(TRIAL)
     assert histories(folder, child) == expected(directory)
-    assert histories(folder, child)["Test Accuracy"][1][:2] == (4, 0.625)
+    assert histories(folder, child)["Main/Test Accuracy"][1][:2] == (4, 0.625)
     assert text(folder, child, "chosen.csv") == chosen_table(read_history(directory))
     assert (parent.info.status, child.info.status) == ("FINISHED", "FINISHED")
 
@@ -226,9 +228,10 @@ def test_thousands_of_metrics_are_written_in_batches_that_mlflow_takes(folder, m
     child = only_child(folder)
     assert len(child.data.metrics) == 1101
     client = MlflowClient(uri(folder))
-    for name in ("Metric 0", "Metric 799", "Metric 800", "Metric 1099"):
+    for name in ("More/Metric 0", "More/Metric 799", "More/Metric 800", "More/Metric 1099"):
         history = client.get_metric_history(child.info.run_id, name)
-        assert [(point.step, point.value) for point in history] == [(2, float(name[7:])), (4, float(name[7:]))]
+        number = float(name.rpartition(" ")[2])
+        assert [(point.step, point.value) for point in history] == [(2, number), (4, number)]
 
 
 def test_an_mlflow_that_is_down_is_reported_once_and_soon(tmp_path, monkeypatch):
@@ -530,8 +533,8 @@ def points_expected(directory: Path) -> Histories:
     found: Histories = {}
     for path in sorted(directory.glob("0*.json")):
         labels, written = int(path.stem), json.loads(path.read_text())["finished"]
-        found.setdefault("Test Accuracy", []).append((labels, labels / 8, written))
-        found.setdefault("Seconds fine-tune", []).append((labels, 1.5, written))
+        found.setdefault("Main/Test Accuracy", []).append((labels, labels / 8, written))
+        found.setdefault("Seconds/fine-tune", []).append((labels, 1.5, written))
     return found
 
 

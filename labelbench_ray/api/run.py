@@ -24,7 +24,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import importable
 from labelbench_ray.storage.remote import place
-from labelbench_ray.tracking.mlflow_address import SQLITE, is_installed, ui_command
+from labelbench_ray.tracking.mlflow_address import is_installed, show_command
 
 if TYPE_CHECKING:
     from labelbench_ray.api.outcome import RunOutcome
@@ -112,8 +112,8 @@ def run_experiment(
 
     with logged(experiment.name, environment, console):
         status = run_plan(plan, environment, console, prices, baseline)
-    if environment.tracking_uri.startswith(SQLITE) and is_installed():
-        print_lines(console, [f"MLflow: {ui_command(environment.tracking_uri)}"])
+    if is_installed():
+        print_lines(console, [f"MLflow: {show_command(environment.runs, environment.tracking_uri)}"])
     return plan, status
 
 

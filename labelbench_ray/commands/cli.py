@@ -63,6 +63,11 @@ COMMANDS: Final = {
         "sync",
         "Make MLflow equal to the ledgers: of an experiment's folder, or of each experiment below RUNS_DIR.",
     ),
+    "mlflow": Entry(
+        "mlflow",
+        "mlflow_command",
+        "Show the runs in MLflow: serve them on this machine alone, and open the page that compares strategies.",
+    ),
     "check": Entry("check", "check_command", "Try the laws of its kind on a plug-in of yours, one line each."),
     "list": Entry(
         "plugin_list",

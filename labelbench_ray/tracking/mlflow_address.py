@@ -5,7 +5,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from labelbench_ray.console.redaction import redacted
 from labelbench_ray.errors import ConfigError, install_hint
+from labelbench_ray.storage.remote import beside
 
 SQLITE = "sqlite:///"
 
@@ -38,11 +40,17 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(url.database) if named and url.database else None
 
 
-def ui_command(uri: str) -> str:
-    """The shell command that shows the runs at an address, ready to paste."""
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri"]
+def server_command(uri: str) -> tuple[list[str], Path | None]:
+    """The command that serves the runs at an address, and the folder to start it in; None: any."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri"]
     file = sqlite_file(uri) if uri.startswith(SQLITE) else None
     if file is None or uri == f"{SQLITE}{file}":
-        return shlex.join([*command, uri])
+        return [*command, uri], None
     # MLflow would create a folder with the quoted name. From within the folder, nothing is quoted.
-    return f"cd {shlex.quote(str(file.parent))} && {shlex.join([*command, sqlite_uri(Path(file.name))])}"
+    return [*command, sqlite_uri(Path(file.name))], file.parent
+
+
+def show_command(runs: Path, uri: str) -> str:
+    """The shell command that shows the runs of a folder in MLflow, ready to paste, without a password."""
+    default = uri == sqlite_uri(beside(runs) / "mlflow.db")
+    return shlex.join(["labelbench", "mlflow", str(runs), *([] if default else ["--tracking-uri", redacted(uri)])])

@@ -7,6 +7,7 @@ metric that is written again.
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -19,23 +20,25 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 
 from labelbench_ray.errors import UserError
+from labelbench_ray.ledger.experiments import FILE
+from labelbench_ray.tracking.chart_view import KIND, NOTE, TAG, prepare
 from labelbench_ray.tracking.mirror import Mirror
 from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
-from labelbench_ray.tracking.runs import TRACEBACK, Measured, TrackedRun
+from labelbench_ray.tracking.runs import COMMIT, LAYOUT, SOURCE_NAME, SOURCE_TYPE, TRACEBACK, Measured, TrackedRun
+from labelbench_ray.tracking.summary import ExperimentSummary, read_summary
 
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # its errors are raised as well
 
 FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
 PARENT, PAGE = "mlflow.parentRunId", "labelbench.page"
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""MLflow's page then opens with curves of runs, not with traces of prompts."""
+CONTEXT = "mlflow.data.context"
 OPEN = ("RUNNING", "SCHEDULED")
 """Statuses of runs that have not ended."""
 METRICS, PARAMETERS = 800, 100
@@ -56,6 +59,8 @@ class Child:
     status: str
     written: int = 0
     """The records whose metrics and parameters are all there."""
+    is_current: bool = True
+    """Its metrics are named as they are now."""
 
 
 class MlflowRuns:
@@ -86,12 +91,37 @@ class MlflowRuns:
         """Write a file as an artifact of the parent, unless it is there with this content."""
         data = path.read_bytes()
         digest = sha256(data).hexdigest()
-        if self.parent.data.tags.get(PAGE) != digest or path.name not in self.sizes(self.parent):
-            self.put(self.parent.info.artifact_uri, path.name, data)
-            self.client.set_tag(self.parent.info.run_id, PAGE, digest)
+        tags, of_experiment = self.parent.data.tags, (path.parent / FILE).is_file()
+        stated = NOTE in tags or not of_experiment
+        if tags.get(PAGE) == digest and stated and path.name in self.sizes(self.parent):
+            return
+        self.put(self.parent.info.artifact_uri, path.name, data)
+        if of_experiment:
+            self.summarize(read_summary(path.parent))
+        self.client.set_tag(self.parent.info.run_id, PAGE, digest)
+
+    def summarize(self, summary: ExperimentSummary) -> None:
+        """State the verdict, what each strategy gains and saves, and the data sets in the parent."""
+        run_id = self.parent.info.run_id
+        now = int(time.time() * 1000)
+        tags = {NOTE: summary.note, SOURCE_NAME: self._experiment.name, SOURCE_TYPE: "LOCAL"}
+        tags |= {COMMIT: summary.commit} if summary.commit else {}
+        self.client.log_batch(
+            run_id,
+            [Metric(name, value, now, 0) for name, value in summary.metrics.items()],
+            tags=[RunTag(name, value) for name, value in tags.items()],
+        )
+        inputs = [
+            DatasetInput(Dataset(each.name, each.digest, "labelbench", each.source), [InputTag(CONTEXT, "pool")])
+            for each in summary.inputs
+        ]
+        if inputs:
+            self.client.log_inputs(run_id, inputs)
 
     def log(self, tracked: TrackedRun) -> None:
         """Upload rounds that MLflow does not have yet."""
+        if tracked.key in self._children and not self._children[tracked.key].is_current:
+            self.delete(tracked.key)
         new = tracked.key not in self._children
         child = self.create(tracked) if new else self._children[tracked.key]
         lacking = tracked.measured[child.written :]
@@ -166,20 +196,27 @@ class MlflowRuns:
             repository.log_artifact(str(path))  # type: ignore[no-untyped-call]
 
 
+def connect(uri: str) -> MlflowClient:
+    """A client of the store at an address; a sqlite file gets its schema."""
+    if uri.startswith(SQLITE) and (file := sqlite_file(uri)):
+        prepare_sqlite(file)
+    return MlflowClient(uri)
+
+
 def open_mlflow_runs(uri: str, experiment: str, artifacts: Path) -> MlflowRuns:
     """Connect, create what is missing, and read what is there.
 
     `artifacts`: the folder for artifacts if the address is a database; a server has a place of its own.
     """
-    if uri.startswith(SQLITE) and (file := sqlite_file(uri)):
-        prepare_sqlite(file)
-    client = MlflowClient(uri)
+    client = connect(uri)
     found = client.get_experiment_by_name(experiment)
     if found is None:
         location = None if uri.startswith(("http://", "https://")) else artifacts.as_uri()
         found = client.get_experiment(client.create_experiment(experiment, location, KIND))
     elif found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
+    if TAG not in found.tags:
+        prepare(client, found)
     return MlflowRuns(client, found)
 
 
@@ -208,7 +245,14 @@ def _child(run: Run) -> Child:
     """A run that is not finished, or whose writer was killed, counts as empty."""
     written = run.data.tags.get(ROUNDS, "")
     complete = run.info.status not in OPEN and written.isdecimal()
-    return Child(run.info.run_id, run.info.artifact_uri, run.info.status, int(written) if complete else 0)
+    return Child(
+        run.info.run_id, run.info.artifact_uri, run.info.status, int(written) if complete else 0, is_current(run)
+    )
+
+
+def is_current(run: Run) -> bool:
+    """Whether the metrics of a child are named as they are now; one without any may be."""
+    return not run.data.metrics or LAYOUT.items() <= run.data.tags.items()
 
 
 def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from labelbench_ray.ledger.finetunes import HEADER, FineTuneRecord, read_finetun
 from labelbench_ray.ledger.state import TrialState, finetune_state, trial_state
 from labelbench_ray.ledger.trials import Failure, Header, History, RoundRecord, read_failure, read_header, read_history
 from labelbench_ray.plugins import Plugin
+from labelbench_ray.tasks.single_label import SINGLE_LABEL
 from labelbench_ray.trial import parts
 
 TRACEBACK = "traceback.txt"
@@ -25,6 +27,19 @@ STATUSES = {
 """What MLflow calls a state; all others are RUNNING."""
 LONGEST = 6000
 """Characters of a parameter that MLflow accepts."""
+
+
+COMPARED, DETAILS, SECONDS = "Main", "More", "Seconds"
+"""Sections of MLflow's charts, which it makes of what precedes a slash and sorts by name: what is compared is first."""
+LAYOUT = {"labelbench.layout": "2"}
+"""A tag: how metrics are named. Runs of another layout are written anew."""
+SOURCE_NAME, SOURCE_TYPE, COMMIT = "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit"
+
+
+def tracked_name(metric: str, compared: Collection[str] = SINGLE_LABEL.shown) -> str:
+    """A metric of the ledger as it is called in MLflow; `compared`: those that the task compares."""
+    chosen = metric in compared and not metric.startswith("Labeling ")
+    return f"{COMPARED if chosen else DETAILS}/{metric}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,12 @@ def read_tracked_run(directory: Path) -> TrackedRun:
     return _finetune(directory) if (directory / HEADER).is_file() else _trial(directory)
 
 
+def key_of(directory: Path) -> str:
+    """The key of the run of a trial's folder, or of a fine-tune's folder in it, without reading it."""
+    is_finetune = (directory / HEADER).is_file()
+    return f"{directory.parent.parent.name}/{directory.name}" if is_finetune else directory.name
+
+
 def parameters(trial: Trial) -> dict[str, str]:
     """A trial as flat MLflow parameters: each field, and each setting as `part.setting`, defaults included.
 
@@ -115,9 +136,10 @@ def _trial(directory: Path) -> TrackedRun:
         key=history.header.fingerprint,
         name=f"{trial.strategy} seed {trial.seed}",
         parameters=_shortened(parameters(trial)),
-        measured=tuple(_measured(record.num_labeled, record) for record in history.records),
+        measured=tuple(_measured(record.num_labeled, record, history.header) for record in history.records),
         texts={"chosen.csv": chosen_table(history)} if history.records else {},
-        tags={"rounds": str(trial.rounds), "stopped_early": str(history.stopped is not None).lower()},
+        tags={"rounds": str(trial.rounds), "stopped_early": str(history.stopped is not None).lower()}
+        | _source(directory, history.header),
         state=trial_state(history, trial.rounds),
         failure=history.failure,
     )
@@ -127,14 +149,14 @@ def _finetune(directory: Path) -> TrackedRun:
     header, recipe = read_header(directory.parent.parent / "trial.json"), read_recipe(directory)
     _check_place(directory.parent.parent, header)
     trial, records, failure = header.trial, read_finetune_records(directory), read_failure(directory)
-    measured = [_measured(labels, record) for labels, record in records.items()]
+    measured = [_measured(labels, record, header) for labels, record in records.items()]
     return TrackedRun(
         key=f"{header.fingerprint}/{directory.name}",
         name=f"{trial.strategy} seed {trial.seed}: {recipe}",
         parameters=_shortened(finetune_parameters(trial, recipe)),
         measured=tuple(sorted(measured, key=lambda each: (each.milliseconds, each.labels))),
         texts={},
-        tags={"trial": header.fingerprint},
+        tags={"trial": header.fingerprint} | _source(directory.parent.parent, header),
         state=finetune_state(records, recipe.budgets, failure),
         failure=failure,
     )
@@ -146,9 +168,18 @@ def _check_place(directory: Path, header: Header) -> None:
         raise LedgerError(f"{directory} holds the trial {header.fingerprint}; move it back")
 
 
-def _measured(labels: int, record: RoundRecord | FineTuneRecord) -> Measured:
-    stages = {f"Seconds {stage}": value for stage, value in record.seconds.items()}
-    return Measured(labels, record.finished, {**record.metrics, **stages})
+def _measured(labels: int, record: RoundRecord | FineTuneRecord, header: Header) -> Measured:
+    compared = header.traits.metrics if header.traits else SINGLE_LABEL.shown
+    stages = {f"{SECONDS}/{stage}": value for stage, value in record.seconds.items()}
+    metrics = {tracked_name(name, compared): value for name, value in record.metrics.items()}
+    return Measured(labels, record.finished, metrics | stages)
+
+
+def _source(directory: Path, header: Header) -> dict[str, str]:
+    """The layout of the run, and which experiment and commit made it, as MLflow shows them."""
+    commit = header.versions.get("commit")
+    named = {SOURCE_NAME: directory.parent.name, SOURCE_TYPE: "LOCAL"}
+    return LAYOUT | named | ({COMMIT: commit} if commit else {})
 
 
 def _shortened(given: dict[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """`labelbench sync`: make MLflow equal to the ledgers, whatever happened to it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +13,14 @@ from labelbench_ray.console.redaction import redacted
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, HEADER
 from labelbench_ray.storage.remote import beside
-from labelbench_ray.tracking.mlflow_runs import MlflowRuns, is_outage, open_mlflow_runs, tags_of
-from labelbench_ray.tracking.runs import Measured, TrackedRun, read_tracked_run
+from labelbench_ray.tracking.histories import Written, read_histories
+from labelbench_ray.tracking.mlflow_runs import MlflowRuns, is_current, is_outage, open_mlflow_runs, tags_of
+from labelbench_ray.tracking.runs import Measured, TrackedRun, key_of, read_tracked_run
 
 REPORT = "report.html"
 
-Written = Counter[tuple[str, int, float]]
-"""How often each (metric, number of labels, value) is there."""
+AT_ONCE = 200
+"""Trials whose metrics are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,20 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
     with meter(console, "opening MLflow, runs", len(directories)) as shown:
         mlflow = open_mlflow_runs(uri, grid.experiment, beside(folder.parent) / "mlartifacts")
         runs = mlflow.runs()
-        for number, directory in enumerate(directories):
-            shown.show(number, len(directories), f"{folder.name}: comparing runs")
-            try:
-                tracked = read_tracked_run(directory)
-                done += reconcile(mlflow, runs.get(tracked.key, []), tracked)
-            except Exception as error:
-                if is_outage(error):
-                    raise
-                _print(console, f"left out: {directory}: {redacted(str(error), uri)}")
-                status = 1
+        for start in range(0, len(directories), AT_ONCE):
+            some = directories[start : start + AT_ONCE]
+            first = [found[0] for directory in some if (found := runs.get(key_of(directory)))]
+            there = read_histories(mlflow.client, first)
+            for number, directory in enumerate(some, start):
+                shown.show(number, len(directories), f"{folder.name}: comparing runs")
+                try:
+                    tracked = read_tracked_run(directory)
+                    done += reconcile(mlflow, runs.get(tracked.key, []), tracked, there)
+                except Exception as error:
+                    if is_outage(error):
+                        raise
+                    _print(console, f"left out: {directory}: {redacted(str(error), uri)}")
+                    status = 1
     if (folder / REPORT).is_file():
         mlflow.attach(folder / REPORT)
     if mlflow.parent.info.status != "FINISHED":
@@ -106,16 +111,21 @@ def tracked_directories(folder: Path) -> list[Path]:
     return sorted(path.parent for path in found)
 
 
-def reconcile(mlflow: MlflowRuns, runs: Sequence[Run], tracked: TrackedRun) -> Done:
-    """Leave exactly one run that equals the ledger; writes nothing if the one in `runs` does."""
+def reconcile(mlflow: MlflowRuns, runs: Sequence[Run], tracked: TrackedRun, histories: Mapping[str, Written]) -> Done:
+    """Leave exactly one run that equals the ledger; writes nothing if the one in `runs` does.
+
+    Args:
+        histories: what is there of the first of the runs, by its id.
+    """
     if not runs:
         mlflow.log(tracked)
         return Done(runs=1, created=1, metrics=written(tracked.measured).total())
     first, *others = runs
     for run in others:  # of two mirrors that wrote at once
         mlflow.client.delete_run(run.info.run_id)
-    there = _there(mlflow, first, tracked)
-    if there - written(tracked.measured) or not _fits(first.data.params, tracked.parameters):
+    there = _there(histories[first.info.run_id], tracked)
+    differs = there - written(tracked.measured) or not _fits(first.data.params, tracked.parameters)
+    if differs or not is_current(first):
         mlflow.delete(tracked.key)
         mlflow.log(tracked)
         return Done(runs=1, replaced=1 + len(others), metrics=written(tracked.measured).total())
@@ -141,14 +151,10 @@ def lacking_of(measured: Iterable[Measured], there: Written) -> tuple[Measured, 
     return tuple(each for each in lacking if each.values)
 
 
-def _there(mlflow: MlflowRuns, run: Run, tracked: TrackedRun) -> Written:
+def _there(found: Written, tracked: TrackedRun) -> Written:
     """What is there of the ledger's metrics; metrics that others wrote are left alone."""
-    names = {name for each in tracked.measured for name in each.values} & run.data.metrics.keys()
-    return Counter(
-        (name, point.step, point.value)
-        for name in names
-        for point in mlflow.client.get_metric_history(run.info.run_id, name)
-    )
+    names = {name for each in tracked.measured for name in each.values}
+    return Counter({entry: count for entry, count in found.items() if entry[0] in names})
 
 
 def _fits(there: dict[str, str], wanted: dict[str, str]) -> bool:

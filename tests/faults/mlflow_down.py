@@ -29,6 +29,7 @@ from benchmarks.command import Places, histories
 from benchmarks.machine import parser, show
 from benchmarks.processes import end_members, start
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
+from labelbench_ray.tracking.runs import tracked_name
 from tests.servers.mlflow_server import MlflowServer, postgres, postgres_programs
 
 EXPERIMENT = """from labelbench_ray.config import Part, Trial, grid
@@ -233,8 +234,8 @@ def held(folder: Path, uri: str) -> Held:
             (name, record.num_labeled, value)
             for record in history.records
             for name, value in [
-                *record.metrics.items(),
-                *((f"Seconds {stage}", took) for stage, took in record.seconds.items()),
+                *((tracked_name(name), value) for name, value in record.metrics.items()),
+                *((f"Seconds/{stage}", took) for stage, took in record.seconds.items()),
             ]
         )
         missing += (wanted - there).total()

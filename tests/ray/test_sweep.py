@@ -157,7 +157,7 @@ def check_mirror(swept: Swept | Troubled, finished: list[Trial]) -> set[str]:
         run = children[parts.build(trial).fingerprint]
         assert run.info.status == "FINISHED"
         assert run.data.params["strategy"] == trial.strategy.name
-        logged = client.get_metric_history(run.info.run_id, "Test Accuracy")
+        logged = client.get_metric_history(run.info.run_id, "Main/Test Accuracy")
         assert [(metric.step, metric.value) for metric in logged] == [
             (record.num_labeled, record.metrics["Test Accuracy"])
             for record in history(swept.environment, trial).records
