@@ -4,21 +4,20 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from labelbench_ray import strategies
+from labelbench_ray import select
 from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.trainers import EmbeddedInputs, FitData
 from labelbench_ray.trainers.logistic import Logistic
-from labelbench_ray.types import Examples, PoolView
+from labelbench_ray.types import Examples
 
 digits_ND, truth_N = load_digits(return_X_y=True)
 pool_ND, test_ND = np.split(digits_ND.astype(np.float32), [1400])
 scaled, none = standardize(pool_ND), np.arange(0)
 labeled, labels, probabilities = none, none, np.full((len(pool_ND), 10), 0.1, np.float32)
 for number in range(5):
-    view = PoolView.from_arrays(pool_ND, probabilities, labeled, labels)
-    strategy = strategies.create("margin" if number else "random")
-    chosen = strategy.select(view, budget=40, rng=np.random.default_rng(number))
+    strategy = "margin" if number else "random"
+    chosen = select(pool_ND, probabilities, labeled, labels, strategy, budget=40, seed=number)
     labeled, labels = np.append(labeled, chosen), np.append(labels, truth_N[chosen])  # ask: the truth answers here
     known = Examples(scaled.apply(pool_ND[labeled]), labels)
     inputs = EmbeddedInputs(known.embeddings_BD, known, scaled, labeled, none, ())

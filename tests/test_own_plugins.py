@@ -10,6 +10,7 @@ import pytest
 
 from labelbench_ray.augmentations import key
 from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.contracts import check
 from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import trainable
@@ -100,3 +101,9 @@ def test_a_full_model_and_its_head(trials: list[Trial], tmp_path: Path):
     assert any(trained[name].any() for name in ("head.weight", "head.bias"))
     for name, tensor in pretrained.items():
         np.testing.assert_array_equal(trained[f"backbone.{name}"], tensor.numpy())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_they_break_no_law_of_their_kind(trials: list[Trial], tmp_path: Path, name: str):
+    checked = check(f"my_package.{name}", data_root=tmp_path)
+    assert checked.passed, checked

@@ -17,7 +17,7 @@ from labelbench_ray.streams import stream
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.fit_light import LightFitter, in_process
 from labelbench_ray.trial.loop import Loop, bought_rows
-from labelbench_ray.types import PoolView
+from labelbench_ray.types import Block, PoolView
 from tests.samples import make_embedded, make_pool
 
 POOL = make_pool(150)
@@ -121,6 +121,25 @@ def test_several_labels_a_row_before_there_is_a_label():
     assert len(select(embeddings, None, [], np.empty((0, 4)), "coreset", 8)) == 8
     with pytest.raises(ValueError, match="Bait serves pools of one label a row"):
         select(*of_multi_label(), "bait", 8)
+
+
+class Longest(strategies.RowStrategy):
+    """Of a user's notebook: by a fact."""
+
+    facts = ("num_tokens",)
+
+    def score(self, block: Block) -> np.ndarray:
+        return block.facts["num_tokens"]
+
+
+@pytest.mark.parametrize("probabilities", [None, POOL.probabilities], ids=["none", "given"])
+def test_facts_by_name(probabilities: np.ndarray | None):
+    tokens = np.random.default_rng(0).permutation(150)
+    given = (POOL.embeddings, probabilities, POOL.labeled, POOL.labels, Longest(), 10)
+    chosen = select(*given, facts={"num_tokens": tokens})
+    assert list(chosen) == list(POOL.unlabeled[np.argsort(-tokens[POOL.unlabeled])[:10]])
+    with pytest.raises(ValueError, match="num_tokens"):
+        select(*given, facts={"num_tokens": tokens[:5]})
 
 
 def changed(**fields: Any) -> dict[str, Any]:
