@@ -29,7 +29,7 @@ NAMES = (
         "select",
         "report",
     ),
-    *("flexmatch", "trainers", "finetune", "continual", "overhead", "results"),
+    *("flexmatch", "trainers", "finetune", "continual", "overhead", "results", "hundred_million"),
 )
 
 

@@ -1,13 +1,14 @@
 """The best rows of a pool by a score: each shard's best, merged; ties broken by a keyed hash of the pool id."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.types import Block, Ids, PoolView, Shard
+from labelbench_ray.types import BLOCK_ROWS, Block, Ids, PoolView, Shard
 
 Score = Callable[[Block], NDArray[np.floating]]
 """A block of rows that may be chosen -> (B,) finite floats; larger is more worth labeling."""
@@ -15,6 +16,8 @@ Score = Callable[[Block], NDArray[np.floating]]
 
 REAL = "fiub"
 """Kinds of dtype that are real numbers."""
+STRETCH_ROWS: Final = 16 * BLOCK_ROWS
+"""Rows whose scores are held at a time; few enough for a processor's cache, many enough to sort rarely."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +27,9 @@ class Candidates:
     ids_C: Ids
     scores_C: NDArray[np.float64]
     hashes_C: NDArray[np.uint64]
+
+
+NO_CANDIDATES: Final = Candidates(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64))
 
 
 def best_rows(view: PoolView, budget: int, key: int, score: Score) -> Candidates:
@@ -110,12 +116,45 @@ def subkey(key: int, purpose: str) -> int:
 
 
 def _best_of_shard(shard: Shard, budget: int, key: int, score: Score) -> Candidates:
-    scores_U, ids_U = scores_of(shard, score), shard.open_ids
+    """The best of a shard, stretch by stretch: beside the budget, memory is held for one stretch only."""
+    found = NO_CANDIDATES
+    for ids_U, scores_U in _stretches(shard, score, max(budget, STRETCH_ROWS)):
+        found = _better(found, ids_U, scores_U, budget, key)
+    return found
+
+
+def _stretches(shard: Shard, score: Score, rows: int) -> Iterator[tuple[Ids, NDArray[np.float64]]]:
+    """The shard's rows that may be chosen, at least `rows` at a time, and their scores."""
+    ids: list[Ids] = []
+    scores: list[NDArray[np.float64]] = []
+    waiting = 0
+    for block in shard.candidates():
+        scores.append(scored(block, score))
+        ids.append(block.ids_B)
+        waiting += len(block.ids_B)
+        if waiting >= rows:
+            yield np.concatenate(ids), np.concatenate(scores)
+            ids, scores, waiting = [], [], 0
+    if waiting:
+        yield np.concatenate(ids), np.concatenate(scores)
+
+
+def _better(found: Candidates, ids_U: Ids, scores_U: NDArray[np.float64], budget: int, key: int) -> Candidates:
+    """The `budget` best of those found and of further rows."""
     if budget < len(scores_U):
         # As in `leading`, before the hashes are computed.
-        kept_U = scores_U >= np.partition(scores_U, -budget)[-budget]
-        scores_U, ids_U = scores_U[kept_U], ids_U[kept_U]
-    return best([Candidates(ids_U, scores_U, tie_hash(key, ids_U))], budget)
+        floor = np.partition(scores_U, -budget)[-budget]
+        if len(found.ids_C) == budget:
+            floor = max(floor, found.scores_C[-1])
+        kept_U = scores_U >= floor
+        ids_U, scores_U = ids_U[kept_U], scores_U[kept_U]
+    hashes_U = tie_hash(key, ids_U)
+    if len(found.ids_C) == budget:
+        # Where many rows tie, as all do for `random`, only few of them are sorted.
+        last, last_hash = found.scores_C[-1], found.hashes_C[-1]
+        kept_U = (scores_U > last) | ((scores_U == last) & (hashes_U < last_hash))
+        ids_U, scores_U, hashes_U = ids_U[kept_U], scores_U[kept_U], hashes_U[kept_U]
+    return best([found, Candidates(ids_U, scores_U, hashes_U)], budget)
 
 
 def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:

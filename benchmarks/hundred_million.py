@@ -1,0 +1,90 @@
+"""What a pool of 100 million rows needs, part by part, measured at smaller sizes.
+
+.venv/bin/python benchmarks/hundred_million.py [PART ...] [--rows N]
+
+The parts (default: all); each states what issue 14 asks for:
+
+random   `random` chooses 1,000 of N rows (default 4,000,000): memory beyond the pool's, and the exponent of the CPU
+         seconds over N/16, N/4 and N rows
+
+Memory is the growth of the peak resident memory of this process over what it held before.
+"""
+
+import ctypes
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import parser, show
+from processes import status_kib
+from selection import exponent
+
+from labelbench_ray import strategies
+from labelbench_ray.types import PoolView
+
+BUDGET = 1000
+RANDOM_TARGET = {"extra_mib": 32.0, "exponent": 1.1}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a part measured, what is wanted, and whether that is reached."""
+
+    measured: dict[str, Any]
+    target: dict[str, Any]
+    met: bool
+
+
+def used(call: Callable[[], object]) -> dict[str, float]:
+    """CPU seconds of this process and its extra memory in MiB over one call."""
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier work left behind would hide as much of what the call takes
+    before = status_kib("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    start = time.process_time()
+    call()
+    cpu = time.process_time() - start
+    return {"cpu_seconds": cpu, "extra_mib": max(0, status_kib("VmHWM") - before) / 2**10}
+
+
+def random(rows: int) -> Part:
+    """Choosing by `random`; the embeddings are not read, so that they need not exist."""
+    strategy = strategies.create("random")
+
+    def choose(num_rows: int) -> Callable[[], object]:
+        raw_ND = np.broadcast_to(np.zeros((1, 8), np.float16), (num_rows, 8))
+        weight_DK, bias_K, none = np.zeros((8, 10), np.float32), np.zeros(10, np.float32), np.empty(0, np.int64)
+        view = PoolView.from_linear(raw_ND, weight_DK, bias_K, none, none)
+        return lambda: strategy.select(view, min(BUDGET, num_rows), np.random.default_rng(0))
+
+    choose(1000)()  # imports
+    by_rows = {num_rows: used(choose(num_rows)) for num_rows in (rows // 16, rows // 4, rows)}
+    slope = exponent({num_rows: found["cpu_seconds"] for num_rows, found in by_rows.items()})
+    extra = by_rows[rows]["extra_mib"]
+    met = extra <= RANDOM_TARGET["extra_mib"] and slope <= RANDOM_TARGET["exponent"]
+    return Part({"by_rows": by_rows, "exponent": slope}, RANDOM_TARGET, met)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the parts asked for and show them."""
+    parts: dict[str, Callable[[Any], Part]] = {"random": lambda given: random(given.rows)}
+    options = parser(__doc__)
+    options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
+    options.add_argument("--rows", type=int, default=4_000_000)
+    given = options.parse_args(arguments)
+    if unknown := set(given.parts) - set(parts):
+        options.error(f"unknown parts: {', '.join(sorted(unknown))}")
+    found = {name: parts[name](given) for name in given.parts or parts}
+    show(
+        "hundred_million",
+        {name: part.measured for name, part in found.items()},
+        {name: part.target for name, part in found.items()},
+        met=all(part.met for part in found.values()),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
