@@ -1,0 +1,54 @@
+"""What README states about the quickstart is what the quickstart prints; README stays a page."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from labelbench_ray.api.run_plan import run_plan
+from labelbench_ray.environment import Environment
+from labelbench_ray.planning import experiment, plan
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+MOST_LINES = 150
+MINUS = "\N{MINUS SIGN}"
+NUMBER = re.compile(rf"(?<![\w.])[+{MINUS}]?\d+(?:\.\d+)?")
+TOLERANCE = 0.3
+"""Of every number of the table, in points or percent: processors round differently, and choices may differ with it."""
+
+
+def table(printed: str) -> dict[str, list[float]]:
+    """The numbers of each strategy's line."""
+    lines = re.findall(r"^(margin|confidence|entropy|random) +(\d.*)$", printed, re.MULTILINE)
+    return {name: [float(each.replace(MINUS, "-")) for each in NUMBER.findall(rest)] for name, rest in lines}
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What `make quickstart` prints; without Ray, which changes no number."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    here = Environment(folder / "runs", folder / "store", folder / "data", "http://127.0.0.1:9", executor="local")
+    console = Console(file=io.StringIO(), width=110)
+    planned = plan.plan(experiment.load(str(ROOT / "experiments" / "quickstart.py")), here)
+    assert run_plan(planned, here, console) == 0
+    return console.file.getvalue()
+
+
+def test_the_table_of_the_quickstart(printed: str) -> None:
+    stated, found = table(README), table(printed)
+    assert list(stated) == list(found), "sorted by the gain over random"
+    assert len(stated) == 4
+    for name, numbers in stated.items():
+        assert numbers == pytest.approx(found[name], abs=TOLERANCE), name
+
+
+def test_the_answer_of_the_quickstart(printed: str) -> None:
+    assert "Use margin." in README
+    assert "Use margin." in printed
+
+
+def test_it_is_a_page() -> None:
+    assert len(README.splitlines()) <= MOST_LINES
