@@ -28,7 +28,7 @@ ELSEWHERE: Final = {
 }
 """Pages whose Python blocks a test of their own executes."""
 NOT_RUN: Final = {
-    "README.md": "its commands are those of the quickstart and of the pages on clusters",
+    "README.md": "the two commands of the set-up are what `.ci/run` calls",
     "CONTRIBUTING.md": "they run this suite",
     "docs/clusters.md": "they need a Ray cluster, a cloud account or Kubernetes; `tests/faults` starts clusters",
     "docs/install.md": "they download gigabytes; a workflow installs the wheel with everything",
