@@ -52,15 +52,24 @@ class Trial(Settings):
     """
 
     dataset: Part
+    """Where rows and labels come from."""
     encoder: Part
+    """The frozen model that embeds every row once."""
     strategy: Part
+    """Decides which rows to label next, from round 1 on."""
     seed: NonNegativeInt
+    """Of every random choice; strategies are compared in pairs of equal seeds."""
     rounds: PositiveInt
     budget: PositiveInt
+    """Labels bought in each round."""
     proxy: Part = Part(name="linear")
+    """The model that is fitted in every round, and whose predictions the strategy reads."""
     trainer: Part = Part(name="supervised")
+    """How the proxy is fitted."""
     corrupter: Part = Part(name="clean")
+    """The label noise of the annotators."""
     first_batch: Part = Part(name="random")
+    """The strategy that chooses round 0, which has no proxy yet."""
     oracle: Part = Field(default=SIMULATED, exclude_if=lambda oracle: oracle == SIMULATED)
     """Who answers. The default is left out of recipes and records: they are as they were before there was a choice."""
     finetune: FineTune | None = None
