@@ -36,6 +36,8 @@ BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, roun
 GAIN = {"random": 0.0, "margin": 0.1}
 CLICKS = 3
 SECONDS = 90.0
+ENDING_SECONDS = 20.0
+"""A few on idle cores: the server gets three to end in order."""
 
 
 def record(folder: Path, trial: Trial) -> Entry:
@@ -181,7 +183,7 @@ def page_address(runs: Path) -> Iterator[str]:
     process.send_signal(signal.SIGINT)
     assert process.wait(SECONDS) == 0
     assert "Traceback" not in process.stdout.read()
-    assert time.monotonic() - start < SECONDS
+    assert time.monotonic() - start < ENDING_SECONDS
     assert not [pid for pid in group if Path(f"/proc/{pid}").exists()]
 
 
