@@ -6,6 +6,7 @@ tables that can be sorted and filtered, and an explorer of the curves (uPlot, se
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -34,6 +35,7 @@ ASSETS: Final = Path(__file__).parent / "assets"
 TEMPLATE: Final = "page.html.jinja"
 STYLES: Final = ("uPlot.min.css", "style.css")
 SCRIPTS: Final = ("uPlot.iife.min.js", "script.js")
+NO_TABLES: Final[Mapping[str, str]] = {}
 OPEN: Final = 1
 """The number of metrics whose pictures are open; others are folded."""
 
@@ -102,8 +104,13 @@ class Overview:
     fidelity: Markup
 
 
-def page(report: Report) -> str:
-    """The whole page; the same report gives the same text."""
+def page(report: Report, tables: Mapping[str, str] = NO_TABLES) -> str:
+    """The whole page; the same report gives the same text.
+
+    Args:
+        report: what to show.
+        tables: files beside the page that hold its tables: what each holds, by its address relative to the page.
+    """
     looks = styles(ranked(report), baseline(report))
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
@@ -124,6 +131,7 @@ def page(report: Report) -> str:
         axes=axes,
         licence=Markup(f"<!-- uPlot:\n{(ASSETS / 'uPlot.LICENSE').read_text('utf-8')}-->"),
         origin=origin_facts(report),
+        files=tables,
         recorded=recorded(report.runs),
         troubles=trouble_table(report),
         finished=sum(run.state is TrialState.DONE for run in report.runs),
