@@ -91,7 +91,10 @@ def test_a_damaged_ledger_is_reported_by_its_file(tmp_path):
 def test_what_is_wrong_with_a_fine_tune_s_folder_is_reported(tmp_path):
     planned = make_plan(tmp_path, BASE)
     damaged = PlannedTuning(
-        planned.trials[0].parts, (40,), FineTuneProgress(TrialState.DAMAGED, "000040.json: was altered")
+        planned.trials[0].parts,
+        planned.trials[0].directory,
+        (40,),
+        FineTuneProgress(TrialState.DAMAGED, "000040.json: was altered"),
     )
     notes = [
         line for line in describe(replace(planned, tunings=(damaged,))) if line.endswith("000040.json: was altered")

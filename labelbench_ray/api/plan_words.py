@@ -64,6 +64,9 @@ def describe(planned: Plan) -> list[str]:
         f"{planned.experiment.name}: {len(planned.trials)} trials, {done} done, {left}{len(planned.missing)} to run, "
         f"which buy {labels:,} labels in all; {rounds_done:,} of {rounds:,} rounds are recorded"
     ]
+    if planned.shared:
+        owners = ", ".join(dict.fromkeys(str(trial.directory.parent.name) for trial in planned.shared))
+        lines.append(f"{len(planned.shared)} of them are shared: their ledgers are in the folder of {owners}")
     lines += describe_waiting(planned.waiting)
     if planned.tunings:
         points = [len(tuning.budgets) for tuning in planned.tunings]

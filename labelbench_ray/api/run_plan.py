@@ -24,6 +24,7 @@ from labelbench_ray.ledger.experiments import noted_origin, write_grid
 from labelbench_ray.ledger.finetunes import HEADER
 from labelbench_ray.ledger.origin import origin
 from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.shared import entry_of
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
 from labelbench_ray.planning.plan import Plan, planned_early_stopping, waiting_now
@@ -64,7 +65,7 @@ def run_plan(
             console.print(nothing_to_run(plan))
         for trial in plan.trials:
             if trial.done or trial.skipped or trial.waiting:
-                mirror.submit(plan.folder / trial.parts.fingerprint)
+                mirror.submit(trial.directory)
         submit_tunings(plan, plan.tunings, mirror)
         page = plan.folder / "report.html"
         mirror.submit(write_report(plan.folder, page, console, prices, environment.store, baseline))
@@ -76,9 +77,8 @@ def run_plan(
 def submit_tunings(plan: Plan, tunings: Iterable[PlannedTuning], mirror: AnyMirror) -> None:
     """Have the mirror take what there is of these fine-tunes."""
     for tuning in tunings:
-        directory = tuning.directory(plan.folder)
-        if (directory / HEADER).is_file():
-            mirror.submit(directory)
+        if (tuning.directory / HEADER).is_file():
+            mirror.submit(tuning.directory)
 
 
 def note_grid(plan: Plan) -> None:
@@ -87,7 +87,14 @@ def note_grid(plan: Plan) -> None:
         plan.folder,
         Grid(
             experiment=plan.experiment.name,
-            entries=tuple(Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial) for trial in plan.trials),
+            entries=tuple(
+                entry_of(
+                    plan.folder,
+                    trial.directory,
+                    Entry(fingerprint=trial.parts.fingerprint, trial=trial.parts.trial),
+                )
+                for trial in plan.trials
+            ),
             versions=versions(),
             origin=origin(plan.experiment.folder or Path.cwd()) if plan.missing else noted_origin(plan.folder),
         ),
@@ -166,11 +173,13 @@ def _run_missing(
                 augmented_pairs(stores[planned.key], views.wanted.digest, views.wanted.count)
     make_images(environment, console, [trial.parts for trial in plan.missing if trial.parts.proxy.trains_encoder])
     jobs = [
-        executor.selection_job(trial.parts, plan.folder, stores[trial.parts.embedding].manifest.count("pool"))
+        executor.selection_job(
+            trial.parts, trial.directory.parent, stores[trial.parts.embedding].manifest.count("pool")
+        )
         for trial in plan.missing
     ]
     rounds = {each.directory: each.trial.rounds for each in jobs}
-    done = {plan.folder / trial.parts.fingerprint: trial.rounds_done for trial in plan.missing if trial.rounds_done}
+    done = {trial.directory: trial.rounds_done for trial in plan.missing if trial.rounds_done}
     with meter(console, "starting, rounds", sum(rounds.values()), sum(done.values())) as shown:
         monitor = SweepMonitor(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
         try:

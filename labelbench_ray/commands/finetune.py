@@ -70,7 +70,7 @@ def _fit(
     mirror: AnyMirror,
 ) -> int:
     make_images(environment, console, [tuning.parts for tuning in ready])
-    jobs = [executor.finetune_job(tuning.parts, plan.folder) for tuning in ready]
+    jobs = [executor.finetune_job(tuning.parts, tuning.trial.parent) for tuning in ready]
     budgets = {job.directory: len(tuning.missing) for job, tuning in zip(jobs, ready, strict=True)}
     with meter(console, "starting, fine-tunes", sum(budgets.values())) as shown:
         monitor = SweepMonitor(shown, mirror, "fine-tunes", budgets, {}, events=Events(plan.experiment.name))

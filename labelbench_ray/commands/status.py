@@ -1,6 +1,7 @@
 """How far an experiment has come: read from the ledger alone, also while a sweep runs on any machine."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,12 @@ from pydantic import computed_field
 from rich.table import Table
 from rich.text import Text
 
-from labelbench_ray.ledger.data_notes import DataNotes, read_notes
+from labelbench_ray.ledger.data_notes import DataNotes
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.provenance import MAY_DIFFER, describe, provenances
 from labelbench_ray.ledger.records import Entry
-from labelbench_ray.ledger.state import TrialState, trial_progress
+from labelbench_ray.ledger.shared import entry_directory, entry_progress, notes_by_owner
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.locks import held
 from labelbench_ray.storage.parallel import read_each
@@ -76,7 +78,7 @@ def read(folder: Path) -> Status:
     by_rounds = sorted(grid.entries, key=lambda entry: entry.trial.rounds)
     longest = {entry.fingerprint: entry for entry in by_rounds}  # a trial with fewer rounds is its beginning
     here = [entry for entry in grid.entries if longest[entry.fingerprint] is entry]
-    trials = tuple(read_each(partial(_status, folder, read_notes(folder)), here))
+    trials = tuple(read_each(partial(_status, folder, notes_by_owner(folder, grid)), here))
     return Status(experiment=grid.experiment, folder=str(folder), trials=trials)
 
 
@@ -124,10 +126,10 @@ def cautions(status: Status) -> list[str]:
     return [*changed, *(f"{trial.name}, seed {trial.seed}: {trial.versions}" for trial in mixed)]
 
 
-def _status(folder: Path, notes: DataNotes, entry: Entry) -> TrialStatus:
-    directory, trial = folder / entry.fingerprint, entry.trial
+def _status(folder: Path, notes: Mapping[str, DataNotes], entry: Entry) -> TrialStatus:
+    directory, trial = entry_directory(folder, entry), entry.trial
     is_held = held(directory / "lock")  # before its records are read: it may end in between
-    found = trial_progress(directory, entry.fingerprint, trial.rounds, is_held=is_held)
+    found = entry_progress(folder, entry, is_held)
     last = found.records[-1].finished / 1000 if found.records else None
     return TrialStatus(
         fingerprint=entry.fingerprint,
@@ -139,5 +141,5 @@ def _status(folder: Path, notes: DataNotes, entry: Entry) -> TrialStatus:
         last_round=None if last is None else datetime.fromtimestamp(last, UTC),
         reason=found.reason,
         versions=describe(provenances(found.header, found.records)) if found.header else "",
-        data=str(notes.of(found.header.store)) if found.header else "",
+        data=str(notes[entry.owner].of(found.header.store)) if found.header else "",
     )

@@ -119,6 +119,10 @@ class Entry(Frozen):
 
     fingerprint: Fingerprint
     trial: Trial
+    owner: str = Field(default="", pattern=r"^([^./\\][^/\\]*)?$", exclude_if=lambda owner: not owner)
+    """The experiment's folder, beside this one's, that holds the trial's ledger; "" where that is this one."""
+    store: str = Field(default="", exclude_if=lambda store: not store)
+    """Content hash of the store from which a ledger in another folder was made; "" where it had not begun."""
 
 
 class Grid(Frozen):

@@ -1,6 +1,6 @@
 """Full models in a plan: parts that do not fit together, and fine-tunes that are done or missing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,8 @@ class PlannedTuning:
     """A trial's fine-tune at all budgets that the experiment asks for."""
 
     parts: Parts
+    trial: Path
+    """The folder of the trial's ledger."""
     budgets: tuple[int, ...]
     progress: FineTuneProgress
 
@@ -30,18 +32,23 @@ class PlannedTuning:
         """The budgets at which the model is not trained yet."""
         return tuple(budget for budget in self.budgets if budget not in self.progress.records)
 
-    def directory(self, folder: Path) -> Path:
+    @property
+    def directory(self) -> Path:
         """The folder of its records."""
-        return _directory(self.parts, folder)
+        return _directory(self.parts, self.trial)
 
 
-def planned_tunings(built: Iterable[Parts], folder: Path) -> tuple[PlannedTuning, ...]:
-    """The fine-tunes of an experiment: those of one trial with the same model and trainer are one."""
+def planned_tunings(built: Iterable[Parts], directories: Mapping[str, Path]) -> tuple[PlannedTuning, ...]:
+    """The fine-tunes of an experiment: those of one trial with the same model and trainer are one.
+
+    Args:
+        directories: the folder of each trial's ledger, by fingerprint.
+    """
     together: dict[tuple[str, str], list[Parts]] = {}
     for each in built:
         if each.tuning:
             together.setdefault((each.fingerprint, each.tuning.fingerprint), []).append(each)
-    return tuple(_planned(same, folder) for same in together.values())
+    return tuple(_planned(same, directories[same[0].fingerprint]) for same in together.values())
 
 
 def check_full_models(built: Parts, classes: tuple[str, ...] | None) -> None:
@@ -100,14 +107,14 @@ def _check_network(encoder: Encoder) -> None:
     trainable(encoder).network()
 
 
-def _directory(built: Parts, folder: Path) -> Path:
+def _directory(built: Parts, trial: Path) -> Path:
     assert built.tuning is not None
-    return folder / built.fingerprint / FOLDER / built.tuning.fingerprint
+    return trial / FOLDER / built.tuning.fingerprint
 
 
-def _planned(same: list[Parts], folder: Path) -> PlannedTuning:
+def _planned(same: list[Parts], trial: Path) -> PlannedTuning:
     wanted = tuple(sorted({budget for each in same for budget in budgets(each)}))
     longest = max(same, key=lambda each: each.trial.rounds)
     assert longest.tuning is not None
     merged = vary(longest.trial, finetune=longest.tuning.recipe.model_copy(update={"budgets": wanted}))
-    return PlannedTuning(parts.build(merged), wanted, finetune_progress(_directory(longest, folder), wanted))
+    return PlannedTuning(parts.build(merged), trial, wanted, finetune_progress(_directory(longest, trial), wanted))

@@ -9,6 +9,7 @@ from labelbench_ray.config import Trial
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DamagedError
 from labelbench_ray.ledger.experiments import FILE, read_grid
+from labelbench_ray.ledger.shared import Owners
 from labelbench_ray.ledger.state import TrialProgress, TrialState, trial_progress
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule, early_stopping_rule
 from labelbench_ray.planning.experiment import Experiment
@@ -28,6 +29,8 @@ class PlannedTrial:
     """A trial with its parts, and how far it has come."""
 
     parts: Parts
+    directory: Path
+    """The folder of its ledger, in the experiment's own folder or in that of another experiment with this trial."""
     progress: TrialProgress
     memory: int
     """Estimated bytes that its process needs."""
@@ -71,6 +74,11 @@ class Plan:
     def skipped(self) -> tuple[PlannedTrial, ...]:
         """The trials that were stopped early and are not resumed."""
         return tuple(trial for trial in self.trials if trial.skipped)
+
+    @property
+    def shared(self) -> tuple[PlannedTrial, ...]:
+        """The trials whose ledgers are in the folders of other experiments."""
+        return tuple(trial for trial in self.trials if trial.directory.parent != self.folder)
 
     @property
     def waiting(self) -> tuple[PlannedTrial, ...]:
@@ -137,25 +145,17 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
             check_strategies(reading, store.example.encoder.dimensions(), len(store.classes))
     for each in every:  # trials that differ in their fine-tune only are one trial, and several fine-tunes
         check_full_models(each, stores[each.embedding].classes)
-    return Plan(
-        experiment,
-        folder,
-        tuple(
-            read_each(
-                lambda each: _planned_trial(
-                    each, stores[each.embedding], environment, folder, memory[each.fingerprint]
-                ),
-                built,
-            )
-        ),
-        tuple(stores.values()),
-        planned_tunings(every, folder),
+    owners = Owners.of(folder)
+    trials = read_each(
+        lambda each: _planned_trial(each, stores[each.embedding], environment, owners, memory[each.fingerprint]), built
     )
+    directories = {each.parts.fingerprint: each.directory for each in trials}
+    return Plan(experiment, folder, tuple(trials), tuple(stores.values()), planned_tunings(every, directories))
 
 
 def trials_now(planned: Plan) -> tuple[PlannedTrial, ...]:
     """The trials of a plan as their folders are now, after some of them have run."""
-    return tuple(each if each.done else _with_progress(each, planned.folder) for each in planned.trials)
+    return tuple(each if each.done else _with_progress(each) for each in planned.trials)
 
 
 def waiting_now(planned: Plan) -> tuple[PlannedTrial, ...]:
@@ -163,10 +163,9 @@ def waiting_now(planned: Plan) -> tuple[PlannedTrial, ...]:
     return tuple(each for each in trials_now(planned) if each.waiting)
 
 
-def _with_progress(planned: PlannedTrial, folder: Path, store: str = "") -> PlannedTrial:
+def _with_progress(planned: PlannedTrial, store: str = "") -> PlannedTrial:
     """The trial with what its folder holds now."""
-    built = planned.parts
-    directory = folder / built.fingerprint
+    built, directory = planned.parts, planned.directory
     progress = trial_progress(directory, built.fingerprint, built.trial.rounds, store)
     awaits = progress.state is TrialState.AWAITING_LABELS
     missing = waiting(built, directory, progress.records) if awaits else None
@@ -185,10 +184,11 @@ def _memory(built: Parts, store: PlannedStore) -> int:
 
 
 def _planned_trial(
-    built: Parts, store: PlannedStore, environment: Environment, folder: Path, memory: int
+    built: Parts, store: PlannedStore, environment: Environment, owners: Owners, memory: int
 ) -> PlannedTrial:
-    unread = PlannedTrial(built, TrialProgress(TrialState.PLANNED), memory, environment.early_stopping)
-    return _with_progress(unread, folder, store.content)
+    directory = owners.directory(built.fingerprint, store.content)
+    unread = PlannedTrial(built, directory, TrialProgress(TrialState.PLANNED), memory, environment.early_stopping)
+    return _with_progress(unread, store.content)
 
 
 def planned_early_stopping(planned: Plan, environment: Environment) -> EarlyStoppingRule | None:

@@ -8,7 +8,7 @@ from statistics import fmean
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.experiments import FILE, read_grid
 from labelbench_ray.ledger.records import RoundRecord
-from labelbench_ray.ledger.state import trial_progress
+from labelbench_ray.ledger.shared import entry_progress
 from labelbench_ray.planning.plan import Plan
 
 Recorded = Mapping[str, Sequence[float]]
@@ -64,7 +64,7 @@ def _recorded_in(folder: Path) -> Recorded:
         return _recorded(
             (
                 str(entry.trial.strategy),
-                trial_progress(folder / entry.fingerprint, entry.fingerprint, entry.trial.rounds).records,
+                entry_progress(folder, entry).records,
             )
             for entry in read_grid(folder).entries
         )

@@ -13,13 +13,14 @@ from typing import Final
 
 from labelbench_ray.config import Trial
 from labelbench_ray.console.escaping import escaped
-from labelbench_ray.ledger.data_notes import NOTHING_NOTED, DataNote, DataNotes, read_notes
+from labelbench_ray.ledger.data_notes import NOTHING_NOTED, DataNote, DataNotes
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneRecord
 from labelbench_ray.ledger.origin import Origin
 from labelbench_ray.ledger.provenance import Provenance, provenances
 from labelbench_ray.ledger.records import Entry, RoundRecord, Traits
-from labelbench_ray.ledger.state import FineTuneProgress, TrialState, finetune_progress, trial_progress
+from labelbench_ray.ledger.shared import entry_directory, entry_progress, notes_by_owner
+from labelbench_ray.ledger.state import FineTuneProgress, TrialState, finetune_progress
 from labelbench_ray.storage.parallel import read_each
 from labelbench_ray.tasks import in_a_sentence
 
@@ -185,7 +186,7 @@ def read(folder: Path) -> Experiment:
         LedgerError: `experiment.json` is absent or damaged. (A damaged trial is a `Run` with that state.)
     """
     grid = read_grid(folder)
-    runs = read_each(partial(_run, folder, read_notes(folder)), _longest(grid.entries))
+    runs = read_each(partial(_run, folder, notes_by_owner(folder, grid)), _longest(grid.entries))
     return Experiment(grid.experiment, settings_of(runs), folder, grid.origin)
 
 
@@ -240,9 +241,9 @@ def _order(run: Run) -> tuple[list[str], int, bool, str, int, str]:
     return parts, run.trial.budget, run.strategy != RANDOM, run.strategy, run.trial.seed, run.fingerprint
 
 
-def _run(folder: Path, notes: DataNotes, entry: Entry) -> Run:
-    directory, trial = folder / entry.fingerprint, entry.trial
-    found = trial_progress(directory, entry.fingerprint, trial.rounds)
+def _run(folder: Path, notes: Mapping[str, DataNotes], entry: Entry) -> Run:
+    directory, trial = entry_directory(folder, entry), entry.trial
+    found = entry_progress(folder, entry)
     header = found.header
     if header is None or found.state is TrialState.DAMAGED:
         return Run(trial, entry.fingerprint, found.state, found.reason, directory=directory)
@@ -262,7 +263,7 @@ def _run(folder: Path, notes: DataNotes, entry: Entry) -> Run:
         _by_recipe(finetunes),
         tuple(each.reason for each in finetunes if each.state is TrialState.FAILED),
         provenances(header, found.records),
-        notes.of(header.store),
+        notes[entry.owner].of(header.store),
         header.traits,
         directory,
         header.versions,

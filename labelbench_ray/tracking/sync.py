@@ -12,6 +12,8 @@ from labelbench_ray.console.progress import meter
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, HEADER
+from labelbench_ray.ledger.records import Grid
+from labelbench_ray.ledger.shared import shared_directories
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.tracking.histories import Written, read_histories
 from labelbench_ray.tracking.mlflow_runs import MlflowRuns, is_current, is_outage, open_mlflow_runs, tags_of
@@ -79,7 +81,7 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
         Exception: what MLflow raises when it is down.
     """
     grid = read_grid(folder)
-    done, status, directories = Done(), 0, tracked_directories(folder)
+    done, status, directories = Done(), 0, tracked_directories(folder, grid)
     with meter(console, "opening MLflow, runs", len(directories)) as shown:
         mlflow = open_mlflow_runs(uri, grid.experiment, beside(folder.parent) / "mlartifacts")
         runs = mlflow.runs()
@@ -105,9 +107,11 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
     return status
 
 
-def tracked_directories(folder: Path) -> list[Path]:
-    """Each trial and fine-tune of an experiment that has begun, those of earlier grids as well."""
+def tracked_directories(folder: Path, grid: Grid) -> list[Path]:
+    """Each trial and fine-tune of an experiment that has begun: those of earlier grids and shared ones as well."""
+    shared = shared_directories(folder, grid)
     found = [*folder.glob("*/trial.json"), *folder.glob(f"*/{FOLDER}/*/{HEADER}")]
+    found += [path for each in shared for path in (each / "trial.json", *each.glob(f"{FOLDER}/*/{HEADER}"))]
     return sorted(path.parent for path in found)
 
 
