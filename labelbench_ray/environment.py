@@ -114,7 +114,11 @@ class Environment:
         min=1,
     )
     encoder_actors: int | None = _option(
-        None, "Embedding actors; default: one a GPU, else one a core.", EMBEDDING, (PLAN, FINETUNE), min=1
+        None,
+        "Embedding actors; default: one a GPU, else one a core; one for up to 2,048 rows.",
+        EMBEDDING,
+        (PLAN, FINETUNE),
+        min=1,
     )
     scorers: int = _option(
         0, "Scorer actors of each trial whose pool is large.", RESOURCES, (PLAN, EMBED, FINETUNE), min=0

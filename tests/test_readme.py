@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from labelbench_ray import strategies
 from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.environment import Environment
 from labelbench_ray.planning import experiment, plan
@@ -45,9 +46,22 @@ def test_the_table_of_the_quickstart(printed: str) -> None:
         assert numbers == pytest.approx(found[name], abs=TOLERANCE), name
 
 
+def answer(printed: str) -> str:
+    """What precedes the table, whatever the width that it was printed at."""
+    (found,) = re.findall(r"^digits  (Use .*?)^strategy ", printed, re.MULTILINE | re.DOTALL)
+    return " ".join(found.split())
+
+
 def test_the_answer_of_the_quickstart(printed: str) -> None:
-    assert "Use margin." in README
-    assert "Use margin." in printed
+    stated, found = answer(README), answer(printed)
+    assert NUMBER.sub("0", stated) == NUMBER.sub("0", found)
+    for number, other in zip(NUMBER.findall(stated), NUMBER.findall(found), strict=True):
+        assert float(number) == pytest.approx(float(other), rel=0.02, abs=TOLERANCE)
+
+
+def test_the_number_of_strategies() -> None:
+    numbers = re.findall(r"query strategies for pools \| (\d+)|shows the (\d+) that come along", README)
+    assert [int(one or other) for one, other in numbers] == [len(strategies.names())] * 2
 
 
 def test_it_is_a_page() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import ray
 
-from labelbench_ray.cluster.pipeline import embed_shards
+from labelbench_ray.cluster.pipeline import are_few, embed_shards
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob
 from labelbench_ray.embeddings.shards import ShardId
@@ -18,7 +18,7 @@ class RayEmbedder:
     """Embeds through Ray Data (an `embeddings.complete.Embedder`)."""
 
     encoder_actors: int | None = None
-    """None: one for each GPU, or for each CPU of a cluster without GPUs."""
+    """None: one for each GPU, or for each CPU of a cluster without GPUs; a single one where the rows are few."""
 
     @property
     def device(self) -> Device:
@@ -27,11 +27,12 @@ class RayEmbedder:
 
     def shards(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
         """Embed these shards in actors."""
-        return embed_shards(job, source, pending, self._actors(job.device))
+        actors = self.encoder_actors or self._slots(job.device)
+        if self.encoder_actors is None and are_few(job, source, pending):
+            actors = 1
+        return embed_shards(job, source, pending, actors)
 
-    def _actors(self, device: Device) -> int:
-        if self.encoder_actors is not None:
-            return self.encoder_actors
+    def _slots(self, device: Device) -> int:
         found = int(ray.cluster_resources().get("GPU" if device == "cuda" else "CPU", 0))
         if found < 1:
             raise ConfigError(

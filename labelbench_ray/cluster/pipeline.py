@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import ray
 import ray.exceptions
-from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 
 from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.costs import Cost, Stopwatch, cpu_seconds
@@ -39,6 +39,9 @@ from labelbench_ray.user_code import stated
 CPUS_PER_ACTOR = 0.5
 # Differs from the actors', or Ray Data would fuse reading into them, and a GPU would wait for the decoding.
 CPUS_PER_READER = 0.25
+FEW_ROWS = 2048
+"""So many rows are read by one process and, by default, embedded by one actor: starting others takes longer than they
+save. Each takes seconds of CPU to start, also where an encoder reads 10,000 rows a second."""
 TASK_RETRIES, ACTOR_RESTARTS = 10, 100
 """Ray's own limits, for failures that `shard_attempts` cannot count. A task of an actor is repeated without
 limit: while a lost node is not yet declared dead, any number is spent within seconds."""
@@ -61,11 +64,18 @@ def embed_shards(job: EmbeddingJob, source: Source, pending: Sequence[ShardId], 
         job = replace(job, marks=folder)
         # The opened source may list millions of files: workers fetch it once a node instead of once a task.
         read = partial(_read_and_decode, job=job, source=ray.put(source))
+        readers = TaskPoolStrategy(size=1) if are_few(job, source, pending) else None
         with _limits_by_keyword():
             decoded = _rows([{"shards": json.dumps(shards)} for shards in same_rows.values()]).flat_map(
-                read, num_cpus=CPUS_PER_READER, max_retries=TASK_RETRIES
+                read, compute=readers, num_cpus=CPUS_PER_READER, max_retries=TASK_RETRIES
             )
         yield from _embedded(decoded, job, min(actors, len(same_rows)))
+
+
+def are_few(job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> bool:
+    """Whether these shards have at most `FEW_ROWS` different rows of the source."""
+    blocks = {(shard.split, shard.number * job.shard_rows) for shard in pending}
+    return sum(min(job.shard_rows, len(source.splits[split]) - first) for split, first in blocks) <= FEW_ROWS
 
 
 @contextmanager
