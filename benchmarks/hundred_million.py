@@ -6,6 +6,10 @@ The parts (default: all); each states what issue 14 asks for:
 
 random   `random` chooses 1,000 of N rows (default 4,000,000): memory beyond the pool's, and the exponent of the CPU
          seconds over N/16, N/4 and N rows
+keys     the keys of N rows in shards of 1,024 rows are distinct: peak memory over 8 bytes a row, and CPU seconds
+scorers  a round over two scorers of N rows: bytes that a trial sends to choose 1,000 rows by `margin`, with
+         1,000 labels, and for measuring the proxy on the pool. Ray is not started: what it would send is pickled and
+         counted, once for each scorer
 
 Memory is the growth of the peak resident memory of this process over what it held before.
 """
@@ -16,18 +20,26 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import wired
 from machine import parser, show
 from processes import status_kib
 from selection import exponent
 
 from labelbench_ray import strategies
+from labelbench_ray.embeddings.embed import EmbeddedShard
+from labelbench_ray.embeddings.finished import check_row_ids
+from labelbench_ray.embeddings.shards import ShardEntry, ShardRows, shard_bytes
 from labelbench_ray.types import PoolView
 
 BUDGET = 1000
+SHARD_ROWS = 1024
 RANDOM_TARGET = {"extra_mib": 32.0, "exponent": 1.1}
+SCORERS_TARGET = {"sent_mb": 1.0}
+KEYS_TARGET = {"mib_over_hashes": 300.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +80,47 @@ def random(rows: int) -> Part:
     return Part({"by_rows": by_rows, "exponent": slope}, RANDOM_TARGET, met)
 
 
+def keys(rows: int) -> Part:
+    """The check of keys that closes a store."""
+    with TemporaryDirectory(prefix="labelbench-") as folder:
+        made = [
+            _key_shard(Path(folder), number, first, rows) for number, first in enumerate(range(0, rows, SHARD_ROWS))
+        ]
+        found = used(lambda: check_row_ids(Path(folder), made))
+    over = found["extra_mib"] - 8 * rows / 2**20
+    measured = {"rows": rows, **found, "mib_over_hashes": over}
+    return Part(measured, KEYS_TARGET, over <= KEYS_TARGET["mib_over_hashes"])
+
+
+def _key_shard(folder: Path, number: int, first: int, rows: int) -> EmbeddedShard:
+    """A shard of rows whose keys are 64 bytes long, as paths of files are."""
+    row_ids = [
+        f"train/class-{row % 1000:04d}/photographs/image-of-the-pool-{row:026d}"
+        for row in range(first, min(first + SHARD_ROWS, rows))
+    ]
+    embeddings_BD = np.zeros((len(row_ids), 1), np.float16)
+    data = shard_bytes(ShardRows(row_ids, np.zeros(len(row_ids), np.int64), embeddings_BD, {}), "recipe", "numpy")
+    entry = ShardEntry(split="pool", number=number, rows=len(row_ids), sha256="")
+    path = folder / entry.file
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return EmbeddedShard(entry, 1, "numpy", {}, len(data))
+
+
+def scorers(rows: int) -> Part:
+    """A round over scorers."""
+    with TemporaryDirectory(prefix="labelbench-") as folder:
+        found = {"rows": rows, **wired.one_round(Path(folder), rows, min(BUDGET, rows // 4))}
+    return Part(found, SCORERS_TARGET, found["sent_mb"] <= SCORERS_TARGET["sent_mb"])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the parts asked for and show them."""
-    parts: dict[str, Callable[[Any], Part]] = {"random": lambda given: random(given.rows)}
+    parts: dict[str, Callable[[Any], Part]] = {
+        "random": lambda given: random(given.rows),
+        "keys": lambda given: keys(given.rows),
+        "scorers": lambda given: scorers(given.rows),
+    }
     options = parser(__doc__)
     options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
     options.add_argument("--rows", type=int, default=4_000_000)

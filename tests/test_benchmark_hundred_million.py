@@ -22,3 +22,18 @@ def test_random(benchmark: ModuleType, capsys: pytest.CaptureFixture) -> None:
     assert list(found["by_rows"]) == ["12500", "50000", "200000"]
     assert all(each["cpu_seconds"] > 0 for each in found["by_rows"].values())
     assert found["by_rows"]["200000"]["extra_mib"] <= 32
+
+
+def test_keys(benchmark: ModuleType) -> None:
+    found = benchmark.keys(5000)
+    assert found.met
+    assert found.measured["rows"] == 5000
+
+
+def test_what_scorers_are_sent_does_not_grow_with_the_pool(benchmark: ModuleType, tmp_path: Path) -> None:
+    wired = importlib.import_module("wired")
+    small, large = (wired.one_round(tmp_path / str(rows), rows, 50) for rows in (10_000, 40_000))
+    assert small["same_as_in_process"]
+    assert large["same_as_in_process"]
+    assert large["sent_mb"] < small["sent_mb"] + 1e-4 < 0.1
+    assert benchmark.scorers(9000).met

@@ -1,7 +1,9 @@
 """A store's arrays are its shards; what is damaged is refused by name."""
 
 import json
+import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings import store as store_module
 from labelbench_ray.embeddings.shards import ShardId, ShardRows, shard_bytes
-from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.embeddings.store import EmbeddingStore, Origin
 from labelbench_ray.errors import OtherVersionError, StoreError
 from tests.samples import write_store
 
@@ -165,3 +167,20 @@ def test_a_manifest_from_before_costs_were_recorded_is_read(store):
     manifest = EmbeddingStore.open(store.directory).manifest
     assert manifest.spent == Cost(wall=1.5)
     assert manifest.content == store.manifest.content
+
+
+def test_arrays_travel_as_the_name_of_their_store(store):
+    sent = pickle.dumps(store.arrays())
+    assert len(sent) < 1000
+    received = pickle.loads(sent)  # noqa: S301  we wrote it
+    np.testing.assert_array_equal(received.pool.labels_N, expected("pool", "labels_B"))
+    assert isinstance(received.pool.embeddings_ND, np.memmap)
+    made_anew = replace(store.arrays(), origin=Origin(store.directory, "0" * 16))
+    with pytest.raises(StoreError, match="was made anew while a command used it"):
+        pickle.loads(pickle.dumps(made_anew))  # noqa: S301  we wrote it
+
+
+def test_other_arrays_travel_as_they_are(store):
+    received = pickle.loads(pickle.dumps(replace(store.arrays(), origin=None)))  # noqa: S301  we wrote it
+    np.testing.assert_array_equal(received.test.labels_N, expected("test", "labels_B"))
+    assert received.classes == store.manifest.classes

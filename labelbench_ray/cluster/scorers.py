@@ -19,7 +19,7 @@ from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from labelbench_ray.cluster.deaths import is_death
-from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.embeddings.store import EmbeddingStore, embedded
 from labelbench_ray.pool.blocks import Ids, Model, ModelShard, cuts
 from labelbench_ray.types import PoolView, Result
 from labelbench_ray.user_code import portable
@@ -35,7 +35,7 @@ class Scorer:
 
     def __init__(self, store: Path, start: int, stop: int) -> None:
         self._ids_S = np.arange(start, stop)
-        pool = EmbeddingStore.open(store).arrays().pool
+        pool = embedded(store).pool
         self._raw_SD, self._facts = pool.embeddings_ND[start:stop], pool.facts.take(slice(start, stop))
         self._view = -1
 

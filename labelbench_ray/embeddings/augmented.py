@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.config import digest
+from labelbench_ray.embeddings.footers import check_counts
 from labelbench_ray.embeddings.manifests import FILE, ViewManifest, read_manifest
-from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_keys
+from labelbench_ray.embeddings.shards import ShardEntry, read_keys
 from labelbench_ray.embeddings.store import EmbeddingStore, write_array
 from labelbench_ray.errors import StoreError
 from labelbench_ray.storage.memory_maps import ELSEWHERE, check_room, make_once, mapped

@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from labelbench_ray import plugins
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.costs import total
@@ -20,12 +17,12 @@ from labelbench_ray.embeddings.groups import stored_groups
 from labelbench_ray.embeddings.manifests import FILE, Embeddings, Manifest, ViewManifest
 from labelbench_ray.embeddings.origin import check_same_data, found_source, write_source
 from labelbench_ray.embeddings.overlaps import count_overlaps, held_out_rows, remove_rows, write_overlaps
-from labelbench_ray.embeddings.shards import read_keys, rejects_bytes
+from labelbench_ray.embeddings.repeated_keys import first_repeated_key
+from labelbench_ray.embeddings.shards import rejects_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Encoder
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.storage.atomic import publish
-from labelbench_ray.storage.parallel import read_each
 from labelbench_ray.storage.versions import versions
 
 
@@ -166,20 +163,12 @@ def _one_compute(directory: Path, made: Sequence[EmbeddedShard]) -> str:
 def check_row_ids(directory: Path, made: Sequence[EmbeddedShard]) -> None:
     """Refuse a split in which two rows have the same key; reads the keys alone."""
     for split in dict.fromkeys(shard.entry.split for shard in made):
-        files = [directory / shard.entry.file for shard in made if shard.entry.split == split and shard.entry.rows]
-        row_ids = pa.chunked_array(read_each(_row_ids, files), pa.string())
-        if pc.count_distinct(row_ids).as_py() < len(row_ids):
-            counts = pc.value_counts(row_ids)
-            twice = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]
+        entries = [shard.entry for shard in made if shard.entry.split == split and shard.entry.rows]
+        if (row_id := first_repeated_key(directory, entries)) is not None:
             raise DataError(
-                f"row_id {twice.as_py()!r} is repeated in the split {split!r}; ids are the keys of rows and must be "
-                "distinct; rename one"
+                f"row_id {row_id!r} is repeated in the split {split!r}; ids are the keys of rows and must be distinct; "
+                "rename one"
             )
-
-
-def _row_ids(file: Path) -> pa.StringArray:
-    """Convert to Arrow immediately: Python strings would need ten times the memory."""
-    return pa.array(read_keys(file).row_ids, pa.string())
 
 
 def check_store(store: EmbeddingStore, source: Source, weights: str) -> EmbeddingStore:

@@ -197,24 +197,6 @@ def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
     return shard
 
 
-def check_counts(directory: Path, entries: Iterable[ShardEntry]) -> None:
-    """Refuse shards whose number of rows differs from the manifest, before memory or disk is allocated for them.
-
-    Shards of a remote store are not read twice: the stated rows are allocated in a sparse file, and each shard is
-    checked when it is read.
-    """
-    for entry in () if is_remote(directory) else entries:
-        path = directory / entry.file
-        try:
-            rows = pq.read_metadata(path).num_rows
-        except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
-        if rows != entry.rows:
-            raise StoreError(
-                f"{path}: {rows} rows, the manifest states {entry.rows}; delete {directory} to embed again"
-            )
-
-
 @dataclass(frozen=True, slots=True)
 class ShardKeys:
     """The keys of the rows that a shard holds, and of those that it rejected."""
@@ -224,12 +206,15 @@ class ShardKeys:
 
 
 def read_keys(path: Path) -> ShardKeys:
-    """The keys of a shard, without decoding its embeddings; `StoreError` names a bad file."""
-    data = _content(path)
+    """The keys of a shard; of a local file only their column is read. `StoreError` names a bad file."""
+    source = pa.BufferReader(_content(path)) if is_remote(path) else path
     try:
-        table = pq.read_table(pa.BufferReader(data), columns=["row_id"])
-        return ShardKeys(table.column("row_id").to_pylist(), sorted(json.loads(table.schema.metadata[b"rejects"])))
+        with pq.ParquetFile(source) as file:
+            row_ids = file.read(["row_id"]).column("row_id").to_pylist()
+            return ShardKeys(row_ids, sorted(json.loads(file.schema_arrow.metadata[b"rejects"])))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        if _is_of_disk(error):
+            raise
         raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
 
 
@@ -281,6 +266,11 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise StoreError(f"{path}: no readable shard ({error}); {HINT}") from error
+
+
+def _is_of_disk(error: Exception) -> bool:
+    """Whether the disk did not answer: errors about content have no number, and a missing file counts as damage."""
+    return isinstance(error, OSError) and error.errno is not None and not isinstance(error, FileNotFoundError)
 
 
 def _stated(shard: ShardRows, recipe: str, compute: str) -> str:

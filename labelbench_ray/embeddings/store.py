@@ -16,16 +16,18 @@ Labels lie here for the oracle and the evaluation; a strategy's view is made fro
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import tasks
 from labelbench_ray.datasets import without_label
+from labelbench_ray.embeddings.footers import check_counts
 from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
-from labelbench_ray.embeddings.shards import ShardEntry, check_counts, read_shard
+from labelbench_ray.embeddings.shards import ShardEntry, read_shard
 from labelbench_ray.errors import StoreError
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.pool.standardization import Standardization, standardize
@@ -57,9 +59,20 @@ class SplitArrays:
         return None if without_label(self.labels_N).any() else self.labels_N
 
 
+class Origin(NamedTuple):
+    """A store as other processes find it."""
+
+    directory: Path
+    content: str
+    """Its manifest's hash."""
+
+
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """An embedded data set as read-only arrays that all processes of a machine share."""
+    """An embedded data set as read-only arrays that all processes of a machine share.
+
+    Those of a store travel to other processes as the store's name, and are mapped there.
+    """
 
     splits: Mapping[str, SplitArrays]
     """The pool, and then the evaluation splits: validation, test and further ones."""
@@ -67,6 +80,14 @@ class Embedded:
     classes: tuple[str, ...]
     task: Task = SINGLE_LABEL
     """What a label is."""
+    origin: "Origin | None" = None
+    """The store that the arrays were made from; None for other arrays, which travel as they are."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is pickled."""
+        if self.origin:
+            return (mapped_again, (self.origin,))
+        return (Embedded, (self.splits, self.standardization, self.classes, self.task))
 
     @property
     def pool(self) -> SplitArrays:
@@ -163,7 +184,8 @@ class EmbeddingStore:
         standardization = Standardization(
             *(np.array(mapped(folder / f"{name}.npy", np.float32, (width,), hint)) for name in ("mean", "scale"))
         )
-        return Embedded(splits, standardization, self.manifest.classes, task)
+        origin = Origin(self.directory, self.manifest.content)
+        return Embedded(splits, standardization, self.manifest.classes, task, origin)
 
     def _mapped_facts(self, folder: Path, rows: int, hint: str) -> Facts:
         names = sorted(self.manifest.facts)
@@ -210,6 +232,20 @@ class EmbeddingStore:
                     "to embed again"
                 )
         return np.concatenate([groups_B for _, groups_B in numbers if groups_B is not None])
+
+
+@cache
+def embedded(directory: Path) -> Embedded:
+    """The mapped arrays of a store, once a process."""
+    return EmbeddingStore.open(directory).arrays()
+
+
+def mapped_again(origin: Origin) -> Embedded:
+    """The arrays of a store that another process has opened; `StoreError` if it was made anew since."""
+    here = embedded(origin.directory)
+    if here.origin != origin:
+        raise StoreError(f"{origin.directory}: was made anew while a command used it; run the command again")
+    return here
 
 
 def write_array(path: Path, directory: Path, entries: Sequence[ShardEntry], shape: tuple[int, ...]) -> Labels:

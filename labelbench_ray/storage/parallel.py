@@ -1,7 +1,9 @@
 """Many files read at once: from an object store, each is waited for most of the time."""
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 READERS = 16
@@ -11,5 +13,15 @@ Value = TypeVar("Value")
 
 def read_each(read: Callable[[Item], Value], items: Iterable[Item]) -> list[Value]:
     """`read` of every item, in their order."""
+    return list(read_ahead(read, items))
+
+
+def read_ahead(read: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:
+    """The same one after the other; at most `READERS` are held that were not taken yet."""
     with ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(read, items))
+        remaining = iter(items)
+        waiting = deque(readers.submit(read, item) for item in islice(remaining, READERS))
+        while waiting:
+            value = waiting.popleft().result()
+            waiting.extend(readers.submit(read, item) for item in islice(remaining, 1))
+            yield value

@@ -19,7 +19,7 @@ from labelbench_ray.config import Trial, digest
 from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manifest
 from labelbench_ray.embeddings.images import decoded_images
 from labelbench_ray.embeddings.pool_rows import StoredRows
-from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.embeddings.store import EmbeddingStore, embedded
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import ROW_SECONDS, Environment
 from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
@@ -39,7 +39,7 @@ from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.trial.parts import Parts
-from labelbench_ray.trial.processes import ONE_PROCESS, Processes, embedded
+from labelbench_ray.trial.processes import ONE_PROCESS, Processes
 from labelbench_ray.trial.traits import traits
 from labelbench_ray.user_code import in_a_line
 

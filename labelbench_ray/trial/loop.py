@@ -166,7 +166,7 @@ def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Mea
     task, truth_N, of_pool = embedded.task, embedded.pool.truth_N, dict[str, float]()
     of_labeled: dict[str, float] = {"Num Labeled": len(view.labeled_L)}
     if truth_N is not None:
-        pool = reduce(add, view.map(partial(tally_shard, labels_N=truth_N, task=task)))
+        pool = reduce(add, view.map(partial(tally_shard, embedded=embedded)))
         true_L = truth_N[view.labeled_L]
         of_pool = task.of_split("Pool", pool.rows)
         of_labeled = task.of_labeled(true_L, view.num_classes) | {
@@ -215,8 +215,9 @@ class PoolTally:
         return PoolTally(self.rows + other.rows, self.labeled_right + other.labeled_right)
 
 
-def tally_shard(shard: Shard, labels_N: Labels, task: Task) -> PoolTally:
-    """The tally of a shard of the pool; `labels_N` are the true labels by pool id."""
+def tally_shard(shard: Shard, embedded: Embedded) -> PoolTally:
+    """The tally of a shard of the pool, whose true labels are known; a scorer maps them from the store."""
+    labels_N, task = embedded.pool.labels_N, embedded.task
     return reduce(add, (_tally_block(block, labels_N[block.ids_B], task) for block in shard.blocks()))
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
-from labelbench_ray.embeddings.store import Embedded, EmbeddingStore
+from labelbench_ray.embeddings.store import embedded
 from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import Fitter, OpenView, in_process
@@ -91,9 +90,3 @@ class OneProcess:
 
 
 ONE_PROCESS: Final = OneProcess()
-
-
-@cache
-def embedded(store: Path) -> Embedded:
-    """The mapped arrays of a store, once a process."""
-    return EmbeddingStore.open(store).arrays()
