@@ -13,6 +13,7 @@ from labelbench_ray.api.environments import RunOptions
 from labelbench_ray.api.outcome import RunOutcome
 from labelbench_ray.commands import cli
 from labelbench_ray.config import vary
+from labelbench_ray.console import progress
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, UserError
 from labelbench_ray.ledger.state import TrialState
@@ -21,6 +22,8 @@ from tests.full_trials import DIGITS, untimed
 from tests.samples import write_module
 
 TRIALS = grid(DIGITS, strategy=["random", "margin"])
+OF_THE_PLACE = ("embedded", "report:", "MLflow:")
+"""How lines begin that name a folder or a time."""
 FILE = f"""
 from labelbench_ray import Trial, grid
 
@@ -51,8 +54,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_here(tmp_path: Path, mlflow: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunOutcome]:
-    """Run trials in this process, in a folder of the test's own; paths are relative."""
+    """Run trials in this process, in a folder of the test's own; paths are relative. No machine is slow."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", float("inf"))  # lines that slow work prints now and then
     usual = {"name": "study", "executor": "local", "store": store, "tracking_uri": mlflow}
     return lambda trials, **given: run(trials, **usual | given)
 
@@ -74,8 +78,8 @@ def test_it_writes_the_ledgers_that_the_command_writes(
         assert len(ours.records) == each.rounds_done == 2
         assert untimed(ours.records) == untimed(theirs.records)
         assert ours.header == theirs.header
-    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(("embedded", "report:"))]
-    assert lines == [line for line in printed.splitlines() if not line.startswith(("embedded", "report:"))]
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(OF_THE_PLACE)]
+    assert lines == [line for line in printed.splitlines() if not line.startswith(OF_THE_PLACE)]
     assert outcome.report.is_file()
     assert outcome.results().trials().column("strategy").to_pylist() == ["random", "margin"]
 
