@@ -91,10 +91,11 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(environment: Environ
     assert run_plan(first, environment, console) == 0, console.file.getvalue()
     planned = plan.plan(tiny(name), environment)
     assert not planned.missing
-    directories = [trial.directory for trial in planned.trials]  # some are of an experiment that ran before
+    # Some are of an experiment that ran before, which may have asked for more rounds.
+    directories = [trial.directory for trial in planned.trials]
     records = {path: path.stat().st_mtime_ns for each in directories for path in each.glob("rounds/*.json")}
     wanted = [(trial.directory, number) for trial in planned.trials for number in range(trial.parts.trial.rounds)]
-    assert records.keys() == {directory / f"rounds/{number:03d}.json" for directory, number in wanted}
+    assert records.keys() >= {directory / f"rounds/{number:03d}.json" for directory, number in wanted}
     assert run_plan(planned, environment, console) == 0
     assert {path: path.stat().st_mtime_ns for path in records} == records
     assert "nothing to run" in console.file.getvalue()

@@ -88,12 +88,12 @@ def test_without_a_baseline_the_pairs_are_shown(planted, experiment):
     text = printed(build(planted(strategies=("margin", "entropy", "coreset"))))
     assert "less strategy" in text
     assert "p after Holm over all" in text
-    assert "Pairs of strategies" in page(build(experiment.folder))
+    assert "Strategies against each other" in page(build(experiment.folder))
 
 
 def test_with_a_baseline_pairs_are_not_shown(planted, experiment):
     assert "less strategy" not in printed(build(planted()))
-    assert "Pairs of strategies" not in page(build(experiment.folder))
+    assert "Strategies against each other" not in page(build(experiment.folder))
 
 
 def test_nothing_at_all(experiment):
