@@ -209,6 +209,10 @@ def test_what_an_experiment_raises_is_shown_with_its_own_frames_only(tmp_path, l
             r"study\.py: ImportError: .*; .*: `from settings import \.\.\.`",
         ),
         ("import no_such_module_here\n", r"study\.py: ModuleNotFoundError: .*; install it, or put the file beside"),
+        (
+            "from labelbench_ray import Trail\n",
+            r"study\.py: ImportError: cannot import name 'Trail' .*; correct the name",
+        ),
         ("def study(:\n", r"study\.py: SyntaxError: .* \(study\.py, line 4\)"),
         ("open('/nowhere/at/all')\n", r"study\.py: FileNotFoundError: .*/nowhere/at/all"),
     ],

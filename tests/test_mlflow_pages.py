@@ -25,6 +25,7 @@ from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.records import Entry, Grid
 from labelbench_ray.ledger.trials import Header, Ledger
 from labelbench_ray.tracking.chart_view import NAME, link
+from labelbench_ray.tracking.experiments import experiment_ids
 from labelbench_ray.tracking.mlflow_address import show_command, sqlite_uri
 from labelbench_ray.tracking.runs import LAYOUT, tracked_name
 from labelbench_ray.tracking.server import serving
@@ -138,6 +139,16 @@ def test_a_folder_without_an_mlflow_database_is_refused(runs: Path, tmp_path: Pa
     command = ["mlflow", str(runs), "--tracking-uri", sqlite_uri(tmp_path / "m.db")]
     with pytest.raises(ConfigError, match="no MLflow database"):
         CliRunner().invoke(app, command, standalone_mode=False, catch_exceptions=False)
+
+
+def test_an_experiment_that_mlflow_lacks_does_not_hide_the_others(runs: Path, tmp_path: Path) -> None:
+    other = tmp_path / "study.other"
+    write_grid(other, Grid(experiment="study.other", entries=()))
+    ids, lacking = experiment_ids(sqlite_uri(runs / "mlflow.db"), [other, runs / EXPERIMENT])
+    assert list(ids) == [EXPERIMENT]
+    assert lacking == [f"MLflow does not have the experiment 'study.other'; `labelbench sync {other}` writes it"]
+    with pytest.raises(ConfigError, match=r"does not have the experiment 'study\.other'"):
+        experiment_ids(sqlite_uri(runs / "mlflow.db"), [other])
 
 
 def test_the_pages_of_a_server_that_runs_already_are_printed(

@@ -19,7 +19,7 @@ from labelbench_ray.exports.latex import latex
 from labelbench_ray.report.curves import Experiment
 from labelbench_ray.report.sections import compose
 from labelbench_ray.storage.atomic import publish
-from labelbench_ray.storage.remote import place
+from labelbench_ray.storage.remote import folder_place, place
 
 Format = Literal["csv", "parquet", "json", "latex", "svg", "pdf"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -43,13 +43,13 @@ def export(
         store: where the embeddings lie, for row ids and class names of bought labels.
 
     Raises:
-        ConfigError: an unknown format or baseline, no experiment, or two of the same name.
+        ConfigError: an unknown format or baseline, no experiment, two of the same name, or a file in place of `out`.
     """
     wanted = list(dict.fromkeys(formats))
     for each in wanted:
         if each not in FORMATS:
             raise ConfigError(unknown("format", each, FORMATS))
-    found, folder = results(paths, baseline), place(str(out))
+    found, folder = results(paths, baseline), folder_place(str(out))
     _check_names(found.experiments, folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []

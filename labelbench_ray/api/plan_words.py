@@ -83,9 +83,11 @@ def describe(planned: Plan) -> list[str]:
         trial = store.example.trial
         rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"
         rejected = f", {store.rejects:,} rows rejected" if store.rejects else ""
+        width = store.example.encoder.dimensions()
+        dimensions = f"{width:,} dimensions" if width else "dimensions unknown"
         state = f"embedded{rejected}" if store.done else "to be embedded"
         lines.append(
-            f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {store.example.encoder.dimensions():,} dimensions"
+            f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {dimensions}"
             + (
                 f", {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
                 if store.rows

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.exports.labels import labels_table
 from labelbench_ray.exports.strategies import Compared, compared, comparisons_table, savings_table
 from labelbench_ray.exports.trials import rounds_table, trials_table
@@ -63,9 +64,11 @@ def results(paths: str | Path | Iterable[str | Path], baseline: str | None = Non
         baseline: the strategy with which others are compared; None: random.
 
     Raises:
-        ConfigError: a folder holds no experiment, or an experiment has no such baseline.
+        ConfigError: no folder, a folder holds no experiment, or an experiment has no such baseline.
         LedgerError: an `experiment.json` is damaged. A damaged trial has that state instead.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not given:
+        raise ConfigError("results: no folder is given; name at least one, as in results('runs')")
     folders = [folder for path in given for folder in experiment_folders(place(str(path)))]
     return Results(tuple(with_baseline(read(folder), baseline) for folder in dict.fromkeys(folders)))

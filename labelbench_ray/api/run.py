@@ -23,7 +23,7 @@ from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import importable
-from labelbench_ray.storage.remote import place
+from labelbench_ray.storage.remote import folder_place
 from labelbench_ray.tracking.mlflow_address import is_installed, show_command
 
 if TYPE_CHECKING:
@@ -79,10 +79,11 @@ def run(
 
     experiment = _experiment(name, trials)
     environment = environment_of(
-        place(str(runs)),
+        folder_place(str(runs)),
         tracking_uri,
         address or (os.environ.get("RAY_ADDRESS") if executor == "ray" else None),
-        {"store": place(str(store)), "data_root": place(str(data_root))} | checked({"executor": executor, **options}),
+        {"store": folder_place(str(store)), "data_root": folder_place(str(data_root))}
+        | checked({"executor": executor, **options}),
     )
     importable(str(Path.cwd()))
     console = _console(quiet=not progress)

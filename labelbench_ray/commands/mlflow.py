@@ -41,7 +41,8 @@ def mlflow_command(folder: Path, tracking_uri: str | None, port: int | None, ope
         from labelbench_ray.tracking.experiments import experiment_ids
         from labelbench_ray.tracking.server import serving
 
-        ids = experiment_ids(uri, folders)
+        ids, lacking = experiment_ids(uri, folders)
+    state(lacking)
     if uri.startswith(("http://", "https://")):
         _show(uri.rstrip("/"), ids, opens)
         return 0

@@ -12,7 +12,7 @@ from labelbench_ray.api.environments import environment_of
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import EMBEDDING, OUTPUT, RESOURCES, WHAT, WHERE, Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.storage.remote import place
+from labelbench_ray.storage.remote import folder_place
 
 
 class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -23,7 +23,7 @@ class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic in newer 
     def convert(self, value: str | Path, param: click.Parameter | None, context: click.Context | None) -> Path:
         """The place; what it cannot be is the option's mistake."""
         try:
-            return place(str(value))
+            return folder_place(str(value))
         except ConfigError as error:
             self.fail(str(error), param, context)
 

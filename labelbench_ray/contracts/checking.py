@@ -19,6 +19,7 @@ from labelbench_ray.contracts.law import Finding, Law, Verdict, judge
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part, Plugin, explain, importable
 from labelbench_ray.plugins.catalog import KINDS
+from labelbench_ray.plugins.defined_classes import in_brackets
 from labelbench_ray.user_code import raised
 
 OF_A_FILE: Final = "labelbench_checked_"
@@ -166,13 +167,8 @@ def _class_in(module: ModuleType, name: str) -> type[Plugin]:
         if issubclass(member, bases) and member.__module__ == module.__name__ and not inspect.isabstract(member)
     ]
     if len(found) != 1:
-        abstract = [
-            f"{member.__name__} lacks {', '.join(sorted(member.__abstractmethods__))}"
-            for _, member in inspect.getmembers(module, inspect.isabstract)
-            if issubclass(member, bases) and member.__module__ == module.__name__
-        ]
-        lacking = f" ({'; '.join(abstract)})" if abstract else ""
-        raise ConfigError(f"{name} defines {len(found)} plug-ins{lacking}; a plug-in's file defines one")
+        stated = in_brackets(module, *bases)
+        raise ConfigError(f"{name} defines {len(found)} plug-ins{stated}; a plug-in's file defines one")
     return found[0]
 
 

@@ -161,4 +161,7 @@ def resolve(file: Place, path: str) -> Place:
 
 def missing(place: Place, wanted: str) -> NotProvidedError:
     """The error for data that is not there: the path that was looked at and what to put there."""
+    above = place.folder
+    if above.info().type == fs.FileType.File:
+        return NotProvidedError(f"{above} is a file; give the folder that holds {wanted}")
     return NotProvidedError(f"{place} is not there; put {wanted} there, or name the data's folder with --data-root")

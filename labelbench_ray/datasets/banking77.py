@@ -11,7 +11,7 @@ from labelbench_ray.datasets._parquet import ParquetFiles, check_columns, label_
 from labelbench_ray.datasets._places import locate
 from labelbench_ray.datasets._splits import arrange, origins
 
-WANTED = "banking77's train.parquet and test.parquet, with columns text, label and label_name,"
+WANTED = "banking77's train.parquet and test.parquet, with columns text and label (or label and label_name),"
 COLUMNS = Columns(payload="text", label="label", row_id=None, modality="text")
 
 

@@ -98,6 +98,8 @@ def _mistakes_explained(what: str) -> Iterator[None]:
 def _import_hint(error: ImportError) -> str:
     if "relative import" in str(error):
         return "import files beside the experiment by their plain name: `from settings import ...`"
+    if not isinstance(error, ModuleNotFoundError):  # the module is there, the name is not
+        return "correct the name, or install the version that has it"
     return "install it, or put the file beside the experiment or in the folder where the command is started"
 
 

@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from labelbench_ray.errors import ConfigError, UserError, install_hint, unknown
+from labelbench_ray.plugins.defined_classes import in_brackets
 from labelbench_ray.user_code import raised
 
 LONGEST_SHOWN = 200
@@ -208,7 +209,8 @@ def load(base: type[Kind], package: str, name: str) -> type[Kind]:
     found = [member for member in refining if not inspect.isabstract(member)]
     if len(found) != 1:
         raise ConfigError(
-            f"{path} defines {len(found)} classes that refine {base.__name__}; a plug-in's file defines one"
+            f"{path} defines {len(found)} classes that refine {base.__name__}{in_brackets(module, base)}; "
+            "a plug-in's file defines one"
         )
     _refuse_without_packages(kind, name, found[0])
     return found[0]

@@ -44,7 +44,7 @@ def _overlapping(setting: Setting) -> Iterator[Caution]:
         yield Caution(
             "Rows are in two splits",
             f"{'; '.join(found)}. Test {setting.noun} is too high where a test row was trained on, and too low where "
-            "it was trained on with another label. The data set's setting `drop_duplicates=True` removes such rows "
+            "it was trained on with another label. The data set's setting drop_duplicates=True removes such rows "
             "from the pool.",
         )
 

@@ -42,11 +42,11 @@ def with_baseline(experiment: Experiment, name: str | None) -> Experiment:
     """
     if name is None:
         return experiment
-    baseline = baseline_among(experiment.strategies, name)
+    baseline = baseline_among(experiment.strategies, name, experiment.name)
     return replace(experiment, settings=tuple(replace(setting, baseline=baseline) for setting in experiment.settings))
 
 
-def baseline_among(strategies: Iterable[str], name: str) -> str:
+def baseline_among(strategies: Iterable[str], name: str, experiment: str = "the experiment") -> str:
     """The strategy that people mean by a name: exactly this one, or the only one of this plug-in.
 
     Raises:
@@ -55,7 +55,7 @@ def baseline_among(strategies: Iterable[str], name: str) -> str:
     have = list(dict.fromkeys(strategies))
     found = [name] if name in have else [each for each in have if each.partition("(")[0] == name]
     if len(found) != 1:
-        problem = "several strategies have this name" if found else "the experiment does not have this strategy"
+        problem = "several strategies have this name" if found else f"{experiment} does not have this strategy"
         raise ConfigError(f"--baseline {name}: {problem}; give one of: {', '.join(found or have)}")
     return found[0]
 

@@ -11,23 +11,29 @@ from labelbench_ray.tracking.chart_view import prepare
 from labelbench_ray.tracking.mlflow_runs import connect
 
 
-def experiment_ids(uri: str, folders: Iterable[Path]) -> dict[str, str]:
-    """MLflow's ids of the experiments of these folders, by name; the view of each is written if it is not there.
+def experiment_ids(uri: str, folders: Iterable[Path]) -> tuple[dict[str, str], list[str]]:
+    """MLflow's ids of the experiments of these folders, by name, and a line for each that MLflow does not have.
+
+    The view of each is written if it is not there.
 
     Raises:
-        ConfigError: MLflow does not have one of them.
+        ConfigError: MLflow has none of them.
         Exception: what MLflow raises when it is down.
     """
     client = connect(uri)
-    found = {}
+    found: dict[str, str] = {}
+    lacking = []
     for folder in folders:
         name = read_grid(folder).experiment
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            raise ConfigError(f"MLflow does not have the experiment {name!r}; `labelbench sync {folder}` writes it")
+            lacking.append(f"MLflow does not have the experiment {name!r}; `labelbench sync {folder}` writes it")
+            continue
         prepare(client, experiment, _compared(folder))
         found[name] = str(experiment.experiment_id)
-    return found
+    if not found:
+        raise ConfigError("\n".join(lacking))
+    return found, lacking
 
 
 def _compared(folder: Path) -> tuple[str, ...]:

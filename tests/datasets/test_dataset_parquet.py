@@ -32,7 +32,7 @@ def write(path, count=20, row_group_size=6, /, **columns):
 
 
 def texts(**settings):
-    return build(path="here", payload="text", **settings)
+    return build(**{"path": "here", "payload": "text"} | settings)
 
 
 def test_train_alone_is_cut_80_10_10(tmp_path):
@@ -235,6 +235,8 @@ def test_missing_data_say_where_they_belong(tmp_path):
     with pytest.raises(NotProvidedError, match=r"here/train\.parquet is not there; put .* --data-root"):
         texts().open(tmp_path)
     write(tmp_path / "here/train.parquet")
+    with pytest.raises(NotProvidedError, match=r"here/train\.parquet is a file; give the folder that holds train"):
+        texts(path="here/train.parquet").open(tmp_path)
     with pytest.raises(NotProvidedError, match=r"here/held\.parquet is not there"):
         texts(test="held.parquet").open(tmp_path)
     (tmp_path / "here/none").mkdir()

@@ -154,6 +154,10 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(planted, 
     with pytest.raises(ConfigError, match="cannot name files"):
         export(other, out, ["csv"])
     assert not out.exists()
+    (tmp_path / "file").touch()
+    for place in ("file", "file/below"):
+        with pytest.raises(ConfigError, match=rf"{tmp_path}/file is a file; give a folder"):
+            export(folder, tmp_path / place, ["csv"])
 
 
 def test_the_command(planted, tmp_path):
@@ -164,3 +168,6 @@ def test_the_command(planted, tmp_path):
     assert len(done.output.splitlines()) == len(TABLES) + 1
     refused = CliRunner().invoke(cli.app, ["export", str(folder), "--out", str(tmp_path / "out")])
     assert (refused.exit_code, "no format; give at least one of: --csv" in refused.output) == (2, True)
+    (tmp_path / "file").touch()
+    refused = CliRunner().invoke(cli.app, ["export", str(folder), "--csv", "--out", str(tmp_path / "file")])
+    assert (refused.exit_code, "is a file; give a folder" in " ".join(refused.output.split())) == (2, True)

@@ -149,6 +149,11 @@ def test_a_folder_without_experiment_is_refused(tmp_path):
         results(tmp_path)
 
 
+def test_no_folder_is_refused():
+    with pytest.raises(ConfigError, match="no folder is given"):
+        results([])
+
+
 def test_types(planted):
     found = results(planted(seeds=1))
     schema = found.rounds().schema
