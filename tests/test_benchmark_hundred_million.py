@@ -37,3 +37,8 @@ def test_what_scorers_are_sent_does_not_grow_with_the_pool(benchmark: ModuleType
     assert large["same_as_in_process"]
     assert large["sent_mb"] < small["sent_mb"] + 1e-4 < 0.1
     assert benchmark.scorers(9000).met
+
+
+def test_resume(benchmark: ModuleType) -> None:
+    measured = benchmark.resume(30).measured
+    assert 0 < measured["ms_a_shard"] < measured["ms_a_shard_when_read"]

@@ -16,7 +16,7 @@ from labelbench_ray.config import digest
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.augmented import check_same_rows, missing_views
 from labelbench_ray.embeddings.damaged_shards import check_same_again, missing_shards, set_damaged_aside
-from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, found_shards
+from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, checked_shards, found_shards
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.finished import (
     StoreRecipe,
@@ -36,10 +36,12 @@ from labelbench_ray.embeddings.origin import (
     write_source,
 )
 from labelbench_ray.embeddings.overlaps import is_removed, removed_rows
-from labelbench_ray.embeddings.shards import ShardId, read_contents
+from labelbench_ray.embeddings.shard_contents import read_contents
+from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ChangedDataError, StoreError
 from labelbench_ray.storage.locks import locked
 from labelbench_ray.storage.remote import is_remote
 
@@ -47,6 +49,8 @@ SHARD_ROWS = 1024
 
 Progress = Callable[[int, int], None]
 """(rows done, rows in all)"""
+FindShards = Callable[[EmbeddingJob, Sequence[ShardId]], dict[ShardId, EmbeddedShard]]
+"""The finished ones of these shards."""
 
 
 class Embedder(Protocol):
@@ -101,11 +105,36 @@ def _make_store(
     embedder: Embedder,
     progress: Progress,
 ) -> None:
-    start, directory = time.monotonic(), environment.store / recipe.key
-    job = _job(recipe, source, weights, environment, embedder.device)
+    """Embed what an earlier, killed job did not finish, and close the store, which reads every shard."""
+    start, job = time.monotonic(), _job(recipe, source, weights, environment, embedder.device)
     shards = all_shards(source, SHARD_ROWS)
-    made = _still_same(found_shards(job, shards), source, directory)
-    write_source(directory, found_source(source))  # before a row is read, so that later changes are detected
+
+    def finish(find: FindShards) -> None:
+        made = _still_same(find(job, shards), source, job.directory)
+        _embed_missing(job, source, shards, made, environment.max_reject_fraction, embedder, progress)
+        check_unchanged(source, recipe.dataset.open(environment.data_root))
+        seconds = time.monotonic() - start
+        close_store(recipe, source, weights, job.directory, [made[shard] for shard in shards], seconds)
+
+    try:
+        finish(found_shards)
+    except ChangedDataError:
+        raise
+    except StoreError:  # a shard that was found is damaged: all are checked, and damaged ones are embedded again
+        finish(checked_shards)
+
+
+def _embed_missing(
+    job: EmbeddingJob,
+    source: Source,
+    shards: Sequence[ShardId],
+    made: dict[ShardId, EmbeddedShard],
+    max_reject_fraction: float,
+    embedder: Embedder,
+    progress: Progress,
+) -> None:
+    """Embed the shards that are not made yet, and add them; `DataError` for too many rejects."""
+    write_source(job.directory, found_source(source))  # before a row is read, so that later changes are detected
     total = _rows(source)
     rejects = [item for shard in made.values() for item in shard.rejects.items()]
     rows = sum(shard.entry.rows for shard in made.values())
@@ -113,12 +142,9 @@ def _make_store(
     for fresh in _embedded(job, source, shards, made, embedder):
         rejects += fresh.rejects.items()
         rows += fresh.entry.rows
-        check_rejects(rejects, total, environment.max_reject_fraction)
+        check_rejects(rejects, total, max_reject_fraction)
         progress(rows + len(rejects), total)
-    check_rejects(rejects, total, environment.max_reject_fraction)
-    check_unchanged(source, recipe.dataset.open(environment.data_root))
-    seconds = time.monotonic() - start
-    close_store(recipe, source, weights, directory, [made[shard] for shard in shards], seconds)
+    check_rejects(rejects, total, max_reject_fraction)
 
 
 def _embedded(
@@ -213,7 +239,7 @@ def _add_views(
     pool = all_shards(source, SHARD_ROWS, ["pool"])
     shards = {view: [shard._replace(view=view) for shard in pool] for view in missing}
     every = list(itertools.chain(*shards.values()))
-    made = found_shards(job, every)
+    made = checked_shards(job, every)
     rows, total = sum(shard.entry.rows for shard in made.values()), store.manifest.count("pool") * len(missing)
     progress(rows, total)
     for fresh in _embedded(job, source, every, made, embedder):

@@ -5,7 +5,7 @@ shard of a view embeds two forms of the same rows side by side. The worker that 
 job that follows a killed one embeds only the missing shards.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -23,13 +23,14 @@ from labelbench_ray.embeddings.augmented import view_directory
 from labelbench_ray.embeddings.cut_texts import note_cut
 from labelbench_ray.embeddings.decoding import DecodedShard
 from labelbench_ray.embeddings.facts import no_rows, with_facts
+from labelbench_ray.embeddings.footers import read_footer
 from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardId, ShardRows, load_shard, shard_bytes
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.storage.atomic import publish
-from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.storage.parallel import read_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +167,40 @@ def _checked(returned: Any, rows: int, what: str) -> NDArray[np.floating]:  # no
 
 
 def found_shards(job: EmbeddingJob, shards: Sequence[ShardId]) -> dict[ShardId, EmbeddedShard]:
-    """The shards that an earlier, killed job finished."""
+    """The shards that an earlier, killed job finished, by their footers: damage to their rows is not noticed."""
+    return _found(job, shards, stated_shard)
+
+
+def checked_shards(job: EmbeddingJob, shards: Sequence[ShardId]) -> dict[ShardId, EmbeddedShard]:
+    """The same, where every shard is read and checked; damaged ones are deleted."""
+    return _found(job, shards, found_shard)
+
+
+def _found(
+    job: EmbeddingJob, shards: Sequence[ShardId], find: Callable[[EmbeddingJob, ShardId], EmbeddedShard | None]
+) -> dict[ShardId, EmbeddedShard]:
     there = {
         view: {path.name for path in (job.folder(view) / "shards").iterdir()} for view in {each.view for each in shards}
     }
     named = [each for each in shards if PurePosixPath(each.file).name in there[each.view]]
-    found = read_each(partial(found_shard, job), named)
+    found = read_ahead(partial(find, job), named)
     return {shard: each for shard, each in zip(named, found, strict=True) if each}
+
+
+def stated_shard(job: EmbeddingJob, shard: ShardId) -> EmbeddedShard | None:
+    """A finished shard as its footer states it; it is read where the footer does not suffice."""
+    path = job.folder(shard.view) / shard.file
+    footer = read_footer(path)
+    if footer is None:
+        return found_shard(job, shard)
+    if footer.recipe != job.recipe_of(shard.view):
+        return None
+    summary = footer.summary
+    entry = ShardEntry(
+        split=shard.split, number=shard.number, rows=summary.rows, sha256=summary.sha256, contents=summary.contents
+    )
+    bytes_of_file = path.stat().st_size
+    return EmbeddedShard(entry, summary.dimensions, footer.compute, footer.rejects, bytes_of_file, view=shard.view)
 
 
 def found_shard(job: EmbeddingJob, shard: ShardId) -> EmbeddedShard | None:

@@ -25,7 +25,7 @@ from labelbench_ray.datasets import FileTable, Source, Split, Table
 from labelbench_ray.embeddings.changes import SHOWN, Changes, FileChange, RowChange, SplitChanges, class_change
 from labelbench_ray.embeddings.contents import SCHEMA, hashed_table
 from labelbench_ray.embeddings.label_columns import label_column
-from labelbench_ray.embeddings.shards import read_contents
+from labelbench_ray.embeddings.shard_contents import read_contents
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.embeddings.tables import read_table, write_table
 from labelbench_ray.errors import ChangedDataError, DataError, StoreError

@@ -13,8 +13,9 @@ from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.attempts import attempt
 from labelbench_ray.embeddings.decoding import DecodedShard, augment, decode_shard
 from labelbench_ray.embeddings.embed import EmbeddingJob, read_records
+from labelbench_ray.embeddings.footers import read_rejects
 from labelbench_ray.embeddings.isolation import SUSPECT, Outcome, Rejected, apart, decode_watched
-from labelbench_ray.embeddings.shards import ShardId, read_rejects
+from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.errors import DataError
 from labelbench_ray.user_code import stated
 

@@ -3,7 +3,8 @@
 Columns: row_id (string), label (int64, or a list of int8), embedding (list of float16), sorted by row_id; content and,
 for texts, folded (hashes of the payload, 16 bytes each: see `contents`; neither in views nor in older stores); for
 splits with groups, group (int64); for facts of pool rows, fact.NAME (double). The schema's metadata holds the recipe,
-the rejected rows with their reasons and contents, and a hash of everything.
+the rejected rows with their reasons and contents, a hash of everything, and a summary with a hash of its own, which
+is read without the rows (not in older stores).
 """
 
 import json
@@ -17,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from labelbench_ray.datasets import LONGEST_SPLIT_NAME, SPLIT_NAME
-from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents, contents_table
+from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
 from labelbench_ray.embeddings.label_columns import label_array, label_column
 from labelbench_ray.errors import StoreError
 from labelbench_ray.plugins import Frozen
@@ -108,6 +109,16 @@ class ShardRows:
         return hashed.hexdigest()
 
 
+class ShardSummary(Frozen):
+    """What a shard's footer states about its rows."""
+
+    rows: NonNegativeInt
+    dimensions: PositiveInt
+    sha256: str
+    """As in `ShardEntry`, like the next one."""
+    contents: str = ""
+
+
 def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
     """The shard as a parquet file that states its recipe, so that a resumed embedding recognizes it."""
     dimensions = shard.embeddings_BD.shape[1]
@@ -121,11 +132,16 @@ def shard_bytes(shard: ShardRows, recipe: str, compute: str) -> bytes:
     if shard.groups_B is not None:
         columns["group"] = pa.array(shard.groups_B, pa.int64())
     columns |= {f"{FACT}{name}": pa.array(values_B, pa.float64()) for name, values_B in shard.facts.items()}
-    metadata = {
+    summary = _summary(shard)
+    summarized = {
         "recipe": recipe,
         "compute": compute,
         "rejects": json.dumps(dict(shard.rejects)),
-        "sha256": _stated(shard, recipe, compute),
+        "summary": summary.model_dump_json(),
+    }
+    metadata = summarized | {
+        "sha256": _stated(summary, recipe, compute),
+        "summary_sha256": summary_hash(summarized),
     }
     if shard.contents:
         columns["content"] = pa.array(shard.contents.hashes(), pa.binary(HASH_BYTES))
@@ -152,7 +168,7 @@ class LoadedShard:
 
 def load_shard(path: Path) -> LoadedShard:
     """Read a shard and check its hash; `StoreError` for a file that is missing or damaged."""
-    data = _content(path)
+    data = shard_content(path)
     try:
         table = pq.read_table(pa.BufferReader(data))
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
@@ -163,12 +179,16 @@ def load_shard(path: Path) -> LoadedShard:
             label_array(table.column("label")),
             flat.reshape(-1, dimensions),
             json.loads(metadata["rejects"]),
-            _contents(table),
+            contents_of(table),
             table.column("group").to_numpy() if "group" in table.column_names else None,
             Facts({name[len(FACT) :]: table[name].to_numpy() for name in table.column_names if name.startswith(FACT)}),
         )
         shard = LoadedShard(rows, metadata["recipe"], metadata["compute"], len(data))
-        complete = metadata["sha256"] == _stated(rows, shard.recipe, shard.compute)
+        summary = _summary(rows)
+        complete = metadata["sha256"] == _stated(summary, shard.recipe, shard.compute)
+        if "summary" in metadata:
+            stated = summary.model_dump_json(), summary_hash(metadata)
+            complete &= stated == (metadata["summary"], metadata["summary_sha256"])
     except pa.ArrowMemoryError:  # not a fault of the file
         raise
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
@@ -178,7 +198,8 @@ def load_shard(path: Path) -> LoadedShard:
     return shard
 
 
-def _contents(table: Any) -> RowContents | None:  # noqa: ANN401  pyarrow has no types
+def contents_of(table: Any) -> RowContents | None:  # noqa: ANN401  pyarrow has no types
+    """What a shard's table states of its rows' content; None for views and for older stores."""
     if "content" not in table.column_names:
         return None
     kept, folded = (
@@ -207,7 +228,7 @@ class ShardKeys:
 
 def read_keys(path: Path) -> ShardKeys:
     """The keys of a shard; of a local file only their column is read. `StoreError` names a bad file."""
-    source = pa.BufferReader(_content(path)) if is_remote(path) else path
+    source = pa.BufferReader(shard_content(path)) if is_remote(path) else path
     try:
         with pq.ParquetFile(source) as file:
             row_ids = file.read(["row_id"]).column("row_id").to_pylist()
@@ -218,49 +239,7 @@ def read_keys(path: Path) -> ShardKeys:
         raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
 
 
-def read_rejects(path: Path) -> dict[str, str]:
-    """The rows that a shard rejected, with their reasons; `StoreError` names a bad file."""
-    data = _content(path)
-    try:
-        metadata = pq.read_schema(pa.BufferReader(data)).metadata
-        return {str(row_id): str(reason) for row_id, reason in json.loads(metadata[b"rejects"]).items()}
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
-
-
-def read_contents(directory: Path, entry: ShardEntry) -> Any:  # noqa: ANN401  pyarrow has no types
-    """Key, label and content of every row of a shard, including rejects, with the schema `contents.SCHEMA`.
-
-    Raises:
-        StoreError: the file is missing, damaged or not what the manifest states.
-    """
-    path = directory / entry.file
-    source = pa.BufferReader(_content(path)) if is_remote(path) else path
-    try:
-        with pq.ParquetFile(source) as file:
-            wanted = ("row_id", "label", *(("content", "folded") if entry.contents else ()))
-            table = file.read([name for name in wanted if name in file.schema_arrow.names])
-        row_ids, contents = table.column("row_id").to_pylist(), _contents(table)
-        rejects = json.loads(table.schema.metadata[b"rejects"])
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise StoreError(f"{path}: no readable shard ({type(error).__name__}: {error}); {HINT}") from error
-    if entry.contents and (contents is None or contents.sha256(row_ids) != entry.contents):
-        raise StoreError(f"{path}: its content is not what the manifest states; {HINT}")
-    rejected = contents.rejected if contents else {}
-    unknown, unknown_rejects = [None] * len(row_ids), [None] * len(rejects)
-    hashes = contents.hashes() if contents else unknown
-    folded = (contents.folded_hashes() if contents else []) or unknown
-    labels = table.column("label")
-    of_rejects = pa.array([rejected[each][0] if contents else None for each in rejects], labels.type)
-    return contents_table(
-        [*row_ids, *rejects],
-        pa.concat_arrays([*labels.chunks, of_rejects]),
-        [*hashes, *(bytes.fromhex(rejected[each][1]) if contents else None for each in rejects)],
-        [*folded, *unknown_rejects],
-    )
-
-
-def _content(path: Path) -> bytes:
+def shard_content(path: Path) -> bytes:
     """Read a file. A missing file counts as damage; a disk or a store that does not answer does not."""
     try:
         return path.read_bytes()
@@ -273,9 +252,24 @@ def _is_of_disk(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno is not None and not isinstance(error, FileNotFoundError)
 
 
-def _stated(shard: ShardRows, recipe: str, compute: str) -> str:
-    contents = [shard.contents_sha256()] if shard.contents else []
-    return sha256("\0".join((shard.sha256(), recipe, compute, *contents)).encode()).hexdigest()
+def _summary(shard: ShardRows) -> ShardSummary:
+    return ShardSummary(
+        rows=len(shard.row_ids),
+        dimensions=shard.embeddings_BD.shape[1],
+        sha256=shard.sha256(),
+        contents=shard.contents_sha256(),
+    )
+
+
+def _stated(summary: ShardSummary, recipe: str, compute: str) -> str:
+    contents = [summary.contents] if summary.contents else []
+    return sha256("\0".join((summary.sha256, recipe, compute, *contents)).encode()).hexdigest()
+
+
+def summary_hash(metadata: Mapping[str, str]) -> str:
+    """Hash of all that is read of a footer; `KeyError` where one of these fields is missing."""
+    fields = [metadata[name] for name in ("recipe", "compute", "rejects", "summary")]
+    return sha256(json.dumps(fields).encode()).hexdigest()
 
 
 def rejects_bytes(rejects: Iterable[tuple[str, str, str]]) -> bytes:
