@@ -7,8 +7,9 @@ store, against the same trials folded one after another by the plain loop in one
 Ten times a second the CPU seconds of every process of the command's session are read, by role: the driver, the workers
 (all processes that Ray starts for our code), Ray's own servers. All of it counts, from the start of Python, once up to
 the last round's record (the sweep) and once to the end (with MLflow's rest and the report). Of the plain loop only the
-trials count, not its imports. The driver's memory is its private resident memory (`RssAnon`); its growth is a
-straight line through the second half of the trials.
+trials count, not its imports. The busy share of the cores is all of these CPU seconds from the start of the first trial
+to the end of the last one, over the wall time in between and the cores. The driver's memory is its private resident
+memory (`RssAnon`); its growth is a straight line through the second half of the trials.
 """
 
 import subprocess
@@ -18,7 +19,7 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
-from os import sysconf
+from os import sched_getaffinity, sysconf
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,14 @@ class Sampled:
     memory: list[tuple[float, int]] = field(default_factory=list)
     """Second, and the driver's KiB."""
     wall: float = 0.0
+    total: list[tuple[float, float]] = field(default_factory=list)
+    """Second, and the CPU seconds of all processes so far."""
+
+    def busy_share(self, first: float, last: float) -> float:
+        """The part of the cores that was busy between two moments."""
+        seconds, cpu = np.array(self.total).T
+        before, after = np.interp([first, last], seconds, cpu)
+        return float((after - before) / (last - first) / len(sched_getaffinity(0)))
 
     def by_role(self) -> dict[str, float]:
         """CPU seconds so far."""
@@ -111,7 +120,11 @@ def main() -> None:
         sampled = sample([*command("run", experiment, where), *tracking], log)
         print(log.read_text(), file=sys.stderr)
         found = histories(ledgers)
-        ends = sorted(max(path.stat().st_mtime for path in each.glob("rounds/*.json")) for each in ledgers.glob("*/"))
+        began = min(path.stat().st_mtime for path in ledgers.glob("*/trial.json"))
+        ends = sorted(
+            max(path.stat().st_mtime for path in each.parent.glob("rounds/*.json"))
+            for each in ledgers.glob("*/trial.json")
+        )
     assert all(trial_state(history, history.header.trial.rounds) is TrialState.DONE for history in found)
     trials = len(found)
     whole = sampled.by_role()
@@ -127,7 +140,8 @@ def main() -> None:
         "driver_kib_a_trial": growth,
         "driver_peak_mib": max(kib for _, kib in sampled.memory) / 1024,
         "wall_seconds": sampled.wall,
-        "wall_seconds_of_the_trials": ends[-1] - ends[0],
+        "wall_seconds_of_the_trials": ends[-1] - began,
+        "busy_share_of_the_cores": sampled.busy_share(began, ends[-1]),
     }
     target = {"overhead_cpu_seconds_a_trial": AT_MOST_SECONDS, "driver_kib_a_trial": AT_MOST_KIB}
     show("overhead", measured, target, met=overhead <= AT_MOST_SECONDS and growth <= AT_MOST_KIB)
@@ -150,6 +164,7 @@ def sample(line: list[str], log: Path) -> Sampled:
             for pid in members(process.pid):
                 with suppress(OSError):  # it has ended meanwhile
                     _update(sampled, pid, driver=process.pid)
+            sampled.total.append((time.time(), sum(sampled.cpu.values())))
             time.sleep(SECONDS_BETWEEN)
     finally:
         end_members(process.pid)
