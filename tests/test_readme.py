@@ -21,6 +21,13 @@ TOLERANCE = 0.3
 """Of every number of the table, in points or percent: processors round differently, and choices may differ with it."""
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/install.md", "docs/quickstart.md"])
+def test_pages_that_make_an_environment_state_how_its_command_is_found(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    assert re.search(r"make (setup|quickstart)", text)
+    assert "`. .venv/bin/activate`" in text
+
+
 def table(printed: str) -> dict[str, list[float]]:
     """The numbers of each strategy's line."""
     lines = re.findall(r"^(margin|confidence|entropy|random) +(\d.*)$", printed, re.MULTILINE)
