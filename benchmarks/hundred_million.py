@@ -1,6 +1,6 @@
 """What a pool of 100 million rows needs, part by part, measured at smaller sizes.
 
-.venv/bin/python benchmarks/hundred_million.py [PART ...] [--rows N] [--finished F]
+.venv/bin/python benchmarks/hundred_million.py [PART ...] [--rows N] [--finished F] [--shards S]
 
 The parts (default: all); each states what issue 14 asks for:
 
@@ -12,6 +12,7 @@ scorers  a round over two scorers of N rows: bytes that a trial sends to choose 
          counted, once for each scorer
 resume   a killed embedding finds its F finished shards (default 4,000) of 1,024 rows x 128: CPU milliseconds a shard by
          their footers, and by reading and checking all of each
+manifest  a store of S shards (default 100,000) is opened: CPU seconds for the first time in a process, and again
 
 Memory is the growth of the peak resident memory of this process over what it held before.
 """
@@ -38,6 +39,7 @@ from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, checked_shards, found_shards
 from labelbench_ray.embeddings.finished import check_row_ids
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.trial.parts import build
 from labelbench_ray.types import PoolView
 
@@ -47,6 +49,7 @@ SHARD_ROWS = 1024
 RANDOM_TARGET = {"extra_mib": 32.0, "exponent": 1.1}
 SCORERS_TARGET = {"sent_mb": 1.0}
 RESUME_TARGET = {"ms_a_shard": 0.2}
+MANIFEST_TARGET = {"first_cpu_seconds": 0.1}
 KEYS_TARGET = {"mib_over_hashes": 300.0}
 
 
@@ -146,6 +149,22 @@ def resume(finished: int) -> Part:
     return Part(measured, RESUME_TARGET, milliseconds <= RESUME_TARGET["ms_a_shard"])
 
 
+def manifest(shards: int) -> Part:
+    """Opening a store; its shards need not exist."""
+    with TemporaryDirectory(prefix="labelbench-") as folder:
+        entries = [
+            ShardEntry(split=split, number=number, rows=SHARD_ROWS, sha256="0" * 64, contents="0" * 64)
+            for split, count in {"pool": shards, "validation": 1, "test": 1}.items()
+            for number in range(count)
+        ]
+        directory = Path(folder) / "synthetic"
+        directory.mkdir()
+        wired.write_manifest(directory, entries)
+        first, again = (used(partial(EmbeddingStore.open, directory)) for _ in range(2))
+    measured = {"shards": shards, "first_cpu_seconds": first["cpu_seconds"], "again_cpu_seconds": again["cpu_seconds"]}
+    return Part(measured, MANIFEST_TARGET, first["cpu_seconds"] <= MANIFEST_TARGET["first_cpu_seconds"])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the parts asked for and show them."""
     parts: dict[str, Callable[[Any], Part]] = {
@@ -153,11 +172,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "keys": lambda given: keys(given.rows),
         "scorers": lambda given: scorers(given.rows),
         "resume": lambda given: resume(given.finished),
+        "manifest": lambda given: manifest(given.shards),
     }
     options = parser(__doc__)
     options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
     options.add_argument("--rows", type=int, default=4_000_000)
     options.add_argument("--finished", type=int, default=4000)
+    options.add_argument("--shards", type=int, default=100_000)
     given = options.parse_args(arguments)
     if unknown := set(given.parts) - set(parts):
         options.error(f"unknown parts: {', '.join(sorted(unknown))}")

@@ -103,6 +103,12 @@ def synthetic(directory: Path, rows: int) -> EmbeddingStore:
             entry = ShardEntry(split=split, number=number, rows=len(ids), sha256=shard.sha256())
             (directory / entry.file).write_bytes(shard_bytes(shard, "recipe", "numpy"))
             entries.append(entry)
+    write_manifest(directory, entries)
+    return EmbeddingStore.open(directory)
+
+
+def write_manifest(directory: Path, entries: Sequence[ShardEntry]) -> None:
+    """The manifest of a synthetic store."""
     manifest = Manifest(
         key=directory.name,
         dataset={"name": "synthetic"},
@@ -117,5 +123,4 @@ def synthetic(directory: Path, rows: int) -> EmbeddingStore:
         seconds=0,
         shards=tuple(entries),
     )
-    (directory / FILE).write_text(manifest.model_dump_json())
-    return EmbeddingStore.open(directory)
+    (directory / FILE).write_text(manifest.model_dump_json(indent=1))

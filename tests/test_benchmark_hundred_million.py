@@ -42,3 +42,8 @@ def test_what_scorers_are_sent_does_not_grow_with_the_pool(benchmark: ModuleType
 def test_resume(benchmark: ModuleType) -> None:
     measured = benchmark.resume(30).measured
     assert 0 < measured["ms_a_shard"] < measured["ms_a_shard_when_read"]
+
+
+def test_manifest(benchmark: ModuleType) -> None:
+    measured = benchmark.manifest(3000).measured
+    assert measured["again_cpu_seconds"] < measured["first_cpu_seconds"]

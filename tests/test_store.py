@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from labelbench_ray.costs import Cost
+from labelbench_ray.embeddings import manifests
 from labelbench_ray.embeddings import store as store_module
 from labelbench_ray.embeddings.shards import ShardId, ShardRows, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore, Origin
@@ -184,3 +185,19 @@ def test_other_arrays_travel_as_they_are(store):
     received = pickle.loads(pickle.dumps(replace(store.arrays(), origin=None)))  # noqa: S301  we wrote it
     np.testing.assert_array_equal(received.test.labels_N, expected("test", "labels_B"))
     assert received.classes == store.manifest.classes
+
+
+def test_a_manifest_is_parsed_once_a_process_and_anew_where_it_changed(store, monkeypatch):
+    first = EmbeddingStore.open(store.directory).manifest
+    path = store.directory / "manifest.json"
+    with monkeypatch.context() as patched:
+        patched.setattr(manifests, "value_of", lambda *_: pytest.fail("parsed again"))
+        assert EmbeddingStore.open(store.directory).manifest is first
+    text = path.read_text()
+    path.write_text(text.replace('"seconds":1.5', '"seconds":2.5'))
+    assert EmbeddingStore.open(store.directory).manifest.seconds == 2.5
+    path.write_text(text[:-1])
+    with pytest.raises(StoreError, match="is not JSON"):
+        EmbeddingStore.open(store.directory)
+    path.write_text(text)
+    assert EmbeddingStore.open(store.directory).manifest == first

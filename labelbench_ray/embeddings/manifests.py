@@ -1,8 +1,9 @@
 """The manifests of a store: of its own embeddings, and of each augmented view of its pool."""
 
 from abc import ABC, abstractmethod
+from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar, cast
 
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
 
@@ -15,7 +16,7 @@ from labelbench_ray.embeddings.groups import StoredGroups, stored_groups
 from labelbench_ray.embeddings.shards import ShardEntry
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
 from labelbench_ray.plugins import Frozen
-from labelbench_ray.storage.checksummed import read_value
+from labelbench_ray.storage.checksummed import read_file, value_of
 
 FORMAT = 1
 FILE = "manifest.json"
@@ -119,10 +120,14 @@ class ViewManifest(Embeddings):
 
 
 Kind = TypeVar("Kind", bound=Embeddings)
+MOST_PARSED: Final = 4
+"""Manifests that a process keeps; one of 100,000 shards takes a second to parse."""
+_PARSED: Final[dict[tuple[type[Embeddings], str, bytes], Embeddings]] = {}
+"""By folder and content, so that a changed file is read anew."""
 
 
 def read_manifest(kind: type[Kind], directory: Path, hint: str, hint_if_missing: str) -> Kind:
-    """Read and check the manifest of a folder.
+    """Read and check the manifest of a folder; in a process, one of the same bytes is parsed once.
 
     Raises:
         StoreError: it is missing or damaged.
@@ -130,7 +135,15 @@ def read_manifest(kind: type[Kind], directory: Path, hint: str, hint_if_missing:
     """
     path = directory / FILE
     try:
-        return read_value(kind, path, hint, "--store")
+        data = read_file(path)
+        key = kind, str(path), sha256(data).digest()
+        if key not in _PARSED:
+            manifest = value_of(kind, path, data, hint, "--store")
+            if len(_PARSED) >= MOST_PARSED:
+                _PARSED.pop(next(iter(_PARSED)), None)
+            _PARSED[key] = manifest
+            return manifest
+        return cast(Kind, _PARSED[key])
     except MissingError as error:
         raise StoreError(f"{path}: there is no such file; {hint_if_missing}") from error
     except DamagedError as error:

@@ -51,9 +51,22 @@ def read_value(kind: type[Value], path: Path, hint: str, elsewhere: str = "--run
         DamagedError: it is missing, not JSON, or does not fit.
         OtherVersionError: it would fit without fields that this version does not know, or states another format.
     """
-    content = _read_json(path, hint)
+    return value_of(kind, path, read_file(path), hint, elsewhere)
+
+
+def value_of(kind: type[Value], path: Path, data: bytes, hint: str, elsewhere: str = "--runs") -> Value:
+    """The same, given what the file holds."""
+    content = _json_object(path, data, hint)
     _digest(path, content, hint)
     return _parsed(kind, path, content, hint, elsewhere)
+
+
+def read_file(path: Path) -> bytes:
+    """What a file holds; `MissingError` if it is not there."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(f"{path}: there is no such file; is this a trial's folder?") from error
 
 
 def _parsed(
@@ -119,10 +132,12 @@ def _stated_version(content: dict[str, JsonValue]) -> str | None:
 
 def _read_json(path: Path, hint: str) -> dict[str, Any]:
     """The object in a JSON file."""
+    return _json_object(path, read_file(path), hint)
+
+
+def _json_object(path: Path, data: bytes, hint: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: there is no such file; is this a trial's folder?") from error
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _not_json(path, error, hint) from error
     if not isinstance(content, dict):
