@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from labelbench_ray.api import run_plan as running
+from labelbench_ray.api import stores as running
 from labelbench_ray.api.executors import executor_of
 from labelbench_ray.api.plan_words import describe
 from labelbench_ray.config import vary
