@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy as np
+from ray import cloudpickle
 
 from labelbench_ray import strategies
 from labelbench_ray.cluster.scorers import Scorer
