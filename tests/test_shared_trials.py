@@ -17,8 +17,9 @@ from labelbench_ray.commands import status
 from labelbench_ray.config import Part, Trial, grid
 from labelbench_ray.environment import Environment
 from labelbench_ray.ledger.experiments import read_grid, write_grid
-from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.records import Entry, Failure, Grid
 from labelbench_ray.ledger.state import TrialState
+from labelbench_ray.ledger.trials import write_failure
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.plan import Plan, plan
 from labelbench_ray.report import build
@@ -157,6 +158,20 @@ def test_a_trial_that_another_experiment_lists_runs_once_whichever_begins(ran):
     assert (first / fingerprint / "trial.json").is_file()
     assert not (ran / "runs" / "b.second" / fingerprint).exists()
     assert not planned(ran, "a.first", [trial]).missing
+
+
+def test_a_trial_that_failed_here_before_it_began_stays_here_unless_another_experiment_has_begun_it(ran):
+    trial, done = BOTH[-1], RANDOM[0]
+    fingerprints = [planned(ran, "b.second", [each]).trials[0].parts.fingerprint for each in (trial, done)]
+    first, second = ran / "runs" / "a.first", ran / "runs" / "b.second"
+    entries = tuple(Entry(fingerprint=name, trial=each) for name, each in zip(fingerprints, (trial, done), strict=True))
+    write_grid(first, Grid(experiment="a.first", entries=entries))
+    for name in fingerprints:
+        (second / name).mkdir(parents=True)
+        write_failure(second / name, Failure.of("LedgerError: a link", ""))
+    tried, begun = planned(ran, "b.second", [trial, done]).trials
+    assert (tried.directory.parent, tried.progress.state) == (second, TrialState.FAILED)
+    assert (begun.directory.parent, begun.progress.state) == (first, TrialState.DONE)
 
 
 @pytest.mark.parametrize("owner", ["..", "../x", "/tmp", "a/b", ".hidden", "a\\b"])

@@ -53,7 +53,7 @@ def test_a_place_that_cannot_be_read_does_not_end_the_sweep(
 
 
 def test_fine_tunes_of_earlier_runs_are_submitted_where_they_have_begun(tmp_path: Path):
-    begun, not_begun = (SimpleNamespace(directory=lambda folder, name=name: folder / name) for name in ("a", "b"))
+    begun, not_begun = (SimpleNamespace(directory=tmp_path / name) for name in ("a", "b"))
     (tmp_path / "a").mkdir()
     (tmp_path / "a/finetune.json").write_text("{}")
     submitted: list[Path] = []

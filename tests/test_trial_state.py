@@ -12,6 +12,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.records import Failure, Stopped
+from labelbench_ray.ledger.shared import Owners
 from labelbench_ray.ledger.state import TrialState, finetune_progress, trial_progress
 from labelbench_ray.ledger.stopped import write_stopped
 from labelbench_ray.ledger.trials import write_failure
@@ -89,15 +90,17 @@ def test_plan_status_report_and_mlflow_agree(
     mlflow: str | None,
     is_held: bool,
 ):
-    note(tmp_path, BASE)
-    make(tmp_path)
-    directory = home(tmp_path, BASE)
+    runs = tmp_path / "study"  # the only experiment of its folder
+    runs.mkdir()
+    note(runs, BASE)
+    make(runs)
+    directory = home(runs, BASE)
     if is_held:
         directory.mkdir(exist_ok=True)
     with locked(directory / "lock") if is_held else nullcontext():
-        (shown,) = status.read(tmp_path).trials
-        planned = [plan(tmp_path, early_stopping) for early_stopping in (False, True)]
-        (setting,) = read(tmp_path).settings
+        (shown,) = status.read(runs).trials
+        planned = [plan(runs, early_stopping) for early_stopping in (False, True)]
+        (setting,) = read(runs).settings
     (run,) = setting.runs
     assert (shown.state, shown.rounds_done) == (held if is_held else free, rounds_done)
     assert [(each.progress.state, each.rounds_done) for each in planned] == [(free, rounds_done)] * 2
@@ -117,7 +120,7 @@ def plan(runs: Path, early_stopping: bool) -> PlannedTrial:
     built = parts.build(BASE)
     store = PlannedStore(built.embedding, built, {"pool": 100}, ("a", "b"), "s", (), 0, ())
     environment = Environment(runs, runs, runs, "", None, early_stopping=early_stopping)
-    return _planned_trial(built, store, environment, runs, 0)
+    return _planned_trial(built, store, environment, Owners.of(runs), 0)
 
 
 def test_more_rounds_than_recorded_are_incomplete_and_fewer_are_done(tmp_path: Path):

@@ -49,8 +49,9 @@ class Owners:
     def directory(self, fingerprint: str, store: str) -> Path:
         """The folder of a trial's ledger.
 
-        Its own where it has begun there; else that of another experiment that has begun it, or has it in its list,
-        unless it was made from another store.
+        Its own where it has begun there; else that of another experiment that has begun it; else its own where it
+        failed there before it began; else that of another experiment that has it in its list. None that was made
+        from another store.
 
         Args:
             store: content hash of the store that the trial reads; "": not known yet.
@@ -61,8 +62,9 @@ class Owners:
             return own
         headers = {directory: _header(directory) for directory in found}
         begun = [directory for directory, header in headers.items() if header and store in ("", header.store)]
+        tried = [own] if own.is_dir() else []  # it failed here before it began
         listed = [directory for directory, header in headers.items() if not (directory / "trial.json").is_file()]
-        return next(iter([*begun, *listed]), own)
+        return next(iter([*begun, *tried, *listed]), own)
 
 
 def entry_of(folder: Path, directory: Path, entry: Entry) -> Entry:
