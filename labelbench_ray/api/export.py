@@ -19,7 +19,8 @@ from labelbench_ray.exports.latex import latex
 from labelbench_ray.report.curves import Experiment
 from labelbench_ray.report.sections import compose
 from labelbench_ray.storage.atomic import publish
-from labelbench_ray.storage.remote import folder_place, place
+from labelbench_ray.storage.folders import folder_place, make_folder
+from labelbench_ray.storage.remote import place
 
 Format = Literal["csv", "parquet", "json", "latex", "svg", "pdf"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -51,7 +52,7 @@ def export(
             raise ConfigError(unknown("format", each, FORMATS))
     found, folder = results(paths, baseline), folder_place(str(out))
     _check_names(found.experiments, folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = []
     for experiment in found.experiments:
         for name, data in _files(experiment, wanted, place(str(store))):

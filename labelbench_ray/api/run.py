@@ -23,7 +23,7 @@ from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import importable
-from labelbench_ray.storage.remote import folder_place
+from labelbench_ray.storage.folders import folder_place
 from labelbench_ray.tracking.mlflow_address import is_installed, show_command
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ from labelbench_ray.planning.finetunes import PlannedTuning
 from labelbench_ray.planning.plan import Plan, planned_early_stopping, waiting_now
 from labelbench_ray.planning.units import run_units
 from labelbench_ray.report.experiments import baseline_among
+from labelbench_ray.storage.folders import make_folder
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import AnyMirror, NoMirror
@@ -84,7 +85,7 @@ def submit_tunings(plan: Plan, tunings: Iterable[PlannedTuning], mirror: AnyMirr
 def note_grid(plan: Plan) -> None:
     """Write down which trials belong to the experiment."""
     write_grid(
-        plan.folder,
+        make_folder(plan.folder),
         Grid(
             experiment=plan.experiment.name,
             entries=tuple(

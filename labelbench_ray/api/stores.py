@@ -18,6 +18,7 @@ from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.ledger.data_notes import note_overlaps, note_rows
 from labelbench_ray.planning.plan import Plan, check_budget
 from labelbench_ray.planning.units import embedding_units
+from labelbench_ray.storage.folders import make_folder
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
 from labelbench_ray.trial.parts import Parts
 
@@ -51,6 +52,7 @@ def make_stores(
         ConfigError: fewer rows of the pool were embedded than a trial buys labels for.
     """
     made: dict[str, EmbeddingStore] = {}
+    make_folder(environment.store)
     for store in plan.stores:
         trial = store.example.trial
         events, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}

@@ -12,7 +12,7 @@ from labelbench_ray.api.environments import environment_of
 from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.environment import EMBEDDING, OUTPUT, RESOURCES, WHAT, WHERE, Environment
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.storage.remote import folder_place
+from labelbench_ray.storage.folders import folder_place
 
 
 class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only

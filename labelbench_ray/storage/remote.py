@@ -220,20 +220,6 @@ def place(text: str) -> Path:
         raise ConfigError(str(error)) from error
 
 
-def folder_place(text: str) -> Path:
-    """The place of a folder, which need not exist yet.
-
-    Raises:
-        ConfigError: as for `place`; or a file is there, or where a folder above it would be.
-    """
-    folder = place(text)
-    if not is_remote(folder):
-        there = next(step for step in (folder, *folder.parents) if os.path.exists(step))  # raises for no path
-        if not there.is_dir():
-            raise ConfigError(f"{there} is a file; give a folder")
-    return folder
-
-
 def is_remote(path: Path) -> bool:
     """Whether it lies in an object store."""
     return isinstance(path, Remote)
