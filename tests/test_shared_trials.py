@@ -24,7 +24,7 @@ from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.plan import Plan, plan
 from labelbench_ray.report import build
 from labelbench_ray.storage.locks import locked
-from labelbench_ray.tracking.sync import tracked_directories
+from labelbench_ray.tracking.directories import tracked_directories
 
 BASE = Trial(
     dataset=Part(name="digits", settings={"max_rows": 200}),

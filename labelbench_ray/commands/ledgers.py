@@ -86,11 +86,14 @@ def sync(folder: Path, tracking_uri: str | None) -> int:
 
     Exit status: 0 when MLflow equals the ledgers, 1 when it is down, or a ledger is damaged.
     """
+    from labelbench_ray.ledger.experiments import read_grid
     from labelbench_ray.storage.remote import beside
+    from labelbench_ray.tracking.directories import tracked_directories
 
     require_mlflow("sync")
     folders = experiment_folders(folder)
     uri = tracking_uri or sqlite_uri(beside(folders[0].parent) / "mlflow.db")
-    with meter(console, "opening MLflow"):
+    runs = sum(len(tracked_directories(each, read_grid(each))) for each in folders)
+    with meter(console, "opening MLflow, runs", runs):
         from labelbench_ray.tracking import sync as job
     return job.sync(folders, uri, console)

@@ -11,10 +11,8 @@ from rich.console import Console
 from labelbench_ray.console.progress import meter
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.ledger.experiments import read_grid
-from labelbench_ray.ledger.finetunes import FOLDER, HEADER
-from labelbench_ray.ledger.records import Grid
-from labelbench_ray.ledger.shared import shared_directories
 from labelbench_ray.storage.remote import beside
+from labelbench_ray.tracking.directories import tracked_directories
 from labelbench_ray.tracking.histories import Written, read_histories
 from labelbench_ray.tracking.mlflow_runs import MlflowRuns, is_current, is_outage, open_mlflow_runs, tags_of
 from labelbench_ray.tracking.runs import Measured, TrackedRun, key_of, read_tracked_run
@@ -105,14 +103,6 @@ def sync_experiment(folder: Path, uri: str, console: Console) -> int:
         mlflow.end()
     console.print(f"{folder.name}: {done}", highlight=False, soft_wrap=True, markup=False)
     return status
-
-
-def tracked_directories(folder: Path, grid: Grid) -> list[Path]:
-    """Each trial and fine-tune of an experiment that has begun: those of earlier grids and shared ones as well."""
-    shared = shared_directories(folder, grid)
-    found = [*folder.glob("*/trial.json"), *folder.glob(f"*/{FOLDER}/*/{HEADER}")]
-    found += [path for each in shared for path in (each / "trial.json", *each.glob(f"{FOLDER}/*/{HEADER}"))]
-    return sorted(path.parent for path in found)
 
 
 def reconcile(mlflow: MlflowRuns, runs: Sequence[Run], tracked: TrackedRun, histories: Mapping[str, Written]) -> Done:
