@@ -19,7 +19,7 @@ from labelbench_ray.ledger.shared import entry_directory, entry_progress, notes_
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.locks import held
-from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.storage.parallel import read_below
 
 ALL_SHOWN: Final = 40
 """Of grids with more trials, only those in the states `LISTED` are."""
@@ -78,7 +78,7 @@ def read(folder: Path) -> Status:
     by_rounds = sorted(grid.entries, key=lambda entry: entry.trial.rounds)
     longest = {entry.fingerprint: entry for entry in by_rounds}  # a trial with fewer rounds is its beginning
     here = [entry for entry in grid.entries if longest[entry.fingerprint] is entry]
-    trials = tuple(read_each(partial(_status, folder, notes_by_owner(folder, grid)), here))
+    trials = tuple(read_below(folder, partial(_status, folder, notes_by_owner(folder, grid)), here))
     return Status(experiment=grid.experiment, folder=str(folder), trials=trials)
 
 

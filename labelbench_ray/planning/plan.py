@@ -18,7 +18,7 @@ from labelbench_ray.planning.memory import trial_bytes
 from labelbench_ray.planning.stores import PlannedStore, planned_store, wanted_views
 from labelbench_ray.planning.synthetic_view import check_strategies
 from labelbench_ray.pool.facts import missing_facts
-from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.storage.parallel import read_below
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.asking import Waiting, waiting
 from labelbench_ray.trial.parts import Parts
@@ -146,8 +146,10 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
     for each in every:  # trials that differ in their fine-tune only are one trial, and several fine-tunes
         check_full_models(each, stores[each.embedding].classes)
     owners = Owners.of(folder)
-    trials = read_each(
-        lambda each: _planned_trial(each, stores[each.embedding], environment, owners, memory[each.fingerprint]), built
+    trials = read_below(
+        folder,
+        lambda each: _planned_trial(each, stores[each.embedding], environment, owners, memory[each.fingerprint]),
+        built,
     )
     directories = {each.parts.fingerprint: each.directory for each in trials}
     return Plan(experiment, folder, tuple(trials), tuple(stores.values()), planned_tunings(every, directories))

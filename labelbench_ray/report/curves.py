@@ -21,7 +21,7 @@ from labelbench_ray.ledger.provenance import Provenance, provenances
 from labelbench_ray.ledger.records import Entry, RoundRecord, Traits
 from labelbench_ray.ledger.shared import entry_directory, entry_progress, notes_by_owner
 from labelbench_ray.ledger.state import FineTuneProgress, TrialState, finetune_progress
-from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.storage.parallel import read_below
 from labelbench_ray.tasks import in_a_sentence
 
 RANDOM: Final = "random"
@@ -186,7 +186,7 @@ def read(folder: Path) -> Experiment:
         LedgerError: `experiment.json` is absent or damaged. (A damaged trial is a `Run` with that state.)
     """
     grid = read_grid(folder)
-    runs = read_each(partial(_run, folder, notes_by_owner(folder, grid)), _longest(grid.entries))
+    runs = read_below(folder, partial(_run, folder, notes_by_owner(folder, grid)), _longest(grid.entries))
     return Experiment(grid.experiment, settings_of(runs), folder, grid.origin)
 
 
