@@ -40,8 +40,8 @@ CPUS_PER_ACTOR = 0.5
 # Differs from the actors', or Ray Data would fuse reading into them, and a GPU would wait for the decoding.
 CPUS_PER_READER = 0.25
 FEW_ROWS = 2048
-"""So many rows are read by one process and, by default, embedded by one actor: starting others takes longer than they
-save. Each takes seconds of CPU to start, also where an encoder reads 10,000 rows a second."""
+"""Up to this many rows are read by one process and, unless more are asked for, embedded by one actor: each further one
+takes seconds of CPU to start, which is longer than it saves."""
 TASK_RETRIES, ACTOR_RESTARTS = 10, 100
 """Ray's own limits, for failures that `shard_attempts` cannot count. A task of an actor is repeated without
 limit: while a lost node is not yet declared dead, any number is spent within seconds."""

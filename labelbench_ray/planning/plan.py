@@ -137,7 +137,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
             check_budget(each.trial, store.rows["pool"], store.left_out)
             check_labels(each, store)
             check_facts(each, store)
-    # Outside the threads below, which would all build an encoder's network to count its parameters.
+    # Outside `read_below`, whose threads would all build an encoder's network to count its parameters.
     memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for key, store in stores.items():
         if store.classes is not None:

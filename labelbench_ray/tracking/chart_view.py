@@ -1,7 +1,7 @@
 """The view in which MLflow compares strategies: learning curves, one a strategy, of the test metric first.
 
 MLflow's page keeps a view under a tag of the experiment and opens it by its name in the address. Without it, the page
-shows each run by itself, and charts in the order of their names.
+shows each run alone, and charts in the order of their names.
 """
 
 import json
