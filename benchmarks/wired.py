@@ -11,7 +11,8 @@ from ray import cloudpickle
 
 from labelbench_ray import strategies
 from labelbench_ray.cluster.scorers import Scorer
-from labelbench_ray.embeddings.manifests import FILE, Manifest
+from labelbench_ray.embeddings.manifests import Manifest, publish_manifest
+from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import ShardEntry, ShardRows, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.pool.blocks import cuts
@@ -121,6 +122,6 @@ def write_manifest(directory: Path, entries: Sequence[ShardEntry]) -> None:
         dimensions=DIMENSIONS,
         rejects=0,
         seconds=0,
-        shards=tuple(entries),
+        shards=ShardTable.of(entries),
     )
-    (directory / FILE).write_text(manifest.model_dump_json(indent=1))
+    publish_manifest(directory, manifest)

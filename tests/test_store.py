@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from labelbench_ray.costs import Cost
-from labelbench_ray.embeddings import manifests
 from labelbench_ray.embeddings import store as store_module
+from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import ShardId, ShardRows, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore, Origin
 from labelbench_ray.errors import OtherVersionError, StoreError
@@ -154,7 +154,11 @@ def test_a_store_in_another_s_folder_is_refused_by_name(store):
 def test_the_content_hash_covers_rows_classes_and_compute(store):
     manifest = store.manifest
     entry = manifest.shards[0].model_copy(update={"sha256": "0" * 64})
-    others = [{"classes": ("a", "c", "b")}, {"compute": "torch"}, {"shards": (entry, *manifest.shards[1:])}]
+    others = [
+        {"classes": ("a", "c", "b")},
+        {"compute": "torch"},
+        {"shards": ShardTable.of((entry, *manifest.shards[1:]))},
+    ]
     contents = {manifest.content, *(manifest.model_copy(update=other).content for other in others)}
     assert len(contents) == 4
     assert manifest.model_copy(update={"seconds": 99.0, "signature": "t"}).content == manifest.content
@@ -185,19 +189,3 @@ def test_other_arrays_travel_as_they_are(store):
     received = pickle.loads(pickle.dumps(replace(store.arrays(), origin=None)))  # noqa: S301  we wrote it
     np.testing.assert_array_equal(received.test.labels_N, expected("test", "labels_B"))
     assert received.classes == store.manifest.classes
-
-
-def test_a_manifest_is_parsed_once_a_process_and_anew_where_it_changed(store, monkeypatch):
-    first = EmbeddingStore.open(store.directory).manifest
-    path = store.directory / "manifest.json"
-    with monkeypatch.context() as patched:
-        patched.setattr(manifests, "value_of", lambda *_: pytest.fail("parsed again"))
-        assert EmbeddingStore.open(store.directory).manifest is first
-    text = path.read_text()
-    path.write_text(text.replace('"seconds":1.5', '"seconds":2.5'))
-    assert EmbeddingStore.open(store.directory).manifest.seconds == 2.5
-    path.write_text(text[:-1])
-    with pytest.raises(StoreError, match="is not JSON"):
-        EmbeddingStore.open(store.directory)
-    path.write_text(text)
-    assert EmbeddingStore.open(store.directory).manifest == first

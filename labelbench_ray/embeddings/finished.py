@@ -14,10 +14,11 @@ from labelbench_ray.embeddings.cut_texts import read_cut
 from labelbench_ray.embeddings.embed import EmbeddedShard, embedded
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.groups import stored_groups
-from labelbench_ray.embeddings.manifests import FILE, Embeddings, Manifest, ViewManifest
+from labelbench_ray.embeddings.manifests import Embeddings, Manifest, ViewManifest, publish_manifest
 from labelbench_ray.embeddings.origin import check_same_data, found_source, write_source
 from labelbench_ray.embeddings.overlaps import count_overlaps, held_out_rows, remove_rows, write_overlaps
 from labelbench_ray.embeddings.repeated_keys import first_repeated_key
+from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import rejects_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Encoder
@@ -130,7 +131,7 @@ def _measured(directory: Path, made: Sequence[EmbeddedShard], seconds: float) ->
         "cpu_seconds": spent.cpu,
         "gpu_seconds": spent.gpu,
         "bytes_written": sum(shard.bytes for shard in made),
-        "shards": tuple(shard.entry for shard in made),
+        "shards": ShardTable.of(shard.entry for shard in made),
         "versions": versions(),
     }
 
@@ -144,7 +145,7 @@ def _one_width(encoder: Encoder, made: Sequence[EmbeddedShard]) -> int:
 
 def _publish_manifest(directory: Path, manifest: Embeddings) -> None:
     """Write what completes the shards of a folder, and delete the drafts of killed processes beside them."""
-    publish(directory / FILE, manifest.model_dump_json(indent=1).encode())
+    publish_manifest(directory, manifest)
     for draft in (directory / "shards").glob(".*.draft"):
         draft.unlink(missing_ok=True)
 

@@ -1,9 +1,9 @@
 """The manifests of a store: of its own embeddings, and of each augmented view of its pool."""
 
 from abc import ABC, abstractmethod
-from hashlib import sha256
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import TypeVar
 
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
 
@@ -13,9 +13,10 @@ from labelbench_ray.datasets import Source, ordered
 from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
 from labelbench_ray.embeddings.facts import given_facts
 from labelbench_ray.embeddings.groups import StoredGroups, stored_groups
-from labelbench_ray.embeddings.shards import ShardEntry
+from labelbench_ray.embeddings.shard_table import ShardTable, read_side_file, write_side_file
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
 from labelbench_ray.plugins import Frozen
+from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.checksummed import read_file, value_of
 
 FORMAT = 1
@@ -34,7 +35,7 @@ class Embeddings(Frozen, ABC):
     gpu_seconds: float = 0.0
     bytes_written: NonNegativeInt = 0
     """Bytes of all shards."""
-    shards: tuple[ShardEntry, ...]
+    shards: ShardTable
     versions: dict[str, str] = {}
     """Versions of the code that wrote the manifest; older ones do not state them."""
 
@@ -50,7 +51,7 @@ class Embeddings(Frozen, ABC):
 
     def count(self, split: str) -> int:
         """Embedded rows of a split."""
-        return sum(shard.rows for shard in self.shards if shard.split == split)
+        return self.shards.split(split).num_rows
 
 
 class Manifest(Embeddings):
@@ -77,18 +78,13 @@ class Manifest(Embeddings):
 
     @property
     def content(self) -> str:
-        hashed: list[JsonValue] = [
-            list(self.classes),
-            self.compute,
-            [[shard.split, shard.sha256] for shard in self.shards],
-        ]
-        names: JsonValue = {split: list(groups.names) for split, groups in self.groups.items()}
-        return digest([*hashed, *([names] if names else [])])
+        groups = ((split, tuple(groups.names)) for split, groups in self.groups.items())
+        return _content(self.classes, self.compute, self.shards, *groups)
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The names of the splits: pool, validation and test, and then the others."""
-        return ordered(shard.split for shard in self.shards)
+        return ordered(self.shards.splits)
 
     def evaluation_change(self, source: Source) -> str:
         """How a data set's splits, groups or facts differ from the store's, in words; "" if they do not."""
@@ -103,7 +99,7 @@ class Manifest(Embeddings):
     @property
     def warning(self) -> str | None:
         """A warning about the embeddings, in one sentence."""
-        return describe_cut(self.cut, sum(shard.rows for shard in self.shards))
+        return describe_cut(self.cut, self.shards.num_rows)
 
 
 class ViewManifest(Embeddings):
@@ -116,18 +112,14 @@ class ViewManifest(Embeddings):
 
     @property
     def content(self) -> str:
-        return digest([self.base, self.compute, [shard.sha256 for shard in self.shards]])
+        return digest([self.base, self.compute, [*self.shards.hashes[1]]])
 
 
 Kind = TypeVar("Kind", bound=Embeddings)
-MOST_PARSED: Final = 4
-"""Manifests that a process keeps; one of 100,000 shards takes a second to parse."""
-_PARSED: Final[dict[tuple[type[Embeddings], str, bytes], Embeddings]] = {}
-"""By folder and content, so that a changed file is read anew."""
 
 
 def read_manifest(kind: type[Kind], directory: Path, hint: str, hint_if_missing: str) -> Kind:
-    """Read and check the manifest of a folder; in a process, one of the same bytes is parsed once.
+    """Read and check the manifest of a folder; many shards are read from the side file, which is made where it lacks.
 
     Raises:
         StoreError: it is missing or damaged.
@@ -136,15 +128,32 @@ def read_manifest(kind: type[Kind], directory: Path, hint: str, hint_if_missing:
     path = directory / FILE
     try:
         data = read_file(path)
-        key = kind, str(path), sha256(data).digest()
-        if key not in _PARSED:
-            manifest = value_of(kind, path, data, hint, "--store")
-            if len(_PARSED) >= MOST_PARSED:
-                _PARSED.pop(next(iter(_PARSED)), None)
-            _PARSED[key] = manifest
-            return manifest
-        return cast(Kind, _PARSED[key])
+        if known := read_side_file(directory, data):
+            fields, shards = known
+            return value_of(kind, path, fields, hint, "--store").model_copy(update={"shards": shards})
+        manifest = value_of(kind, path, data, hint, "--store")
     except MissingError as error:
         raise StoreError(f"{path}: there is no such file; {hint_if_missing}") from error
     except DamagedError as error:
         raise StoreError(str(error)) from error
+    _write_side_file(directory, data, manifest)
+    return manifest
+
+
+def publish_manifest(directory: Path, manifest: Embeddings) -> None:
+    """Write the manifest of finished shards, and its side file."""
+    data = manifest.model_dump_json(indent=1).encode()
+    publish(directory / FILE, data)
+    _write_side_file(directory, data, manifest)
+
+
+def _write_side_file(directory: Path, data: bytes, manifest: Embeddings) -> None:
+    without = manifest.model_copy(update={"shards": ShardTable.of(())})
+    write_side_file(directory, data, without.model_dump_json(), manifest.shards)
+
+
+@lru_cache(maxsize=4)
+def _content(classes: tuple[str, ...], compute: str, shards: ShardTable, *groups: tuple[str, tuple[str, ...]]) -> str:
+    names: JsonValue = {split: list(each) for split, each in groups}
+    hashed: list[JsonValue] = [[split, content] for split, content in zip(*shards.hashes, strict=True)]
+    return digest([list(classes), compute, hashed, *([names] if names else [])])

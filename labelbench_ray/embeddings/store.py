@@ -3,6 +3,7 @@
     <store>/<key>/shards/pool-00000.parquet    row_id, label, embedding (float16), sorted by row_id
     <store>/<key>/rejects.parquet              rows that could not be decoded: row_id, split, reason
     <store>/<key>/manifest.json                written last: without it there is no store
+    <store>/<key>/manifest.arrow               the same for many shards, read faster: see `shard_table`
     <store>/<key>/arrays/<content>/            the same as memory-mapped arrays, made once on each machine
                                                (of a remote store: in the machine's cache)
     <store>/<key>/attempts/                    while it is made: marks of the work that workers have begun, see
@@ -27,6 +28,7 @@ from labelbench_ray import tasks
 from labelbench_ray.datasets import without_label
 from labelbench_ray.embeddings.footers import check_counts
 from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
+from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import ShardEntry, read_shard
 from labelbench_ray.errors import StoreError
 from labelbench_ray.pool.facts import Facts
@@ -142,7 +144,7 @@ class EmbeddingStore:
                 f"{path}: is of store {manifest.key!r}, expected {directory.name!r}; it belongs elsewhere; delete "
                 f"{directory} to embed again"
             )
-        for split in {"pool", *(entry.split for entry in manifest.shards)}:
+        for split in {"pool", *manifest.shards.splits}:
             if not manifest.count(split):
                 raise StoreError(f"{path}: no rows of the split {split!r}; delete {directory} to embed again")
         return cls(directory, manifest)
@@ -191,8 +193,8 @@ class EmbeddingStore:
         names = sorted(self.manifest.facts)
         return Facts({name: mapped(folder / f"pool-fact-{name}.npy", np.float64, (rows,), hint) for name in names})
 
-    def _entries(self, split: str) -> list[ShardEntry]:
-        return [entry for entry in self.manifest.shards if entry.split == split]
+    def _entries(self, split: str) -> ShardTable:
+        return self.manifest.shards.split(split)
 
     def _make_arrays(self, draft: Path) -> None:
         draft.mkdir()
