@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._ranking import subkey, tie_hash
 from labelbench_ray.strategies._sampling import open_rows, sample, sample_of_pool
+from labelbench_ray.strategies._seeding import seeds
 from labelbench_ray.strategies._vectors import unit
 from labelbench_ray.types import Ask, Floats, Ids, PoolView
 
@@ -67,7 +68,8 @@ def pseudo_labels(units_ND: Floats, clusters: int, key: int) -> NDArray[np.int32
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    means = KMeans(min(clusters, len(units_ND)), n_init=1, max_iter=ITERATIONS, random_state=key % 2**32)
+    count = min(clusters, len(units_ND))
+    means = KMeans(count, init=seeds, n_init=1, max_iter=ITERATIONS, random_state=key % 2**32)
     with threadpool_limits(1), warnings.catch_warnings():
         # There may be fewer distinct rows than classes.
         warnings.simplefilter("ignore", ConvergenceWarning)
