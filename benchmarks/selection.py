@@ -73,6 +73,11 @@ def folder_of(given: Path | None) -> Any:  # noqa: ANN401
         yield Path(fresh)
 
 
+def without_facts() -> list[str]:
+    """The strategies that choose by embeddings and probabilities; benchmarks/prompts.py measures the others."""
+    return [name for name in strategies.names() if not strategies.create(name).facts]
+
+
 def table(arguments: Namespace, folder: Path, runner: Runner = run) -> Answer:
     """Every strategy at the size of the issue's table."""
     rows, dimensions, budget = (
@@ -84,11 +89,11 @@ def table(arguments: Namespace, folder: Path, runner: Runner = run) -> Answer:
     cases = [
         (f"K={classes}", classes, name, limits.seconds(name, classes), {})
         for classes in arguments.classes or (10, 100)
-        for name in arguments.strategies or strategies.names()
+        for name in arguments.strategies or without_facts()
     ] + [
         ("tight clusters", 10, name, limits.Limit(None, most), TIGHT)
         for name, most in limits.TIGHT_SECONDS.items()
-        if name in (arguments.strategies or strategies.names())
+        if name in (arguments.strategies or without_facts())
     ]
     for column, classes, name, limit, more in cases:
         shape = Shape(rows, dimensions, classes, arguments.labeled or 1000, **more)
@@ -112,7 +117,7 @@ def growth(arguments: Namespace, folder: Path) -> Answer:
         return _say(f"N={rows} budget={budget}", name, run(case, seconds=arguments.seconds))
 
     measured = {}
-    for name in arguments.strategies or strategies.names():
+    for name in arguments.strategies or without_facts():
         by_rows = {rows: at(name, rows, 1000) for rows in sizes}
         by_budget = {budget: at(name, min(sizes), budget) for budget in budgets}
         measured[name] = grown(by_rows, by_budget, limits.extra_mib(name, max(sizes), classes))
@@ -176,7 +181,7 @@ def _mapped(
 ) -> Answer:
     budget = _first(arguments.budgets, 10_000)
     measured = {}
-    for name in arguments.strategies or [name for name in most if name in strategies.names()]:
+    for name in arguments.strategies or [name for name in most if name in without_facts()]:
         case = Case(name, str(made(folder, shape)), budget, mapped=True)
         found = _say(shape.name, name, run(case, threads, arguments.seconds))
         found.pop("extra_mib", None)  # holds pages of the mapped file too
@@ -199,7 +204,7 @@ def scorers(arguments: Namespace, folder: Path) -> Answer:
         arguments.labeled or 1000,
         "float16",
     )
-    names = arguments.strategies or [name for name in limits.SCORED if name in strategies.names()]
+    names = arguments.strategies or [name for name in limits.SCORED if name in without_facts()]
     measured = measure_actors(made(folder, shape), names, _first(arguments.budgets, 1000))
     met = all(found["ratio"] <= limits.SCORERS_RATIO for found in measured.values())
     return Answer(measured, {"ratio_at_most": limits.SCORERS_RATIO}, met)
@@ -209,7 +214,7 @@ def roofline(arguments: Namespace, folder: Path) -> Answer:
     """Where the time goes."""
     from roofline import NAMES, against_products
 
-    names = [name for name in arguments.strategies or NAMES if name in strategies.names()]
+    names = [name for name in arguments.strategies or NAMES if name in without_facts()]
     measured: Found = {}
     for classes in arguments.classes or (10, 100):
         shape = Shape(_first(arguments.rows, 50_000), arguments.dimensions or 512, classes, arguments.labeled or 1000)

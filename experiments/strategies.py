@@ -1,4 +1,4 @@
-"""Every query strategy on real embeddings, against random, over five paired seeds: what the README's table shows.
+"""Every strategy that needs no facts on real embeddings, against random, over five seeds: what docs/studies.md shows.
 
 labelbench run experiments/strategies.py:cifar10 --data-root DIR
 labelbench run experiments/strategies.py:banking77 --data-root DIR
@@ -14,7 +14,10 @@ WRAPPERS = [
     Part.of("subsample", strategy="badge"),
     Part.of("power", strategy="entropy"),
 ]
-STRATEGIES = [Part(name=name) for name in strategies.names() if name not in {part.name for part in WRAPPERS}]
+WRAPPED = {part.name for part in WRAPPERS}
+STRATEGIES = [
+    Part(name=name) for name in strategies.names() if name not in WRAPPED and not strategies.create(name).facts
+]
 
 
 def cifar10() -> list[Trial]:

@@ -9,9 +9,11 @@ import pytest
 
 from labelbench_ray import plugins, strategies
 from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.contracts.trying import with_facts
 from labelbench_ray.planning import experiment
 from labelbench_ray.plugins.catalog import catalog
 from labelbench_ray.pool.blocks import ArrayShard
+from labelbench_ray.strategies._task_quotas import TaskQuotas
 from labelbench_ray.strategies._wrapper import Wrapper
 from labelbench_ray.trial.parts import build
 from labelbench_ray.types import Floats, Rows
@@ -56,9 +58,10 @@ def test_a_strategy_wants_what_it_reads(name: str, monkeypatch: pytest.MonkeyPat
 
         monkeypatch.setattr(ArrayShard, method, noted)
     strategy = strategies.create(name)
-    strategy.select(make_pool(300).view(), 10, np.random.default_rng(0))
+    strategy.select(with_facts(make_pool(300), strategy).view(), 10, np.random.default_rng(0))
     stated = {*strategy.wants, *(want for each in strategy.inner_plugins().values() for want in each.wants)}
-    assert read == stated - {"labels"}
+    assert read == stated - {"labels", "facts"}
+    assert bool(strategy.facts) == ("facts" in stated)
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -74,11 +77,12 @@ def test_whether_it_can_choose_the_first_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", TABLE)
 def test_whether_it_asks(name: str) -> None:
-    view, stream = make_pool(100).view(), np.random.default_rng(0)
-    wraps = isinstance(strategies.create(name), Wrapper)
+    stream, strategy = np.random.default_rng(0), strategies.create(name)
+    view = with_facts(make_pool(100), strategy).view()
+    wraps = isinstance(strategy, Wrapper | TaskQuotas)
     assert TABLE[name]["asks"] in (["as its strategy"] if wraps else ["yes", "no"])
     if TABLE[name]["asks"] != "yes":
-        strategies.create(name).select(view, 10, stream)
+        strategy.select(view, 10, stream)
     if TABLE[name]["asks"] != "no":
         asking = strategies.create(name, strategy="galaxy") if wraps else strategies.create(name)
         with pytest.raises(ValueError, match="ask"):

@@ -16,8 +16,10 @@ from labelbench_ray.strategies._ranking import Score, best_rows
 from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
 
 PACKAGE = "labelbench_ray.strategies"
-Want = Literal["embeddings", "probabilities", "labels"]
-LETTERS: Final[Mapping[Want, str]] = {"embeddings": "E", "probabilities": "P", "labels": "L"}
+Want = Literal["embeddings", "probabilities", "labels", "facts"]
+DUPLICATE_OF: Final = "duplicate_of"
+"""The fact of a row that repeats another one: the number of that one, or -1. Every strategy leaves repeats out."""
+LETTERS: Final[Mapping[Want, str]] = {"embeddings": "E", "probabilities": "P", "labels": "L", "facts": "F"}
 """How the table of strategies abbreviates what they want."""
 
 
@@ -92,12 +94,13 @@ class Strategy(tasks.ServesTasks, ABC):
                 f"{type(self).__name__} {missing}; give them to the view, as in PoolView.from_arrays(..., "
                 f"facts={{{self.facts[0]!r}: array}})"
             )
+        view = without_duplicates(view)
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)):
             raise ValueError(f"budget: {budget!r} is not an integer; give a number of rows")
         if budget < 0 or budget > view.num_unlabeled:
             raise ValueError(
-                f"budget: {budget} rows asked for, {view.num_unlabeled} of the pool's {view.num_rows} are "
-                "unlabeled; ask for that many at most"
+                f"budget: {budget} rows asked for, {view.num_unlabeled} of the pool's {view.num_rows} are unlabeled"
+                f"{' and no duplicates' if DUPLICATE_OF in view.fact_names else ''}; ask for that many at most"
             )
         key = int(rng.integers(2**64, dtype=np.uint64))
         if budget == 0:
@@ -190,6 +193,18 @@ class RowStrategy(RankingStrategy):
 
     def scorer(self, view: PoolView, key: int) -> Score:
         return self.score
+
+
+def without_duplicates(view: PoolView) -> PoolView:
+    """The view without rows that repeat another one, as the fact `duplicate_of` states: -1 for a row that does not."""
+    if DUPLICATE_OF not in view.fact_names:
+        return view
+    ids_C = np.concatenate([np.empty(0, np.int64), *view.map(_distinct_ids)])
+    return view if len(ids_C) == view.num_unlabeled else view.only(ids_C)
+
+
+def _distinct_ids(shard: Shard) -> Ids:
+    return shard.ids_S[shard.open_S & (shard.facts[DUPLICATE_OF] < 0)]
 
 
 def _count_known(shard: Shard, ids_C: Ids) -> int:

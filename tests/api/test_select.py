@@ -12,6 +12,7 @@ import torch
 
 from labelbench_ray import Part, Trial, select, strategies
 from labelbench_ray.config import vary
+from labelbench_ray.contracts.trying import with_facts
 from labelbench_ray.ledger.trials import Header, Ledger
 from labelbench_ray.streams import stream
 from labelbench_ray.trial import parts
@@ -41,10 +42,12 @@ def of_multi_label(rows: int = 100) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 def test_it_is_the_strategy_s_choice_for_the_same_arrays_and_stream(name: str):
     part = Part.of(name, **SETTINGS.get(name, {}))
     made = strategies.create(name, **part.settings)
-    expected = made.select(POOL.view(), 15, np.random.default_rng(7), ask=lambda ids: POOL.truth[ids])
+    pool = with_facts(POOL, made)
+    expected = made.select(pool.view(), 15, np.random.default_rng(7), ask=lambda ids: POOL.truth[ids])
     assert expected.dtype == np.int64
     for strategy in (part, made, *([name] if not part.settings else [])):
-        np.testing.assert_array_equal(select(*ARRAYS, strategy, budget=15, seed=7, ask=answers), expected)
+        found = select(*ARRAYS, strategy, budget=15, seed=7, ask=answers, facts=pool.facts)
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("name", ["margin", "badge", "coreset", "galaxy"])
@@ -92,8 +95,9 @@ def test_without_probabilities_a_strategy_chooses_the_same_or_states_that_it_rea
     part = Part.of(name, **SETTINGS.get(name, {}))
     wants_none = "P" not in reads(name)
     if wants_none:
-        chosen = select(POOL.embeddings, None, POOL.labeled, POOL.labels, part, 10, ask=answers)
-        np.testing.assert_array_equal(chosen, select(*ARRAYS, part, 10, ask=answers))
+        facts = with_facts(POOL, strategies.create(name, **part.settings)).facts
+        chosen = select(POOL.embeddings, None, POOL.labeled, POOL.labels, part, 10, ask=answers, facts=facts)
+        np.testing.assert_array_equal(chosen, select(*ARRAYS, part, 10, ask=answers, facts=facts))
     else:
         with pytest.raises(ValueError, match=r"^probabilities: None, and this strategy reads them; give "):
             select(POOL.embeddings, None, POOL.labeled, POOL.labels, part, 10, ask=answers)

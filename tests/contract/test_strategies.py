@@ -8,13 +8,17 @@ from hypothesis import strategies as draw
 from labelbench_ray import strategies
 from labelbench_ray.contracts.checking import laws_of
 from labelbench_ray.contracts.law import Law, NotApplicable
-from labelbench_ray.contracts.trying import chosen_on, wanted
+from labelbench_ray.contracts.trying import chosen_on, wanted, with_facts
 from labelbench_ray.plugins import Part
 from labelbench_ray.types import PoolView
 from tests.samples import make_pool
 
 USERS_OWN = "tests.contract.users_own"
 VARIANTS = [
+    Part.of("max_token_entropy", token="confidence"),
+    Part.of("sequence_confidence", normalize=True),
+    Part.of("task_round_robin", strategy="mean_token_entropy"),
+    Part.of("task_confidence", strategy="margin", probes=3),
     Part.of("power", strategy="bald"),
     Part.of("power", strategy=USERS_OWN, coldness=3),
     Part.of("bald", passes=3, dropout=0.1),
@@ -71,6 +75,7 @@ def test_every_strategy_keeps_every_law(part: Part, law: Law[strategies.Strategy
 def test_holds_for_any_small_pool(part: Part, data: draw.DataObject):
     rows = data.draw(draw.integers(1, 30), "rows")
     labeled = data.draw(draw.integers(0, rows), "labeled")
+    strategy = create(part)
     pool = make_pool(
         rows,
         data.draw(draw.integers(2, 5), "classes"),
@@ -78,19 +83,25 @@ def test_holds_for_any_small_pool(part: Part, data: draw.DataObject):
         labeled,
         data.draw(draw.integers(0, 10_000), "seed"),
     )
-    chosen_on("any", create(part), pool, data.draw(draw.integers(0, rows - labeled), "budget"))
+    chosen_on("any", strategy, with_facts(pool, strategy), data.draw(draw.integers(0, rows - labeled), "budget"))
 
 
 @every_strategy
 def test_the_order_of_the_rows_does_not_matter(part: Part):
     """A law of views, which sort their rows: a strategy cannot break it."""
-    pool = make_pool(300)
+    strategy = create(part)
+    pool = with_facts(make_pool(300), strategy)
     order = np.random.default_rng(1).permutation(300)
     shuffled = PoolView.from_arrays(
-        pool.embeddings[order], pool.probabilities[order], pool.labeled, pool.labels, ids=order
+        pool.embeddings[order],
+        pool.probabilities[order],
+        pool.labeled,
+        pool.labels,
+        ids=order,
+        facts={name: values[order] for name, values in pool.facts.items()},
     )
-    expected = chosen_on("in order", create(part), pool, 25)
-    np.testing.assert_array_equal(chosen_on("shuffled", create(part), pool, 25, shuffled), expected)
+    expected = chosen_on("in order", strategy, pool, 25)
+    np.testing.assert_array_equal(chosen_on("shuffled", strategy, pool, 25, shuffled), expected)
 
 
 @every_name

@@ -25,8 +25,10 @@ def pick(name: str) -> list[int]:
     probabilities = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     truth = (np.arange(ROWS) * 7 + np.arange(ROWS) // 9) % CLASSES
     labeled = np.arange(LABELED) * 19
-    view = PoolView.from_arrays(embeddings, probabilities, labeled, truth[labeled])
-    chosen = strategies.create(name).select(view, BUDGET, np.random.default_rng(0), ask=lambda ids: truth[ids])
+    strategy, rows = strategies.create(name), np.arange(ROWS)
+    facts = {fact: 1 + (rows * rows * (7 + 2 * place) + 31 * rows) % 97 for place, fact in enumerate(strategy.facts)}
+    view = PoolView.from_arrays(embeddings, probabilities, labeled, truth[labeled], facts=facts)
+    chosen = strategy.select(view, BUDGET, np.random.default_rng(0), ask=lambda ids: truth[ids])
     return chosen.tolist()
 
 

@@ -1,0 +1,24 @@
+"""The smallest mean margin of the tokens that a language model would answer with."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.strategies import RowStrategy, Want
+from labelbench_ray.types import Block
+
+
+class MeanTokenMargin(RowStrategy):
+    """The prompts whose greedy answer has the smallest margin of its likeliest two tokens, in the mean over tokens."""
+
+    wants: ClassVar[tuple[Want, ...]] = ("facts",)
+    facts: ClassVar[tuple[str, ...]] = ("mean_margin",)
+    cost: ClassVar[str] = "N"
+    guarantee: ClassVar[str] = "exact"
+    source: ClassVar[str] = "Bhatt et al. 2024, [2401.06692](https://arxiv.org/abs/2401.06692)"
+    cold_start: ClassVar[bool] = True
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
+
+    def score(self, block: Block) -> NDArray[np.float64]:
+        return -block.facts["mean_margin"]

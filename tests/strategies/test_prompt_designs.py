@@ -1,0 +1,160 @@
+"""The designs for prompts: scores of facts, quotas of tasks, prefixes, duplicates. Numbers are those of the issue."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from labelbench_ray import strategies
+from labelbench_ray.plugins import Part
+from labelbench_ray.strategies._task_quotas import deal
+from labelbench_ray.types import PoolView
+
+DESIGNS = [
+    Part(name="random"),
+    Part(name="mean_token_entropy"),
+    Part(name="max_token_entropy"),
+    Part.of("max_token_entropy", token="confidence"),
+    Part(name="sequence_confidence"),
+    Part.of("sequence_confidence", normalize=True),
+    Part(name="mean_token_margin"),
+    Part(name="min_token_margin"),
+    Part(name="coreset"),
+    Part(name="facility_location"),
+    Part(name="task_round_robin"),
+    Part.of("task_round_robin", strategy="mean_token_entropy"),
+    Part(name="task_confidence"),
+    Part.of("task_confidence", strategy="min_token_margin"),
+]
+
+
+def view(facts: Mapping[str, object], shards: int = 1) -> PoolView:
+    """A pool of prompts: two-dimensional embeddings, and these facts."""
+    rows = len(next(iter(facts.values())))  # type: ignore[arg-type]
+    embeddings = np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32)
+    return PoolView.from_arrays(embeddings, np.full((rows, 2), 0.5, np.float32), [], [], shards, facts=facts)
+
+
+def prompts(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "mean_entropy": rng.random(rows),
+        "max_entropy": rng.random(rows),
+        "min_confidence": rng.random(rows),
+        "neg_logprob": 9 * rng.random(rows),
+        "num_new_tokens": rng.integers(1, 12, rows),
+        "mean_margin": rng.random(rows),
+        "min_margin": rng.random(rows),
+        "task": rng.choice(7, rows, p=[0.4, 0.2, 0.15, 0.1, 0.08, 0.05, 0.02]),
+    }
+
+
+def chosen(part: Part, pool: PoolView, budget: int, seed: int = 0) -> list[int]:
+    strategy = strategies.create(part.name, **part.settings)
+    return strategy.select(pool, budget, np.random.default_rng(seed)).tolist()
+
+
+def test_scores_by_hand():
+    facts = {
+        "mean_entropy": [0.1, 0.9, 0.5],
+        "max_entropy": [3.0, 1.0, 2.0],
+        "min_confidence": [0.5, 0.2, 0.9],
+        "neg_logprob": [1.0, 6.0, 4.0],
+        "num_new_tokens": [1, 12, 2],
+        "mean_margin": [0.3, 0.2, 0.1],
+        "min_margin": [0.2, 0.1, 0.3],
+    }
+    orders = {
+        "mean_token_entropy": [1, 2, 0],
+        "max_token_entropy": [0, 2, 1],
+        "sequence_confidence": [1, 2, 0],
+        "mean_token_margin": [2, 1, 0],
+        "min_token_margin": [1, 0, 2],
+    }
+    assert {name: chosen(Part(name=name), view(facts), 3) for name in orders} == orders
+    assert chosen(Part.of("max_token_entropy", token="confidence"), view(facts), 3) == [1, 0, 2]
+    assert chosen(Part.of("sequence_confidence", normalize=True), view(facts), 3) == [2, 0, 1]
+
+
+@pytest.mark.parametrize("part", DESIGNS, ids=str)
+def test_4_a_budget_s_selection_begins_with_that_of_a_smaller_one(part: Part):
+    pool = view(prompts(300))
+    many = chosen(part, pool, 40)
+    for budget in (1, 7, 20):
+        assert chosen(part, pool, budget) == many[:budget]
+
+
+def test_4_quotas_never_shrink_as_the_budget_grows():
+    """Largest remainders would: the Alabama paradox."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        weights, sizes = rng.random(6) + 0.01, rng.integers(1, 40, 6)
+        hashes = rng.integers(2**63, size=6).astype(np.uint64)
+        turns = deal(weights, sizes, int(sizes.sum()), hashes)
+        np.testing.assert_array_equal(np.bincount(turns, minlength=6), sizes)
+        np.testing.assert_array_equal(deal(weights, sizes, 10, hashes)[: sizes.sum()], turns[:10])
+
+
+def test_4_quotas_are_webster_s():
+    """Each turn goes to the largest weight / (2 * got + 1), found here by trying every task."""
+    rng = np.random.default_rng(1)
+    weights, sizes, got = rng.random(5) + 0.1, np.array([2, 40, 40, 5, 40]), np.zeros(5)
+    for turn in deal(weights, sizes, 60, np.arange(5).astype(np.uint64)):
+        quotients = np.where(got < sizes, weights / (2 * got + 1), -1)
+        assert turn == quotients.argmax()
+        got[turn] += 1
+
+
+def test_5_task_round_robin_gives_equal_quotas_capped_by_what_a_task_has():
+    task = np.repeat([0, 1, 2], [2, 50, 50])
+    ids = chosen(Part(name="task_round_robin"), view({"task": task}), 30)
+    assert np.bincount(task[ids]).tolist() == [2, 14, 14]
+
+
+def test_5_task_confidence_gives_quotas_of_one_over_the_confidence():
+    task = np.repeat([0, 1, 2], 100)
+    tokens = np.random.default_rng(0).integers(1, 9, 300)
+    facts = {"task": task, "num_new_tokens": tokens, "neg_logprob": -tokens * np.log([0.9, 0.45, 0.3])[task]}
+    ids = chosen(Part(name="task_confidence"), view(facts), 60)
+    assert np.bincount(task[ids]).tolist() == [10, 20, 30]
+
+
+def test_task_confidence_is_measured_on_a_few_prompts_of_a_task():
+    facts = prompts(500)
+    part = Part.of("task_confidence", probes=3)
+    assert chosen(part, view(facts), 40) == chosen(part, view(facts), 40) != chosen(part, view(facts), 40, seed=1)
+
+
+def test_tasks_of_equal_weight_begin_by_a_hash_and_not_by_their_number():
+    task = np.repeat(np.arange(5), 20)
+    firsts = {task[chosen(Part(name="task_round_robin"), view({"task": task}), 1, seed)[0]] for seed in range(40)}
+    assert firsts == set(range(5))
+
+
+def test_the_notes_of_a_task_design_are_the_tasks():
+    facts = prompts(200)
+    strategy = strategies.create("task_round_robin")
+    found = strategy.select_with_notes(view(facts), 25, np.random.default_rng(0))
+    assert found.notes is not None
+    np.testing.assert_array_equal(found.notes, facts["task"][found.ids])
+
+
+@pytest.mark.parametrize("wrong", [0.5, -1, 2.0**40])
+def test_a_task_that_is_not_a_small_whole_number_is_refused(wrong: float):
+    with pytest.raises(ValueError, match=rf"the fact 'task': row 1 has {wrong}.*number the tasks".replace("+", r"\+")):
+        chosen(Part(name="task_round_robin"), view({"task": [0, wrong, 1]}), 1)
+
+
+@pytest.mark.parametrize("part", DESIGNS, ids=str)
+def test_9_no_design_chooses_an_exact_duplicate(part: Part):
+    repeats = np.full(100, -1)
+    repeats[90:] = np.arange(10)
+    pool = view({**prompts(100), "duplicate_of": repeats}, shards=2)
+    assert sorted(chosen(part, pool, 90)) == list(range(90))
+    with pytest.raises(ValueError, match="90 of the pool's 100 are unlabeled and no duplicates"):
+        chosen(part, pool, 91)
+
+
+def test_a_pool_without_the_facts_is_refused_by_name():
+    with pytest.raises(ValueError, match="TaskConfidence needs the facts 'neg_logprob', 'num_new_tokens'"):
+        chosen(Part(name="task_confidence"), view({"task": np.zeros(9)}), 1)
