@@ -104,6 +104,23 @@ class Environment:
         WHAT,
         (EMBED, FINETUNE),
     )
+    max_hours: float | None = _option(
+        None,
+        "For `run`: end after this many hours; rounds under way are finished, and the same command goes on later.",
+        WHAT,
+        (PLAN, EMBED, FINETUNE),
+        min=0,
+        min_open=True,
+    )
+    max_cost: float | None = _option(
+        None,
+        "For `run`: end once this run took this much, by the prices below: CPU and GPU seconds that it recorded, and "
+        "labels of people (simulated ones cost nothing). Rounds under way are finished; the same command goes on.",
+        WHAT,
+        (PLAN, EMBED, FINETUNE),
+        min=0,
+        min_open=True,
+    )
     fit_workers: int = _option(
         1,
         "Workers that share each fit of a full model, on Ray Train, beside the trial's own process; each reserves "

@@ -43,7 +43,7 @@ RAY_JOB = {
         "metadata": {"type": "object", "required": ["name"]},
         "spec": {
             "type": "object",
-            "required": ["entrypoint", "rayClusterSpec"],
+            "required": ["entrypoint", "rayClusterSpec", "activeDeadlineSeconds"],
             "additionalProperties": False,
             "properties": {
                 "entrypoint": {"type": "string"},
@@ -107,6 +107,18 @@ RAY_JOB = {
         },
     },
 }
+
+
+def test_the_manifest_has_a_deadline_and_workers_without_a_gpu() -> None:
+    """The command ends between rounds before Kubernetes ends the job."""
+    words = shlex.split(JOB["spec"]["entrypoint"])
+    assert float(words[words.index("--max-hours") + 1]) * 3600 < JOB["spec"]["activeDeadlineSeconds"]
+    groups = {group["groupName"]: group for group in JOB["spec"]["rayClusterSpec"]["workerGroupSpecs"]}
+    limits = groups["cpu"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert "nvidia.com/gpu" not in limits
+    assert groups["cpu"]["minReplicas"] == 0 < groups["cpu"]["maxReplicas"]
+    nodes = yaml.safe_load((ROOT / "cluster.yaml").read_text())["available_node_types"]
+    assert nodes["cpu_worker"]["resources"] == {"CPU": 16}
 
 
 def pods() -> Iterator[dict[str, Any]]:

@@ -53,6 +53,8 @@ GIVEN: dict[str, tuple[str, object]] = {
     "max_reject_fraction": ("0.5", 0.5),
     "memory_per_trial": ("1.5", 1.5),
     "round_minutes": ("10", 10.0),
+    "max_hours": ("2.5", 2.5),
+    "max_cost": ("40", 40.0),
     "row_seconds": ("7", 7.0),
     "events": ("/elsewhere/events.jsonl", "/elsewhere/events.jsonl"),
 }

@@ -31,6 +31,8 @@ class RunOptions(TypedDict, total=False):
     memory_per_trial: float | None
     round_minutes: float | None
     early_stopping: bool
+    max_hours: float | None
+    max_cost: float | None
     fit_workers: int
     encoder_actors: int | None
     scorers: int

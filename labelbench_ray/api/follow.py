@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labelbench_ray.api.spending import SpendingLimit
 from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.progress import Meter
 from labelbench_ray.console.redaction import redacted
 from labelbench_ray.errors import LedgerError
 from labelbench_ray.ledger.failures import FILE
 from labelbench_ray.ledger.finetunes import FOLDER, HEADER
-from labelbench_ray.ledger.records import Stopped, Traits
+from labelbench_ray.ledger.records import RoundRecord, Stopped, Traits
 from labelbench_ray.ledger.state import TrialState, trial_state
 from labelbench_ray.ledger.stopped import write_stopped
 from labelbench_ray.ledger.trials import Failure, read_header, read_history, read_record, write_failure
@@ -45,6 +46,10 @@ class SweepMonitor:
     """Steps of each job that events were written for, or that were there before."""
     set_aside: set[tuple[Path, str]] = field(default_factory=set)
     began: float = field(default_factory=time.time)
+    limit: SpendingLimit = field(default_factory=SpendingLimit)
+    paused: set[Path] = field(default_factory=set)
+    by_people: set[Path] = field(default_factory=set)
+    """The jobs whose labels people give."""
 
     @property
     def done(self) -> set[Path]:
@@ -97,6 +102,22 @@ class SweepMonitor:
             self._print(f"that cannot be recorded: {error}")
         self._end(job)
 
+    def should_end(self) -> bool:
+        """Whether the run has reached its limit."""
+        return self.limit.reached is not None
+
+    def on_paused(self, job: Job, rounds: int) -> None:
+        """The trial was ended between rounds, because the run has reached its limit."""
+        if rounds >= self.steps[job.directory]:
+            self.on_done(job)
+            return
+        self._log_steps(job, rounds)
+        self._log(job, Event.TRIAL_PAUSED, rounds_done=rounds, reason=self.limit.reached or "")
+        self.steps_done[job.directory] = rounds
+        self.paused.add(job.directory)
+        self.mirror.submit(job.directory)
+        self._show()
+
     def on_stopped(self, job: Job, rounds: int) -> None:
         """The trial was ended early. Tune has no word for that, so it is recorded here."""
         self.stopped.add(job.directory)
@@ -116,7 +137,10 @@ class SweepMonitor:
             self._log_set_asides(job)
         for number in range(self.reported.get(job.directory, 0), done):
             if self.unit == "rounds":
-                self._log(job, Event.ROUND_RECORDED, round=number, **_reached(job.directory, number))
+                record = _record(job.directory, number)
+                self._log(job, Event.ROUND_RECORDED, round=number, **_reached(job.directory, record))
+                if record is not None:
+                    self.limit.add(record.spent, len(record.chosen) if job.directory in self.by_people else 0)
             else:
                 self._log(job, Event.FINE_TUNE_RECORDED, done=number + 1)
         self.reported[job.directory] = done
@@ -145,7 +169,7 @@ class SweepMonitor:
         self._show()
 
     def _show(self) -> None:
-        running = len(self.reported.keys() - self.ended)
+        running = len(self.reported.keys() - self.ended - self.paused)
         ended_before = self.failed | self.stopped | self.awaiting
         done = sum(self.steps_done.values()) + sum(
             self.steps[directory] - self.steps_done.get(directory, 0) for directory in ended_before
@@ -196,11 +220,21 @@ def _judged_by(directory: Path) -> str:
     return f"Validation {traits.metrics[0].removeprefix('Test ')}"
 
 
-def _reached(directory: Path, number: int) -> dict[str, float]:
-    """The values of a round that people watch; empty if its record cannot be read, which must not affect trials."""
+def _record(directory: Path, number: int) -> RoundRecord | None:
+    """The record of a round; None if it cannot be read, which must not affect trials."""
     try:
-        header, record = read_header(directory / "trial.json"), read_record(directory, number)
+        return read_record(directory, number)
     except (LedgerError, OSError):
+        return None
+
+
+def _reached(directory: Path, record: RoundRecord | None) -> dict[str, float]:
+    """The values of a round that people watch; empty if they cannot be read, which must not affect trials."""
+    try:
+        header = read_header(directory / "trial.json")
+    except (LedgerError, OSError):
+        return {}
+    if record is None:
         return {}
     decides = (header.traits or Traits()).metrics[0]
     name = in_a_sentence(decides).replace(" ", "_")

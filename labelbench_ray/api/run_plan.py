@@ -11,12 +11,14 @@ from labelbench_ray.api.executors import Executor, executor_of, started
 from labelbench_ray.api.follow import SweepMonitor
 from labelbench_ray.api.plan_words import describe_waiting
 from labelbench_ray.api.report import write_report
+from labelbench_ray.api.spending import SpendingLimit
 from labelbench_ray.api.stores import make_images, make_stores, provide
 from labelbench_ray.console.escaping import escaped
 from labelbench_ray.console.events import Event, Events
+from labelbench_ray.console.interruption import how_to_go_on
 from labelbench_ray.console.progress import meter
 from labelbench_ray.console.redaction import redacted
-from labelbench_ray.costs import ASSUMED, Prices
+from labelbench_ray.costs import ASSUMED, Prices, total
 from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import install_hint
@@ -56,12 +58,15 @@ def run_plan(
     if baseline is not None:
         baseline = baseline_among((escaped(str(each.parts.trial.strategy)) for each in plan.trials), baseline)
     early_stopping = planned_early_stopping(plan, environment)
+    limit = SpendingLimit(environment.max_hours, environment.max_cost, prices)
     provide(plan, environment)
     note_grid(plan)
     executor = executor_of(environment) if plan.missing or not all(store.complete for store in plan.stores) else None
     ready = started(executor, environment, console, run_units(plan)) if executor else nullcontext()
     with ready, mirrored(plan, environment, console) as mirror:
-        unfinished = _run_missing(plan, executor, environment, console, mirror, early_stopping) if executor else 0
+        unfinished = (
+            _run_missing(plan, executor, environment, console, mirror, early_stopping, limit) if executor else 0
+        )
         if not executor:
             console.print(nothing_to_run(plan))
         for trial in plan.trials:
@@ -70,7 +75,7 @@ def run_plan(
         submit_tunings(plan, plan.tunings, mirror)
         page = plan.folder / "report.html"
         mirror.submit(write_report(plan.folder, page, console, prices, environment.store, baseline))
-    for line in describe_waiting(waiting_now(plan)):
+    for line in [*describe_waiting(waiting_now(plan)), *_describe_limit(limit, unfinished)]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 1 if unfinished else 0
 
@@ -155,6 +160,11 @@ def sync_command(folder: Path, environment: Environment) -> str:
     return shlex.join(["labelbench", "sync", str(folder), "--tracking-uri", redacted(environment.tracking_uri)])
 
 
+def _describe_limit(limit: SpendingLimit, unfinished: int) -> list[str]:
+    """That a limit ended the run, and how to go on."""
+    return [f"{limit.reached}; {how_to_go_on()}"] if unfinished and limit.reached else []
+
+
 def _run_missing(
     plan: Plan,
     executor: Executor,
@@ -162,9 +172,13 @@ def _run_missing(
     console: Console,
     mirror: AnyMirror,
     rule: EarlyStoppingRule | None,
+    limit: SpendingLimit,
 ) -> int:
     """Embed, then sweep; returns how many trials failed or did not finish."""
     stores = make_stores(plan, executor, environment, console)
+    limit.add(total(stores[each.key].manifest.spent for each in plan.stores if not each.complete))
+    if limit.reached:
+        return len(plan.missing)
     if not plan.missing:
         return 0
     with meter(console, "opening embeddings"):
@@ -183,6 +197,8 @@ def _run_missing(
     done = {trial.directory: trial.rounds_done for trial in plan.missing if trial.rounds_done}
     with meter(console, "starting, rounds", sum(rounds.values()), sum(done.values())) as shown:
         monitor = SweepMonitor(shown, mirror, "rounds", rounds, done, events=Events(plan.experiment.name))
+        monitor.limit = limit
+        monitor.by_people = {trial.directory for trial in plan.missing if not trial.parts.oracle.answers_at_once}
         try:
             executor.run(jobs, monitor, plan.memory, rule)
         finally:  # also when it is interrupted: this much is recorded

@@ -20,6 +20,7 @@ from ray.tune.search import BasicVariantGenerator
 
 from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.early_stopping import results, scheduler
+from labelbench_ray.cluster.ending import BetweenRounds
 from labelbench_ray.cluster.limits import Limits, watched
 from labelbench_ray.cluster.parallel import end_fits
 from labelbench_ray.environment import Environment
@@ -70,7 +71,7 @@ def sweep(
     beside = max((job.processes.fit_workers.bundles for job in jobs), key=len)
     if environment.address is None:
         _check_fits([*bundles, *beside])
-    slots = _Slots([*bundles, *beside], may_grow=environment.address is not None and not beside)
+    slots = _Slots([*bundles, *beside], callbacks, may_grow=environment.address is not None and not beside)
     tuner = Tuner(
         tune.with_resources(run_job, PlacementGroupFactory(bundles)),
         # The grid is one of numbers: Tune copies all of it for every trial.
@@ -91,6 +92,7 @@ def sweep(
             storage_path=str(scratch),
             verbose=0,
             callbacks=[_Relay(callbacks), slots],
+            stop=BetweenRounds(callbacks),
             failure_config=FailureConfig(max_failures=WORKER_DEATHS),
         ),
     )
@@ -220,8 +222,9 @@ class _Slots(Callback):
     nothing. A cluster that may grow holds a second trial for each slot: those that wait are what its autoscaler sees.
     """
 
-    def __init__(self, bundles: Sequence[dict[str, int | float]], may_grow: bool) -> None:
+    def __init__(self, bundles: Sequence[dict[str, int | float]], callbacks: SweepCallbacks, may_grow: bool) -> None:
         self._bundles = bundles
+        self._callbacks = callbacks
         self._trials_per_slot = 2 if may_grow else 1
         self._updated = time.monotonic()
         self.generator = BasicVariantGenerator(max_concurrent=self._trials())
@@ -231,6 +234,8 @@ class _Slots(Callback):
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: object) -> None:
+        if self._callbacks.should_end():
+            self.generator.set_finished()  # no further trial begins
         if time.monotonic() - self._updated >= SECONDS_BETWEEN_SLOT_COUNTS:
             self.generator.max_concurrent = self._trials()
             self._updated = time.monotonic()
@@ -275,7 +280,8 @@ class _Relay(Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
         """Report a trial that was ended early, and drop the metrics that Tune would keep until the sweep ends."""
         if "rounds" in trial.last_result:  # it was about to go on
-            self._callbacks.on_stopped(trial.config["job"], trial.last_result["rounds"])
+            ended = self._callbacks.on_paused if self._callbacks.should_end() else self._callbacks.on_stopped
+            ended(trial.config["job"], trial.last_result["rounds"])
         trial.metric_analysis.clear()
         trial.metric_n_steps.clear()
 

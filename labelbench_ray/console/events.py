@@ -50,6 +50,8 @@ class Event(StrEnum):
     """Unusable records were moved to its quarantine."""
     TRIAL_FAILED = "trial_failed"
     TRIAL_STOPPED = "trial_stopped"
+    TRIAL_PAUSED = "trial_paused"
+    """Its run reached --max-hours or --max-cost; a later run resumes it."""
     TRIAL_DONE = "trial_done"
     INTERRUPTED = "interrupted"
 

@@ -93,6 +93,13 @@ class SweepCallbacks(Protocol):
     def on_stopped(self, job: Job, rounds: int) -> None:
         """The trial was ended after `rounds` rounds, because others are better."""
 
+    def on_paused(self, job: Job, rounds: int) -> None:
+        """The trial was ended after `rounds` rounds, because the run is to end; a later run resumes it."""
+
+    def should_end(self) -> bool:
+        """Whether the run is to end: no trial begins, and each one that runs ends after its round."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

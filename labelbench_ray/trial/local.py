@@ -72,11 +72,16 @@ class LocalExecutor:
         """Run the jobs in their order; one that raises is reported, and the others go on."""
         assert rule is None, "the environment refuses early stopping here"
         for job in jobs:
+            if callbacks.should_end():
+                return
             callbacks.on_started(job)
             try:
                 with waits_reported(partial(callbacks.on_waiting, job)):
                     for done in job.steps():
                         callbacks.on_round(job, done)
+                        if callbacks.should_end():
+                            callbacks.on_paused(job, done)
+                            return
             except AwaitingLabels as waiting:
                 callbacks.on_awaiting(job, waiting.rounds, str(waiting))
             except (Exception, SystemExit) as error:

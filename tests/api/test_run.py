@@ -113,6 +113,37 @@ def test_a_failed_trial_is_printed_and_in_the_outcome(
     assert second == f"failed: {own}, seed 0: {failed.reason}"
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"max_hours": 1e-9}, "--max-hours 1e-09 is reached after 0.00 hours"),
+        ({"max_cost": 1e-9}, "--max-cost 1e-09 is reached: this run took 0.00 USD"),
+    ],
+)
+def test_a_limit_ends_a_run_between_rounds_and_the_same_call_goes_on(
+    run_here: Callable[..., RunOutcome],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: dict[str, float],
+    words: str,
+):
+    monkeypatch.setattr("sys.argv", ["study.py"])
+    run_here(TRIALS[:1], name="embedded", progress=False)
+    paused = run_here([vary(trial, seed=7) for trial in TRIALS], **given)
+    assert [each.rounds_done for each in paused.trials] == [int("max_cost" in given), 0]
+    assert not paused.failed
+    printed = capsys.readouterr().out.splitlines()
+    assert f"{words}; what is finished is recorded, and the same call goes on" in printed
+    assert paused.report.is_file()
+    complete = run_here([vary(trial, seed=7) for trial in TRIALS], progress=False)
+    straight = run_here([vary(trial, seed=7) for trial in TRIALS], runs="straight", progress=False)
+    for resumed, whole in zip(complete.trials, straight.trials, strict=True):
+        assert resumed.state is TrialState.DONE
+        ledgers = [read_history(each.folder / resumed.fingerprint) for each in (complete, straight)]
+        assert untimed(ledgers[0].records) == untimed(ledgers[1].records)
+        assert resumed.fingerprint == whole.fingerprint
+
+
 def test_an_interrupt_leaves_what_is_finished_and_the_same_call_goes_on(
     run_here: Callable[..., RunOutcome],
     tmp_path: Path,

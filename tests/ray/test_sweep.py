@@ -118,6 +118,20 @@ def troubled(swept: Swept) -> Iterator[Troubled]:
     folder(here, READ_ONLY).chmod(0o700)
 
 
+def test_a_sweep_whose_cost_reached_its_limit_ends_between_rounds_and_the_next_run_resumes_it(
+    cluster: None, swept: Swept, tmp_path: Path
+):
+    environment = replace(environment_in(tmp_path), store=swept.environment.store, cpus_per_trial=3.0, max_cost=1e-12)
+    trials = [vary(trial, rounds=4) for trial in TRIALS]
+    ran = run_grid(trials, environment)
+    assert "--max-cost 1e-12 is reached" in ran.printed
+    assert ran.status == 1
+    done = sum(len(history(environment, trial).records) for trial in trials if folder(environment, trial).is_dir())
+    assert done < 4 * len(trials)
+    assert run_grid(trials, replace(environment, max_cost=None)).status == 0
+    assert numbers(history(environment, trials[0]).records[:2]) == swept.numbers(TRIALS[0])[:2]
+
+
 def test_a_sweep_equals_the_plain_loop_and_mlflow_mirrors_it(swept: Swept, tmp_path: Path) -> None:
     assert swept.ran.status == 0
     for trial in TRIALS:
