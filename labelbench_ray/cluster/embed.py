@@ -1,16 +1,26 @@
 """Embedding on the connected cluster: how many actors, and on which device."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import ray
+from ray.autoscaler.sdk import request_resources
 
+from labelbench_ray.cluster.cpu_shares import Actors
 from labelbench_ray.cluster.pipeline import are_few, embed_shards
+from labelbench_ray.console.escaping import SafeConsole
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob
 from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.encoders import Device
 from labelbench_ray.errors import ConfigError
+
+SECONDS_BETWEEN_LOOKS: Final = 2.0
+DECLARED: Final = {"GPU": "labelbench_gpus", "CPU": "labelbench_cpus"}
+"""Custom resources of the head, by which a cluster states what its autoscaler may grow to (see cluster.yaml)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,25 +28,59 @@ class RayEmbedder:
     """Embeds through Ray Data (an `embeddings.complete.Embedder`)."""
 
     encoder_actors: int | None = None
-    """None: one for each GPU, or for each CPU of a cluster without GPUs; a single one where the rows are few."""
+    """At most this many. None: one for each GPU, or for each CPU of a cluster without GPUs; a single one where the
+    rows are few."""
 
     @property
     def device(self) -> Device:
-        """A GPU where the cluster has one."""
-        return "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
+        """A GPU where the cluster has one, or may start a node that has one."""
+        return "cuda" if present("GPU") or declared("GPU") else "cpu"
 
     def shards(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
         """Embed these shards in actors."""
-        actors = self.encoder_actors or self._slots(job.device)
+        resource = "GPU" if job.device == "cuda" else "CPU"
+        most = self._most(resource)
         if self.encoder_actors is None and are_few(job, source, pending):
-            actors = 1
-        return embed_shards(job, source, pending, actors)
+            most = 1
+        with growing(resource, most):
+            yield from embed_shards(job, source, pending, Actors(most, min(most, present(resource))))
 
-    def _slots(self, device: Device) -> int:
-        found = int(ray.cluster_resources().get("GPU" if device == "cuda" else "CPU", 0))
-        if found < 1:
+    def _most(self, resource: str) -> int:
+        found = max(present(resource), declared(resource))
+        if not found:
             raise ConfigError(
-                "the cluster has no GPU and no CPU yet: start a worker node first (see `min_workers`), or "
-                "embedding would not know what to run on"
+                "the cluster has no GPU and no CPU yet, and its head declares none: start a worker node first (see "
+                f"`min_workers`), or give the head the resource {DECLARED['GPU']!r}, as cluster.yaml does"
             )
-        return found
+        return self.encoder_actors or found
+
+
+def present(resource: str) -> int:
+    """How many of a resource the nodes of the cluster have now."""
+    return int(ray.cluster_resources().get(resource, 0))
+
+
+def declared(resource: str) -> int:
+    """How many of a resource the cluster may grow to, as a custom resource of its head states; 0: it states none.
+
+    Ray publishes neither its autoscaler's node types nor their limits.
+    """
+    return present(DECLARED[resource])
+
+
+@contextmanager
+def growing(resource: str, wanted: int, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    """Ask the autoscaler for nodes within the context; first, print that embedding waits, until one is there."""
+    if declared(resource) <= present(resource):
+        yield
+        return
+    request_resources(bundles=[{resource: 1}] * wanted)
+    try:
+        if not present(resource):
+            text = f"embedding waits for the first {resource}; the cluster declares {declared(resource)}"
+            SafeConsole(stderr=True).print(text, soft_wrap=True)
+        while not present(resource):
+            sleep(SECONDS_BETWEEN_LOOKS)
+        yield
+    finally:
+        request_resources(bundles=[])  # a standing request would keep the nodes after the work

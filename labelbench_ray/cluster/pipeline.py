@@ -10,9 +10,11 @@ killing workers ends the command with an error that names it.
 """
 
 import json
+import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,28 +22,28 @@ from typing import Any
 import numpy as np
 import ray
 import ray.exceptions
+from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 
+from labelbench_ray.cluster.cpu_shares import Actors, cpu_shares
 from labelbench_ray.cluster.deaths import is_death
-from labelbench_ray.costs import Cost, Stopwatch, cpu_seconds
+from labelbench_ray.costs import Cost, cpu_seconds
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.attempts import marks
 from labelbench_ray.embeddings.contents import RowContents
 from labelbench_ray.embeddings.decoding import DecodedShard, packed
-from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, embed_shard
+from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, embedded_rows, write_shard
 from labelbench_ray.embeddings.shard_attempts import DIED, augmented_shard, begun, decoded_shard, named, work_of
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId
 from labelbench_ray.errors import DataError, UserError
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.user_code import stated
 
-# Actors with a full CPU each would starve the tasks that feed them; the operating system shares the cores well enough.
-CPUS_PER_ACTOR = 0.5
-# Differs from the actors', or Ray Data would fuse reading into them, and a GPU would wait for the decoding.
-CPUS_PER_READER = 0.25
 FEW_ROWS = 2048
 """Up to this many rows are read by one process and, unless more are asked for, embedded by one actor: each further one
 takes seconds of CPU to start, which is longer than it saves."""
+CALLS_AT_ONCE = 2
+"""Shards that an actor has in hand: one in the network, while the other is hashed and written, or waits."""
 TASK_RETRIES, ACTOR_RESTARTS = 10, 100
 """Ray's own limits, for failures that `shard_attempts` cannot count. A task of an actor is repeated without
 limit: while a lost node is not yet declared dead, any number is spent within seconds."""
@@ -49,7 +51,9 @@ FORMS = ("form_1", "form_2")
 """Columns of what is embedded of each row: one for the store itself, two for an augmented view."""
 
 
-def embed_shards(job: EmbeddingJob, source: Source, pending: Sequence[ShardId], actors: int) -> Iterator[EmbeddedShard]:
+def embed_shards(
+    job: EmbeddingJob, source: Source, pending: Sequence[ShardId], actors: Actors
+) -> Iterator[EmbeddedShard]:
     """Embed these shards, of the store or of its augmented views; each as it is finished.
 
     Raises:
@@ -60,16 +64,23 @@ def embed_shards(job: EmbeddingJob, source: Source, pending: Sequence[ShardId], 
     same_rows: dict[tuple[str, int], list[ShardId]] = {}
     for shard in pending:
         same_rows.setdefault((shard.split, shard.number), []).append(shard)
+    most = min(actors.most, len(same_rows))
+    shares = cpu_shares([node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]], most)
     with marks(job.directory) as folder:
         job = replace(job, marks=folder)
         # The opened source may list millions of files: workers fetch it once a node instead of once a task.
         read = partial(_read_and_decode, job=job, source=ray.put(source))
         readers = TaskPoolStrategy(size=1) if are_few(job, source, pending) else None
         with _limits_by_keyword():
-            decoded = _rows([{"shards": json.dumps(shards)} for shards in same_rows.values()]).flat_map(
-                read, compute=readers, num_cpus=CPUS_PER_READER, max_retries=TASK_RETRIES
+            decoded = _rows([{"shards": json.dumps(shards)} for shards in same_rows.values()]).map_batches(
+                read,
+                batch_size=1,
+                batch_format="numpy",
+                compute=readers,
+                num_cpus=shares.reader,
+                max_retries=TASK_RETRIES,
             )
-        yield from _embedded(decoded, job, min(actors, len(same_rows)))
+        yield from _embedded(decoded, job, Actors(most, min(actors.at_first, most)), shares.actor)
 
 
 def are_few(job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> bool:
@@ -91,14 +102,21 @@ def _rows(items: list[dict[str, Any]]) -> Dataset:
     return ray.data.from_items(items, override_num_blocks=len(items))
 
 
-def _embedded(decoded: Dataset, job: EmbeddingJob, actors: int) -> Iterator[EmbeddedShard]:
+def _embedded(decoded: Dataset, job: EmbeddingJob, actors: Actors, cpus: float) -> Iterator[EmbeddedShard]:
     actor: type = EmbedActor
     with _limits_by_keyword():
         embedded = decoded.map(
             actor,
             fn_constructor_args=(job,),
-            compute=ActorPoolStrategy(size=actors),
-            num_cpus=0 if job.device == "cuda" else CPUS_PER_ACTOR,
+            compute=ActorPoolStrategy(
+                min_size=1,
+                max_size=actors.most,
+                initial_size=actors.at_first,
+                max_tasks_in_flight_per_actor=2 * CALLS_AT_ONCE,
+                enable_true_multi_threading=True,
+            ),
+            max_concurrency=CALLS_AT_ONCE,
+            num_cpus=0 if job.device == "cuda" else cpus,
             num_gpus=1 if job.device == "cuda" else 0,
             max_restarts=ACTOR_RESTARTS,
             max_task_retries=-1,
@@ -117,9 +135,9 @@ def _embedded(decoded: Dataset, job: EmbeddingJob, actors: int) -> Iterator[Embe
         ) from error
 
 
-def _read_and_decode(row: dict[str, Any], job: EmbeddingJob, source: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  an object reference
-    """The row's shards, which have the same rows of the source, each as a row that an actor embeds."""
-    shards = [ShardId(*each) for each in json.loads(row["shards"])]
+def _read_and_decode(batch: dict[str, Any], job: EmbeddingJob, source: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  an object reference
+    """The batch's shards, which have the same rows of the source, each as a batch of one row that an actor embeds."""
+    shards = [ShardId(*each) for each in json.loads(batch["shards"][0])]
     start = cpu_seconds()
     try:
         decoded = decoded_shard(job, ray.get(source), shards[0])
@@ -127,10 +145,24 @@ def _read_and_decode(row: dict[str, Any], job: EmbeddingJob, source: Any) -> Ite
             columns = _columns(augmented_shard(decoded, job, shard))
             # The decoding counts for the first shard.
             cpu, start = cpu_seconds() - start, cpu_seconds()
-            yield columns | {"shard": json.dumps(shard), "error": "", "cpu": cpu}
+            yield _one_row(columns | {"shard": json.dumps(shard), "error": "", "cpu": cpu})
     except UserError as error:
         # A mistake of the user's travels as data: an exception would reach the driver wrapped and without its class.
-        yield {"error": str(error)}
+        yield _one_row({"error": str(error)})
+
+
+def _one_row(columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """A batch of a single row; Ray takes an array over as a tensor, without a copy."""
+    return {
+        name: value[np.newaxis] if isinstance(value, np.ndarray) else _object(value) for name, value in columns.items()
+    }
+
+
+def _object(value: Any) -> NDArray[np.object_]:  # noqa: ANN401
+    """A column of one value: of a list of texts, numpy would make a matrix."""
+    column = np.empty(1, object)
+    column[0] = value
+    return column
 
 
 def _columns(shard: DecodedShard) -> dict[str, Any]:
@@ -158,17 +190,22 @@ def _decoded(row: dict[str, Any]) -> DecodedShard:
 
 
 class EmbedActor:
-    """Holds the network; embeds and writes a shard, and returns what the manifest states of it."""
+    """Holds the network; embeds and writes a shard, and returns what the manifest states of it.
+
+    Ray calls it in two threads. They take turns at the network; while one shard is in it, the other is hashed and
+    written. A call returns once its own shard is written, so a killed actor loses no shard that was reported.
+    """
 
     def __init__(self, job: EmbeddingJob) -> None:
         self._job = job
-        self._watch = Stopwatch()
+        self._turn = threading.Lock()
+        self._spent = _Spent(job.device == "cuda")
         self._error = ""
         # An actor keeps its id when Ray restarts it.
         try:
             actor = ray.get_runtime_context().get_actor_id()
             what = f"loading {job.encoder!r}"
-            with begun(job, f"load-{actor}", what), stated(what), self._stage():
+            with begun(job, f"load-{actor}", what), stated(what), self._spent.on_device():
                 self._network = job.encoder.load(job.device)
         except UserError as error:
             self._error = str(error)
@@ -179,15 +216,44 @@ class EmbedActor:
         shard = ShardId(*json.loads(row["shard"]))
         what = f"{named(self._job, shard)}: embedding it by {self._job.encoder!r}"
         try:
-            with begun(self._job, work_of("embed", shard), what), stated(what), self._stage():
-                made = embed_shard(_decoded(row), self._network, self._job, shard)
+            with stated(what), ExitStack() as mark:
+                decoded = _decoded(row)
+                with self._turn:
+                    # A shard that waits for its turn is not begun: it is not what kills the actor.
+                    mark.enter_context(begun(self._job, work_of("embed", shard), what))
+                    with self._spent.on_device():
+                        rows = embedded_rows(decoded, self._network, self._job, shard)
+                made = write_shard(rows, self._network.compute, self._job, shard)
         except UserError as error:
             return {"error": str(error)}
-        spent = self._watch.lap()["embed"]
-        return _report(replace(made, spent=replace(spent, cpu=spent.cpu + row["cpu"])))
+        return _report(replace(made, spent=self._spent.lap() + Cost(cpu=row["cpu"])))
 
-    def _stage(self) -> AbstractContextManager[None]:
-        return self._watch.stage("embed", gpus=self._job.device == "cuda")
+
+class _Spent:
+    """What a process with several threads spent since the last lap; laps of all threads add up to the total."""
+
+    def __init__(self, gpu: bool) -> None:
+        self._gpu = gpu
+        self._lock = threading.Lock()
+        self._cpu = time.process_time()
+        self._seconds = 0.0
+
+    @contextmanager
+    def on_device(self) -> Iterator[None]:
+        """Count the time inside as time of the GPU."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._seconds += time.perf_counter() - start
+
+    def lap(self) -> Cost:
+        """Starts anew."""
+        with self._lock:
+            before, self._cpu = self._cpu, time.process_time()
+            seconds, self._seconds = self._seconds, 0.0
+            return Cost(cpu=self._cpu - before, gpu=seconds * self._gpu)
 
 
 def _report(made: EmbeddedShard) -> dict[str, Any]:

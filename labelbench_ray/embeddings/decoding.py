@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def decode_shard(
     known = known or {}
     places = [place for place in order if records.row_ids[place] not in known]
     kept: list[int] = []
-    decoded: list[Decoded] = []
+    decoded = _Rows(len(places))
     rejects = {row_id: known[row_id] for row_id in records.row_ids if row_id in known}
     outcomes = (decode or partial(decode_here, encoder))([records.payloads[place] for place in places])
     for place, outcome in zip(places, outcomes, strict=True):
@@ -60,8 +60,38 @@ def decode_shard(
     groups_B = None if records.groups_B is None else records.groups_B[kept]
     facts = records.facts.take(np.array(kept, np.intp))
     return DecodedShard(
-        row_ids, records.labels_B[kept], (decoded,), dict(sorted(rejects.items())), contents, groups_B, facts
+        row_ids, records.labels_B[kept], (decoded.rows(),), dict(sorted(rejects.items())), contents, groups_B, facts
     )
+
+
+class _Rows:
+    """Decoded rows in their order: images of one shape in one array (B, H, W, 3), so that none lies in memory twice."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._images_BHWC: NDArray[np.uint8] | None = None
+        self._others: list[Decoded] = []
+        self._count = 0
+
+    def append(self, row: Decoded) -> None:
+        if self._count == 0 and _is_image(row):
+            self._images_BHWC = np.empty((self._most, *row.shape), np.uint8)
+        images = self._images_BHWC
+        if images is not None and _is_image(row) and row.shape == images.shape[1:]:
+            images[self._count] = row
+        else:
+            self._others = [*self.rows()] if images is not None else self._others
+            self._images_BHWC = None
+            self._others.append(row)
+        self._count += 1
+
+    def rows(self) -> Sequence[Decoded]:
+        images: Any = self._images_BHWC
+        return self._others if images is None else images[: self._count]
+
+
+def _is_image(row: Decoded) -> TypeGuard[NDArray[np.uint8]]:
+    return isinstance(row, np.ndarray) and row.dtype == np.uint8
 
 
 def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> DecodedShard:

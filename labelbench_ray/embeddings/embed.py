@@ -114,19 +114,28 @@ def embed_shard(decoded: DecodedShard, network: Network, job: EmbeddingJob, shar
     Raises:
         DataError: an embedding is not finite; names the row.
     """
+    return write_shard(embedded_rows(decoded, network, job, shard), network.compute, job, shard)
+
+
+def embedded_rows(decoded: DecodedShard, network: Network, job: EmbeddingJob, shard: ShardId) -> ShardRows:
+    """What needs the network: the rows of a shard with their embeddings. Raises as `embed_shard`."""
     if shard.view is None:
         note_cut(job.directory, PurePosixPath(shard.file).stem, network, decoded.forms[0])
     computes_facts = shard.split == "pool" and shard.view is None and bool(job.encoder.fact_names())
     parts = [_embedded(decoded.row_ids, form, network, job, computes_facts) for form in decoded.forms]
     half_BD = np.hstack([_finite_half(decoded.row_ids, embeddings_BD, job) for embeddings_BD, _ in parts])
     facts = Facts({**decoded.facts, **parts[0][1]})
-    rows = ShardRows(
+    return ShardRows(
         list(decoded.row_ids), decoded.labels_B, half_BD, decoded.rejects, decoded.contents, decoded.groups_B, facts
     )
+
+
+def write_shard(rows: ShardRows, compute: str, job: EmbeddingJob, shard: ShardId) -> EmbeddedShard:
+    """What does not need the network: hash the rows of a shard, and write its file."""
     recipe = job.recipe_of(shard.view)
-    data = shard_bytes(rows, recipe, network.compute)
+    data = shard_bytes(rows, recipe, compute)
     publish(job.folder(shard.view) / shard.file, data)
-    return embedded(shard, LoadedShard(rows, recipe, network.compute, len(data)))
+    return embedded(shard, LoadedShard(rows, recipe, compute, len(data)))
 
 
 def _finite_half(row_ids: Sequence[str], embeddings_BD: NDArray[np.floating], job: EmbeddingJob) -> NDArray[np.float16]:

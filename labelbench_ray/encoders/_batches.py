@@ -1,9 +1,10 @@
 """Cutting what an encoder is given into the batches that its network takes."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,18 @@ def embed_images(
     decoded: Sequence[Decoded], batch: int, forward: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 ) -> NDArray[np.float32]:
     """Embed images `batch` at a time, counted from the first, so that the same rows always share a batch."""
-    images = [image for image in decoded if not isinstance(image, str)]
-    assert len(images) == len(decoded), "an image encoder was given text that its own `decode` did not make"
-    starts = range(0, len(images), batch)
-    return np.concatenate([forward(np.stack(images[start : start + batch])) for start in starts])
+    return np.concatenate([forward(images_BHWC) for images_BHWC in image_batches(decoded, batch)])
+
+
+def image_batches(decoded: Sequence[Decoded], batch: int) -> Iterator[NDArray[np.uint8]]:
+    """Images (B, H, W, 3) or (B, H, W), `batch` at a time; slices without a copy where they lie in one array."""
+    for start in range(0, len(decoded), batch):
+        part: Any = decoded[start : start + batch]
+        if not isinstance(part, np.ndarray):
+            wrong = "an image encoder was given text that its own `decode` did not make"
+            assert not any(isinstance(image, str) for image in part), wrong
+            part = np.stack(part)
+        yield part
 
 
 @cache

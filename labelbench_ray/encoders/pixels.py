@@ -10,6 +10,7 @@ from pydantic import PositiveInt
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder
+from labelbench_ray.encoders._batches import image_batches
 from labelbench_ray.encoders._images import open_gray
 
 
@@ -46,5 +47,5 @@ class PixelNetwork:
     compute: str = "numpy float32 cpu"
 
     def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
-        images_BHW = np.stack([image for image in decoded if not isinstance(image, str)])
+        (images_BHW,) = image_batches(decoded, len(decoded))
         return images_BHW.reshape(len(images_BHW), -1).astype(np.float32) / np.float32(255)

@@ -8,6 +8,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import cli
 
+from labelbench_ray.cluster.embed import DECLARED
 from tests.commands import check_options, commands_in
 
 pytestmark = pytest.mark.ray
@@ -17,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 def test_ray_accepts_the_cluster_file() -> None:
     cluster = yaml.safe_load((ROOT / "cluster.yaml").read_text())
     validate_config(prepare_config(cluster))
-    assert cluster["available_node_types"]["gpu_worker"]["min_workers"] == 1
+    head, worker = (cluster["available_node_types"][name] for name in ("head", "gpu_worker"))
+    assert worker["min_workers"] == 1
+    assert head["resources"][DECLARED["GPU"]] == worker["max_workers"] * worker["resources"]["GPU"]
 
 
 def test_a_misspelt_key_would_be_refused() -> None:
