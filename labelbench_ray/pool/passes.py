@@ -1,0 +1,79 @@
+"""Numeric passes over a block, on the processor that holds its rows: numpy arrays, or torch tensors on any device.
+
+The kind of the array chooses the code, and the result is of the same kind. Arrays take the code that ledgers were made
+with; tensors agree with it within rounding, and choose the same rows where no two scores are that close.
+"""
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.pool import probabilities
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", NDArray[Any], "Tensor")
+
+
+def softmax(logits_BK: Array) -> Array:
+    """(B, K) rows that sum to 1. Arrays are overwritten; the caller gives them up."""
+    if isinstance(logits_BK, np.ndarray):
+        return probabilities.softmax(logits_BK)
+    return logits_BK.softmax(dim=1)
+
+
+def least_confidence(probabilities_BK: Array) -> Array:
+    """(B,) float64 mass outside the likeliest class."""
+    if isinstance(probabilities_BK, np.ndarray):
+        return probabilities.summarize(probabilities_BK).others_B
+    others_B, _ = _summary(probabilities_BK)
+    return others_B
+
+
+def small_margin(probabilities_BK: Array) -> Array:
+    """(B,) float64 1 - (p_(1) - p_(2))."""
+    if isinstance(probabilities_BK, np.ndarray):
+        summary = probabilities.summarize(probabilities_BK)
+        return summary.others_B + summary.second_B
+    others_B, second_B = _summary(probabilities_BK)
+    return others_B + second_B
+
+
+def entropy(probabilities_BK: Array) -> Array:
+    """(B,) float64 entropy in nats."""
+    if isinstance(probabilities_BK, np.ndarray):
+        return probabilities.entropy(probabilities_BK)
+    rest_BK = _others(probabilities_BK.double())
+    total_B = rest_BK.sum(dim=1) + probabilities_BK.double().amax(dim=1)
+    rest_BK = rest_BK / total_B[:, None]
+    rest_B = rest_BK.sum(dim=1)
+    return -rest_BK.xlogy(rest_BK).sum(dim=1) - (1 - rest_B) * (-rest_B).log1p()
+
+
+def squared_distances(rows_BD: Array, centers_CD: Array) -> Array:
+    """(B, C) squared Euclidean distances of the inputs' dtype, at least 0."""
+    distances_BC = rows_BD @ (-2 * centers_CD.T)
+    distances_BC += (rows_BD * rows_BD).sum(1)[:, None]
+    distances_BC += (centers_CD * centers_CD).sum(1)
+    clipped_BC: Array = distances_BC.clip(min=0)
+    return clipped_BC
+
+
+def top(scores_B: Array, ids_B: Array, count: int) -> Array:
+    """(min(count, B),) ids of the largest scores, best first; of equal scores, the smaller id first."""
+    if isinstance(scores_B, np.ndarray):
+        return ids_B[np.lexsort((ids_B, -scores_B))[:count]]
+    ascending_B = ids_B.argsort()
+    return ids_B[ascending_B[scores_B[ascending_B].argsort(descending=True, stable=True)[:count]]]
+
+
+def _others(probabilities_BK: "Tensor") -> "Tensor":
+    return probabilities_BK.scatter(1, probabilities_BK.argmax(dim=1, keepdim=True), 0)
+
+
+def _summary(probabilities_BK: "Tensor") -> tuple["Tensor", "Tensor"]:
+    rest_BK = _others(probabilities_BK.double())
+    total_B = rest_BK.sum(dim=1) + probabilities_BK.double().amax(dim=1)
+    return rest_BK.sum(dim=1) / total_B, rest_BK.amax(dim=1) / total_B
