@@ -165,6 +165,17 @@ class Environment:
         OUTPUT,
         (PLAN,),
     )
+    webhook: str | None = field(  # the address is a secret
+        default=None,
+        repr=False,
+        metadata={
+            "help": "For `run`: an address that gets a POST of JSON when the run ends: how it ended, trials by state, "
+            "the report's place. Best given by the variable, since others can see command lines.",
+            "section": OUTPUT,
+            "unused": (PLAN, EMBED, FINETUNE),
+            "limits": {},
+        },
+    )
     verbose: bool = _option(False, "Print every event of a trial, one short line each.", OUTPUT, (PLAN,))
 
     def __post_init__(self) -> None:

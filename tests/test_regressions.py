@@ -54,6 +54,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "memory_per_trial": ("1.5", 1.5),
     "round_minutes": ("10", 10.0),
     "max_hours": ("2.5", 2.5),
+    "webhook": ("https://hooks.example.org/T0", "https://hooks.example.org/T0"),
     "max_cost": ("40", 40.0),
     "row_seconds": ("7", 7.0),
     "events": ("/elsewhere/events.jsonl", "/elsewhere/events.jsonl"),

@@ -40,6 +40,7 @@ class RunOptions(TypedDict, total=False):
     max_reject_fraction: float
     row_seconds: float
     events: str | None
+    webhook: str | None
     verbose: bool
 
 

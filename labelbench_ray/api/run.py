@@ -14,6 +14,7 @@ from rich.console import Console
 
 from labelbench_ray.api.environments import Executors, RunOptions, checked, environment_of
 from labelbench_ray.api.preparation import import_shown, planned, print_lines
+from labelbench_ray.api.webhook import check_webhook, message, post
 from labelbench_ray.cluster.address import check_address
 from labelbench_ray.config import Trial
 from labelbench_ray.console.escaping import SafeConsole
@@ -103,6 +104,7 @@ def run_experiment(
 ) -> tuple["Plan", int]:
     """Plan and run an experiment; returns its plan from before, and the exit status of `labelbench run`."""
     check_address(environment.address)
+    check_webhook(environment.webhook)
     plan = planned(experiment, environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import run_units
@@ -113,6 +115,11 @@ def run_experiment(
 
     with logged(experiment.name, environment, console):
         status = run_plan(plan, environment, console, prices, baseline)
+    if environment.webhook is not None:
+        from labelbench_ray.api.outcome import RunOutcome
+
+        problem = post(environment.webhook, message(RunOutcome.of(plan), status))
+        print_lines(console, [problem] if problem else [])
     if is_installed():
         print_lines(console, [f"MLflow: {show_command(environment.runs, environment.tracking_uri)}"])
     return plan, status

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from labelbench_ray.console.redaction import redacted
+from labelbench_ray.console.redaction import redacted_command
 from labelbench_ray.console.standard_streams import ERASE_LINE, SHOW_CURSOR, can_erase
 
 ENDING_SECONDS = 15.0
@@ -105,7 +105,7 @@ def how_to_go_on() -> str:
     """How to resume the command, without passwords; every finished round, shard and fine-tune is recorded."""
     if Path(sys.argv[0]).stem not in OURS:
         return "what is finished is recorded, and the same call goes on"
-    words = [redacted(word) for word in sys.argv[1:]]
+    words = redacted_command(sys.argv[1:])
     name = [sys.executable, "-m", __package__] if sys.argv[0].endswith("__main__.py") else ["labelbench"]
     again = "submit the same entrypoint again" if JOB_VARIABLE in os.environ else "the same command goes on"
     return f"what is finished is recorded, and {again}: {shlex.join([*name, *words])}"

@@ -1,6 +1,7 @@
 """Redaction of credentials in addresses and errors, before they are shown or recorded."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -28,8 +29,18 @@ KEYS: Final = re.compile(
     r"github_pat_\w{20,}|glpat-[\w-]{20,}|sk-[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+)(?![A-Za-z0-9])"
 )
 """Keys and tokens with a known form: of AWS, Hugging Face, GitHub, GitLab, and JSON web tokens."""
+WEBHOOK: Final = "--webhook"
 LEAST: Final = 3
 """Shorter words are not secrets, and hiding them would leave no text."""
+
+
+def redacted_command(words: Sequence[str]) -> list[str]:
+    """The words of a command without secrets; the complete address of a webhook is one."""
+    shown = [
+        HIDDEN if before == WEBHOOK else f"{WEBHOOK}={HIDDEN}" if word.startswith(f"{WEBHOOK}=") else redacted(word)
+        for before, word in zip(["", *words], words, strict=False)
+    ]
+    return shown
 
 
 def redacted(text: str, address: str = "") -> str:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from labelbench_ray.console.redaction import redacted
+from labelbench_ray.console.redaction import redacted, redacted_command
 from labelbench_ray.plugins import Frozen
 
 OURS: Final = {"labelbench", "__main__"}
@@ -40,7 +40,7 @@ def command_line(words: list[str]) -> str:
         return ""
     first, *others = words
     if Path(first).stem in OURS:
-        return shlex.join(["labelbench", *map(_public, others)])
+        return shlex.join(["labelbench", *map(_public, redacted_command(others))])
     name = Path(first).name
     return "" if name.startswith(("ipykernel", "colab_kernel", "pytest")) else f"python {shlex.quote(_public(name))}"
 
