@@ -1,6 +1,7 @@
 """What a pool of 100 million rows needs, part by part, measured at smaller sizes.
 
-.venv/bin/python benchmarks/hundred_million.py [PART ...] [--rows N] [--finished F] [--shards S]
+.venv/bin/python benchmarks/hundred_million.py [PART ...] [--rows N] [--finished F] [--shards S] [--stretches N N N]
+                                               [--tiny]
 
 The parts (default: all); each states what issue 14 asks for:
 
@@ -14,14 +15,20 @@ resume   a killed embedding finds its F finished shards (default 4,000) of 1,024
          their footers, and by reading and checking all of each
 manifest  a store of S shards (default 100,000) is opened: CPU seconds and memory by its side file, and
           when that is missing and made again
+simulation  keys, resume and manifest (parts of the driver), one scorer that lays out its rows, and choosing 1,000 rows
+          of 16 dimensions by `random`, `margin`, `badge` and `coreset`, each at the `--stretches`; exponents fitted
+          to them, projections to 100 million rows, and what breaks first:
+          the part nearest to 128 GiB or to a day of CPU time
 
-Memory is the growth of the peak resident memory of this process over what it held before.
+Memory is the growth of the peak resident memory of this process over what it held before; pages of memory-mapped files,
+which the system takes back at any time, count too. `--tiny` shows that every part runs.
 """
 
 import ctypes
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,10 +39,12 @@ import numpy as np
 import wired
 from machine import parser, show
 from processes import status_kib
+from projection import simulated
 from selection import exponent
 
 from labelbench_ray import strategies
 from labelbench_ray.config import Trial
+from labelbench_ray.embeddings.complete import FindShards
 from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, checked_shards, found_shards
 from labelbench_ray.embeddings.finished import check_row_ids
@@ -48,6 +57,10 @@ from labelbench_ray.types import PoolView
 BUDGET = 1000
 DIGITS = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=1, budget=1)
 SHARD_ROWS = 1024
+STRETCHES = [125_000, 500_000, 2_000_000]
+LINKS = 1000
+TINY = (20_000, 30, 3000, [4096, 8192, 16_384])
+"""Rows, finished shards, shards and stretches."""
 RANDOM_TARGET = {"extra_mib": 32.0, "exponent": 1.1}
 SCORERS_TARGET = {"sent_mb": 1.0}
 RESUME_TARGET = {"ms_a_shard": 0.2}
@@ -95,14 +108,21 @@ def random(rows: int) -> Part:
 
 def keys(rows: int) -> Part:
     """The check of keys that closes a store."""
+    with checking_keys(rows) as check:
+        found = used(check)
+    over = found["extra_mib"] - 8 * rows / 2**20
+    measured = {"rows": rows, **found, "mib_over_hashes": over}
+    return Part(measured, KEYS_TARGET, over <= KEYS_TARGET["mib_over_hashes"])
+
+
+@contextmanager
+def checking_keys(rows: int) -> Iterator[Callable[[], object]]:
+    """The check of the keys of so many rows."""
     with TemporaryDirectory(prefix="labelbench-") as folder:
         made = [
             _key_shard(Path(folder), number, first, rows) for number, first in enumerate(range(0, rows, SHARD_ROWS))
         ]
-        found = used(lambda: check_row_ids(Path(folder), made))
-    over = found["extra_mib"] - 8 * rows / 2**20
-    measured = {"rows": rows, **found, "mib_over_hashes": over}
-    return Part(measured, KEYS_TARGET, over <= KEYS_TARGET["mib_over_hashes"])
+        yield lambda: check_row_ids(Path(folder), made)
 
 
 def _key_shard(folder: Path, number: int, first: int, rows: int) -> EmbeddedShard:
@@ -129,19 +149,10 @@ def scorers(rows: int) -> Part:
 
 def resume(finished: int) -> Part:
     """Finding finished shards."""
-    shards = [ShardId("pool", number) for number in range(finished)]
-    row_ids = [f"{row:064d}" for row in range(SHARD_ROWS)]
-    embeddings_BD = np.random.default_rng(0).standard_normal((SHARD_ROWS, 128), np.float32).astype(np.float16)
-    contents = RowContents(kept="0" * (2 * HASH_BYTES * SHARD_ROWS), rejected={})
-    data = shard_bytes(
-        ShardRows(row_ids, np.zeros(SHARD_ROWS, np.int64), embeddings_BD, {}, contents), "recipe", "numpy"
-    )
-    with TemporaryDirectory(prefix="labelbench-") as folder:
-        job = EmbeddingJob(build(DIGITS).encoder, Path(folder), "recipe", "cpu", SHARD_ROWS)
-        (job.directory / "shards").mkdir()
-        for shard in shards:
-            (job.directory / shard.file).write_bytes(data)
-        found, checked = (used(partial(find, job, shards)) for find in (found_shards, checked_shards))
+    with finding(finished * SHARD_ROWS) as find:
+        found = used(find)
+    with finding(finished * SHARD_ROWS, checked_shards) as find:
+        checked = used(find)
     milliseconds = 1e3 * found["cpu_seconds"] / finished
     measured = {
         "shards": finished,
@@ -151,17 +162,53 @@ def resume(finished: int) -> Part:
     return Part(measured, RESUME_TARGET, milliseconds <= RESUME_TARGET["ms_a_shard"])
 
 
+@contextmanager
+def finding(rows: int, find: FindShards = found_shards) -> Iterator[Callable[[], object]]:
+    """Finding the finished shards of so many rows; they are links to one file."""
+    shards = [ShardId("pool", number) for number in range(-(-rows // SHARD_ROWS))]
+    row_ids = [f"{row:064d}" for row in range(SHARD_ROWS)]
+    embeddings_BD = np.random.default_rng(0).standard_normal((SHARD_ROWS, 128), np.float32).astype(np.float16)
+    contents = RowContents(kept="0" * (2 * HASH_BYTES * SHARD_ROWS), rejected={})
+    data = shard_bytes(
+        ShardRows(row_ids, np.zeros(SHARD_ROWS, np.int64), embeddings_BD, {}, contents), "recipe", "numpy"
+    )
+    with TemporaryDirectory(prefix="labelbench-") as folder:
+        job = EmbeddingJob(build(DIGITS).encoder, Path(folder), "recipe", "cpu", SHARD_ROWS)
+        (job.directory / "shards").mkdir()
+        first, *others = (job.directory / shard.file for shard in shards)
+        first.write_bytes(data)
+        for number, path in enumerate(others, 1):
+            if number % LINKS:
+                path.hardlink_to(first)
+            else:  # a file has a limit of links
+                path.write_bytes(data)
+                first = path
+        yield partial(find, job, shards)
+
+
+@contextmanager
+def opening(rows: int) -> Iterator[Callable[[], object]]:
+    """Opening a store of so many rows, by its side file; its shards need not exist."""
+    with TemporaryDirectory(prefix="labelbench-") as folder:
+        yield partial(EmbeddingStore.open, _manifest_of(Path(folder), -(-rows // SHARD_ROWS)))
+
+
+def _manifest_of(folder: Path, shards: int) -> Path:
+    entries = [
+        ShardEntry(split=split, number=number, rows=SHARD_ROWS, sha256="0" * 64, contents="0" * 64)
+        for split, count in {"pool": shards, "validation": 1, "test": 1}.items()
+        for number in range(count)
+    ]
+    directory = folder / "synthetic"
+    directory.mkdir()
+    wired.write_manifest(directory, entries)
+    return directory
+
+
 def manifest(shards: int) -> Part:
     """Opening a store; its shards need not exist."""
     with TemporaryDirectory(prefix="labelbench-") as folder:
-        entries = [
-            ShardEntry(split=split, number=number, rows=SHARD_ROWS, sha256="0" * 64, contents="0" * 64)
-            for split, count in {"pool": shards, "validation": 1, "test": 1}.items()
-            for number in range(count)
-        ]
-        directory = Path(folder) / "synthetic"
-        directory.mkdir()
-        wired.write_manifest(directory, entries)
+        directory = _manifest_of(Path(folder), shards)
         first = used(partial(EmbeddingStore.open, directory))
         (directory / SIDE_FILE).unlink(missing_ok=True)
         without = used(partial(EmbeddingStore.open, directory))
@@ -175,6 +222,13 @@ def manifest(shards: int) -> Part:
     return Part(measured, MANIFEST_TARGET, first["cpu_seconds"] <= MANIFEST_TARGET["first_cpu_seconds"])
 
 
+def simulation(stretches: Sequence[int]) -> Part:
+    """All parts at growing sizes, and what they need for 100 million rows."""
+    driver = {"keys": checking_keys, "resume": finding, "manifest": opening}
+    measured = simulated(stretches, driver, used)
+    return Part(measured, {"breaks_first": "nothing"}, not measured["breaks_first"]["breaks"])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the parts asked for and show them."""
     parts: dict[str, Callable[[Any], Part]] = {
@@ -183,13 +237,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "scorers": lambda given: scorers(given.rows),
         "resume": lambda given: resume(given.finished),
         "manifest": lambda given: manifest(given.shards),
+        "simulation": lambda given: simulation(given.stretches),
     }
     options = parser(__doc__)
     options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
     options.add_argument("--rows", type=int, default=4_000_000)
     options.add_argument("--finished", type=int, default=4000)
     options.add_argument("--shards", type=int, default=100_000)
+    options.add_argument("--stretches", type=int, nargs="+", default=STRETCHES, metavar="N")
+    options.add_argument("--tiny", action="store_true", help="every part at a size that shows that it runs")
     given = options.parse_args(arguments)
+    if given.tiny:
+        given.rows, given.finished, given.shards, given.stretches = TINY
     if unknown := set(given.parts) - set(parts):
         options.error(f"unknown parts: {', '.join(sorted(unknown))}")
     found = {name: parts[name](given) for name in given.parts or parts}

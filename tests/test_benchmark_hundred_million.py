@@ -47,3 +47,24 @@ def test_resume(benchmark: ModuleType) -> None:
 def test_manifest(benchmark: ModuleType) -> None:
     measured = benchmark.manifest(3000).measured
     assert measured["first_cpu_seconds"] < measured["without_side_file_cpu_seconds"]
+
+
+def test_the_simulation_projects_what_it_measured(benchmark: ModuleType, capsys: pytest.CaptureFixture) -> None:
+    benchmark.main(["simulation", "--tiny"])
+    found = json.loads(capsys.readouterr().out)["measured"]["simulation"]
+    assert list(found["table"]) == ["keys", "resume", "manifest", "one_scorer", "random", "margin", "badge", "coreset"]
+    assert all(list(part["by_rows"]) == ["4096", "8192", "16384"] for part in found["table"].values())
+    assert found["breaks_first"]["what"].split(":")[0] in found["table"]
+
+
+def test_projections_continue_the_fit_from_the_largest_stretch(benchmark: ModuleType) -> None:
+    projection = importlib.import_module("projection")
+    by_rows = {rows: {"cpu_seconds": rows / 1e5, "extra_mib": (rows / 1e5) ** 0.5} for rows in (10**5, 10**6, 10**7)}
+    found = projection.projected(by_rows, 10**8)
+    assert found["cpu_seconds_exponent"] == pytest.approx(1.0)
+    assert found["cpu_seconds_projected"] == pytest.approx(1000.0)
+    assert found["extra_mib_projected"] == pytest.approx(1000**0.5)
+    worst = projection.breaks_first({"part": found})
+    assert worst == {"what": "part: CPU time", "share_of_limit": pytest.approx(1000 / projection.DAY), "breaks": False}
+    found["extra_mib_projected"] = 2.0 * projection.MACHINE_MIB
+    assert projection.breaks_first({"part": found}) == {"what": "part: memory", "share_of_limit": 2.0, "breaks": True}

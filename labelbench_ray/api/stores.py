@@ -1,6 +1,6 @@
 """What trials read: fetch weights, embed pools, decode the images of full models."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from rich.console import Console
@@ -34,7 +34,10 @@ def provide(plan: Plan, environment: Environment) -> None:
     lacking: list[str] = []
     for store in plan.needed:
         encoder = store.example.encoder
-        for present in (partial(store.example.dataset.open, environment.data_root), encoder.provide, encoder.weights):
+        needed: list[Callable[[], object]] = [encoder.provide, encoder.weights]
+        if not store.source:
+            needed.insert(0, partial(store.example.dataset.open, environment.data_root))
+        for present in needed:
             try:
                 present()
             except NotProvidedError as error:
@@ -67,7 +70,7 @@ def make_stores(
                 show = partial(shown.show, words="embedding, rows")
                 for example in store.examples:
                     made[store.key] = complete_store(
-                        example.store_recipe, example.wanted_views, environment, executor.embedder, show
+                        example.store_recipe, example.wanted_views, environment, executor.embedder, show, store.source
                     )
         for name in sorted({*set_asides(environment.store / store.key)} - {*before}):
             why = read_quarantine_note(environment.store / store.key, name)

@@ -72,15 +72,19 @@ def complete_store(
     environment: Environment,
     embedder: Embedder,
     progress: Progress,
+    source: Source | None = None,
 ) -> EmbeddingStore:
     """The store of a recipe with the augmented views that a trainer needs; embeds the missing shards.
+
+    Args:
+        source: the data set as this command has opened it; None: it is opened here.
 
     Raises:
         NotProvidedError: data or weights are not on this machine.
         StoreError: the store was made from other data or weights, or a view from another store.
         DataError: too many rows cannot be decoded, or all of a split's, or an embedding is not finite.
     """
-    source = recipe.dataset.open(environment.data_root)
+    source = source or recipe.dataset.open(environment.data_root)
     weights = recipe.encoder.weights()
     directory = environment.store / recipe.key
     (directory / "shards").mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -68,6 +68,8 @@ class PlannedStore:
     """The id of the first of them."""
     facts: tuple[str, ...] = ()
     """The facts of pool rows; none are known while neither the data nor the embeddings are here."""
+    source: Source | None = field(default=None, compare=False, repr=False)
+    """The opened data set, which a command lists once; None while the data are not here."""
 
     @property
     def done(self) -> bool:
@@ -179,7 +181,7 @@ def planned_store(
             _check_views(each, store, missing)
     unlabeled, names = unlabeled_rows(source.splits["pool"]) if source else (0, ""), tuple(sorted(facts))
     return PlannedStore(
-        key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps, *unlabeled, names
+        key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps, *unlabeled, names, source
     )
 
 
