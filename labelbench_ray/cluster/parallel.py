@@ -31,6 +31,7 @@ from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.storage.atomic import publish, remove
 from labelbench_ray.trainers import PseudoLabels, Tensors
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints
+from labelbench_ray.trainers.engine.data import Work
 from labelbench_ray.trainers.engine.parallel import process_group
 from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import FitRequest, OpenView, TrainedModel
@@ -115,7 +116,7 @@ class ParallelFitter:
             _share,
             train_loop_config={
                 "make": self.make,
-                "request": ray.put(replace(request, on_pseudo_labels=_ignore, spend=_ignore)),
+                "request": ray.put(replace(request, on_pseudo_labels=_ignore, on_work=_ignore, spend=_ignore)),
                 "device": "cuda" if self.workers.gpus else "cpu",
                 "model": scratch / MODEL,
                 "threads": self.workers.threads,
@@ -138,6 +139,8 @@ class ParallelFitter:
             request.spend(Cost(cpu=share.cpu, gpu=wall * self.workers.gpus))
             for pseudo_labels in share.pseudo_labels:
                 request.on_pseudo_labels(pseudo_labels)
+            for work in share.work:
+                request.on_work(work)
         return load_tensors((scratch / MODEL).read_bytes())
 
 
@@ -148,6 +151,8 @@ class Share:
     cpu: float
     pseudo_labels: list[PseudoLabels]
     """Pseudo-labels of the kept epoch for the rows of all workers, from the first worker."""
+    work: list[Work]
+    """What all workers did, from the first worker."""
 
 
 class Raised(Exception):
@@ -202,16 +207,16 @@ def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of 
 
 
 def _fit(fitter: FullFitter, request: FitRequest, model: Path) -> list[Share]:
-    rank, reported = distributed.get_rank(), list[PseudoLabels]()
+    rank, reported, worked = distributed.get_rank(), list[PseudoLabels](), list[Work]()
     if rank == 0 and (group := get_current_placement_group()):
         publish(model.with_name(GROUP), group.id.hex().encode())
     one_writer = OneWriter(fitter.checkpoints(request), rank)
-    request = replace(request, on_pseudo_labels=reported.append)
+    request = replace(request, on_pseudo_labels=reported.append, on_work=worked.append)
     trained = replace(fitter, checkpoints=lambda _: one_writer).fit(request)
     if rank == 0:
         publish(model, save_tensors(dict(trained)))
     shares: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(shares, Share(time.process_time(), reported))
+    distributed.all_gather_object(shares, Share(time.process_time(), reported, worked))
     return shares
 
 

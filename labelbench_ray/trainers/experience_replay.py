@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from labelbench_ray.trainers.engine.replay import Replay, replayed
+from labelbench_ray.trainers.engine.replay import Replay
 from labelbench_ray.trainers.engine.step import Step
 
 if TYPE_CHECKING:
@@ -24,4 +24,4 @@ class ExperienceReplay(Replay):
     source: ClassVar[str] = "Das et al. 2023, [2305.06408](https://arxiv.org/abs/2305.06408)"
 
     def loss(self, step: Step) -> Tensor:
-        return super().loss(replace(step, labeled_B=np.concatenate([step.labeled_B, replayed(step)])))
+        return super().loss(replace(step, labeled_B=np.concatenate([step.labeled_B, self.replayed(step)])))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from labelbench_ray.trainers.engine.data import FitData, Inputs
 from labelbench_ray.trainers.engine.descent import smoothed
-from labelbench_ray.trainers.engine.replay import Replay, num_older, replayed
+from labelbench_ray.trainers.engine.replay import Replay, logits_when_bought, num_older
 from labelbench_ray.trainers.engine.step import State, Step
 
 if TYPE_CHECKING:
@@ -36,26 +35,20 @@ class ScaledDistillation(Replay):
 
     def begin(self, data: FitData[Inputs]) -> State:
         """The logits of each older row by the model of the round that bought it."""
-        import torch
-
-        starts = [0, *(round_.num_labeled for round_ in data.previous)]
-        then = [
-            torch.from_numpy(data.logits(round_.tensors(), np.arange(start, round_.num_labeled)))
-            for start, round_ in zip(starts, data.previous, strict=False)
-        ]
-        return {"then": torch.cat(then)} if then else {}
+        return super().begin(data) | logits_when_bought(data)
 
     def loss(self, step: Step) -> Tensor:
         import torch
         from torch.nn.functional import cross_entropy
 
-        older = replace(step, labeled_B=replayed(step))
+        older = replace(step, labeled_B=self.replayed(step))
         if not len(older.labeled_B):
             return super().loss(step)
         inputs, targets_BK = self.batch(step)
         # One pass for both: a module that several processes share is called once a step.
         both = torch.cat([inputs, step.data.inputs.labeled(older.labeled_B, step.epoch)])
         logits = step.module(both).float()
+        self.count(step, logits[: len(inputs)])
         share = 1 - num_older(step.data) / len(step.data.labels_L)
         newest_loss = cross_entropy(logits[: len(inputs)], targets_BK)
         return share * newest_loss + (1 - share) * self.older_loss(logits[len(inputs) :], older)

@@ -105,6 +105,7 @@ class FullFitter:
             logits=lambda trained, places_B: self._logits(trained, request.labeled_L[places_B]),
             previous=tuple(request.previous),
             on_pseudo_labels=request.on_pseudo_labels,
+            on_work=request.on_work,
         )
 
     def _validation_rows(self) -> Ids:

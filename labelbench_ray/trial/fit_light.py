@@ -15,7 +15,7 @@ from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.trainers import PreviousRound, PseudoLabels, Tensors
-from labelbench_ray.trainers.engine.data import NO_IDS, Pairs, embedded_data
+from labelbench_ray.trainers.engine.data import NO_IDS, Pairs, Work, embedded_data, ignore
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.types import Ids, Labels, Model, PoolView
 
@@ -49,6 +49,8 @@ class FitRequest:
     """The light proxy that was fitted to the same labels, where there is one."""
     spend: Callable[[Cost], None] = _ignore_cost
     """Called with what other processes spent on the fit."""
+    on_work: Callable[[Work], None] = ignore
+    """Called at the end of the fit."""
 
 
 class Fitter(Protocol):
@@ -112,6 +114,7 @@ class LightFitter:
             self.pairs,
             tuple(request.previous),
             request.on_pseudo_labels,
+            request.on_work,
             embedded.task,
         )
         return self.parts.trainer.fit(self.parts.proxy, data, request.seed).tensors()

@@ -8,7 +8,7 @@ resumed trial starts from the recorded rounds and the last recorded proxy, and c
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from operator import add
+from operator import add, or_
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.streams import integer
 from labelbench_ray.tasks import Tally, Task
 from labelbench_ray.trainers import PreviousRound
+from labelbench_ray.trainers.engine.data import Work
 from labelbench_ray.trial.asking import NUMBERED, Asking
 from labelbench_ray.trial.evaluation import Measured, measure_splits
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, TrainedModel
@@ -123,7 +124,7 @@ class Loop:
             batch = asking.batch(records, view)
         labeled_L = np.concatenate([view.labeled_L, batch.chosen_B])
         labels_L = np.concatenate([view.labels_L, batch.labels_B])
-        stats = PseudoLabelStats(self.fitter.embedded.pool.truth_N)
+        stats, work = PseudoLabelStats(self.fitter.embedded.pool.truth_N), list[Work]()
         with watch.stage("fit", gpus=self.fitter.gpus):
             request = FitRequest(
                 labeled_L,
@@ -132,6 +133,7 @@ class Loop:
                 integer(trial.seed, number, "fit"),
                 stats.add,
                 spend=partial(watch.elsewhere, "fit"),
+                on_work=work.append,
             )
             tensors = self.fitter.fit(request)
         with watch.stage("score", gpus=self.fitter.gpus):
@@ -144,7 +146,7 @@ class Loop:
             batch.chosen_B,
             batch.labels_B,
             len(labeled_L),
-            measured.metrics | stats.metrics(),
+            measured.metrics | stats.metrics() | reduce(or_, (each.metrics() for each in work), {}),
             watch.lap(),
             dict(tensors),
             batch.notes_B,

@@ -5,17 +5,21 @@ import pytest
 from scipy import stats
 
 from labelbench_ray.proxies.linear import Linear
+from labelbench_ray.trainers.der import Der
 from labelbench_ray.trainers.engine.device import Device
-from labelbench_ray.trainers.engine.replay import Replay, replayed
+from labelbench_ray.trainers.engine.replay import Replay
 from labelbench_ray.trainers.experience_replay import ExperienceReplay
+from labelbench_ray.trainers.mir import Mir
 from labelbench_ray.trainers.scaled_distillation import ScaledDistillation
+from labelbench_ray.trainers.sds2 import Sds2
 from labelbench_ray.trainers.supervised import Supervised
 from tests.samples import softmax64
 from tests.trainers.rounds import CLASSES, DIMENSIONS, STILL, data, examples, model, previous, same, step
 
 NOW = model(3, DIMENSIONS, CLASSES)
+replayed = ExperienceReplay().replayed
 
-both = pytest.mark.parametrize("trainer", [ExperienceReplay, ScaledDistillation])
+both = pytest.mark.parametrize("trainer", [ExperienceReplay, ScaledDistillation, Mir, Der, Sds2])
 
 
 def given(rows: int, *bought: int):

@@ -64,6 +64,19 @@ class Validated:
         return (self.accuracy, -self.loss) if keep == "accuracy" else (-self.loss,)
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a fit did, whatever the machine."""
+
+    epochs: int
+    row_passes: int
+    """Rows through the model, one for a forward pass and two for a backward pass, validation left out."""
+
+    def metrics(self) -> dict[str, float]:
+        """As a round's record has them."""
+        return {"Fit Epochs": self.epochs, "Fit Row Passes": self.row_passes}
+
+
 class Inputs(Protocol):
     """Rows as a module takes them: standardized embeddings or images."""
 
@@ -83,7 +96,7 @@ class Inputs(Protocol):
 AnyInputs = TypeVar("AnyInputs", bound=Inputs, covariant=True)
 
 
-def ignore(pseudo_labels: PseudoLabels) -> None:
+def ignore(reported: object) -> None:
     """No-op callback."""
 
 
@@ -108,6 +121,8 @@ class FitData(Generic[AnyInputs]):
     """The rounds before this one, from the first to the last."""
     on_pseudo_labels: Callable[[PseudoLabels], None] = ignore
     """Within a fit, each step reports here; a fit reports the epoch that it keeps, once, at its end."""
+    on_work: Callable[[Work], None] = ignore
+    """Called once, at the end of a fit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,6 +178,7 @@ def embedded_data(
     pairs: Pairs = (),
     previous: tuple[PreviousRound, ...] = (),
     on_pseudo_labels: Callable[[PseudoLabels], None] = ignore,
+    on_work: Callable[[Work], None] = ignore,
     task: Task = SINGLE_LABEL,
 ) -> FitData[EmbeddedInputs]:
     """The fit data of a light proxy, given the raw embeddings of the labeled rows and standardized validation rows."""
@@ -181,6 +197,7 @@ def embedded_data(
         task=task,
         previous=previous,
         on_pseudo_labels=on_pseudo_labels,
+        on_work=on_work,
     )
 
 

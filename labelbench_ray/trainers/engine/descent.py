@@ -101,6 +101,10 @@ class Descent(Gradient):
         """The method's state before the first step."""
         return {}
 
+    def done(self, state: State, device: Device) -> bool:
+        """Whether the fit ends after this epoch for what its steps saw: the same in every process. By default, no."""
+        return False
+
     @abstractmethod
     def loss(self, step: Step) -> Tensor:
         """The loss of a step, a mean over its rows. May update `step.state`."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints
-from labelbench_ray.trainers.engine.data import FitData, Inputs, PseudoLabels, Validated
+from labelbench_ray.trainers.engine.data import FitData, Inputs, PseudoLabels, Validated, Work
 from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trainers.engine.kept import Keep, KeptEpoch, merged
 from labelbench_ray.trainers.engine.step import State, Step
@@ -66,6 +66,8 @@ class Method(Protocol):
 
     def begin(self, data: FitData[Inputs]) -> State: ...
 
+    def done(self, state: State, device: Device) -> bool: ...
+
     def loss(self, step: Step) -> Tensor: ...
 
 
@@ -81,6 +83,9 @@ class TrainingRun:
     epoch: int = 0
     kept: KeptEpoch = field(default_factory=KeptEpoch)
     waited: int = 0
+    is_done: bool = False
+    row_passes: int = 0
+    """Of this process."""
     steps_of_epoch: list[PseudoLabels] = field(default_factory=list)
     """The pseudo-labels of each step of this epoch."""
     waiting_U: Ids = field(default_factory=lambda: np.empty(0, np.int64))
@@ -95,17 +100,21 @@ class TrainingRun:
                 self._pass()
                 self._judge()
                 self.epoch += 1
+                self.is_done = self.method.done(self.state, self.device)
                 # No checkpoint after the last epoch: a fit that is killed there repeats that epoch.
                 if self._goes_on:
                     checkpoints.save(self._snapshot())
         self.module.load_state_dict(self.kept.weights)
         self.module.eval()
-        if self.kept.pseudo_labels and self.device.rank == 0:  # the first process reports for all
-            self.report(self.kept.pseudo_labels)
+        row_passes = int(self.device.gather(torch.tensor([self.row_passes])).sum())
+        if self.device.rank == 0:  # the first process reports for all
+            self.data.on_work(Work(self.epoch, row_passes))
+            if self.kept.pseudo_labels:
+                self.report(self.kept.pseudo_labels)
 
     @property
     def _goes_on(self) -> bool:
-        return self.epoch < self.method.epochs and self.waited < self.method.patience
+        return self.epoch < self.method.epochs and self.waited < self.method.patience and not self.is_done
 
     def __post_init__(self) -> None:
         method = self.method
@@ -132,10 +141,16 @@ class TrainingRun:
     def _pass(self) -> None:
         self.module.train()
         done = self.epoch * self.steps
+        counting = self.module.register_forward_hook(self._count)
         for _ in range(self.passes):
             for batch_B in np.array_split(self.rng.permutation(self.places_P), self.steps // self.passes):
                 self._step(batch_B, self._unlabeled(), done)
                 done += 1
+        counting.remove()
+
+    def _count(self, module: nn.Module, inputs: object, outputs: Tensor) -> None:
+        """Count a forward pass as 1 a row, and the backward pass that follows where there are gradients as 2."""
+        self.row_passes += len(outputs) * (3 if outputs.requires_grad else 1)
 
     def _unlabeled(self) -> Ids:
         """The next unlabeled rows. A new pass over them starts when the remaining rows do not fill a batch."""
@@ -238,6 +253,7 @@ class TrainingRun:
             "rng": self.rng.bit_generator.state,
             "torch": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
             "course": [self.epoch, self.waited],
+            "row_passes": self.row_passes,
         } | self.kept.state()
 
     def _restore(self, found: dict[str, Any]) -> None:
@@ -250,6 +266,7 @@ class TrainingRun:
             self.state[name].copy_(kept)
         self.waiting_U = found["waiting"].numpy()
         self.rng.bit_generator.state = found["rng"]
+        self.row_passes = found.get("row_passes", 0)
         self.epoch, *_, self.waited = found["course"]  # older checkpoints have the lowest loss in between
 
 

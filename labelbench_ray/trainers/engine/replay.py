@@ -4,21 +4,32 @@ The cost of a step does not grow with the number of labels, and an epoch passes 
 a round saves. The first round has nothing to replay and is plain supervised training.
 """
 
-from typing import ClassVar
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue, PositiveFloat
 
 from labelbench_ray.plugins import Part
 from labelbench_ray.trainers.engine.data import FitData, Inputs, PreviousRound, Tensors
-from labelbench_ray.trainers.engine.step import Step
+from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.types import Ids
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Replay(Supervised):
     """A supervised trainer that begins with the last round's weights, and whose epochs pass over the newest rows."""
 
     tasks: ClassVar[tuple[str, ...]] = ("single_label",)
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {**Supervised.neutral_settings, "older_per_newest": 1.0}
+    older_per_newest: PositiveFloat = 1.0
+    """Older rows of a step for each newest row of `batch_size`."""
 
     @property
     def from_scratch(self) -> Part:
@@ -30,18 +41,50 @@ class Replay(Supervised):
     def places(self, data: FitData[Inputs]) -> Ids:
         return np.arange(num_older(data), len(data.labels_L))
 
+    def newest(self, step: Step) -> NDArray[np.bool_]:
+        return step.labeled_B >= num_older(step.data)
+
+    def replayed(self, step: Step) -> Ids:
+        """(R,) places of the different older rows that a step learns from: by default, drawn uniformly."""
+        return drawn(step, self.num_replayed(step))
+
+    def num_replayed(self, step: Step) -> int:
+        """R: `older_per_newest` times as many as the step has newest rows, at least 1, or all older ones there are."""
+        return min(max(1, round(self.older_per_newest * len(step.labeled_B))), num_older(step.data))
+
 
 def num_older(data: FitData[Inputs]) -> int:
     """How many labeled rows earlier rounds bought; they come first."""
     return data.previous[-1].num_labeled if data.previous else 0
 
 
-def replayed(step: Step) -> Ids:
-    """(R,) places of different older rows, drawn uniformly: as many as the step has newest ones, or all there are."""
+def drawn(step: Step, count: int) -> Ids:
+    """(min(count, older),) places of different older rows, drawn uniformly."""
     older = num_older(step.data)
     if not older:
         return np.empty(0, np.int64)
     # All processes of a parallel fit draw one number from their common stream, and each seeds a stream of its own with
     # it: their shares of a batch differ by a row, but they must keep drawing the same batches.
     drawing = np.random.default_rng([int(step.rng.integers(2**63)), step.device.rank])
-    return drawing.choice(older, size=min(len(step.labeled_B), older), replace=False)
+    return drawing.choice(older, size=min(count, older), replace=False)
+
+
+def logits_when_bought(data: FitData[Inputs]) -> State:
+    """`then`, (O, K): the logits of each older row by the model of the round that bought it; {} in the first round.
+
+    They are computed anew from that round's recorded model, in evaluation mode, and nothing later changes them.
+    """
+    import torch
+
+    starts = [0, *(round_.num_labeled for round_ in data.previous)]
+    then = [
+        torch.from_numpy(data.logits(round_.tensors(), np.arange(start, round_.num_labeled)))
+        for start, round_ in zip(starts, data.previous, strict=False)
+    ]
+    return {"then": torch.cat(then)} if then else {}
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """A step's module without what averages its gradients over processes: to look at rows without learning."""
+    inner: nn.Module = getattr(module, "module", module)
+    return inner
