@@ -20,6 +20,7 @@ NAMES = (
         "startup",
         "round",
         "engines",
+        "decode",
         "embed",
         "views",
         "quickstart",

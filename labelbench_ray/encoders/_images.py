@@ -2,14 +2,17 @@
 
 import io
 import warnings
-from typing import Final
+from collections.abc import Mapping
+from typing import ClassVar, Final, Literal
 
 from PIL import Image, ImageFile, UnidentifiedImageError
+from pydantic import JsonValue
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.datasets._formats import FORMATS
 from labelbench_ray.encoders import OUT_OF_MEMORY
 from labelbench_ray.encoders._shown import factor_of, shown
+from labelbench_ray.plugins import Plugin
 
 MAX_PIXELS: Final = 64_000_000
 """Of one image."""
@@ -21,10 +24,36 @@ MOST_BYTES: Final = 720_000_000
 """What opening one image takes at most, whatever its shape."""
 GRAY_STEPS: Final = {"L;2": 85, "L;4": 17}
 """From one gray of 2 or 4 bits to the next, in 8 bits."""
+JPEG_SCALES: Final = (8, 4, 2)
+"""The divisors of both sides at which libjpeg decodes without the finer frequencies."""
 
 
-def open_image(payload: Payload) -> Image.Image:
+class JpegDecoding(Plugin):
+    """Settings of encoders that read images: how many pixels of a JPEG are decoded."""
+
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {"jpeg_decoding": "complete"}
+    jpeg_decoding: Literal["complete", "scaled"] = "complete"
+    """`scaled` decodes a JPEG at 1/2, 1/4 or 1/8 of its sides, as far as no side gets shorter than what the network
+    takes: large photos decode several times as fast, and their embeddings differ a little."""
+
+    def least_side(self, longer: int) -> int | None:
+        """How long the shorter side of a decoded JPEG stays; None: it is decoded completely.
+
+        Args:
+            longer: the longer side of what the network takes.
+        """
+        return longer if self.jpeg_decoding == "scaled" else None
+
+    def describe_decoding(self) -> str:
+        """What it does to pixels, for the manifest; "" where nothing."""
+        return "JPEG decoded at 1/2, 1/4 or 1/8 (libjpeg), " if self.jpeg_decoding == "scaled" else ""
+
+
+def open_image(payload: Payload, least_side: int | None = None) -> Image.Image:
     """The decoded image, whatever its mode; its first frame. A JPEG that is too large is decoded at a half or less.
+
+    Args:
+        least_side: a JPEG is decoded at a fraction of its sides, as long as the shorter one keeps this many pixels.
 
     Raises:
         ValueError: not bytes, empty, no image, truncated, or larger than is decoded (a decompression bomb). The text is
@@ -40,7 +69,7 @@ def open_image(payload: Payload) -> Image.Image:
             image = Image.open(io.BytesIO(payload), formats=FORMATS)
         _check_size(image)
         _fit_key(image)
-        if (factor := factor_of(image.size)) > 1:
+        if (factor := max(factor_of(image.size), _jpeg_scale(image.size, least_side))) > 1:
             image.draft(None, (max(1, image.width // factor), max(1, image.height // factor)))
         image.load()
     except UnidentifiedImageError as error:  # its own text holds an address in memory
@@ -55,32 +84,43 @@ def open_image(payload: Payload) -> Image.Image:
     return image
 
 
-def open_rgb(payload: Payload) -> Image.Image:
+def open_rgb(payload: Payload, least_side: int | None = None) -> Image.Image:
     """The image as people see it, 8-bit RGB: upright, palettes looked up, alpha laid over black, deep gray scaled to 8.
 
     One of more than 17 million pixels has half as many a side.
 
+    Args:
+        least_side: as `open_image`.
+
     Raises:
         ValueError: as `open_image`; or the numbers do not state what is to be seen.
     """
-    return _opened(payload, "RGB")
+    return _opened(payload, "RGB", least_side)
 
 
-def open_gray(payload: Payload) -> Image.Image:
+def open_gray(payload: Payload, least_side: int | None = None) -> Image.Image:
     """The image as people see it, 8-bit gray.
+
+    Args:
+        least_side: as `open_image`.
 
     Raises:
         ValueError: as `open_rgb`.
     """
-    return _opened(payload, "L")
+    return _opened(payload, "L", least_side)
 
 
-def _opened(payload: Payload, mode: str) -> Image.Image:
-    image = open_image(payload)
+def _opened(payload: Payload, mode: str, least_side: int | None) -> Image.Image:
+    image = open_image(payload, least_side)
     try:
         return shown(image, mode)
     except MemoryError as error:
         raise ValueError(OUT_OF_MEMORY) from error
+
+
+def _jpeg_scale(size: tuple[int, int], least_side: int | None) -> int:
+    """The largest divisor that leaves the shorter side long enough; other formats have no such decoding."""
+    return next((scale for scale in JPEG_SCALES if least_side and min(size) >= scale * least_side), 1)
 
 
 def _check_size(image: ImageFile.ImageFile) -> None:

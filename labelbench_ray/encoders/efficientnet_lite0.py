@@ -11,13 +11,13 @@ from pydantic import Field
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import file_hash
-from labelbench_ray.encoders._images import open_rgb
+from labelbench_ray.encoders._images import JpegDecoding, open_rgb
 
 if TYPE_CHECKING:
     from labelbench_ray.encoders._from_pixels import FromPixels
 
 
-class EfficientnetLite0(Trainable):
+class EfficientnetLite0(JpegDecoding, Trainable):
     """The last convolution's features averaged over an image of `size` x `size` pixels.
 
     ONNX Runtime on a CPU, torch in float16 on a GPU.
@@ -38,10 +38,12 @@ class EfficientnetLite0(Trainable):
         return self.size, self.size, 3
 
     def preprocessing(self) -> str:
-        return f"RGB, bilinear (antialiased) to {self.size} x {self.size}, (pixel - 127) / 128"
+        return (
+            f"{self.describe_decoding()}RGB, bilinear (antialiased) to {self.size} x {self.size}, (pixel - 127) / 128"
+        )
 
     def decode(self, payload: Payload) -> Decoded:
-        image = open_rgb(payload)
+        image = open_rgb(payload, self.least_side(self.size))
         # Pillow's bilinear filter widens when it shrinks an image, so it is free of aliasing both ways.
         return np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
 

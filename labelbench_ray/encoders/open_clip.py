@@ -9,7 +9,7 @@ from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders import _open_clip_models as models
 from labelbench_ray.encoders._batches import file_hash
-from labelbench_ray.encoders._images import open_rgb
+from labelbench_ray.encoders._images import JpegDecoding, open_rgb
 from labelbench_ray.encoders._resize import resized
 from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.types import Floats
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labelbench_ray.encoders._from_pixels import FromPixels
 
 
-class OpenClip(Trainable):
+class OpenClip(JpegDecoding, Trainable):
     """The embedding of `encode_image`, in float16 on a GPU and float32 on a CPU."""
 
     version: ClassVar[int] = 2  # 1 ignored orientation tags
@@ -66,12 +66,13 @@ class OpenClip(Trainable):
     def preprocessing(self) -> str:
         to = models.preprocessing(self.model, self.pretrained)
         return (
-            f"RGB, {to.interpolation} to {to.height} x {to.width} ({to.resize_mode} side), "
+            f"{self.describe_decoding()}RGB, {to.interpolation} to {to.height} x {to.width} ({to.resize_mode} side), "
             f"mean {to.mean}, deviation {to.deviation}, normalized {self.normalize}"
         )
 
     def decode(self, payload: Payload) -> Decoded:
-        return resized(open_rgb(payload), models.preprocessing(self.model, self.pretrained))
+        to = models.preprocessing(self.model, self.pretrained)
+        return resized(open_rgb(payload, self.least_side(max(to.height, to.width))), to)
 
     def network(self) -> "FromPixels":
         # Imported here: open_clip takes 6 to 9 seconds to import, and a plan does not need it.

@@ -11,10 +11,10 @@ from pydantic import PositiveInt
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder
 from labelbench_ray.encoders._batches import image_batches
-from labelbench_ray.encoders._images import open_gray
+from labelbench_ray.encoders._images import JpegDecoding, open_gray
 
 
-class Pixels(Encoder):
+class Pixels(JpegDecoding, Encoder):
     """Gray values in [0, 1] of the image resized to `size` x `size`: D = size**2."""
 
     version: ClassVar[int] = (
@@ -30,10 +30,10 @@ class Pixels(Encoder):
         return self.size**2
 
     def preprocessing(self) -> str:
-        return f"gray, bilinear to {self.size} x {self.size}, divided by 255"
+        return f"{self.describe_decoding()}gray, bilinear to {self.size} x {self.size}, divided by 255"
 
     def decode(self, payload: Payload) -> Decoded:
-        image = open_gray(payload)
+        image = open_gray(payload, self.least_side(self.size))
         return np.asarray(image.resize((self.size, self.size)) if image.size != (self.size, self.size) else image)
 
     def load(self, device: Device) -> "PixelNetwork":
