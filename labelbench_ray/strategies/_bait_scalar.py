@@ -8,6 +8,7 @@ so what many picks do to all rows is one matrix product.
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,17 +91,18 @@ def forward_backward(view: PoolView, design: Design, counts: Counts, scale: floa
     weights = [scale * weights_U for weights_U in view.map(_weights)]
     starts = np.cumsum([len(weights_U) for weights_U in weights])[:-1]
     rows = Rows(ids_U, starts, np.concatenate(weights), tie_hash(key, ids_U))
-    added_C, full = greedy(view, rows, design, counts.added)
+    root_DD = _root(design.target_EE)
+    added_C, full = greedy(view, rows, design, root_DD, counts.added)
     kept_C = np.sort(added_C)
     fewer = Rows(ids_U[kept_C], np.searchsorted(kept_C, starts), -rows.weights_U[kept_C], rows.hashes_U[kept_C])
-    removed_C, _ = greedy(view.only(fewer.ids_U), fewer, full, counts.removed)
+    removed_C, _ = greedy(view.only(fewer.ids_U), fewer, full, root_DD, counts.removed)
     return ids_U[added_C[~np.isin(added_C, kept_C[removed_C])]]
 
 
-def greedy(view: PoolView, rows: Rows, design: Design, count: int) -> tuple[Places, Design]:
+def greedy(view: PoolView, rows: Rows, design: Design, root_DD: Doubles, count: int) -> tuple[Places, Design]:
     """Places of `count` rows, each the best for the objective after those before it; and the design with them."""
     picked_C, open_U = np.empty(0, np.intp), np.ones(len(rows.ids_U), np.bool_)
-    root_DD, known, ahead = _root(design.target_EE), None, FIRST_STEPS
+    known, ahead = None, FIRST_STEPS
     while len(picked_C) < count:
         places_C = np.flatnonzero(open_U)
         known = _known(view, rows, open_U, design, root_DD, known) if len(places_C) > LEADING + OTHERS else None
@@ -171,34 +173,44 @@ def _pick_ahead(
     ahead: int,
     least: float,
 ) -> Steps:
-    """The plain greedy among the candidates, `ahead` picks or until the gain is below `least`."""
-    roots_DX = _roots(design, root_DD)
-    inverse_DD = roots_DX[:, : len(root_DD)] @ roots_DX[:, : len(root_DD)].T
-    terms = _squares(features_CD @ roots_DX)
-    s_C, t_C, sign = terms.s_U, terms.t_U, float(np.sign(weights_C.sum()))
+    """The plain greedy among the candidates, `ahead` picks or until the gain is below `least`.
+
+    With A0 = A before the first pick, h^T v and h^T A0 F v of all candidates follow from two columns, of H A0 H^T and
+    of H A0 F A0 H^T, and from the picks so far: a pick reads no matrix of (D, D).
+    """
+    factor_DD = np.linalg.cholesky(design.matrix_EE)
+    half_CD = _solved(factor_DD, features_CD)
+    solved_CD = _solved(factor_DD, half_CD, transposed=True)
+    pulled_CD = solved_CD @ root_DD
+    s_C, t_C, sign = _square(half_CD), _square(pulled_CD), float(np.sign(weights_C.sum()))
     places_J, gains_J = np.zeros(ahead, np.intp), np.zeros(ahead)
-    v_JD, r_JD = np.zeros((ahead, len(root_DD))), np.zeros((ahead, len(root_DD)))
+    v_JD, r_JD, pulled_JD = (np.zeros((ahead, len(root_DD))) for _ in range(3))  # the last: v^T root
+    along_JC, moved_JC = (np.zeros((ahead, len(weights_C))) for _ in range(2))  # h^T v, h^T A0 F v
     free_C = np.zeros(len(weights_C))  # -inf where taken
-
-    def solve(y_D: Doubles) -> Doubles:
-        solved_D: Doubles = inverse_DD @ y_D - sign * ((v_JD[:step] @ y_D) @ v_JD[:step])
-        return solved_D
-
+    count = ahead
     for step in range(ahead):
         shares_C = _shares(weights_C, s_C)
         gains_C = shares_C * t_C + free_C
         place = best_place(gains_C, hashes_C)
         if step and abs(gains_C[place]) < least:
-            return Steps(places_J, gains_J, v_JD, r_JD, sign).until(step)
+            count = step
+            break
         places_J[step], gains_J[step], free_C[place] = place, gains_C[place], -np.inf
-        share, v_D = shares_C[place], solve(features_CD[place])
-        pulled_D = design.target_EE @ v_D
-        r_D = solve(pulled_D) - share * (v_D @ pulled_D) / 2 * v_D
-        along_C = features_CD @ v_D
+        share, earlier_J = shares_C[place], sign * along_JC[:step, place]
+        v_D = solved_CD[place] - earlier_J @ v_JD[:step]
+        pulled_D = pulled_CD[place] - earlier_J @ pulled_JD[:step]
+        along_C = half_CD @ half_CD[place] - earlier_J @ along_JC[:step]
+        moved_C = pulled_CD @ pulled_CD[place] - earlier_J @ moved_JC[:step]
+        between_J, own = sign * (pulled_JD[:step] @ pulled_D), share * (pulled_D @ pulled_D) / 2
         s_C -= share * along_C**2
-        t_C -= 2 * share * along_C * (features_CD @ r_D)
-        v_JD[step], r_JD[step] = np.sqrt(abs(share)) * v_D, 2 * np.sqrt(abs(share)) * r_D
-    return Steps(places_J, gains_J, v_JD, r_JD, sign)
+        t_C -= 2 * share * along_C * (moved_C - between_J @ along_JC[:step] - own * along_C)
+        scale = np.sqrt(abs(share))
+        r_JD[step] = -2 * scale * (between_J @ v_JD[:step] + own * v_D)
+        v_JD[step], pulled_JD[step] = scale * v_D, scale * pulled_D
+        along_JC[step], moved_JC[step] = scale * along_C, scale * moved_C
+    # r lacks A0 F v, of all picks at once.
+    r_JD += 2 * _solved(factor_DD, _solved(factor_DD, pulled_JD @ root_DD.T), transposed=True)
+    return Steps(places_J, gains_J, v_JD, r_JD, sign).until(count)
 
 
 def _check(view: PoolView, rows: Rows, terms: Terms, outside_U: NDArray[np.bool_], steps: Steps) -> tuple[Steps, Terms]:
@@ -240,8 +252,13 @@ def _terms(shard: Shard, roots_DX: Doubles) -> Terms:
 
 def _squares(products_BX: NDArray[np.floating]) -> Terms:
     half = products_BX.shape[1] // 2
-    s_B, t_B = (np.einsum("bd,bd->b", part, part) for part in (products_BX[:, :half], products_BX[:, half:]))
+    s_B, t_B = _square(products_BX[:, :half]), _square(products_BX[:, half:])
     return Terms(s_B.astype(np.float64), t_B.astype(np.float64))
+
+
+def _square(rows_BD: NDArray[Any]) -> NDArray[Any]:
+    square_B: NDArray[Any] = np.einsum("bd,bd->b", rows_BD, rows_BD)
+    return square_B
 
 
 def _join(parts: list[Terms]) -> Terms:
@@ -253,8 +270,18 @@ def _join(parts: list[Terms]) -> Terms:
 
 def _roots(design: Design, root_DD: Doubles) -> Doubles:
     """(D, 2 D) whose halves give s and t as squared lengths of what they make of h: no sum that cancels."""
-    inverse_root_DD = np.linalg.inv(np.linalg.cholesky(design.matrix_EE)).T
-    return np.hstack([inverse_root_DD, inverse_root_DD @ (inverse_root_DD.T @ root_DD)])
+    factor_DD = np.linalg.cholesky(design.matrix_EE)
+    inverse_root_DD = _solved(factor_DD, np.eye(len(factor_DD)))
+    return np.hstack([inverse_root_DD, _solved(factor_DD, _solved(factor_DD, root_DD.T), transposed=True).T])
+
+
+def _solved(factor_DD: NDArray[np.floating], rows_BD: Doubles, *, transposed: bool = False) -> Doubles:
+    """(B, D) rows x with L x = row, or with L^T x = row, for a lower factor L."""
+    from scipy.linalg import solve_triangular
+
+    trans = "T" if transposed else "N"
+    solved_DB: Doubles = solve_triangular(factor_DD, rows_BD.T, trans=trans, lower=True, check_finite=False)
+    return solved_DB.T
 
 
 def _root(target_DD: Doubles) -> Doubles:
