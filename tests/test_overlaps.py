@@ -13,13 +13,24 @@ from labelbench_ray import report
 from labelbench_ray.api.plan_words import describe
 from labelbench_ray.api.run_plan import note_grid
 from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.embeddings import overlaps as overlaps_module
+from labelbench_ray.embeddings import shard_contents
+from labelbench_ray.embeddings import shards as shards_module
 from labelbench_ray.embeddings.origin import SOURCE, check_same_data
-from labelbench_ray.embeddings.overlaps import FILE, Overlap, Overlaps, left_out_words, read_overlaps
+from labelbench_ray.embeddings.overlaps import (
+    FILE,
+    Overlap,
+    Overlaps,
+    left_out_words,
+    read_overlaps,
+    write_overlaps,
+)
 from labelbench_ray.embeddings.shards import load_shard, read_keys
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ChangedDataError, ConfigError, DataError
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.plan import Plan, plan
+from labelbench_ray.storage.atomic import publish
 from labelbench_ray.trial import parts
 from tests.full_trials import Home, make_home, make_store
 from tests.test_origin import Earlier, png, text, write_folder, write_tables
@@ -81,7 +92,7 @@ def planned(home: Home, made: Trial) -> Plan:
 def test_they_are_counted_when_a_store_is_made(home):
     assert "  rows that are in two splits are counted when they are embedded" in describe(planned(home, trial()))
     store = embedded(home, trial())
-    assert read_overlaps(store.directory) == Overlaps(found=COUNTED, removed=0)
+    assert read_overlaps(store.directory, store.manifest.content) == Overlaps(found=COUNTED, removed=0)
     assert store.manifest.count("pool") == 90
     lines = describe(planned(home, trial()))
     assert (
@@ -123,7 +134,7 @@ def test_a_setting_removes_them_from_the_pool(home):
     assert rejects.keys() == gone
     assert rejects["train/dark/008.png"] == "has the same content as the test row 'test/light/copy_8.png'"
     assert rejects["train/dark/012.png"] == "has the same content as the test row 'test/dark/copy_12.png'"
-    assert read_overlaps(store.directory) == Overlaps(found=COUNTED[1:], removed=7)
+    assert read_overlaps(store.directory, store.manifest.content) == Overlaps(found=COUNTED[1:], removed=7)
     kept = [place for place, row_id in enumerate(plain.row_ids()) if row_id not in gone]
     np.testing.assert_array_equal(store.arrays().pool.embeddings_ND, plain.arrays().pool.embeddings_ND[kept])
     for entry in store.manifest.shards:
@@ -198,7 +209,8 @@ def test_texts_are_the_same_whatever_their_case_and_spacing(tmp_path):
         budget=2,
     )
     make_store(made, tmp_path / "store", tmp_path)
-    overlaps = read_overlaps(tmp_path / "store" / parts.build(made).embedding)
+    store = EmbeddingStore.open(tmp_path / "store" / parts.build(made).embedding)
+    overlaps = read_overlaps(store.directory, store.manifest.content)
     assert sum(each.rows for each in overlaps.found) == 3
     assert sum(each.relabeled for each in overlaps.found) == 1
     assert {each.other for each in overlaps.found} == {"pool"}
@@ -211,7 +223,49 @@ def test_those_of_a_store_of_an_earlier_version_are_counted_by_a_plan(tmp_path):
     (tmp_path / "inputs/shots").rename(tmp_path / "shots")
     (store,) = planned(home, made).stores
     assert store.overlaps == Overlaps()
-    assert read_overlaps(earlier.store.directory) == Overlaps()
+    assert read_overlaps(earlier.store.directory, earlier.store.manifest.content) == Overlaps()
     (earlier.store.directory / FILE).write_bytes(b"{}")
     (store,) = planned(home, made).stores
     assert store.overlaps == Overlaps()
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The shards that were read, by any of the ways that there are."""
+    read: list[Path] = []
+    for module in (overlaps_module, shard_contents, shards_module):
+        for name in ("load_shard", "shard_content", "read_contents"):
+            if hasattr(module, name):
+                original = getattr(module, name)
+                spy = lambda *given, original=original: (read.append(given[0]), original(*given))[1]  # noqa: E731
+                monkeypatch.setattr(module, name, spy)
+    return read
+
+
+def test_a_second_command_reads_no_shard(home, counts):
+    """A finished store states its overlaps, and the content that they are of."""
+    store = embedded(home, trial())
+    assert counts
+    counts.clear()
+    assert planned(home, trial()).stores[0].overlaps == Overlaps(found=COUNTED)
+    assert not counts
+    write_overlaps(store.directory, Overlaps(), "another content")
+    assert planned(home, trial()).stores[0].overlaps == Overlaps(found=COUNTED)
+    assert counts
+
+
+def test_those_of_a_read_only_store_are_counted_once(home, counts, monkeypatch, tmp_path):
+    store = embedded(home, trial())
+    monkeypatch.setenv("LABELBENCH_CACHE", str(tmp_path / "cache"))
+    (store.directory / FILE).unlink()
+
+    def refused(path: Path, data: bytes) -> None:
+        if path.is_relative_to(home.environment.store):
+            raise PermissionError(path)
+        publish(path, data)
+
+    monkeypatch.setattr(overlaps_module, "publish", refused)
+    for reads in (True, False):
+        counts.clear()
+        assert planned(home, trial()).stores[0].overlaps == Overlaps(found=COUNTED)
+        assert bool(counts) is reads

@@ -89,7 +89,7 @@ def make_stores(
         if manifest.warning:
             console.print(f"  {manifest.warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
         note_rows(plan.folder, manifest)
-        overlaps = read_overlaps(made[store.key].directory)
+        overlaps = read_overlaps(made[store.key].directory, manifest.content)
         if overlaps:
             note_overlaps(plan.folder, manifest.content, overlaps)
             if str(overlaps):

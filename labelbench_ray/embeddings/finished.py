@@ -65,8 +65,7 @@ def close_store(
     rejects = [(row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()]
     publish(directory / "rejects.parquet", rejects_bytes(rejects))
     write_source(directory, found_source(source))
-    entries = [shard.entry for shard in made]
-    write_overlaps(directory, count_overlaps(directory, entries, recipe.dataset.modality()))
+    overlaps = count_overlaps(directory, measured["shards"], recipe.dataset.modality())
     manifest = Manifest(
         **measured,
         key=recipe.key,
@@ -83,6 +82,7 @@ def close_store(
         groups=stored_groups(source),
         facts=stored_facts(source, recipe.encoder),
     )
+    write_overlaps(directory, overlaps, manifest.content)
     _publish_manifest(directory, manifest)
 
 

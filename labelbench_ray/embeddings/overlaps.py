@@ -8,6 +8,7 @@ one of them is wrong.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -17,7 +18,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from labelbench_ray.datasets import UNLABELED, Modality
 from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
@@ -28,6 +29,7 @@ from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.checksummed import from_checked_json, to_checked_json
 from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.storage.remote import in_cache
 
 FILE: Final = "overlaps.json"
 HELD_OUT: Final = ("test", "validation")
@@ -63,6 +65,13 @@ class Overlaps(Frozen):
         return "; ".join([*map(str, self.found), *([removed] if self.removed else [])])
 
 
+class _Record(Overlaps):
+    """What the file holds: the counts, and the store that they are of."""
+
+    store: str | None = Field(default=None, exclude_if=lambda store: store is None)
+    """Content hash of the store that was counted; older files do not state it."""
+
+
 Contents = Callable[[str], Mapping[str, bytes | None]]
 """For a split whose shards do not state them: the hash of every row's payload, by its id."""
 
@@ -95,19 +104,47 @@ def _held_out(entries: Sequence[ShardEntry]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*HELD_OUT, *further)))
 
 
-def write_overlaps(directory: Path, overlaps: Overlaps) -> None:
-    """Record the counts; the rows of a finished store do not change."""
-    publish(directory / FILE, to_checked_json(overlaps))
+def write_overlaps(directory: Path, overlaps: Overlaps, store: str) -> None:
+    """Record the counts of a finished store, whose rows do not change.
+
+    Where its folder is read-only, this machine's cache keeps them.
+
+    Args:
+        store: its content hash.
+    """
+    data = to_checked_json(_Record(**dict(overlaps), store=store))
+    try:
+        publish(directory / FILE, data)
+    except OSError:
+        kept = _kept_here(directory)
+        with suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            publish(kept, data)
 
 
-def read_overlaps(directory: Path) -> Overlaps | None:
-    """The recorded counts; None if they are missing or damaged: then they are counted again."""
-    if not (directory / FILE).is_file():
+def read_overlaps(directory: Path, store: str) -> Overlaps | None:
+    """The recorded counts of the store with this content hash; no shard is read.
+
+    None if they are missing, damaged or those of another store that had the same name: then they are counted again.
+    """
+    for path in (directory / FILE, _kept_here(directory)):
+        record = _record(path)
+        if record and record.store in (None, store):
+            return Overlaps(found=record.found, removed=record.removed)
+    return None
+
+
+def _record(path: Path) -> _Record | None:
+    if not path.is_file():
         return None
     try:
-        return from_checked_json(Overlaps, directory / FILE, "delete it to have it made again")
+        return from_checked_json(_Record, path, "delete it to have it made again")
     except DamagedError:
         return None
+
+
+def _kept_here(directory: Path) -> Path:
+    return in_cache(directory) / FILE
 
 
 def held_out_rows(directory: Path, entries: Sequence[ShardEntry], modality: Modality) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The embedding stores that a plan needs: what is there, what is missing, and whether their data have changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -121,15 +120,14 @@ def _check_data(store: EmbeddingStore, source: Source, folder: Path) -> None:
 
 
 def _overlaps(store: EmbeddingStore, modality: Modality) -> Overlaps | None:
-    """Rows in two splits: counted now for a store of an earlier version; None if one of its shards is damaged."""
-    if (counted := read_overlaps(store.directory)) is not None:
+    """Rows in two splits: counted once for a store of an earlier version; None if one of its shards is damaged."""
+    if (counted := read_overlaps(store.directory, store.manifest.content)) is not None:
         return counted
     try:
         counted = count_overlaps(store.directory, store.manifest.shards, modality, partial(recorded_folded, store))
     except StoreError:
         return None
-    with suppress(OSError):  # a read-only store is counted each time
-        write_overlaps(store.directory, counted)
+    write_overlaps(store.directory, counted, store.manifest.content)
     return counted
 
 
@@ -168,7 +166,7 @@ def planned_store(
     content, rejects, overlaps = "", 0, None
     if (environment.store / key / "manifest.json").is_file():
         store = EmbeddingStore.open(environment.store / key)
-        overlaps = read_overlaps(store.directory)
+        overlaps = read_overlaps(store.directory, store.manifest.content)
         if source:
             _check_data(store, source, folder)
             overlaps = _overlaps(store, example.dataset.modality())

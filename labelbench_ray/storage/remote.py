@@ -232,11 +232,15 @@ def beside(folder: Path) -> Path:
 
 def on_this_machine(folder: Path) -> Path:
     """Where this machine keeps what it makes of a folder to map into memory: in it; of a remote one, in a cache."""
-    if not isinstance(folder, Remote):
-        return folder
+    return in_cache(folder) if isinstance(folder, Remote) else folder
+
+
+def in_cache(folder: Path) -> Path:
+    """The folder of this machine's cache for what is made of a folder that is remote or read-only."""
     cache = os.environ.get(CACHE)
     below = Path(cache) if cache else user_cache_path("labelbench_ray")
-    return below / sha256(str(folder).encode()).hexdigest()[:16]
+    name = str(folder if isinstance(folder, Remote) else folder.resolve())
+    return below / sha256(name.encode()).hexdigest()[:16]
 
 
 @cache
