@@ -47,7 +47,8 @@ class OnnxNetwork:
 
     compute = "onnxruntime float32 cpu"
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, batch: int = BATCH) -> None:
+        self._batch = batch
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -55,7 +56,7 @@ class OnnxNetwork:
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
-        return embed_images(decoded, BATCH, self._forward)
+        return embed_images(decoded, self._batch, self._forward)
 
     def _forward(self, pixels_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         features_BD: NDArray[np.float32] = self._session.run(None, {"pixels": pixels_BHWC})[0]

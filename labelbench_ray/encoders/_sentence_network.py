@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from transformers.utils.logging import disable_progress_bar
 
 from labelbench_ray.encoders import Decoded, Device
-from labelbench_ray.encoders._torch import one_thread
+from labelbench_ray.encoders._torch import NEUTRAL, describe_compute, dtype_on, one_thread
+from labelbench_ray.encoders._torch_settings import TorchSettings
 
 BATCH = 32
 CHARACTERS_A_TOKEN = 64
@@ -19,17 +19,22 @@ SPACES = " \n\t"
 
 
 class SentenceNetwork:
-    """float16 on a GPU, float32 on one thread of a CPU."""
+    """float16 on a GPU, float32 on one thread of a CPU, unless set."""
 
-    def __init__(self, folder: Path, device: Device) -> None:
-        self._dtype = torch.float16 if device == "cuda" else torch.float32
+    def __init__(self, folder: Path, device: Device, settings: TorchSettings = NEUTRAL) -> None:
+        self._dtype = dtype_on(device, settings)
         self._device = device
+        self._settings = settings
+        self._batch = settings.batch_size or BATCH
         disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for each actor would hide the progress of the job
         self._model = SentenceTransformer(str(folder), device=device, local_files_only=True).to(self._dtype).eval()
+        if settings.torch_compile:
+            # Its `encode` calls `forward` of the sequence, so the first module is compiled: the transformer.
+            self._model[0].compile(dynamic=True)
 
     @property
     def compute(self) -> str:
-        return f"torch {str(self._dtype).removeprefix('torch.')} {self._device}"
+        return describe_compute(self._dtype, self._device, self._settings)
 
     @property
     def most_tokens(self) -> int | None:
@@ -44,7 +49,7 @@ class SentenceNetwork:
     def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
         """(B, D) embeddings.
 
-        Texts are sorted by length, longest first and ties by position, and cut into batches of 32, so the same call
+        Texts are sorted by length, longest first and ties by position, and cut into batches, so the same call
         gives the same bits; a row's embedding depends on the other rows of the call by rounding only.
         """
         texts = [text for text in decoded if isinstance(text, str)]
@@ -52,8 +57,8 @@ class SentenceNetwork:
         order_B = np.argsort([-len(text) for text in texts], kind="stable")
         with one_thread():
             parts = [
-                self._encode([texts[row] for row in order_B[start : start + BATCH]])
-                for start in range(0, len(texts), BATCH)
+                self._encode([texts[row] for row in order_B[start : start + self._batch]])
+                for start in range(0, len(texts), self._batch)
             ]
         embeddings_BD = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
         embeddings_BD[order_B] = np.concatenate(parts)
@@ -79,5 +84,5 @@ class SentenceNetwork:
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         texts = [self._beginning(text) for text in texts]
-        encoded = self._model.encode(texts, batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
+        encoded = self._model.encode(texts, batch_size=self._batch, show_progress_bar=False, convert_to_numpy=True)
         return np.asarray(encoded, dtype=np.float32)

