@@ -1,6 +1,7 @@
 """What choosing prompts costs: scoring them with a language model, and selecting among a million of them.
 
 python benchmarks/prompts.py scoring      # tokens a second of `causal_lm` over those of a bare loop, same model and run
+python benchmarks/prompts.py coverage     # the same of k-center and facility location (minutes; --rows, --budget: less)
 python benchmarks/prompts.py selection    # seconds and memory of each design that reads facts, 1,000,000 prompts
 
 `scoring` needs the model of `make offline-extras`, and compares CPU seconds of pairs that take turns.
@@ -10,6 +11,7 @@ import argparse
 import json
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +27,7 @@ LEAST_SHARE = 0.9
 """Tokens a second of the encoder over those of the bare loop."""
 MOST_SECONDS, MOST_GIB = 20.0, 4.0
 PAIRS, PROMPTS, NEW_TOKENS, BATCH = 3, 32, 8, 16
-ROWS, BUDGET, DIMENSIONS, TASKS = 1_000_000, 10_000, 256, 100
+ROWS, BUDGET, DIMENSIONS, TASKS, TOPICS = 1_000_000, 10_000, 256, 100, 5000
 WORDS = (
     "add",
     "count",
@@ -46,9 +48,12 @@ WORDS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("scoring", "selection"))
-    part = parser.parse_args().part
-    print(json.dumps(scoring() if part == "scoring" else selection(), indent=1))
+    parser.add_argument("part", choices=("scoring", "selection", "coverage"))
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--budget", type=int, default=BUDGET)
+    given = parser.parse_args()
+    parts = {"scoring": scoring, "selection": selection, "coverage": lambda: coverage(given.rows, given.budget)}
+    print(json.dumps(parts[given.part](), indent=1))
 
 
 def scoring() -> dict[str, Any]:
@@ -97,20 +102,44 @@ def selection() -> dict[str, Any]:
     return {"rows": ROWS, "budget": BUDGET, "designs": found, "peak_gib": round(peak_gib(), 2), "met": met}
 
 
-def pool() -> PoolView:
-    rng = np.random.default_rng(0)
-    embeddings_ND = rng.standard_normal((ROWS, DIMENSIONS), dtype=np.float32).astype(np.float16)
-    facts = {
-        "mean_entropy": rng.random(ROWS),
-        "max_entropy": rng.random(ROWS),
-        "neg_logprob": 50 * rng.random(ROWS),
-        "mean_margin": rng.random(ROWS),
-        "min_margin": rng.random(ROWS),
-        "num_new_tokens": rng.integers(1, 128, ROWS),
-        "task": np.minimum(rng.zipf(1.3, ROWS), TASKS) - 1,
-        "duplicate_of": np.where(np.arange(ROWS) % 50 == 1, np.arange(ROWS) - 1, -1),
+def coverage(rows: int, budget: int) -> dict[str, Any]:
+    """k-center, and facility location with both kernels on twice as many targets as prompts are chosen."""
+    view = pool(rows)
+    cases: dict[str, tuple[str, dict[str, Any], float]] = {
+        "coreset": ("coreset", {}, 600),
+        "facility_location": ("facility_location", {"targets": 2 * budget}, 1200),
+        "facility_location, rbf": ("facility_location", {"targets": 2 * budget, "kernel": "rbf"}, 1200),
     }
-    half_N2 = np.full((ROWS, 2), 0.5, np.float32)
+    found: dict[str, Any] = {}
+    for words, (name, settings, most) in cases.items():
+        strategy = strategies.create(name, **settings)
+        taken = seconds(lambda strategy=strategy: strategy.select(view, budget, np.random.default_rng(0)))  # type: ignore[misc]
+        found[words] = {"cpu_seconds": round(taken, 1), "cpu_seconds_at_most_on_two_cores": 2 * most}
+        print(words, found[words], f"peak {peak_gib():.2f} GiB", file=sys.stderr, flush=True)
+    return {"rows": rows, "budget": budget, "targets": 2 * budget, "designs": found, "peak_gib": round(peak_gib(), 2)}
+
+
+def pool(rows: int = ROWS) -> PoolView:
+    rng = np.random.default_rng(0)
+    task_N, topic_N = np.minimum(rng.zipf(1.3, rows), TASKS) - 1, rng.integers(0, TOPICS, rows)
+    # Prompts of a task lie together, those of a topic closer; the noise has the decaying spectrum of hidden states.
+    spread_D = DIMENSIONS**-0.5 * np.linspace(2, 0, DIMENSIONS, dtype=np.float32)
+    centers = [rng.standard_normal((count, DIMENSIONS), dtype=np.float32) for count in (TASKS, TOPICS, rows)]
+    embeddings_ND = centers[0][task_N]
+    for part_ND in (centers[1][topic_N], centers[2]):
+        embeddings_ND += part_ND
+    embeddings_ND = (embeddings_ND * spread_D).astype(np.float16)
+    facts = {
+        "mean_entropy": rng.random(rows),
+        "max_entropy": rng.random(rows),
+        "neg_logprob": 50 * rng.random(rows),
+        "mean_margin": rng.random(rows),
+        "min_margin": rng.random(rows),
+        "num_new_tokens": rng.integers(1, 128, rows),
+        "task": task_N,
+        "duplicate_of": np.where(np.arange(rows) % 50 == 1, np.arange(rows) - 1, -1),
+    }
+    half_N2 = np.full((rows, 2), 0.5, np.float32)
     return PoolView.from_arrays(embeddings_ND, half_N2, [], [], shards=2, facts=facts)
 
 

@@ -1,4 +1,5 @@
-"""Greedy choice of rows that cover the pool: F(S) = sum_i w_i max_{j in L u S} k(x_i, x_j), k rising in the cosine.
+"""Greedy choice of rows that cover the pool: F(S) = sum_i w_i max_{j in L u S} k(x_i, x_j), k rising in the cosine
+or, for rows that are placed in a Euclidean space, falling in the distance.
 
 F is monotone and submodular, so the greedy choice reaches (1 - 1/e) of the best (Nemhauser et al. 1978). What a row
 gains only falls as others are chosen, so a gain computed earlier bounds it: one pass over the pool bounds every row's
@@ -21,11 +22,13 @@ from numpy.typing import NDArray
 
 from labelbench_ray.strategies._ranking import subkey
 from labelbench_ray.strategies._sampling import open_or_labeled, sample_of_pool
-from labelbench_ray.strategies._vectors import unit
+from labelbench_ray.strategies._spaces import SPHERE, Space
 from labelbench_ray.types import Block, Ids, PoolView, Shard
 
 Kernel = Callable[[NDArray[np.floating]], NDArray[np.floating]]
-"""Cosines -> similarities in [0, 1], rising, 1 at 1; may write into its argument, which the caller gives up."""
+"""Products of a space, such as cosines -> similarities in [0, 1], rising, 1 for equal rows.
+
+May write into its argument, which the caller gives up."""
 Weight = Callable[[Block], NDArray[np.float64]]
 """(B,) how much it counts that a row is covered, not negative."""
 
@@ -38,7 +41,7 @@ COSINE_SLACK, SLACK = np.float32(2e-6), 1e-5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """The rows to cover, by ascending id, as unit vectors; and how well each is covered."""
+    """The rows to cover, by ascending id, as vectors of a space; and how well each is covered."""
 
     ids_T: Ids
     units_TD: NDArray[np.float64]
@@ -48,6 +51,7 @@ class Targets:
     """N - 1: the rows that the targets other than a candidate stand for."""
     kernel: Kernel
     weight: Weight
+    space: Space
 
     def own(self, ids_C: Ids) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """The (places among these ids, places among the targets) that are the same row."""
@@ -77,17 +81,18 @@ def radial(cosines: NDArray[np.floating], sigma: float) -> NDArray[np.floating]:
     return cosines
 
 
-def targets_of(view: PoolView, count: int, key: int, kernel: Kernel, weight: Weight) -> Targets:
+def targets_of(view: PoolView, count: int, key: int, kernel: Kernel, weight: Weight, space: Space = SPHERE) -> Targets:
     ids_T = np.sort(sample_of_pool(view, subkey(key, "targets"), count, open_or_labeled))
     parts = view.map(partial(_weights_among, ids_C=ids_T, weight=weight))
     return Targets(
         ids_T,
-        unit(view.embeddings(ids_T), np.float64),
+        space.placed(view.embeddings(ids_T), np.float64),
         np.concatenate(parts),
         np.zeros(len(ids_T)),
         view.num_unlabeled + len(view.labeled_L) - 1,
         kernel,
         weight,
+        space,
     )
 
 
@@ -100,19 +105,21 @@ def bounds_of(shard: Shard, goal: Targets) -> tuple[NDArray[np.float64], NDArray
     bounds, weights = [np.empty(0)], [np.empty(0)]
     for block in shard.candidates():
         weights.append(goal.weight(block))
-        units_BD = unit(block.embeddings_BD, np.float32)
+        units_BD = goal.space.placed(block.embeddings_BD, goal.space.fast)
         bounds.append(goal.scale(block.ids_B) * sums_above(units_BD, block.ids_B, goal) + weights[-1])
     return np.concatenate(bounds), np.concatenate(weights)
 
 
-def sums_above(units_BD: NDArray[np.float32], ids_B: Ids, goal: Targets) -> NDArray[np.float64]:
+def sums_above(units_BD: NDArray[np.floating], ids_B: Ids, goal: Targets) -> NDArray[np.float64]:
     """(B,) weighted sums over the targets of what each row adds to their coverage, rounded up."""
-    units_TD, weights_T = goal.units_TD.astype(np.float32), goal.weights_T.astype(np.float32)
-    covered_T = (goal.covered_T * (1 - SLACK)).astype(np.float32)
+    fast = goal.space.fast
+    units_TD: NDArray[np.floating] = goal.units_TD.astype(fast, copy=False)
+    weights_T: NDArray[np.floating] = goal.weights_T.astype(fast, copy=False)
+    covered_T: NDArray[np.floating] = (goal.covered_T * (1 - SLACK)).astype(fast, copy=False)
     sums_B = np.empty(len(ids_B))
     for start in range(0, len(ids_B), PASS_ROWS):
         rows = slice(start, start + PASS_ROWS)
-        cosines_BT = units_BD[rows] @ units_TD.T
+        cosines_BT = goal.space.facing(units_BD[rows]) @ units_TD.T
         cosines_BT += COSINE_SLACK
         similar_BT = goal.kernel(cosines_BT)
         similar_BT[goal.own(ids_B[rows])] = 0

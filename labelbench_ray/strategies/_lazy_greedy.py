@@ -1,4 +1,4 @@
-"""Lazy greedy for `_coverage.py`: bounds in float32 for many rows, gains in float64 for the few in front."""
+"""Lazy greedy for `_coverage.py`: bounds for many rows in a space's fast precision, gains in float64 for the few."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from labelbench_ray.strategies._coverage import (
     targets_of,
 )
 from labelbench_ray.strategies._ranking import leading, tie_hash
-from labelbench_ray.strategies._vectors import unit
+from labelbench_ray.strategies._spaces import SPHERE, Space
 from labelbench_ray.types import Ids, PoolView
 
 GRID = 1e-9
@@ -24,15 +24,17 @@ GRID = 1e-9
 CHUNK_ROWS, MOST_CHUNK_ROWS, CENTER_ROWS = 256, 2048, 1024
 
 
-def cover(view: PoolView, budget: int, key: int, kernel: Kernel, weight: Weight, targets: int) -> Ids:
+def cover(
+    view: PoolView, budget: int, key: int, kernel: Kernel, weight: Weight, targets: int, space: Space = SPHERE
+) -> Ids:
     """The rows that the greedy algorithm chooses, in order; equal gains go by hash."""
-    goal = targets_of(view, targets, key, kernel, weight)
-    centers = _Centers(len(view.labeled_L) + budget, goal.units_TD.shape[1], kernel)
+    goal = targets_of(view, targets, key, kernel, weight, space)
+    centers = _Centers(len(view.labeled_L) + budget, goal.units_TD.shape[1], kernel, space)
     if len(view.labeled_L):
         for start in range(0, len(view.labeled_L), CENTER_ROWS):
-            units_CD = unit(view.embeddings(view.labeled_L[start : start + CENTER_ROWS]), np.float64)
+            units_CD = space.placed(view.embeddings(view.labeled_L[start : start + CENTER_ROWS]), np.float64)
             centers.add(units_CD)
-            np.maximum(goal.covered_T, kernel(goal.units_TD @ units_CD.T).max(axis=1), out=goal.covered_T)
+            np.maximum(goal.covered_T, kernel(goal.units_TD @ space.facing(units_CD).T).max(axis=1), out=goal.covered_T)
         return _Search(view, goal, key, centers).choose(budget)
     # Where nothing is covered yet, the first pick changes every gain: all bounds are computed again.
     first = _Search(view, goal, key, centers).choose(1)
@@ -43,12 +45,12 @@ def cover(view: PoolView, budget: int, key: int, kernel: Kernel, weight: Weight,
 
 
 class _Centers:
-    """The labeled and the chosen rows as unit vectors, in both precisions."""
+    """The labeled and the chosen rows as vectors of a space, in both precisions."""
 
-    def __init__(self, most: int, dimensions: int, kernel: Kernel) -> None:
-        self.kernel = kernel
+    def __init__(self, most: int, dimensions: int, kernel: Kernel, space: Space = SPHERE) -> None:
+        self.kernel, self.space = kernel, space
         self.exact_XD = np.empty((most, dimensions))
-        self.rounded_XD = np.empty((most, dimensions), np.float32)
+        self.rounded_XD = np.empty((most, dimensions), space.fast)
         self.count = 0
 
     def add(self, units_CD: NDArray[np.floating]) -> None:
@@ -58,11 +60,12 @@ class _Centers:
 
     def covered(self, units_CD: NDArray[np.floating]) -> NDArray[np.floating]:
         """(C,) the largest similarity to a center, in the rows' precision; float32: rounded down."""
+        units_CD = self.space.facing(units_CD)
         if not self.count:
             return np.zeros(len(units_CD), units_CD.dtype)
         exact = units_CD.dtype == np.float64
         centers_XD = (self.exact_XD if exact else self.rounded_XD)[: self.count]
-        cosines_C = np.full(len(units_CD), -1, units_CD.dtype)
+        cosines_C = np.full(len(units_CD), -np.inf, units_CD.dtype)
         for start in range(0, self.count, CENTER_ROWS):
             # Labels may be many: never all cosines at once.
             np.maximum(cosines_C, (units_CD @ centers_XD[start : start + CENTER_ROWS].T).max(axis=1), out=cosines_C)
@@ -114,8 +117,8 @@ class _Search:
     def _picks(self, places_C: NDArray[np.intp], outside: tuple[float, float], most: int) -> list[np.intp]:
         """Bound the gains of a chunk of rows anew, and pick among them while no row outside can gain more."""
         places_C = places_C[self.bounds_U[places_C] >= 0]
-        units_CD = unit(self.view.embeddings(self.ids_U[places_C]), np.float64)
-        self._bound(places_C, units_CD.astype(np.float32))
+        units_CD = self.goal.space.placed(self.view.embeddings(self.ids_U[places_C]), np.float64)
+        self._bound(places_C, units_CD.astype(self.goal.space.fast, copy=False))
         leads_C = self.bounds_U[places_C] >= -outside[0]
         if not leads_C.any():
             return []
@@ -135,7 +138,7 @@ class _Search:
         self.centers.add(units_CD[picked])
         return [places_C[place] for place in picked]
 
-    def _bound(self, places_C: NDArray[np.intp], units_CD: NDArray[np.float32]) -> None:
+    def _bound(self, places_C: NDArray[np.intp], units_CD: NDArray[np.floating]) -> None:
         ids_C = self.ids_U[places_C]
         own_C = self.weights_U[places_C] * (1 - self.centers.covered(units_CD).astype(np.float64))
         sums_C = sums_above(units_CD, ids_C, self.goal)
@@ -156,7 +159,7 @@ class _Chunk:
     ) -> None:
         self.units_CD, self.weights_C, self.scale_C = units_CD, weights_C, goal.scale(ids_C)
         self.goal, self.own = goal, goal.own(ids_C)
-        self.similar_TC = goal.kernel(goal.units_TD @ self.units_CD.T)
+        self.similar_TC = goal.kernel(goal.units_TD @ goal.space.facing(units_CD).T)
         self.similar_TC[self.own[::-1]] = 0
         self.sums_C = goal.weights_T @ np.maximum(self.similar_TC - goal.covered_T[:, None], 0)
         self.covered_C = centers.covered(units_CD)
@@ -174,5 +177,5 @@ class _Chunk:
         before, after = covered_T[nearer_X, None], similar_T[nearer_X, None]
         self.sums_C -= self.goal.weights_T[nearer_X] @ (np.clip(self.similar_TC[nearer_X], before, after) - before)
         covered_T[nearer_X] = similar_T[nearer_X]
-        similar_C = self.goal.kernel(self.units_CD @ self.units_CD[place])
+        similar_C = self.goal.kernel(self.units_CD @ self.goal.space.facing(self.units_CD[place]))
         np.maximum(self.covered_C, np.minimum(similar_C, 1), out=self.covered_C)

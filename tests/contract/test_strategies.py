@@ -15,6 +15,7 @@ from tests.samples import make_pool
 
 USERS_OWN = "tests.contract.users_own"
 VARIANTS = [
+    Part.of("facility_location", kernel="rbf"),
     Part.of("max_token_entropy", token="confidence"),
     Part.of("sequence_confidence", normalize=True),
     Part.of("task_round_robin", strategy="mean_token_entropy"),

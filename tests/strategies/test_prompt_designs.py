@@ -1,9 +1,11 @@
 """The designs for prompts: scores of facts, quotas of tasks, prefixes, duplicates. Numbers are those of the issue."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist, pdist
 
 from labelbench_ray import strategies
 from labelbench_ray.plugins import Part
@@ -21,6 +23,7 @@ DESIGNS = [
     Part(name="min_token_margin"),
     Part(name="coreset"),
     Part(name="facility_location"),
+    Part.of("facility_location", kernel="rbf"),
     Part(name="task_round_robin"),
     Part.of("task_round_robin", strategy="mean_token_entropy"),
     Part(name="task_confidence"),
@@ -153,6 +156,70 @@ def test_9_no_design_chooses_an_exact_duplicate(part: Part):
     assert sorted(chosen(part, pool, 90)) == list(range(90))
     with pytest.raises(ValueError, match="90 of the pool's 100 are unlabeled and no duplicates"):
         chosen(part, pool, 91)
+
+
+def small(seed: int) -> tuple[np.ndarray, PoolView]:
+    rows_ND = np.random.default_rng(seed).normal(size=(12, 3)).astype(np.float32) * [[3, 1, 0.2]]
+    rows_ND = rows_ND.astype(np.float32)
+    return rows_ND.astype(np.float64), PoolView.from_arrays(rows_ND, np.full((12, 2), 0.5, np.float32), [], [])
+
+
+def similarity(rows_ND: np.ndarray, kernel: str, gamma: float) -> np.ndarray:
+    """(N, N) by the formulas of the designs."""
+    if kernel == "cosine":
+        units_ND = rows_ND / np.linalg.norm(rows_ND, axis=1, keepdims=True)
+        return (1 + units_ND @ units_ND.T) / 2
+    return np.exp(-cdist(rows_ND, rows_ND, "sqeuclidean") / (gamma * np.median(pdist(rows_ND, "sqeuclidean"))))
+
+
+@pytest.mark.parametrize(("kernel", "gamma"), [("cosine", 1.0), ("rbf", 1.0), ("rbf", 0.3)])
+@pytest.mark.parametrize("seed", range(5))
+def test_6_facility_location_is_greedy_and_near_the_best(kernel: str, gamma: float, seed: int):
+    rows_ND, pool = small(seed)
+    similar_NN = similarity(rows_ND, kernel, gamma)
+    first = similar_NN.sum(axis=0).argmax()
+    gains_N = np.maximum(similar_NN, similar_NN[:, [first]]).sum(axis=0)
+    gains_N[first] = -1
+    part = Part.of("facility_location", kernel=kernel, gamma=gamma)
+    assert chosen(part, pool, 2) == [first, gains_N.argmax()]
+    rng = np.random.default_rng(seed)
+    best = max(similar_NN[:, rng.choice(12, 3, replace=False)].max(axis=1).sum() for _ in range(200))
+    assert similar_NN[:, chosen(part, pool, 3)].max(axis=1).sum() >= (1 - 1 / np.e) * best
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_6_the_radius_of_k_center_is_at_most_twice_the_best(seed: int):
+    rows_ND, pool = small(seed)
+    distances_NN = cdist(rows_ND, rows_ND)
+
+    def radius(ids: Sequence[int]) -> float:
+        return float(distances_NN[:, list(ids)].min(axis=1).max())
+
+    best = min(radius(ids) for ids in itertools.combinations(range(12), 3))
+    assert radius(chosen(Part(name="coreset"), pool, 3)) <= 2 * best
+
+
+def test_rbf_of_rows_far_from_the_others_is_exact():
+    """In float32 the distances among them would be lost."""
+    rng = np.random.default_rng(0)
+    rows_ND = np.concatenate([rng.normal(size=(60, 4)), 3e3 + rng.normal(size=(20, 4))]).astype(np.float32)
+    pool = PoolView.from_arrays(rows_ND, np.full((80, 2), 0.5, np.float32), [], [])
+    similar_NN = similarity(rows_ND.astype(np.float64), "rbf", 1.0)
+    covered_N, expected = np.zeros(80), []
+    for _ in range(12):
+        gains_N = np.maximum(similar_NN - covered_N[:, None], 0).sum(axis=0)
+        gains_N[expected] = -1
+        expected.append(int(gains_N.argmax()))
+        covered_N = np.maximum(covered_N, similar_NN[:, expected[-1]])
+    assert chosen(Part.of("facility_location", kernel="rbf"), pool, 12) == expected
+
+
+@pytest.mark.parametrize(
+    ("gamma", "words"), [(1e-3, "unlike one another; choose a larger"), (50, "are alike; choose a sma")]
+)
+def test_a_width_that_distinguishes_nothing_is_warned_of(gamma: float, words: str):
+    with pytest.warns(UserWarning, match=words):
+        chosen(Part.of("facility_location", kernel="rbf", gamma=gamma), view(prompts(200)), 3)
 
 
 def test_a_pool_without_the_facts_is_refused_by_name():
