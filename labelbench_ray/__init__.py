@@ -11,17 +11,36 @@ if TYPE_CHECKING:
     from labelbench_ray.api.run import run
     from labelbench_ray.api.select import select
     from labelbench_ray.config import Trial, grid
+    from labelbench_ray.planning.search import Search, choice, integers, loguniform, uniform
     from labelbench_ray.plugins import Part
     from labelbench_ray.storage.versions import __version__
 
-__all__ = ["Part", "Trial", "__version__", "grid", "results", "run", "select"]
+__all__ = [
+    "Part",
+    "Search",
+    "Trial",
+    "__version__",
+    "choice",
+    "grid",
+    "integers",
+    "loguniform",
+    "results",
+    "run",
+    "select",
+    "uniform",
+]
 HOMES: Final = {
     "Part": "labelbench_ray.plugins",
+    "Search": "labelbench_ray.planning.search",
     "Trial": "labelbench_ray.config",
+    "choice": "labelbench_ray.planning.search",
     "grid": "labelbench_ray.config",
+    "integers": "labelbench_ray.planning.search",
+    "loguniform": "labelbench_ray.planning.search",
     "results": "labelbench_ray.api.results",
     "run": "labelbench_ray.api.run",
     "select": "labelbench_ray.api.select",
+    "uniform": "labelbench_ray.planning.search",
     "__version__": "labelbench_ray.storage.versions",
 }
 """The module of each public name."""

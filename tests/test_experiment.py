@@ -97,7 +97,7 @@ def test_a_file_that_is_not_there_is_named(text: str):
 @pytest.mark.parametrize("returned", ["[]", "None", "[BASE, 3]", "BASE", "(trial for trial in ())"])
 def test_what_is_no_list_of_trials_is_refused(tmp_path, returned: str):
     file = write(tmp_path, f"def study() -> list[Trial]:\n    return {returned}\n")
-    with pytest.raises(ConfigError, match=r"study.py:study must return a list of at least one Trial; it returned"):
+    with pytest.raises(ConfigError, match=r"study.py:study must return a list of .* Trial, or a Search; it returned"):
         experiment.load(file)
 
 

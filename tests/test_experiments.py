@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from labelbench_ray.api.run import run_experiment
 from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.commands.finetune import finetune
+from labelbench_ray.costs import ASSUMED
 from labelbench_ray.environment import Environment
 from labelbench_ray.planning import experiment, plan
 from labelbench_ray.planning.experiment import Experiment
@@ -100,6 +102,20 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(environment: Environ
     assert {path: path.stat().st_mtime_ns for path in records} == records
     assert "nothing to run" in console.file.getvalue()
     assert (planned.folder / "report.html").is_file()
+
+
+@pytest.mark.parametrize("data_set", ["cifar10", "banking77"])
+def test_the_tiny_searches_run_and_then_find_nothing_to_do(environment: Environment, data_set: str) -> None:
+    pytest.importorskip(NEEDS["ablation.py" if data_set == "cifar10" else "banking77.py"])
+    for trainer in ("supervised", "flexmatch"):
+        found = experiment.load(f"{EXPERIMENTS}/tune.py:{data_set}_{trainer}", shrink=True)
+        assert found.search is not None
+        for search in (found.search, found.search):
+            console = Console(file=io.StringIO(), width=200)
+            found = Experiment.of(found.name, search.model_copy(update={"trials": 2}), found.folder)
+            assert run_experiment(found, environment, console, ASSUMED)[1] == 0, console.file.getvalue()
+            assert "on 1 other seeds the best point has Test Accuracy" in console.file.getvalue()
+        assert "nothing to run" in console.file.getvalue()
 
 
 def test_the_tiny_fine_tune_runs_and_then_finds_nothing_to_do(environment: Environment) -> None:

@@ -25,7 +25,12 @@ def planned(experiment: "Experiment", environment: Environment, console: Console
     with meter(console, words, trials) as shown:
         from labelbench_ray.planning import plan
 
-        return plan.plan(experiment, environment, partial(shown.show, words=words))
+        progress = partial(shown.show, words=words)
+        if experiment.search is None:
+            return plan.plan(experiment, environment, progress)
+        from labelbench_ray.api.search import search_plan
+
+        return search_plan(experiment, environment, progress)
 
 
 def import_shown(module: str, environment: Environment, console: Console, units: "Units") -> None:

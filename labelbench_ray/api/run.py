@@ -6,7 +6,7 @@ Functions here import what they use inside: torch takes two seconds to import, R
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from labelbench_ray.api.outcome import RunOutcome
     from labelbench_ray.planning.experiment import Experiment
     from labelbench_ray.planning.plan import Plan
+    from labelbench_ray.planning.search import Search
 
 NAME: Final = re.compile(r"\w[\w.-]*")
 LOG_WIDTH: Final = 120
@@ -38,7 +39,7 @@ LOG_WIDTH: Final = 120
 
 
 def run(
-    trials: Iterable[Trial],
+    trials: "Iterable[Trial] | Search",
     *,
     name: str,
     runs: str | Path = "runs",
@@ -57,7 +58,7 @@ def run(
     and on another machine that sees the same folders. The command line's variables LABELBENCH_... are not read.
 
     Args:
-        trials: as from `grid`.
+        trials: as from `grid`; or a `Search`, which suggests them.
         name: of the experiment, and of its folder in `runs`; a run of `study.py:margins` is called "study.margins".
         runs: where ledgers and reports lie: a path, relative to the working directory or absolute, or a URI.
         store: where embeddings lie; all experiments share it.
@@ -114,7 +115,10 @@ def run_experiment(
     from labelbench_ray.api.run_plan import run_plan
 
     with logged(experiment.name, environment, console):
-        status = run_plan(plan, environment, console, prices, baseline)
+        if experiment.search is None:
+            status = run_plan(plan, environment, console, prices, baseline)
+        else:
+            plan, status = _run_search(plan, environment, console, prices, baseline)
     if environment.webhook is not None:
         from labelbench_ray.api.outcome import RunOutcome
 
@@ -125,14 +129,34 @@ def run_experiment(
     return plan, status
 
 
-def _experiment(name: str, trials: Iterable[Trial]) -> "Experiment":
+def _run_search(
+    plan: "Plan", environment: Environment, console: Console, prices: Prices, baseline: str | None
+) -> tuple["Plan", int]:
+    """Run a search to its end, and print the best point."""
+    from labelbench_ray.api.run_plan import run_plans
+    from labelbench_ray.api.search import describe_best, describe_search, further_plans
+
+    print_lines(console, describe_search(plan))
+
+    def further(first: "Plan") -> Iterator["Plan"]:
+        return further_plans(first, environment, lambda built, total: None)
+
+    plan, status = run_plans(plan, environment, console, prices, baseline, further)
+    print_lines(console, describe_best(plan))
+    return plan, status
+
+
+def _experiment(name: str, trials: "Iterable[Trial] | Search") -> "Experiment":
     from labelbench_ray.planning.experiment import Experiment
+    from labelbench_ray.planning.search import Search
 
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConfigError(
             f"name: {name!r} cannot name a folder in `runs`; use letters, digits, '_', '-' and '.', such as "
             "'study.margins'"
         )
+    if isinstance(trials, Search):
+        return Experiment.of(name, trials)
     every: list[Any] = [trials] if isinstance(trials, Trial) else list(trials)
     if not every:
         raise ConfigError("trials: there are none; give at least one, as in grid(base, seed=range(3))")

@@ -1,7 +1,7 @@
 """What a plan lacks: embed what is missing, run what is not done, mirror it, write the report."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -42,6 +42,10 @@ MIRROR_SECONDS = 120.0
 """How long to wait for MLflow once all trials are done."""
 
 
+def _none_further(plan: Plan) -> Iterable[Plan]:
+    return ()
+
+
 def run_plan(
     plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED, baseline: str | None = None
 ) -> int:
@@ -55,6 +59,18 @@ def run_plan(
         ConfigError: early stopping is asked for, of trials that cannot be compared; no trial has the baseline's
             strategy.
     """
+    return run_plans(plan, environment, console, prices, baseline)[1]
+
+
+def run_plans(
+    plan: Plan,
+    environment: Environment,
+    console: Console,
+    prices: Prices = ASSUMED,
+    baseline: str | None = None,
+    further: Callable[[Plan], Iterable[Plan]] = _none_further,
+) -> tuple[Plan, int]:
+    """Run a plan and, as `run_plan`, those that follow from its results; returns the last one and the exit status."""
     if baseline is not None:
         baseline = baseline_among((escaped(str(each.parts.trial.strategy)) for each in plan.trials), baseline)
     early_stopping = planned_early_stopping(plan, environment)
@@ -69,15 +85,20 @@ def run_plan(
         )
         if not executor:
             console.print(nothing_to_run(plan))
-        for trial in plan.trials:
+        last = plan
+        for last in further(plan) if executor else ():
+            assert executor is not None
+            note_grid(last)
+            unfinished += _run_missing(last, executor, environment, console, mirror, early_stopping, limit)
+        for trial in last.trials:
             if trial.done or trial.skipped or trial.waiting:
                 mirror.submit(trial.directory)
-        submit_tunings(plan, plan.tunings, mirror)
+        submit_tunings(last, last.tunings, mirror)
         page = plan.folder / "report.html"
         mirror.submit(write_report(plan.folder, page, console, prices, environment.store, baseline))
-    for line in [*describe_waiting(waiting_now(plan)), *_describe_limit(limit, unfinished)]:
+    for line in [*describe_waiting(waiting_now(last)), *_describe_limit(limit, unfinished)]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    return 1 if unfinished else 0
+    return last, 1 if unfinished else 0
 
 
 def submit_tunings(plan: Plan, tunings: Iterable[PlannedTuning], mirror: AnyMirror) -> None:

@@ -49,6 +49,10 @@ def plan_command(name: str, tiny: bool, strict: bool, environment: Environment) 
     console.print(plan_table(plan.trials))
     state(plan_words.describe(plan))
     state([plan_words.describe_memory(plan, environment), *plan_words.describe_time(plan, environment)])
+    if plan.experiment.search is not None:
+        from labelbench_ray.api.search import describe_best, describe_search
+
+        state([*describe_search(plan), *describe_best(plan)])
     state([f"early stopping: a trial ends when {rule}"] if rule else [])
     return 2 if strict and missing else 0
 

@@ -1,4 +1,4 @@
-"""Experiments are Python: a public function of no required argument, annotated `-> list[Trial]`, in any file."""
+"""Experiments are Python: public functions of no required argument, annotated `-> list[Trial]` or `-> Search`."""
 
 import importlib.util
 import inspect
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from labelbench_ray.config import Trial, tiny
 from labelbench_ray.errors import ConfigError, UserError, unknown
+from labelbench_ray.planning.search import Search
 from labelbench_ray.plugins import explain, importable
 from labelbench_ray.user_code import place, raised
 
@@ -27,6 +28,15 @@ class Experiment:
     trials: tuple[Trial, ...]
     folder: Path | None = None
     """Of the file that defines it; None for one that was not read from a file."""
+    search: Search | None = None
+    """What suggests further trials, from the results of these; None for a grid."""
+
+    @classmethod
+    def of(cls, name: str, defined: "Search | list[Trial]", folder: Path | None = None) -> "Experiment":
+        """A grid, or a search, which begins with its base."""
+        if isinstance(defined, Search):
+            return cls(name, (defined.base,), folder, defined)
+        return cls(name, tuple(defined), folder)
 
 
 def load(text: str, shrink: bool = False) -> Experiment:
@@ -52,17 +62,22 @@ def load(text: str, shrink: bool = False) -> Experiment:
             if wanted
             else f"{file} defines {len(functions)} experiments; name one of: {choices}"
             if functions
-            else f"{file} defines no experiment: a public function annotated `-> list[Trial]`"
+            else f"{file} defines no experiment: a public function annotated `-> list[Trial]` or `-> Search`"
         )
     with _mistakes_explained(f"{file}:{name}"):
-        trials = functions[name]()
-    if not isinstance(trials, list) or not trials or not all(isinstance(trial, Trial) for trial in trials):
-        raise ConfigError(f"{file}:{name} must return a list of at least one Trial; it returned {_what(trials)}")
-    full = f"{path.stem}.{name}"
-    folder = path.parent.resolve()
-    return (
-        Experiment(f"{full}.tiny", tuple(tiny(trials)), folder) if shrink else Experiment(full, tuple(trials), folder)
-    )
+        defined = functions[name]()
+    if not isinstance(defined, Search) and not _is_grid(defined):
+        raise ConfigError(
+            f"{file}:{name} must return a list of at least one Trial, or a Search; it returned {_what(defined)}"
+        )
+    full, folder = f"{path.stem}.{name}", path.parent.resolve()
+    if not shrink:
+        return Experiment.of(full, defined, folder)
+    return Experiment.of(f"{full}.tiny", defined.tiny() if isinstance(defined, Search) else tiny(defined), folder)
+
+
+def _is_grid(defined: object) -> bool:
+    return isinstance(defined, list) and bool(defined) and all(isinstance(trial, Trial) for trial in defined)
 
 
 def _module(path: Path) -> ModuleType:
@@ -114,22 +129,22 @@ def _many(returned: object) -> bool:
     return isinstance(returned, (tuple, set)) or inspect.isgenerator(returned)
 
 
-def _experiments(module: ModuleType) -> dict[str, Callable[[], list[Trial]]]:
+def _experiments(module: ModuleType) -> dict[str, Callable[[], list[Trial] | Search]]:
     return {
         name: function
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if not name.startswith("_")
         and function.__module__ == module.__name__
-        and _returns_trials(function)
+        and _is_annotated(function)
         and all(
             parameter.default is not parameter.empty for parameter in inspect.signature(function).parameters.values()
         )
     }
 
 
-def _returns_trials(function: Callable[..., object]) -> bool:
+def _is_annotated(function: Callable[..., object]) -> bool:
     try:
         returned = typing.get_type_hints(function).get("return")
     except Exception:  # annotations of a helper that only a type checker resolves
         return False
-    return typing.get_origin(returned) is list and typing.get_args(returned) == (Trial,)
+    return returned is Search or (typing.get_origin(returned) is list and typing.get_args(returned) == (Trial,))

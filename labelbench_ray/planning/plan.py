@@ -64,11 +64,20 @@ class Plan:
     trials: tuple[PlannedTrial, ...]
     stores: tuple[PlannedStore, ...]
     tunings: tuple[PlannedTuning, ...]
+    given_up: frozenset[str] = frozenset()
+    """Fingerprints of trials that failed in this run, which goes on without them."""
 
     @property
     def missing(self) -> tuple[PlannedTrial, ...]:
         """The trials to run."""
-        return tuple(trial for trial in self.trials if not trial.done and not trial.skipped and not trial.waiting)
+        return tuple(
+            trial
+            for trial in self.trials
+            if not trial.done
+            and not trial.skipped
+            and not trial.waiting
+            and trial.parts.fingerprint not in self.given_up
+        )
 
     @property
     def skipped(self) -> tuple[PlannedTrial, ...]:

@@ -66,18 +66,18 @@ class Settings(Frozen):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_truths_for_numbers(cls, given: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
-        kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
+        kinds = kinds_of(cls.model_fields[info.field_name or ""].annotation)
         values = given if isinstance(given, list | tuple) else [given]
         if kinds & {int, float} and bool not in kinds and any(isinstance(value, bool) for value in values):
             raise PydanticCustomError("number_expected", "a number is needed, True and False are none")
         return given
 
 
-def _kinds(annotation: Any) -> set[Any]:  # noqa: ANN401
+def kinds_of(annotation: Any) -> set[Any]:  # noqa: ANN401
     """The classes that an annotation names: itself, or those of a union's members and of a tuple's items."""
     if origin := typing.get_origin(annotation):
         inner = typing.get_args(annotation)[:1] if origin is typing.Annotated else typing.get_args(annotation)
-        return {kind for each in inner for kind in _kinds(each)}
+        return {kind for each in inner for kind in kinds_of(each)}
     return {annotation}
 
 
