@@ -30,7 +30,7 @@ NAMES = (
         "select",
         "report",
     ),
-    *("flexmatch", "trainers", "finetune", "continual", "overhead", "results", "hundred_million", "slowest"),
+    *("flexmatch", "trainers", "finetune", "continual", "overhead", "results", "hundred_million", "slowest", "gpu"),
 )
 
 
