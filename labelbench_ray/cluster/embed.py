@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import ray
+from ray import cloudpickle
 from ray.autoscaler.sdk import request_resources
 
 from labelbench_ray.cluster.cpu_shares import Actors
 from labelbench_ray.cluster.pipeline import are_few, embed_shards
 from labelbench_ray.console.escaping import SafeConsole
 from labelbench_ray.datasets import Source
-from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob
+from labelbench_ray.embeddings.child import embed_in_child
+from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, distinct_rows
 from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.encoders import Device
 from labelbench_ray.errors import ConfigError
@@ -30,6 +32,8 @@ class RayEmbedder:
     encoder_actors: int | None = None
     """At most this many. None: one for each GPU, or for each CPU of a cluster without GPUs; a single one where the
     rows are few."""
+    child_rows: int = 0
+    """Up to this many rows are embedded on the CPU in a child process of the driver, unless actors are asked for."""
 
     @property
     def device(self) -> Device:
@@ -37,7 +41,11 @@ class RayEmbedder:
         return "cuda" if present("GPU") or declared("GPU") else "cpu"
 
     def shards(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
-        """Embed these shards in actors."""
+        """Embed these shards, in actors or, where the rows are few, in a child process."""
+        is_free = self.encoder_actors is None and job.device == "cpu"
+        if is_free and distinct_rows(job, source, pending) <= self.child_rows:
+            yield from embed_in_child(job, source, pending, cloudpickle.dumps)
+            return
         resource = "GPU" if job.device == "cuda" else "CPU"
         most = self._most(resource)
         if self.encoder_actors is None and are_few(job, source, pending):

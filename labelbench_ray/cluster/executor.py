@@ -10,6 +10,7 @@ from labelbench_ray.cluster.embed import RayEmbedder
 from labelbench_ray.cluster.jobs import finetune_job, selection_job
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
+from labelbench_ray.embeddings.embed import FEW_ROWS
 from labelbench_ray.environment import Environment
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.trial.assembly import Job, SweepCallbacks
@@ -29,8 +30,8 @@ class RayExecutor:
 
     @property
     def embedder(self) -> RayEmbedder:
-        """Embeds on the cluster."""
-        return RayEmbedder(self.environment.encoder_actors)
+        """Embeds on the cluster; few rows on this machine without starting workers, unless a cluster is named."""
+        return RayEmbedder(self.environment.encoder_actors, FEW_ROWS if self.environment.address is None else 0)
 
     def selection_job(self, built: Parts, folder: Path, pool_rows: int) -> Job:
         """The rounds of a trial."""

@@ -32,16 +32,20 @@ from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.attempts import marks
 from labelbench_ray.embeddings.contents import RowContents
 from labelbench_ray.embeddings.decoding import DecodedShard, packed
-from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, embedded_rows, write_shard
+from labelbench_ray.embeddings.embed import (
+    FEW_ROWS,
+    EmbeddedShard,
+    EmbeddingJob,
+    distinct_rows,
+    embedded_rows,
+    write_shard,
+)
 from labelbench_ray.embeddings.shard_attempts import DIED, augmented_shard, begun, decoded_shard, named, work_of
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId
 from labelbench_ray.errors import DataError, UserError
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.user_code import stated
 
-FEW_ROWS = 2048
-"""Up to this many rows are read by one process and, unless more are asked for, embedded by one actor: each further one
-takes seconds of CPU to start, which is longer than it saves."""
 CALLS_AT_ONCE = 2
 """Shards that an actor has in hand: one in the network, while the other is hashed and written, or waits."""
 TASK_RETRIES, ACTOR_RESTARTS = 10, 100
@@ -85,8 +89,7 @@ def embed_shards(
 
 def are_few(job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> bool:
     """Whether these shards have at most `FEW_ROWS` different rows of the source."""
-    blocks = {(shard.split, shard.number * job.shard_rows) for shard in pending}
-    return sum(min(job.shard_rows, len(source.splits[split]) - first) for split, first in blocks) <= FEW_ROWS
+    return distinct_rows(job, source, pending) <= FEW_ROWS
 
 
 @contextmanager

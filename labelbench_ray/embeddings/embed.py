@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,10 @@ from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.parallel import read_ahead
+
+FEW_ROWS: Final = 2048
+"""Up to this many rows are read by one process and, unless more actors are asked for, embedded by one: each further one
+takes seconds of CPU to start, which is longer than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,12 @@ def all_shards(source: Source, shard_rows: int, splits: Sequence[str] | None = N
     """Every shard of the store itself."""
     wanted = source.splits if splits is None else splits
     return [ShardId(split, number) for split in wanted for number in range(-(-len(source.splits[split]) // shard_rows))]
+
+
+def distinct_rows(job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> int:
+    """The number of different rows of the source that these shards have."""
+    blocks = {(shard.split, shard.number * job.shard_rows) for shard in pending}
+    return sum(min(job.shard_rows, len(source.splits[split]) - first) for split, first in blocks)
 
 
 def read_records(source: Source, shard: ShardId, shard_rows: int) -> Records:
