@@ -132,7 +132,8 @@ class Environment:
     )
     encoder_actors: int | None = _option(
         None,
-        "Embedding actors; default: one a GPU, else one a core; one for up to 2,048 rows.",
+        "Embedding actors; default: one a GPU, else one a core; for up to 2,048 rows one, or a "
+        "child process of a command without --address.",
         EMBEDDING,
         (PLAN, FINETUNE),
         min=1,

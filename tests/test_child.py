@@ -1,10 +1,14 @@
 """Few rows are embedded in a child process: the same shards as here, and deaths of the child harm no other row."""
 
+import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -119,3 +123,31 @@ def test_finished_shards_are_not_embedded_again(environment: Environment) -> Non
         path: changed for path, changed in before.items() if path != missing
     }
     assert missing.is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_child_that_hangs_ends_with_its_command(environment: Environment, tmp_path: Path, number: int) -> None:
+    environment = replace(environment, row_seconds=300.0)  # longer than this test waits
+    append(environment, b"sleep")
+    processes = tmp_path / "processes"
+    processes.mkdir()
+    command = multiprocessing.get_context("spawn").Process(
+        target=embed, args=(environment, "tests.deadly"), kwargs={"folder": str(processes)}
+    )
+    command.start()
+    assert holds(lambda: any(processes.iterdir())), "no child decodes"
+    (child,) = processes.iterdir()
+    assert int(child.name) != command.pid
+    assert command.pid is not None
+    os.kill(command.pid, number)
+    assert holds(lambda: not psutil.pid_exists(int(child.name)), seconds=20)
+    command.join(10)
+    assert command.exitcode is not None
+
+
+def holds(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Whether it holds before the time is over."""
+    limit = time.monotonic() + seconds
+    while not condition() and time.monotonic() < limit:
+        time.sleep(0.05)
+    return condition()

@@ -45,7 +45,7 @@ def test_what_is_left_of_a_large_pool_may_be_few_and_views_share_their_rows() ->
 @pytest.mark.parametrize(("asked", "rows", "actors"), [(None, 2000, 1), (None, 5000, 3), (2, 2000, 2), (4, 5000, 4)])
 def test_actors(monkeypatch: pytest.MonkeyPatch, asked: int | None, rows: int, actors: int) -> None:
     monkeypatch.setattr(embed.ray, "cluster_resources", lambda: {"CPU": 3.0})
-    monkeypatch.setattr(embed, "embed_shards", lambda job, source, pending, actors: iter([actors.most]))
+    monkeypatch.setattr(pipeline, "embed_shards", lambda job, source, pending, actors: iter([actors.most]))
     source = made_source({"pool": rows})
     pending = all_shards(source, JOB.shard_rows)
     assert [*embed.RayEmbedder(asked).shards(JOB, source, pending)] == [actors]
@@ -83,7 +83,7 @@ def test_a_pool_begins_with_the_gpus_that_are_there_and_grows_to_those_declared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cluster = Cluster(monkeypatch, {"labelbench_gpus": 8.0, "GPU": 1.0, "CPU": 16.0})
-    monkeypatch.setattr(embed, "embed_shards", lambda job, source, pending, actors: iter([actors]))
+    monkeypatch.setattr(pipeline, "embed_shards", lambda job, source, pending, actors: iter([actors]))
     source = made_source({"pool": 10_000})
     job = replace(JOB, device="cuda")
     assert [*embed.RayEmbedder().shards(job, source, all_shards(source, job.shard_rows))] == [Actors(8, 1)]

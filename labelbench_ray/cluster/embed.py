@@ -11,11 +11,10 @@ from ray import cloudpickle
 from ray.autoscaler.sdk import request_resources
 
 from labelbench_ray.cluster.cpu_shares import Actors
-from labelbench_ray.cluster.pipeline import are_few, embed_shards
 from labelbench_ray.console.escaping import SafeConsole
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.child import embed_in_child
-from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, distinct_rows
+from labelbench_ray.embeddings.embed import FEW_ROWS, EmbeddedShard, EmbeddingJob, distinct_rows
 from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.encoders import Device
 from labelbench_ray.errors import ConfigError
@@ -42,13 +41,16 @@ class RayEmbedder:
 
     def shards(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
         """Embed these shards, in actors or, where the rows are few, in a child process."""
+        rows = distinct_rows(job, source, pending)
         is_free = self.encoder_actors is None and job.device == "cpu"
-        if is_free and distinct_rows(job, source, pending) <= self.child_rows:
+        if is_free and rows <= self.child_rows:
             yield from embed_in_child(job, source, pending, cloudpickle.dumps)
             return
+        from labelbench_ray.cluster.pipeline import embed_shards  # Ray Data, which a child does without
+
         resource = "GPU" if job.device == "cuda" else "CPU"
         most = self._most(resource)
-        if self.encoder_actors is None and are_few(job, source, pending):
+        if self.encoder_actors is None and rows <= FEW_ROWS:
             most = 1
         with growing(resource, most):
             yield from embed_shards(job, source, pending, Actors(most, min(most, present(resource))))

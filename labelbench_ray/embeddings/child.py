@@ -47,6 +47,8 @@ def embed_in_child(
     Raises:
         DataError: the source does not hold what it states, an embedding is not finite, or children died of a shard.
     """
+    if not pending:
+        return
     same_rows: dict[tuple[str, int], dict[ShardId, None]] = {}
     for shard in pending:
         same_rows.setdefault((shard.split, shard.number), {})[shard] = None
