@@ -4,6 +4,7 @@ import io
 import itertools
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from labelbench_ray.api.preparation import planned
 from labelbench_ray.api.run import run_experiment
-from labelbench_ray.api.search import best_of, describe_best, describe_search, points_of, value_of
+from labelbench_ray.api.search import describe_best, describe_search, points_of, ranked_points, value_of
 from labelbench_ray.cluster import searchers
 from labelbench_ray.config import Part, Trial, grid
 from labelbench_ray.costs import ASSUMED
@@ -22,7 +23,7 @@ from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.planning import experiment
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.search import Search, choice, integers, loguniform, uniform
-from labelbench_ray.planning.search_checks import check_search
+from labelbench_ray.planning.search_checks import check_search, check_validation
 
 RATE = "trainer.learning_rate"
 BASE = Trial(
@@ -182,13 +183,15 @@ def test_a_search_runs_its_base_and_points_and_then_checks_the_best(tmp_path, wi
     assert not again.missing
     assert [each.parts.fingerprint for each in again.trials] == [each.parts.fingerprint for each in plan.trials]
     assert len({each.progress.records[0].chosen for each in points_of(again)}) == 1  # fixed label sets
-    best = best_of(points_of(again))
-    assert best is not None
+    best = ranked_points(points_of(again))[0]
     assert value_of(best) == max(value_of(each) or 0 for each in points_of(again))
     assert value_of(best) == best.progress.records[-1].metrics["Validation Accuracy"]
     stated = describe_best(again)
     assert f"Validation Accuracy {value_of(best):.4f}, the base has" in stated[0]
-    assert "on 2 other seeds the best point has Test Accuracy" in stated[1]
+    assert "on 2 other seeds the best point has Test Accuracy" in stated[-1]
+    values = [float(line.rpartition(" ")[2]) for line in stated[1:-1]]
+    assert len(values) >= 2
+    assert values == sorted(values, reverse=True)
     assert all(line in printed for line in stated)
     assert ("Optuna's TPE" in printed) == with_optuna
     assert run(search, environment)[1] == 0
@@ -229,6 +232,9 @@ def test_a_plan_shows_the_first_batch_and_what_is_to_come(tmp_path):
         "to come: 3 further points and 2 trials of check seeds, 5 rounds in all",
     ]
     assert describe_best(plan) == []
+    store = replace(plan.stores[0], rows={**plan.stores[0].rows, "validation": 0})
+    with pytest.raises(ConfigError, match=r"digits\(max_rows=150\) has no validation rows"):
+        check_validation(replace(plan, stores=(store,)))
 
 
 def test_a_file_may_define_a_search(tmp_path):

@@ -13,7 +13,7 @@ from labelbench_ray.api.plan_words import describe_waiting
 from labelbench_ray.api.report import write_report
 from labelbench_ray.api.spending import SpendingLimit
 from labelbench_ray.api.stores import make_images, make_stores, provide
-from labelbench_ray.console.escaping import escaped
+from labelbench_ray.console.escaping import SafeConsole, escaped
 from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.interruption import how_to_go_on
 from labelbench_ray.console.progress import meter
@@ -95,7 +95,11 @@ def run_plans(
                 mirror.submit(trial.directory)
         submit_tunings(last, last.tunings, mirror)
         page = plan.folder / "report.html"
-        mirror.submit(write_report(plan.folder, page, console, prices, environment.store, baseline))
+        if plan.experiment.search is None:
+            mirror.submit(write_report(plan.folder, page, console, prices, environment.store, baseline))
+        else:  # a point is not a strategy: the page has each, and its own lines rank them
+            mirror.submit(write_report(plan.folder, page, SafeConsole(quiet=True), prices, environment.store, baseline))
+            console.print(f"report: {page}", soft_wrap=True, highlight=False, markup=False)
     for line in [*describe_waiting(waiting_now(last)), *_describe_limit(limit, unfinished)]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return last, 1 if unfinished else 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from labelbench_ray.cluster.searchers import searcher_name, suggested
 from labelbench_ray.config import Trial, vary
@@ -12,6 +13,9 @@ from labelbench_ray.planning.plan import Plan, PlannedTrial, plan, trials_now
 from labelbench_ray.planning.search import Search
 from labelbench_ray.planning.search_checks import check_search, check_validation
 from labelbench_ray.trial import parts
+
+SHOWN: Final = 5
+"""How many of the best points are printed."""
 
 
 def search_plan(
@@ -72,18 +76,20 @@ def metric_of(trial: PlannedTrial) -> str:
     return f"Validation {trial.parts.task.primary}"
 
 
-def best_of(trials: Sequence[PlannedTrial]) -> PlannedTrial | None:
-    """The trial of the largest value, the first of equals; None without any value."""
-    valued = [(value, each) for each in trials if (value := value_of(each)) is not None]
-    return max(valued, key=lambda pair: pair[0])[1] if valued else None
+def ranked_points(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
+    """The distinct trials that have a value, the largest first; of equals, the one that was suggested first."""
+    distinct = {each.parts.fingerprint: each for each in reversed(trials)}
+    valued = [(value, each) for each in reversed(distinct.values()) if (value := value_of(each)) is not None]
+    return [each for _, each in sorted(valued, key=lambda pair: -pair[0])]
 
 
 def check_trials(search: Search, points: Sequence[PlannedTrial]) -> tuple[Trial, ...]:
     """The base and the best point with each of the check seeds, in turn."""
-    best = best_of(points)
-    if best is None:
+    ranked = ranked_points(points)
+    if not ranked:
         return ()
-    return tuple(vary(trial, seed=seed) for seed in search.check_seeds for trial in (search.base, best.parts.trial))
+    best = ranked[0].parts.trial
+    return tuple(vary(trial, seed=seed) for seed in search.check_seeds for trial in (search.base, best))
 
 
 def describe_search(planned: Plan) -> list[str]:
@@ -106,13 +112,13 @@ def describe_best(planned: Plan) -> list[str]:
     """The best point so far, and what it gains over the base."""
     now = replace(planned, trials=trials_now(planned))
     search, (base,) = _search(now.experiment), _of(now, now.experiment.trials[:1])
-    best = best_of(points_of(now))
-    if best is None:
+    ranked = ranked_points(points_of(now))
+    if not ranked:
         return []
-    value, reference = value_of(best), value_of(base)
-    changed = ", ".join(f"{name}={_setting(best.parts.trial, name):g}" for name in search.over)
+    reference = value_of(base)
     compared = "" if reference is None else f", the base has {reference:.4f}"
-    lines = [f"best: {changed}: {metric_of(best)} {value:.4f}{compared}"]
+    stated = [f"{_settings(search, each)}: {metric_of(each)} {value_of(each):.4f}" for each in ranked[:SHOWN]]
+    lines = [f"best: {stated[0]}{compared}", *(f"  next: {each}" for each in stated[1:])]
     checks = _of(now, now.experiment.trials[1 + search.trials :])
     pairs = [(one, two) for one, two in zip(checks[::2], checks[1::2], strict=True) if one.done and two.done]
     if pairs:
@@ -149,11 +155,12 @@ def _is_over(trial: PlannedTrial, given_up: frozenset[str]) -> bool:
     return trial.done or trial.skipped or trial.parts.fingerprint in given_up
 
 
-def _setting(trial: Trial, name: str) -> float:
-    field, _, setting = name.partition(".")
-    value = getattr(trial, field).settings[setting]
-    assert isinstance(value, int | float)
-    return value
+def _settings(search: Search, point: PlannedTrial) -> str:
+    """The searched settings of a point, in words."""
+    named = [(name, *name.split(".", 1)) for name in search.over]
+    return ", ".join(
+        f"{name}={getattr(point.parts.trial, field).settings[setting]:g}" for name, field, setting in named
+    )
 
 
 def _last(trial: PlannedTrial, metric: str) -> float:
