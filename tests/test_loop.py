@@ -1,5 +1,6 @@
 """A trial is a fold over rounds: whole, resumed or on more shards, it records the same."""
 
+import itertools
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -85,6 +86,23 @@ def test_metrics_are_those_of_the_recorded_proxy(tmp_path):
     assert last.metrics["Pool Accuracy"] == pytest.approx((answers == EMBEDDED.pool.labels_N).mean())
     answers[list(bought)] = list(bought.values())
     assert last.metrics["Labeling Accuracy"] == pytest.approx((answers == EMBEDDED.pool.labels_N).mean())
+
+
+def test_what_a_round_did_and_kept_is_recorded(tmp_path):
+    """Epochs and row passes of each fit, and how many earlier labels, noise included, its model still gives."""
+    noisy = vary(BASE, corrupter=NOISE)
+    records = run(tmp_path, noisy)
+    assert "Earlier Labels Accuracy" not in records[0].metrics
+    for before, record in itertools.pairwise(records):
+        assert record.metrics["Fit Epochs"] == 3
+        assert record.metrics["Fit Row Passes"] == 3 * 3 * record.num_labeled
+        bought = [row for each in records[: record.round] for row in each.chosen]
+        answers = [label for each in records[: record.round] for label in each.labels]
+        with Ledger.open(tmp_path, header(noisy)) as ledger:
+            model = Classifier.of_tensors(ledger.proxy(record))
+        given = model.logits(EMBEDDED.pool.embeddings_ND[bought]).argmax(axis=1)
+        assert len(bought) == before.num_labeled
+        assert record.metrics["Earlier Labels Accuracy"] == pytest.approx((given == answers).mean())
 
 
 def test_the_proxy_learns(tmp_path):

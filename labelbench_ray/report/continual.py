@@ -1,15 +1,26 @@
-"""Training that goes on from the last round against training from scratch: seconds of fit saved, accuracy lost."""
+"""Training that goes on from the last round against training from scratch: work of fits saved, accuracy lost.
 
+Row passes (Das et al. 2023, arXiv 2305.06408, count time) do not depend on the machine: 1 for a forward pass of a row,
+2 for a backward pass.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.report.curves import Run, Setting, last_common
 from labelbench_ray.report.protocols import Ratio, ratio
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 FIT: Final = "fit"
+PASSES: Final = "Fit Row Passes"
+EPOCHS: Final = "Fit Epochs"
+EARLIER: Final = "Earlier Labels Accuracy"
+FORGETS: Final = 0.05
+"""The loss of accuracy on earlier labels, beside from scratch, from which on a trainer counts as one that forgets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,17 @@ class Continued:
     """Seconds of fit, going on ÷ from scratch."""
     accuracy: Estimate
     """Going on less from scratch, at the last common number of labels."""
+    passes: Ratio | None
+    """Row passes of all fits after the first, from scratch ÷ going on; None: older records do not have them."""
+    matched: Ratio | None
+    """Row passes from scratch until its accuracy is the one that going on ends with ÷ those of going on; None: from
+    scratch does not get there for some seed."""
+    epochs: float | None
+    """Mean epochs of a round after the first."""
+    earlier: float | None
+    """Mean over seeds of the accuracy of the last model on the labels of the rounds before."""
+    earlier_change: Estimate | None
+    """That less the same from scratch."""
 
 
 def continual(settings: tuple[Setting, ...]) -> tuple[Continued, ...]:
@@ -62,7 +84,57 @@ def _continued(setting: Setting, scratch: Setting, strategy: str) -> Continued |
         return None
     fit = ratio([_fit(run, labels) for run, _ in pairs], [_fit(run, labels) for _, run in pairs])
     lost = np.array([first.primary[labels] - second.primary[labels] for first, second in pairs])
-    return Continued(setting, scratch, strategy, len(pairs), fit, estimate(lost)) if fit else None
+    if fit is None:
+        return None
+    kept = [(_at(mine, EARLIER, labels), _at(theirs, EARLIER, labels)) for mine, theirs in pairs]
+    epochs = [record.metrics.get(EPOCHS) for mine, _ in pairs for record in _later(mine, labels)]
+    return Continued(
+        setting,
+        scratch,
+        strategy,
+        len(pairs),
+        fit,
+        estimate(lost),
+        _ratio([(_passes(theirs, labels), _passes(mine, labels)) for mine, theirs in pairs]),
+        _ratio([(_passes_to(theirs, mine.primary[labels], labels), _passes(mine, labels)) for mine, theirs in pairs]),
+        _mean(epochs),
+        _mean([mine for mine, _ in kept]),
+        estimate(np.array([mine - theirs for mine, theirs in kept if mine is not None and theirs is not None]))
+        if all(mine is not None and theirs is not None for mine, theirs in kept)
+        else None,
+    )
+
+
+def _later(run: Run, labels: int) -> list[RoundRecord]:
+    """The rounds after the first, in which the ways differ, up to a number of labels."""
+    return [record for record in run.records[1:] if record.num_labeled <= labels]
+
+
+def _at(run: Run, metric: str, labels: int) -> float | None:
+    return next((record.metrics.get(metric) for record in run.records if record.num_labeled == labels), None)
+
+
+def _passes(run: Run, labels: int) -> float | None:
+    """Row passes of the rounds after the first; None if a record has none."""
+    each = [record.metrics.get(PASSES) for record in _later(run, labels)]
+    return sum(count for count in each if count is not None) if each and None not in each else None
+
+
+def _passes_to(run: Run, accuracy: float, labels: int) -> float | None:
+    """Row passes until a run's accuracy is that; None: it never is."""
+    reached = (number for number in sorted(run.primary) if number <= labels and run.primary[number] >= accuracy)
+    number = next(reached, None)
+    return None if number is None else _passes(run, number)
+
+
+def _ratio(pairs: list[tuple[float | None, float | None]]) -> Ratio | None:
+    whole = [(above, below) for above, below in pairs if above is not None and below is not None]
+    return ratio([above for above, _ in whole], [below for _, below in whole]) if len(whole) == len(pairs) else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _fit(run: Run, labels: int) -> float:

@@ -6,6 +6,7 @@ from labelbench_ray.costs import NOTHING as NOT_SPENT
 from labelbench_ray.costs import Cost
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import NOTHING, Cell, Table, bounded, gain, seconds_cell, size_cell
+from labelbench_ray.report.continual import FORGETS, Continued
 from labelbench_ray.report.contributions import Ablation, Contribution
 from labelbench_ray.report.costs import StrategyCost, stages
 from labelbench_ray.report.curves import Setting, title
@@ -175,8 +176,19 @@ def whole_table(report: Report) -> Table:
 
 
 def continual_table(report: Report) -> Table:
-    """Seconds of fit saved and accuracy lost by going on from the last round."""
-    head = ("trainer", "strategy", "seeds", "seconds of fit saved", "seconds of fit ÷ from scratch", "accuracy")
+    """Work of fits saved, accuracy lost and labels forgotten by going on from the last round."""
+    head = (
+        "trainer",
+        "strategy",
+        "seeds",
+        "seconds of fit saved",
+        "seconds of fit ÷ from scratch",
+        "row passes, from scratch ÷ this",
+        "the same, to equal accuracy",
+        "epochs a round",
+        "accuracy",
+        "accuracy on earlier labels",
+    )
     return Table(
         head,
         tuple(
@@ -186,11 +198,24 @@ def continual_table(report: Report) -> Table:
                 Cell(str(each.seeds)),
                 Cell(words.percent(1 - each.fit.value, 0), f"beside {each.scratch.trial.trainer}"),
                 _ratio(each.fit),
+                _ratio(each.passes),
+                _ratio(each.matched),
+                NOTHING if each.epochs is None else Cell(f"{each.epochs:.1f}"),
                 gain(each.accuracy),
+                _earlier(each),
             )
             for each in report.across.continual
         ),
     )
+
+
+def _earlier(each: Continued) -> Cell:
+    if each.earlier is None or each.earlier_change is None:
+        return NOTHING
+    change = words.points_interval(each.earlier_change)
+    forgets = "forgets; " if each.earlier_change.value < -FORGETS else ""
+    points = words.signed(100 * each.earlier_change.value, words.digits(each.earlier_change))
+    return Cell(words.percent(each.earlier), f"{forgets}{points} points {change}".rstrip())
 
 
 def trust_title(report: Report, trust: Trust) -> str:

@@ -20,7 +20,7 @@ from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.errors import DataError
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.oracles import PoolRows
-from labelbench_ray.pool.distributions import Distribution
+from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.streams import integer
 from labelbench_ray.tasks import Tally, Task
@@ -31,7 +31,7 @@ from labelbench_ray.trial.evaluation import Measured, measure_splits
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, TrainedModel
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
-from labelbench_ray.types import Block, Floats, Ids, Labels, Model, PoolView, Shard
+from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Labels, Model, PoolView, Shard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,12 +141,13 @@ class Loop:
         with watch.stage("evaluate"):
             view = _view(fitted, labeled_L, labels_L, watch)
             measured = measure(view, fitted, self.fitter.validation_labels)
+            earlier = earlier_labels(fitted, labeled_L, labels_L, records[-1].num_labeled if records else 0)
         record = self.ledger.publish(
             number,
             batch.chosen_B,
             batch.labels_B,
             len(labeled_L),
-            measured.metrics | stats.metrics() | reduce(or_, (each.metrics() for each in work), {}),
+            measured.metrics | earlier | stats.metrics() | reduce(or_, (each.metrics() for each in work), {}),
             watch.lap(),
             dict(tensors),
             batch.notes_B,
@@ -183,6 +184,22 @@ def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Mea
         "Num Test Rows": len(embedded.test.labels_N),
     }
     return Measured(measured, evaluated.groups)
+
+
+def earlier_labels(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, earlier: int) -> dict[str, float]:
+    """How many of the labels that earlier rounds bought the model still gives: what a round may forget.
+
+    Nothing in the first round, or where a row may have several classes.
+    """
+    task = fitted.embedded.task
+    if not earlier or task.distribution != CATEGORICAL:
+        return {}
+    right = 0
+    for start in range(0, earlier, BLOCK_ROWS):
+        rows = slice(start, min(start + BLOCK_ROWS, earlier))
+        probabilities_BK = fitted.classifier.probabilities(fitted.embedded.pool.embeddings_ND[labeled_L[rows]])
+        right += int(task.right_answers(probabilities_BK, labels_L[rows]).sum())
+    return {"Earlier Labels Accuracy": right / earlier}
 
 
 def hidden_labels(parts: Parts, embedded: Embedded) -> Labels | None:

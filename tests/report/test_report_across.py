@@ -201,6 +201,33 @@ def test_continual_training_by_hand(experiment, inner):
     assert (found.accuracy.low, found.accuracy.high) == pytest.approx(interval([-lost for lost in LOST]))
 
 
+def test_row_passes_and_forgetting_by_hand(experiment):
+    """Passes of the rounds after the first; to equal accuracy up to the round in which scratch is as good."""
+    work = {"Fit Row Passes": 100.0, "Fit Epochs": 4.0, "Earlier Labels Accuracy": 0.9}
+    gone_on = {"Fit Row Passes": 25.0, "Fit Epochs": 2.0, "Earlier Labels Accuracy": 0.8}
+    for seed, end in enumerate([0.6, 0.65, 0.7]):  # scratch gets there in its second, third and third round
+        experiment.add("margin", seed, ACCURACIES, rounds=3, extra=work)
+        experiment.add("margin", seed, [0.5, 0.55, end], rounds=3, trainer="der", extra=gone_on)
+    (found,) = continual(read(experiment.write()).settings)
+    assert (found.passes.value, found.passes.low, found.passes.high) == (4, 4, 4)
+    assert found.matched.value == pytest.approx((100 + 200 + 200) / 150)
+    assert (found.matched.low, found.matched.high) == (2, 4)
+    assert found.epochs == 2
+    assert found.earlier == pytest.approx(0.8)
+    assert found.earlier_change.value == pytest.approx(-0.1)
+
+
+def test_scratch_that_never_is_as_accurate_gives_no_ratio(experiment):
+    work = {"Fit Row Passes": 100.0}
+    experiment.add("margin", 0, ACCURACIES, rounds=3, extra=work)
+    experiment.add("margin", 0, [0.5, 0.55, 0.71], rounds=3, trainer="der", extra=work)
+    (found,) = continual(read(experiment.write()).settings)
+    assert found.matched is None
+    assert found.passes.value == 1
+    assert found.epochs is None
+    assert found.earlier is None
+
+
 def test_continual_training_without_one_from_scratch_says_nothing(experiment):
     experiment.add("margin", 0, ACCURACIES, rounds=3, trainer="warm_start")
     experiment.add("margin", 0, ACCURACIES, rounds=3, trainer="logistic")

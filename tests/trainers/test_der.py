@@ -30,7 +30,7 @@ def test_the_loss_is_that_of_the_paper(logits: float, labels: float, smoothing: 
 
 
 def test_1_without_logits_the_gradient_is_twice_that_of_experience_replay():
-    """sisters.md 4.4, test 1: CE of newest + CE of older rows is twice their mean where there are as many of both."""
+    """Test 1 of continual training: the sum of two means is twice the mean where there are as many of both."""
     slopes = []
     for trainer in (Der(logits=0, labels=1, mixup=0), ExperienceReplay(mixup=0)):
         taken = step(trainer, data(6, previous(3, NOW), bought=THEN), NEWEST, NOW)
@@ -40,7 +40,7 @@ def test_1_without_logits_the_gradient_is_twice_that_of_experience_replay():
 
 
 def test_5_logits_of_a_row_stay_those_of_the_round_that_bought_it():
-    """sisters.md 4.4, test 5: in the paper's code, every round overwrites what the rounds before it kept."""
+    """Test 5 of continual training: in the paper's code, every round overwrites what the rounds before it kept."""
     given = data(9, *(previous(end, model(end, DIMENSIONS, CLASSES)) for end in (2, 4, 6)))
     then = Der().begin(given)["then"].numpy()
     for start, end in ((0, 2), (2, 4), (4, 6)):

@@ -32,7 +32,7 @@ def rises() -> np.ndarray:
 
 
 def test_3_replays_the_rows_whose_loss_rises_most_and_changes_nothing():
-    """sisters.md 4.4, test 3."""
+    """Test 3 of continual training."""
     trainer = Mir(virtual_rate=RATE, mixup=0)  # 8 of 20 candidates
     taken = step(trainer, given(), NEWEST, NOW, seed=4)
     before = copy.deepcopy(taken.module.state_dict())

@@ -24,7 +24,7 @@ def value(similarity_CC: np.ndarray, doubts_C: np.ndarray, uncertainty: float, t
 
 @pytest.mark.parametrize("uncertainty", [0.0, 1.0, 10.0])
 def test_4_greedy_takes_the_best_candidate_at_every_step(uncertainty: float):
-    """sisters.md 4.4, test 4: 30 candidates, by recomputing the objective of every possible next set."""
+    """Test 4 of continual training: 30 candidates, by recomputing the objective of every possible next set."""
     similarity_CC, doubts_C = candidates(30)
     taken: list[int] = []
     for _ in range(8):
