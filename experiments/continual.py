@@ -10,9 +10,18 @@ Every trainer that goes on from the last round beside training from scratch, on 
 - digits, 20 rounds of 60, with twice as many older rows as newest ones (the default of der, mir and sds2).
 """
 
+from pydantic import JsonValue
+
 from labelbench_ray.config import Part, Trial, grid, vary
 
-UNTIL = {"epochs": 200, "keep": "last", "warmup_steps": 0, "mixup": 0.0, "label_smoothing": 0.0, "until_accuracy": 0.99}
+UNTIL: dict[str, JsonValue] = {
+    "epochs": 200,
+    "keep": "last",
+    "warmup_steps": 0,
+    "mixup": 0.0,
+    "label_smoothing": 0.0,
+    "until_accuracy": 0.99,
+}
 REPLAYING = ["experience_replay", "mir", "der", "scaled_distillation", "sds2"]
 
 
@@ -39,7 +48,7 @@ def scratch() -> Part:
 
 def trainers(older_per_newest: float) -> list[Part]:
     """From scratch, from the last round's weights on all labels, on the newest ones alone, and with replay."""
-    replay = {"batch_size": 20, "learning_rate": 0.002, **UNTIL}
+    replay: dict[str, JsonValue] = {"batch_size": 20, "learning_rate": 0.002, **UNTIL}
     return [
         scratch(),
         Part.of("warm_start", trainer=scratch()),

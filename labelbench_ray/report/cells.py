@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from labelbench_ray.report import words
+from labelbench_ray.report.protocols import Ratio
 from labelbench_ray.report.statistics.paired import Estimate
 
 
@@ -50,3 +51,11 @@ def bounded(estimate: Estimate | None) -> Cell:
     if estimate is None:
         return NOTHING
     return Cell(words.signed(estimate.value, 2, plus=""), words.bounded_interval(estimate))
+
+
+def ratio_cell(ratio: Ratio | None) -> Cell:
+    """A ratio over the least and the largest of the seeds' own."""
+    if ratio is None:
+        return NOTHING
+    low, high = words.times(ratio.low), words.times(ratio.high)
+    return Cell(words.times(ratio.value), f"{low} to {high}" if low != high else "")

@@ -1,17 +1,16 @@
-"""The tables of costs, protocols, fidelity, continual training and contributions."""
+"""The tables of costs, protocols, fidelity and contributions."""
 
 from math import isinf
 
 from labelbench_ray.costs import NOTHING as NOT_SPENT
 from labelbench_ray.costs import Cost
 from labelbench_ray.report import words
-from labelbench_ray.report.cells import NOTHING, Cell, Table, bounded, gain, seconds_cell, size_cell
-from labelbench_ray.report.continual import FORGETS, Continued
+from labelbench_ray.report.cells import NOTHING, Cell, Table, bounded, gain, ratio_cell, seconds_cell, size_cell
 from labelbench_ray.report.contributions import Ablation, Contribution
 from labelbench_ray.report.costs import StrategyCost, stages
 from labelbench_ray.report.curves import Setting, title
 from labelbench_ray.report.fidelity import Trust
-from labelbench_ray.report.protocols import Protocol, Ratio
+from labelbench_ray.report.protocols import Protocol
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.threshold import ENOUGH_POINTS, Threshold
 
@@ -134,14 +133,14 @@ def protocol_table(report: Report) -> Table:
     rows = []
     for each in report.across.protocols:
         which = f"{each.full.trial.proxy} against {each.setting.trial.proxy}"
-        others = _title(report, each.setting, "proxy")
+        others = title_but(report, each.setting, "proxy")
         lost = gain(each.accuracy)
         rows.append(
             (
                 Cell(each.strategy, ", ".join(filter(None, (which, others, words.several(each.seeds, "seed"))))),
                 Cell(str(each.rounds)),
-                _ratio(each.in_rounds),
-                _ratio(each.with_final),
+                ratio_cell(each.in_rounds),
+                ratio_cell(each.with_final),
                 Cell(words.times(each.formula)),
                 Cell(lost.text, ", ".join(filter(None, (lost.note, _compared(each))))),
             )
@@ -165,62 +164,19 @@ def whole_table(report: Report) -> Table:
                 Cell(each.recipe),  # first, where long names are wrapped
                 Cell(
                     each.strategy,
-                    ", ".join(filter(None, (_title(report, each.setting), words.several(each.seeds, "seed")))),
+                    ", ".join(filter(None, (title_but(report, each.setting), words.several(each.seeds, "seed")))),
                 ),
-                _ratio(each.shared),
-                _ratio(each.unshared),
+                ratio_cell(each.shared),
+                ratio_cell(each.unshared),
             )
             for each in report.across.wholes
         ),
     )
 
 
-def continual_table(report: Report) -> Table:
-    """Work of fits saved, accuracy lost and labels forgotten by going on from the last round."""
-    head = (
-        "trainer",
-        "strategy",
-        "seeds",
-        "seconds of fit saved",
-        "seconds of fit ÷ from scratch",
-        "row passes, from scratch ÷ this",
-        "the same, to equal accuracy",
-        "epochs a round",
-        "accuracy",
-        "accuracy on earlier labels",
-    )
-    return Table(
-        head,
-        tuple(
-            (
-                Cell(str(each.setting.trial.trainer), _title(report, each.setting, "trainer")),
-                Cell(each.strategy),
-                Cell(str(each.seeds)),
-                Cell(words.percent(1 - each.fit.value, 0), f"beside {each.scratch.trial.trainer}"),
-                _ratio(each.fit),
-                _ratio(each.passes),
-                _ratio(each.matched),
-                NOTHING if each.epochs is None else Cell(f"{each.epochs:.1f}"),
-                gain(each.accuracy),
-                _earlier(each),
-            )
-            for each in report.across.continual
-        ),
-    )
-
-
-def _earlier(each: Continued) -> Cell:
-    if each.earlier is None or each.earlier_change is None:
-        return NOTHING
-    change = words.points_interval(each.earlier_change)
-    forgets = "forgets; " if each.earlier_change.value < -FORGETS else ""
-    points = words.signed(100 * each.earlier_change.value, words.digits(each.earlier_change))
-    return Cell(words.percent(each.earlier), f"{forgets}{points} points {change}".rstrip())
-
-
 def trust_title(report: Report, trust: Trust) -> str:
     """`margin, proxy linear beside full_model, flexmatch`."""
-    others = _title(report, trust.setting, "proxy")
+    others = title_but(report, trust.setting, "proxy")
     proxy = f"proxy {trust.setting.trial.proxy} beside {trust.recipe}"
     return ", ".join(filter(None, (trust.strategy, others, proxy)))
 
@@ -305,15 +261,9 @@ def _range(part: Contribution) -> Cell:
     return Cell(ends, words.several(len(values), "combination"))
 
 
-def _title(report: Report, setting: Setting, *without: str) -> str:
+def title_but(report: Report, setting: Setting, *without: str) -> str:
+    """What sets a setting apart in its experiment, without these fields."""
     return title(setting, [field for field in report.differing if field not in without])
-
-
-def _ratio(ratio: Ratio | None) -> Cell:
-    if ratio is None:
-        return NOTHING
-    low, high = words.times(ratio.low), words.times(ratio.high)
-    return Cell(words.times(ratio.value), f"{low} to {high}" if low != high else "")
 
 
 def _needed(labels: float, trust: Trust) -> str:

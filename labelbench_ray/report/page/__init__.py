@@ -19,6 +19,7 @@ from labelbench_ray.console.escaping import escaped
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import cost_tables, words
 from labelbench_ray.report.cells import Table
+from labelbench_ray.report.continual_table import continual_table
 from labelbench_ray.report.curves import RECIPE
 from labelbench_ray.report.evaluation import evaluation_table
 from labelbench_ray.report.origin_table import data_facts, origin_facts, recorded
@@ -182,7 +183,7 @@ def _across(report: Report) -> Overview:
         ),
         protocols=cost_tables.protocol_table(report),
         wholes=cost_tables.whole_table(report),
-        continual=cost_tables.continual_table(report),
+        continual=continual_table(report),
         trusts=tuple(
             (cost_tables.trust_title(report, each), cost_tables.trust_table(each), cost_tables.needs(each))
             for each in report.across.trusts
