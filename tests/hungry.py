@@ -6,4 +6,5 @@ from labelbench_ray.strategies.margin import Margin
 class Hungry(Margin):
     """Margin, with a declared need for memory."""
 
+    bytes_per_row = 700
     bytes_per_row_and_class = 20

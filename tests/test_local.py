@@ -320,3 +320,12 @@ def test_it_waits_for_a_lock_and_reports_whose(environment: Environment, monkeyp
 def test_a_plan_states_that_trials_run_one_after_the_other(environment: Environment):
     planned = plan.plan(Experiment("tests.grid", tuple(grid(DIGITS, seed=range(2)))), environment)
     assert describe_memory(planned, environment).endswith("(estimated), one after the other in this process")
+
+
+def test_a_plan_states_what_scorers_and_the_driver_need_for_a_large_pool(environment: Environment):
+    planned = plan.plan(Experiment("tests.grid", (DIGITS,)), environment)
+    on_ray = replace(environment, executor="ray", scorers=2)
+    assert "scorers" not in describe_memory(planned, on_ray)
+    assert describe_memory(planned, replace(on_ray, scorer_rows=1)).endswith(
+        "; not reserved: 0.70 GiB for each of a trial's 2 scorers, and 0.70 GiB for this process while it embeds"
+    )

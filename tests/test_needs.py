@@ -9,7 +9,20 @@ import pytest
 
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
-from labelbench_ray.planning.memory import GIB, PYTHON, at_once_here, reservable_bytes, reserved_bytes, trial_bytes
+from labelbench_ray.planning.memory import (
+    DRIVER_ROW,
+    GIB,
+    PYTHON,
+    SCORER_ROW,
+    WORKER_ROW,
+    at_once_here,
+    driver_bytes,
+    reservable_bytes,
+    reserved_bytes,
+    scorer_bytes,
+    trial_bytes,
+)
+from labelbench_ray.strategies._wrapper import OWN_ROW
 from labelbench_ray.trial import parts
 
 BASE = Trial(
@@ -28,11 +41,32 @@ def test_more_labels_wider_layers_and_orders_of_classes_need_more():
     assert few > PYTHON
     assert estimate(vary(BASE, rounds=40, budget=1000)) - few == 4 * 4 * (40_000 - 100) * 64
     assert estimate(vary(BASE, proxy=Part.of("shallow", hidden=4000))) > few
-    assert estimate(vary(BASE, strategy="galaxy"), classes=100) - estimate(BASE, classes=100) == 4 * 100 * 50_000
-    around = Part.of("partition", strategy="galaxy")
-    assert estimate(vary(BASE, strategy=around), classes=100) == estimate(vary(BASE, strategy="galaxy"), classes=100)
+    rows = parts.build(vary(BASE, strategy="galaxy")).strategy.bytes_per_row - parts.build(BASE).strategy.bytes_per_row
+    more = estimate(vary(BASE, strategy="galaxy"), classes=100) - estimate(BASE, classes=100)
+    assert more == (4 * 100 + rows) * 50_000
+    around, galaxy = vary(BASE, strategy=Part.of("partition", strategy="galaxy")), vary(BASE, strategy="galaxy")
+    assert estimate(around, classes=100) - estimate(galaxy, classes=100) == OWN_ROW * 50_000
     own = parts.build(vary(BASE, strategy="tests.hungry"))
-    assert trial_bytes(own, ROWS, 100) - estimate(BASE, classes=100) == 20 * 100 * 50_000
+    more = (20 * 100 + own.strategy.bytes_per_row - parts.build(BASE).strategy.bytes_per_row) * 50_000
+    assert trial_bytes(own, ROWS, 100) - estimate(BASE, classes=100) == more
+
+
+def test_every_process_needs_its_measured_bytes_for_each_pool_row():
+    """Above the size at which a strategy's working memory stops to grow, which is what depends on the width."""
+    built, large = parts.build(BASE), {"pool": 10_000_000, "validation": 5, "test": 5}
+    more = trial_bytes(built, large | {"pool": 30_000_000}, 10) - trial_bytes(built, large, 10)
+    assert more == (WORKER_ROW + built.strategy.bytes_per_row) * 20_000_000
+    assert scorer_bytes(built, 10_000_001, 2) == PYTHON + (SCORER_ROW + built.strategy.bytes_per_row) * 5_000_001
+    assert driver_bytes(large) == PYTHON + DRIVER_ROW * 10_000_010
+    assert trial_bytes(built, large | {"pool": 100_000_000}, 10) < 8 * GIB
+    small = {"pool": 1000, "validation": 5, "test": 5}
+    more = trial_bytes(built, small | {"pool": 2000}, 10) - trial_bytes(built, small, 10)
+    assert more == (WORKER_ROW + built.strategy.bytes_per_row + 4 * 4 * 64) * 1000
+
+
+def test_a_wrapper_needs_the_bytes_of_its_strategy():
+    around = parts.build(vary(BASE, strategy=Part.of("partition", strategy="tests.hungry"))).strategy
+    assert around.bytes_per_row == OWN_ROW + 700
 
 
 def test_tallies_that_keep_rows_need_memory_for_each_row_and_class():

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from labelbench_ray.console.progress import duration
 from labelbench_ray.environment import Environment
-from labelbench_ray.planning.memory import GIB, at_once_here, reserved_bytes
+from labelbench_ray.planning.memory import GIB, at_once_here, driver_bytes, reserved_bytes, scorer_bytes
 from labelbench_ray.planning.plan import Plan, PlannedTrial
 from labelbench_ray.planning.stores import PlannedStore
 from labelbench_ray.planning.time_left import time_left
@@ -18,7 +18,25 @@ def describe_memory(planned: Plan, environment: Environment) -> str:
     source = "estimated" if environment.memory_per_trial is None else "as given; a trial that takes more is ended"
     return (
         f"memory: {memory / GIB:.2f} GiB are reserved for each trial ({source}); a local Ray runs "
-        f"{at_once_here(environment, memory)} at once here"
+        f"{at_once_here(environment, memory)} at once here{_beside_trials(planned, environment)}"
+    )
+
+
+def _beside_trials(planned: Plan, environment: Environment) -> str:
+    """What scorers and the driver need for a large pool, in words; "" where no pool is large."""
+    stores = {store.key: store.rows for store in planned.stores}
+    large = [
+        (each.parts, rows)
+        for each in planned.trials
+        if (rows := stores[each.parts.embedding]).get("pool", 0) >= environment.scorer_rows
+    ]
+    if not large or not environment.scorers:
+        return ""
+    scorer = max(scorer_bytes(built, rows["pool"], environment.scorers) for built, rows in large)
+    driver = max(driver_bytes(rows) for _, rows in large)
+    return (
+        f"; not reserved: {scorer / GIB:.2f} GiB for each of a trial's {environment.scorers} scorers, and "
+        f"{driver / GIB:.2f} GiB for this process while it embeds"
     )
 
 

@@ -2,7 +2,7 @@
 
 Only private memory counts. Memory-mapped embeddings and decoded images are shared by all processes of a node. The
 estimate is a simple sum, meant to be at least what is needed and at most about four times that; `--memory-per-trial`
-replaces it where it is wrong.
+replaces it where it is wrong. `benchmarks/row_memory.py` measures the figures for each row of the pool.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,8 +23,12 @@ GIB: Final = 2**30
 PYTHON: Final = int(0.7 * GIB)
 """Python, torch, Ray and the other packages after their first use."""
 FLOAT: Final = 4
-STRATEGY_ROW: Final = 300
-"""Bytes for each pool row that a strategy may hold beside its working memory: docs/strategies.md."""
+DRIVER_ROW: Final = 16
+"""Bytes that the driver holds for each row of a store while it checks that their keys are distinct; 9 were measured."""
+WORKER_ROW: Final = 32
+"""Bytes that a trial's process holds for each pool row, whatever the strategy: ids and masks; 20 were measured."""
+SCORER_ROW: Final = 32
+"""Bytes that a scorer holds for each of its rows before a strategy asks it for anything; 15 were measured."""
 STRATEGY_WORK: Final = GIB // 2
 """A strategy's working memory for a large pool; a small pool is copied several times instead."""
 COPIES: Final = 4
@@ -58,6 +62,17 @@ def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int) -> int:
     return PYTHON + FLOAT * values + tallies + _strategy(built, rows, classes)
 
 
+def scorer_bytes(built: Parts, pool_rows: int, scorers: int) -> int:
+    """Memory of a scorer, which nothing reserves: its rows, and what a strategy has it keep for them."""
+    rows = -(-pool_rows // scorers)
+    return PYTHON + (SCORER_ROW + built.strategy.bytes_per_row) * rows
+
+
+def driver_bytes(rows: Mapping[str, int]) -> int:
+    """Memory of the process that embeds and closes a store; `rows`: by split."""
+    return PYTHON + DRIVER_ROW * sum(rows.values())
+
+
 def tuning_bytes(built: Parts) -> int:
     """Memory of the process that fine-tunes."""
     assert built.tuning is not None
@@ -88,7 +103,8 @@ def at_once_here(environment: Environment, memory: int) -> int:
 def _strategy(built: Parts, rows: Mapping[str, int], classes: int) -> int:
     pool = rows.get("pool", 0)
     orders = built.strategy.bytes_per_row_and_class * classes * pool
-    return STRATEGY_ROW * pool + min(STRATEGY_WORK, COPIES * FLOAT * pool * built.encoder.dimensions()) + orders
+    work = min(STRATEGY_WORK, COPIES * FLOAT * pool * built.encoder.dimensions())
+    return (WORKER_ROW + built.strategy.bytes_per_row) * pool + work + orders
 
 
 def _full(built: Parts, batch: int) -> int:

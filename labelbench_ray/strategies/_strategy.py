@@ -41,6 +41,10 @@ class Strategy(tasks.ServesTasks, ABC):
     """Asks for labels while it chooses, which only an oracle that answers at once can give."""
     facts: ClassVar[tuple[str, ...]] = ()
     """The facts of pool rows that it reads, by name: `shard.facts[name]`, `block.facts[name]`."""
+    bytes_per_row: ClassVar[int] = 300
+    """Memory that it holds for every pool row beyond its working memory; a plan reserves it. Strategies that
+    `benchmarks/row_memory.py` measures state less.
+    """
     bytes_per_row_and_class: ClassVar[int] = 0
     """Memory that it holds for every pair of a pool row and a class; a plan reserves it."""
 
@@ -175,6 +179,9 @@ class MemoryStrategy(Strategy):
 
 class RankingStrategy(Strategy):
     """A strategy that takes the rows of the best scores, where the score may depend on the view and the key."""
+
+    bytes_per_row: ClassVar[int] = 32
+    """At most 22 were measured."""
 
     @abstractmethod
     def scorer(self, view: PoolView, key: int) -> Score:

@@ -20,6 +20,8 @@ class Badge(Strategy):
     independent classes, p are the sigmoids and y the answers that they predict, 0 or 1 for each class.
     """
 
+    bytes_per_row: ClassVar[int] = 64
+    """31 were measured."""
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities")
     cost: ClassVar[str] = "N·(D + K)·b; bounds leave most of it out"
     guarantee: ClassVar[str] = "exact: the D² law, first the largest gradient, as the authors' code does"

@@ -13,6 +13,8 @@ class Coreset(Strategy):
     Exact: the picks are those of plain farthest-first in float64. Without labels the first row is random.
     """
 
+    bytes_per_row: ClassVar[int] = 128
+    """90 were measured."""
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
     cost: ClassVar[str] = "N·D·(L + b); bounds leave most of it out"
     guarantee: ClassVar[str] = "exact: the greedy's picks in float64"

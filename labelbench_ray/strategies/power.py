@@ -16,7 +16,7 @@ from labelbench_ray.strategies.power_margin import PowerMargin
 from labelbench_ray.types import PoolView
 
 
-class Power(Composed, RankingStrategy):
+class Power(Composed, RankingStrategy):  # type: ignore[override]  # `bytes_per_row` as of any wrapper
     """Draws rows without replacement with weights score ** coldness, instead of taking the best scores. Exact.
 
     `strategy` scores the rows, with scores of at least 0: a `RowStrategy`, `bald` or the like.

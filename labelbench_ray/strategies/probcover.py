@@ -31,6 +31,8 @@ class Probcover(Strategy):
     clusters as classes. When all is covered, the rest of the batch is uniform.
     """
 
+    bytes_per_row: ClassVar[int] = 32
+    """2 were measured."""
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
     cost: ClassVar[str] = (
         "n²·D for the graph of n = 20,000 sampled rows (twice the budget if that is more, up to 49,152)"
