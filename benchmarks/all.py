@@ -22,6 +22,7 @@ NAMES = (
         "engines",
         "decode",
         "embed",
+        "embed_tiny",
         "views",
         "quickstart",
         "banking77",
