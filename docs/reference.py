@@ -21,6 +21,7 @@ import toy
 from pydantic import BaseModel
 
 import labelbench_ray
+from labelbench_ray import strategies
 from labelbench_ray.commands.cli import app
 from labelbench_ray.config import FineTune, Part, Trial
 from labelbench_ray.plugins.catalog import KINDS, PluginDescription, Setting, catalog, settings_of
@@ -63,7 +64,8 @@ def write(folder: Path) -> None:
     parts_shown = [Part.of(name, **toy.SETTINGS.get(name, {})) for name in SHOWN]
     toy.draw(pool, parts_shown, folder / "picks.png")
     for each in catalog("strategies"):
-        _write(folder / "strategies" / f"{each.name}.png", picture(pool, each.name))
+        if has_picture(each.name):
+            _write(folder / "strategies" / f"{each.name}.png", picture(pool, each.name))
     for path in [*folder.glob("*/*.md"), *folder.glob("*.md")]:
         if str(path.relative_to(folder)) not in pages:
             path.unlink()
@@ -79,7 +81,7 @@ def page_of(kind: str, plugin: PluginDescription) -> str:
     """The page of one strategy or trainer."""
     singular = {"strategies": "strategy", "trainers": "trainer"}[kind]
     parts = [f"# {plugin.name}", text_of(plugin.docstring)]
-    if kind == "strategies":
+    if kind == "strategies" and has_picture(plugin.name):
         parts.append(
             f"![What {plugin.name} picks from a pool in the plane]({plugin.name}.png){{.picks}}\n\n"
             "Its 30 picks (dots) from 900 rows in the plane with 20 random labels (diamonds); colors show what\n"
@@ -229,6 +231,11 @@ def code_of(text: str) -> str:
 def text_of(docstring: str) -> str:
     """A docstring in Markdown, without its list of errors."""
     return re.sub(r"^([+-] |#)", r"\\\1", code_of(docstring.partition("\nRaises:")[0].rstrip()), flags=re.MULTILINE)
+
+
+def has_picture(name: str) -> bool:
+    """The pool in the plane has no facts."""
+    return not strategies.create(name, **toy.SETTINGS.get(name, {})).facts
 
 
 def picture(pool: toy.Toy, name: str) -> bytes:
