@@ -4,10 +4,10 @@ Functions here import what they use inside: torch takes two seconds to import, R
 """
 
 import os
-import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from rich.console import Console
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from labelbench_ray.planning.plan import Plan
     from labelbench_ray.planning.search import Search
 
-NAME: Final = re.compile(r"\w[\w.-]*")
+NO_TAGS: Final = MappingProxyType[str, str]({})
 LOG_WIDTH: Final = 120
 """Of lines that no terminal shows."""
 
@@ -49,6 +49,8 @@ def run(
     tracking_uri: str | None = None,
     address: str | None = None,
     progress: bool = True,
+    owner: str | None = None,
+    tags: Mapping[str, str] = NO_TAGS,
     prices: Prices = ASSUMED,
     **options: Unpack[RunOptions],
 ) -> "RunOutcome":
@@ -67,6 +69,8 @@ def run(
         tracking_uri: MLflow's; None: a sqlite file, `mlflow.db` in `runs`.
         address: of a Ray cluster; None: that of RAY_ADDRESS (as in a submitted job), or else a Ray for this call alone.
         progress: print what is being done and the table of results; if not, only trials that failed are printed.
+        owner: whose experiment it is; its name begins with it (`alice--study`), so that people can share `runs`.
+        tags: recorded beside the experiment, in MLflow and in the report, such as `{"team": "vision"}`.
         prices: of labels and hours, for the report.
         **options: other options of the command line by name, such as `gpus_per_trial=0.5`; see `RunOptions`.
 
@@ -79,14 +83,10 @@ def run(
     """
     from labelbench_ray.api.outcome import RunOutcome
 
-    experiment = _experiment(name, trials)
-    environment = environment_of(
-        folder_place(str(runs)),
-        tracking_uri,
-        address or (os.environ.get("RAY_ADDRESS") if executor == "ray" else None),
-        {"store": folder_place(str(store)), "data_root": folder_place(str(data_root))}
-        | checked({"executor": executor, **options}),
-    )
+    experiment = _experiment(name, trials).labeled(owner, tags)
+    address = address or (os.environ.get("RAY_ADDRESS") if executor == "ray" else None)
+    given = checked({"executor": executor, **options})
+    environment = _environment(runs, tracking_uri, address, given, store=store, data_root=data_root)
     importable(str(Path.cwd()))
     console = _console(quiet=not progress)
     try:
@@ -148,13 +148,10 @@ def _run_search(
 
 def _experiment(name: str, trials: "Iterable[Trial] | Search") -> "Experiment":
     from labelbench_ray.planning.experiment import Experiment
+    from labelbench_ray.planning.names import check_name
     from labelbench_ray.planning.search import Search
 
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ConfigError(
-            f"name: {name!r} cannot name a folder in `runs`; use letters, digits, '_', '-' and '.', such as "
-            "'study.margins'"
-        )
+    check_name(name)
     if isinstance(trials, Search):
         return Experiment.of(name, trials)
     every: list[Any] = [trials] if isinstance(trials, Trial) else list(trials)
@@ -163,6 +160,13 @@ def _experiment(name: str, trials: "Iterable[Trial] | Search") -> "Experiment":
     if wrong := [each for each in every if not isinstance(each, Trial)]:
         raise ConfigError(f"trials: {wrong[0]!r} is not a Trial; give a list of trials, as from grid")
     return Experiment(name, tuple(every))
+
+
+def _environment(
+    runs: str | Path, tracking_uri: str | None, address: str | None, given: dict[str, Any], **places: str | Path
+) -> Environment:
+    others = given | {name: folder_place(str(place)) for name, place in places.items()}
+    return environment_of(folder_place(str(runs)), tracking_uri, address, others)
 
 
 def _console(quiet: bool = False) -> SafeConsole:

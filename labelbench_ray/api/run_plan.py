@@ -22,13 +22,14 @@ from labelbench_ray.costs import ASSUMED, Prices, total
 from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import install_hint
-from labelbench_ray.ledger.experiments import noted_origin, write_grid
+from labelbench_ray.ledger.experiments import noted_origin, noted_tags, write_grid
 from labelbench_ray.ledger.finetunes import HEADER
 from labelbench_ray.ledger.origin import origin
 from labelbench_ray.ledger.records import Entry, Grid
 from labelbench_ray.ledger.shared import entry_of
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
+from labelbench_ray.planning.names import with_tags
 from labelbench_ray.planning.plan import Plan, planned_early_stopping, waiting_now
 from labelbench_ray.planning.units import run_units
 from labelbench_ray.report.experiments import baseline_among
@@ -128,6 +129,8 @@ def note_grid(plan: Plan) -> None:
             ),
             versions=versions(),
             origin=origin(plan.experiment.folder or Path.cwd()) if plan.missing else noted_origin(plan.folder),
+            owner=plan.experiment.owner,
+            tags=with_tags(noted_tags(plan.folder), plan.experiment.tags),
         ),
     )
 

@@ -10,6 +10,7 @@ import click
 from labelbench_ray.api.preparation import import_shown, planned
 from labelbench_ray.cluster.address import check_address
 from labelbench_ray.commands.options import (
+    AskedExperiment,
     SectionedCommand,
     SectionedOption,
     baseline_option,
@@ -22,6 +23,7 @@ from labelbench_ray.console.events import logged
 from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import Prices
 from labelbench_ray.environment import WHAT, Environment
+from labelbench_ray.planning.names import parsed_tags
 
 if TYPE_CHECKING:
     from labelbench_ray.planning.experiment import Experiment
@@ -37,9 +39,9 @@ if TYPE_CHECKING:
     help="Exit status 2 where data or weights are to be provided; without it, 0.",
 )
 @environment_options
-def plan_command(name: str, tiny: bool, strict: bool, environment: Environment) -> int:
+def plan_command(asked: AskedExperiment, strict: bool, environment: Environment) -> int:
     """Check an experiment: what would run, what is done, what is missing. Starts nothing."""
-    plan = planned(_loaded(name, tiny), environment, console)
+    plan = planned(_loaded(asked), environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.commands.plan_table import plan_table
     from labelbench_ray.planning.plan import planned_early_stopping
@@ -60,10 +62,10 @@ def plan_command(name: str, tiny: bool, strict: bool, environment: Environment) 
 @click.command(cls=SectionedCommand)
 @experiment_argument
 @environment_options
-def embed(name: str, tiny: bool, environment: Environment) -> int:
+def embed(asked: AskedExperiment, environment: Environment) -> int:
     """Embed the pools that an experiment needs; does nothing where that is done."""
     check_address(environment.address)
-    plan = planned(_loaded(name, tiny), environment, console)
+    plan = planned(_loaded(asked), environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import embedding_units
 
@@ -84,10 +86,10 @@ def embed(name: str, tiny: bool, environment: Environment) -> int:
 @environment_options
 @baseline_option
 @price_options
-def run(name: str, tiny: bool, environment: Environment, baseline: str | None, prices: Prices) -> int:
+def run(asked: AskedExperiment, environment: Environment, baseline: str | None, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
     check_address(environment.address)
-    loaded = _loaded(name, tiny)
+    loaded = _loaded(asked)
     from labelbench_ray.api.run import run_experiment
 
     _, status = run_experiment(loaded, environment, console, prices, baseline)
@@ -98,10 +100,10 @@ def run(name: str, tiny: bool, environment: Environment, baseline: str | None, p
 @experiment_argument
 @environment_options
 @price_options
-def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) -> int:
+def finetune(asked: AskedExperiment, environment: Environment, prices: Prices) -> int:
     """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
     check_address(environment.address)
-    plan = planned(_loaded(name, tiny), environment, console)
+    plan = planned(_loaded(asked), environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import finetune_units
 
@@ -113,8 +115,8 @@ def finetune(name: str, tiny: bool, environment: Environment, prices: Prices) ->
         return finetune.finetune(plan, environment, console, prices)
 
 
-def _loaded(name: str, tiny: bool) -> "Experiment":
-    with meter(console, f"checking {name}"):
+def _loaded(asked: AskedExperiment) -> "Experiment":
+    with meter(console, f"checking {asked.place}"):
         from labelbench_ray.planning import experiment
 
-        return experiment.load(name, tiny)
+        return experiment.load(asked.place, asked.tiny, asked.name).labeled(asked.owner, parsed_tags(asked.tags))

@@ -4,13 +4,13 @@ import functools
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import click
 
 from labelbench_ray.api.environments import environment_of
 from labelbench_ray.costs import ASSUMED, Prices
-from labelbench_ray.environment import EMBEDDING, OUTPUT, RESOURCES, WHAT, WHERE, Environment
+from labelbench_ray.environment import EMBED, EMBEDDING, OUTPUT, PLAN, RESOURCES, WHAT, WHERE, Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.storage.folders import folder_place
 
@@ -154,13 +154,57 @@ def baseline_option(command: Callable[..., int]) -> Callable[..., int]:
     return given(command)
 
 
-def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command an experiment and `--tiny`."""
-    shrink = click.option(
+class AskedExperiment(NamedTuple):
+    """The experiment that a command takes, as it is typed."""
+
+    place: str
+    """`file.py:function`."""
+    tiny: bool
+    name: str | None
+    owner: str | None
+    tags: tuple[str, ...]
+
+
+NAMING: Final = (
+    click.option(
         "--tiny",
         cls=SectionedOption,
         section=WHAT,
         is_flag=True,
         help="Shrink to two short rounds on a few hundred rows: a smoke test, in RUNS/<stem>.<function>.tiny.",
-    )
-    return click.argument("name", metavar="EXPERIMENT")(shrink(command))
+    ),
+    click.option(
+        "--name",
+        cls=SectionedOption,
+        section=WHAT,
+        help="The experiment's name, in RUNS and in MLflow. Default: <stem>.<function>.",
+    ),
+    option(
+        "owner",
+        section=WHAT,
+        help="Whose experiment it is. Its name begins with OWNER--, so that experiments of several people with files "
+        "of the same name can share RUNS and MLflow.",
+    ),
+    click.option(
+        "--tag",
+        "tags",
+        cls=SectionedOption,
+        section=WHAT,
+        unused=(PLAN, EMBED),
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Recorded with the experiment, in MLflow and in the report; several are possible. Later runs keep it; "
+        "KEY= takes it away.",
+    ),
+)
+
+
+def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command an experiment, as `asked`, and what names it."""
+
+    @functools.wraps(command)
+    def with_experiment(**options: Any) -> int:  # noqa: ANN401
+        return command(asked=AskedExperiment(*(options.pop(name) for name in AskedExperiment._fields)), **options)
+
+    named = functools.reduce(lambda decorated, given: given(decorated), reversed(NAMING), with_experiment)
+    return click.argument("place", metavar="EXPERIMENT")(named)

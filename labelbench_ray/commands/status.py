@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from pydantic import computed_field
+from pydantic import Field, computed_field
 from rich.table import Table
 from rich.text import Text
 
 from labelbench_ray.ledger.data_notes import DataNotes
-from labelbench_ray.ledger.experiments import read_grid
+from labelbench_ray.ledger.experiments import read_grid, tags_text
 from labelbench_ray.ledger.provenance import MAY_DIFFER, describe, provenances
 from labelbench_ray.ledger.records import Entry
 from labelbench_ray.ledger.shared import entry_directory, entry_progress, notes_by_owner
@@ -58,6 +58,8 @@ class Status(Frozen):
     experiment: str
     folder: str
     """Path or URI."""
+    owner: str | None = Field(default=None, exclude_if=lambda owner: owner is None)
+    tags: dict[str, str] = Field(default={}, exclude_if=lambda tags: not tags)
     trials: tuple[TrialStatus, ...]
 
     @computed_field  # type: ignore[prop-decorator]
@@ -79,7 +81,7 @@ def read(folder: Path) -> Status:
     longest = {entry.fingerprint: entry for entry in by_rounds}  # a trial with fewer rounds is its beginning
     here = [entry for entry in grid.entries if longest[entry.fingerprint] is entry]
     trials = tuple(read_below(folder, partial(_status, folder, notes_by_owner(folder, grid)), here))
-    return Status(experiment=grid.experiment, folder=str(folder), trials=trials)
+    return Status(experiment=grid.experiment, folder=str(folder), owner=grid.owner, tags=grid.tags, trials=trials)
 
 
 def table(status: Status) -> Table:
@@ -107,6 +109,8 @@ def summary(status: Status) -> str:
     return (
         f"{status.experiment}: {len(status.trials)} trials: {states or 'none'}; {done} of {rounds} rounds recorded"
         + ("; only trials that run, await labels, failed or are damaged are listed" if hidden else "")
+        + (f"; owner {status.owner}" if status.owner else "")
+        + (f"; tags {tags_text(status.tags)}" if status.tags else "")
     )
 
 

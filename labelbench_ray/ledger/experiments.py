@@ -1,5 +1,6 @@
 """Which trials belong to an experiment: `experiment.json` in its folder, and the folders of experiments below runs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from labelbench_ray.errors import ConfigError, LedgerError, OtherVersionError
@@ -28,6 +29,19 @@ def noted_origin(folder: Path) -> Origin | None:
         return read_grid(folder).origin
     except (LedgerError, OtherVersionError):
         return None
+
+
+def noted_tags(folder: Path) -> dict[str, str]:
+    """The tags of an experiment's folder; none where they are not known."""
+    try:
+        return read_grid(folder).tags
+    except (LedgerError, OtherVersionError):
+        return {}
+
+
+def tags_text(tags: Mapping[str, str]) -> str:
+    """`team=vision, ticket=12`; "" for none."""
+    return ", ".join(f"{key}={value}" for key, value in tags.items())
 
 
 def experiment_folders(folder: Path) -> list[Path]:

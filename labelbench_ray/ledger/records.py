@@ -134,6 +134,10 @@ class Grid(Frozen):
     """Versions of the code that wrote it; empty in older files."""
     origin: Origin | None = Field(default=None, exclude_if=lambda origin: origin is None)
     """Of the run that last had something to do; None in older files."""
+    owner: str | None = Field(default=None, exclude_if=lambda owner: owner is None)
+    """Whose experiment it is, as `--owner` has it."""
+    tags: dict[str, str] = Field(default={}, exclude_if=lambda tags: not tags)
+    """As `--tag` has them."""
 
 
 class Stopped(Frozen):

@@ -4,9 +4,9 @@ import importlib.util
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from labelbench_ray.config import Trial, tiny
 from labelbench_ray.errors import ConfigError, UserError, unknown
+from labelbench_ray.planning.names import check_name, checked_tags, full_name
 from labelbench_ray.planning.search import Search
 from labelbench_ray.plugins import explain, importable
 from labelbench_ray.user_code import place, raised
@@ -30,6 +31,10 @@ class Experiment:
     """Of the file that defines it; None for one that was not read from a file."""
     search: Search | None = None
     """What suggests further trials, from the results of these; None for a grid."""
+    owner: str | None = None
+    """The name begins with it."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Those that the command gives; an empty value takes a recorded tag away."""
 
     @classmethod
     def of(cls, name: str, defined: "Search | list[Trial]", folder: Path | None = None) -> "Experiment":
@@ -38,15 +43,26 @@ class Experiment:
             return cls(name, (defined.base,), folder, defined)
         return cls(name, tuple(defined), folder)
 
+    def labeled(self, owner: str | None, tags: Mapping[str, str]) -> "Experiment":
+        """The experiment with an owner, under a name that begins with it, and with tags.
 
-def load(text: str, shrink: bool = False) -> Experiment:
+        Raises:
+            ConfigError: an owner or a tag that cannot be recorded.
+        """
+        return replace(self, name=full_name(owner, self.name), owner=owner, tags=checked_tags(tags))
+
+
+def load(text: str, shrink: bool = False, called: str | None = None) -> Experiment:
     """The experiment that `file.py:function`, or `file.py` if it defines just one, names.
 
-    `shrink` makes it tiny, under another name: a smoke test must not displace the study's status and report.
+    `shrink` makes it tiny, under another name: a smoke test must not displace the study's status and report. `called`
+    is its name; None: `file.function`.
 
     Raises:
         ConfigError: no such file or function, it raises, or what it returns is not a list of trials.
     """
+    if called is not None:
+        check_name(called)
     file, colon, wanted = text.rpartition(":")
     if not colon or Path(text).is_file() or Path(wanted).suffix.lower() == ".py":  # the colon is one of the path
         file, wanted = text, ""
@@ -70,7 +86,7 @@ def load(text: str, shrink: bool = False) -> Experiment:
         raise ConfigError(
             f"{file}:{name} must return a list of at least one Trial, or a Search; it returned {_what(defined)}"
         )
-    full, folder = f"{path.stem}.{name}", path.parent.resolve()
+    full, folder = called or f"{path.stem}.{name}", path.parent.resolve()
     if not shrink:
         return Experiment.of(full, defined, folder)
     return Experiment.of(f"{full}.tiny", defined.tiny() if isinstance(defined, Search) else tiny(defined), folder)

@@ -15,6 +15,7 @@ from labelbench_ray.planning.early_stopping import EarlyStoppingRule, early_stop
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.finetunes import PlannedTuning, check_full_models, planned_tunings
 from labelbench_ray.planning.memory import trial_bytes
+from labelbench_ray.planning.names import check_owner
 from labelbench_ray.planning.stores import PlannedStore, planned_store, wanted_views
 from labelbench_ray.planning.synthetic_view import check_strategies
 from labelbench_ray.pool.facts import missing_facts
@@ -122,7 +123,8 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
         progress: gets how many trials are built, and how many there are.
 
     Raises:
-        ConfigError: an unknown name or setting, a budget beyond the pool, views that cannot be embedded here.
+        ConfigError: an unknown name or setting, a budget beyond the pool, views that cannot be embedded here, a folder
+            of another owner.
         StoreError: a store or a view that is damaged, or a view of another store.
         ChangedDataError: the data are not what a store was made from.
         DataError: data that are there but malformed.
@@ -134,7 +136,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
         progress(number, len(experiment.trials))
     built = _longest(every)
     folder = environment.runs / experiment.name
-    _check_grid(folder)
+    _check_grid(folder, experiment.owner)
     examples = {each.embedding: each for each in reversed(built)}
     stores = {
         key: planned_store(key, example, wanted_views(key, built, environment), environment, folder)
@@ -183,11 +185,11 @@ def _with_progress(planned: PlannedTrial, store: str = "") -> PlannedTrial:
     return replace(planned, progress=progress, waiting=missing)
 
 
-def _check_grid(folder: Path) -> None:
-    """Refuse an `experiment.json` of another version; a damaged one is written anew."""
+def _check_grid(folder: Path, owner: str | None) -> None:
+    """Refuse an `experiment.json` of another version or another owner; a damaged one is written anew."""
     if (folder / FILE).is_file():
         with suppress(DamagedError):
-            read_grid(folder)
+            check_owner(str(folder), read_grid(folder).owner, owner)
 
 
 def _memory(built: Parts, store: PlannedStore) -> int:

@@ -164,6 +164,8 @@ class Experiment:
     folder: Path = Path()
     origin: Origin | None = None
     """None where it was not recorded."""
+    owner: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -187,7 +189,7 @@ def read(folder: Path) -> Experiment:
     """
     grid = read_grid(folder)
     runs = read_below(folder, partial(_run, folder, notes_by_owner(folder, grid)), _longest(grid.entries))
-    return Experiment(grid.experiment, settings_of(runs), folder, grid.origin)
+    return Experiment(grid.experiment, settings_of(runs), folder, grid.origin, grid.owner, grid.tags)
 
 
 def settings_of(runs: Iterable[Run]) -> tuple[Setting, ...]:

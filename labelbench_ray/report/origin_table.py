@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from labelbench_ray.ledger.experiments import tags_text
 from labelbench_ray.report import words
 from labelbench_ray.report.curves import Run, Setting
 from labelbench_ray.report.sections import Report
@@ -16,6 +17,8 @@ def origin_facts(report: Report) -> Facts:
     """What is known of the experiment as a whole."""
     origin = report.origin
     named = [
+        ("owner", report.owner or ""),
+        ("tags", tags_text(report.tags)),
         ("recorded", recorded(report.runs)),
         ("command", origin.command if origin else ""),
         ("commit of the experiment", origin.commit if origin else ""),

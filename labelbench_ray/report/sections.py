@@ -1,7 +1,7 @@
 """The whole report as a value: one section a setting, each with its answer, cautions, comparisons and costs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +68,8 @@ class Report:
     embeddings: dict[str, Embedding]
     prices: Prices
     origin: Origin | None = None
+    owner: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def noun(self) -> str:
@@ -143,7 +145,17 @@ def compose(
         measured,
         threshold(measured),
     )
-    return Report(experiment.name, experiment.strategies, sections, across, shared, prices, experiment.origin)
+    return Report(
+        experiment.name,
+        experiment.strategies,
+        sections,
+        across,
+        shared,
+        prices,
+        experiment.origin,
+        experiment.owner,
+        experiment.tags,
+    )
 
 
 def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping[str, str]) -> Section:

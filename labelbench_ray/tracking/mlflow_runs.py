@@ -4,11 +4,12 @@ A metric's step is the number of labels and its timestamp is when the record was
 metric that is written again.
 """
 
+import json
 import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -36,6 +37,7 @@ from labelbench_ray.tracking.summary import ExperimentSummary, read_summary
 
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # its errors are raised as well
 
+OWNER, TAGS, USER = "labelbench.owner", "labelbench.tags", "mlflow.user"
 FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
 PARENT, PAGE = "mlflow.parentRunId", "labelbench.page"
 CONTEXT = "mlflow.data.context"
@@ -106,6 +108,8 @@ class MlflowRuns:
         now = int(time.time() * 1000)
         tags = {NOTE: summary.note, SOURCE_NAME: self._experiment.name, SOURCE_TYPE: "LOCAL"}
         tags |= {COMMIT: summary.commit} if summary.commit else {}
+        tags |= {OWNER: summary.owner, USER: summary.owner} if summary.owner else {}
+        self._replace_tags(summary.tags)
         self.client.log_batch(
             run_id,
             [Metric(name, value, now, 0) for name, value in summary.metrics.items()],
@@ -117,6 +121,19 @@ class MlflowRuns:
         ]
         if inputs:
             self.client.log_inputs(run_id, inputs)
+
+    def _replace_tags(self, tags: Mapping[str, str]) -> None:
+        """Give the parent and its experiment the tags of people, and take away those that they no longer have."""
+        run_id, experiment_id = self.parent.info.run_id, self._experiment.experiment_id
+        before = json.loads(self.parent.data.tags.get(TAGS, "[]"))
+        for name in [name for name in before if name not in tags]:
+            self.client.delete_tag(run_id, name)
+            self.client.delete_experiment_tag(experiment_id, name)
+        for name, value in tags.items():
+            self.client.set_tag(run_id, name, value)
+            self.client.set_experiment_tag(experiment_id, name, value)
+        if tags or before:
+            self.client.set_tag(run_id, TAGS, json.dumps([*tags]))
 
     def log(self, tracked: TrackedRun) -> None:
         """Upload rounds that MLflow does not have yet."""

@@ -3,8 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from labelbench_ray import report
@@ -40,6 +40,8 @@ class ExperimentSummary:
     inputs: tuple[DataInput, ...]
     commit: str | None
     """The commit of a checkout that made the last rounds."""
+    owner: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_summary(folder: Path) -> ExperimentSummary:
@@ -49,7 +51,9 @@ def read_summary(folder: Path) -> ExperimentSummary:
         LedgerError: its ledger is damaged.
     """
     built = report.build(folder)
-    return ExperimentSummary(_note(built), dict(_metrics(built)), tuple(_inputs(built)), _commit(built))
+    return ExperimentSummary(
+        _note(built), dict(_metrics(built)), tuple(_inputs(built)), _commit(built), built.owner, built.tags
+    )
 
 
 def _note(built: Report) -> str:
