@@ -17,6 +17,12 @@ from labelbench_ray.errors import ConfigError
 JOB = EmbeddingJob(Pixels(), Path("store"), "recipe", "cpu", shard_rows=1024)
 
 
+@pytest.fixture(autouse=True)
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins for shards have no rows to count."""
+    monkeypatch.setattr(embed, "count_shard", lambda shard: None)
+
+
 class NoTable:
     """Nothing reads it."""
 

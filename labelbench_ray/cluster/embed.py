@@ -11,6 +11,7 @@ from ray import cloudpickle
 from ray.autoscaler.sdk import request_resources
 
 from labelbench_ray.cluster.cpu_shares import Actors
+from labelbench_ray.cluster.metrics import count_shard
 from labelbench_ray.console.escaping import SafeConsole
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.child import embed_in_child
@@ -41,6 +42,11 @@ class RayEmbedder:
 
     def shards(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
         """Embed these shards, in actors or, where the rows are few, in a child process."""
+        for shard in self._embedded(job, source, pending):
+            count_shard(shard)
+            yield shard
+
+    def _embedded(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
         rows = distinct_rows(job, source, pending)
         is_free = self.encoder_actors is None and job.device == "cpu"
         if is_free and rows <= self.child_rows:

@@ -1,13 +1,14 @@
 """Running a command's work on Ray: the cluster at an address, or a local Ray while the command runs."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from labelbench_ray.cluster.embed import RayEmbedder
 from labelbench_ray.cluster.jobs import finetune_job, selection_job
+from labelbench_ray.cluster.metrics import events_counted
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.cluster.sweep import sweep
 from labelbench_ray.embeddings.embed import FEW_ROWS
@@ -24,9 +25,11 @@ class RayExecutor:
     environment: Environment
     ending: ClassVar[str] = "leaving Ray"
 
-    def started(self) -> AbstractContextManager[None]:
-        """Be connected to Ray."""
-        return connected(self.environment.address)
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """Be connected to Ray, and count what happens there."""
+        with connected(self.environment.address), events_counted():
+            yield
 
     @property
     def embedder(self) -> RayEmbedder:
