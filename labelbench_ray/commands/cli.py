@@ -68,6 +68,9 @@ COMMANDS: Final = {
         "mlflow_command",
         "Show the runs in MLflow: serve them on this machine alone, and open the page that compares strategies.",
     ),
+    "cache": Entry(
+        "cache", "cache_command", "Show what this machine keeps of remote stores, and delete what is not in use."
+    ),
     "check": Entry("check", "check_command", "Try the laws of its kind on a plug-in of yours, one line each."),
     "list": Entry(
         "plugin_list",

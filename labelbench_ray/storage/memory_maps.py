@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from labelbench_ray.errors import StoreError
 from labelbench_ray.storage.locks import locked
+from labelbench_ray.storage.machine_cache import make_room, use
 
 ELSEWHERE = "or use another --store (of a remote one: set LABELBENCH_CACHE to a folder on a larger disk)"
 
@@ -17,9 +18,12 @@ ELSEWHERE = "or use another --store (of a remote one: set LABELBENCH_CACHE to a 
 def check_room(folder: Path, needed: int, hint: str) -> None:
     """Refuse arrays that do not fit on the disk: a memory map that outgrows it kills the process silently.
 
+    What this machine keeps of remote stores makes room first.
+
     Raises:
         StoreError: states what is needed and what is free.
     """
+    make_room(folder, needed)
     free = shutil.disk_usage(folder.parent).free
     if needed > free:
         raise StoreError(f"{folder}: needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; make room, {hint}")
@@ -32,6 +36,7 @@ def make_once(path: Path, make: Callable[[Path], None]) -> None:
         path: lies in a folder of its own, which holds the lock.
         make: makes it at the path of a draft, which is then renamed.
     """
+    use(path)
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)

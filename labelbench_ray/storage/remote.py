@@ -237,10 +237,14 @@ def on_this_machine(folder: Path) -> Path:
 
 def in_cache(folder: Path) -> Path:
     """The folder of this machine's cache for what is made of a folder that is remote or read-only."""
-    cache = os.environ.get(CACHE)
-    below = Path(cache) if cache else user_cache_path("labelbench_ray")
     name = str(folder if isinstance(folder, Remote) else folder.resolve())
-    return below / sha256(name.encode()).hexdigest()[:16]
+    return cache_folder() / sha256(name.encode()).hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """What this machine keeps of folders that are remote or read-only."""
+    cache = os.environ.get(CACHE)
+    return Path(cache) if cache else user_cache_path("labelbench_ray")
 
 
 @cache
