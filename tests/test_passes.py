@@ -1,14 +1,20 @@
 """Passes over tensors against the same passes over arrays, on the CPU."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from labelbench_ray import strategies
 from labelbench_ray.pool import passes
-from labelbench_ray.strategies._centers import Points
+from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL, Distribution
+from labelbench_ray.pool.standardization import Standardization, standardize
+from labelbench_ray.proxies import Classifier
+from labelbench_ray.proxies._on_device import DeviceClassifier
+from labelbench_ray.types import BLOCK_ROWS, PoolView
 
 ROWS, CLASSES = 500, 37
 SCORES = (passes.least_confidence, passes.small_margin, passes.entropy)
@@ -34,10 +40,7 @@ def test_scores_of_tensors_are_those_of_arrays_and_choose_the_same_rows(score: C
     tensors, arrays = score(torch.from_numpy(rows)), score(rows)
     assert tensors.dtype == torch.float64
     np.testing.assert_allclose(tensors.numpy(), arrays, rtol=2e-6, atol=2e-6)
-    ids = np.random.default_rng(1).permutation(10 * ROWS)[:ROWS]
-    for count in (1, 50, ROWS, 2 * ROWS):
-        chosen = passes.top(tensors, torch.from_numpy(ids), count)
-        np.testing.assert_array_equal(chosen.numpy(), passes.top(arrays, ids, count))
+    np.testing.assert_array_equal((-tensors).argsort(stable=True).numpy(), (-arrays).argsort(kind="stable"))
 
 
 def test_scores_of_certain_rows_keep_their_digits():
@@ -47,17 +50,48 @@ def test_scores_of_certain_rows_keep_their_digits():
         np.testing.assert_allclose(score(torch.from_numpy(rows)).numpy(), score(rows), rtol=1e-5)
 
 
-def test_equal_scores_are_chosen_by_ascending_id():
-    scores, ids = np.array([1.0, 2.0, 1.0, 2.0, 1.0]), np.array([50, 40, 30, 20, 10])
-    assert passes.top(scores, ids, 4).tolist() == [20, 40, 10, 30]
-    assert passes.top(torch.from_numpy(scores), torch.from_numpy(ids), 4).tolist() == [20, 40, 10, 30]
+@pytest.mark.parametrize("name", ["margin", "entropy", "confidence", "badge", "bald", "power_margin"])
+@pytest.mark.parametrize("hidden", [(), (16,)])
+def test_strategies_choose_the_same_rows_with_a_model_on_a_device(name: str, hidden: tuple[int, ...]):
+    rng = np.random.default_rng(2)
+    embeddings = rng.normal(size=(BLOCK_ROWS + 700, 12)).astype(np.float16)
+    widths = (12, *hidden, 5)
+    layers = tuple(
+        (rng.normal(size=pair).astype(np.float32), rng.normal(size=pair[1]).astype(np.float32))
+        for pair in pairwise(widths)
+    )
+    classifier = Classifier(standardize(embeddings), layers)
+    chosen = [
+        strategies.create(name).select(
+            PoolView.from_model(embeddings, model, np.arange(50), np.arange(50) % 5), 40, np.random.default_rng(0)
+        )
+        for model in (classifier, classifier.on("cpu"))
+    ]
+    np.testing.assert_array_equal(*chosen)
 
 
-def test_distances_of_tensors_are_those_of_arrays_and_of_the_strategies():
-    rows = np.random.default_rng(0).normal(size=(300, 40)).astype(np.float32)
-    arrays = passes.squared_distances(rows, rows[:20])
-    tensors = passes.squared_distances(torch.from_numpy(rows), torch.from_numpy(rows[:20]))
-    assert isinstance(tensors, torch.Tensor)
-    exact = np.square(rows[:, None].astype(np.float64) - rows[:20]).sum(axis=2)
-    for found in (arrays, tensors.numpy(), Points((rows,)).squared_distances(Points((rows[:20],)))):
-        np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-3)
+def test_scores_of_a_model_on_a_device_are_made_there(monkeypatch: pytest.MonkeyPatch):
+    kinds, score = set(), passes.small_margin
+    monkeypatch.setattr(passes, "small_margin", lambda rows: kinds.add(type(rows)) or score(rows))
+    view = PoolView.from_model(np.ones((90, 3), np.float32), on_device(np.ones((3, 2))), [], [])
+    assert len(strategies.create("margin").select(view, 5, np.random.default_rng(0))) == 5
+    assert kinds == {torch.Tensor}
+
+
+def test_a_diverged_model_on_a_device_is_refused():
+    view = PoolView.from_model(np.ones((90, 3), np.float32), on_device(np.full((3, 2), np.nan)), [], [])
+    with pytest.raises(ValueError, match="probabilities: row 0 holds NaN or infinity"):
+        strategies.create("margin").select(view, 5, np.random.default_rng(0))
+
+
+def test_independent_classes_are_scored_as_arrays():
+    model = on_device(np.ones((3, 2)), BERNOULLI)
+    assert isinstance(model.probabilities(np.zeros((4, 3), np.float32)), np.ndarray)
+    view = PoolView.from_model(np.ones((90, 3), np.float32), model, [], np.empty((0, 2), np.int64))
+    assert len(strategies.create("margin").select(view, 5, np.random.default_rng(0))) == 5
+
+
+def on_device(weight: np.ndarray, distribution: Distribution = CATEGORICAL) -> DeviceClassifier:
+    standardization = Standardization(np.zeros(3, np.float32), np.ones(3, np.float32))
+    layers = ((weight.astype(np.float32), np.zeros(2, np.float32)),)
+    return Classifier(standardization, layers, distribution).on("cpu")

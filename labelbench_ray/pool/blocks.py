@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.pool import passes
 from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 from labelbench_ray.pool.facts import Facts
 
@@ -71,7 +72,15 @@ class Block:
     @cached_property
     def probabilities_BK(self) -> Floats:
         """(B, K) float32 of `distribution`; to be read, not written. `ValueError` where they are not finite."""
-        return self._finite("probabilities", self._probabilities_of())
+        return passes.array(self.device_probabilities_BK)
+
+    @cached_property
+    def device_probabilities_BK(self) -> Any:  # noqa: ANN401  one kind of array for every caller of `distribution`
+        """The same where the model computed them: an array, or a tensor on its device."""
+        rows_BK = self._probabilities_of()
+        if isinstance(rows_BK, np.ndarray) or not rows_BK.sum().isfinite():
+            return self._finite("probabilities", passes.array(rows_BK))
+        return rows_BK
 
     @cached_property
     def embeddings_BD(self) -> Floats:

@@ -11,14 +11,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelbench_ray.pool import checks, probabilities
+from labelbench_ray.pool import checks, passes, probabilities
 
 Floats = NDArray[np.float32]
 Scores = NDArray[np.float64]
 
 
 class Distribution(ABC):
-    """How the K probabilities of a row belong together. Every function takes (B, K) float32 and leaves it unchanged."""
+    """How the K probabilities of a row belong together. Every function takes (B, K) float32 and leaves it unchanged.
+
+    The scores of `CATEGORICAL` also take torch tensors, on any device, and are tensors there.
+    """
 
     @abstractmethod
     def of_logits(self, logits_BK: Floats) -> Floats:
@@ -64,7 +67,8 @@ class Categorical(Distribution):
     """One class of K; the probabilities of a row sum to 1. Labels are class numbers (L,)."""
 
     def of_logits(self, logits_BK: Floats) -> Floats:
-        return probabilities.softmax(logits_BK)
+        softmax_BK: Floats = passes.softmax(logits_BK)
+        return softmax_BK
 
     def uninformed(self, rows: int, num_classes: int) -> Floats:
         return np.full((rows, num_classes), 1 / num_classes, np.float32)
@@ -82,15 +86,16 @@ class Categorical(Distribution):
         return checks.labels(labeled, labels, num_classes)
 
     def least_confidence(self, probabilities_BK: Floats) -> Scores:
-        return probabilities.summarize(probabilities_BK).others_B
+        scores_B: Scores = passes.least_confidence(probabilities_BK)
+        return scores_B
 
     def small_margin(self, probabilities_BK: Floats) -> Scores:
-        # 1 - (p_(1) - p_(2)), written so that rows with p_(1) = 1.0 keep their order.
-        summary = probabilities.summarize(probabilities_BK)
-        return summary.others_B + summary.second_B
+        scores_B: Scores = passes.small_margin(probabilities_BK)
+        return scores_B
 
     def entropy(self, probabilities_BK: Floats) -> Scores:
-        return probabilities.entropy(probabilities_BK)
+        scores_B: Scores = passes.entropy(probabilities_BK)
+        return scores_B
 
     def residuals(self, probabilities_BK: Floats) -> Floats:
         residuals_BK = probabilities.others(probabilities_BK)

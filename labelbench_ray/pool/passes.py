@@ -4,17 +4,16 @@ The kind of the array chooses the code, and the result is of the same kind. Arra
 with; tensors agree with it within rounding, and choose the same rows where no two scores are that close.
 """
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.pool import probabilities
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Array = TypeVar("Array", NDArray[Any], "Tensor")
+Tensor = Any
+"""A `torch.Tensor`; torch is not imported here."""
+Array = TypeVar("Array", NDArray[Any], Tensor)
 
 
 def softmax(logits_BK: Array) -> Array:
@@ -35,6 +34,7 @@ def least_confidence(probabilities_BK: Array) -> Array:
 def small_margin(probabilities_BK: Array) -> Array:
     """(B,) float64 1 - (p_(1) - p_(2))."""
     if isinstance(probabilities_BK, np.ndarray):
+        # Written so that rows with p_(1) = 1.0 keep their order.
         summary = probabilities.summarize(probabilities_BK)
         return summary.others_B + summary.second_B
     others_B, second_B = _summary(probabilities_BK)
@@ -52,28 +52,18 @@ def entropy(probabilities_BK: Array) -> Array:
     return -rest_BK.xlogy(rest_BK).sum(dim=1) - (1 - rest_B) * (-rest_B).log1p()
 
 
-def squared_distances(rows_BD: Array, centers_CD: Array) -> Array:
-    """(B, C) squared Euclidean distances of the inputs' dtype, at least 0."""
-    distances_BC = rows_BD @ (-2 * centers_CD.T)
-    distances_BC += (rows_BD * rows_BD).sum(1)[:, None]
-    distances_BC += (centers_CD * centers_CD).sum(1)
-    clipped_BC: Array = distances_BC.clip(min=0)
-    return clipped_BC
+def array(values: Any) -> NDArray[Any]:  # noqa: ANN401  what plug-ins return too
+    """The values in the computer's memory: a tensor is copied from its device, everything else stays as it is."""
+    copied = getattr(values, "cpu", None)
+    found: NDArray[Any] = values if copied is None else copied().numpy()
+    return found
 
 
-def top(scores_B: Array, ids_B: Array, count: int) -> Array:
-    """(min(count, B),) ids of the largest scores, best first; of equal scores, the smaller id first."""
-    if isinstance(scores_B, np.ndarray):
-        return ids_B[np.lexsort((ids_B, -scores_B))[:count]]
-    ascending_B = ids_B.argsort()
-    return ids_B[ascending_B[scores_B[ascending_B].argsort(descending=True, stable=True)[:count]]]
-
-
-def _others(probabilities_BK: "Tensor") -> "Tensor":
+def _others(probabilities_BK: Tensor) -> Tensor:
     return probabilities_BK.scatter(1, probabilities_BK.argmax(dim=1, keepdim=True), 0)
 
 
-def _summary(probabilities_BK: "Tensor") -> tuple["Tensor", "Tensor"]:
+def _summary(probabilities_BK: Tensor) -> tuple[Tensor, Tensor]:
     rest_BK = _others(probabilities_BK.double())
     total_B = rest_BK.sum(dim=1) + probabilities_BK.double().amax(dim=1)
     return rest_BK.sum(dim=1) / total_B, rest_BK.amax(dim=1) / total_B

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from labelbench_ray import tasks
 from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 from labelbench_ray.pool.standardization import Standardization, widened
+from labelbench_ray.proxies._on_device import DeviceClassifier
 from labelbench_ray.types import Floats
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ class Classifier:
     def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
         """(B, K) float32 of its distribution."""
         return self.distribution.of_logits(self.logits(raw_BD))
+
+    def on(self, device: str) -> DeviceClassifier:
+        """The same model on a torch device ("cuda"), for `PoolView.from_model`."""
+        return DeviceClassifier((self.first_layer, *self.layers[1:]), self.features, self.distribution, device)
 
     def _hidden(self, raw_BD: NDArray[Any]) -> Floats:
         hidden = widened(raw_BD)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.pool import passes
 from labelbench_ray.types import BLOCK_ROWS, Block, Ids, PoolView, Shard
 
 Score = Callable[[Block], NDArray[np.floating]]
@@ -74,7 +75,7 @@ def scored(block: Block, score: Score) -> NDArray[np.float64]:
     Raises:
         ValueError: they are not one finite real number a row.
     """
-    returned, name = score(block), name_of(score)
+    returned, name = passes.array(score(block)), name_of(score)
     try:
         scores_B = np.asarray(returned)
     except ValueError:  # lists of several lengths

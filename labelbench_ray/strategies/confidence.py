@@ -19,4 +19,4 @@ class Confidence(RowStrategy):
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:
-        return block.distribution.least_confidence(block.probabilities_BK)
+        return block.distribution.least_confidence(block.device_probabilities_BK)

@@ -19,4 +19,4 @@ class Entropy(RowStrategy):
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:
-        return block.distribution.entropy(block.probabilities_BK)
+        return block.distribution.entropy(block.device_probabilities_BK)

@@ -22,4 +22,4 @@ class Margin(RowStrategy):
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:
-        return block.distribution.small_margin(block.probabilities_BK)
+        return block.distribution.small_margin(block.device_probabilities_BK)
