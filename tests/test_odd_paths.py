@@ -16,7 +16,7 @@ from labelbench_ray.commands.options import environment_options
 from labelbench_ray.environment import Environment
 from labelbench_ray.storage.remote import place
 from labelbench_ray.tracking.mlflow_address import SQLITE, server_command, sqlite_file, sqlite_uri
-from labelbench_ray.tracking.mlflow_runs import mlflow_mirror
+from labelbench_ray.tracking.mlflow_mirror import mlflow_mirror
 from tests.test_sync import EXPERIMENT, folder, record, whole  # noqa: F401  fixtures
 
 NAMES = [

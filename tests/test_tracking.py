@@ -22,7 +22,8 @@ from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
 from labelbench_ray.tracking import mirror as mirrors
 from labelbench_ray.tracking import mlflow_runs, mlflow_sqlite
-from labelbench_ray.tracking.mlflow_runs import MlflowRuns, mlflow_mirror, open_mlflow_runs
+from labelbench_ray.tracking.mlflow_mirror import mlflow_mirror
+from labelbench_ray.tracking.mlflow_runs import MlflowRuns, open_mlflow_runs
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
 from labelbench_ray.tracking.runs import TrackedRun, chosen_table, parameters
 from labelbench_ray.trial import parts

@@ -16,7 +16,9 @@ ALWAYS = ["matplotlib", "mlflow", "onnxruntime", "open_clip", "sentence_transfor
         ("labelbench_ray.cluster.embed", ["torch", "ray.data"]),  # the driver, which embeds few rows in a child
         ("labelbench_ray.embeddings.child", ["torch", "ray"]),
         ("labelbench_ray.cluster.scorers", ["torch", "scipy", "pandas"]),
-        ("labelbench_ray.cluster.sweep", ["scipy"]),  # a trial's worker fits, with torch
+        ("labelbench_ray.cluster.sweep", ["scipy", "torch"]),  # a fit imports torch
+        ("labelbench_ray.cluster.executor", ["torch", "scipy"]),  # the driver
+        ("labelbench_ray.tracking.mlflow_mirror", ["sqlalchemy", "torch"]),
         ("labelbench_ray.embeddings.isolation", ["torch", "ray", "pandas", "scipy", "pyarrow"]),  # decoding children
     ],
 )

@@ -38,6 +38,7 @@ from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import AnyMirror, NoMirror
 from labelbench_ray.tracking.mlflow_address import is_installed
+from labelbench_ray.tracking.mlflow_mirror import mlflow_mirror
 
 MIRROR_SECONDS = 120.0
 """How long to wait for MLflow once all trials are done."""
@@ -148,9 +149,6 @@ def mirrored(plan: Plan, environment: Environment, console: Console) -> Iterator
         )
         yield NoMirror()
         return
-    with meter(console, "opening MLflow"):
-        from labelbench_ray.tracking.mlflow_runs import mlflow_mirror
-
     mirror = mlflow_mirror(environment.tracking_uri, plan.experiment.name, beside(environment.runs) / "mlartifacts")
     patience = MIRROR_SECONDS
     try:

@@ -5,11 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from ray.util import get_current_placement_group
 
 from labelbench_ray.cluster.deaths import is_death
-from labelbench_ray.cluster.parallel import ParallelFitter
 from labelbench_ray.cluster.scorers import Scorers
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
@@ -43,6 +41,10 @@ class RayProcesses:
 
     def fitter(self, make: MakeFitter, directory: Path) -> Fitter:
         """Fits on this worker's device, or shared by several workers."""
+        import torch
+
+        from labelbench_ray.cluster.parallel import ParallelFitter
+
         workers = self.fit_workers
         alone = make(Device("cuda" if torch.cuda.is_available() else "cpu", threads=workers.threads))
         return ParallelFitter(alone, make, workers, directory) if workers.count > 1 else alone

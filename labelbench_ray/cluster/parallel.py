@@ -10,25 +10,23 @@ import secrets
 import tempfile
 import time
 import traceback
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import ray
-from ray import PlacementGroupID
 from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError, get_context
 from ray.train.torch import TorchTrainer
-from ray.util import get_current_placement_group, remove_placement_group
-from ray.util.placement_group import PlacementGroup
+from ray.util import get_current_placement_group
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from torch import distributed
 
 from labelbench_ray.cluster.deaths import is_death
+from labelbench_ray.cluster.unfinished_fits import GROUP, end_fit, end_fits
 from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings.store import Embedded
-from labelbench_ray.storage.atomic import publish, remove
+from labelbench_ray.storage.atomic import publish
 from labelbench_ray.trainers import PseudoLabels, Tensors
 from labelbench_ray.trainers.engine.checkpoints import Checkpoints
 from labelbench_ray.trainers.engine.data import Work
@@ -41,8 +39,6 @@ from labelbench_ray.user_code import portable
 DEATHS: Final = 3
 """How often a fit is resumed after a worker died (killed, out of memory, lost node)."""
 MODEL: Final = "model.safetensors"
-GROUP: Final = "group"
-"""Holds the id of the workers' placement group."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +100,7 @@ class ParallelFitter:
                     raise
                 dead = error
             finally:
-                _end(scratch)
+                end_fit(scratch)
         raise RuntimeError(
             f"a worker of the fit died {DEATHS + 1} times (killed, out of memory, or its node was lost); lower "
             "--fit-workers or the trainer's `batch_size`"
@@ -176,22 +172,6 @@ class OneWriter:
         """Written once."""
         if self.rank == 0:
             self.kept.save(state)
-
-
-def end_fits(directory: Path) -> None:
-    """Delete what the fits of a killed trial left."""
-    for path in directory.glob(".fit-*"):
-        _end(path)
-
-
-def _end(scratch: Path) -> None:
-    """Delete what a fit left, including its workers: after a kill of the trial's process they would keep their CPUs.
-
-    Ray Train's own cleanup asks the dashboard whether the trial is alive, and there may be no dashboard.
-    """
-    with suppress(FileNotFoundError):
-        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex((scratch / GROUP).read_text("utf-8")))))
-    remove(scratch)
 
 
 def _share(config: dict[str, Any]) -> Any:  # noqa: ANN401  Ray's types know of none

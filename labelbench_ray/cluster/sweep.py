@@ -22,7 +22,7 @@ from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.early_stopping import results, scheduler
 from labelbench_ray.cluster.ending import BetweenRounds
 from labelbench_ray.cluster.limits import Limits, watched
-from labelbench_ray.cluster.parallel import end_fits
+from labelbench_ray.cluster.unfinished_fits import end_fits
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, LedgerError
 from labelbench_ray.ledger.trials import Failure, read_failure, write_failure

@@ -29,7 +29,6 @@ from mlflow.tracking import MlflowClient
 from labelbench_ray.errors import UserError
 from labelbench_ray.ledger.experiments import FILE
 from labelbench_ray.tracking.chart_view import KIND, NOTE, TAG, prepare
-from labelbench_ray.tracking.mirror import Mirror
 from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
 from labelbench_ray.tracking.runs import COMMIT, LAYOUT, SOURCE_NAME, SOURCE_TYPE, TRACEBACK, Measured, TrackedRun
@@ -235,11 +234,6 @@ def open_mlflow_runs(uri: str, experiment: str, artifacts: Path) -> MlflowRuns:
     if TAG not in found.tags:
         prepare(client, found)
     return MlflowRuns(client, found)
-
-
-def mlflow_mirror(uri: str, experiment: str, artifacts: Path) -> Mirror:
-    """A mirror of an experiment in MLflow, see `open_mlflow_runs`."""
-    return Mirror(lambda: open_mlflow_runs(uri, experiment, artifacts), is_outage, "MLflow", uri)
 
 
 def is_outage(error: Exception) -> bool:

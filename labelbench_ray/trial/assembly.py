@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +35,15 @@ from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.asking import AwaitingLabels
 from labelbench_ray.trial.finetune import FineTuning
-from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.processes import ONE_PROCESS, Processes
 from labelbench_ray.trial.traits import traits
 from labelbench_ray.user_code import in_a_line
+
+if TYPE_CHECKING:
+    from labelbench_ray.trial.fit_full import FullFitter
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -226,8 +228,10 @@ def full_fitter(
 
 def fitter_on(
     built: Parts, model: FullProxy, trainer: Trainer, place: Place, directory: Path, device: Device
-) -> FullFitter:
+) -> "FullFitter":
     """The fitter of one process; its machine computes with the model's precision."""
+    from labelbench_ray.trial.fit_full import FullFitter  # torch, which a command imports for no job
+
     store, encoder = EmbeddingStore.open(place.store), trainable(built.encoder)
     images = decoded_images(store, built.dataset.open(place.data_root), encoder, row_seconds=place.row_seconds)
     identity = [built.fingerprint, directory.name, store.manifest.content]

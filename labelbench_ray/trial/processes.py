@@ -4,12 +4,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from labelbench_ray.embeddings.store import embedded
 from labelbench_ray.trainers.engine.device import Device
-from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.fit_light import Fitter, OpenView, in_process
+
+if TYPE_CHECKING:
+    from labelbench_ray.trial.fit_full import FullFitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class FitWorkers:
 
 
 IN_PROCESS: Final = FitWorkers()
-MakeFitter = Callable[[Device], FullFitter]
+MakeFitter = Callable[[Device], "FullFitter"]
 
 
 class Processes(Protocol):
