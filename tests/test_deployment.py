@@ -109,7 +109,7 @@ RAY_JOB = {
 }
 
 
-def test_the_manifest_has_a_deadline_and_workers_without_a_gpu() -> None:
+def test_the_rayjob_has_a_deadline_and_a_group_of_cpu_workers() -> None:
     """The command ends between rounds before Kubernetes ends the job."""
     words = shlex.split(JOB["spec"]["entrypoint"])
     assert float(words[words.index("--max-hours") + 1]) * 3600 < JOB["spec"]["activeDeadlineSeconds"]
