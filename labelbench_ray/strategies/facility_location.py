@@ -7,7 +7,6 @@ from typing import ClassVar, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, JsonValue
-from scipy.spatial.distance import pdist
 
 from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._coverage import TARGETS, one
@@ -56,6 +55,8 @@ class FacilityLocation(Strategy):
         """Distances in units of sqrt(gamma * median)."""
         ids_C = np.sort(sample_of_pool(view, subkey(key, "median"), MEDIAN_ROWS, open_or_labeled))
         rows_CD = view.embeddings(ids_C).astype(np.float64)
+        from scipy.spatial.distance import pdist
+
         squares = pdist(rows_CD, "sqeuclidean")
         scale = self.gamma * float(np.median(squares)) if len(squares) else 0.0
         scale = scale or 1.0  # rows that are all alike have no distance to measure by

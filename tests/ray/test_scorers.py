@@ -25,12 +25,15 @@ from tests.samples import write_module, write_store
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 ROWS, DIMENSIONS, CLASSES = 20_000, 16, 5
+FACTS = sorted({fact for name in strategies.names() for fact in strategies.create(name).facts})
+"""What any strategy reads."""
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingStore:
     """A finished store of random embeddings: five blocks and a bit."""
     rng = np.random.default_rng(0)
+    made_up = {name: rng.integers(1, 100, ROWS).astype(np.float64) for name in FACTS}
     splits = {
         split: [
             ShardRows(
@@ -38,13 +41,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingStore:
                 rng.integers(0, CLASSES, rows),
                 rng.normal(size=(rows, DIMENSIONS)).astype(np.float16),
                 {},
-                facts=Facts(number=np.arange(rows, dtype=np.float64)) if split == "pool" else Facts(),
+                facts=Facts(number=np.arange(rows, dtype=np.float64), **made_up) if split == "pool" else Facts(),
             )
         ]
         for split, rows in zip(SPLITS, (ROWS, 10, 10), strict=True)
     }
     directory = tmp_path_factory.mktemp("store") / "synthetic"
-    return write_store(directory, splits, classes=tuple("abcde"), dimensions=DIMENSIONS, facts={"number": "a hash"})
+    return write_store(
+        directory,
+        splits,
+        classes=tuple("abcde"),
+        dimensions=DIMENSIONS,
+        facts={"number": "a hash"} | dict.fromkeys(FACTS, "a hash"),
+    )
 
 
 def model() -> LinearModel:
@@ -119,7 +128,7 @@ def test_a_restricted_view_has_only_the_rows_it_names(store: EmbeddingStore, two
     only = view.only(some)
     np.testing.assert_array_equal(only.open_ids(), np.sort(some))
     assert only.num_unlabeled == len(some)
-    assert only.fact_names == ("number",)
+    assert only.fact_names == tuple(sorted(["number", *FACTS]))
     assert [facts_S.tolist() for facts_S in only.map(facts_of)] == [ids_S.tolist() for ids_S in view.map(ids_of)]
     np.testing.assert_array_equal(view.open_ids(), np.arange(ROWS))
     np.testing.assert_array_equal(
