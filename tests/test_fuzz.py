@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.errors import StoreError
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from tests.fuzzing import ENTRIES, MANIFEST, OURS, Target, spoiled, targets
@@ -76,7 +77,7 @@ def test_a_manifest_that_states_what_its_shards_do_not_hold_is_refused(every, tm
 
 def test_a_manifest_without_evaluation_rows_is_another_store(every, tmp_path: Path):
     """An unlabeled pool has none, so this is no damage; trials of the complete store refuse the other content."""
-    stated = MANIFEST.model_copy(update={"shards": (ENTRIES[0],)})
+    stated = MANIFEST.model_copy(update={"shards": ShardTable.of((ENTRIES[0],))})
     every["manifest"].read(tmp_path, stated.model_dump_json().encode())
     assert stated.content != MANIFEST.content
 

@@ -56,8 +56,8 @@ def embedded(tmp_path: Path, dataset: str = "", encoder: str = "") -> dict[str, 
 def rows_of(job: EmbeddingJob, source: Any, shards: list[ShardId]) -> list[dict[str, Any]]:
     """What reading and decoding these shards, and then the actor, return for each."""
     actor = pipeline.EmbedActor(job)
-    read = (pipeline._read_and_decode({"shards": json.dumps([shard])}, job, source) for shard in shards)
-    return [actor(row) for rows in read for row in rows]
+    read = (pipeline._read_and_decode({"shards": [json.dumps([shard])]}, job, source) for shard in shards)
+    return [actor({name: values[0] for name, values in row.items()}) for rows in read for row in rows]
 
 
 def trial_of(dataset: str, encoder: str) -> Trial:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
+from pydantic_core import PydanticSerializationError
 
 from labelbench_ray.config import digest
 from labelbench_ray.costs import Cost
@@ -149,7 +150,11 @@ def publish_manifest(directory: Path, manifest: Embeddings) -> None:
 
 def _write_side_file(directory: Path, data: bytes, manifest: Embeddings) -> None:
     without = manifest.model_copy(update={"shards": ShardTable.of(())})
-    write_side_file(directory, data, without.model_dump_json(), manifest.shards)
+    try:
+        fields = without.model_dump_json()
+    except PydanticSerializationError:
+        return  # a text that is no text (half of a surrogate pair), which only a damaged manifest holds
+    write_side_file(directory, data, fields, manifest.shards)
 
 
 @lru_cache(maxsize=4)

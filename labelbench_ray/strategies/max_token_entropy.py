@@ -17,7 +17,6 @@ class MaxTokenEntropy(RowStrategy):
     guarantee: ClassVar[str] = "exact; the paper's abstract does not state what measures a token, so both are offered"
     source: ClassVar[str] = "Bhatt et al. 2024, [2401.06692](https://arxiv.org/abs/2401.06692)"
     cold_start: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     token: Literal["entropy", "confidence"] = "entropy"
     """How uncertain a token is: its distribution's entropy, or 1 less the probability of the likeliest token."""
 

@@ -21,7 +21,6 @@ class MeanTokenEntropy(RowStrategy):
         "Models*, [2401.06692](https://arxiv.org/abs/2401.06692)"
     )
     cold_start: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:
         return block.facts["mean_entropy"]

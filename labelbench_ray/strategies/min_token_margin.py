@@ -18,7 +18,6 @@ class MinTokenMargin(RowStrategy):
     guarantee: ClassVar[str] = "exact"
     source: ClassVar[str] = "Bhatt et al. 2024, [2401.06692](https://arxiv.org/abs/2401.06692)"
     cold_start: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:
         return -block.facts["min_margin"]

@@ -20,7 +20,6 @@ class SequenceConfidence(RowStrategy):
     guarantee: ClassVar[str] = "exact"
     source: ClassVar[str] = "Bhatt et al. 2024, [2401.06692](https://arxiv.org/abs/2401.06692)"
     cold_start: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     normalize: bool = False
     """The mean over the answer's tokens instead of their sum."""
 

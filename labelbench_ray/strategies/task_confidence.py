@@ -24,7 +24,6 @@ class TaskConfidence(TaskQuotas):
     cost: ClassVar[str] = "N a task, and that of its strategy on each task"
     guarantee: ClassVar[str] = "exact quotas, dealt one prompt at a time; the paper's exact confidence is not public"
     source: ClassVar[str] = "WeightedTaskDiversity, EMNLP 2025, [2507.21482](https://arxiv.org/abs/2507.21482)"
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     probes: int = Field(default=100, gt=0)
     """How many prompts of a task its confidence is measured on; all, if it has fewer."""
 

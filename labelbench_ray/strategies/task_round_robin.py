@@ -18,7 +18,6 @@ class TaskRoundRobin(TaskQuotas):
     cost: ClassVar[str] = "N a task, and that of its strategy on each task"
     guarantee: ClassVar[str] = "exact quotas, dealt one prompt at a time"
     source: ClassVar[str] = "TaskDiversity, EMNLP 2025, [2507.21482](https://arxiv.org/abs/2507.21482)"
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def weights(self, view: PoolView, rows: Sequence[Ids], key: int) -> NDArray[np.float64]:
         return np.ones(len(rows))
