@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import NonNegativeFloat, PositiveFloat
@@ -39,19 +38,11 @@ class Der(Replay):
         return super().begin(data) | logits_when_bought(data)
 
     def loss(self, step: Step) -> Tensor:
-        import torch
         from torch.nn.functional import cross_entropy, mse_loss
 
-        older = replace(step, labeled_B=self.replayed(step))
-        if not len(older.labeled_B):
+        found = self.outputs(step)
+        if found is None:
             return super().loss(step)
-        inputs, targets_BK = self.batch(step)
-        # One pass for both: a module that several processes share is called once a step.
-        both = torch.cat([inputs, step.data.inputs.labeled(older.labeled_B, step.epoch)])
-        logits = step.module(both).float()
-        self.count(step, logits[: len(inputs)])
-        now_RK = logits[len(inputs) :]
-        then_RK = step.state["then"][torch.from_numpy(older.labeled_B)].to(now_RK.device)
-        targets_RK = step.data.task.targets(older.labels_B, step.data.num_classes, self.label_smoothing)
-        of_older = self.labels * cross_entropy(now_RK, targets_RK) + self.logits * mse_loss(now_RK, then_RK)
-        return cross_entropy(logits[: len(inputs)], targets_BK) + of_older
+        of_older = self.labels * cross_entropy(found.older_RK, found.older_targets_RK)
+        of_older = of_older + self.logits * mse_loss(found.older_RK, found.then_RK)
+        return cross_entropy(found.newest_BK, found.newest_targets_BK) + of_older

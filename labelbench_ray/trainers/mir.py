@@ -41,15 +41,11 @@ class Mir(Replay):
         import torch
         from torch.nn.functional import cross_entropy
 
-        older = replace(step, labeled_B=self.replayed(step))
-        if not len(older.labeled_B):
+        found = self.outputs(step)
+        if found is None:
             return super().loss(step)
-        inputs, targets_BK = self.batch(step)
-        older_targets_RK = step.data.task.targets(older.labels_B, step.data.num_classes, self.label_smoothing)
-        both = torch.cat([inputs, step.data.inputs.labeled(older.labeled_B, step.epoch)])
-        logits = step.module(both).float()
-        self.count(step, logits[: len(inputs)])
-        return cross_entropy(logits, torch.cat([targets_BK, older_targets_RK]))
+        targets = torch.cat([found.newest_targets_BK, found.older_targets_RK])
+        return cross_entropy(torch.cat([found.newest_BK, found.older_RK]), targets)
 
     def replayed(self, step: Step) -> Ids:
         """(R,) places among the older rows."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from labelbench_ray.trainers.engine.data import FitData, Inputs
-from labelbench_ray.trainers.engine.descent import smoothed
-from labelbench_ray.trainers.engine.replay import Replay, logits_when_bought, num_older
+from labelbench_ray.trainers.engine.replay import Outputs, Replay, logits_when_bought, num_older
 from labelbench_ray.trainers.engine.step import State, Step
 
 if TYPE_CHECKING:
@@ -38,27 +36,19 @@ class ScaledDistillation(Replay):
         return super().begin(data) | logits_when_bought(data)
 
     def loss(self, step: Step) -> Tensor:
-        import torch
         from torch.nn.functional import cross_entropy
 
-        older = replace(step, labeled_B=self.replayed(step))
-        if not len(older.labeled_B):
+        found = self.outputs(step)
+        if found is None:
             return super().loss(step)
-        inputs, targets_BK = self.batch(step)
-        # One pass for both: a module that several processes share is called once a step.
-        both = torch.cat([inputs, step.data.inputs.labeled(older.labeled_B, step.epoch)])
-        logits = step.module(both).float()
-        self.count(step, logits[: len(inputs)])
         share = 1 - num_older(step.data) / len(step.data.labels_L)
-        newest_loss = cross_entropy(logits[: len(inputs)], targets_BK)
-        return share * newest_loss + (1 - share) * self.older_loss(logits[len(inputs) :], older)
+        newest_loss = cross_entropy(found.newest_BK, found.newest_targets_BK)
+        return share * newest_loss + (1 - share) * self.older_loss(found)
 
-    def older_loss(self, now_RK: Tensor, older: Step) -> Tensor:
-        """The mean loss of a step's older rows, given their logits now."""
-        import torch
+    def older_loss(self, found: Outputs) -> Tensor:
+        """The mean loss of a step's older rows."""
         from torch.nn.functional import cross_entropy, kl_div
 
-        then_RK = older.state["then"][torch.from_numpy(older.labeled_B)].to(now_RK.device)
-        targets_RK = smoothed(older.labels_B, older.data.num_classes, self.label_smoothing)
-        apart = kl_div(now_RK.log_softmax(dim=1), then_RK.softmax(dim=1), reduction="batchmean")
-        return self.distillation * apart + (1 - self.distillation) * cross_entropy(now_RK, targets_RK)
+        now_RK = found.older_RK
+        apart = kl_div(now_RK.log_softmax(dim=1), found.then_RK.softmax(dim=1), reduction="batchmean")
+        return self.distillation * apart + (1 - self.distillation) * cross_entropy(now_RK, found.older_targets_RK)

@@ -7,6 +7,7 @@ a round saves. The first round has nothing to replay and is plain supervised tra
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -20,7 +21,30 @@ from labelbench_ray.trainers.supervised import Supervised
 from labelbench_ray.types import Ids
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """The module's outputs for a step's newest and older rows, by one pass, and what the rows should give."""
+
+    newest_BK: Tensor
+    """Logits, float32."""
+    newest_targets_BK: Tensor
+    """Smoothed and mixed."""
+    older: Step
+    """The step with the older rows as its labeled ones."""
+    older_RK: Tensor
+    older_targets_RK: Tensor
+    """Smoothed."""
+
+    @property
+    def then_RK(self) -> Tensor:
+        """The older rows' logits of the rounds that bought them, where `begin` keeps `logits_when_bought`."""
+        import torch
+
+        kept: Tensor = self.older.state["then"][torch.from_numpy(self.older.labeled_B)]
+        return kept.to(self.older_RK.device)
 
 
 class Replay(Supervised):
@@ -40,6 +64,22 @@ class Replay(Supervised):
 
     def places(self, data: FitData[Inputs]) -> Ids:
         return np.arange(num_older(data), len(data.labels_L))
+
+    def outputs(self, step: Step) -> Outputs | None:
+        """Newest rows, mixed, and older ones, as they are; None where no row is older."""
+        import torch
+
+        older = replace(step, labeled_B=self.replayed(step))
+        if not len(older.labeled_B):
+            return None
+        inputs, targets_BK = self.batch(step)
+        # One pass for both: a module that several processes share is called once a step.
+        both = torch.cat([inputs, step.data.inputs.labeled(older.labeled_B, step.epoch)])
+        logits = step.module(both).float()
+        newest_BK, older_RK = logits[: len(inputs)], logits[len(inputs) :]
+        self.count(step, newest_BK)
+        older_targets_RK = step.data.task.targets(older.labels_B, step.data.num_classes, self.label_smoothing)
+        return Outputs(newest_BK, targets_BK, older, older_RK, older_targets_RK)
 
     def newest(self, step: Step) -> NDArray[np.bool_]:
         return step.labeled_B >= num_older(step.data)
