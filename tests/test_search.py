@@ -19,11 +19,13 @@ from labelbench_ray.config import Part, Trial, grid
 from labelbench_ray.costs import ASSUMED
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.planning import experiment
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.search import Search, choice, integers, loguniform, uniform
 from labelbench_ray.planning.search_checks import check_search, check_validation
+from labelbench_ray.report import build, page
 
 RATE = "trainer.learning_rate"
 BASE = Trial(
@@ -194,6 +196,25 @@ def test_a_search_runs_its_base_and_points_and_then_checks_the_best(tmp_path, wi
     assert values == sorted(values, reverse=True)
     assert all(line in printed for line in stated)
     assert ("Optuna's TPE" in printed) == with_optuna
+
+    report = build(environment.runs / "study.tune")
+    found = report.across.search
+    assert found is not None
+    assert found.base.value == value_of(again.trials[0])
+    assert [point.value for point in found.points] == sorted(map(value_of, points_of(again)), reverse=True)
+    assert found.points[0].run.fingerprint == best.parts.fingerprint
+    assert found.points[0].settings == {
+        f"trainer.{name}": value for name, value in best.parts.trial.trainer.settings.items()
+    }
+    assert found.gain is not None
+    assert found.gain.seeds == 2
+    assert f"Test Accuracy {found.gain.value:+.4f} over the base" in stated[-1]
+    assert document(report)["search"]["points"][0]["trial"] == best.parts.fingerprint
+    shown = page(report)
+    assert "The points of the search" in shown
+    assert "What each part contributes" not in shown
+    assert shown.count(f">{best.parts.fingerprint}<") >= 1
+    assert "Validation Accuracy of 5 points, in %, against trainer.learning_rate" in shown
     assert run(search, environment)[1] == 0
     assert modified(environment.runs / "study.tune") == records
 

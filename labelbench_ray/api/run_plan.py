@@ -25,7 +25,7 @@ from labelbench_ray.errors import install_hint
 from labelbench_ray.ledger.experiments import noted_origin, noted_tags, write_grid
 from labelbench_ray.ledger.finetunes import HEADER
 from labelbench_ray.ledger.origin import origin
-from labelbench_ray.ledger.records import Entry, Grid
+from labelbench_ray.ledger.records import Entry, Grid, SearchNote
 from labelbench_ray.ledger.shared import entry_of
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.finetunes import PlannedTuning
@@ -39,6 +39,7 @@ from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import AnyMirror, NoMirror
 from labelbench_ray.tracking.mlflow_address import is_installed
 from labelbench_ray.tracking.mlflow_mirror import mlflow_mirror
+from labelbench_ray.trial import parts
 
 MIRROR_SECONDS = 120.0
 """How long to wait for MLflow once all trials are done."""
@@ -132,7 +133,21 @@ def note_grid(plan: Plan) -> None:
             origin=origin(plan.experiment.folder or Path.cwd()) if plan.missing else noted_origin(plan.folder),
             owner=plan.experiment.owner,
             tags=with_tags(noted_tags(plan.folder), plan.experiment.tags),
+            search=_search_note(plan),
         ),
+    )
+
+
+def _search_note(plan: Plan) -> SearchNote | None:
+    search = plan.experiment.search
+    if search is None:
+        return None
+    base = parts.build(search.base)
+    return SearchNote(
+        base=base.fingerprint,
+        over={name: str(distribution) for name, distribution in search.over.items()},
+        metric=f"Validation {base.task.primary}",
+        trials=search.trials,
     )
 
 

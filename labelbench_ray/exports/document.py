@@ -7,6 +7,7 @@ from labelbench_ray.exports.formats import plain
 from labelbench_ray.exports.strategies import compared, comparisons_table, savings_table
 from labelbench_ray.exports.trials import rounds_table, trials_table
 from labelbench_ray.report.curves import Experiment
+from labelbench_ray.report.searched import Point, Searched
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.storage.versions import versions
 
@@ -26,6 +27,7 @@ def document(report: Report) -> dict[str, Any]:
         "fidelity": report.across.trusts,
         "fidelity_threshold": report.across.threshold,
         "continual": report.across.continual,
+        "search": report.across.search and _search(report.across.search),
         "contributions": report.across.ablations,
         "savings": savings_table(found).to_pylist(),
         "comparisons": comparisons_table(found).to_pylist(),
@@ -34,6 +36,21 @@ def document(report: Report) -> dict[str, Any]:
     }
     document: dict[str, Any] = plain(values)
     return document
+
+
+def _search(found: Searched) -> dict[str, Any]:
+    return {
+        "over": found.note.over,
+        "metric": found.note.metric,
+        "trials": found.note.trials,
+        "base": _point(found.base),
+        "points": [_point(point) for point in found.points],
+        "gain_on_check_seeds": found.gain,
+    }
+
+
+def _point(point: Point) -> dict[str, Any]:
+    return {"trial": point.run.fingerprint, "settings": point.settings, "value": point.value}
 
 
 def _setting(section: Section, prices: Prices) -> dict[str, Any]:

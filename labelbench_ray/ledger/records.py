@@ -125,6 +125,19 @@ class Entry(Frozen):
     """Content hash of the store from which a ledger in another folder was made; "" where it had not begun."""
 
 
+class SearchNote(Frozen):
+    """The search that suggested the trials of an experiment."""
+
+    base: str
+    """The fingerprint of the trial with the settings as they were."""
+    over: dict[str, str]
+    """The distribution of each searched setting in words, by `part.setting`."""
+    metric: str
+    """By which points are judged, after their last round."""
+    trials: PositiveInt
+    """How many points it tries in all."""
+
+
 class Grid(Frozen):
     """`experiment.json`: the trials of an experiment as last run."""
 
@@ -138,6 +151,8 @@ class Grid(Frozen):
     """Whose experiment it is, as `--owner` has it."""
     tags: dict[str, str] = Field(default={}, exclude_if=lambda tags: not tags)
     """As `--tag` has them."""
+    search: SearchNote | None = Field(default=None, exclude_if=lambda search: search is None)
+    """None: its trials are a grid."""
 
 
 class Stopped(Frozen):

@@ -18,7 +18,7 @@ from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneRecord
 from labelbench_ray.ledger.origin import Origin
 from labelbench_ray.ledger.provenance import Provenance, provenances
-from labelbench_ray.ledger.records import Entry, RoundRecord, Traits
+from labelbench_ray.ledger.records import Entry, RoundRecord, SearchNote, Traits
 from labelbench_ray.ledger.shared import entry_directory, entry_progress, notes_by_owner
 from labelbench_ray.ledger.state import FineTuneProgress, TrialState, finetune_progress
 from labelbench_ray.storage.parallel import read_below
@@ -166,6 +166,8 @@ class Experiment:
     """None where it was not recorded."""
     owner: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    search: SearchNote | None = None
+    """What suggested its trials; None for a grid."""
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -189,7 +191,7 @@ def read(folder: Path) -> Experiment:
     """
     grid = read_grid(folder)
     runs = read_below(folder, partial(_run, folder, notes_by_owner(folder, grid)), _longest(grid.entries))
-    return Experiment(grid.experiment, settings_of(runs), folder, grid.origin, grid.owner, grid.tags)
+    return Experiment(grid.experiment, settings_of(runs), folder, grid.origin, grid.owner, grid.tags, grid.search)
 
 
 def settings_of(runs: Iterable[Run]) -> tuple[Setting, ...]:

@@ -18,6 +18,7 @@ from labelbench_ray.report.experiments import merged, with_baseline
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
+from labelbench_ray.report.searched import Searched, searched
 from labelbench_ray.report.statistics.comparison import Comparison, compare
 from labelbench_ray.report.threshold import Block, Threshold, blocks, threshold
 from labelbench_ray.report.verdict import Verdict, judge
@@ -55,6 +56,7 @@ class Across:
     trusts: tuple[Trust, ...]
     measured: tuple[Block, ...]
     threshold: Threshold | None
+    search: Searched | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,13 +139,14 @@ def compose(
     )
     measured = blocks(settings)
     across = Across(
-        ablations(settings),
+        () if experiment.search else ablations(settings),  # the points of a search are no parts
         protocols(settings, shared),
         wholes(settings, shared),
         continual(settings),
         trusts(settings),
         measured,
         threshold(measured),
+        searched(experiment),
     )
     return Report(
         experiment.name,

@@ -28,7 +28,9 @@ from labelbench_ray.report.page.explored import explored, spending
 from labelbench_ray.report.page.figures import Looks
 from labelbench_ray.report.page.forest import Forest
 from labelbench_ray.report.page.palette import Style, styles
+from labelbench_ray.report.page.search_figures import search_figures
 from labelbench_ray.report.page.shown import baseline, ranked, shown
+from labelbench_ray.report.search_table import search_gain, search_table
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, strategy_table, trouble_table
 
@@ -95,6 +97,10 @@ class Part:
 class Overview:
     """What stands above the settings' own sections; tables without rows are left out."""
 
+    search: Table
+    searched: tuple[Picture, ...]
+    """A drawing for each searched setting."""
+    search_gain: str
     embeddings: Table
     parts: tuple[Part, ...]
     protocols: Table
@@ -168,7 +174,11 @@ def _data(report: Report, looks: Looks) -> Markup:
 def _across(report: Report) -> Overview:
     measured = report.across.measured
     gaps = cost_figures.fidelity(measured, report.across.threshold) if measured else Markup()
+    found = report.across.search
     return Overview(
+        search=search_table(found),
+        searched=tuple(Picture(name, "in %", drawing) for name, drawing in search_figures(found)),
+        search_gain=search_gain(found),
         embeddings=cost_tables.embedding_table(report),
         parts=tuple(
             Part(
