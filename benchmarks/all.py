@@ -23,6 +23,7 @@ NAMES = (
         "decode",
         "embed",
         "embed_tiny",
+        "embed_memory",
         "views",
         "quickstart",
         "banking77",

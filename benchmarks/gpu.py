@@ -96,7 +96,8 @@ def measured(size: Size, device: Any, settings: Sequence[dict[str, Any]]) -> dic
         network = OpenClip(model=size.model, pretrained="random", **each).load(device)
         embedding[json.dumps(each)] = {"compute": network.compute, **embedded(network, pool, size)}
     alone: Any = OpenClip(model=size.model, pretrained="random").load(device)
-    alone._queue = None if device == "cpu" else OneAtATime(alone._queue)
+    if device == "cuda":
+        alone._ahead._queue = OneAtATime(alone._ahead._queue)
     embedding["one batch at a time"] = {"compute": alone.compute, **embedded(alone, pool, size)}
     fits = {trainer.__class__.__name__: fit(trainer, size, device, pool, labels) for trainer in trainers(size)}
     gpu = (

@@ -37,13 +37,13 @@ def test_without_a_gpu_it_states_what_it_needs(
 
 
 def test_one_at_a_time_gives_what_a_queue_gives(benchmark: ModuleType) -> None:
-    from labelbench_ray.encoders._batches_ahead import embed_ahead
+    from labelbench_ray.encoders._batches_ahead import BatchesAhead
     from tests.encoders.test_encoder_torch_settings import LateDevice, images
 
     def forward(pixels_BHWC: torch.Tensor) -> torch.Tensor:
         return pixels_BHWC.flatten(1)[:, :4].float()
 
     device, pixels = LateDevice(), images(7)
-    found_BD = embed_ahead(pixels, 3, forward, benchmark.OneAtATime(device))  # type: ignore[arg-type]
+    found_BD = BatchesAhead(3, forward, benchmark.OneAtATime(device)).begin(pixels)()  # type: ignore[arg-type]
     np.testing.assert_array_equal(found_BD, pixels.reshape(7, -1)[:, :4])
     assert device.most == 1

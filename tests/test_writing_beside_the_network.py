@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from labelbench_ray.embeddings.contents import RowContents
 from labelbench_ray.embeddings.decoding import DecodedShard, decode_shard
 from labelbench_ray.embeddings.embed import EmbeddingJob, embed_shard
 from labelbench_ray.embeddings.isolation import Rejected
-from labelbench_ray.embeddings.shards import ShardId
+from labelbench_ray.embeddings.shards import ShardId, load_shard
 from labelbench_ray.encoders import Decoded
 from labelbench_ray.encoders._batches import embed_images, image_batches
 from labelbench_ray.encoders.pixels import PixelNetwork, Pixels
@@ -101,6 +102,58 @@ def test_the_next_shard_is_in_the_network_while_one_is_written(
         embed_shard(decoded(number), PixelNetwork(), other, shard)
         assert path.read_bytes() == (alone / shard.file).read_bytes()
     assert sum(each["cpu"] for each in made) >= 1.0, "what the readers spent"
+
+
+class Ahead:
+    """Begins a shard at once; the first one is done only after the second has begun."""
+
+    compute = "numpy float32 cpu"
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.threads: set[int] = set()
+        self.second = threading.Event()
+
+    def embed_ahead(self, decoded: Sequence[Decoded]) -> Callable[[], NDArray[np.float32]]:
+        number = len(self.begun)
+        self.begun.append(number)
+        self.threads.add(threading.get_ident())
+        if number == 1:
+            self.second.set()
+
+        def wait() -> NDArray[np.float32]:
+            assert self.second.wait(SECONDS), "the second shard waited for the first one"
+            return PixelNetwork().embed(decoded)
+
+        return wait
+
+    def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
+        return self.embed_ahead(decoded)()
+
+
+def test_the_next_shard_begins_while_one_is_on_the_device(actor: pipeline.EmbedActor, job: EmbeddingJob) -> None:
+    network = actor._network = Ahead()
+    assert [each["error"] for each in both(actor)] == ["", ""]
+    assert network.begun == [0, 1]
+    assert len(network.threads) == 1, "several threads begin work on the device"
+    assert not [*(job.directory / "marks").iterdir()], "marks of finished work are left"
+    for number in range(2):
+        rows = load_shard(job.directory / ShardId("pool", number).file).rows
+        np.testing.assert_array_equal(rows.embeddings_BD, np.full((3, 64), np.float32(number) / 255, np.float16))
+
+
+def test_time_that_threads_spend_on_the_device_at_once_counts_once() -> None:
+    spent, start = pipeline._Spent(gpu=True), time.perf_counter()
+    with spent.on_device():
+        time.sleep(0.02)
+        with spent.on_device():
+            first = spent.lap()
+            time.sleep(0.02)
+    time.sleep(0.02)
+    second = spent.lap()
+    assert first.gpu >= 0.02
+    assert second.gpu >= 0.02
+    assert first.gpu + second.gpu <= time.perf_counter() - start - 0.02
 
 
 def test_an_error_of_writing_is_that_of_its_own_shard(

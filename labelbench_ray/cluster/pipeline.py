@@ -13,7 +13,8 @@ import json
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -36,18 +37,18 @@ from labelbench_ray.embeddings.embed import (
     FEW_ROWS,
     EmbeddedShard,
     EmbeddingJob,
+    begin_rows,
     distinct_rows,
-    embedded_rows,
     write_shard,
 )
 from labelbench_ray.embeddings.shard_attempts import DIED, augmented_shard, begun, decoded_shard, named, work_of
-from labelbench_ray.embeddings.shards import ShardEntry, ShardId
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows
 from labelbench_ray.errors import DataError, UserError
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.user_code import stated
 
-CALLS_AT_ONCE = 2
-"""Shards that an actor has in hand: one in the network, while the other is hashed and written, or waits."""
+CALLS_AT_ONCE = 3
+"""Shards that an actor has in hand: one in the network, while another is hashed and written, and the next one waits."""
 TASK_RETRIES, ACTOR_RESTARTS = 10, 100
 """Ray's own limits, for failures that `shard_attempts` cannot count. A task of an actor is repeated without
 limit: while a lost node is not yet declared dead, any number is spent within seconds."""
@@ -115,7 +116,7 @@ def _embedded(decoded: Dataset, job: EmbeddingJob, actors: Actors, cpus: float) 
                 min_size=1,
                 max_size=actors.most,
                 initial_size=actors.at_first,
-                max_tasks_in_flight_per_actor=2 * CALLS_AT_ONCE,
+                max_tasks_in_flight_per_actor=CALLS_AT_ONCE + 1,
                 enable_true_multi_threading=True,
             ),
             max_concurrency=CALLS_AT_ONCE,
@@ -195,13 +196,14 @@ def _decoded(row: dict[str, Any]) -> DecodedShard:
 class EmbedActor:
     """Holds the network; embeds and writes a shard, and returns what the manifest states of it.
 
-    Ray calls it in two threads. They take turns at the network; while one shard is in it, the other is hashed and
-    written. A call returns once its own shard is written, so a killed actor loses no shard that was reported.
+    Ray calls it in several threads. One further thread begins their shards in the network, one after the other and
+    without a pause; each call then waits for its own shard, hashes and writes it, while the next one is in the network.
+    A call returns once its shard is written, so a killed actor loses no shard that was reported.
     """
 
     def __init__(self, job: EmbeddingJob) -> None:
         self._job = job
-        self._turn = threading.Lock()
+        self._network_thread = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._spent = _Spent(job.device == "cuda")
         self._error = ""
         # An actor keeps its id when Ray restarts it.
@@ -220,16 +222,19 @@ class EmbedActor:
         what = f"{named(self._job, shard)}: embedding it by {self._job.encoder!r}"
         try:
             with stated(what), ExitStack() as mark:
-                decoded = _decoded(row)
-                with self._turn:
-                    # A shard that waits for its turn is not begun: it is not what kills the actor.
-                    mark.enter_context(begun(self._job, work_of("embed", shard), what))
-                    with self._spent.on_device():
-                        rows = embedded_rows(decoded, self._network, self._job, shard)
+                wait = self._network_thread.submit(self._begin, _decoded(row), shard, what, mark).result()
+                with self._spent.on_device():
+                    rows = wait()
                 made = write_shard(rows, self._network.compute, self._job, shard)
         except UserError as error:
             return {"error": str(error)}
         return _report(replace(made, spent=self._spent.lap() + Cost(cpu=row["cpu"])))
+
+    def _begin(self, decoded: DecodedShard, shard: ShardId, what: str, mark: ExitStack) -> Callable[[], ShardRows]:
+        # A shard that waits for its turn is not marked as begun: it is not what kills the actor.
+        mark.enter_context(begun(self._job, work_of("embed", shard), what))
+        with self._spent.on_device():
+            return begin_rows(decoded, self._network, self._job, shard)
 
 
 class _Spent:
@@ -239,21 +244,31 @@ class _Spent:
         self._gpu = gpu
         self._lock = threading.Lock()
         self._cpu = time.process_time()
-        self._seconds = 0.0
+        self._seconds = self._since = 0.0
+        self._inside = 0
 
     @contextmanager
     def on_device(self) -> Iterator[None]:
-        """Count the time inside as time of the GPU."""
-        start = time.perf_counter()
+        """Count the time inside as time of the GPU; what several threads spend inside at once counts once."""
+        with self._lock:
+            self._count()
+            self._inside += 1
         try:
             yield
         finally:
             with self._lock:
-                self._seconds += time.perf_counter() - start
+                self._count()
+                self._inside -= 1
+
+    def _count(self) -> None:
+        now = time.perf_counter()
+        self._seconds += (now - self._since) * (self._inside > 0)
+        self._since = now
 
     def lap(self) -> Cost:
         """Starts anew."""
         with self._lock:
+            self._count()
             before, self._cpu = self._cpu, time.process_time()
             seconds, self._seconds = self._seconds, 0.0
             return Cost(cpu=self._cpu - before, gpu=seconds * self._gpu)

@@ -25,7 +25,7 @@ from labelbench_ray.embeddings.decoding import DecodedShard
 from labelbench_ray.embeddings.facts import no_rows, with_facts
 from labelbench_ray.embeddings.footers import read_footer
 from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardId, ShardRows, load_shard, shard_bytes
-from labelbench_ray.encoders import Decoded, Device, Encoder, Network
+from labelbench_ray.encoders import AheadNetwork, Decoded, Device, Encoder, Network
 from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.pool.facts import Facts
@@ -124,20 +124,28 @@ def embed_shard(decoded: DecodedShard, network: Network, job: EmbeddingJob, shar
     Raises:
         DataError: an embedding is not finite; names the row.
     """
-    return write_shard(embedded_rows(decoded, network, job, shard), network.compute, job, shard)
+    return write_shard(begin_rows(decoded, network, job, shard)(), network.compute, job, shard)
 
 
-def embedded_rows(decoded: DecodedShard, network: Network, job: EmbeddingJob, shard: ShardId) -> ShardRows:
-    """What needs the network: the rows of a shard with their embeddings. Raises as `embed_shard`."""
+def begin_rows(decoded: DecodedShard, network: Network, job: EmbeddingJob, shard: ShardId) -> Callable[[], ShardRows]:
+    """Begin what needs the network; the returned function waits for the rows and their embeddings, and checks them.
+
+    Both raise as `embed_shard`. While one thread waits, another may begin the next shard.
+    """
     if shard.view is None:
         note_cut(job.directory, PurePosixPath(shard.file).stem, network, decoded.forms[0])
     computes_facts = shard.split == "pool" and shard.view is None and bool(job.encoder.fact_names())
-    parts = [_embedded(decoded.row_ids, form, network, job, computes_facts) for form in decoded.forms]
-    half_BD = np.hstack([_finite_half(decoded.row_ids, embeddings_BD, job) for embeddings_BD, _ in parts])
-    facts = Facts({**decoded.facts, **parts[0][1]})
-    return ShardRows(
-        list(decoded.row_ids), decoded.labels_B, half_BD, decoded.rejects, decoded.contents, decoded.groups_B, facts
-    )
+    begun = [_begun(decoded.row_ids, form, network, job, computes_facts) for form in decoded.forms]
+
+    def wait() -> ShardRows:
+        parts = [each() for each in begun]
+        half_BD = np.hstack([_finite_half(decoded.row_ids, embeddings_BD, job) for embeddings_BD, _ in parts])
+        facts = Facts({**decoded.facts, **parts[0][1]})
+        return ShardRows(
+            list(decoded.row_ids), decoded.labels_B, half_BD, decoded.rejects, decoded.contents, decoded.groups_B, facts
+        )
+
+    return wait
 
 
 def write_shard(rows: ShardRows, compute: str, job: EmbeddingJob, shard: ShardId) -> EmbeddedShard:
@@ -162,17 +170,24 @@ def _finite_half(row_ids: Sequence[str], embeddings_BD: NDArray[np.floating], jo
     return half_BD
 
 
-def _embedded(
+def _begun(
     row_ids: Sequence[str], form: Sequence[Decoded], network: Network, job: EmbeddingJob, computes_facts: bool
-) -> tuple[NDArray[np.floating], Facts]:
-    """(B, D) embeddings by the network, which may be a user's own, and the facts that it computes."""
+) -> Callable[[], tuple[NDArray[np.floating], Facts]]:
+    """Begin (B, D) embeddings by the network, which may be a user's own, and the facts that it computes."""
     if not row_ids:
-        return np.empty((0, 1), np.float32), no_rows(job.encoder.fact_names() if computes_facts else ())
-    if not computes_facts:
-        return _checked(network.embed(form), len(form), f"{type(network).__name__}.embed of {job.encoder!r}"), Facts()
-    found = with_facts(network, job.encoder, form, row_ids)
-    what = f"{type(network).__name__}.embed_with_facts of {job.encoder!r}"
-    return _checked(found.embeddings_BD, len(form), what), Facts(found.facts)
+        nothing = np.empty((0, 1), np.float32), no_rows(job.encoder.fact_names() if computes_facts else ())
+        return lambda: nothing
+    if computes_facts:
+        found = with_facts(network, job.encoder, form, row_ids)
+        what = f"{type(network).__name__}.embed_with_facts of {job.encoder!r}"
+        return lambda: (_checked(found.embeddings_BD, len(form), what), Facts(found.facts))
+    if isinstance(network, AheadNetwork):
+        wait = network.embed_ahead(form)
+    else:
+        embeddings_BD = network.embed(form)
+        wait = lambda: embeddings_BD  # noqa: E731
+    what = f"{type(network).__name__}.embed of {job.encoder!r}"
+    return lambda: (_checked(wait(), len(form), what), Facts())
 
 
 def _checked(returned: Any, rows: int, what: str) -> NDArray[np.floating]:  # noqa: ANN401  whatever a user returns

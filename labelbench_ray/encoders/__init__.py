@@ -5,7 +5,7 @@ once in each embedding actor. An encoder holds settings only, so it is sent to w
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
@@ -38,6 +38,18 @@ class Network(Protocol):
 
     def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
         """(B, D) float32 embeddings of decoded payloads, in their order."""
+        ...
+
+
+@runtime_checkable
+class AheadNetwork(Network, Protocol):
+    """A network on a device that computes while the CPU lays out the next rows."""
+
+    def embed_ahead(self, decoded: Sequence[Decoded]) -> Callable[[], NDArray[np.float32]]:
+        """Begin what `embed` does; the returned function waits for the result.
+
+        One thread begins all rows; any thread may wait, while others begin.
+        """
         ...
 
 

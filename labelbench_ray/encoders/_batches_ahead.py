@@ -1,5 +1,6 @@
 """Batches on a GPU: while one is in the network, the next is laid out in pinned memory, copied, and begun."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
@@ -32,31 +33,60 @@ class Queue(Protocol):
         ...
 
 
-def embed_ahead(
-    decoded: Sequence[Decoded], batch: int, forward: Callable[[Tensor], Tensor], queue: Queue
-) -> NDArray[np.float32]:
-    """Embed images `batch` at a time, counted from the first, with two batches in flight."""
-    buffers: list[Tensor | None] = [None] * IN_FLIGHT
-    in_flight: deque[Callable[[], Tensor]] = deque()
-    features: list[Tensor] = []
-    for number, images_BHWC in enumerate(image_batches(decoded, batch)):
-        if len(in_flight) == IN_FLIGHT:  # the batch that has this one's buffer
-            features.append(in_flight.popleft()())
-        place = number % IN_FLIGHT
-        buffer = _fitting(buffers[place], images_BHWC, batch, queue)
-        buffers[place] = buffer
+class BatchesAhead:
+    """Embeds images on a device, two batches in flight: one thread begins them, and any thread waits for them."""
+
+    def __init__(self, batch: int, forward: Callable[[Tensor], Tensor], queue: Queue) -> None:
+        self._batch = batch
+        self._forward = forward
+        self._queue = queue
+        self._buffers: deque[Tensor | None] = deque([None] * IN_FLIGHT)
+        self._in_flight: deque[_Begun] = deque()
+
+    def begin(self, decoded: Sequence[Decoded]) -> Callable[[], NDArray[np.float32]]:
+        """Begin images `batch` at a time, counted from the first; returns a function that waits for their embeddings.
+
+        It returns when the last batch has begun, so that the next call lays out images while the device computes.
+        """
+        begun = [self._begin(images_BHWC) for images_BHWC in image_batches(decoded, self._batch)]
+
+        def wait() -> NDArray[np.float32]:
+            with torch.inference_mode():
+                embeddings_BD: NDArray[np.float32] = torch.cat([each() for each in begun]).numpy()
+            return embeddings_BD
+
+        return wait
+
+    def _begin(self, images_BHWC: NDArray[np.uint8]) -> "_Begun":
+        if len(self._in_flight) == IN_FLIGHT:  # the batch that has this one's buffer
+            self._in_flight.popleft()()
+        buffer = self._fitting(self._buffers.popleft(), images_BHWC)
+        self._buffers.append(buffer)
         filled = buffer[: len(images_BHWC)]
         np.copyto(filled.numpy(), images_BHWC)
-        in_flight.append(queue.begin(filled, forward))
-    features += [wait() for wait in in_flight]
-    embeddings_BD: NDArray[np.float32] = torch.cat(features).numpy()
-    return embeddings_BD
+        begun = _Begun(self._queue.begin(filled, self._forward))
+        self._in_flight.append(begun)
+        return begun
+
+    def _fitting(self, buffer: Tensor | None, images_BHWC: NDArray[np.uint8]) -> Tensor:
+        """A buffer for images of this shape; it is made once, unless their shape changes."""
+        one = images_BHWC.shape[1:]
+        return buffer if buffer is not None and buffer.shape[1:] == one else self._queue.pinned((self._batch, *one))
 
 
-def _fitting(buffer: Tensor | None, images_BHWC: NDArray[np.uint8], batch: int, queue: Queue) -> Tensor:
-    """A buffer for images of this shape; it is made once, unless their shape changes."""
-    one = images_BHWC.shape[1:]
-    return buffer if buffer is not None and buffer.shape[1:] == one else queue.pinned((batch, *one))
+class _Begun:
+    """The features of a batch that was begun, for any number of calls by any thread."""
+
+    def __init__(self, wait: Callable[[], Tensor]) -> None:
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._features_BD: Tensor | None = None
+
+    def __call__(self) -> Tensor:
+        with self._lock:
+            if self._features_BD is None:
+                self._features_BD = self._wait()
+            return self._features_BD
 
 
 class CudaQueue:
@@ -77,7 +107,7 @@ class CudaQueue:
         embedded_BD = forward(copied_BHWC).float()
         features_BD = torch.empty(embedded_BD.shape, dtype=torch.float32, pin_memory=True)
         features_BD.copy_(embedded_BD, non_blocking=True)
-        done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # else the CPU spins while it waits
         done.record(network)
 
         def wait() -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from labelbench_ray.encoders import Decoded, Device
 from labelbench_ray.encoders._batches import embed_images
-from labelbench_ray.encoders._batches_ahead import CudaQueue, Queue, embed_ahead
+from labelbench_ray.encoders._batches_ahead import BatchesAhead, CudaQueue
 from labelbench_ray.encoders._from_pixels import FromPixels
 from labelbench_ray.encoders._torch_settings import TorchSettings
 
@@ -44,21 +44,25 @@ class TorchNetwork:
         self._settings = settings
         self._dtype = dtype_on(device, settings)
         self._batch = settings.batch_size or BATCHES[device]
-        self._queue: Queue | None = CudaQueue() if device == "cuda" else None
         layout = torch.channels_last if device == "cuda" else torch.contiguous_format
         # Two calls, since torch's types know no single one with a layout.
         placed = network.eval().to(device, self._dtype).to(memory_format=layout)
         self._network: Callable[[Tensor], Tensor] = torch.compile(placed) if settings.torch_compile else placed
+        self._ahead = BatchesAhead(self._batch, self._network, CudaQueue()) if device == "cuda" else None
 
     @property
     def compute(self) -> str:
         return describe_compute(self._dtype, self._device, self._settings)
 
     def embed(self, decoded: Sequence[Decoded]) -> NDArray[np.float32]:
+        return self.embed_ahead(decoded)()
+
+    def embed_ahead(self, decoded: Sequence[Decoded]) -> Callable[[], NDArray[np.float32]]:
         with one_thread(), torch.inference_mode():
-            if self._queue is not None:
-                return embed_ahead(decoded, self._batch, self._network, self._queue)
-            return embed_images(decoded, self._batch, self._forward)
+            if self._ahead is not None:
+                return self._ahead.begin(decoded)
+            embeddings_BD = embed_images(decoded, self._batch, self._forward)
+            return lambda: embeddings_BD
 
     def _forward(self, pixels_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         # Ray hands arrays over read-only, and torch warns of them.

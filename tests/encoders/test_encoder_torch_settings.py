@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from labelbench_ray import plugins
-from labelbench_ray.encoders._batches_ahead import IN_FLIGHT, embed_ahead
+from labelbench_ray.encoders._batches_ahead import IN_FLIGHT, BatchesAhead
 from labelbench_ray.encoders._torch import TorchNetwork
 from labelbench_ray.encoders._torch_settings import TorchSettings
 from tests.small_models import build_encoder
@@ -65,16 +65,28 @@ def test_two_batches_in_flight_give_the_same_bits(rows: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         expected_BD = network.embed(pixels)  # type: ignore[arg-type]
-    network._queue = device
+    network._ahead = BatchesAhead(4, network._network, device)
     np.testing.assert_array_equal(network.embed(pixels), expected_BD)  # type: ignore[arg-type]
     assert device.begun == [min(4, rows - first) for first in range(0, rows, 4)]
     assert device.most == device.buffers == min(IN_FLIGHT, len(device.begun))
 
 
+def test_the_next_rows_begin_while_earlier_ones_are_on_the_device() -> None:
+    device = LateDevice()
+    ahead = BatchesAhead(4, lambda pixels_BHWC: pixels_BHWC.flatten(1)[:, :3], device)
+    shards = [images(rows) for rows in (9, 5, 4)]
+    waits = [ahead.begin(shard) for shard in shards]  # type: ignore[arg-type]
+    assert len(device.begun) == 6, "all began before anybody waited"
+    assert device.most == device.buffers == IN_FLIGHT
+    for shard, wait in zip(shards, waits, strict=True):
+        np.testing.assert_array_equal(wait(), shard.reshape(len(shard), -1)[:, :3])
+    np.testing.assert_array_equal(waits[0](), waits[0]())
+
+
 def test_a_buffer_of_another_shape_is_made_anew() -> None:
     device = LateDevice()
     listed = [*images(4, 8), *images(2, 6)]
-    found_BD = embed_ahead(listed, 2, lambda pixels_BHWC: pixels_BHWC.flatten(1)[:, :3], device)
+    found_BD = BatchesAhead(2, lambda pixels_BHWC: pixels_BHWC.flatten(1)[:, :3], device).begin(listed)()
     np.testing.assert_array_equal(found_BD, [image.reshape(-1)[:3] for image in listed])
     assert device.buffers == 3
 
