@@ -36,7 +36,7 @@ from labelbench_ray.pool.facts import Facts, checked_facts
 __all__ = ["BLOCK_ROWS", "Ask", "Block", "Examples", "Floats", "Ids", "Labels", "Model", "PoolView", "Rows", "Shard"]
 
 Labels = NDArray[Any]
-"""Labels of rows as their task holds them: (N,) int64 class numbers, or an (N, K) int8 matrix."""
+"""Labels of rows as their task holds them: (N,) int64 class numbers or float64 answers, or an (N, K) int8 matrix."""
 Ask = Callable[[Ids], Labels]
 """Pool ids -> the labels that the oracle returns for them; each new id costs one label of the budget."""
 Result = TypeVar("Result")
@@ -58,9 +58,9 @@ class PoolView:
     num_classes: int
     labeled_L: Ids
     labels_L: Labels
-    """What the oracle returned for them: (L,) class numbers; or (L, K) of independent classes, 1, 0 or -1 (unknown)."""
+    """What the oracle returned: (L,) class numbers or answers; (L, K) of independent classes, 1, 0 or -1 (unknown)."""
     distribution: Distribution
-    """Whether a row is of one class of several, or each class is independent of the others."""
+    """Whether a row is of one class of several, each class is independent of the others, or a number is predicted."""
     fact_names: tuple[str, ...] = field(default=(), kw_only=True)
     """The facts that its shards and blocks have, in `facts`."""
 
@@ -120,7 +120,7 @@ class PoolView:
         Raises:
             ValueError: a shape, dtype, id or label out of range, NaN, or rows that are no distribution.
         """
-        return cls._from_arrays(CATEGORICAL, embeddings, probabilities, labeled, labels, shards, ids, facts)
+        return cls.from_predictions(CATEGORICAL, embeddings, probabilities, labeled, labels, shards, ids, facts)
 
     @classmethod
     def from_multi_label(
@@ -147,20 +147,21 @@ class PoolView:
         Raises:
             ValueError: a shape, dtype, id, label or probability out of range, or NaN.
         """
-        return cls._from_arrays(BERNOULLI, embeddings, probabilities, labeled, labels, shards, ids, facts)
+        return cls.from_predictions(BERNOULLI, embeddings, probabilities, labeled, labels, shards, ids, facts)
 
     @classmethod
-    def _from_arrays(
+    def from_predictions(
         cls,
         distribution: Distribution,
         embeddings: ArrayLike,
         probabilities: ArrayLike,
         labeled: ArrayLike,
         labels: ArrayLike,
-        shards: int,
-        ids: ArrayLike | None,
-        facts: Mapping[str, ArrayLike],
+        shards: int = 1,
+        ids: ArrayLike | None = None,
+        facts: Mapping[str, ArrayLike] = NO_FACTS,
     ) -> Self:
+        """The same of what any distribution predicts, such as numbers: `REAL` of `pool.distributions`."""
         embeddings_ND = checks.embeddings(embeddings)
         ids_N, order_N = checks.ascending(ids, len(embeddings_ND))
         probabilities_NK = distribution.checked(probabilities, len(embeddings_ND))[order_N]

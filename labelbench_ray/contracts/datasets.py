@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelbench_ray.contracts.law import Law, require
 from labelbench_ray.contracts.settings import sent
-from labelbench_ray.datasets import UNLABELED, Dataset, LabeledTable, Records, Source, Split
+from labelbench_ray.datasets import UNLABELED, Dataset, LabeledTable, Records, Source, Split, without_label
 
 MOST_ROWS: Final = 64
 """Of a split, which are read."""
@@ -49,7 +50,7 @@ def reads_whole_rows(dataset: Dataset, root: Path) -> None:
         other = {type(each).__name__ for each in records.payloads if not isinstance(each, kind)}
         fix = "set `modality`, or return bytes for images and str for texts"
         require(not other, f"{where} a payload is {sorted(other)} for modality {dataset.modality()!r}", fix)
-        known = records.labels_B[np.asarray(records.labels_B).reshape(rows, -1).max(axis=1) > UNLABELED]
+        known = records.labels_B[_has_label(np.asarray(records.labels_B))]
         wrong = known[~source.task.is_label(known, len(source.classes))]
         rule = f"return {source.task.answer_rule(len(source.classes))}"
         require(not len(wrong), f"{where} a label is {wrong[:1]}", rule)
@@ -82,6 +83,13 @@ def states_labels_as_read(dataset: Dataset, root: Path) -> None:
 def sent_table(split: Split) -> Any:  # noqa: ANN401  any table
     """The table as a worker gets it."""
     return sent(split.table)
+
+
+def _has_label(labels_B: NDArray[Any]) -> NDArray[np.bool_]:
+    if labels_B.ndim == 1:
+        return ~without_label(labels_B)
+    some_B: NDArray[np.bool_] = labels_B.max(axis=1) > UNLABELED
+    return some_B
 
 
 def laws(root: Path) -> tuple[Law[Dataset], ...]:

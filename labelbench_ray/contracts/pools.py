@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL, REAL, Distribution
 from labelbench_ray.trial.purchases import Purchases
 from labelbench_ray.types import PoolView
 
@@ -26,9 +27,17 @@ class Pool:
 
     def view(self, shards: int = 1, ids: Array | None = None) -> PoolView:
         """The pool as strategies see it, its rows numbered or under these ids."""
-        make = PoolView.from_arrays if self.truth.ndim == 1 else PoolView.from_multi_label
         labeled = self.labeled if ids is None else ids[self.labeled]
-        return make(self.embeddings, self.probabilities, labeled, self.labels, shards, ids, self.facts)
+        return PoolView.from_predictions(
+            self.distribution, self.embeddings, self.probabilities, labeled, self.labels, shards, ids, self.facts
+        )
+
+    @property
+    def distribution(self) -> Distribution:
+        """What kind of labels it has: several a row, numbers, or classes."""
+        if self.truth.ndim > 1:
+            return BERNOULLI
+        return REAL if self.truth.dtype.kind == "f" else CATEGORICAL
 
     @property
     def unlabeled(self) -> NDArray[np.int64]:
@@ -62,6 +71,16 @@ def make_multi_label_pool(rows: int, classes: int = 4, labeled: int = 20, seed: 
     return Pool(embeddings, (1 / (1 + np.exp(-logits))).astype(np.float32), bought, labels, truth)
 
 
+def make_regression_pool(rows: int, labeled: int = 20, seed: int = 0) -> Pool:
+    """Rows whose answers are numbers, with predictions that are near them."""
+    rng = np.random.default_rng(seed)
+    embeddings = rng.normal(size=(rows, 6)).astype(np.float32)
+    truth = embeddings.astype(np.float64) @ rng.normal(size=6)
+    predicted = (truth + 0.3 * rng.normal(size=rows)).astype(np.float32)[:, None]
+    bought = rng.choice(rows, labeled, replace=False)
+    return Pool(embeddings, predicted, bought, truth[bought], truth)
+
+
 def softmax64(logits: Array) -> Array:
     """Softmax in float64, as a textbook has it."""
     exponentials: Array = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
@@ -76,7 +95,7 @@ def without_labels(pool: Pool) -> Pool:
 
 def unlearned(pool: Pool) -> Pool:
     """The pool before the first round, with what a model predicts that has learned nothing."""
-    uninformed = pool.view().distribution.uninformed(*pool.probabilities.shape)
+    uninformed = pool.distribution.uninformed(*pool.probabilities.shape)
     return replace(without_labels(pool), probabilities=uninformed)
 
 
@@ -127,4 +146,8 @@ MULTI_LABEL_POOLS: Final[Mapping[str, Pool]] = {
     "several labels a row": make_multi_label_pool(150),
     "several labels a row, none yet": without_labels(make_multi_label_pool(150)),
     "several labels a row, two classes": make_multi_label_pool(150, classes=2),
+}
+REGRESSION_POOLS: Final[Mapping[str, Pool]] = {
+    "numbers as answers": make_regression_pool(150),
+    "numbers as answers, none yet": without_labels(make_regression_pool(150)),
 }

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.contracts.law import Law, NotApplicable, raising_nothing, require
-from labelbench_ray.contracts.pools import identical_rows, make_multi_label_pool, make_pool, purchases_of, unlearned
+from labelbench_ray.contracts.pools import identical_rows, make_pool, purchases_of, unlearned
 from labelbench_ray.contracts.trying import (
     chosen,
     chosen_on,
@@ -120,9 +120,7 @@ def chooses_ties_uniformly(strategy: Strategy) -> None:
     """Rows of the same score have the same chance."""
     from scipy import stats
 
-    pools = (
-        [make_pool(60, 3), make_pool(200, 1000)] if "single_label" in strategy.tasks else [make_multi_label_pool(60)]
-    )
+    pools = [make_pool(60, 3), make_pool(200, 1000)] if "single_label" in strategy.tasks else [usual_pool(strategy, 60)]
     for pool in (identical_rows(with_facts(each, strategy)) for each in pools):
         view, rows = pool.view(), len(pool.truth)
         budget = rows // 10

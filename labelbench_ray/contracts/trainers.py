@@ -12,6 +12,7 @@ from labelbench_ray import tasks
 from labelbench_ray.contracts.law import Law, NotApplicable, raising_nothing, require
 from labelbench_ray.contracts.settings import sent
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.pool.distributions import REAL
 from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.linear import Linear
@@ -46,7 +47,8 @@ def fits_a_classifier(trainer: Trainer) -> None:
         what = type(model).__name__
         require(isinstance(model, Classifier), f"`fit` returned {what}", "return a labelbench_ray.proxies.Classifier")
         probabilities = model.probabilities(problem.test_ND)
-        right = probabilities.shape == (len(problem.truth_N), CLASSES) and bool(np.isfinite(probabilities).all())
+        shape = (len(problem.truth_N), problem.data.num_classes)
+        right = probabilities.shape == shape and bool(np.isfinite(probabilities).all())
         require(right, f"its probabilities have shape {probabilities.shape}, or are not finite", "check the loss")
 
 
@@ -66,10 +68,7 @@ def learns(trainer: Trainer) -> None:
     """With its settings as they are."""
     for problem in _problems(trainer, ENOUGH):
         models = [trainer.fit(Linear(), problem.data, seed=seed) for seed in range(3)]
-        right = [
-            problem.task.right_answers(model.probabilities(problem.test_ND), problem.truth_N).sum() for model in models
-        ]
-        share = float(np.mean(right) / problem.truth_N.size)
+        share = float(np.mean([_right(problem, model) for model in models]))
         found = f"with {ENOUGH} labels of four separate clusters {share:.0%} of new rows are right"
         require(
             share >= LEAST_ACCURACY, found, "check the sign of the loss, the learning rate and the number of epochs"
@@ -108,6 +107,14 @@ def goes_on_from_earlier_rounds(trainer: Trainer) -> None:
         require(same, "two fits after the same round give different weights", "draw from the seed alone")
 
 
+def _right(problem: Problem, model: Classifier) -> float:
+    """The share of new answers that are right; of numbers, the share of their variance that is explained."""
+    predicted_NK, task = model.probabilities(problem.test_ND), problem.task
+    if task.distribution == REAL:
+        return task.of_split("Test", task.tally(predicted_NK, problem.truth_N))[f"Test {task.primary}"]
+    return float(task.right_answers(predicted_NK, problem.truth_N).sum() / problem.truth_N.size)
+
+
 def _problems(trainer: Trainer, labeled: int = LABELED) -> Iterator[Problem]:
     try:
         trainer.check(Linear())
@@ -123,9 +130,10 @@ def _problem(trainer: Trainer, task: Task, seed: int = 0, labeled: int = LABELED
 
     def drawn(rows: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
         numbers = np.arange(rows) % CLASSES
-        single = not task.shape(CLASSES)
-        labels = numbers if single else np.eye(CLASSES, dtype=np.int8)[numbers] | np.eye(CLASSES, dtype=np.int8)[0]
-        return (centers[numbers] + 0.5 * rng.normal(size=(rows, DIMENSIONS))).astype(np.float32), labels
+        several = bool(task.shape(CLASSES))
+        labels = np.eye(CLASSES)[numbers] + np.eye(CLASSES)[0] > 0 if several else numbers
+        embeddings = (centers[numbers] + 0.5 * rng.normal(size=(rows, DIMENSIONS))).astype(np.float32)
+        return embeddings, labels.astype(task.dtype)
 
     (pool, truth), (validation, known), (test, unseen) = drawn(labeled + UNLABELED), drawn(40), drawn(100)
     wanted = trainer.wanted_views()
@@ -140,7 +148,7 @@ def _problem(trainer: Trainer, task: Task, seed: int = 0, labeled: int = LABELED
         pool[:labeled],
         truth[:labeled],
         held_out,
-        CLASSES,
+        CLASSES if task.fewest_classes > 1 else 1,
         scaled,
         numbers[:labeled],
         numbers[labeled:],
@@ -156,7 +164,7 @@ def _with_labels(problem: Problem, rows: int) -> Problem:
         problem.raw_LD[:rows],
         problem.labels_L[:rows],
         inputs.validation,
-        CLASSES,
+        problem.data.num_classes,
         inputs.standardization,
         numbers[:rows],
         numbers[rows:],

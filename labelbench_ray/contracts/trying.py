@@ -1,6 +1,6 @@
 """Trying a strategy on a made-up pool: what it needs beside the pool, and how its choices are compared."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.contracts.law import ContractViolation, raising_nothing, require
-from labelbench_ray.contracts.pools import MULTI_LABEL_POOLS, POOLS, Pool, make_multi_label_pool, make_pool
+from labelbench_ray.contracts.pools import (
+    MULTI_LABEL_POOLS,
+    POOLS,
+    REGRESSION_POOLS,
+    Pool,
+    make_multi_label_pool,
+    make_pool,
+    make_regression_pool,
+)
 from labelbench_ray.pool.facts import checked_facts
 from labelbench_ray.strategies import Strategy
 from labelbench_ray.types import Ids, Model, PoolView
@@ -31,13 +39,14 @@ def wanted(strategy: Strategy) -> set[str]:
 
 def usual_pool(strategy: Strategy, rows: int = 150, labeled: int = 20, seed: int = 0) -> Pool:
     """An ordinary pool of labels that the strategy serves, with the facts that it reads."""
-    make = make_pool if "single_label" in strategy.tasks else make_multi_label_pool
+    made: dict[str, Callable[..., Pool]] = {"single_label": make_pool, "multi_label": make_multi_label_pool}
+    make = next((made[task] for task in made if task in strategy.tasks), make_regression_pool)
     return with_facts(make(rows, labeled=labeled, seed=seed), strategy)
 
 
 def pools_for(strategy: Strategy) -> dict[str, Pool]:
     """Ordinary and odd pools of all labels that the strategy serves, by what is special about them."""
-    served = {"single_label": POOLS, "multi_label": MULTI_LABEL_POOLS}
+    served = {"single_label": POOLS, "multi_label": MULTI_LABEL_POOLS, "regression": REGRESSION_POOLS}
     return {
         name: with_facts(pool, strategy)
         for task, pools in served.items()

@@ -63,7 +63,7 @@ __all__ = [
 PACKAGE = __name__
 SPLIT_SEED = 42
 UNLABELED = -1
-"""Stands in place of a class number for a row of the pool that has no label."""
+"""In place of a class number for a row of the pool that has no label; NaN is, in place of another number."""
 
 Payload = bytes | str
 Modality = Literal["image", "text"]
@@ -72,10 +72,7 @@ Rows = NDArray[np.int64] | range
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Records:
-    """Rows as read: stable ids (the source's own key), payloads, labels (B, ...) as their task holds them.
-
-    A row with one label has `UNLABELED` where it has none.
-    """
+    """Rows as read: stable ids (the source's own key), payloads, labels (B, ...) as their task holds them."""
 
     row_ids: list[str]
     payloads: Sequence[Payload]
@@ -219,10 +216,11 @@ class Dataset(plugins.Plugin, ABC):
             NotProvidedError: there is no such data below `root`.
             DataError: it is not what it states: a missing column, fewer than two classes, an empty split.
         """
-        source = self.load(root)
-        if len(source.classes) < 2:
+        source, task = self.load(root), tasks.create(self.task)
+        if len(source.classes) < task.fewest_classes:
             raise DataError(
-                f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); at least 2 are needed"
+                f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); at least "
+                f"{task.fewest_classes} are needed"
             )
         check_split_names(self, source.splits)
         for name, split in source.splits.items():
@@ -242,7 +240,6 @@ class Dataset(plugins.Plugin, ABC):
         groups = {name: split.groups for name, split in source.splits.items() if split.groups}
         further = further_facts({name: len(split) for name, split in source.splits.items()}, groups, facts["pool"])
         stated = signature([source.signature, source.classes, *labels, *further])
-        task = tasks.create(self.task)
         return replace(source, splits=splits, signature=stated, listing=source.signature, findings=findings, task=task)
 
     @property
@@ -279,6 +276,8 @@ def _all_labeled(split: Split) -> bool:
 
 def without_label(labels_N: Labels) -> NDArray[np.bool_]:
     """Which rows have no label. Of rows with several labels each, entries may be unknown, and every row has some."""
+    if labels_N.dtype.kind == "f":
+        return np.asarray(np.isnan(labels_N), np.bool_)
     return labels_N == UNLABELED if labels_N.ndim == 1 else np.zeros(len(labels_N), np.bool_)
 
 

@@ -1,4 +1,4 @@
-"""Which columns of a table hold what, and how labels are read from them: one in a column, or several in lists."""
+"""Which columns of a table hold what, and how labels are read: one in a column, several in lists, or numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +60,22 @@ class OneLabel:
         if columns.label is None:
             return np.full(len(table), UNLABELED)
         return self.encoding.encode(table[columns.label], f"{where}, column {columns.label!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class RealAnswers:
+    """One number a row; NaN for a row without one."""
+
+    def encode(self, table: Any, columns: Columns, where: str) -> Labels:  # noqa: ANN401
+        assert columns.label is not None, "a setting names it"
+        column, name = table[columns.label], f"{where}, column {columns.label!r}"
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            raise DataError(f"{name}: holds {column.type}; answers must be floats or integers; convert the column")
+        values_B = np.asarray(pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy(), np.float64)
+        if np.isinf(values_B).any():
+            row = int(np.flatnonzero(np.isinf(values_B))[0])
+            raise DataError(f"{name}, row {row}: {values_B[row]}; an answer must be a finite number, or null for none")
+        return values_B
 
 
 @dataclass(frozen=True, slots=True)

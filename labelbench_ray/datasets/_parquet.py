@@ -243,7 +243,7 @@ def make_table(
         table = files.file_columns(wanted, file) if wanted else None
         if columns.label is not None:
             labels_B = row_labels.encode(table, columns, str(place))
-            digest.update(labels_B.astype("<i8").tobytes())
+            digest.update(labels_B.astype("<f8" if labels_B.dtype.kind == "f" else "<i8").tobytes())
         if columns.row_id is not None:
             assert table is not None
             digest.update(repr(table[columns.row_id].to_pylist()).encode())

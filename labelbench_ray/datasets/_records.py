@@ -19,7 +19,8 @@ def check_records(records: object, reader: str, num_rows: int, task: Task, num_c
     """
     if trouble := _trouble(records, num_rows, task, num_classes):
         shape = f"(B, {num_classes})" if task.shape(num_classes) else "(B,)"
-        raise DataError(f"{reader} returned {trouble} for {num_rows} rows; {RULE} {shape} integers")
+        kind = "floats" if _are_floats(task) else "integers"
+        raise DataError(f"{reader} returned {trouble} for {num_rows} rows; {RULE} {shape} {kind}")
 
 
 def _trouble(records: object, num_rows: int, task: Task, num_classes: int) -> str:
@@ -27,8 +28,8 @@ def _trouble(records: object, num_rows: int, task: Task, num_classes: int) -> st
     if row_ids is None or payloads is None or labels is None:
         return type(records).__name__
     shape = task.shape(num_classes)
-    integers = isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
-    if not integers or labels.ndim != 1 + len(shape) or labels.shape[1:] != shape:
+    right = isinstance(labels, np.ndarray) and labels.dtype.kind in ("f" if _are_floats(task) else "iu")
+    if not right or labels.ndim != 1 + len(shape) or labels.shape[1:] != shape:
         what = f"{labels.dtype} of shape {labels.shape}" if isinstance(labels, np.ndarray) else type(labels).__name__
         return f"labels_B as {what}"
     counts = {"row_ids": len(row_ids), "payloads": len(payloads), "labels": len(labels)}
@@ -41,4 +42,10 @@ def _trouble(records: object, num_rows: int, task: Task, num_classes: int) -> st
     if strange:
         return f"a payload of type {strange[0]}"
     wrong_B = ~(task.is_label(labels, num_classes) | without_label(labels))
-    return f"label {labels[wrong_B][0]} of {num_classes} classes" if wrong_B.any() else ""
+    if not wrong_B.any():
+        return ""
+    return f"label {labels[wrong_B][0]}{'' if _are_floats(task) else f' of {num_classes} classes'}"
+
+
+def _are_floats(task: Task) -> bool:
+    return np.dtype(task.dtype).kind == "f"

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from labelbench_ray.datasets import SPLITS, Dataset, Findings, Modality, Source, Split, Table, signature
-from labelbench_ray.datasets._columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
+from labelbench_ray.datasets._columns import Columns, LabelLists, OneLabel, RealAnswers, RowLabels, list_entries
 from labelbench_ray.datasets._evaluation import split_name_trouble
 from labelbench_ray.datasets._fact_columns import column_facts, with_facts
 from labelbench_ray.datasets._findings import ignored, stated
@@ -49,6 +49,8 @@ class Parquet(Dataset):
     """The column of class names, for int labels."""
     label_list: str | None = None
     """The column of lists of class names or numbers, of rows with several labels each; then `label` is not read."""
+    label_value: str | None = Field(default=None, exclude_if=lambda name: name is None)
+    """The column of numbers to predict (the task `regression`); then `label` is not read. Null: no answer."""
     unknown_list: str | None = None
     """The column of lists of those classes of which it is unknown whether a row has them (VOC's *difficult*)."""
     row_id: str | None = None
@@ -91,7 +93,7 @@ class Parquet(Dataset):
 
     @property
     def task(self) -> str:
-        return "multi_label" if self.label_list else "single_label"
+        return "multi_label" if self.label_list else "regression" if self.label_value else "single_label"
 
     def modality(self) -> Modality:
         return self.payload
@@ -102,7 +104,12 @@ class Parquet(Dataset):
             raise ValueError(
                 f"unknown_list={self.unknown_list!r} is for rows with several labels; name their column as `label_list`"
             )
-        hidden = {self.label, self.label_name, self.label_list, self.unknown_list}
+        if self.label_value and (self.label_list or self.label_name or self.classes):
+            raise ValueError(
+                f"label_value={self.label_value!r} is a column of numbers, which have no classes; leave out "
+                "label_list, label_name and classes"
+            )
+        hidden = {self.label, self.label_name, self.label_list, self.label_value, self.unknown_list}
         if seen := [name for name in self.facts if name in hidden]:
             raise ValueError(
                 f"facts: {seen[0]!r} is a column of labels, which no strategy may see before it pays for them; "
@@ -121,7 +128,7 @@ class Parquet(Dataset):
         columns = {
             part: Columns(
                 self.column or self.payload,
-                self.label_list or self._label(files[part]),
+                self.label_list or self.label_value or self._label(files[part]),
                 key,
                 self.payload,
                 self.unknown_list,
@@ -130,8 +137,7 @@ class Parquet(Dataset):
         }
         for part, each in files.items():
             check_columns(each, columns[part])
-        classes = self._label_encoding(files, columns)
-        row_labels: RowLabels = LabelLists(classes) if self.label_list else OneLabel(classes)
+        classes, row_labels = self._row_labels(files, columns)
         images = {part: named_images(each, columns[part]) for part, each in files.items()}
         tables: dict[str, Table] = {
             part: make_table(each, columns[part], row_labels, images[part].states) for part, each in files.items()
@@ -143,9 +149,9 @@ class Parquet(Dataset):
             splits = with_facts(splits, column_facts(files["train"], self.facts))
         found = ((part, *each.facts(), *images[part].facts) for part, each in files.items())
         return Source(
-            classes=classes.classes,
+            classes=classes,
             splits=self._with_groups(files, tables, splits),
-            signature=signature([*classes.classes, *found]),
+            signature=signature([*classes, *found]),
             findings=Findings(
                 origins=_origins({part: files[part].origin for part in used}, splits)
                 | {name: files[name].origin for name in self.splits},
@@ -187,6 +193,15 @@ class Parquet(Dataset):
         unnamed = self.label == Parquet.model_fields["label"].default and self.label_name is None
         absent = self.label not in files.schema.names
         return None if absent and unnamed and self.classes is not None else self.label
+
+    def _row_labels(
+        self, files: Mapping[str, ParquetFiles], columns: Mapping[str, Columns]
+    ) -> tuple[tuple[str, ...], RowLabels]:
+        """The names of the classes, and how labels are read."""
+        if self.label_value:
+            return (self.label_value,), RealAnswers()
+        encoding = self._label_encoding(files, columns)
+        return encoding.classes, LabelLists(encoding) if self.label_list else OneLabel(encoding)
 
     def _label_encoding(self, files: Mapping[str, ParquetFiles], columns: Mapping[str, Columns]) -> LabelEncoding:
         """The classes by the labels of train, or by given names: as text or numbers, whichever labels are there."""

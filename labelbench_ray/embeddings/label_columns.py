@@ -1,4 +1,4 @@
-"""Labels as a parquet column: a number a row, or a list of numbers of the same length for every row."""
+"""Labels as a parquet column: a number a row (whole or real), or a list of numbers of the same length for every row."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from labelbench_ray.types import Labels
 
-LabelValue = int | tuple[int, ...]
+LabelValue = int | float | tuple[int, ...]
 """One label as a value that can be compared and written as JSON."""
 
 

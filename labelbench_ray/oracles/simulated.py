@@ -10,7 +10,7 @@ class Simulated(Oracle):
     """The data set's own labels, with the corrupter's noise."""
 
     needs_labels: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression")
 
     def answer(self, question: Question) -> Labels:
         assert question.labels_B is not None

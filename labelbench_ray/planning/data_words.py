@@ -58,6 +58,8 @@ def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins:
     if unlabeled:
         how_many = "none has a label" if unlabeled == len(split) else f"{unlabeled:,} of them have no label"
         return f"{name}: {_rows(len(split))}, {how_many}{origin}; {len(classes):,} classes{beside}"
+    if described := task.described(labels_N):
+        return f"{name}: {_rows(len(split))}{origin}; {described}{beside}"
     count_K = task.class_counts(labels_N, len(classes))
     absent = [classes[label] for label in np.flatnonzero(count_K == 0).tolist()]
     present = len(classes) - len(absent)

@@ -10,7 +10,6 @@ import numpy as np
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Plugin
-from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL
 from labelbench_ray.strategies import NO_NOTE, ChosenRound, History, Strategy
 from labelbench_ray.tasks import Task
 from labelbench_ray.trial.parts import Parts
@@ -49,11 +48,10 @@ def synthetic_view(dimensions: int, classes: int, labeled: int, task: Task, fact
     rng = np.random.default_rng(0)
     embeddings_ND = rng.standard_normal((ROWS, dimensions), np.float32)
     logits_NK = rng.standard_normal((ROWS, classes), np.float32) if labeled else np.zeros((ROWS, classes), np.float32)
-    make = {CATEGORICAL: PoolView.from_arrays, BERNOULLI: PoolView.from_multi_label}[task.distribution]
     ids_L = np.arange(labeled)
     probabilities_NK = task.distribution.of_logits(logits_NK)
     labels_L, ones = task.made_up_labels(ids_L, classes), {name: np.ones(ROWS) for name in facts}
-    return make(embeddings_ND, probabilities_NK, ids_L, labels_L, facts=ones)
+    return PoolView.from_predictions(task.distribution, embeddings_ND, probabilities_NK, ids_L, labels_L, facts=ones)
 
 
 def _try(strategy: Strategy, name: str, view: PoolView, budget: int, task: Task) -> None:

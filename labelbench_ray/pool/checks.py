@@ -62,6 +62,33 @@ def independent_probabilities(given: ArrayLike, num_rows: int) -> NDArray[np.flo
     return probabilities_NK.astype(np.float32, copy=False)
 
 
+def predictions(given: ArrayLike, num_rows: int) -> NDArray[np.float32]:
+    """(N, 1) finite predicted numbers, a row for each embedding."""
+    predicted_NK = _float_rows(given, num_rows)
+    if predicted_NK.shape[1] != 1:
+        raise ValueError(f"probabilities: {predicted_NK.shape[1]} columns; a predicted number is one column, (N, 1)")
+    if not np.isfinite(predicted_NK).all():
+        row = int(np.flatnonzero(~np.isfinite(predicted_NK[:, 0]))[0])
+        raise ValueError(f"probabilities: row {row} holds NaN or infinity; every prediction must be finite")
+    return predicted_NK.astype(np.float32, copy=False)
+
+
+def answers(labeled: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Labeled ids and their answers, aligned: finite numbers."""
+    labeled_L, answers_L = int64("labeled", labeled), np.asarray(labels)
+    if answers_L.shape != labeled_L.shape:
+        raise ValueError(
+            f"labeled, labels: shapes {labeled_L.shape}, {answers_L.shape} must be equal; give one number for each "
+            "labeled row"
+        )
+    if answers_L.size and answers_L.dtype.kind not in "fiu":
+        raise ValueError(f"labels: dtype {answers_L.dtype} must be float64; convert it with .astype(numpy.float64)")
+    if not np.isfinite(answers_L.astype(np.float64)).all():
+        row = labeled_L[~np.isfinite(answers_L.astype(np.float64))][0]
+        raise ValueError(f"labels: row {row} holds NaN or infinity; every answer must be a finite number")
+    return labeled_L, answers_L.astype(np.float64)
+
+
 def _float_rows(given: ArrayLike, num_rows: int) -> NDArray[Any]:
     probabilities_NK = np.asarray(given)
     if probabilities_NK.ndim != 2 or len(probabilities_NK) != num_rows:

@@ -1,7 +1,7 @@
-"""What a model predicts of a row: one class of several, or each class on its own. And how uncertain a prediction is.
+"""What a model predicts of a row: a class, each class on its own, or a number. And how uncertain a prediction is.
 
-A softmax predicts a categorical distribution, K sigmoids predict K Bernoulli ones. Strategies that serve both ask the
-distribution of a view, so that what probabilities mean is stated here alone.
+A softmax predicts a categorical distribution, K sigmoids predict K Bernoulli ones; a number is predicted as it is.
+Strategies that serve several ask the distribution of a view, so that what probabilities mean is stated here alone.
 """
 
 from abc import ABC, abstractmethod
@@ -15,6 +15,10 @@ from labelbench_ray.pool import checks, passes, probabilities
 
 Floats = NDArray[np.float32]
 Scores = NDArray[np.float64]
+UNCERTAIN: Final = (
+    "a predicted number has no probabilities, so it is not known how uncertain it is; use a strategy that reads "
+    "embeddings, such as 'coreset' or 'typiclust'"
+)
 
 
 class Distribution(ABC):
@@ -42,7 +46,7 @@ class Distribution(ABC):
     @abstractmethod
     def checked_labels(
         self, labeled: ArrayLike, labels: ArrayLike, num_classes: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.number]]:
         """Labeled ids and their labels, aligned, as a user passed them; `ValueError` states what is wrong with them."""
 
     @abstractmethod
@@ -82,7 +86,7 @@ class Categorical(Distribution):
 
     def checked_labels(
         self, labeled: ArrayLike, labels: ArrayLike, num_classes: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.number]]:
         return checks.labels(labeled, labels, num_classes)
 
     def least_confidence(self, probabilities_BK: Floats) -> Scores:
@@ -130,7 +134,7 @@ class Bernoulli(Distribution):
 
     def checked_labels(
         self, labeled: ArrayLike, labels: ArrayLike, num_classes: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.number]]:
         return checks.label_rows(labeled, labels, num_classes)
 
     def least_confidence(self, probabilities_BK: Floats) -> Scores:
@@ -154,5 +158,43 @@ class Bernoulli(Distribution):
         return residuals_BK
 
 
+@dataclass(frozen=True, slots=True)
+class Real(Distribution):
+    """A number: `probabilities` hold what is predicted, (B, 1), and there is no measure of how certain that is.
+
+    Answers are (L,) float64.
+    """
+
+    def of_logits(self, logits_BK: Floats) -> Floats:
+        return logits_BK
+
+    def uninformed(self, rows: int, num_classes: int) -> Floats:
+        return np.zeros((rows, num_classes), np.float32)
+
+    def checked(self, given: ArrayLike, num_rows: int) -> Floats:
+        return checks.predictions(given, num_rows)
+
+    def normalized(self, given_BK: Floats) -> Floats:
+        return given_BK
+
+    def checked_labels(
+        self, labeled: ArrayLike, labels: ArrayLike, num_classes: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.number]]:
+        return checks.answers(labeled, labels)
+
+    def least_confidence(self, probabilities_BK: Floats) -> Scores:
+        raise ValueError(UNCERTAIN)
+
+    def small_margin(self, probabilities_BK: Floats) -> Scores:
+        raise ValueError(UNCERTAIN)
+
+    def entropy(self, probabilities_BK: Floats) -> Scores:
+        raise ValueError(UNCERTAIN)
+
+    def residuals(self, probabilities_BK: Floats) -> Floats:
+        raise ValueError(UNCERTAIN)
+
+
 CATEGORICAL: Final = Categorical()
 BERNOULLI: Final = Bernoulli()
+REAL: Final = Real()

@@ -42,7 +42,7 @@ class Proxy(tasks.ServesTasks, ABC):
 class LightProxy(Proxy, ABC):
     """Affine layers on frozen, standardized embeddings."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression")
 
     @abstractmethod
     def widths(self, dimensions: int, classes: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import tasks
-from labelbench_ray.pool.distributions import CATEGORICAL
+from labelbench_ray.pool.distributions import BERNOULLI, REAL, Distribution
 from labelbench_ray.pool.facts import missing_facts
 from labelbench_ray.strategies._notes import Chosen, History, check_notes
 from labelbench_ray.strategies._ranking import Score, best_rows
@@ -19,6 +19,11 @@ PACKAGE = "labelbench_ray.strategies"
 Want = Literal["embeddings", "probabilities", "labels", "facts"]
 DUPLICATE_OF: Final = "duplicate_of"
 """The fact of a row that repeats another one: the number of that one, or -1. Every strategy leaves repeats out."""
+OTHER_LABELS: Final[Mapping[Distribution, tuple[str, str]]] = {
+    BERNOULLI: ("multi_label", "the classes of this one are independent"),
+    REAL: ("regression", "the answers of this one are numbers"),
+}
+"""The task that a strategy must serve for such a view, and what such a view is."""
 LETTERS: Final[Mapping[Want, str]] = {"embeddings": "E", "probabilities": "P", "labels": "L", "facts": "F"}
 """How the table of strategies abbreviates what they want."""
 
@@ -88,10 +93,11 @@ class Strategy(tasks.ServesTasks, ABC):
         history: History = (),
     ) -> Chosen:
         """Choose the rows to label next, as `select` does, given the earlier rounds with their notes."""
-        if view.distribution != CATEGORICAL and set(self.tasks) == {"single_label"}:
+        task, what = OTHER_LABELS.get(view.distribution, ("", ""))
+        if task and set(self.tasks) <= {"single_label", "multi_label", "regression"} - {task}:
             raise ValueError(
-                f"{type(self).__name__} serves pools of one label a row, and the classes of this one are independent; "
-                f"use one of: {', '.join(tasks.serving(Strategy, PACKAGE, ['multi_label']))}"
+                f"{type(self).__name__} serves pools of {' or '.join(map(_words, self.tasks))}, and {what}; use one "
+                f"of: {', '.join(tasks.serving(Strategy, PACKAGE, [task]))}"
             )
         if missing := missing_facts(self.facts, view.fact_names):
             raise ValueError(
@@ -217,6 +223,10 @@ def _distinct_ids(shard: Shard) -> Ids:
 def _count_known(shard: Shard, ids_C: Ids) -> int:
     places_C = np.minimum(np.searchsorted(shard.ids_S, ids_C), len(shard.ids_S) - 1)
     return int((shard.ids_S[places_C] == ids_C).sum())
+
+
+def _words(task: str) -> str:
+    return {"single_label": "one label a row", "multi_label": "several labels a row"}.get(task, task)
 
 
 def _yes_or_no(attribute: object) -> str:

@@ -31,12 +31,14 @@ class Tally(Protocol):
 class Task(plugins.Plugin, ABC):
     """A kind of labels. A task that refines another one is served by all plug-ins that serve that one."""
 
-    dtype: ClassVar[type[np.integer[Any]]]
+    dtype: ClassVar[type[np.number[Any]]]
     """Of an array of labels."""
     distribution: ClassVar[Distribution]
     """What a model predicts, and how it is computed from logits."""
     bytes_per_row_and_class: ClassVar[int] = 0
     """Memory that its tallies hold for every pair of a row and a class, while a round is measured."""
+    fewest_classes: ClassVar[int] = 2
+    """How many a data set needs; of answers that are numbers, one: what they measure."""
     primary: ClassVar[str]
     """The metric that decides, without its split: "Accuracy" stands for "Test Accuracy". Larger is better."""
     shown: ClassVar[tuple[str, ...]]
@@ -57,6 +59,10 @@ class Task(plugins.Plugin, ABC):
     @abstractmethod
     def class_counts(self, labels_N: Labels, num_classes: int) -> NDArray[np.int64]:
         """(K,) how many of the rows belong to each class."""
+
+    def described(self, labels_N: Labels) -> str:
+        """Labels in words, as a plan prints them; "" where the number of rows of each class describes them."""
+        return ""
 
     @abstractmethod
     def in_words(self, column: Any, classes: Sequence[str]) -> Any:  # noqa: ANN401  pyarrow has no types
@@ -91,8 +97,16 @@ class Task(plugins.Plugin, ABC):
         """(B,) how many of a row's answers the prediction has right: 0 or 1, or a number of classes."""
 
     @abstractmethod
-    def labeling_accuracy(self, pool: Any, labeled_right: int, bought_L: Labels, true_L: Labels) -> float:  # noqa: ANN401
+    def labeling_accuracy(
+        self,
+        pool: Any,  # noqa: ANN401  what `tally` returns
+        labeled_right: int,
+        bought_L: Labels,
+        true_L: Labels,
+    ) -> float | None:
         """The share of the pool's answers that end up right: by annotators where bought, by the proxy elsewhere.
+
+        None where an answer is not right or wrong.
 
         Args:
             pool: the tally of the whole pool.

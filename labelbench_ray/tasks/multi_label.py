@@ -24,7 +24,7 @@ class MultiLabel(Task):
     What is unknown teaches nothing and is not measured.
     """
 
-    dtype: ClassVar[type[np.integer[Any]]] = np.int8
+    dtype: ClassVar[type[np.number[Any]]] = np.int8
     distribution: ClassVar[Distribution] = BERNOULLI
     bytes_per_row_and_class: ClassVar[int] = 5
     primary: ClassVar[str] = "mAP"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class SingleLabel(Task):
     """Labels (N,) int64 in 0 .. K-1."""
 
-    dtype: ClassVar[type[np.integer[Any]]] = np.int64
+    dtype: ClassVar[type[np.number[Any]]] = np.int64
     distribution: ClassVar[Distribution] = CATEGORICAL
     primary: ClassVar[str] = "Accuracy"
     shown: ClassVar[tuple[str, ...]] = ("Test Accuracy", "Pool Accuracy", "Labeling Accuracy", "Balanced Test Accuracy")

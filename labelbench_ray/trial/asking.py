@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets import Modality, Payload, without_label
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.queries import Query, other_rows, read_query, sound_query, write_query
 from labelbench_ray.ledger.records import RoundRecord
@@ -240,15 +240,21 @@ def _strategy(parts: Parts, number: int) -> str:
 
 def unanswered(labels_B: Labels) -> NDArray[np.bool_]:
     """Which rows have no answer yet: nothing is known of them."""
-    nothing_B: NDArray[np.bool_] = (labels_B.reshape(len(labels_B), -1) == UNANSWERED).all(axis=1)
+    if labels_B.ndim == 1:
+        return without_label(labels_B)
+    nothing_B: NDArray[np.bool_] = (labels_B == UNANSWERED).all(axis=1)
     return nothing_B
+
+
+def _no_answer(task: Task) -> str:
+    return "NaN" if np.dtype(task.dtype).kind == "f" else str(UNANSWERED)
 
 
 def _checked(parts: Parts, task: Task, question: Question) -> Labels:
     """What the oracle answers; `ConfigError` where it is not labels."""
     labels, oracle = parts.oracle.answer(question), parts.trial.oracle
     ids, num_classes = question.ids_B, len(question.classes)
-    later = "" if parts.oracle.answers_at_once else f", or {UNANSWERED} for a row without an answer"
+    later = "" if parts.oracle.answers_at_once else f", or {_no_answer(task)} for a row without an answer"
     rule = f"an oracle returns {task.answer_rule(num_classes)}{later}"
     shape, dtype = (len(ids), *task.shape(num_classes)), np.dtype(task.dtype)
     if not isinstance(labels, np.ndarray) or labels.dtype != dtype or labels.shape != shape:

@@ -172,9 +172,9 @@ def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Mea
         pool = reduce(add, view.map(partial(tally_shard, embedded=embedded)))
         true_L = truth_N[view.labeled_L]
         of_pool = task.of_split("Pool", pool.rows)
-        of_labeled = task.of_labeled(true_L, view.num_classes) | {
-            "Labeling Accuracy": task.labeling_accuracy(pool.rows, pool.labeled_right, view.labels_L, true_L)
-        }
+        of_labeled = task.of_labeled(true_L, view.num_classes)
+        share = task.labeling_accuracy(pool.rows, pool.labeled_right, view.labels_L, true_L)
+        of_labeled |= {} if share is None else {"Labeling Accuracy": share}
     evaluated = measure_splits(classifier, embedded.evaluation, task)
     measured = {
         **of_pool,
