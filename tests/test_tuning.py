@@ -29,6 +29,7 @@ from tests.full_trials import (
 )
 
 FULL = vary(LIGHT, proxy=MODEL, trainer=TRAINER)
+BLOCKS = vary(LIGHT, encoder=Part(name="tests.tiny_blocks_encoder"), rounds=2)
 SEMI = QUICK | {"epochs": 2, "epoch_steps": 2, "unlabeled_ratio": 2}
 TRAINERS = {
     "supervised": TRAINER,
@@ -73,6 +74,46 @@ def test_killed_after_every_epoch_in_turn_it_records_the_same(home, whole, monke
     assert untimed(found) == expected
     assert not (home.job(trial).directory / CHECKPOINT).exists()
     assert read_history(home.job(trial).directory).failure is None
+
+
+REPLAYING = [
+    Part.of("newest_only", **QUICK),
+    Part.of("experience_replay", **QUICK),
+    Part.of("mir", virtual="optimizer", **QUICK),
+    Part.of("der", scale_rate=True, **QUICK),
+    Part.of("scaled_distillation", **QUICK),
+    Part.of("sds2", **QUICK),
+]
+
+
+@pytest.fixture(scope="module")
+def blocks_store(tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("blocks")
+    make_store(BLOCKS, folder, folder)
+    return folder
+
+
+@pytest.mark.parametrize("trainer", REPLAYING, ids=lambda trainer: trainer.name)
+@pytest.mark.parametrize("proxy", ["full_model", "lora"])
+def test_7_killed_in_the_middle_of_a_round_a_replaying_trial_ends_with_the_same_weights(
+    tmp_path, blocks_store, monkeypatch, proxy: str, trainer: Part
+):
+    """Test 7 of continual training, for full models and adapters; light proxies: `trainers/test_across_rounds.py`.
+
+    Killed at the first checkpoint of the second round, the first that replays.
+    """
+    trial = vary(BLOCKS, proxy=Part.of(proxy, **MODEL.settings), trainer=trainer)
+    expected = untimed(make_home(tmp_path / "whole", blocks_store).run(trial))
+    killed = make_home(tmp_path / "killed", blocks_store)
+    with monkeypatch.context() as deadly:
+        kill_after(deadly, QUICK["epochs"])
+        with pytest.raises(Killed):
+            killed.run(trial)
+    assert len(read_history(killed.job(trial).directory).records) == 1
+    assert (killed.job(trial).directory / CHECKPOINT).exists()
+    found = untimed(killed.run(trial))
+    assert found == expected, "with the hash of each round's model"
+    assert len({record["proxy"] for record in found}) == trial.rounds
 
 
 def test_a_fit_goes_on_from_its_checkpoint_and_does_not_begin_anew(home, monkeypatch):

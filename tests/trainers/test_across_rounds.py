@@ -1,6 +1,6 @@
-"""Whole trials of the trainers that go on from the last round: stopped and taken up again, they record the same."""
+"""Complete trials of trainers that go on from the last round: stopped or killed and run again, they record the same."""
 
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +11,24 @@ from labelbench_ray.ledger.trials import Header, Ledger, RoundRecord, read_recor
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.fit_light import LightFitter, in_process
 from labelbench_ray.trial.loop import Loop
+from tests.full_trials import Killed
 from tests.samples import make_embedded
 from tests.trainers.rounds import STILL
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="margin", seed=0, rounds=3, budget=6)
 EMBEDDED = make_embedded()
 QUICK = {"epochs": 3, "learning_rate": 0.05}
+REPLAYING = ("newest_only", "experience_replay", "mir", "der", "scaled_distillation", "sds2")
 AROUND = Part.of("supervised", **QUICK)
 TRAINERS = {
     "warm_start": Part.of("warm_start", trainer=AROUND, epochs=2),
     "shrink_and_perturb": Part.of("shrink_and_perturb", trainer=AROUND),
-    "experience_replay": Part.of("experience_replay", **QUICK),
-    "scaled_distillation": Part.of("scaled_distillation", **QUICK),
+    **{name: Part.of(name, **QUICK) for name in REPLAYING},
 }
 STILL_TRAINERS = [
     Part.of("warm_start", trainer=Part.of("supervised", **STILL)),
     Part.of("shrink_and_perturb", trainer=Part.of("supervised", **STILL), shrink=1, perturb=0),
-    Part.of("experience_replay", **STILL),
-    Part.of("scaled_distillation", **STILL),
+    *(Part.of(name, **STILL) for name in REPLAYING),
 ]
 
 every_trainer = pytest.mark.parametrize("name", TRAINERS)
@@ -47,7 +47,8 @@ def run(folder: Path, trial: Trial, stop_after: int | None = None) -> list[Round
 
 
 def numbers(records: list[RoundRecord]) -> list[tuple]:
-    return [(record.chosen, record.labels, record.metrics) for record in records]
+    """Hashes of the models included."""
+    return [(record.chosen, record.labels, record.metrics, record.proxy) for record in records]
 
 
 @every_trainer
@@ -59,6 +60,27 @@ def test_a_trial_taken_up_again_records_what_it_would_have(tmp_path, name: str, 
     for stop_after in (1, 2):
         run(tmp_path / str(stop_after), trial, stop_after)
         assert numbers(run(tmp_path / str(stop_after), trial)) == numbers(whole)
+
+
+@pytest.mark.parametrize("name", REPLAYING)
+def test_7_killed_in_the_middle_of_a_round_a_trial_ends_with_the_same_weights(tmp_path, monkeypatch, name: str):
+    """Test 7 of continual training, for light proxies; full models: `tests/test_tuning.py`."""
+    trial = vary(BASE, trainer=TRAINERS[name])
+    whole = run(tmp_path / "whole", trial)
+    trainer = type(parts.build(trial).trainer)
+    learn, losses = trainer.loss, count(1)
+
+    def dying(self, step):
+        if step.data.previous and next(losses) == 2:
+            raise Killed
+        return learn(self, step)
+
+    with monkeypatch.context() as deadly:
+        deadly.setattr(trainer, "loss", dying)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", trial)
+    assert len(read_records(tmp_path / "killed", header(trial))) == 1
+    assert numbers(run(tmp_path / "killed", trial)) == numbers(whole)
 
 
 @every_trainer

@@ -93,6 +93,10 @@ class Descent(Gradient):
         """Places of the labeled rows over which an epoch passes. By default, all of them."""
         return np.arange(len(data.labels_L))
 
+    def rate(self, data: FitData[Inputs]) -> float:
+        """The learning rate between warm-up and cosine. By default, `learning_rate`."""
+        return self.learning_rate
+
     def unlabeled_batch(self, data: FitData[Inputs]) -> int:
         """The number of unlabeled rows in a step. By default, none."""
         return 0

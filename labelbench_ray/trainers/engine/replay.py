@@ -47,13 +47,8 @@ class Outputs:
         return kept.to(self.older_RK.device)
 
 
-class Replay(Supervised):
+class Newest(Supervised):
     """A supervised trainer that begins with the last round's weights, and whose epochs pass over the newest rows."""
-
-    tasks: ClassVar[tuple[str, ...]] = ("single_label",)
-    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {**Supervised.neutral_settings, "older_per_newest": 1.0}
-    older_per_newest: PositiveFloat = 1.0
-    """Older rows of a step for each newest row of `batch_size`."""
 
     @property
     def from_scratch(self) -> Part:
@@ -64,6 +59,27 @@ class Replay(Supervised):
 
     def places(self, data: FitData[Inputs]) -> Ids:
         return np.arange(num_older(data), len(data.labels_L))
+
+
+class Replay(Newest):
+    """Each step also learns from older rows."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("single_label",)
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {
+        **Newest.neutral_settings,
+        "older_per_newest": 1.0,
+        "scale_rate": False,
+    }
+    older_per_newest: PositiveFloat = 1.0
+    """Older rows of a step for each newest row of `batch_size`."""
+    scale_rate: bool = False
+    """Multiply the learning rate by (newest + older rows) / newest rows of a full step, as the paper's code does."""
+
+    def rate(self, data: FitData[Inputs]) -> float:
+        if not self.scale_rate:
+            return self.learning_rate
+        newest = min(self.batch_size, len(self.places(data)))
+        return self.learning_rate * (newest + self._num_replayed(newest, data)) / newest
 
     def outputs(self, step: Step) -> Outputs | None:
         """Newest rows, mixed, and older ones, as they are; None where no row is older."""
@@ -90,7 +106,10 @@ class Replay(Supervised):
 
     def num_replayed(self, step: Step) -> int:
         """R: `older_per_newest` times as many as the step has newest rows, at least 1, or all older ones there are."""
-        return min(max(1, round(self.older_per_newest * len(step.labeled_B))), num_older(step.data))
+        return self._num_replayed(len(step.labeled_B), step.data)
+
+    def _num_replayed(self, newest: int, data: FitData[Inputs]) -> int:
+        return min(max(1, round(self.older_per_newest * newest)), num_older(data))
 
 
 def num_older(data: FitData[Inputs]) -> int:

@@ -13,6 +13,7 @@ from labelbench_ray.types import Ids
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 State = dict[str, "Tensor"]
 """What a method keeps from step to step, float32 or integers. Updated in place; part of the checkpoint."""
@@ -34,6 +35,8 @@ class Step:
     rng: np.random.Generator
     balance: float = 1.0
     """Factor for a mean over the unlabeled rows: their share of the batch / the labeled rows' share."""
+    optimizer: Optimizer | None = None
+    """Of the fit, to look at; None: the step is not part of a fit."""
 
     @property
     def labels_B(self) -> Tensor:
