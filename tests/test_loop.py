@@ -89,10 +89,11 @@ def test_metrics_are_those_of_the_recorded_proxy(tmp_path):
 
 
 def test_what_a_round_did_and_kept_is_recorded(tmp_path):
-    """Epochs and row passes of each fit, and how many earlier labels, noise included, its model still gives."""
+    """Epochs and row passes of each fit, and how many labels, noise included, its model gives: earlier and newest."""
     noisy = vary(BASE, corrupter=NOISE)
     records = run(tmp_path, noisy)
     assert "Earlier Labels Accuracy" not in records[0].metrics
+    assert "Newest Labels Accuracy" in records[0].metrics
     for before, record in itertools.pairwise(records):
         assert record.metrics["Fit Epochs"] == 3
         assert record.metrics["Fit Row Passes"] == 3 * 3 * record.num_labeled
@@ -103,6 +104,8 @@ def test_what_a_round_did_and_kept_is_recorded(tmp_path):
         given = model.logits(EMBEDDED.pool.embeddings_ND[bought]).argmax(axis=1)
         assert len(bought) == before.num_labeled
         assert record.metrics["Earlier Labels Accuracy"] == pytest.approx((given == answers).mean())
+        newest = model.logits(EMBEDDED.pool.embeddings_ND[list(record.chosen)]).argmax(axis=1)
+        assert record.metrics["Newest Labels Accuracy"] == pytest.approx((newest == record.labels).mean())
 
 
 def test_the_proxy_learns(tmp_path):

@@ -19,6 +19,7 @@ FIT: Final = "fit"
 PASSES: Final = "Fit Row Passes"
 EPOCHS: Final = "Fit Epochs"
 EARLIER: Final = "Earlier Labels Accuracy"
+NEWEST: Final = "Newest Labels Accuracy"
 FORGETS: Final = 0.05
 """The loss of accuracy on earlier labels, beside from scratch, from which on a trainer counts as one that forgets."""
 
@@ -38,14 +39,19 @@ class Continued:
     passes: Ratio | None
     """Row passes of all fits after the first, from scratch ÷ going on; None: older records do not have them."""
     matched: Ratio | None
-    """Row passes from scratch until its accuracy is the one that going on ends with ÷ those of going on; None: from
-    scratch does not get there for some seed."""
+    """Row passes from scratch until its accuracy is the one that going on ends with ÷ those of going on."""
+    unmatched: int
+    """Seeds for which from scratch never gets there: they count with all of its row passes, so that `matched` is at
+    least that."""
     epochs: float | None
     """Mean epochs of a round after the first."""
     earlier: float | None
     """Mean over seeds of the accuracy of the last model on the labels of the rounds before."""
     earlier_change: Estimate | None
     """That less the same from scratch."""
+    backward: Estimate | None
+    """Backward transfer (Lopez-Paz and Ranzato 2017, arXiv 1706.08840), over the rows of all rounds but the last: the
+    accuracy of the last model on their labels less that of each round's own model on those it bought."""
 
 
 def continual(settings: tuple[Setting, ...]) -> tuple[Continued, ...]:
@@ -87,6 +93,7 @@ def _continued(setting: Setting, scratch: Setting, strategy: str) -> Continued |
     if fit is None:
         return None
     kept = [(_at(mine, EARLIER, labels), _at(theirs, EARLIER, labels)) for mine, theirs in pairs]
+    reached = [_labels_to(theirs, mine.primary[labels], labels) for mine, theirs in pairs]
     epochs = [record.metrics.get(EPOCHS) for mine, _ in pairs for record in _later(mine, labels)]
     return Continued(
         setting,
@@ -96,12 +103,17 @@ def _continued(setting: Setting, scratch: Setting, strategy: str) -> Continued |
         fit,
         estimate(lost),
         _ratio([(_passes(theirs, labels), _passes(mine, labels)) for mine, theirs in pairs]),
-        _ratio([(_passes_to(theirs, mine.primary[labels], labels), _passes(mine, labels)) for mine, theirs in pairs]),
+        _ratio(
+            [
+                (_passes(theirs, number or labels), _passes(mine, labels))
+                for (mine, theirs), number in zip(pairs, reached, strict=True)
+            ]
+        ),
+        reached.count(None),
         _mean(epochs),
         _mean([mine for mine, _ in kept]),
-        estimate(np.array([mine - theirs for mine, theirs in kept if mine is not None and theirs is not None]))
-        if all(mine is not None and theirs is not None for mine, theirs in kept)
-        else None,
+        _estimate([None if mine is None or theirs is None else mine - theirs for mine, theirs in kept]),
+        _estimate([_backward(mine, labels) for mine, _ in pairs]),
     )
 
 
@@ -115,16 +127,25 @@ def _at(run: Run, metric: str, labels: int) -> float | None:
 
 
 def _passes(run: Run, labels: int) -> float | None:
-    """Row passes of the rounds after the first; None if a record has none."""
+    """Row passes of the rounds after the first; None if a record does not have them."""
     each = [record.metrics.get(PASSES) for record in _later(run, labels)]
-    return sum(count for count in each if count is not None) if each and None not in each else None
+    return None if None in each else sum((count for count in each if count is not None), 0.0)
 
 
-def _passes_to(run: Run, accuracy: float, labels: int) -> float | None:
-    """Row passes until a run's accuracy is that; None: it never is."""
-    reached = (number for number in sorted(run.primary) if number <= labels and run.primary[number] >= accuracy)
-    number = next(reached, None)
-    return None if number is None else _passes(run, number)
+def _labels_to(run: Run, accuracy: float, labels: int) -> int | None:
+    """The number of labels with which a run's accuracy first is at least that; None: it never is."""
+    return min((number for number in run.primary if number <= labels and run.primary[number] >= accuracy), default=None)
+
+
+def _backward(run: Run, labels: int) -> float | None:
+    """Backward transfer of one run; None if a record does not have the accuracies, or there is one round only."""
+    *before, last = (record for record in run.records if record.num_labeled <= labels)
+    own = [record.metrics.get(NEWEST) for record in before]
+    after = last.metrics.get(EARLIER)
+    if after is None or None in own:
+        return None
+    bought = [len(record.chosen) for record in before]
+    return after - float(np.average(np.array(own, np.float64), weights=bought))
 
 
 def _ratio(pairs: list[tuple[float | None, float | None]]) -> Ratio | None:
@@ -135,6 +156,11 @@ def _ratio(pairs: list[tuple[float | None, float | None]]) -> Ratio | None:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _estimate(values: Sequence[float | None]) -> Estimate | None:
+    known = [value for value in values if value is not None]
+    return estimate(np.array(known)) if known and len(known) == len(values) else None
 
 
 def _fit(run: Run, labels: int) -> float:

@@ -20,6 +20,7 @@ def continual_table(report: Report) -> Table:
         "epochs a round",
         "accuracy",
         "accuracy on earlier labels",
+        "backward transfer",
     )
     return Table(
         head,
@@ -31,14 +32,23 @@ def continual_table(report: Report) -> Table:
                 Cell(words.percent(1 - each.fit.value, 0), f"beside {each.scratch.trial.trainer.name}"),
                 ratio_cell(each.fit),
                 ratio_cell(each.passes),
-                ratio_cell(each.matched),
+                _matched(each),
                 NOTHING if each.epochs is None else Cell(f"{each.epochs:.1f}"),
                 gain(each.accuracy),
                 _earlier(each),
+                NOTHING if each.backward is None else gain(each.backward),
             )
             for each in report.across.continual
         ),
     )
+
+
+def _matched(each: Continued) -> Cell:
+    cell = ratio_cell(each.matched)
+    if each.matched is None or not each.unmatched:
+        return cell
+    never = f"from scratch never gets there for {each.unmatched} of {words.several(each.seeds, 'seed')}"
+    return Cell(f"at least {cell.text}", "; ".join(filter(None, [cell.note, never])))
 
 
 def _earlier(each: Continued) -> Cell:

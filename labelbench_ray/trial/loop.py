@@ -141,13 +141,13 @@ class Loop:
         with watch.stage("evaluate"):
             view = _view(fitted, labeled_L, labels_L, watch)
             measured = measure(view, fitted, self.fitter.validation_labels)
-            earlier = earlier_labels(fitted, labeled_L, labels_L, records[-1].num_labeled if records else 0)
+            kept = kept_labels(fitted, labeled_L, labels_L, records[-1].num_labeled if records else 0)
         record = self.ledger.publish(
             number,
             batch.chosen_B,
             batch.labels_B,
             len(labeled_L),
-            measured.metrics | earlier | stats.metrics() | reduce(or_, (each.metrics() for each in work), {}),
+            measured.metrics | kept | stats.metrics() | reduce(or_, (each.metrics() for each in work), {}),
             watch.lap(),
             dict(tensors),
             batch.notes_B,
@@ -186,20 +186,21 @@ def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Mea
     return Measured(measured, evaluated.groups)
 
 
-def earlier_labels(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, earlier: int) -> dict[str, float]:
-    """How many of the labels that earlier rounds bought the model still gives: what a round may forget.
+def kept_labels(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, earlier: int) -> dict[str, float]:
+    """How many of the labels that this round bought, and that earlier ones did, the model gives: what is forgotten.
 
-    Nothing in the first round, or where a row may have several classes.
+    Nothing where a row may have several classes; nothing of earlier rounds in the first.
     """
     task = fitted.embedded.task
-    if not earlier or task.distribution != CATEGORICAL:
+    if task.distribution != CATEGORICAL:
         return {}
-    right = 0
-    for start in range(0, earlier, BLOCK_ROWS):
-        rows = slice(start, min(start + BLOCK_ROWS, earlier))
+    right_L = np.empty(len(labeled_L), np.bool_)
+    for start in range(0, len(labeled_L), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
         probabilities_BK = fitted.classifier.probabilities(fitted.embedded.pool.embeddings_ND[labeled_L[rows]])
-        right += int(task.right_answers(probabilities_BK, labels_L[rows]).sum())
-    return {"Earlier Labels Accuracy": right / earlier}
+        right_L[rows] = task.right_answers(probabilities_BK, labels_L[rows])
+    parts = {"Earlier": right_L[:earlier], "Newest": right_L[earlier:]}
+    return {f"{name} Labels Accuracy": float(right.mean()) for name, right in parts.items() if len(right)}
 
 
 def hidden_labels(parts: Parts, embedded: Embedded) -> Labels | None:

@@ -35,6 +35,7 @@ class Experiment:
         error: str = "",
         stopped: bool = False,
         extra: dict[str, float] | None = None,
+        extra_by_round: Sequence[dict[str, float]] | None = None,
         groups: dict[str, dict[str, float]] | None = None,
         first: int | None = None,
         store: str = "store",
@@ -65,7 +66,8 @@ class Experiment:
                     chosen,
                     np.zeros(trial.budget, np.int64),
                     (number + 1) * trial.budget,
-                    {"Test Accuracy": accuracy, "Pool Accuracy": accuracy - 0.01} | (extra or {}),
+                    {"Test Accuracy": accuracy, "Pool Accuracy": accuracy - 0.01}
+                    | (extra_by_round[number] if extra_by_round else extra or {}),
                     {"fit": Cost(1.0, 0.75), "score": Cost(0.5, 0.5)} if spent is None else spent,
                     {"weight": np.zeros(1, np.float32)},
                     groups=groups or {},

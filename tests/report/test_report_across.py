@@ -217,15 +217,35 @@ def test_row_passes_and_forgetting_by_hand(experiment):
     assert found.earlier_change.value == pytest.approx(-0.1)
 
 
-def test_scratch_that_never_is_as_accurate_gives_no_ratio(experiment):
+def test_scratch_that_never_is_as_accurate_counts_with_all_of_its_row_passes(experiment):
+    """Of three seeds, scratch gets there in its second round, never, and in its first, which costs nothing here."""
     work = {"Fit Row Passes": 100.0}
-    experiment.add("margin", 0, ACCURACIES, rounds=3, extra=work)
-    experiment.add("margin", 0, [0.5, 0.55, 0.71], rounds=3, trainer="der", extra=work)
+    for seed, end in enumerate([0.6, 0.71, 0.5]):
+        experiment.add("margin", seed, ACCURACIES, rounds=3, extra=work)
+        experiment.add("margin", seed, [0.5, 0.55, end], rounds=3, trainer="der", extra=work)
     (found,) = continual(read(experiment.write()).settings)
-    assert found.matched is None
+    assert found.matched.value == pytest.approx((100 + 200 + 0) / 600)
+    assert (found.matched.low, found.matched.high) == (0, 1)
+    assert found.unmatched == 1
     assert found.passes.value == 1
     assert found.epochs is None
     assert found.earlier is None
+    assert found.backward is None
+    shown = page(build(experiment.folder))
+    assert "at least 0.50" in shown
+    assert "from scratch never gets there for 1 of 3 seeds" in shown
+
+
+def test_backward_transfer_by_hand(experiment):
+    """The last model on the rows of all rounds but the last, less each round's own model on those it bought."""
+    for seed, end in enumerate([0.8, 0.7]):
+        own = [{"Newest Labels Accuracy": own} for own in (1.0, 0.9, 0.5)]
+        own[-1]["Earlier Labels Accuracy"] = end
+        experiment.add("margin", seed, ACCURACIES, rounds=3)
+        experiment.add("margin", seed, ACCURACIES, rounds=3, trainer="newest_only", extra_by_round=own)
+    (found,) = continual(read(experiment.write()).settings)
+    assert found.backward.value == pytest.approx((0.8 + 0.7) / 2 - 0.95)
+    assert found.passes is None
 
 
 def test_continual_training_without_one_from_scratch_says_nothing(experiment):
