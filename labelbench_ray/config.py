@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, ValidationError
 
 from labelbench_ray.errors import ConfigError, unknown
-from labelbench_ray.plugins import Part, Settings, explain
+from labelbench_ray.plugins import Part, Settings
+from labelbench_ray.plugins.explanations import explain
 
 __all__ = ["FineTune", "Part", "Trial", "digest", "grid", "tiny", "vary"]
 

@@ -100,7 +100,10 @@ def test_badge_begins_with_the_row_of_the_longest_gradient():
     assert chosen[0] == np.argmax(np.where(np.isin(np.arange(ROWS), labeled), -1, lengths))
 
 
-SERVING = ["badge", "confidence", "coreset", "entropy", "kmeans", "margin", "max_herding", "random", "typiclust"]
+SERVING = [
+    *("badge", "confidence", "coreset", "entropy", "kmeans", "margin", "max_herding", "most_likely_positive", "random"),
+    *("tailor", "typiclust", "uniform_mixture"),
+]
 
 
 def test_the_strategies_that_serve_several_labels_are_those_of_the_docs():

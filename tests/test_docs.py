@@ -13,6 +13,7 @@ from labelbench_ray.contracts.trying import with_facts
 from labelbench_ray.planning import experiment
 from labelbench_ray.plugins.catalog import catalog
 from labelbench_ray.pool.blocks import ArrayShard
+from labelbench_ray.strategies._arms import Arms
 from labelbench_ray.strategies._task_quotas import TaskQuotas
 from labelbench_ray.strategies._wrapper import Wrapper
 from labelbench_ray.trial.parts import build
@@ -79,12 +80,17 @@ def test_whether_it_can_choose_the_first_batch(name: str) -> None:
 def test_whether_it_asks(name: str) -> None:
     stream, strategy = np.random.default_rng(0), strategies.create(name)
     view = with_facts(make_pool(100), strategy).view()
-    wraps = isinstance(strategy, Wrapper | TaskQuotas)
+    settings: dict[str, Any] = {}
+    if isinstance(strategy, Wrapper | TaskQuotas):
+        settings = {"strategy": "galaxy"}
+    elif isinstance(strategy, Arms):
+        settings = {"arms": ["galaxy"]}
+    wraps = bool(settings)
     assert TABLE[name]["asks"] in (["as its strategy"] if wraps else ["yes", "no"])
     if TABLE[name]["asks"] != "yes":
         strategy.select(view, 10, stream)
     if TABLE[name]["asks"] != "no":
-        asking = strategies.create(name, strategy="galaxy") if wraps else strategies.create(name)
+        asking = strategies.create(name, **settings)
         with pytest.raises(ValueError, match="ask"):
             asking.select(view, 10, stream)
 

@@ -8,7 +8,8 @@ from pydantic import PositiveInt, ValidationError
 
 from labelbench_ray import datasets, errors, plugins, proxies, strategies, trainers
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.plugins import Frozen, Part, explain
+from labelbench_ray.plugins import Frozen, Part
+from labelbench_ray.plugins.explanations import explain
 from tests.samples import write_module
 
 STRATEGY = """

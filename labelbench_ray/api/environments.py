@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, unknown
-from labelbench_ray.plugins import explain
+from labelbench_ray.plugins.explanations import explain
 from labelbench_ray.storage.remote import beside
 from labelbench_ray.tracking.mlflow_address import sqlite_uri
 

@@ -40,10 +40,10 @@ def _reported(error: BaseException) -> int:
         return error.exit_code
     from pydantic import ValidationError  # takes a tenth of a second, which `--help` does not have
 
-    from labelbench_ray import plugins
+    from labelbench_ray.plugins.explanations import explain
 
     if isinstance(error, (UserError, ValidationError)):
-        text = f"{error.title}: {plugins.explain(error)}" if isinstance(error, ValidationError) else str(error)
+        text = f"{error.title}: {explain(error)}" if isinstance(error, ValidationError) else str(error)
         _print(f"error: {text}")
         return 2
     if user_code.user_frames(error):  # raised in a plug-in, wherever it was called from

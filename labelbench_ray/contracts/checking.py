@@ -17,9 +17,10 @@ from labelbench_ray import plugins
 from labelbench_ray.contracts import settings as of_settings
 from labelbench_ray.contracts.law import Finding, Law, Verdict, judge
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.plugins import Part, Plugin, explain, importable
+from labelbench_ray.plugins import Part, Plugin, importable
 from labelbench_ray.plugins.catalog import KINDS
 from labelbench_ray.plugins.defined_classes import in_brackets
+from labelbench_ray.plugins.explanations import explain
 from labelbench_ray.user_code import raised
 
 OF_A_FILE: Final = "labelbench_checked_"

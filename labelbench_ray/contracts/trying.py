@@ -37,6 +37,11 @@ def wanted(strategy: Strategy) -> set[str]:
     return {want for each in everyone(strategy) for want in each.wants}
 
 
+def served(strategy: Strategy) -> set[str]:
+    """The tasks that it serves, and so do all those inside it."""
+    return set.intersection(*(set(each.tasks) for each in everyone(strategy)))
+
+
 def usual_pool(strategy: Strategy, rows: int = 150, labeled: int = 20, seed: int = 0) -> Pool:
     """An ordinary pool of labels that the strategy serves, with the facts that it reads."""
     made: dict[str, Callable[..., Pool]] = {"single_label": make_pool, "multi_label": make_multi_label_pool}
@@ -46,11 +51,11 @@ def usual_pool(strategy: Strategy, rows: int = 150, labeled: int = 20, seed: int
 
 def pools_for(strategy: Strategy) -> dict[str, Pool]:
     """Ordinary and odd pools of all labels that the strategy serves, by what is special about them."""
-    served = {"single_label": POOLS, "multi_label": MULTI_LABEL_POOLS, "regression": REGRESSION_POOLS}
+    of_task = {"single_label": POOLS, "multi_label": MULTI_LABEL_POOLS, "regression": REGRESSION_POOLS}
     return {
         name: with_facts(pool, strategy)
-        for task, pools in served.items()
-        if task in strategy.tasks
+        for task, pools in of_task.items()
+        if task in served(strategy)
         for name, pool in pools.items()
     }
 

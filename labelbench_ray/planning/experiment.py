@@ -17,7 +17,8 @@ from labelbench_ray.config import Trial, tiny
 from labelbench_ray.errors import ConfigError, UserError, unknown
 from labelbench_ray.planning.names import check_name, checked_tags, full_name
 from labelbench_ray.planning.search import Search
-from labelbench_ray.plugins import explain, importable
+from labelbench_ray.plugins import importable
+from labelbench_ray.plugins.explanations import explain
 from labelbench_ray.user_code import place, raised
 
 

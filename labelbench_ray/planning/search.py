@@ -10,7 +10,8 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveFloat, Positive
 
 from labelbench_ray.config import Part, Trial, tiny, vary
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.plugins import Settings, explain
+from labelbench_ray.plugins import Settings
+from labelbench_ray.plugins.explanations import explain
 
 Point = Mapping[str, float]
 """A value for each searched setting, such as {"trainer.learning_rate": 0.01}."""

@@ -28,12 +28,8 @@ from pydantic_core import PydanticCustomError
 
 from labelbench_ray.errors import ConfigError, UserError, install_hint, unknown
 from labelbench_ray.plugins.defined_classes import in_brackets
+from labelbench_ray.plugins.explanations import UNKNOWN_KEY, explain
 from labelbench_ray.user_code import raised
-
-LONGEST_SHOWN = 200
-"""Characters of a value in an error."""
-UNKNOWN_KEY = "unknown_key"
-"""The type of the error for a key that a model does not have; its context names the key."""
 
 
 class Frozen(BaseModel):
@@ -112,7 +108,9 @@ class Plugin(Settings):
         return {}
 
     def inner_plugins(self) -> "dict[str, Plugin]":
-        """The plug-ins that settings of type `Part` name, by setting. A class that has such settings overrides it."""
+        """The plug-ins that settings of type `Part` name, by setting, as `parts_of` names them. A class that has such
+        settings overrides it.
+        """
         return {}
 
 
@@ -151,12 +149,28 @@ class Part(Frozen):
 def _json(setting: Any) -> Any:  # noqa: ANN401
     if isinstance(setting, Part):
         return setting.model_dump()
-    return list(setting) if isinstance(setting, tuple) else setting
+    return [_json(each) for each in setting] if isinstance(setting, list | tuple) else setting
 
 
 def _shown(setting: JsonValue) -> str:
-    is_part = isinstance(setting, dict) and "name" in setting and setting.keys() <= Part.model_fields.keys()
-    return str(Part.model_validate(setting) if is_part else setting)
+    if isinstance(setting, list) and any(map(_is_part, setting)):
+        return f"[{', '.join(map(_shown, setting))}]"
+    return str(Part.model_validate(setting) if _is_part(setting) else setting)
+
+
+def _is_part(setting: JsonValue) -> bool:
+    return isinstance(setting, dict) and "name" in setting and setting.keys() <= Part.model_fields.keys()
+
+
+def parts_of(plugin: "Plugin") -> dict[str, Part]:
+    """The parts among a plug-in's settings, by setting; those of a tuple by setting and place, as in "arms.0"."""
+    found: dict[str, Part] = {}
+    for field, value in plugin:
+        if isinstance(value, Part):
+            found[field] = value
+        elif isinstance(value, tuple):
+            found |= {f"{field}.{place}": each for place, each in enumerate(value) if isinstance(each, Part)}
+    return found
 
 
 Kind = TypeVar("Kind", bound=Plugin)
@@ -249,23 +263,6 @@ def build(base: type[Kind], package: str, part: Part) -> Kind:
         raise ConfigError(f"{base.__name__.lower()} {part.name!r} cannot be made: {raised(error)}") from error
 
 
-def explain(error: ValidationError) -> str:
-    """A pydantic error in one line: where, what it must be, what it was."""
-    lines = []
-    for item in error.errors(include_url=False):
-        where = ".".join(str(step) for step in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
-        was = "" if item["type"] in ("value_error", "missing", UNKNOWN_KEY) else f" (was {_shortly(item['input'])})"
-        lines.append(f"{where}: {text}{was}" if where else f"{text}{was}")
-    return "; ".join(lines)
-
-
-def _shortly(value: Any) -> str:  # noqa: ANN401
-    """The beginning of a value: it may be a complete damaged file."""
-    text = repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-
-
 def with_resolved_settings(part: Part, plugin: Plugin) -> Part:
     """The part with its settings as the plug-in resolved them: a file's content instead of its path."""
     taken = plugin.model_dump(mode="json")
@@ -277,10 +274,15 @@ def recipe(name: str, plugin: Plugin) -> dict[str, JsonValue]:
 
     Where a setting names another plug-in, that one's recipe stands for it.
     """
-    parts = {field: value.name for field, value in plugin if isinstance(value, Part)}
-    inner = plugin.inner_plugins()
+    parts, inner = parts_of(plugin), plugin.inner_plugins()
     assert inner.keys() == parts.keys(), f"{type(plugin).__name__}.inner_plugins must make {sorted(parts)}"
-    settings = plugin.model_dump(mode="json") | {field: recipe(parts[field], made) for field, made in inner.items()}
+    settings = plugin.model_dump(mode="json")
+    for where, made in inner.items():
+        field, _, place = where.partition(".")
+        if place:
+            settings[field][int(place)] = recipe(parts[where].name, made)
+        else:
+            settings[field] = recipe(parts[where].name, made)
     named = {field: value for field, value in settings.items() if (field, value) not in plugin.neutral_settings.items()}
     return {"name": name, "version": plugin.version, "settings": named}
 

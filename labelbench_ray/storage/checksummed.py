@@ -13,7 +13,8 @@ from pydantic import JsonValue, ValidationError
 
 from labelbench_ray.config import digest
 from labelbench_ray.errors import DamagedError, MissingError, OtherVersionError
-from labelbench_ray.plugins import UNKNOWN_KEY, Frozen, explain
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.plugins.explanations import UNKNOWN_KEY, explain
 from labelbench_ray.storage.versions import OURS, versions
 
 Value = TypeVar("Value", bound=Frozen)

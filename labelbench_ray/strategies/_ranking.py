@@ -1,6 +1,6 @@
 """The best rows of a pool by a score: each shard's best, merged; ties broken by a keyed hash of the pool id."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -39,7 +39,15 @@ def best_rows(view: PoolView, budget: int, key: int, score: Score) -> Candidates
     Raises:
         ValueError: a score is NaN or infinite.
     """
-    return best(view.map(partial(_best_of_shard, budget=budget, key=key, score=score)), budget)
+    return best_rows_of(view, budget, [(key, score)])[0]
+
+
+def best_rows_of(view: PoolView, budget: int, keyed: Sequence[tuple[int, Score]]) -> list[Candidates]:
+    """The same for several scores, each with its key, in one pass over the pool."""
+    if not keyed:
+        return []
+    parts = view.map(partial(_best_of_shard, budget=budget, keyed=tuple(keyed)))
+    return [best(list(each), budget) for each in zip(*parts, strict=True)]
 
 
 def best(parts: list[Candidates], budget: int) -> Candidates:
@@ -116,28 +124,42 @@ def subkey(key: int, purpose: str) -> int:
     return int(np.random.default_rng([key, *purpose.encode()]).integers(2**64, dtype=np.uint64))
 
 
-def _best_of_shard(shard: Shard, budget: int, key: int, score: Score) -> Candidates:
-    """The best of a shard, stretch by stretch: beside the budget, memory is held for one stretch only."""
-    found = NO_CANDIDATES
-    for ids_U, scores_U in _stretches(shard, score, max(budget, STRETCH_ROWS)):
-        found = _better(found, ids_U, scores_U, budget, key)
-    return found
-
-
-def _stretches(shard: Shard, score: Score, rows: int) -> Iterator[tuple[Ids, NDArray[np.float64]]]:
-    """The shard's rows that may be chosen, at least `rows` at a time, and their scores."""
-    ids: list[Ids] = []
-    scores: list[NDArray[np.float64]] = []
-    waiting = 0
+def _best_of_shard(shard: Shard, budget: int, keyed: Sequence[tuple[int, Score]]) -> list[Candidates]:
+    """A shard's best by each score. Beside the budget, memory is held for one stretch of rows only."""
+    kept = [_Best(budget, key, score) for key, score in keyed]
     for block in shard.candidates():
-        scores.append(scored(block, score))
-        ids.append(block.ids_B)
-        waiting += len(block.ids_B)
-        if waiting >= rows:
-            yield np.concatenate(ids), np.concatenate(scores)
-            ids, scores, waiting = [], [], 0
-    if waiting:
-        yield np.concatenate(ids), np.concatenate(scores)
+        for each in kept:
+            each.add(block)
+    return [each.found() for each in kept]
+
+
+class _Best:
+    """The best rows by a score of the blocks so far."""
+
+    def __init__(self, budget: int, key: int, score: Score) -> None:
+        self._budget, self._key, self._score = budget, key, score
+        self._rows = max(budget, STRETCH_ROWS)
+        self._best = NO_CANDIDATES
+        self._ids: list[Ids] = []
+        self._scores: list[NDArray[np.float64]] = []
+        self._waiting = 0
+
+    def add(self, block: Block) -> None:
+        self._scores.append(scored(block, self._score))
+        self._ids.append(block.ids_B)
+        self._waiting += len(block.ids_B)
+        if self._waiting >= self._rows:
+            self._sort()
+
+    def found(self) -> Candidates:
+        if self._waiting:
+            self._sort()
+        return self._best
+
+    def _sort(self) -> None:
+        ids_U, scores_U = np.concatenate(self._ids), np.concatenate(self._scores)
+        self._best = _better(self._best, ids_U, scores_U, self._budget, self._key)
+        self._ids, self._scores, self._waiting = [], [], 0
 
 
 def _better(found: Candidates, ids_U: Ids, scores_U: NDArray[np.float64], budget: int, key: int) -> Candidates:

@@ -93,17 +93,7 @@ class Strategy(tasks.ServesTasks, ABC):
         history: History = (),
     ) -> Chosen:
         """Choose the rows to label next, as `select` does, given the earlier rounds with their notes."""
-        task, what = OTHER_LABELS.get(view.distribution, ("", ""))
-        if task and set(self.tasks) <= {"single_label", "multi_label", "regression"} - {task}:
-            raise ValueError(
-                f"{type(self).__name__} serves pools of {' or '.join(map(_words, self.tasks))}, and {what}; use one "
-                f"of: {', '.join(tasks.serving(Strategy, PACKAGE, [task]))}"
-            )
-        if missing := missing_facts(self.facts, view.fact_names):
-            raise ValueError(
-                f"{type(self).__name__} {missing}; give them to the view, as in PoolView.from_arrays(..., "
-                f"facts={{{self.facts[0]!r}: array}})"
-            )
+        self.check_view(view)
         view = without_duplicates(view)
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)):
             raise ValueError(f"budget: {budget!r} is not an integer; give a number of rows")
@@ -124,6 +114,20 @@ class Strategy(tasks.ServesTasks, ABC):
         self._check_ids(view, budget, found.ids)
         check_notes(type(self).__name__, found)
         return found
+
+    def check_view(self, view: PoolView) -> None:
+        """Refuse a view whose labels it does not serve, or that lacks a fact; `ValueError` states what fits."""
+        task, what = OTHER_LABELS.get(view.distribution, ("", ""))
+        if task and set(self.tasks) <= {"single_label", "multi_label", "regression"} - {task}:
+            raise ValueError(
+                f"{type(self).__name__} serves pools of {' or '.join(map(_words, self.tasks))}, and {what}; use one "
+                f"of: {', '.join(tasks.serving(Strategy, PACKAGE, [task]))}"
+            )
+        if missing := missing_facts(self.facts, view.fact_names):
+            raise ValueError(
+                f"{type(self).__name__} {missing}; give them to the view, as in PoolView.from_arrays(..., "
+                f"facts={{{self.facts[0]!r}: array}})"
+            )
 
     def _check_ids(self, view: PoolView, budget: int, chosen: Ids) -> None:
         if (

@@ -15,7 +15,10 @@ OWN_ROW: Final = 64
 
 
 class Composed(Strategy):
-    """A strategy whose settings of type `Part` are strategies; it can choose the first batch if they all can."""
+    """A strategy whose settings of type `Part`, or tuples of them, are strategies.
+
+    It can choose the first batch if they all can.
+    """
 
     def inner_plugins(self) -> dict[str, plugins.Plugin]:
         return dict(self._inner())
@@ -46,14 +49,15 @@ class Composed(Strategy):
         return any(strategy.needs_ask for strategy in self._inner().values())
 
     def _inner(self) -> dict[str, Strategy]:
-        return {name: plugins.build(Strategy, PACKAGE, part) for name, part in self if isinstance(part, Part)}
+        return {name: plugins.build(Strategy, PACKAGE, part) for name, part in plugins.parts_of(self).items()}
 
     @model_validator(mode="after")
     def _refuse_what_cannot_be_made(self) -> Self:
+        parts = plugins.parts_of(self)
         for name, strategy in self._inner().items():
             if isinstance(strategy, MemoryStrategy):
                 raise ValueError(
-                    f"{name}: {getattr(self, name).name!r} keeps notes from round to round, which a wrapper does not "
+                    f"{name}: {parts[name].name!r} keeps notes from round to round, which a wrapper does not "
                     "pass on; use it without a wrapper"
                 )
         return self

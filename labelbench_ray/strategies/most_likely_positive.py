@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
+from labelbench_ray.pool.distributions import CATEGORICAL
 from labelbench_ray.strategies import RankingStrategy, Want
 from labelbench_ray.strategies._ranking import Score
+from labelbench_ray.strategies._rare_classes import class_counts
 from labelbench_ray.types import Block, Ids, PoolView
 
 
@@ -25,6 +27,7 @@ class MostLikelyPositive(RankingStrategy):
     source: ClassVar[str] = (
         "Warmuth et al., *Active Learning with Support Vector Machines in the Drug Discovery Process*, 2003"
     )
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
     classes: tuple[NonNegativeInt, ...] = ()
 
     def scorer(self, view: PoolView, key: int) -> Score:
@@ -35,13 +38,15 @@ class MostLikelyPositive(RankingStrategy):
 
 
 def _rare(view: PoolView) -> Ids:
-    counts_K = np.bincount(view.labels_L, minlength=view.num_classes)
+    counts_K = class_counts(view)
     few_K = counts_K < np.median(counts_K)
     return np.flatnonzero(few_K if few_K.any() else counts_K == counts_K.min())
 
 
 def _likeliest(block: Block, classes_R: Ids) -> NDArray[np.float64]:
+    likeliest_B: NDArray[np.float64] = block.probabilities_BK[:, classes_R].max(axis=1).astype(np.float64)
+    if block.distribution != CATEGORICAL:
+        return likeliest_B
     # Divided by the sum in float64, so that rows whose probability reads 1.0 keep their order.
-    likeliest_B = block.probabilities_BK[:, classes_R].max(axis=1)
     scores_B: NDArray[np.float64] = likeliest_B / block.probabilities_BK.sum(axis=1, dtype=np.float64)
     return scores_B

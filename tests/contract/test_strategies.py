@@ -10,6 +10,7 @@ from labelbench_ray.contracts.checking import laws_of
 from labelbench_ray.contracts.law import Law, NotApplicable
 from labelbench_ray.contracts.trying import chosen_on, wanted, with_facts
 from labelbench_ray.plugins import Part
+from labelbench_ray.strategies import MemoryStrategy
 from labelbench_ray.types import PoolView
 from tests.samples import make_pool
 
@@ -36,6 +37,10 @@ VARIANTS = [
     Part.of("class_balanced", strategy="entropy"),
     Part.of("class_balanced", strategy="bald"),
     Part.of("subsample", strategy=USERS_OWN, rows=40),
+    Part.of("tailor", arms=["random", "badge", Part.of("class_balanced", strategy="entropy")], objective="balance"),
+    Part.of("tailor", arms=["galaxy", "direct", "margin"], per_class=[], decay=0.5),
+    Part.of("uniform_mixture", arms=["similar", USERS_OWN], max_arms=3),
+    Part.of("similar", queries=3, relevance=0.0),
     Part.of("nearest_to_labeled", neighbors=3),
     Part.of("nearest_to_labeled", strategy="random", neighbors=1),
 ]
@@ -48,7 +53,7 @@ NOT_ABOUT = {
     "reads only what `wants` names": lambda strategy: {"embeddings", "probabilities"} <= wanted(strategy),
     "asks only for rows that it chooses": lambda strategy: not strategy.needs_ask,
     "chooses the first batch, if `cold_start` states that it can": lambda strategy: not strategy.cold_start,
-    "remembers by its notes alone, if it has memory": lambda strategy: True,
+    "remembers by its notes alone, if it has memory": lambda strategy: not isinstance(strategy, MemoryStrategy),
     "its settings cannot be assigned": lambda strategy: not type(strategy).model_fields,
 }
 """Laws that are not about every strategy: which ones they may leave out."""
