@@ -15,22 +15,26 @@ resume   a killed embedding finds its F finished shards (default 4,000) of 1,024
          their footers, and by reading and checking all of each
 manifest  a store of S shards (default 100,000) is opened: CPU seconds and memory by its side file, and
           when that is missing and made again
-simulation  keys, resume and manifest (parts of the driver), one scorer that lays out its rows, and choosing 1,000 rows
-          of 16 dimensions by `random`, `margin`, `badge` and `coreset`, each at the `--stretches`; exponents fitted
-          to them, projections to 100 million rows, and what breaks first:
-          the part nearest to 128 GiB or to a day of CPU time
+simulation  keys, resume, overlaps and manifest (parts of the driver), the first and the next scorer of a machine
+            that owns all rows and lays them out, and choosing 1,000 rows of 16 dimensions by `random`, `margin`,
+            `badge` and `coreset`, each at the `--stretches` (the manifest at multiples of them, so that it has a side
+            file); exponents fitted to them, projections to 100 million rows, and what breaks first: the part nearest
+            to 128 GiB or to a day of CPU time.
+            The default is 0.5, 2 and 8 million rows; `--stretches 4000000 16000000 64000000` takes eight times as
+            long, 15 GB of disk and 8 GB of memory. A part that would outgrow the machine's memory is left out, and
+            named.
 
-Memory is the growth of the peak resident memory of this process over what it held before; pages of memory-mapped files,
-which the system takes back at any time, count too. `--tiny` shows that every part runs.
+Memory is the growth of this process's private memory at its peak over what it held before (`RssAnon`, sampled 500 times
+a second): pages of memory-mapped files, which the system takes back at any time, do not count. `--tiny` shows that
+every part runs.
 """
 
-import ctypes
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,18 +42,19 @@ from typing import Any
 import numpy as np
 import wired
 from machine import parser, show
-from processes import status_kib
-from projection import simulated
+from private_memory import used
+from projection import Calls, simulated
 from selection import exponent
 
 from labelbench_ray import strategies
 from labelbench_ray.config import Trial
-from labelbench_ray.embeddings.complete import FindShards
 from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, checked_shards, found_shards
 from labelbench_ray.embeddings.finished import check_row_ids
+from labelbench_ray.embeddings.overlaps import count_overlaps
 from labelbench_ray.embeddings.shard_table import FILE as SIDE_FILE
-from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, shard_bytes
+from labelbench_ray.embeddings.shard_table import MANY_SHARDS
+from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, rejects_bytes, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.trial.parts import build
 from labelbench_ray.types import PoolView
@@ -57,7 +62,7 @@ from labelbench_ray.types import PoolView
 BUDGET = 1000
 DIGITS = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=1, budget=1)
 SHARD_ROWS = 1024
-STRETCHES = [125_000, 500_000, 2_000_000]
+STRETCHES = [500_000, 2_000_000, 8_000_000]
 LINKS = 1000
 TINY = (20_000, 30, 3000, [4096, 8192, 16_384])
 """Rows, finished shards, shards and stretches."""
@@ -75,17 +80,6 @@ class Part:
     measured: dict[str, Any]
     target: dict[str, Any]
     met: bool
-
-
-def used(call: Callable[[], object]) -> dict[str, float]:
-    """CPU seconds of this process and its extra memory in MiB over one call."""
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier work left behind would hide as much of what the call takes
-    before = status_kib("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    start = time.process_time()
-    call()
-    cpu = time.process_time() - start
-    return {"cpu_seconds": cpu, "extra_mib": max(0, status_kib("VmHWM") - before) / 2**10}
 
 
 def random(rows: int) -> Part:
@@ -108,21 +102,21 @@ def random(rows: int) -> Part:
 
 def keys(rows: int) -> Part:
     """The check of keys that closes a store."""
-    with checking_keys(rows) as check:
-        found = used(check)
+    with checking_keys(rows) as calls:
+        found = used(calls["keys"])
     over = found["extra_mib"] - 8 * rows / 2**20
     measured = {"rows": rows, **found, "mib_over_hashes": over}
     return Part(measured, KEYS_TARGET, over <= KEYS_TARGET["mib_over_hashes"])
 
 
 @contextmanager
-def checking_keys(rows: int) -> Iterator[Callable[[], object]]:
+def checking_keys(rows: int) -> Iterator[Calls]:
     """The check of the keys of so many rows."""
     with TemporaryDirectory(prefix="labelbench-") as folder:
         made = [
             _key_shard(Path(folder), number, first, rows) for number, first in enumerate(range(0, rows, SHARD_ROWS))
         ]
-        yield lambda: check_row_ids(Path(folder), made)
+        yield {"keys": lambda: check_row_ids(Path(folder), made)}
 
 
 def _key_shard(folder: Path, number: int, first: int, rows: int) -> EmbeddedShard:
@@ -149,10 +143,8 @@ def scorers(rows: int) -> Part:
 
 def resume(finished: int) -> Part:
     """Finding finished shards."""
-    with finding(finished * SHARD_ROWS) as find:
-        found = used(find)
-    with finding(finished * SHARD_ROWS, checked_shards) as find:
-        checked = used(find)
+    with finding(finished * SHARD_ROWS) as calls:
+        found, checked = used(calls["resume"]), used(calls["resume when read"])
     milliseconds = 1e3 * found["cpu_seconds"] / finished
     measured = {
         "shards": finished,
@@ -163,34 +155,62 @@ def resume(finished: int) -> Part:
 
 
 @contextmanager
-def finding(rows: int, find: FindShards = found_shards) -> Iterator[Callable[[], object]]:
-    """Finding the finished shards of so many rows; they are links to one file."""
-    shards = [ShardId("pool", number) for number in range(-(-rows // SHARD_ROWS))]
-    row_ids = [f"{row:064d}" for row in range(SHARD_ROWS)]
-    embeddings_BD = np.random.default_rng(0).standard_normal((SHARD_ROWS, 128), np.float32).astype(np.float16)
-    contents = RowContents(kept="0" * (2 * HASH_BYTES * SHARD_ROWS), rejected={})
-    data = shard_bytes(
-        ShardRows(row_ids, np.zeros(SHARD_ROWS, np.int64), embeddings_BD, {}, contents), "recipe", "numpy"
-    )
+def finding(rows: int) -> Iterator[Calls]:
+    """Finding the finished shards of so many rows, and the held-out rows among them; they are links to one file."""
     with TemporaryDirectory(prefix="labelbench-") as folder:
         job = EmbeddingJob(build(DIGITS).encoder, Path(folder), "recipe", "cpu", SHARD_ROWS)
         (job.directory / "shards").mkdir()
-        first, *others = (job.directory / shard.file for shard in shards)
-        first.write_bytes(data)
-        for number, path in enumerate(others, 1):
-            if number % LINKS:
-                path.hardlink_to(first)
-            else:  # a file has a limit of links
-                path.write_bytes(data)
-                first = path
-        yield partial(find, job, shards)
+        shards = [ShardId("pool", number) for number in range(-(-rows // SHARD_ROWS))]
+        _link(job.directory, shards)
+        held_out = [ShardId(split, 0) for split in ("validation", "test")]
+        for shard in held_out:
+            (job.directory / shard.file).write_bytes(_shard_of(shard.split))
+        entries = [
+            ShardEntry(split=each.split, number=each.number, rows=SHARD_ROWS, sha256="", contents="0")
+            for each in (*shards, *held_out)
+        ]
+        (job.directory / "rejects.parquet").write_bytes(rejects_bytes([]))
+        yield {
+            "resume": partial(found_shards, job, shards),
+            "resume when read": partial(checked_shards, job, shards),
+            "overlaps": partial(count_overlaps, job.directory, entries, "text"),
+        }
+
+
+def _shard_of(split: str) -> bytes:
+    """A shard of rows whose contents no other split has."""
+    row_ids = [f"{row:064d}" for row in range(SHARD_ROWS)]
+    embeddings_BD = np.random.default_rng(0).standard_normal((SHARD_ROWS, 128), np.float32).astype(np.float16)
+    contents = RowContents(
+        kept="".join(sha256(f"{split} {row}".encode()).hexdigest()[: 2 * HASH_BYTES] for row in range(SHARD_ROWS)),
+        rejected={},
+    )
+    rows = ShardRows(row_ids, np.zeros(SHARD_ROWS, np.int64), embeddings_BD, {}, contents)
+    return shard_bytes(rows, "recipe", "numpy")
+
+
+def _link(directory: Path, shards: Sequence[ShardId]) -> None:
+    data, first = _shard_of("pool"), directory
+    for number, path in enumerate(directory / shard.file for shard in shards):
+        if number % LINKS:
+            path.hardlink_to(first)
+        else:  # a file has a limit of links
+            path.write_bytes(data)
+            first = path
 
 
 @contextmanager
-def opening(rows: int) -> Iterator[Callable[[], object]]:
+def opening(rows: int) -> Iterator[Calls]:
     """Opening a store of so many rows, by its side file; its shards need not exist."""
     with TemporaryDirectory(prefix="labelbench-") as folder:
-        yield partial(EmbeddingStore.open, _manifest_of(Path(folder), -(-rows // SHARD_ROWS)))
+        yield {"manifest": partial(EmbeddingStore.open, _manifest_of(Path(folder), -(-rows // SHARD_ROWS)))}
+
+
+@contextmanager
+def closing(rows: int) -> Iterator[Calls]:
+    """What the driver reads of all shards when it resumes and closes a store."""
+    with finding(rows) as calls:
+        yield {name: calls[name] for name in ("resume", "overlaps")}
 
 
 def _manifest_of(folder: Path, shards: int) -> Path:
@@ -224,8 +244,8 @@ def manifest(shards: int) -> Part:
 
 def simulation(stretches: Sequence[int]) -> Part:
     """All parts at growing sizes, and what they need for 100 million rows."""
-    driver = {"keys": checking_keys, "resume": finding, "manifest": opening}
-    measured = simulated(stretches, driver, used)
+    driver = [(checking_keys, 0), (closing, 0), (opening, MANY_SHARDS * SHARD_ROWS)]
+    measured = simulated(stretches, driver)
     return Part(measured, {"breaks_first": "nothing"}, not measured["breaks_first"]["breaks"])
 
 

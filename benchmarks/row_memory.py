@@ -8,7 +8,7 @@ cancels. The cases:
 
 driver      the check that the keys of all rows are distinct, which closes a store
 worker      two rounds of a trial in one process, choosing 1,000 rows each, by each of the strategies
-scorer      one scorer that owns all rows: what it holds before a strategy asks it for anything
+scorer      one scorer that owns all rows and makes them from a store's shards, before a strategy asks for anything
 
 The strategies (default: those that state what was measured for them) run at every width of `--dimensions`, so that
 a figure that depends on the width shows. A case that takes longer than `--seconds` is left out and named.
@@ -77,16 +77,16 @@ def driver(rows: int) -> None:
     """The check of all keys that closes a store."""
     from hundred_million import checking_keys
 
-    with checking_keys(rows) as check:
-        check()
+    with checking_keys(rows) as calls:
+        calls["keys"]()
 
 
 def scorer(rows: int) -> None:
     """A scorer opens its rows and lays out a view."""
     from projection import scoring
 
-    with scoring(rows) as score:
-        score()
+    with scoring(rows) as calls:
+        calls["first scorer"]()
 
 
 def peak_bytes(case: str, seconds: float) -> int | None:

@@ -20,10 +20,11 @@ from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import Source
 from labelbench_ray.datasets._folders import FolderTable
 from labelbench_ray.datasets._parquet import ParquetTable
-from labelbench_ray.embeddings import origin, tables
+from labelbench_ray.embeddings import origin
 from labelbench_ray.embeddings.origin import check_same_data
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ChangedDataError
+from labelbench_ray.storage import tables
 from labelbench_ray.trial import parts
 from tests.full_trials import make_store
 from tests.s3 import Server, client_settings, s3  # noqa: F401  a fixture

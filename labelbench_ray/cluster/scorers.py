@@ -19,7 +19,8 @@ from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from labelbench_ray.cluster.deaths import is_death
-from labelbench_ray.embeddings.store import EmbeddingStore, embedded
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.embeddings.stretches import pool_stretch
 from labelbench_ray.pool.blocks import Ids, Model, ModelShard, cuts
 from labelbench_ray.types import PoolView, Result
 from labelbench_ray.user_code import portable
@@ -31,12 +32,11 @@ RESTARTS = 3
 # Calls are repeated without limit: while a lost node is not yet declared dead, any number is spent within seconds.
 @ray.remote(max_restarts=RESTARTS, max_task_retries=-1)
 class Scorer:
-    """Owns rows start .. stop-1 of a store's pool; keeps the shard of the view that it was last asked about."""
+    """Owns rows start .. stop-1 of a store's pool, and reads no other; keeps the shard of the view asked about last."""
 
     def __init__(self, store: Path, start: int, stop: int) -> None:
         self._ids_S = np.arange(start, stop)
-        pool = embedded(store).pool
-        self._raw_SD, self._facts = pool.embeddings_ND[start:stop], pool.facts.take(slice(start, stop))
+        self._stretch = pool_stretch(EmbeddingStore.open(store), start, stop)
         self._view = -1
 
     def apply(
@@ -51,7 +51,8 @@ class Scorer:
         """`function` of the shard as the view shows it; `open_U`: ids that may be chosen, None for all unlabeled."""
         if view != self._view:
             labeled_S = np.isin(self._ids_S, labeled_L)
-            shard = ModelShard(self._ids_S, self._raw_SD, labeled_S, ~labeled_S, model, facts=self._facts)
+            raw_SD, facts = self._stretch.embeddings_SD, self._stretch.facts
+            shard = ModelShard(self._ids_S, raw_SD, labeled_S, ~labeled_S, model, facts=facts)
             self._shard = shard if open_U is None else shard.only(open_U)
             self._view = view
         try:

@@ -27,9 +27,9 @@ from labelbench_ray.embeddings.contents import SCHEMA, hashed_table
 from labelbench_ray.embeddings.label_columns import label_column
 from labelbench_ray.embeddings.shard_contents import read_contents
 from labelbench_ray.embeddings.store import EmbeddingStore
-from labelbench_ray.embeddings.tables import read_table, write_table
 from labelbench_ray.errors import ChangedDataError, DataError, StoreError
 from labelbench_ray.storage.parallel import read_each
+from labelbench_ray.storage.tables import read_table, write_table
 from labelbench_ray.tasks import Task
 
 SOURCE, CONTENTS = "source.parquet", "contents.parquet"

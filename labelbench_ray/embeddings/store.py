@@ -6,9 +6,9 @@
     <store>/<key>/manifest.arrow               the same for many shards, read faster: see `shard_table`
     <store>/<key>/arrays/<content>/            the same as memory-mapped arrays, made once on each machine
                                                (of a remote store: in the machine's cache)
-    <store>/<key>/attempts/                    while it is made: marks of the work that workers have begun, see
-    `attempts` <store>/<key>/views/...                    the pool's augmented views, where trials want them: see
-    `augmented`
+    <store>/<key>/arrays/<content>.<shards>/   the same of some shards of the pool, for a scorer: see `stretches`
+    <store>/<key>/attempts/                    while it is made: marks of what workers have begun: see `attempts`
+    <store>/<key>/views/...                    the pool's augmented views, where trials want them: see `augmented`
 
 The key hashes the data set's and the encoder's recipe; the content hash covers every id, label and embedding.
 Labels lie here for the oracle and the evaluation; a strategy's view is made from embeddings alone.
@@ -207,16 +207,16 @@ class EmbeddingStore:
             np.save(draft / f"{split}-labels.npy", write_array(path, self.directory, self._entries(split), shape))
             if split in self.manifest.groups:
                 np.save(draft / f"{split}-groups.npy", self._group_numbers(split))
-        for name, values_N in self._fact_columns().items():
+        for name, values_N in self.fact_columns(self._entries("pool")).items():
             np.save(draft / f"pool-fact-{name}.npy", values_N)
         standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
         np.save(draft / "mean.npy", standardization.mean_D)
         np.save(draft / "scale.npy", standardization.scale_D)
 
-    def _fact_columns(self) -> Facts:
-        """The facts of all rows of the pool; no shard is read if there are none."""
+    def fact_columns(self, entries: Sequence[ShardEntry]) -> Facts:
+        """The facts of the rows of these shards of the pool; no shard is read if the store has none."""
         names = sorted(self.manifest.facts)
-        parts = [(entry, read_shard(self.directory, entry).facts) for entry in self._entries("pool") if names]
+        parts = [(entry, read_shard(self.directory, entry).facts) for entry in entries if names]
         for entry, facts in parts:
             if absent := [name for name in names if name not in facts]:
                 raise StoreError(

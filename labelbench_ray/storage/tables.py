@@ -1,4 +1,4 @@
-"""Parquet tables beside a store's shards, published at once, with checksums."""
+"""Parquet tables that are published at once, with checksums."""
 
 from collections.abc import Mapping
 from pathlib import Path
