@@ -72,7 +72,7 @@ def untimed(records: list[RoundRecord]) -> list[dict]:
     return [record.model_dump(exclude=COSTS) for record in records]
 
 
-@pytest.mark.parametrize("trainer", [QUICK, Part(name="logistic")], ids=["supervised", "logistic"])
+@pytest.mark.parametrize("trainer", [QUICK, Part(name="logistic"), Part.of("newest_only", **QUICK.settings)], ids=str)
 def test_records_hold_what_was_answered_and_the_metrics_of_the_recorded_proxy(tmp_path, trainer: Part):
     trial = vary(BASE, trainer=trainer)
     records = run(tmp_path, trial)
@@ -127,7 +127,7 @@ REFUSED = {
         {"proxy": "full_model", "encoder": "efficientnet_lite0"},
         "proxy full_model: .*use one of: linear, shallow",
     ),
-    "trainer": ({"trainer": "fixmatch"}, "trainer fixmatch: .*; use one of: logistic, supervised$"),
+    "trainer": ({"trainer": "fixmatch"}, "trainer fixmatch: .*; use one of: logistic, newest_only, supervised$"),
     "a trainer that refines one": ({"trainer": "experience_replay"}, "trainer experience_replay: does not serve"),
     "corrupter": ({"corrupter": "uniform_noise"}, "corrupter uniform_noise: .*; use one of: clean$"),
     "fine-tune": ({"finetune": FineTune(), "encoder": "efficientnet_lite0"}, "finetune: full_model does not serve"),
