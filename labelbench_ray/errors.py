@@ -15,6 +15,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "transformers": "llm",
     "trl": "llm",
     "gguf": "llm",
+    "reasoning_gym": "llm",
     "mlflow": "mlflow",
     "optuna": "search",
     "efficientnet_lite_pytorch": "offline",

@@ -36,7 +36,7 @@ from labelbench_ray.pool.facts import Facts, checked_facts
 __all__ = ["BLOCK_ROWS", "Ask", "Block", "Examples", "Floats", "Ids", "Labels", "Model", "PoolView", "Rows", "Shard"]
 
 Labels = NDArray[Any]
-"""Labels of rows as their task holds them: (N,) int64 class numbers or float64 answers, or an (N, K) int8 matrix."""
+"""Labels of rows as their task holds them: (N,) int64 or float64, an (N, K) int8 matrix, or (N, W) int64."""
 Ask = Callable[[Ids], Labels]
 """Pool ids -> the labels that the oracle returns for them; each new id costs one label of the budget."""
 Result = TypeVar("Result")
@@ -71,9 +71,8 @@ class PoolView:
     def only(self, ids: Ids) -> Self:
         """The same pool and labels, where only rows of these ids (distinct, unlabeled) may be chosen."""
         ascending_C = np.sort(ids)
-        return replace(
-            self, shards=tuple(shard.only(ascending_C) for shard in self.shards), num_unlabeled=len(ascending_C)
-        )
+        shards = tuple(shard.only(ascending_C) for shard in self.shards)
+        return replace(self, shards=shards, num_unlabeled=len(ascending_C))
 
     def open_ids(self) -> Ids:
         """(U,) ascending ids of the rows that may be chosen."""
@@ -154,7 +153,7 @@ class PoolView:
         cls,
         distribution: Distribution,
         embeddings: ArrayLike,
-        probabilities: ArrayLike,
+        probabilities: ArrayLike | None,
         labeled: ArrayLike,
         labels: ArrayLike,
         shards: int = 1,
@@ -178,9 +177,8 @@ class PoolView:
                 facts=facts_N.take(rows),
             )
 
-        return cls._assemble(
-            ids_N, probabilities_NK.shape[1], distribution, labeled, labels, shards, cut, tuple(facts_N)
-        )
+        num_classes, names = probabilities_NK.shape[1], tuple(facts_N)
+        return cls._assemble(ids_N, num_classes, distribution, labeled, labels, shards, cut, names)
 
     @classmethod
     def from_linear(

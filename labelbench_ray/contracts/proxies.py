@@ -60,7 +60,7 @@ def scores_as_arrays(proxy: Proxy) -> None:
 
 def _light(proxy: Proxy) -> LightProxy:
     if not isinstance(proxy, LightProxy):
-        raise NotApplicable("it trains an encoder")
+        raise NotApplicable("it has no layers on embeddings")
     return proxy
 
 

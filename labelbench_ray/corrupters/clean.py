@@ -10,7 +10,7 @@ class Clean(Corrupter):
     """The labels as they are."""
 
     baseline: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression", "response")
 
     def corrupt(self, labels_N: Labels, num_classes: int) -> Labels:
         return labels_N

@@ -228,7 +228,7 @@ class Dataset(plugins.Plugin, ABC):
         facts = {name: split_facts(self, name, split.facts, len(split)) for name, split in source.splits.items()}
         splits = {name: self._sample(source.splits[name], facts[name]) for name in ordered(source.splits)}
         for name, split in splits.items():
-            if not len(split) and (name == "pool" or _all_labeled(splits["pool"])):
+            if not len(split) and (name == "pool" or (task.predicted and _all_labeled(splits["pool"]))):
                 raise DataError(f"{self}: the split {name!r} is empty; every split needs at least one row")
         sampled = tuple(
             f"{name}: a sample of {len(split):,} of {len(source.splits[name]):,} rows (max_rows)"

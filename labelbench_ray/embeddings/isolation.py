@@ -4,7 +4,7 @@ A decoder is foreign code: a C library that crashes, an exit, a loop, an allocat
 the process that has read them, which is fast, and a row that hangs there ends that process. Once processes died of a
 shard, its rows are decoded `apart`: in short-lived children, each of which holds one row at a time. A row that ends its
 child, or that takes too long, becomes a reject. A child imports the encoder's module alone (0.3 CPU s for ours, without
-torch and Ray). This module does not use Ray.
+torch and Ray) and what its `prepare_decoding` needs. This module does not use Ray.
 """
 
 import faulthandler
@@ -76,6 +76,7 @@ def decode_here(encoder: Encoder, payloads: Sequence[Payload]) -> Iterator[Outco
 
 def decode_watched(encoder: Encoder, payloads: Sequence[Payload], seconds: float) -> Iterator[Outcome]:
     """Decode in this process, which ends with status 1, at most a second late, if a row takes longer."""
+    encoder.prepare_decoding()
     with _ends_itself(seconds) as renew:
         for payload in payloads:
             yield decode_row(encoder, payload)
@@ -217,6 +218,8 @@ def serve(descriptor: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
     with Connection(descriptor) as parent, suppress(EOFError, ConnectionError):
         encoder, seconds = parent.recv()
+        with suppress(Exception):  # what is wrong shows again when a row is decoded
+            encoder.prepare_decoding()
         parent.send(None)
         while True:
             payload = parent.recv()

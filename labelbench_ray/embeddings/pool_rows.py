@@ -9,13 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelbench_ray.datasets import FileTable, LocatedTable, Modality, Payload, Source, Split
+from labelbench_ray.datasets.prompt_rows import RespondedTable
 from labelbench_ray.embeddings.shards import read_keys
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ChangedDataError
+from labelbench_ray.oracles import CountedResponse
 from labelbench_ray.types import Ids
 
 READ_ROWS = 1024
 """Rows that are read at a time to find their ids, of a data set that does not know them without reading."""
+
+
+def num_words(text: str) -> int:
+    """Words stand for tokens where the encoder has no tokenizer."""
+    return len(text.split())
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,8 @@ class StoredRows:
     store: EmbeddingStore
     modality: Modality
     open_source: Callable[[], Source]
+    num_tokens: Callable[[str], int] = num_words
+    """Counts the tokens of a response."""
 
     def row_ids(self, ids_B: Ids) -> list[str]:
         """The data set's own keys of these rows; reads the keys of the shards that hold them."""
@@ -52,6 +61,14 @@ class StoredRows:
         if not isinstance(table, LocatedTable):
             return []
         return table.locations(np.asarray(self._pool.rows)[self._places(ids_B)])
+
+    def responses(self, ids_B: Ids) -> list[CountedResponse | None]:
+        """The responses that are written; errors as from `payloads`."""
+        table = self._pool.table
+        if not isinstance(table, RespondedTable):
+            return [None] * len(ids_B)
+        texts = table.responses(np.asarray(self._pool.rows)[self._places(ids_B)])
+        return [None if text is None else CountedResponse(text, self.num_tokens(text)) for text in texts]
 
     @cached_property
     def _pool(self) -> Split:

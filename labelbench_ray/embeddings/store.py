@@ -204,7 +204,8 @@ class EmbeddingStore:
         check_room(self.arrays_folder, rows * (2 * self.manifest.dimensions + beside), ELSEWHERE)
         for split in self.manifest.splits:
             path, shape = draft / f"{split}.npy", (self.manifest.dimensions,)
-            np.save(draft / f"{split}-labels.npy", write_array(path, self.directory, self._entries(split), shape))
+            labels_N = write_array(path, self.directory, self._entries(split), shape)
+            np.save(draft / f"{split}-labels.npy", labels_N if len(labels_N) else self._no_labels())
             if split in self.manifest.groups:
                 np.save(draft / f"{split}-groups.npy", self._group_numbers(split))
         for name, values_N in self.fact_columns(self._entries("pool")).items():
@@ -212,6 +213,11 @@ class EmbeddingStore:
         standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
         np.save(draft / "mean.npy", standardization.mean_D)
         np.save(draft / "scale.npy", standardization.scale_D)
+
+    def _no_labels(self) -> Labels:
+        """The labels of a split without rows."""
+        task = tasks.create(self.manifest.task)
+        return np.empty((0, *task.shape(len(self.manifest.classes))), task.dtype)
 
     def fact_columns(self, entries: Sequence[ShardEntry]) -> Facts:
         """The facts of the rows of these shards of the pool; no shard is read if the store has none."""

@@ -85,6 +85,15 @@ class FactNetwork(Network, Protocol):
         ...
 
 
+@runtime_checkable
+class CountsTokens(Protocol):
+    """An encoder of texts that has a tokenizer."""
+
+    def num_tokens(self, text: str) -> int:
+        """How many tokens a text has, without special ones."""
+        ...
+
+
 class Encoder(plugins.Plugin, ABC):
     """An encoder; its fields are its settings."""
 
@@ -112,6 +121,9 @@ class Encoder(plugins.Plugin, ABC):
     @abstractmethod
     def preprocessing(self) -> str:
         """What `decode` and the network do to a payload before the first layer, in words, for the manifest."""
+
+    def prepare_decoding(self) -> None:
+        """Load what `decode` needs, once in each process that decodes: no row's time limit counts it."""
 
     @abstractmethod
     def decode(self, payload: Payload) -> Decoded:

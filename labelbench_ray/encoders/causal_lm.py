@@ -62,6 +62,9 @@ class CausalLm(Encoder):
     def fact_names(self) -> tuple[str, ...]:
         return FACTS
 
+    def prepare_decoding(self) -> None:
+        tokenizer_of(self.model, self.revision)
+
     def decode(self, payload: Payload) -> Decoded:
         """The prompt as the model reads it."""
         tokenizer = tokenizer_of(self.model, self.revision)
@@ -74,6 +77,10 @@ class CausalLm(Encoder):
                 f"the model's context of {context:,}; shorten it, or lower max_new_tokens"
             )
         return prompt.text
+
+    def num_tokens(self, text: str) -> int:
+        """How many tokens a text has, without special ones."""
+        return len(tokenizer_of(self.model, self.revision)(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def load(self, device: Device) -> Network:
         # Imported here: transformers takes seconds to import, and planning does without.

@@ -39,6 +39,19 @@ class PoolRows(Protocol):
         """Path or address of the file that each row is; empty where rows are not files of their own."""
         ...
 
+    def responses(self, ids_B: Ids) -> "list[CountedResponse | None]":
+        """The hidden responses to these prompts; None for one that is not written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CountedResponse:
+    """The text that answers a prompt."""
+
+    text: str
+    tokens: int
+    """As the encoder counts them; words where it has no tokenizer."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:

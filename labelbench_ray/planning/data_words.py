@@ -18,7 +18,8 @@ LONGEST_NAME = 60
 def describe_source(source: Source) -> tuple[str, ...]:
     """At most `MOST_LINES` lines; splits come first, then what is ignored, then what may be a mistake."""
     origins = source.findings.origins
-    lines = [_split(name, split, source.task, source.classes, origins) for name, split in source.splits.items()]
+    measured = ((name, split) for name, split in source.splits.items() if len(split) or source.task.predicted)
+    lines = [_split(name, split, source.task, source.classes, origins) for name, split in measured]
     lines += _ignored(source.findings.ignored)
     lines += [f"these class names look alike: {_listed(map(_exactly, names))}" for names in alike(source.classes)]
     lines += source.findings.notes
@@ -52,6 +53,8 @@ def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins:
     beside = f"{_groups(split)}{_facts(split)}"
     if labels_N is None:
         return f"{name}: {_rows(len(split))}, at most {len(classes):,} classes{origin}{beside}"
+    if not task.predicted:
+        return f"{name}: {_rows(len(split))}{origin}{beside}"
     if not len(labels_N):
         return f"{name}: none, as rows of the pool have no label: nothing is measured on it"
     unlabeled = int(without_label(labels_N).sum())

@@ -16,6 +16,7 @@ from labelbench_ray.encoders import Encoder, Trainable
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.proxies import LightProxy
+from labelbench_ray.proxies.none import NoProxy
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.types import BLOCK_ROWS
 
@@ -46,6 +47,8 @@ RAYS_SHARE: Final = 0.7
 
 def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int) -> int:
     """Memory of the process that runs a trial's rounds; `rows`: by split."""
+    if isinstance(built.proxy, NoProxy):
+        return PYTHON + _strategy(built, rows, classes)
     if not isinstance(built.proxy, LightProxy):
         return _full(built, built.trainer.model_dump().get("batch_size", BATCH)) + _strategy(built, rows, classes)
     dimensions, labeled = built.encoder.dimensions(), built.trial.rounds * built.trial.budget

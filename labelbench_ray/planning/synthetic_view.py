@@ -47,10 +47,12 @@ def synthetic_view(dimensions: int, classes: int, labeled: int, task: Task, fact
     """
     rng = np.random.default_rng(0)
     embeddings_ND = rng.standard_normal((ROWS, dimensions), np.float32)
+    ids_L, ones = np.arange(labeled), {name: np.ones(ROWS) for name in facts}
+    labels_L = task.made_up_labels(ids_L, classes)
+    if not task.predicted:
+        return PoolView.from_predictions(task.distribution, embeddings_ND, None, ids_L, labels_L, facts=ones)
     logits_NK = rng.standard_normal((ROWS, classes), np.float32) if labeled else np.zeros((ROWS, classes), np.float32)
-    ids_L = np.arange(labeled)
     probabilities_NK = task.distribution.of_logits(logits_NK)
-    labels_L, ones = task.made_up_labels(ids_L, classes), {name: np.ones(ROWS) for name in facts}
     return PoolView.from_predictions(task.distribution, embeddings_ND, probabilities_NK, ids_L, labels_L, facts=ones)
 
 

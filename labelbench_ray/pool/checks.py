@@ -33,7 +33,7 @@ def embeddings(given: ArrayLike) -> NDArray[Any]:
     return embeddings_ND
 
 
-def distributions(given: ArrayLike, num_rows: int) -> NDArray[np.float32]:
+def distributions(given: ArrayLike | None, num_rows: int) -> NDArray[np.float32]:
     """(N, K) probabilities with a row for each embedding, whose sum is 1."""
     probabilities_NK = _float_rows(given, num_rows)
     if probabilities_NK.shape[1] < 2:
@@ -46,7 +46,7 @@ def distributions(given: ArrayLike, num_rows: int) -> NDArray[np.float32]:
     return probabilities_NK.astype(np.float32, copy=False)
 
 
-def independent_probabilities(given: ArrayLike, num_rows: int) -> NDArray[np.float32]:
+def independent_probabilities(given: ArrayLike | None, num_rows: int) -> NDArray[np.float32]:
     """(N, K) probabilities with a row for each embedding, each entry on its own in 0 .. 1."""
     probabilities_NK = _float_rows(given, num_rows)
     for start in range(0, len(probabilities_NK), CHUNK_ROWS):
@@ -62,7 +62,7 @@ def independent_probabilities(given: ArrayLike, num_rows: int) -> NDArray[np.flo
     return probabilities_NK.astype(np.float32, copy=False)
 
 
-def predictions(given: ArrayLike, num_rows: int) -> NDArray[np.float32]:
+def predictions(given: ArrayLike | None, num_rows: int) -> NDArray[np.float32]:
     """(N, 1) finite predicted numbers, a row for each embedding."""
     predicted_NK = _float_rows(given, num_rows)
     if predicted_NK.shape[1] != 1:
@@ -89,7 +89,7 @@ def answers(labeled: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], N
     return labeled_L, answers_L.astype(np.float64)
 
 
-def _float_rows(given: ArrayLike, num_rows: int) -> NDArray[Any]:
+def _float_rows(given: ArrayLike | None, num_rows: int) -> NDArray[Any]:
     probabilities_NK = np.asarray(given)
     if probabilities_NK.ndim != 2 or len(probabilities_NK) != num_rows:
         raise ValueError(
@@ -149,6 +149,19 @@ def label_rows(labeled: ArrayLike, labels: ArrayLike, num_classes: int) -> tuple
     if (wrong := ~np.isin(labels_LK, (-1, 0, 1))).any():
         raise ValueError(f"labels: {labels_LK[wrong][0]} must be 1, 0 or -1 (unknown)")
     return labeled_L, labels_LK.astype(np.int8)
+
+
+def rows_of_numbers(labeled: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labeled ids and a row of integers for each, aligned."""
+    labeled_L, labels_LW = int64("labeled", labeled), np.asarray(labels)
+    if not len(labeled_L) and not labels_LW.size:
+        return labeled_L, labels_LW.astype(np.int64).reshape(0, labels_LW.shape[-1] if labels_LW.ndim == 2 else 0)
+    if labels_LW.ndim != 2 or len(labels_LW) != len(labeled_L) or labels_LW.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels: {labels_LW.dtype} of shape {labels_LW.shape} must be ({len(labeled_L)}, W) integers, a row for "
+            "each labeled id"
+        )
+    return labeled_L, labels_LW.astype(np.int64)
 
 
 def int64(name: str, given: ArrayLike) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ Strategies that serve several ask the distribution of a view, so that what proba
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,7 +36,7 @@ class Distribution(ABC):
         """(B, K) what a model predicts that has learned nothing."""
 
     @abstractmethod
-    def checked(self, given: ArrayLike, num_rows: int) -> Floats:
+    def checked(self, given: ArrayLike | None, num_rows: int) -> Floats:
         """(N, K) probabilities as a user passed them; `ValueError` states what is wrong with them."""
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Categorical(Distribution):
     def uninformed(self, rows: int, num_classes: int) -> Floats:
         return np.full((rows, num_classes), 1 / num_classes, np.float32)
 
-    def checked(self, given: ArrayLike, num_rows: int) -> Floats:
+    def checked(self, given: ArrayLike | None, num_rows: int) -> Floats:
         return checks.distributions(given, num_rows)
 
     def normalized(self, given_BK: Floats) -> Floats:
@@ -126,7 +126,7 @@ class Bernoulli(Distribution):
     def uninformed(self, rows: int, num_classes: int) -> Floats:
         return np.full((rows, num_classes), 0.5, np.float32)
 
-    def checked(self, given: ArrayLike, num_rows: int) -> Floats:
+    def checked(self, given: ArrayLike | None, num_rows: int) -> Floats:
         return checks.independent_probabilities(given, num_rows)
 
     def normalized(self, given_BK: Floats) -> Floats:
@@ -171,7 +171,7 @@ class Real(Distribution):
     def uninformed(self, rows: int, num_classes: int) -> Floats:
         return np.zeros((rows, num_classes), np.float32)
 
-    def checked(self, given: ArrayLike, num_rows: int) -> Floats:
+    def checked(self, given: ArrayLike | None, num_rows: int) -> Floats:
         return checks.predictions(given, num_rows)
 
     def normalized(self, given_BK: Floats) -> Floats:
@@ -195,6 +195,50 @@ class Real(Distribution):
         raise ValueError(UNCERTAIN)
 
 
+@dataclass(frozen=True, slots=True)
+class Unpredicted(Distribution):
+    """No model predicts the answers, which are not classes: labels are rows of numbers (L, W), and nothing is scored.
+
+    Every function that needs a prediction refuses; a plan names the strategies that do without.
+    """
+
+    def of_logits(self, logits_BK: Floats) -> Floats:
+        return self._refuse()
+
+    def uninformed(self, rows: int, num_classes: int) -> Floats:
+        return self._refuse()
+
+    def checked(self, given: ArrayLike | None, num_rows: int) -> Floats:
+        return np.zeros((num_rows, 1), np.float32) if given is None else self._refuse()
+
+    def normalized(self, given_BK: Floats) -> Floats:
+        return self._refuse()
+
+    def checked_labels(
+        self, labeled: ArrayLike, labels: ArrayLike, num_classes: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+        return checks.rows_of_numbers(labeled, labels)
+
+    def least_confidence(self, probabilities_BK: Floats) -> Scores:
+        return self._refuse()
+
+    def small_margin(self, probabilities_BK: Floats) -> Scores:
+        return self._refuse()
+
+    def entropy(self, probabilities_BK: Floats) -> Scores:
+        return self._refuse()
+
+    def residuals(self, probabilities_BK: Floats) -> Floats:
+        return self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise ValueError(
+            "class probabilities: answers to this pool are text, which no proxy predicts; use a strategy that reads "
+            "embeddings or facts, such as 'mean_token_margin'"
+        )
+
+
 CATEGORICAL: Final = Categorical()
 BERNOULLI: Final = Bernoulli()
 REAL: Final = Real()
+UNPREDICTED: Final = Unpredicted()

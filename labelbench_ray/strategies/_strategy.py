@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import tasks
-from labelbench_ray.pool.distributions import BERNOULLI, REAL, Distribution
+from labelbench_ray.pool.distributions import BERNOULLI, REAL, UNPREDICTED, Distribution
 from labelbench_ray.pool.facts import missing_facts
 from labelbench_ray.strategies._notes import Chosen, History, check_notes
 from labelbench_ray.strategies._ranking import Score, best_rows
@@ -22,6 +22,7 @@ DUPLICATE_OF: Final = "duplicate_of"
 OTHER_LABELS: Final[Mapping[Distribution, tuple[str, str]]] = {
     BERNOULLI: ("multi_label", "the classes of this one are independent"),
     REAL: ("regression", "the answers of this one are numbers"),
+    UNPREDICTED: ("response", "the answers of this one are texts, without class probabilities"),
 }
 """The task that a strategy must serve for such a view, and what such a view is."""
 LETTERS: Final[Mapping[Want, str]] = {"embeddings": "E", "probabilities": "P", "labels": "L", "facts": "F"}
@@ -118,7 +119,7 @@ class Strategy(tasks.ServesTasks, ABC):
     def check_view(self, view: PoolView) -> None:
         """Refuse a view whose labels it does not serve, or that lacks a fact; `ValueError` states what fits."""
         task, what = OTHER_LABELS.get(view.distribution, ("", ""))
-        if task and set(self.tasks) <= {"single_label", "multi_label", "regression"} - {task}:
+        if task and set(self.tasks) <= {"single_label", "multi_label", "regression", "response"} - {task}:
             raise ValueError(
                 f"{type(self).__name__} serves pools of {' or '.join(map(_words, self.tasks))}, and {what}; use one "
                 f"of: {', '.join(tasks.serving(Strategy, PACKAGE, [task]))}"
@@ -230,7 +231,9 @@ def _count_known(shard: Shard, ids_C: Ids) -> int:
 
 
 def _words(task: str) -> str:
-    return {"single_label": "one label a row", "multi_label": "several labels a row"}.get(task, task)
+    return {"single_label": "one label a row", "multi_label": "several labels a row", "response": "prompts"}.get(
+        task, task
+    )
 
 
 def _yes_or_no(attribute: object) -> str:

@@ -9,6 +9,7 @@ import heapq
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from labelbench_ray.types import Ask, Ids, PoolView, Shard
 class TaskQuotas(Composed):
     """A strategy that shares the budget out over the tasks of the fact `task`; notes hold each row's task."""
 
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "response")
     strategy: Part = Part(name="random")
     """Which prompts of a task are chosen."""
 

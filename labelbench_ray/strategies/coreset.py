@@ -23,7 +23,7 @@ class Coreset(Strategy):
         " [1708.00489](https://arxiv.org/abs/1708.00489)"
     )
     cold_start: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression", "response")
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
         return Traversal(view, key).run(budget)

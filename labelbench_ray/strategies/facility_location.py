@@ -30,6 +30,7 @@ class FacilityLocation(Strategy):
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "response")
     cost: ClassVar[str] = "N·4096·D, lazy greedy after it"
     guarantee: ClassVar[str] = (
         "exact greedy on pools of up to 4,096 rows; gains estimated from 4,096 sampled rows above"

@@ -24,7 +24,7 @@ class KMeans(Strategy):
         "[1901.05954](https://arxiv.org/abs/1901.05954)"
     )
     cold_start: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression", "response")
     iterations: PositiveInt = 15
     """Rounds of Lloyd's iteration, at most."""
 

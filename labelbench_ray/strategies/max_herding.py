@@ -28,7 +28,7 @@ class MaxHerding(Strategy):
         "[2407.12212](https://arxiv.org/abs/2407.12212)"
     )
     cold_start: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression", "response")
     sigma: float = Field(default=1.0, ge=1e-6)
     """The distance at which a row is covered by 1/e."""
     targets: int = Field(default=TARGETS, gt=0)

@@ -13,6 +13,7 @@ class MaxTokenEntropy(RowStrategy):
     """The prompts whose greedy answer has the most uncertain token: by its entropy, or by its likeliest token."""
 
     wants: ClassVar[tuple[Want, ...]] = ("facts",)
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "response")
     cost: ClassVar[str] = "N"
     guarantee: ClassVar[str] = "exact; the paper's abstract does not state what measures a token, so both are offered"
     source: ClassVar[str] = "Bhatt et al. 2024, [2401.06692](https://arxiv.org/abs/2401.06692)"

@@ -13,6 +13,7 @@ class MeanTokenEntropy(RowStrategy):
     """The prompts whose greedy answer has the largest entropy a token, in the mean over its tokens."""
 
     wants: ClassVar[tuple[Want, ...]] = ("facts",)
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "response")
     facts: ClassVar[tuple[str, ...]] = ("mean_entropy",)
     cost: ClassVar[str] = "N"
     guarantee: ClassVar[str] = "exact"

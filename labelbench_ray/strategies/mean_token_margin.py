@@ -13,6 +13,7 @@ class MeanTokenMargin(RowStrategy):
     """The prompts whose greedy answer has the smallest margin of its likeliest two tokens, in the mean over tokens."""
 
     wants: ClassVar[tuple[Want, ...]] = ("facts",)
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "response")
     facts: ClassVar[tuple[str, ...]] = ("mean_margin",)
     cost: ClassVar[str] = "N"
     guarantee: ClassVar[str] = "exact"

@@ -13,6 +13,7 @@ class MinTokenMargin(RowStrategy):
     """The prompts whose greedy answer has the closest decision between its likeliest two tokens at any token."""
 
     wants: ClassVar[tuple[Want, ...]] = ("facts",)
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "response")
     facts: ClassVar[tuple[str, ...]] = ("min_margin",)
     cost: ClassVar[str] = "N"
     guarantee: ClassVar[str] = "exact"

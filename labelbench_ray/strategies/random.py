@@ -18,7 +18,7 @@ class Random(RowStrategy):
     source: ClassVar[str] = "the baseline"
     cold_start: ClassVar[bool] = True
     baseline: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression", "response")
 
     def score(self, block: Block) -> NDArray[np.float64]:
         return np.zeros(len(block.ids_B))

@@ -16,6 +16,7 @@ class SequenceConfidence(RowStrategy):
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("facts",)
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "response")
     cost: ClassVar[str] = "N"
     guarantee: ClassVar[str] = "exact"
     source: ClassVar[str] = "Bhatt et al. 2024, [2401.06692](https://arxiv.org/abs/2401.06692)"

@@ -55,7 +55,7 @@ class TypiClust(Strategy):
         " [2202.02794](https://arxiv.org/abs/2202.02794)"
     )
     cold_start: ClassVar[bool] = True
-    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression", "response")
     clusters: PositiveInt = 500
     """How many there are at most."""
     neighbors: PositiveInt = 20

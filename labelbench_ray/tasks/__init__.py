@@ -4,7 +4,7 @@ A data set states its task. Strategies, proxies, trainers and corrupters state w
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
@@ -39,6 +39,13 @@ class Task(plugins.Plugin, ABC):
     """Memory that its tallies hold for every pair of a row and a class, while a round is measured."""
     fewest_classes: ClassVar[int] = 2
     """How many a data set needs; of answers that are numbers, one: what they measure."""
+    predicted: ClassVar[bool] = True
+    """Whether proxies of embeddings predict its labels. Else strategies have no probabilities, a round measures no
+    split, and held-out splits may be empty."""
+    instead: ClassVar[Mapping[str, str]] = {}
+    """Plug-ins that do not serve it, and what does the same work for it, to name in an error."""
+    refusal: ClassVar[str] = ""
+    """Why others do not serve it, in words."""
     primary: ClassVar[str]
     """The metric that decides, without its split: "Accuracy" stands for "Test Accuracy". Larger is better."""
     shown: ClassVar[tuple[str, ...]]
@@ -91,6 +98,10 @@ class Task(plugins.Plugin, ABC):
     @abstractmethod
     def of_labeled(self, true_L: Labels, num_classes: int) -> dict[str, float]:
         """How many rows were labeled and how evenly over the classes, counted with the true labels."""
+
+    def of_bought(self, labels_L: Labels) -> dict[str, float]:
+        """What the answers that were bought amount to, beside their number. By default, nothing."""
+        return {}
 
     @abstractmethod
     def right_answers(self, probabilities_BK: Floats, labels_B: Labels) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.ledger.queries import Query, other_rows, read_query, sound_query, write_query
 from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.ledger.trials import Ledger
-from labelbench_ray.oracles import UNANSWERED, PoolRows, Question
+from labelbench_ray.oracles import UNANSWERED, CountedResponse, PoolRows, Question
 from labelbench_ray.strategies import NO_NOTE, Chosen, ChosenRound, History
 from labelbench_ray.streams import stream
 from labelbench_ray.tasks import Task
@@ -87,6 +87,10 @@ class NumberedRows:
         """None."""
         return []
 
+    def responses(self, ids_B: Ids) -> list[CountedResponse | None]:
+        """None is written."""
+        return [None] * len(ids_B)
+
 
 NUMBERED: Final = NumberedRows()
 
@@ -110,6 +114,10 @@ class RecordedRows:
     def locations(self, ids_B: Ids) -> list[str]:
         """Not known."""
         return []
+
+    def responses(self, ids_B: Ids) -> list[CountedResponse | None]:
+        """Not known."""
+        raise ConfigError("an oracle with a `batch_file` is asked by plans, too, and plans have no responses")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

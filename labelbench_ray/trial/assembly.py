@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manifest
 from labelbench_ray.embeddings.images import decoded_images
-from labelbench_ray.embeddings.pool_rows import StoredRows
+from labelbench_ray.embeddings.pool_rows import StoredRows, num_words
 from labelbench_ray.embeddings.store import EmbeddingStore, embedded
-from labelbench_ray.encoders import trainable
+from labelbench_ray.encoders import CountsTokens, trainable
 from labelbench_ray.environment import ROW_SECONDS, Environment
 from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_header, write_failure
 from labelbench_ray.proxies.full import FullProxy
+from labelbench_ray.proxies.none import NoProxy
 from labelbench_ray.storage.locks import Lock, locked
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.trainers import Trainer
@@ -37,6 +38,7 @@ from labelbench_ray.trial.asking import AwaitingLabels
 from labelbench_ray.trial.finetune import FineTuning
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
 from labelbench_ray.trial.loop import Loop
+from labelbench_ray.trial.no_fit import NoFitter
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.processes import ONE_PROCESS, Processes
 from labelbench_ray.trial.traits import traits
@@ -149,6 +151,8 @@ class SelectionJob:
     def _fitter(self, built: Parts, open_view: OpenView) -> Fitter:
         if isinstance(built.proxy, FullProxy):
             return full_fitter(built, built.proxy, built.trainer, self.place, self.directory, self.processes)
+        if isinstance(built.proxy, NoProxy):
+            return NoFitter(embedded(self.place.store), open_view)
         return light_fitter(built, self.place, open_view)
 
 
@@ -247,7 +251,8 @@ def fitter_on(
 
 
 def _rows(built: Parts, store: EmbeddingStore, place: Place) -> StoredRows:
-    return StoredRows(store, built.dataset.modality(), partial(built.dataset.open, place.data_root))
+    count = built.encoder.num_tokens if isinstance(built.encoder, CountsTokens) else num_words
+    return StoredRows(store, built.dataset.modality(), partial(built.dataset.open, place.data_root), count)
 
 
 def _checkpoints(path: Path, identity: list[str], request: FitRequest) -> FileCheckpoints:

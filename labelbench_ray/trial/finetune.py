@@ -80,7 +80,7 @@ class FineTuning:
 
     def _request(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids, stats: PseudoLabelStats) -> FitRequest:
         known = [record for record in records if record.num_labeled <= len(chosen)]
-        proxy = self.light.open(self.ledger.proxy(known[-1])).classifier if self.light and known else None
+        proxy = self.light.classifier(self.ledger.proxy(known[-1])) if self.light and known else None
         seed = integer(self.parts.trial.seed, len(chosen), "finetune")
         return FitRequest(chosen, labels, (), seed, stats.add, proxy)
 

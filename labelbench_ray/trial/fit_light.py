@@ -27,7 +27,7 @@ OpenView = Callable[[Model, Ids, Labels], PoolView]
 class TrainedModel:
     """A trained model: what it scores, the embeddings that it scores, and how the pool of them is viewed."""
 
-    classifier: Classifier
+    classifier: Model
     embedded: Embedded
     open_view: OpenView
 
@@ -120,8 +120,11 @@ class LightFitter:
         return self.parts.trainer.fit(self.parts.proxy, data, request.seed).tensors()
 
     def open(self, tensors: Tensors) -> TrainedModel:
-        classifier = Classifier.of_tensors(tensors, self.embedded.task.distribution)
-        return TrainedModel(classifier, self.embedded, self.open_view)
+        return TrainedModel(self.classifier(tensors), self.embedded, self.open_view)
+
+    def classifier(self, tensors: Tensors) -> Classifier:
+        """The proxy that the tensors hold."""
+        return Classifier.of_tensors(tensors, self.embedded.task.distribution)
 
 
 def in_process(embedded: Embedded, shards: int = 1) -> OpenView:

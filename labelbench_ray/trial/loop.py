@@ -21,7 +21,6 @@ from labelbench_ray.errors import DataError
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.oracles import PoolRows
 from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
-from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.streams import integer
 from labelbench_ray.tasks import Tally, Task
 from labelbench_ray.trainers import PreviousRound
@@ -29,26 +28,10 @@ from labelbench_ray.trainers.engine.data import Work
 from labelbench_ray.trial.asking import NUMBERED, Asking
 from labelbench_ray.trial.evaluation import Measured, measure_splits
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, TrainedModel
+from labelbench_ray.trial.no_fit import untrained
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Labels, Model, PoolView, Shard
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Untrained:
-    """The model before the first round: all answers are equally likely, features are the standardized embeddings."""
-
-    num_classes: int
-    distribution: Distribution
-    standardization: Standardization
-
-    def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
-        """(B, K) float32, all the same."""
-        return self.distribution.uninformed(len(raw_BD), self.num_classes)
-
-    def features(self, raw_BD: NDArray[Any]) -> Floats:
-        """(B, D) float32."""
-        return self.standardization.apply(raw_BD)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,8 +96,7 @@ class Loop:
                 fitted = self.fitter.open(self.ledger.proxy(records[-1]))
             return _view(fitted, *bought_rows(records, self.fitter.embedded), watch)
         embedded = self.fitter.embedded
-        untrained = Untrained(len(embedded.classes), embedded.task.distribution, embedded.standardization)
-        return self.fitter.open_view(Timed(untrained, watch), *bought_rows(records, embedded))
+        return self.fitter.open_view(Timed(untrained(embedded), watch), *bought_rows(records, embedded))
 
     def _round(
         self, records: Sequence[RoundRecord], view: PoolView, asking: Asking, watch: Stopwatch
@@ -166,8 +148,11 @@ def _view(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, watch: Stopwat
 def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Measured:
     """A trained model, measured on the pool and every evaluation split, as far as their labels are known."""
     embedded, classifier = fitted.embedded, fitted.classifier
-    task, truth_N, of_pool = embedded.task, embedded.pool.truth_N, dict[str, float]()
-    of_labeled: dict[str, float] = {"Num Labeled": len(view.labeled_L)}
+    task, of_pool = embedded.task, dict[str, float]()
+    of_labeled: dict[str, float] = {"Num Labeled": len(view.labeled_L), **task.of_bought(view.labels_L)}
+    if not task.predicted:
+        return Measured(of_labeled, {})
+    truth_N = embedded.pool.truth_N
     if truth_N is not None:
         pool = reduce(add, view.map(partial(tally_shard, embedded=embedded)))
         true_L = truth_N[view.labeled_L]

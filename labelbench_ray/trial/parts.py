@@ -4,6 +4,7 @@ A fingerprint hashes the recipe: names, declared versions and all settings, defa
 be there. `rounds` is left out, since more rounds continue the same fold.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -219,16 +220,34 @@ def _check_tasks(parts: Parts) -> None:
         ("oracle", trial.oracle, parts.oracle, oracles.Oracle, oracles.PACKAGE),
     ]
     for what, named, plugin, base, package in chosen:
-        if not plugin.serves(kinds):
-            raise ConfigError(
-                f"{what} {named}: does not serve the task {parts.dataset.task!r} of the data set {trial.dataset}; use "
-                f"one of: {', '.join(tasks.serving(base, package, kinds))}"
-            )
+        for name, each in _with_inner(named.name, plugin):
+            if not each.serves(kinds):
+                inner = "" if each is plugin else f"{name!r} "
+                have = tasks.serving(base, package, kinds)
+                raise ConfigError(f"{what} {named}: {inner}{_refusal(parts)}; {_what_fits(parts, name, have)}")
     if parts.tuning and not parts.tuning.model.serves(kinds):
         raise ConfigError(
             f"finetune: {parts.tuning.recipe.model} does not serve the task {parts.dataset.task!r} of the data set "
             f"{trial.dataset}; leave `finetune` out"
         )
+
+
+def _with_inner(name: str, plugin: tasks.ServesTasks) -> Iterator[tuple[str, tasks.ServesTasks]]:
+    """A plug-in and those in its settings, each with its name."""
+    yield name, plugin
+    for field, inner in plugin.inner_plugins().items():
+        if isinstance(inner, tasks.ServesTasks) and isinstance(part := getattr(plugin, field, None), plugins.Part):
+            yield from _with_inner(part.name, inner)
+
+
+def _refusal(parts: Parts) -> str:
+    why = f", {parts.task.refusal}" if parts.task.refusal else ""
+    return f"does not serve the task {parts.dataset.task!r} of the data set {parts.trial.dataset}{why}"
+
+
+def _what_fits(parts: Parts, name: str, have: Sequence[str]) -> str:
+    nearest = parts.task.instead.get(name)
+    return f"use {f'{nearest!r}, or ' if nearest in have else ''}one of: {', '.join(have)}"
 
 
 def _check_trains(named: plugins.Part, trainer: trainers.Trainer, proxy: proxies.Proxy) -> None:

@@ -132,5 +132,6 @@ def test_the_epoch_that_is_kept_is_that_of_the_best_map():
 
 
 def test_the_trainers_that_serve_several_labels():
-    assert tasks.serving(Trainer, trainers.PACKAGE, ["multi_label"]) == ["logistic", "supervised"]
-    assert set(plugins.names(trainers.PACKAGE)) == set(tasks.serving(Trainer, trainers.PACKAGE, ["single_label"]))
+    assert tasks.serving(Trainer, trainers.PACKAGE, ["multi_label"]) == ["logistic", "newest_only", "supervised"]
+    served = (tasks.serving(Trainer, trainers.PACKAGE, [task]) for task in ("single_label", "regression", "response"))
+    assert set(plugins.names(trainers.PACKAGE)) == {name for names in served for name in names}
