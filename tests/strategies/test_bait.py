@@ -11,7 +11,9 @@ from scipy import stats
 
 from labelbench_ray import strategies
 from labelbench_ray.strategies import _bait_scalar
-from labelbench_ray.strategies._bait_design import factors, information, uncertainty
+from labelbench_ray.strategies._bait_ahead import Candidates, Inverse, pick_ahead
+from labelbench_ray.strategies._bait_design import Design, factors, information, uncertainty
+from labelbench_ray.strategies._ranking import tie_hash
 from labelbench_ray.types import BLOCK_ROWS, PoolView
 from tests.samples import Pool, make_pool
 
@@ -174,26 +176,43 @@ def test_what_all_rows_know_stays_right_while_gains_fall_by_orders_of_magnitude(
     seen, check = [], _bait_scalar._check
 
     def noted(view, rows, terms, outside, steps):
-        seen.append((terms, outside, rows.weights_U, steps.gains_J))
-        return check(view, rows, terms, outside, steps)
-
-    designs, ahead = [], _bait_scalar._pick_ahead
-
-    def before(design, *arguments):
-        designs.append(design)
-        return ahead(design, *arguments)
+        kept, after = check(view, rows, terms, outside, steps)
+        seen.append((terms, outside, rows.weights_U, steps.gains_J, kept.places_J))
+        return kept, after
 
     monkeypatch.setattr(_bait_scalar, "_check", noted)
-    monkeypatch.setattr(_bait_scalar, "_pick_ahead", before)
     choose(pool.view(), 600, oversample=1)
     assert seen[0][3][0] > 1e3 * seen[-1][3][-1]
-    for (terms, outside, weights, gains), design in zip(seen, designs, strict=False):
+    design = information(pool.view(), exact=False).design(RIDGE, labeled=0, budget=600)
+    for terms, outside, weights, gains, places in seen:
         inverse = np.linalg.inv(design.matrix_EE)
         s = np.einsum("nd,de,ne->n", h, inverse, h)
         t = np.einsum("nd,de,ne->n", h, inverse @ design.target_EE @ inverse, h)
         np.testing.assert_allclose(weights, 1 - (p**2).sum(axis=1), rtol=1e-5, atol=1e-12)
-        found, right = _bait_scalar.gains(weights, terms.s_U, terms.t_U), _bait_scalar.gains(weights, s, t)
-        np.testing.assert_allclose(found[outside], right[outside], rtol=0, atol=1e-5 * gains[0])
+        right = weights * t / (1 + weights * s)
+        np.testing.assert_allclose(terms.gains()[outside], right[outside], rtol=0, atol=1e-5 * gains[0])
+        design = design.plus((h[places].T * weights[places]) @ h[places])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_picks_do_to_the_inverse_and_to_candidates_is_that_of_the_design_with_them(sign: int):
+    rng = np.random.default_rng(0)
+    features, weights = rng.normal(size=(90, 7)), sign * rng.uniform(0.01, 0.1, size=90)
+    root = rng.normal(size=(7, 7))
+    design = Design(root @ root.T, 40 * np.eye(7))
+    inverse = Inverse.of(design, root)
+    places = np.arange(100, 190)
+    candidates = Candidates.of(places, weights, tie_hash(0, places), features, inverse)
+    for ahead in (1, 50, 8):
+        picks = pick_ahead(candidates, inverse, ahead, 0.0).until(40)
+        taken = features[picks.steps.places_J - 100]
+        before, design = design, design.plus((taken.T * weights[picks.steps.places_J - 100]) @ taken)
+        inverse, candidates = inverse.after(picks), candidates.after(picks)
+        fresh = Inverse.of(design, root)
+        np.testing.assert_allclose(inverse.inverse_DD, fresh.inverse_DD, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(candidates.pulled_CD, features @ fresh.inverse_DD @ root, rtol=1e-9, atol=1e-12)
+        fall = np.trace((np.linalg.inv(before.matrix_EE) - fresh.inverse_DD) @ design.target_EE)
+        assert picks.steps.gains_J.sum() == pytest.approx(fall, rel=1e-9)
 
 
 @settings(max_examples=50, deadline=None)
@@ -203,11 +222,8 @@ def test_a_gain_is_the_fall_of_the_objective(seed: int, sign: int):
     rows, weight = rng.normal(size=(8, 4)), rng.uniform(0.1, 2)
     matrix, target = rows.T @ rows + np.eye(4), np.cov(rng.normal(size=(9, 4)).T)
     h, inverse = rows[0] / np.sqrt(weight), np.linalg.inv(rows.T @ rows + np.eye(4))
-    found = _bait_scalar.gains(
-        np.array([sign * weight]),
-        np.array([h @ inverse @ h]),
-        np.array([h @ inverse @ target @ inverse @ h]),
-    )
+    whole, pull = 1 + sign * weight * h @ inverse @ h, sign * weight * h @ inverse @ target @ inverse @ h
+    found = _bait_scalar.Terms(np.array([whole]), np.array([pull])).gains()
     moved = np.linalg.inv(matrix + sign * weight * np.outer(h, h))
     assert found[0] == pytest.approx(np.trace((inverse - moved) @ target), rel=1e-8)
 
