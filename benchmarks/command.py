@@ -36,20 +36,20 @@ def places(data_root: Path, runs: Path | None = None, store: Path | None = None)
         yield Places(data_root.resolve(), (runs or Path(fresh) / "runs"), (store or Path(fresh) / "store"))
 
 
-def command(verb: str, experiment: str, where: Places) -> list[str]:
+def command(verb: str, experiment: str, where: Places, *options: str) -> list[str]:
     """The command line; `experiment` is `file.py:function`."""
     folders = [f"--{name}={getattr(where, name.replace('-', '_'))}" for name in ("runs", "store", "data-root")]
-    return [str(LABELBENCH), verb, experiment, *folders]
+    return [str(LABELBENCH), verb, experiment, *folders, *options]
 
 
-def run(verb: str, experiment: str, where: Places) -> float:
+def run(verb: str, experiment: str, where: Places, *options: str) -> float:
     """Run it to the end, its output on standard error; returns wall seconds.
 
     Raises:
         CalledProcessError: it did not end well.
     """
     start = time.perf_counter()
-    subprocess.run(command(verb, experiment, where), stdout=sys.stderr, check=True)
+    subprocess.run(command(verb, experiment, where, *options), stdout=sys.stderr, check=True)
     return time.perf_counter() - start
 
 

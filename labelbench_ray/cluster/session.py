@@ -37,6 +37,8 @@ LOST_SECONDS = 40.0
 words of its own."""
 ANNOUNCEMENT = b"Set ray log level from environment variable"
 CHATTY = ("ray.data", "ray.tune", "ray._private.authentication")
+LISTING = "ray.tune.tune"
+"""Lists, as an error, the slots of a sweep whose workers died; their jobs have been resumed or reported."""
 
 
 @contextmanager
@@ -54,6 +56,7 @@ def connected(address: str | None) -> Iterator[None]:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger(LISTING).setLevel(logging.CRITICAL)
     check_address(address)
     if address and ":" in address:
         check_answers(address)

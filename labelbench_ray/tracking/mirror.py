@@ -6,6 +6,7 @@ and longer intervals, while the sweep goes on. `labelbench sync`, or the next ru
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,10 @@ from labelbench_ray.tracking.runs import TrackedRun, read_tracked_run
 
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE_AT_THE_END = 0.5, 30.0, 4.0
 """Seconds between tries, each twice the last."""
+REST = 4.0
+"""CPU seconds of rest for each one of writing while trials run, which come first: MLflow writes a trial in 25 ms."""
+SECONDS_AN_ENTRY = 0.1
+"""What an entry that is still to be written at the end adds to the time that is waited."""
 
 
 class Tracker(Protocol):
@@ -69,13 +74,16 @@ class Mirror:
             self._news.notify()
 
     def finish(self, seconds: float) -> str:
-        """Wait at most this long until all is written; returns what is wrong in one line, "" when nothing is.
+        """Wait at most this long, and longer for many entries, until all is written.
+
+        Returns what is wrong in one line, "" when nothing is.
 
         A tracker that has never answered gets one last try and no wait.
         """
         with self._news:
             self._ending.set()
             self._news.notify()
+        seconds += SECONDS_AN_ENTRY * len(self._waiting) if seconds and self._answered else 0
         self._thread.join(seconds)
         problems = [f"refused {refused}" for refused in self._refused]
         if missing := len({*self._waiting, self._current} - {None}):
@@ -90,6 +98,7 @@ class Mirror:
         while True:
             path = self._next()
             last_tries += self._ending.is_set() and not self._answered
+            before = time.thread_time()
             try:
                 self._write(path)
             except Exception as error:  # no error may reach the trials; `finish` reports it
@@ -107,6 +116,7 @@ class Mirror:
             pauses, self._problem = _pauses(), ""
             if path is None:
                 return
+            self._ending.wait(REST * (time.thread_time() - before))
 
     def _next(self) -> Path | None:
         """The entry whose turn it is; None when there is none and there will be none."""

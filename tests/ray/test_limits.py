@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labelbench_ray.cluster.sweep import _ended_by_limit, trial_bundles
+from labelbench_ray.cluster.job_steps import ended_by_limit
+from labelbench_ray.cluster.sweep import trial_bundles
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
@@ -54,15 +55,15 @@ def test_a_hanging_trial_is_ended_and_keeps_its_rounds(run_trials: Run, environm
 
 
 def test_only_the_sweep_in_which_a_limit_ended_a_trial_leaves_it_so(tmp_path: Path) -> None:
-    assert _ended_by_limit(tmp_path, "this") is None
+    assert ended_by_limit(tmp_path, "this") is None
     failure = Failure(error="memory limit", traceback="", sweep="this")
     write_failure(tmp_path, failure)
-    assert _ended_by_limit(tmp_path, "this") == failure
-    assert _ended_by_limit(tmp_path, "the next") is None
+    assert ended_by_limit(tmp_path, "this") == failure
+    assert ended_by_limit(tmp_path, "the next") is None
     write_failure(tmp_path, Failure(error="its worker died", traceback=""))
-    assert _ended_by_limit(tmp_path, "this") is None
+    assert ended_by_limit(tmp_path, "this") is None
     (tmp_path / "failure.json").write_text("{")
-    assert _ended_by_limit(tmp_path, "this") is None
+    assert ended_by_limit(tmp_path, "this") is None
 
 
 def test_a_place_that_does_not_answer_is_left_to_the_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +71,7 @@ def test_a_place_that_does_not_answer_is_left_to_the_attempt(tmp_path: Path, mon
         raise OSError("the object store does not answer")
 
     monkeypatch.setattr(Path, "is_file", down)
-    assert _ended_by_limit(tmp_path, "this") is None
+    assert ended_by_limit(tmp_path, "this") is None
 
 
 def test_a_trial_s_needs_are_declared(environment: Environment) -> None:

@@ -1,0 +1,49 @@
+"""The benchmarks of whole commands run at a tiny size, without Ray, and state one figure for each of their targets."""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.setenv("LABELBENCH_DATA_ROOT", str(tmp_path))
+
+
+def said(benchmark: str, words: list[str], captured: Said) -> dict[str, Any]:
+    importlib.import_module(benchmark).main(["--tiny", *words])
+    answer: dict[str, Any] = json.loads(captured.readouterr().out)
+    return answer
+
+
+def test_overhead_states_the_busy_share_and_the_wall_time_over_the_trials(capfd: Said) -> None:
+    found = said("overhead", ["--only", "tiny"], capfd)["measured"]["tiny"]
+    assert found["trials"] == 4
+    assert 0 < found["cpu_seconds_of_rounds"] < found["cpu_seconds"]["driver"]
+    assert 0 < found["busy_share_of_the_cores"] <= 1.1
+    assert 0 < found["occupied_share_of_the_slots"] <= 0.51, "one trial after the other, on two cores or more"
+    assert found["wall_over_plain_cpu"] > 0
+    assert found["driver_peak_mib"] > 50
+
+
+def test_quickstart_states_the_wall_and_cpu_seconds_of_all_processes(capfd: Said) -> None:
+    found = said("quickstart", [], capfd)["measured"]
+    assert found["trials"] == 40
+    assert found["cpu_seconds"] == pytest.approx(sum(found["cpu_seconds_by_role"].values()), rel=0.01)
+    assert found["trials_cpu_seconds"] < found["cpu_seconds"]
+
+
+def test_throughput_states_the_rounds_share_of_the_wall_time(capfd: Said) -> None:
+    found = said("throughput", [], capfd)
+    assert found["target"]["fraction_of_limit_at_least"] == 0.92
+    here = found["measured"]["here"]
+    assert here["rounds"] == 4
+    assert 0 < here["fraction_of_limit"] < 1
+    assert set(here["cpu_seconds_by_strategy"]) == {"random", "margin"}
