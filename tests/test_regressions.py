@@ -15,11 +15,12 @@ from labelbench_ray import plugins, strategies
 from labelbench_ray.commands import cli
 from labelbench_ray.config import Trial, vary
 from labelbench_ray.embeddings import complete
-from labelbench_ray.embeddings.damaged_shards import check_same_again, set_damaged_aside
-from labelbench_ray.embeddings.embed import EmbeddedShard
+from labelbench_ray.embeddings.damaged_shards import set_damaged_aside, with_rebuilt
+from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob
 from labelbench_ray.embeddings.finished import check_row_ids
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows
 from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.encoders.pixels import Pixels
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
 from labelbench_ray.ledger.trials import Header, Ledger
@@ -320,7 +321,7 @@ def test_drafts_of_killed_processes_are_removed_when_arrays_are_made(store):
 def test_a_finished_store_asks_no_cluster_for_machines_to_embed_on(store):
     nothing_else: Any = None
     store.arrays()
-    complete._repair_shards(store, nothing_else, nothing_else, "", nothing_else, nothing_else)
+    assert complete._repaired(store, nothing_else, nothing_else, "", nothing_else, nothing_else) is store
 
 
 # Packages that are not installed.
@@ -369,11 +370,16 @@ def test_the_checkout_is_the_repository():
 
 
 def test_a_shard_that_was_embedded_again_to_other_content_is_refused_by_name(store):
-    entry = store.manifest.shards[0]
-    check_same_again(store, EmbeddedShard(entry, 4, "numpy", {}, 100))
+    entry, job = store.manifest.shards[0], EmbeddingJob(Pixels(), store.directory, "recipe", "cpu", 2)
+
+    def again(entry: ShardEntry, compute: str) -> EmbeddingStore:
+        made: Any = (store, [EmbeddedShard(entry, 4, compute, {}, 100)], None, job, None)
+        return with_rebuilt(*made)
+
+    assert again(entry, "numpy").manifest == store.manifest
     other = entry.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(StoreError, match=r"pool-00000\.parquet: was damaged, .* on 'cuda' gave other content"):
-        check_same_again(store, EmbeddedShard(other, 4, "cuda", {}, 100))
+        again(other, "cuda")
 
 
 def test_a_finished_store_s_damaged_shards_are_set_aside(store):

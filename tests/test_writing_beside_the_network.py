@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from labelbench_ray.cluster import pipeline
+from labelbench_ray.cluster.device_time import DeviceTime
 from labelbench_ray.datasets import Records
 from labelbench_ray.embeddings.contents import RowContents
 from labelbench_ray.embeddings.decoding import DecodedShard, decode_shard
@@ -143,7 +144,7 @@ def test_the_next_shard_begins_while_one_is_on_the_device(actor: pipeline.EmbedA
 
 
 def test_time_that_threads_spend_on_the_device_at_once_counts_once() -> None:
-    spent, start = pipeline._Spent(gpu=True), time.perf_counter()
+    spent, start = DeviceTime(gpu=True), time.perf_counter()
     with spent.on_device():
         time.sleep(0.02)
         with spent.on_device():

@@ -86,8 +86,8 @@ def make_stores(
             highlight=False,
             soft_wrap=True,
         )
-        if manifest.warning:
-            console.print(f"  {manifest.warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
+        for warning in manifest.warnings:
+            console.print(f"  {warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
         note_rows(plan.folder, manifest)
         overlaps = read_overlaps(made[store.key].directory, manifest.content)
         if overlaps:

@@ -10,8 +10,6 @@ killing workers ends the command with an error that names it.
 """
 
 import json
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +26,7 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 
 from labelbench_ray.cluster.cpu_shares import Actors, cpu_shares
 from labelbench_ray.cluster.deaths import is_death
+from labelbench_ray.cluster.device_time import DeviceTime
 from labelbench_ray.costs import Cost, cpu_seconds
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.attempts import marks
@@ -204,7 +203,7 @@ class EmbedActor:
     def __init__(self, job: EmbeddingJob) -> None:
         self._job = job
         self._network_thread = ThreadPoolExecutor(1, thread_name_prefix="network")
-        self._spent = _Spent(job.device == "cuda")
+        self._spent = DeviceTime(job.device == "cuda")
         self._error = ""
         # An actor keeps its id when Ray restarts it.
         try:
@@ -237,43 +236,6 @@ class EmbedActor:
             return begin_rows(decoded, self._network, self._job, shard)
 
 
-class _Spent:
-    """What a process with several threads spent since the last lap; laps of all threads add up to the total."""
-
-    def __init__(self, gpu: bool) -> None:
-        self._gpu = gpu
-        self._lock = threading.Lock()
-        self._cpu = time.process_time()
-        self._seconds = self._since = 0.0
-        self._inside = 0
-
-    @contextmanager
-    def on_device(self) -> Iterator[None]:
-        """Count the time inside as time of the GPU; what several threads spend inside at once counts once."""
-        with self._lock:
-            self._count()
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._count()
-                self._inside -= 1
-
-    def _count(self) -> None:
-        now = time.perf_counter()
-        self._seconds += (now - self._since) * (self._inside > 0)
-        self._since = now
-
-    def lap(self) -> Cost:
-        """Starts anew."""
-        with self._lock:
-            self._count()
-            before, self._cpu = self._cpu, time.process_time()
-            seconds, self._seconds = self._seconds, 0.0
-            return Cost(cpu=self._cpu - before, gpu=seconds * self._gpu)
-
-
 def _report(made: EmbeddedShard) -> dict[str, Any]:
     return {
         "error": "",
@@ -285,6 +247,7 @@ def _report(made: EmbeddedShard) -> dict[str, Any]:
         "bytes": made.bytes,
         "compute": made.compute,
         "rejects": json.dumps(dict(made.rejects)),
+        "device": made.device,
     }
 
 
@@ -297,4 +260,5 @@ def _reported(row: dict[str, Any]) -> EmbeddedShard:
         int(row["bytes"]),
         Cost(cpu=row["cpu"], gpu=row["gpu"]),
         json.loads(row["view"]),
+        row["device"],
     )

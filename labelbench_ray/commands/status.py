@@ -50,6 +50,8 @@ class TrialStatus(Frozen):
     """Which versions made which rounds, where several did."""
     data: str = ""
     """What is known to have changed in its data since they were embedded; "" for nothing."""
+    rebuilt: str = Field(default="", exclude_if=lambda rebuilt: not rebuilt)
+    """Shards of its store that were lost and embedded again to other bits, in a sentence; "" for none."""
 
 
 class Status(Frozen):
@@ -115,7 +117,7 @@ def summary(status: Status) -> str:
 
 
 def cautions(status: Status) -> list[str]:
-    """What to know of trials made from data that changed since, or whose rounds several versions made.
+    """What to know of trials made from data that changed since, of rebuilt shards, and of rounds by several versions.
 
     A line each; of a large grid the number of the mixed ones alone.
     """
@@ -124,6 +126,7 @@ def cautions(status: Status) -> list[str]:
         f"{count} trial{'s were' if count > 1 else ' was'} made from other data: {text}"
         for text, count in changes.items()
     ]
+    changed += [f"embeddings: {text}" for text in dict.fromkeys(trial.rebuilt for trial in status.trials) if text]
     mixed = [trial for trial in status.trials if trial.versions]
     if len(mixed) > MOST_CAUTIONS:
         return [*changed, f"the rounds of {len(mixed)} trials were made by several versions each: {MAY_DIFFER}"]
@@ -135,6 +138,7 @@ def _status(folder: Path, notes: Mapping[str, DataNotes], entry: Entry) -> Trial
     is_held = held(directory / "lock")  # before its records are read: it may end in between
     found = entry_progress(folder, entry, is_held)
     last = found.records[-1].finished / 1000 if found.records else None
+    note = notes[entry.owner].of(found.header.store) if found.header else None
     return TrialStatus(
         fingerprint=entry.fingerprint,
         name=str(trial.strategy),
@@ -145,5 +149,6 @@ def _status(folder: Path, notes: Mapping[str, DataNotes], entry: Entry) -> Trial
         last_round=None if last is None else datetime.fromtimestamp(last, UTC),
         reason=found.reason,
         versions=describe(provenances(found.header, found.records)) if found.header else "",
-        data=str(notes[entry.owner].of(found.header.store)) if found.header else "",
+        data=str(note) if note else "",
+        rebuilt=note.rebuilt if note else "",
     )

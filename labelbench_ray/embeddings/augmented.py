@@ -95,7 +95,7 @@ def _mapped(store: EmbeddingStore, augmentation: str, view: int) -> NDArray[np.f
         check_same_rows(store.directory, directory, manifest.shards)
         check_counts(directory, manifest.shards)
         check_room(path, rows * 2 * store.manifest.dimensions * 2, ELSEWHERE)
-        write_array(draft, directory, manifest.shards, shape)
+        write_array(draft, directory, manifest.shards, shape, {})
 
     make_once(path, make)
     return mapped(path, np.float16, (rows, *shape), "delete it to have it made again")

@@ -15,7 +15,7 @@ from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.config import digest
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.augmented import check_same_rows, missing_views
-from labelbench_ray.embeddings.damaged_shards import check_same_again, missing_shards, set_damaged_aside
+from labelbench_ray.embeddings.damaged_shards import missing_shards, set_damaged_aside, with_rebuilt
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, checked_shards, found_shards
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.finished import (
@@ -94,7 +94,7 @@ def complete_store(
             _make_store(recipe, source, weights, environment, embedder, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
         if found:
-            _repair_shards(store, recipe, source, weights, environment, embedder)
+            store = _repaired(store, recipe, source, weights, environment, embedder)
             check_same_data(store, source)
         if wanted:
             _add_views(store, wanted, recipe.encoder, source, environment, embedder, progress)
@@ -197,14 +197,14 @@ def _rows(source: Source) -> int:
     return sum(len(split) for split in source.splits.values())
 
 
-def _repair_shards(
+def _repaired(
     store: EmbeddingStore,
     recipe: StoreRecipe,
     source: Source,
     weights: str,
     environment: Environment,
     embedder: Embedder,
-) -> None:
+) -> EmbeddingStore:
     """Embed the missing and damaged shards of a finished store again; if its arrays exist, no shard is read.
 
     In a remote store, only missing shards are found: reading all of it here first would cost more than it saves, and
@@ -215,11 +215,11 @@ def _repair_shards(
     else:
         damaged = [] if store.has_arrays else set_damaged_aside(store)
     if not damaged:  # the cluster need not have a machine yet
-        return
+        return store
     job = _job(recipe, source, weights, environment, embedder.device)
     removed = removed_rows(store.directory) if recipe.dataset.drop_duplicates else {}
-    for made in embedder.shards(job, source, damaged):
-        check_same_again(store, without_rows(store.directory, made, removed))
+    again = [without_rows(store.directory, made, removed) for made in embedder.shards(job, source, damaged)]
+    return with_rebuilt(store, again, source, job, lambda beside, shards: embedder.shards(beside, source, shards))
 
 
 def _add_views(

@@ -26,6 +26,7 @@ from labelbench_ray.embeddings.facts import no_rows, with_facts
 from labelbench_ray.embeddings.footers import read_footer
 from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardId, ShardRows, load_shard, shard_bytes
 from labelbench_ray.encoders import AheadNetwork, Decoded, Device, Encoder, Network
+from labelbench_ray.encoders._device_models import device_model
 from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.pool.facts import Facts
@@ -84,6 +85,8 @@ class EmbeddedShard:
     spent: Cost = NOTHING
     """Zero for a shard that an earlier job made."""
     view: int | None = None
+    device: str = ""
+    """The model of the processor or GPU; "" for a shard that an earlier job made."""
 
     @property
     def id(self) -> ShardId:
@@ -153,7 +156,7 @@ def write_shard(rows: ShardRows, compute: str, job: EmbeddingJob, shard: ShardId
     recipe = job.recipe_of(shard.view)
     data = shard_bytes(rows, recipe, compute)
     publish(job.folder(shard.view) / shard.file, data)
-    return embedded(shard, LoadedShard(rows, recipe, compute, len(data)))
+    return replace(embedded(shard, LoadedShard(rows, recipe, compute, len(data))), device=device_model(job.device))
 
 
 def _finite_half(row_ids: Sequence[str], embeddings_BD: NDArray[np.floating], job: EmbeddingJob) -> NDArray[np.float16]:

@@ -22,6 +22,7 @@ from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import rejects_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Encoder
+from labelbench_ray.encoders._device_models import one_path
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.versions import versions
@@ -119,7 +120,7 @@ def without_rows(directory: Path, made: EmbeddedShard, removed: Mapping[str, str
     if made.entry.split != "pool":
         return made
     loaded = remove_rows(directory / made.entry.file, removed)
-    return replace(embedded(made.id, loaded), spent=made.spent) if loaded else made
+    return replace(embedded(made.id, loaded), spent=made.spent, device=made.device) if loaded else made
 
 
 def _measured(directory: Path, made: Sequence[EmbeddedShard], seconds: float) -> dict[str, Any]:
@@ -152,13 +153,13 @@ def _publish_manifest(directory: Path, manifest: Embeddings) -> None:
 
 def _one_compute(directory: Path, made: Sequence[EmbeddedShard]) -> str:
     """The compute path that made all of these shards; `StoreError` if there are several."""
-    compute = sorted({shard.compute for shard in made if shard.entry.rows})
-    if len(compute) != 1:
+    computes = sorted({shard.compute for shard in made if shard.entry.rows})
+    if (compute := one_path(computes)) is None:
         raise StoreError(
-            f"{directory}: parts were embedded by different compute paths ({', '.join(compute)}); delete that "
+            f"{directory}: parts were embedded by different compute paths ({', '.join(computes)}); delete that "
             "directory to embed again"
         )
-    return compute[0]
+    return compute
 
 
 def check_row_ids(directory: Path, made: Sequence[EmbeddedShard]) -> None:

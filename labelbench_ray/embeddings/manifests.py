@@ -1,11 +1,12 @@
 """The manifests of a store: of its own embeddings, and of each augmented view of its pool."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt
+from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic_core import PydanticSerializationError
 
 from labelbench_ray.config import digest
@@ -22,6 +23,38 @@ from labelbench_ray.storage.checksummed import read_file, value_of
 
 FORMAT = 1
 FILE = "manifest.json"
+
+
+class RebuiltShard(Frozen):
+    """A shard that was lost, and embedded again to other bits: on another kind of device, say.
+
+    The store's content hash stays: it names the original content, and trials that were computed from it stay valid.
+    """
+
+    file: str
+    sha256: str
+    """Of its new content, as in `ShardEntry`."""
+    compute: str
+    """The compute path that made it."""
+    device: str
+    """The model of the processor or GPU."""
+    compared: str
+    """An intact shard, which that device embedded again too."""
+    largest_difference: NonNegativeFloat
+    """Between the embeddings of that shard, as stored and as embedded again."""
+
+
+def describe_rebuilt(rebuilt: Sequence[RebuiltShard]) -> str | None:
+    """A warning in one sentence; None if no shard was rebuilt."""
+    if not rebuilt:
+        return None
+    shards = f"{len(rebuilt)} shards were" if len(rebuilt) > 1 else f"{rebuilt[0].file} was"
+    where = ", ".join(sorted({f"{each.device} ({each.compute})" for each in rebuilt}))
+    largest = max(each.largest_difference for each in rebuilt)
+    return (
+        f"{shards} lost and embedded again on {where}, which gives other bits than the store was made with: embeddings "
+        f"differ by up to {largest:.2g}; trials from here on may choose other rows than those before"
+    )
 
 
 class Embeddings(Frozen, ABC):
@@ -76,6 +109,8 @@ class Manifest(Embeddings):
     """Of pool rows by name: the hash of a fact as the data set brought it, None for one that the encoder computed."""
     cut: CutTexts | None = None
     """Texts of all splits that are longer than the encoder reads; unknown for older stores."""
+    rebuilt: tuple[RebuiltShard, ...] = Field(default=(), exclude_if=lambda rebuilt: not rebuilt)
+    """Shards that were lost and embedded again to other content than `shards` states."""
 
     @property
     def content(self) -> str:
@@ -101,6 +136,16 @@ class Manifest(Embeddings):
     def warning(self) -> str | None:
         """A warning about the embeddings, in one sentence."""
         return describe_cut(self.cut, self.shards.num_rows)
+
+    @property
+    def rebuilt_hashes(self) -> dict[str, str]:
+        """The hash of the new content of each rebuilt shard, by its file."""
+        return {each.file: each.sha256 for each in self.rebuilt}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All warnings, a sentence each."""
+        return tuple(each for each in (self.warning, describe_rebuilt(self.rebuilt)) if each)
 
 
 class ViewManifest(Embeddings):

@@ -209,11 +209,15 @@ def contents_of(table: Any) -> RowContents | None:  # noqa: ANN401  pyarrow has 
     return RowContents(kept=kept, rejected=json.loads(table.schema.metadata[b"rejected"]), folded=folded)
 
 
-def read_shard(directory: Path, entry: ShardEntry) -> ShardRows:
-    """Read a shard that the manifest states; `StoreError` names a file that is missing, damaged or another one."""
+def read_shard(directory: Path, entry: ShardEntry, rebuilt: str | None = None) -> ShardRows:
+    """Read a shard that the manifest states; `StoreError` names a file that is missing, damaged or another one.
+
+    Args:
+        rebuilt: the hash of other content that counts too.
+    """
     path = directory / entry.file
     shard = load_shard(path).rows
-    if shard.sha256() != entry.sha256 or (entry.contents and shard.contents_sha256() != entry.contents):
+    if shard.sha256() not in (entry.sha256, rebuilt) or (entry.contents and shard.contents_sha256() != entry.contents):
         raise StoreError(f"{path}: its content is not what the manifest states; {HINT}")
     return shard
 

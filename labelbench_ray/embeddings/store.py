@@ -29,7 +29,7 @@ from labelbench_ray.datasets import without_label
 from labelbench_ray.embeddings.footers import check_counts
 from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
 from labelbench_ray.embeddings.shard_table import ShardTable
-from labelbench_ray.embeddings.shards import ShardEntry, read_shard
+from labelbench_ray.embeddings.shards import ShardEntry, ShardRows, read_shard
 from labelbench_ray.errors import StoreError
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.pool.standardization import Standardization, standardize
@@ -149,9 +149,13 @@ class EmbeddingStore:
                 raise StoreError(f"{path}: no rows of the split {split!r}; delete {directory} to embed again")
         return cls(directory, manifest)
 
+    def read(self, entry: ShardEntry) -> ShardRows:
+        """The rows of a shard; `StoreError` where its content is not what the manifest states."""
+        return read_shard(self.directory, entry, self.manifest.rebuilt_hashes.get(entry.file))
+
     def row_ids(self, split: str = "pool") -> list[str]:
         """The data set's own key of every pool id."""
-        return [row_id for entry in self._entries(split) for row_id in read_shard(self.directory, entry).row_ids]
+        return [row_id for entry in self._entries(split) for row_id in self.read(entry).row_ids]
 
     @property
     def arrays_folder(self) -> Path:
@@ -203,8 +207,7 @@ class EmbeddingStore:
         beside = 8 + 8 * bool(self.manifest.groups) + 8 * len(self.manifest.facts)
         check_room(self.arrays_folder, rows * (2 * self.manifest.dimensions + beside), ELSEWHERE)
         for split in self.manifest.splits:
-            path, shape = draft / f"{split}.npy", (self.manifest.dimensions,)
-            labels_N = write_array(path, self.directory, self._entries(split), shape)
+            labels_N = self._write_array(draft / f"{split}.npy", split)
             np.save(draft / f"{split}-labels.npy", labels_N if len(labels_N) else self._no_labels())
             if split in self.manifest.groups:
                 np.save(draft / f"{split}-groups.npy", self._group_numbers(split))
@@ -214,6 +217,10 @@ class EmbeddingStore:
         np.save(draft / "mean.npy", standardization.mean_D)
         np.save(draft / "scale.npy", standardization.scale_D)
 
+    def _write_array(self, path: Path, split: str) -> Labels:
+        shape, rebuilt = (self.manifest.dimensions,), self.manifest.rebuilt_hashes
+        return write_array(path, self.directory, self._entries(split), shape, rebuilt)
+
     def _no_labels(self) -> Labels:
         """The labels of a split without rows."""
         task = tasks.create(self.manifest.task)
@@ -222,7 +229,7 @@ class EmbeddingStore:
     def fact_columns(self, entries: Sequence[ShardEntry]) -> Facts:
         """The facts of the rows of these shards of the pool; no shard is read if the store has none."""
         names = sorted(self.manifest.facts)
-        parts = [(entry, read_shard(self.directory, entry).facts) for entry in entries if names]
+        parts = [(entry, self.read(entry).facts) for entry in entries if names]
         for entry, facts in parts:
             if absent := [name for name in names if name not in facts]:
                 raise StoreError(
@@ -232,7 +239,7 @@ class EmbeddingStore:
         return Facts({name: np.concatenate([facts[name] for _, facts in parts]) for name in names})
 
     def _group_numbers(self, split: str) -> NDArray[np.int64]:
-        numbers = [(entry, read_shard(self.directory, entry).groups_B) for entry in self._entries(split)]
+        numbers = [(entry, self.read(entry).groups_B) for entry in self._entries(split)]
         for entry, groups_B in numbers:
             if groups_B is None:
                 raise StoreError(
@@ -256,7 +263,9 @@ def mapped_again(origin: Origin) -> Embedded:
     return here
 
 
-def write_array(path: Path, directory: Path, entries: Sequence[ShardEntry], shape: tuple[int, ...]) -> Labels:
+def write_array(
+    path: Path, directory: Path, entries: Sequence[ShardEntry], shape: tuple[int, ...], rebuilt: Mapping[str, str]
+) -> Labels:
     """Write the embeddings of shards, one after the other, as an array (N, *shape) float16; returns their labels.
 
     Raises:
@@ -267,7 +276,7 @@ def write_array(path: Path, directory: Path, entries: Sequence[ShardEntry], shap
     labels: list[Labels] = []
     start = 0
     for entry in entries:
-        shard = read_shard(directory, entry)
+        shard = read_shard(directory, entry, rebuilt.get(entry.file))
         if entry.rows and shard.embeddings_BD.shape[1] != width:
             raise StoreError(
                 f"{directory / entry.file}: {shard.embeddings_BD.shape[1]} dimensions, the manifest states {width}; "

@@ -60,7 +60,7 @@ def _make(store: EmbeddingStore, entries: Sequence[ShardEntry], folder: Path, dr
     check_counts(store.directory, entries)
     width = store.manifest.dimensions
     check_room(folder, _num_rows(entries) * (2 * width + 8 * len(store.manifest.facts)), ELSEWHERE)
-    write_array(draft / "pool.npy", store.directory, entries, (width,))
+    write_array(draft / "pool.npy", store.directory, entries, (width,), store.manifest.rebuilt_hashes)
     for name, values_S in store.fact_columns(entries).items():
         np.save(draft / f"pool-fact-{name}.npy", values_S)
 

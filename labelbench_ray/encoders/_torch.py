@@ -31,9 +31,10 @@ def dtype_on(device: Device, settings: TorchSettings) -> torch.dtype:
 
 
 def describe_compute(dtype: torch.dtype, device: Device, settings: TorchSettings) -> str:
-    """The compute path, as recorded."""
+    """The compute path, as recorded: on a GPU with its model, which `encoders._device_models` reads."""
     compiled = " compiled" if settings.torch_compile else ""
-    return f"torch {str(dtype).removeprefix('torch.')}{compiled} {device}"
+    model = f" ({torch.cuda.get_device_name()})" if device == "cuda" and torch.cuda.is_available() else ""
+    return f"torch {str(dtype).removeprefix('torch.')}{compiled} {device}{model}"
 
 
 class TorchNetwork:

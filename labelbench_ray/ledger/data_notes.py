@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import Field, NonNegativeInt
 
-from labelbench_ray.embeddings.manifests import Manifest
+from labelbench_ray.embeddings.manifests import Manifest, describe_rebuilt
 from labelbench_ray.embeddings.overlaps import Overlaps
 from labelbench_ray.errors import DamagedError
 from labelbench_ray.ledger.experiments import FILE as GRID
@@ -36,6 +36,8 @@ class DataNote(Frozen):
     """Embedded rows by split; none in older notes."""
     num_classes: NonNegativeInt = Field(default=0, exclude_if=lambda count: not count)
     """0 in older notes."""
+    rebuilt: str = Field(default="", exclude_if=lambda rebuilt: not rebuilt)
+    """Shards that were lost and embedded again to other bits, in a sentence; "" for none."""
 
     def __str__(self) -> str:
         """The change and when it was noticed."""
@@ -80,9 +82,10 @@ def note_overlaps(folder: Path, store: str, overlaps: Overlaps) -> None:
 
 
 def note_rows(folder: Path, manifest: Manifest) -> None:
-    """Record how many rows each split of a store has, and the number of classes."""
+    """Record how many rows each split of a store has, the number of classes, and shards that were rebuilt."""
     rows = {split: manifest.count(split) for split in manifest.splits}
-    _note(folder, manifest.content, lambda note: _with(note, rows=rows, num_classes=len(manifest.classes)))
+    facts = {"rows": rows, "num_classes": len(manifest.classes), "rebuilt": describe_rebuilt(manifest.rebuilt) or ""}
+    _note(folder, manifest.content, lambda note: _with(note, **facts))
 
 
 def _with(note: DataNote, **fields: object) -> DataNote:

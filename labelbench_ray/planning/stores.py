@@ -174,7 +174,7 @@ def planned_store(
         content, classes, rejects = store.manifest.content, store.manifest.classes, store.manifest.rejects
         facts = store.manifest.facts
         rows = {name: store.manifest.count(name) for name in store.manifest.splits}
-        found = (*found, *([store.manifest.warning] if store.manifest.warning else []))
+        found = (*found, *store.manifest.warnings)
         for each in views:
             _check_views(each, store, missing)
     unlabeled, names = unlabeled_rows(source.splits["pool"]) if source else (0, ""), tuple(sorted(facts))

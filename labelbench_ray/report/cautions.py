@@ -18,6 +18,7 @@ def cautions(setting: Setting, comparison: Comparison | None) -> tuple[Caution, 
     """All that applies, the gravest first."""
     found: list[Caution] = [
         *_changed_data(setting),
+        *_rebuilt(setting),
         *_unfinished(setting),
         *_stopped(setting),
         *_failed_finetunes(setting),
@@ -36,6 +37,12 @@ def _changed_data(setting: Setting) -> Iterator[Caution]:
             f"The data have changed since they were embedded: {'; '.join(changed)}. These results are for the earlier "
             "data.",
         )
+
+
+def _rebuilt(setting: Setting) -> Iterator[Caution]:
+    found = list(dict.fromkeys(run.data.rebuilt for run in setting.runs if run.data.rebuilt))
+    if found:
+        yield Caution("Shards were rebuilt", f"Of the embeddings, {'; '.join(found)}.")
 
 
 def _overlapping(setting: Setting) -> Iterator[Caution]:

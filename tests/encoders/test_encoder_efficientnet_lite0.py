@@ -73,7 +73,7 @@ def test_a_gpu_agrees_to_half_precision(encoder, network, decoded):
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
     on_gpu = encoder.load("cuda")
-    assert on_gpu.compute == "torch float16 cuda"
+    assert on_gpu.compute == f"torch float16 cuda ({torch.cuda.get_device_name()})"
     assert relative_error(on_gpu.embed(decoded), network.embed(decoded)) < 2e-2
 
 
