@@ -13,10 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from labelbench_ray.trainers import EmbeddedInputs, FitData, PseudoLabels
+from labelbench_ray.trainers import EmbeddedInputs, FitData, PreviousRound, PseudoLabels
+from labelbench_ray.trainers.der import Der
 from labelbench_ray.trainers.engine.data import Validated, embedded_data
 from labelbench_ray.trainers.engine.descent import Descent, Step
 from labelbench_ray.trainers.engine.device import ALONE, Device
+from labelbench_ray.trainers.engine.replay import Replay
+from labelbench_ray.trainers.mir import Mir
+from labelbench_ray.trainers.sds2 import Sds2
 from labelbench_ray.trainers.supervised import Supervised
 from tests.trainers.made_up import clusters, method
 
@@ -193,6 +197,47 @@ PARALLEL = {
 }
 
 
+class Noting(Replay):
+    """Notes the newest rows of its steps."""
+
+    def loss(self, step: Step) -> Tensor:
+        NEWEST.append(torch.from_numpy(step.labeled_B.copy()))
+        return super().loss(step)
+
+
+class NotingDer(Noting, Der):
+    pass
+
+
+class NotingMir(Noting, Mir):
+    pass
+
+
+class NotingSds2(Noting, Sds2):
+    pass
+
+
+NEWEST: list[Tensor] = []
+REPLAYING: dict[str, Replay] = {
+    each.__name__: each(batch_size=5, older_per_newest=2.0, learning_rate=0.03, **settings)
+    for each, settings in {
+        NotingDer: {"epochs": 30, "mixup": 0.0, "until_accuracy": 0.9, "keep": "last"},
+        NotingMir: {"epochs": 2, "virtual": "optimizer"},
+        NotingSds2: {"epochs": 2},
+    }.items()
+}
+
+
+def replayed(trainer: Replay, device: Device = ALONE) -> dict[str, list[Tensor]]:
+    """A fit of 13 newest rows after 27 older ones: its weights, and the newest rows of its steps."""
+    NEWEST.clear()
+    older = PreviousRound(27, dict)
+    given = replace(
+        labeled(40), previous=(older,), logits=lambda _, places_B: np.zeros((len(places_B), CLASSES), np.float32)
+    )
+    return {"weights": descended(trainer, given, device=device), "newest": list(NEWEST)}
+
+
 def one_process(rank: int, port: int, folder: str) -> None:
     """A process of a fit by two."""
     from torch import distributed
@@ -207,6 +252,8 @@ def one_process(rank: int, port: int, folder: str) -> None:
         found = descended(trainer, given, device=process_group())
         torch.save(found, Path(folder) / f"{name} {rank}.pt")
         torch.save([torch.from_numpy(each.ids_U) for each in received], Path(folder) / f"{name} {rank} ids.pt")
+    for name, replaying in REPLAYING.items():
+        torch.save(replayed(replaying, process_group()), Path(folder) / f"{name} {rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -235,6 +282,23 @@ def test_two_processes_fit_as_one_does(name: str, by_two: Path):
     for mine, theirs, expected in zip(first, second, alone, strict=True):
         assert torch.equal(mine, theirs)
         torch.testing.assert_close(mine, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", REPLAYING)
+def test_8_two_processes_draw_what_one_draws_and_end_with_the_same_weights(name: str, by_two: Path):
+    """Test 8 of continual training: the newest rows of each step, and the stop by their accuracy; older rows are each
+    process's own."""
+    alone = replayed(REPLAYING[name])["newest"]
+    first, second = (torch.load(by_two / f"{name} {rank}.pt", weights_only=True) for rank in (0, 1))
+    steps = min(len(alone), len(first["newest"]))
+    assert steps >= 2 * 3
+    assert len(first["newest"]) == len(second["newest"])
+    assert len(alone) == steps or "Der" in name, "epochs that accuracy ends may be one more or less"
+    for mine, theirs, expected in zip(first["newest"][:steps], second["newest"][:steps], alone[:steps], strict=True):
+        assert sorted([*mine.tolist(), *theirs.tolist()]) == sorted(expected.tolist())
+        assert min(expected.tolist()) >= 27
+    for mine, theirs in zip(first["weights"], second["weights"], strict=True):
+        assert torch.equal(mine, theirs)
 
 
 @pytest.mark.parametrize("name", PARALLEL)
