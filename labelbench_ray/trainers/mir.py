@@ -68,10 +68,8 @@ class Mir(Replay):
         rises_C = interference(step, candidates_C, self.virtual_step(step))
         if self.choose == "top":
             return candidates_C[np.argsort(-rises_C, kind="stable")[:count]]
-        weights_C = np.exp(rises_C - rises_C.max())
-        weights_C = weights_C / weights_C.sum() + 1e-8
-        drawing = np.random.default_rng([int(step.rng.integers(2**63)), step.device.rank])
-        return drawing.choice(candidates_C, size=count, replace=False, p=weights_C / weights_C.sum())
+        rng = np.random.default_rng([int(step.rng.integers(2**63)), step.device.rank])
+        return candidates_C[by_softmax(rises_C, count, rng)]
 
     def virtual_step(self, step: Step) -> VirtualStep:
         """Moved weights, from weights and their gradients."""
@@ -79,6 +77,13 @@ class Mir(Replay):
             return partial(by_gradient, rate=self.virtual_rate)
         assert step.optimizer is not None
         return partial(by_optimizer, optimizer=step.optimizer, clip=self.gradient_clip)
+
+
+def by_softmax(rises_C: NDArray[np.float64], count: int, rng: np.random.Generator) -> Ids:
+    """(count,) different places, drawn in proportion to the softmax of the rises; the floor is the code's."""
+    weights_C = np.exp(rises_C - rises_C.max())
+    weights_C = weights_C / weights_C.sum() + 1e-8
+    return rng.choice(len(rises_C), size=count, replace=False, p=weights_C / weights_C.sum())
 
 
 def by_gradient(weights: Weights, gradients: Weights, rate: float) -> list[Tensor]:

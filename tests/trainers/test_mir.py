@@ -7,10 +7,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.nn.functional import cross_entropy
 
 from labelbench_ray.trainers.engine.step import Step
-from labelbench_ray.trainers.mir import Mir, by_gradient, interference
+from labelbench_ray.trainers.mir import Mir, by_gradient, by_softmax, interference
 from tests.samples import softmax64
 from tests.trainers.rounds import CLASSES, DIMENSIONS, data, model, previous, step
 
@@ -126,13 +127,18 @@ def test_candidates_are_few_and_drawn():
 
 def test_softmax_draws_in_proportion_to_the_rises():
     """The official code's choice; with one row to draw, its law is the softmax."""
-    trainer = Mir(virtual_rate=RATE, choose="softmax", older_per_newest=0.25, candidates_per_older=OLDER, mixup=0)
+    given_rises, rng = rises(), np.random.default_rng(0)
+    law = softmax64(given_rises[None])[0]
+    drawn = np.bincount([by_softmax(given_rises, 1, rng)[0] for _ in range(3000)], minlength=OLDER)
+    assert stats.chisquare(drawn, 3000 * law).pvalue > 1e-3
+
+
+def test_a_step_that_draws_by_softmax_replays_different_rows_each_time():
+    trainer = Mir(virtual_rate=RATE, choose="softmax", candidates_per_older=OLDER, mixup=0)
     taken = step(trainer, given(), NEWEST, NOW)
-    counts = np.zeros(OLDER)
-    for _ in range(3000):
-        counts[trainer.replayed(taken)] += 1
-    law = np.exp(rises()) / np.exp(rises()).sum()
-    assert np.abs(counts / 3000 - law).max() < 4 * np.sqrt(law.max() / 3000)
+    found = [trainer.replayed(taken).tolist() for _ in range(3)]
+    assert all(len(set(rows)) == 8 and max(rows) < OLDER for rows in found)
+    assert len(set(map(tuple, found))) == 3
 
 
 def test_the_loss_is_one_mean_over_newest_and_replayed_rows():
