@@ -73,15 +73,25 @@ def _pixels(split: Split) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return network.embed([encoder.decode(payload) for payload in records.payloads]), records.labels_B
 
 
-def run(part: Part, seed: int, rounds: int, budget: int, rows: Data) -> Curve:
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """What all trials share."""
+
+    rounds: int
+    budget: int
+    inverse_penalty: float
+
+
+def run(part: Part, seed: int, shared: Protocol, rows: Data) -> Curve:
     """One trial: the first batch is random, the same for every strategy of a seed."""
     strategy = plugins.build(strategies.Strategy, strategies.PACKAGE, part)
+    rounds, budget = shared.rounds, shared.budget
     first = np.random.default_rng([seed, 0]).permutation(len(rows.pool_N))[:budget]
     history = [ChosenRound(first, rows.pool_N[first], np.full(budget, NO_NOTE))]
     accuracies, pulls = [], []
     for number in range(1, rounds + 1):
         labeled = np.concatenate([earlier.ids for earlier in history])
-        weight_DK, bias_K = _fit(rows.pool_ND[labeled], rows.pool_N[labeled])
+        weight_DK, bias_K = _fit(rows.pool_ND[labeled], rows.pool_N[labeled], shared.inverse_penalty)
         predicted_V = (rows.test_VD @ weight_DK + bias_K).argmax(axis=1)
         accuracies.append(np.mean([(predicted_V[rows.test_V == label] == label).mean() for label in range(CLASSES)]))
         if number == rounds:
@@ -95,7 +105,9 @@ def run(part: Part, seed: int, rounds: int, budget: int, rows: Data) -> Curve:
     return Curve(100 * np.array(accuracies), int((found < RARE).sum()), np.array(pulls))
 
 
-def _fit(features_LD: NDArray[np.float32], labels_L: NDArray[np.int64]) -> tuple[NDArray[np.float32], Floats]:
+def _fit(
+    features_LD: NDArray[np.float32], labels_L: NDArray[np.int64], inverse_penalty: float
+) -> tuple[NDArray[np.float32], Floats]:
     """(D, K) and (K,): a logistic regression; a class without labels gets a bias that no row overcomes."""
     from sklearn.linear_model import LogisticRegression
 
@@ -104,7 +116,7 @@ def _fit(features_LD: NDArray[np.float32], labels_L: NDArray[np.int64]) -> tuple
     if len(there) == 1:
         bias_K[there] = 0.0
         return weight_DK, bias_K
-    model = LogisticRegression(C=10.0, max_iter=300).fit(features_LD, labels_L)
+    model = LogisticRegression(C=inverse_penalty, max_iter=300).fit(features_LD, labels_L)
     if len(there) == 2:
         weight_DK[:, there[1]], bias_K[there] = model.coef_[0], (0.0, model.intercept_[0])
     else:
@@ -126,15 +138,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--budget", type=int, default=30)
+    parser.add_argument("--inverse-penalty", type=float, default=1.0, help="of the logistic regression")
     parser.add_argument("--tiny", action="store_true", help="2 seeds of 3 rounds")
     given = parser.parse_args()
     seeds, rounds = (2, 3) if given.tiny else (given.seeds, given.rounds)
     warnings.filterwarnings("ignore", module="sklearn")
     rows, labels_T = data(), given.budget * np.arange(1.0, rounds + 1)
-    curves = {
-        str(part): [run(part, seed, rounds, given.budget, rows) for seed in range(seeds)]
-        for part in (*ARMS, BANDIT, MIXTURE)
-    }
+    shared = Protocol(rounds, given.budget, given.inverse_penalty)
+    curves = {str(part): [run(part, seed, shared, rows) for seed in range(seeds)] for part in (*ARMS, BANDIT, MIXTURE)}
     for name, each in curves.items():
         found = np.mean([curve.rare for curve in each])
         print(f"{name[:48]:48} AULC {_areas(each, labels_T).mean():5.1f}  rare rows {found:4.1f}")

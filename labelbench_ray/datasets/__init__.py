@@ -26,9 +26,9 @@ from labelbench_ray.datasets._evaluation import (
     check_split_names,
     further_facts,
     ordered,
+    split_facts,
     split_title,
 )
-from labelbench_ray.datasets._facts import split_facts
 from labelbench_ray.datasets._findings import NOTHING_FOUND, Findings, Ignored
 from labelbench_ray.errors import DataError
 from labelbench_ray.pool.facts import Facts

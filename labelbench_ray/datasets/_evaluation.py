@@ -1,4 +1,4 @@
-"""Evaluation splits: what they may be called, and the groups that their rows may belong to."""
+"""Splits: what evaluation splits may be called, the groups of their rows, and the facts of the pool's."""
 
 import hashlib
 import re
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from labelbench_ray.errors import DataError
-from labelbench_ray.pool.facts import Facts, fact_hash
+from labelbench_ray.pool.facts import Facts, checked_facts, fact_hash
 
 SPLITS: Final = ("pool", "validation", "test")
 """The splits that every data set has. Others are named evaluation splits."""
@@ -108,3 +108,13 @@ def further_facts(sizes: Mapping[str, int], groups: Mapping[str, Groups], facts:
     further = [(name, size) for name, size in sizes.items() if name not in SPLITS]
     hashes = [(name, each.sha256()) for name, each in groups.items()]
     return [*further, *hashes, *((name, fact_hash(values_N)) for name, values_N in facts.items())]
+
+
+def split_facts(dataset: object, name: str, given: Mapping[str, ArrayLike], num_rows: int) -> Facts:
+    """The facts of a split as they must be; `DataError` states the data set, the split, the value and the rule."""
+    if given and name != "pool":
+        raise DataError(f"{dataset}, split {name!r}: has facts; facts are of pool rows, leave them out here")
+    try:
+        return checked_facts(given, num_rows)
+    except ValueError as error:
+        raise DataError(f"{dataset}, split {name!r}: {error}") from error
