@@ -1,6 +1,6 @@
 """CPU seconds of embedding many tiny rows through Ray Data against a bare loop that does the same work.
 
-.venv/bin/python benchmarks/embed_tiny.py [--rows 100000] [--repeats 1]
+.venv/bin/python benchmarks/embed_tiny.py [--rows 100000] [--repeats 1] [--tiny]
 
 Measured: CPU seconds of `pixels` on made-up rows (PNGs of 8 x 8), from the first finished shard to the last one, over
 the rows after the first shard. With Ray: all processes that this one has started, Ray's servers and workers that still
@@ -14,7 +14,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +58,15 @@ class Repeated:
         return np.asarray(rows, np.int64) % 10
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Time both and show."""
     options = parser(__doc__)
     options.add_argument("--rows", type=int, default=100_000)
     options.add_argument("--repeats", type=int, default=1)
-    arguments = options.parse_args()
+    options.add_argument("--tiny", action="store_true", help="few rows: the figures mean nothing")
+    arguments = options.parse_args(given)
+    if arguments.tiny:
+        arguments.rows = 3 * SHARD_ROWS
     source = made_up(arguments.rows)
     pairs = [(with_ray(source), bare(source)) for _ in range(arguments.repeats)]
     ratio, reported = (statistics.median(ours[kind] / theirs for ours, theirs in pairs) for kind in range(2))

@@ -6,7 +6,8 @@ Measured on one GPU, sized to take less than eight minutes: images a second of t
 224 x 224, as an embedding actor calls it, with each of its settings (the first shard does not count); the same with one
 batch at a time instead of two in flight; and images a second, seconds and validation accuracy of two fits of the full
 model in bfloat16, by `supervised` and by `flexmatch`, with augmentation on the host's cores. Peak memory of the GPU is
-that of the process. `--tiny` runs the same on a small network, a CPU and a few images. It was not run on a GPU yet.
+that of the process. `--tiny` runs the same on a small network, a CPU and a few images. It was not run on a GPU yet,
+so its figures have no target.
 """
 
 import json
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from machine import parser, show, show_skipped
+from machine import parser, show_measured, show_skipped
 from numpy.typing import NDArray
 
 from labelbench_ray.embeddings.images import DecodedImages
@@ -79,12 +80,8 @@ def main(given: Sequence[str] | None = None) -> None:
             path = Path(folder) / "labelbench-tiny-vit.json"
             path.write_text(json.dumps(TINY_MODEL))
             size = Size(str(path), 20, 3, 48, 20, 10, 1)
-        show(
-            "gpu",
-            measured(size, "cpu" if arguments.tiny else "cuda", SETTINGS[: 2 if arguments.tiny else None]),
-            {},
-            met=True,
-        )
+        device, settings = ("cpu", SETTINGS[:2]) if arguments.tiny else ("cuda", SETTINGS)
+        show_measured("gpu", measured(size, device, settings))
 
 
 def measured(size: Size, device: Any, settings: Sequence[dict[str, Any]]) -> dict[str, Any]:  # noqa: ANN401  cpu or cuda

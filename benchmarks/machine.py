@@ -44,6 +44,11 @@ def show(benchmark: str, measured: dict[str, Any], target: dict[str, Any], *, me
     print(json.dumps(answer | {"machine": machine()}, indent=1))
 
 
+def show_measured(benchmark: str, measured: dict[str, Any]) -> None:
+    """Print figures that have no target."""
+    print(json.dumps({"benchmark": benchmark, "measured": rounded(measured), "machine": machine()}, indent=1))
+
+
 def show_skipped(benchmark: str, why: str) -> None:
     """Print that this benchmark cannot run here, and what it needs."""
     print(json.dumps({"benchmark": benchmark, "skipped": why}, indent=1))
