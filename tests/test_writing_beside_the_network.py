@@ -203,3 +203,10 @@ def test_images_of_several_shapes_stay_apart() -> None:
 
     (form,) = decode_shard(records, Pixels(), decode).forms
     assert [each.shape for each in form if isinstance(each, np.ndarray)] == [(2, 2, 3), (2, 5, 3), (2, 2, 3)]
+
+
+def test_the_pool_of_actors_may_grow() -> None:
+    from ray.data import DataContext
+
+    threshold = DataContext.get_current().autoscaling_config.actor_pool_util_upscaling_threshold
+    assert pipeline.IN_FLIGHT / pipeline.CALLS_AT_ONCE >= threshold, "Ray Data would never add an actor"
