@@ -49,8 +49,8 @@ from labelbench_ray.user_code import stated
 CALLS_AT_ONCE = 3
 """Shards that an actor has in hand: one in the network, while another is hashed and written, and the next one waits."""
 IN_FLIGHT = 2 * CALLS_AT_ONCE
-"""Shards that wait for an actor or are in its hands. Ray Data adds an actor only where these may be 1.75 times the calls
-(`DataContext.autoscaling_config`)."""
+"""Shards that wait for an actor or are in its hands. Ray Data adds an actor only where these may be 1.75 times the
+calls (`DataContext.autoscaling_config`)."""
 TASK_RETRIES, ACTOR_RESTARTS = 10, 100
 """Ray's own limits, for failures that `shard_attempts` cannot count. A task of an actor is repeated without
 limit: while a lost node is not yet declared dead, any number is spent within seconds."""
