@@ -1,12 +1,15 @@
-"""Wall seconds of choosing over scorer actors: two against one, on the same store."""
+"""Choosing over scorer actors: wall seconds of two against one on the same store, messages, and CPU seconds."""
 
 import os
 import statistics
 import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 from pools import Pool, opened
 from threadpoolctl import threadpool_limits
@@ -18,6 +21,7 @@ from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.shards import ShardRows
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import ONE_THREAD
+from labelbench_ray.types import PoolView, Result
 from tests.samples import write_store
 
 SHARD_ROWS = 1 << 16
@@ -33,7 +37,53 @@ def measure_actors(place: Path, names: list[str], budget: int) -> dict[str, Any]
         one, two = (seconds_with(actors, store, pool, names, budget) for actors in (1, 2))
     return {
         name: {"ratio": two[name] / one[name], "wall_seconds_one": one[name], "wall_seconds_two": two[name]}
+        | exchanged(pool, name, budget)
         for name in names
+    }
+
+
+@dataclass
+class Exchange:
+    """Calls of scorers, the bytes of their arguments and answers, and the CPU seconds of computing the answers."""
+
+    calls: int = 0
+    sent: int = 0
+    returned: int = 0
+    cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountingView(PoolView):
+    """A view that computes in this process what scorers would, with every argument and answer pickled as Ray does."""
+
+    exchange: Exchange = field(kw_only=True)
+
+    def map(self, function: Callable[..., Result], *each: Sequence[Any]) -> list[Result]:
+        """As `PoolView.map`."""
+        results: list[Result] = []
+        for shard, *items in zip(self.shards, *each, strict=True):
+            self.exchange.calls += 1
+            self.exchange.sent += len(cloudpickle.dumps((function, items)))
+            start = time.process_time()
+            results.append(function(shard, *items))
+            self.exchange.cpu_seconds += time.process_time() - start
+            self.exchange.returned += len(cloudpickle.dumps(results[-1]))
+        return results
+
+
+def exchanged(pool: Pool, name: str, budget: int, scorers: int = 2) -> dict[str, float]:
+    """What a round of a strategy sends over so many scorers; a call is a message there and one back."""
+    view, exchange = pool.mapped(scorers), Exchange()
+    given = {each.name: getattr(view, each.name) for each in fields(PoolView)}
+    start = time.process_time()
+    chosen = CountingView(**given, exchange=exchange)
+    strategies.create(name).select(chosen, budget, np.random.default_rng(0), ask=pool.ask)
+    return {
+        "calls_a_scorer": exchange.calls / scorers,
+        "mib_sent": exchange.sent / 2**20,
+        "mib_returned": exchange.returned / 2**20,
+        "scorers_cpu_seconds": exchange.cpu_seconds,
+        "driver_cpu_seconds": time.process_time() - start - exchange.cpu_seconds,
     }
 
 

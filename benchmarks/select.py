@@ -10,7 +10,8 @@ table        50,000 x 512 float32, 1,000 labeled, budget 1,000, K = 10 and 100: 
 growth       exponents of the CPU seconds over N (budget 1,000) and over the budget (N = 50,000), and memory, K = 10
 imagenet     1,281,167 x 512 float16 in a memory-mapped file, K = 1,000, 10,000 labeled, budget 10,000, two threads
 ten_million  10,000,000 x 64 float16 in a memory-mapped file, K = 10, budget 10,000
-scorers      wall seconds of two scorer actors against one: 400,000 x 512, K = 100
+scorers      two scorer actors: 400,000 x 512, K = 100; wall seconds against one, calls and bytes of a round, and CPU
+             seconds of what scorers and driver compute (in one process, its pickling for the count with the driver)
 roofline     which part of a plain matrix product's rate the table's cases reach
 
 Measured: `select` of a view of a linear proxy, which computes the probabilities too, block by block; CPU seconds of the

@@ -52,6 +52,16 @@ def test_a_smaller_pool_is_the_beginning_of_a_larger_one(selection: ModuleType, 
     assert (small.truth_N == large.truth_N[:300]).all()
 
 
+def test_what_a_round_over_scorers_sends(selection: ModuleType, tmp_path: Path) -> None:
+    pools, actors = importlib.import_module("pools"), importlib.import_module("actors")
+    pool = pools.opened(pools.made(tmp_path, pools.Shape(9000, 4, 3, 50)), mapped=True)
+    margin, coreset = (actors.exchanged(pool, name, 20) for name in ("margin", "coreset"))
+    assert margin["calls_a_scorer"] <= 2
+    assert margin["calls_a_scorer"] < coreset["calls_a_scorer"] < 100
+    for found in (margin, coreset):
+        assert min(found.values()) > 0
+
+
 def test_exponents_are_slopes(selection: ModuleType) -> None:
     assert selection.exponent({10: 2.0, 100: 20.0, 1000: 200.0}) == pytest.approx(1)
     assert selection.exponent({10: 1.0, 100: 100.0}) == pytest.approx(2)

@@ -14,6 +14,7 @@ from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL, Distributi
 from labelbench_ray.pool.standardization import Standardization, standardize
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies._on_device import DeviceClassifier
+from labelbench_ray.strategies._centers import Points
 from labelbench_ray.types import BLOCK_ROWS, PoolView
 
 ROWS, CLASSES = 500, 37
@@ -50,7 +51,9 @@ def test_scores_of_certain_rows_keep_their_digits():
         np.testing.assert_allclose(score(torch.from_numpy(rows)).numpy(), score(rows), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["margin", "entropy", "confidence", "badge", "bald", "power_margin"])
+@pytest.mark.parametrize(
+    "name", ["margin", "entropy", "confidence", "badge", "coreset", "kmeans", "typiclust", "bald", "power_margin"]
+)
 @pytest.mark.parametrize("hidden", [(), (16,)])
 def test_strategies_choose_the_same_rows_with_a_model_on_a_device(name: str, hidden: tuple[int, ...]):
     rng = np.random.default_rng(2)
@@ -76,6 +79,35 @@ def test_scores_of_a_model_on_a_device_are_made_there(monkeypatch: pytest.Monkey
     view = PoolView.from_model(np.ones((90, 3), np.float32), on_device(np.ones((3, 2))), [], [])
     assert len(strategies.create("margin").select(view, 5, np.random.default_rng(0))) == 5
     assert kinds == {torch.Tensor}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("factors", [1, 2])
+def test_distances_of_tensors_are_those_of_arrays(dtype: type[np.floating], factors: int):
+    rng = np.random.default_rng(1)
+    rows = Points(tuple(rng.normal(size=(300, 9)).astype(dtype) for _ in range(factors)))
+    centers = rows[np.arange(0, 300, 10)]
+    on_tensors = Points(tuple(map(torch.from_numpy, rows.factors)))
+    found, right = on_tensors.nearest(centers), rows.nearest(centers)
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == right.dtype == dtype
+    np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found[::10], 0)
+
+
+def test_residuals_of_tensors_are_those_of_arrays():
+    rows = passes.softmax(logits(30.0))
+    np.testing.assert_allclose(passes.residuals(torch.from_numpy(rows)).numpy(), passes.residuals(rows), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["coreset", "badge"])
+def test_distances_to_centers_are_computed_on_the_device_of_the_model(name: str, monkeypatch: pytest.MonkeyPatch):
+    kinds, minimum = set(), passes.row_minimum
+    monkeypatch.setattr(passes, "row_minimum", lambda rows: kinds.add(type(rows)) or minimum(rows))
+    features = np.random.default_rng(0).normal(size=(900, 3)).astype(np.float32)
+    view = PoolView.from_model(features, on_device(np.eye(3, 2)), np.arange(5), np.arange(5) % 2)
+    assert len(strategies.create(name).select(view, 5, np.random.default_rng(0))) == 5
+    assert torch.Tensor in kinds
 
 
 def test_a_diverged_model_on_a_device_is_refused():

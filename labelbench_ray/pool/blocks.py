@@ -87,7 +87,15 @@ class Block:
         """(B, D) float32: the features that the proxy's last layer sees; to be read, not written. `ValueError` where
         they are not finite.
         """
-        return self._finite("embeddings", self._features_of())
+        return passes.array(self.device_embeddings_BD)
+
+    @cached_property
+    def device_embeddings_BD(self) -> Any:  # noqa: ANN401  as above
+        """The same where the model computed them: an array, or a tensor on its device."""
+        rows_BD = self._features_of()
+        if isinstance(rows_BD, np.ndarray) or not rows_BD.sum().isfinite():
+            return self._finite("embeddings", passes.array(rows_BD))
+        return rows_BD
 
     def _finite(self, what: str, rows_BX: Floats) -> Floats:
         # The sum first: one pass, and NaN or infinity of any entry shows in it.

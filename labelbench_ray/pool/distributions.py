@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelbench_ray.pool import checks, passes, probabilities
+from labelbench_ray.pool import checks, passes
 
 Floats = NDArray[np.float32]
 Scores = NDArray[np.float64]
@@ -102,9 +102,7 @@ class Categorical(Distribution):
         return scores_B
 
     def residuals(self, probabilities_BK: Floats) -> Floats:
-        residuals_BK = probabilities.others(probabilities_BK)
-        # p_y - 1, written so that rows with p_y = 1.0 keep their digits.
-        residuals_BK[np.arange(len(residuals_BK)), probabilities_BK.argmax(axis=1)] = -residuals_BK.sum(axis=1)
+        residuals_BK: Floats = passes.residuals(probabilities_BK)
         return residuals_BK
 
 

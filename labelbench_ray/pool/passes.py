@@ -52,6 +52,38 @@ def entropy(probabilities_BK: Array) -> Array:
     return -rest_BK.xlogy(rest_BK).sum(dim=1) - (1 - rest_B) * (-rest_B).log1p()
 
 
+def residuals(probabilities_BK: Array) -> Array:
+    """(B, K) p - e_y of the likeliest class y."""
+    if isinstance(probabilities_BK, np.ndarray):
+        residuals_BK = probabilities.others(probabilities_BK)
+        # p_y - 1, written so that rows with p_y = 1.0 keep their digits.
+        residuals_BK[np.arange(len(residuals_BK)), probabilities_BK.argmax(axis=1)] = -residuals_BK.sum(axis=1)
+        return residuals_BK
+    rest_BK = _others(probabilities_BK)
+    return rest_BK.scatter(1, probabilities_BK.argmax(dim=1, keepdim=True), -rest_BK.sum(dim=1, keepdim=True))
+
+
+def squared_norms(rows_BD: Array) -> Array:
+    """(B,) squared lengths."""
+    if isinstance(rows_BD, np.ndarray):
+        norms_B: NDArray[Any] = np.einsum("bd,bd->b", rows_BD, rows_BD)
+        return norms_B
+    return (rows_BD * rows_BD).sum(dim=1)
+
+
+def row_minimum(values_BC: Array) -> Array:
+    """(B,) the least of each row."""
+    if isinstance(values_BC, np.ndarray):
+        least_B: NDArray[Any] = values_BC.min(axis=1)
+        return least_B
+    return values_BC.amin(dim=1)
+
+
+def beside(values: NDArray[Any], others: Array) -> Array:
+    """The values where the others are: as they are, or as a tensor of their dtype on their device."""
+    return values if isinstance(others, np.ndarray) else others.new_tensor(values)
+
+
 def array(values: Any) -> NDArray[Any]:  # noqa: ANN401  what plug-ins return too
     """The values in the computer's memory: a tensor is copied from its device, everything else stays as it is."""
     copied = getattr(values, "cpu", None)

@@ -99,7 +99,8 @@ class Classifier:
 
     def on(self, device: str) -> DeviceClassifier:
         """The same model on a torch device ("cuda"), for `PoolView.from_model`."""
-        return DeviceClassifier((self.first_layer, *self.layers[1:]), self.features, self.distribution, device)
+        layers = (self.first_layer, *self.layers[1:])
+        return DeviceClassifier(layers, self.features, self.standardization, self.distribution, device)
 
     def _hidden(self, raw_BD: NDArray[Any]) -> Floats:
         hidden = widened(raw_BD)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray.pool import passes
 from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.types import Floats
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class DeviceClassifier:
     layers: tuple[tuple[Floats, Floats], ...]
     """(weight (in, out), bias (out,)) of each affine layer, for raw embeddings."""
     features_of: Callable[[NDArray[Any]], Floats]
+    standardization: Standardization
     distribution: Distribution
     device: str
 
@@ -40,19 +42,41 @@ class DeviceClassifier:
             return passes.softmax(logits_BK)
         return self.distribution.of_logits(passes.array(logits_BK))
 
-    def features(self, raw_BD: NDArray[Any]) -> Floats:
-        """(B, H) float32 array, as the classifier gives it."""
-        return self.features_of(raw_BD)
+    def features(self, raw_BD: NDArray[Any]) -> Any:  # noqa: ANN401  as above
+        """(B, H) float32 tensor on the device; an array where the classes are independent."""
+        if self.distribution != CATEGORICAL:
+            return self.features_of(raw_BD)
+        if len(self.layers) > 1:
+            return self._hidden(raw_BD)
+        mean_D, scale_D = self._standardization
+        return (self._moved(raw_BD) - mean_D) / scale_D
 
     def _logits(self, raw_BD: NDArray[Any]) -> torch.Tensor:
         import torch
 
+        weight, bias = self._tensors[-1]
+        return torch.addmm(bias, self._hidden(raw_BD), weight)
+
+    def _hidden(self, raw_BD: NDArray[Any]) -> torch.Tensor:
+        import torch
+
+        hidden = self._moved(raw_BD)
+        for weight, bias in self._tensors[:-1]:
+            hidden = torch.addmm(bias, hidden, weight).relu()
+        return hidden
+
+    def _moved(self, raw_BD: NDArray[Any]) -> torch.Tensor:
+        import torch
+
         # A copy, since torch takes no read-only memory map; float16 is widened on the device, after half the transfer.
-        hidden = torch.from_numpy(np.array(raw_BD)).to(self.device).float()
-        *inner, (weight, bias) = self._tensors
-        for inner_weight, inner_bias in inner:
-            hidden = torch.addmm(inner_bias, hidden, inner_weight).relu()
-        return torch.addmm(bias, hidden, weight)
+        return torch.from_numpy(np.array(raw_BD)).to(self.device).float()
+
+    @cached_property
+    def _standardization(self) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        mean_D, scale_D = self.standardization.mean_D, self.standardization.scale_D
+        return torch.tensor(mean_D, device=self.device), torch.tensor(scale_D, device=self.device)
 
     @cached_property
     def _tensors(self) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.pool import passes
 from labelbench_ray.types import Block, Ids, PoolView, Shard
 
 Factors = tuple[NDArray[Any], ...]
@@ -26,20 +27,21 @@ Factorize = Callable[[Block], Factors]
 
 CENTERS_AT_ONCE = 512
 """Bounds the transient (rows of a block x centers) of a matrix product."""
-ZERO = {np.dtype(np.float32): 2.0**-18, np.dtype(np.float64): 2.0**-40}
-"""Squared distances below this share of the squared norms are rounding errors of equal rows."""
+ZERO = {4: 2.0**-18, 8: 2.0**-40}
+"""By the bytes of a number: squared distances below this share of the squared norms are rounding errors of equal rows.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Rows by their factors, float32 or float64."""
+    """Rows by their factors, float32 or float64: arrays, or tensors on a device, where the products are made then."""
 
     factors: Factors
 
     @cached_property
     def norms_B(self) -> NDArray[Any]:
         """(B,) squared norms, of the factors' dtype."""
-        return reduce(mul, (np.einsum("bd,bd->b", factor, factor) for factor in self.factors))
+        return reduce(mul, map(passes.squared_norms, self.factors))
 
     def __len__(self) -> int:
         return len(self.factors[0])
@@ -55,16 +57,18 @@ class Points:
         distances_BC *= -2
         norms_BC = self.norms_B[:, None] + centers.norms_B
         distances_BC += norms_BC
-        norms_BC *= ZERO[norms_BC.dtype]
+        norms_BC *= ZERO[norms_BC.itemsize]
         distances_BC[distances_BC < norms_BC] = 0
         return distances_BC
 
     def nearest(self, centers: "Points") -> NDArray[Any]:
-        """(B,) squared distance of each row to the nearest of the centers; infinity where there is none."""
-        nearest_B = np.full(len(self), np.inf, self.norms_B.dtype)
+        """(B,) array: squared distance of each row to the nearest of the centers; infinity where there is none."""
+        nearest_B = np.full(len(self), np.inf, centers.norms_B.dtype)
+        if not isinstance(self.norms_B, np.ndarray):
+            centers = Points(tuple(map(passes.beside, centers.factors, self.factors)))
         for start in range(0, len(centers), CENTERS_AT_ONCE):
-            some = centers[start : start + CENTERS_AT_ONCE]
-            np.minimum(nearest_B, self.squared_distances(some).min(axis=1), out=nearest_B)
+            distances_BC = self.squared_distances(centers[start : start + CENTERS_AT_ONCE])
+            np.minimum(nearest_B, passes.array(passes.row_minimum(distances_BC)), out=nearest_B)
         return nearest_B
 
 
@@ -104,7 +108,7 @@ def _nearest(shard: Shard, rows_U: NDArray[np.bool_], factorize: Factorize, cent
 
 
 def _fetch(shard: Shard, ids_C: Ids, factorize: Factorize) -> list[tuple[Ids, Points]]:
-    return [(block.ids_B, Points(factorize(block))) for block in shard.among(ids_C)]
+    return [(block.ids_B, Points(tuple(map(passes.array, factorize(block))))) for block in shard.among(ids_C)]
 
 
 def _size(shard: Shard) -> int:

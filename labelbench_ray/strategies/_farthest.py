@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.pool import passes
 from labelbench_ray.strategies._centers import Factorize, Factors, Points, fetch, join, nearest
 from labelbench_ray.strategies._ranking import leading, tie_hash
 from labelbench_ray.types import Block, Ids, PoolView
@@ -188,4 +189,7 @@ class Traversal:
 
 def _shifted(block: Block, origin_D: NDArray[np.float32], dtype: type[np.floating]) -> Factors:
     """Embeddings about an origin among them: far from the origin of their space, products would lose the distances."""
+    if dtype == np.float32:
+        rows_BD = block.device_embeddings_BD
+        return (rows_BD - passes.beside(origin_D, rows_BD),)
     return (block.embeddings_BD.astype(dtype, copy=False) - origin_D,)

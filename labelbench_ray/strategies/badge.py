@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.pool.distributions import CATEGORICAL
 from labelbench_ray.strategies import Strategy, Want
 from labelbench_ray.strategies._centers import Factors, Points
 from labelbench_ray.strategies._ranking import best_rows
@@ -38,6 +39,8 @@ class Badge(Strategy):
 
 def gradient(block: Block) -> Factors:
     """The two factors of each row's gradient: p - e_y (B, K) and h (B, D)."""
+    if block.distribution == CATEGORICAL:
+        return block.distribution.residuals(block.device_probabilities_BK), block.device_embeddings_BD
     return block.distribution.residuals(block.probabilities_BK), block.embeddings_BD
 
 
