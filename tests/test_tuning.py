@@ -13,6 +13,7 @@ from labelbench_ray.trainers.flexmatch import Flexmatch
 from labelbench_ray.trainers.scaled_distillation import ScaledDistillation
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.assembly import CHECKPOINT, full_fitter
+from labelbench_ray.trial.fit_full import FullFitter
 from labelbench_ray.trial.loop import bought_ids
 from tests.full_trials import (
     LIGHT,
@@ -207,6 +208,17 @@ def test_past_logits_are_those_of_the_rows_that_a_round_bought_by_its_own_model(
             fitted = opened[place // trial.budget]
             said = fitted.classifier.logits(fitted.embedded.pool.embeddings_ND[[row]])[0]
             np.testing.assert_allclose(state["then"][place], said, atol=1e-4)
+
+
+def test_a_round_s_model_is_opened_once_for_its_logits(home, monkeypatch):
+    """Two rounds ask for those of the first round's model."""
+    asked, opened = [], []
+    ask, open_model = FullFitter._logits, FullFitter._opened
+    monkeypatch.setattr(FullFitter, "_logits", lambda *given: asked.append(len(given[2])) or ask(*given))
+    monkeypatch.setattr(FullFitter, "_opened", lambda *given: opened.append(given) or open_model(*given))
+    home.run(vary(FULL, trainer=TRAINERS["scaled_distillation"]))
+    assert asked == [FULL.budget] * 3
+    assert len(opened) == FULL.rounds + 2, "each to score the pool, and two for their logits"
 
 
 def test_a_warm_start_begins_with_the_last_round_s_network(home):

@@ -1,8 +1,9 @@
 """Fitting a full model: train the encoder's own network under a head on images, then embed every row again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -39,6 +40,9 @@ class FullFitter:
     images: DecodedImages
     device: Device
     checkpoints: Callable[[FitRequest], Checkpoints]
+    known_logits: dict[str, Floats] = field(default_factory=dict)
+    """By model and rows: trainers that remember ask for logits of earlier rounds' models in every round, and to open
+    such a model takes longer than a few steps."""
 
     @property
     def open_view(self) -> OpenView:
@@ -116,8 +120,21 @@ class FullFitter:
         return np.sort(np.random.default_rng(VALIDATION_SEED).choice(num_rows, most, replace=False))
 
     def _logits(self, trained: Tensors, ids_B: Ids) -> Floats:
-        opened = self._opened(trained)
-        return opened.classifier.logits(_embedded(self.images.pool, opened.runtime, ids_B, self.encoder.dimensions()))
+        key = _digest(trained, ids_B)
+        if key not in self.known_logits:
+            opened = self._opened(trained)
+            embedded_BD = _embedded(self.images.pool, opened.runtime, ids_B, self.encoder.dimensions())
+            self.known_logits[key] = opened.classifier.logits(embedded_BD)
+        return self.known_logits[key]
+
+
+def _digest(trained: Tensors, ids_B: Ids) -> str:
+    """What the logits of rows depend on."""
+    found = sha256(ids_B.tobytes())
+    for name in sorted(trained):
+        found.update(name.encode())
+        found.update(trained[name].tobytes())
+    return found.hexdigest()
 
 
 def _embedded(images_NHWC: NDArray[np.uint8], runtime: Network, ids_B: Ids, dimensions: int) -> NDArray[np.float16]:
