@@ -105,7 +105,7 @@ def make_stores(
 
 def make_images(environment: Environment, console: Console, needed: Sequence[Parts]) -> None:
     """Decode the images that full models are trained on, once for each store."""
-    for key, built in {each.embedding: each for each in needed}.items():
+    for key, built in {each.embedding: each for each in needed if each.full_models}.items():
         source, encoder = built.dataset.open(environment.data_root), trainable(built.encoder)
         rows = {split: len(each) for split, each in source.splits.items()}
         with meter(console, IMAGES, sum(rows.values())) as shown:

@@ -19,6 +19,7 @@ from labelbench_ray.planning.memory import tuning_bytes
 from labelbench_ray.planning.plan import Plan
 from labelbench_ray.planning.units import finetune_units
 from labelbench_ray.tracking.mirror import AnyMirror
+from labelbench_ray.trial.missing_responses import Chosen, check_written
 
 
 def finetune(plan: Plan, environment: Environment, console: Console, prices: Prices = ASSUMED) -> int:
@@ -42,6 +43,9 @@ def finetune(plan: Plan, environment: Environment, console: Console, prices: Pri
         )
     if ready and (lacking := sorted({text for store in plan.stores for text in store.to_be_provided})):
         raise NotProvidedError("; ".join(lacking))
+    check_written(
+        [Chosen(tuning.parts, tuning.trial, max(tuning.budgets)) for tuning in ready], environment, plan.folder
+    )
     note_grid(plan)
     unfinished = len(missing) - len(ready)
     executor = executor_of(environment) if ready else None

@@ -27,17 +27,19 @@ def num_words(text: str) -> int:
 
 @dataclass(frozen=True)
 class StoredRows:
-    """The rows of a store's pool (an `oracles.PoolRows`)."""
+    """The rows of a split of a store, by default of its pool (an `oracles.PoolRows`)."""
 
     store: EmbeddingStore
     modality: Modality
     open_source: Callable[[], Source]
     num_tokens: Callable[[str], int] = num_words
     """Counts the tokens of a response."""
+    split: str = "pool"
+    """Whose rows are looked up."""
 
     def row_ids(self, ids_B: Ids) -> list[str]:
         """The data set's own keys of these rows; reads the keys of the shards that hold them."""
-        entries = [entry for entry in self.store.manifest.shards if entry.split == "pool"]
+        entries = [entry for entry in self.store.manifest.shards if entry.split == self.split]
         ends_S = np.cumsum([entry.rows for entry in entries])
         shard_B = np.searchsorted(ends_S, ids_B, side="right")
         keys = {shard: read_keys(self.store.directory / entries[shard].file).row_ids for shard in {*shard_B.tolist()}}
@@ -70,9 +72,21 @@ class StoredRows:
         texts = table.responses(np.asarray(self._pool.rows)[self._places(ids_B)])
         return [None if text is None else CountedResponse(text, self.num_tokens(text)) for text in texts]
 
+    def scores(self, ids_B: Ids, answers: list[str]) -> list[float]:
+        """How right answers to these prompts are, 0 .. 1; errors as from `payloads`."""
+        table = self._pool.table
+        assert isinstance(table, RespondedTable), "plans refuse other data sets"
+        return table.score(np.asarray(self._pool.rows)[self._places(ids_B)], answers)
+
+    def where_to_write(self) -> str:
+        """Where responses that are missing belong, in words."""
+        table = self._pool.table
+        assert isinstance(table, RespondedTable), "plans refuse other data sets"
+        return table.where_to_write()
+
     @cached_property
     def _pool(self) -> Split:
-        return self.open_source().splits["pool"]
+        return self.open_source().splits[self.split]
 
     def _places(self, ids_B: Ids) -> Ids:
         """The place of each of these rows in the data set's pool."""

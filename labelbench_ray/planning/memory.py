@@ -16,6 +16,7 @@ from labelbench_ray.encoders import Encoder, Trainable
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.proxies import LightProxy
+from labelbench_ray.proxies.causal_lm_lora import CausalLmLora
 from labelbench_ray.proxies.none import NoProxy
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.types import BLOCK_ROWS
@@ -79,6 +80,9 @@ def driver_bytes(rows: Mapping[str, int]) -> int:
 def tuning_bytes(built: Parts) -> int:
     """Memory of the process that fine-tunes."""
     assert built.tuning is not None
+    if isinstance(built.tuning.model, CausalLmLora):
+        # The frozen weights, and as much again for the activations of a batch; adapters are small beside them.
+        return PYTHON + 2 * FLOAT * _language_model_parameters(built.encoder)
     return _full(built, built.tuning.trainer.model_dump().get("batch_size", BATCH))
 
 
@@ -115,6 +119,12 @@ def _full(built: Parts, batch: int) -> int:
     height, width, channels = shape
     values = MODEL_COPIES * _parameters(built.encoder) + ACTIVATIONS * batch * height * width * channels
     return PYTHON + FLOAT * values
+
+
+def _language_model_parameters(encoder: Encoder) -> int:
+    """Of a transformer of usual proportions, 12 D^2 a block and 2 blocks for every 64 dimensions; 7e9 for D = 4,096."""
+    width = encoder.dimensions()
+    return max(PARAMETERS, 12 * width * width * width // 120)
 
 
 @cache

@@ -27,6 +27,8 @@ from labelbench_ray.types import Floats
 if TYPE_CHECKING:
     import torch
 
+    from labelbench_ray.encoders import Encoder
+
 PACKAGE = __name__
 
 
@@ -37,6 +39,22 @@ class Proxy(tasks.ServesTasks, ABC):
     """Changes the embeddings that it sees, so they are made anew after each fit."""
     trains_every_weight: ClassVar[bool] = False
     """Trains all of the encoder, not a part of it."""
+
+
+class Tunable(Proxy, ABC):
+    """A model that trains the encoder's own network, in every round or by `labelbench finetune`."""
+
+    trains_encoder: ClassVar[bool] = True
+
+    @abstractmethod
+    def check(self, encoder: Encoder, classes: tuple[str, ...] | None, proxy: Proxy | None) -> None:
+        """Raise `ConfigError` for parts that do not go together.
+
+        Args:
+            encoder: the trial's.
+            classes: None while they are not known.
+            proxy: the light proxy of the trial's rounds; None where there is none.
+        """
 
 
 class LightProxy(Proxy, ABC):

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from labelbench_ray.config import Trial, digest
 from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manifest
 from labelbench_ray.embeddings.images import decoded_images
-from labelbench_ray.embeddings.pool_rows import StoredRows, num_words
 from labelbench_ray.embeddings.store import EmbeddingStore, embedded
-from labelbench_ray.encoders import CountsTokens, trainable
+from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import ROW_SECONDS, Environment
 from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_header, write_failure
+from labelbench_ray.proxies.causal_lm_lora import CausalLmLora
 from labelbench_ray.proxies.full import FullProxy
 from labelbench_ray.proxies.none import NoProxy
 from labelbench_ray.storage.locks import Lock, locked
@@ -39,8 +39,9 @@ from labelbench_ray.trial.finetune import FineTuning
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, OpenView, in_process
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.trial.no_fit import NoFitter
-from labelbench_ray.trial.parts import Parts
+from labelbench_ray.trial.parts import Parts, Tuning
 from labelbench_ray.trial.processes import ONE_PROCESS, Processes
+from labelbench_ray.trial.stored_rows import stored_rows
 from labelbench_ray.trial.traits import traits
 from labelbench_ray.user_code import in_a_line
 
@@ -144,7 +145,7 @@ class SelectionJob:
             self.processes.view(self.place.store) as open_view,
         ):
             fitter = self._fitter(built, open_view)
-            for record in Loop(built, ledger, fitter, _rows(built, store, self.place)).rounds():
+            for record in Loop(built, ledger, fitter, stored_rows(built, store, self.place.data_root)).rounds():
                 (self.directory / CHECKPOINT).unlink(missing_ok=True)
                 yield record.round + 1
 
@@ -190,15 +191,21 @@ class FineTuneJob:
                 ),
                 lock,
             )
-            light = None
-            if not built.proxy.trains_encoder:
-                light = light_fitter(built, self.place, in_process(embedded(self.place.store)))
-            tuned = built.tuning
-            full = full_fitter(built, tuned.model, tuned.trainer, self.place, self.directory, self.processes)
-            tuning = FineTuning(built, built.tuning, Ledger(folder, header), finetunes, full, light)
-            for done, _ in enumerate(tuning.run(), start=1):
+            for done, _ in enumerate(self._tuning(built, built.tuning, Ledger(folder, header), finetunes).run(), 1):
                 (self.directory / CHECKPOINT).unlink(missing_ok=True)
                 yield done
+
+    def _tuning(self, built: Parts, tuned: Tuning, ledger: Ledger, finetunes: FineTuneLedger) -> FineTuning:
+        if isinstance(tuned.model, CausalLmLora):
+            from labelbench_ray.trial.fit_responses import response_tuning
+
+            rows = stored_rows(built, EmbeddingStore.open(self.place.store), self.place.data_root)
+            return response_tuning(built, tuned, ledger, finetunes, rows, self.place.store, self.directory)
+        assert isinstance(tuned.model, FullProxy)
+        open_view = in_process(embedded(self.place.store))
+        light = None if built.proxy.trains_encoder else light_fitter(built, self.place, open_view)
+        full = full_fitter(built, tuned.model, tuned.trainer, self.place, self.directory, self.processes)
+        return FineTuning(built, tuned, ledger, finetunes, full, light)
 
 
 def selection_job(
@@ -248,11 +255,6 @@ def fitter_on(
         replace(device, precision=model.precision),
         partial(_checkpoints, directory / CHECKPOINT, identity),
     )
-
-
-def _rows(built: Parts, store: EmbeddingStore, place: Place) -> StoredRows:
-    count = built.encoder.num_tokens if isinstance(built.encoder, CountsTokens) else num_words
-    return StoredRows(store, built.dataset.modality(), partial(built.dataset.open, place.data_root), count)
 
 
 def _checkpoints(path: Path, identity: list[str], request: FitRequest) -> FileCheckpoints:

@@ -21,7 +21,7 @@ from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, Trai
 from labelbench_ray.trial.loop import bought_rows, hidden_labels, measure
 from labelbench_ray.trial.parts import Parts, Tuning, budgets
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
-from labelbench_ray.types import Ids
+from labelbench_ray.types import Ids, Labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,11 +48,15 @@ class FineTuning:
                     f"{self.ledger.directory}: fine-tuning on {num_labeled} labels, the trial has bought {bought}; "
                     "`labelbench run` buys the rest"
                 )
-            chosen, labels = (each[:num_labeled] for each in bought_rows(records, self.fitter.embedded))
+            chosen, labels = (each[:num_labeled] for each in self.bought(records))
             if num_labeled in have:
                 self._check(have[num_labeled], chosen_hash(chosen.tolist(), labels.tolist()))
             else:
-                yield self._fit(records, chosen, labels)
+                yield self.fit(records, chosen, labels)
+
+    def bought(self, records: Sequence[RoundRecord]) -> tuple[Ids, Labels]:
+        """Pool ids in the order in which they were bought, and their labels."""
+        return bought_rows(records, self.fitter.embedded)
 
     def _check(self, point: FineTuneRecord, chosen: str) -> None:
         if point.chosen != chosen:
@@ -61,7 +65,8 @@ class FineTuning:
                 "delete it to fine-tune again"
             )
 
-    def _fit(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids) -> FineTuneRecord:
+    def fit(self, records: Sequence[RoundRecord], chosen: Ids, labels: Labels) -> FineTuneRecord:
+        """Train the full model on these labels, measure it and record it."""
         watch, num_labeled = Stopwatch(), len(chosen)
         stats = PseudoLabelStats(self.fitter.embedded.pool.truth_N)
         request = self._request(records, chosen, labels, stats)

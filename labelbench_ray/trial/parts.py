@@ -25,9 +25,11 @@ from labelbench_ray import (
 from labelbench_ray.config import SIMULATED, FineTune, Trial, digest
 from labelbench_ray.embeddings.finished import StoreRecipe
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.proxies.causal_lm_lora import CausalLmLora
 from labelbench_ray.proxies.full import FullProxy
 from labelbench_ray.tasks import Task
 from labelbench_ray.trainers.engine.descent import Gradient
+from labelbench_ray.trainers.sft import Sft
 
 CLEAN = plugins.Part(name="clean")
 FITTING = {"image": "images", "text": "words"}
@@ -39,7 +41,7 @@ class Tuning:
     """The plug-ins of a fine-tune."""
 
     recipe: FineTune
-    model: FullProxy
+    model: proxies.Tunable
     trainer: trainers.Trainer
 
     @cached_property
@@ -103,7 +105,8 @@ class Parts:
     def full_models(self) -> tuple[tuple[FullProxy, trainers.Trainer], ...]:
         """The full models that the trial trains, with their trainers: in every round, and in its fine-tune."""
         every_round = [(self.proxy, self.trainer)] if isinstance(self.proxy, FullProxy) else []
-        at_the_end = [(self.tuning.model, self.tuning.trainer)] if self.tuning else []
+        tuning = self.tuning
+        at_the_end = [(tuning.model, tuning.trainer)] if tuning and isinstance(tuning.model, FullProxy) else []
         return (*every_round, *at_the_end)
 
     @property
@@ -191,9 +194,10 @@ def check_full(parts: Parts, classes: tuple[str, ...] | None) -> None:
 def build_tuning(recipe: FineTune) -> Tuning:
     """Make the parts of a fine-tune; `ConfigError` as from `build`."""
     model = plugins.build(proxies.Proxy, proxies.PACKAGE, recipe.model)
-    if not isinstance(model, FullProxy):
+    if not isinstance(model, proxies.Tunable):
         raise ConfigError(
-            f"finetune: {recipe.model} is a light proxy, which trains no encoder; use the model 'full_model' or 'lora'"
+            f"finetune: {recipe.model} is a light proxy, which trains no encoder; use the model 'full_model' or "
+            "'lora', or 'causal_lm_lora' for prompts"
         )
     trainer = plugins.build(trainers.Trainer, trainers.PACKAGE, recipe.trainer)
     _check_trains(recipe.trainer, trainer, model)
@@ -225,11 +229,21 @@ def _check_tasks(parts: Parts) -> None:
                 inner = "" if each is plugin else f"{name!r} "
                 have = tasks.serving(base, package, kinds)
                 raise ConfigError(f"{what} {named}: {inner}{_refusal(parts)}; {_what_fits(parts, name, have)}")
-    if parts.tuning and not parts.tuning.model.serves(kinds):
-        raise ConfigError(
-            f"finetune: {parts.tuning.recipe.model} does not serve the task {parts.dataset.task!r} of the data set "
-            f"{trial.dataset}; leave `finetune` out"
-        )
+    if parts.tuning:
+        _check_tuning(parts, parts.tuning, kinds)
+
+
+def _check_tuning(parts: Parts, tuning: Tuning, kinds: tuple[str, ...]) -> None:
+    """Refuse a fine-tune that does not serve the data set's task."""
+    refused = next((each for each in (tuning.model, tuning.trainer) if not each.serves(kinds)), None)
+    if refused is None:
+        return
+    named = tuning.recipe.model if refused is tuning.model else tuning.recipe.trainer
+    fits = ' use model="causal_lm_lora" and trainer="sft", or' * ("response" in kinds)
+    raise ConfigError(
+        f"finetune: {named} does not serve the task {parts.dataset.task!r} of the data set {parts.trial.dataset};"
+        f"{fits} leave `finetune` out"
+    )
 
 
 def _with_inner(name: str, plugin: tasks.ServesTasks) -> Iterator[tuple[str, tasks.ServesTasks]]:
@@ -256,6 +270,8 @@ def _check_trains(named: plugins.Part, trainer: trainers.Trainer, proxy: proxies
             f"trainer {named}: does not train by gradient descent, so it cannot train a full model; use 'supervised' "
             "or another that does"
         )
+    if isinstance(proxy, CausalLmLora) and not isinstance(trainer, Sft):
+        raise ConfigError(f"trainer {named}: cannot fine-tune a language model; use the trainer 'sft'")
     trainer.check(proxy)
 
 

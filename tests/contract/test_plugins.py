@@ -31,4 +31,6 @@ def test_it_breaks_no_law_of_its_kind(kind: str, name: str, tmp_path: Path):
     found = [judge(law, plugin) for law in laws_of(base, tmp_path)]
     assert [str(each) for each in found if each.verdict is Verdict.FAIL] == []
     held = sum(each.verdict is Verdict.PASS for each in found)
-    assert held > len(found) / 2 or name in ("full_model", "lora", "none"), "they have no laws beside their settings"
+    assert held > len(found) / 2 or name in ("full_model", "lora", "none", "causal_lm_lora"), (
+        "they have no laws beside their settings"
+    )

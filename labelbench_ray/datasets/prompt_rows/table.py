@@ -17,6 +17,7 @@ from labelbench_ray.datasets._parquet import ParquetFiles, check_column, reading
 from labelbench_ray.datasets._payloads import read_payloads
 from labelbench_ray.datasets._places import Place
 from labelbench_ray.errors import DataError, unknown
+from labelbench_ray.storage.spreadsheets import unguarded
 from labelbench_ray.tasks.response import not_written
 from labelbench_ray.types import Labels
 
@@ -146,7 +147,7 @@ def read_responses(place: Place) -> dict[str, str | None]:
     for name in (ROW_ID, RESPONSE):
         if name not in table.column_names:
             raise DataError(f"{place}: {unknown('column', name, table.column_names)}")
-    row_ids = [str(value) for value in table[ROW_ID].to_pylist()]
+    row_ids = [unguarded(str(value)) for value in table[ROW_ID].to_pylist()]
     if len(set(row_ids)) < len(row_ids):
         twice = next(row_id for row_id in row_ids if row_ids.count(row_id) > 1)
         raise DataError(f"{place}: row {twice!r} has two responses; keep one of them")

@@ -1,7 +1,7 @@
 """Full models: the encoder's own network under a head, trained on images. Their base class."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from pydantic import PositiveInt, field_validator, model_validator
@@ -11,17 +11,16 @@ from labelbench_ray.augmentations import Augmentation
 from labelbench_ray.encoders import Encoder, trainable
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part
-from labelbench_ray.proxies import Proxy, heads
+from labelbench_ray.proxies import Proxy, Tunable, heads
 from labelbench_ray.proxies.heads import Head, HeadContext, HeadLayer
 
 if TYPE_CHECKING:
     from labelbench_ray.proxies.full.network import FullNetwork
 
 
-class FullProxy(Proxy, ABC):
-    """A model that trains the encoder's own network."""
+class FullProxy(Tunable, ABC):
+    """A model that trains the encoder's own network on images."""
 
-    trains_encoder: ClassVar[bool] = True
     head: Part = Part(name="random")
     """Where the last layer starts."""
     augmentation: Part = Part(name="images")
