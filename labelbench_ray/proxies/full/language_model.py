@@ -23,7 +23,6 @@ from labelbench_ray.encoders._prompts import as_prompt
 from labelbench_ray.encoders.causal_lm import CausalLm
 from labelbench_ray.errors import DataError
 from labelbench_ray.proxies.causal_lm_lora import CausalLmLora
-from labelbench_ray.trainers import Tensors
 
 BATCH = 8
 """Prompts that are measured at a time."""
@@ -98,7 +97,7 @@ class Adapted:
         named: Mapping[str, torch.Tensor] = get_peft_model_state_dict(self.model)
         return {name: tensor.detach().float().cpu().numpy().copy() for name, tensor in named.items()}
 
-    def load(self, tensors: Tensors) -> None:
+    def load(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Put `tensors` back.
 
         Raises:
