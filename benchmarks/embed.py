@@ -37,7 +37,8 @@ from labelbench_ray.cluster.embed import RayEmbedder
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.datasets import Source
 from labelbench_ray.datasets.cifar10 import Cifar10
-from labelbench_ray.embeddings.complete import SHARD_ROWS, complete_store
+from labelbench_ray.embeddings.complete import complete_store
+from labelbench_ray.embeddings.manifests import SHARD_ROWS
 from labelbench_ray.encoders import Encoder
 from labelbench_ray.environment import ONE_THREAD
 from labelbench_ray.planning.experiment import load

@@ -28,9 +28,9 @@ from labelbench_ray.cluster.embed import RayEmbedder
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.costs import cpu_seconds
 from labelbench_ray.datasets import Records, Rows, Source, Split
-from labelbench_ray.embeddings.complete import SHARD_ROWS
 from labelbench_ray.embeddings.decoding import decode_shard
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, embed_shard, read_records
+from labelbench_ray.embeddings.manifests import SHARD_ROWS
 from labelbench_ray.encoders.pixels import Pixels
 
 MOST_RATIO = 2.5

@@ -37,9 +37,10 @@ from labelbench_ray.augmentations.images import Images
 from labelbench_ray.cluster.embed import RayEmbedder
 from labelbench_ray.cluster.session import connected
 from labelbench_ray.datasets import Dataset, Records, Rows, Source, Split
-from labelbench_ray.embeddings.complete import SHARD_ROWS, complete_store
+from labelbench_ray.embeddings.complete import complete_store
 from labelbench_ray.embeddings.decoding import augment, decode_shard
 from labelbench_ray.embeddings.embed import EmbeddingJob, all_shards, embed_shard, read_records
+from labelbench_ray.embeddings.manifests import SHARD_ROWS
 from labelbench_ray.environment import ONE_THREAD, Environment
 from labelbench_ray.planning.experiment import load
 from labelbench_ray.trainers.logistic import Logistic

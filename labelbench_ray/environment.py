@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 from labelbench_ray.errors import ConfigError
 
 ROW_SECONDS: Final = 20.0
+MOST_SHARD_ROWS: Final = 65_536
+"""A reader holds the decoded rows of a shard, and a network's actor its embeddings."""
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Variables by which every process that runs trials computes on one thread, and parallelism comes from processes: the
 same sums in the same order on any machine, and no two workers compete for a core."""
@@ -152,6 +154,15 @@ class Environment:
         min=0,
         max=1,
     )
+    shard_rows: int | None = _option(
+        None,
+        "Rows of the data set in each shard of a new store, a power of two; default: those of a store that is "
+        "there, else 1024. More for many small embeddings, fewer for wide ones.",
+        EMBEDDING,
+        (PLAN, FINETUNE),
+        min=1,
+        max=MOST_SHARD_ROWS,
+    )
     row_seconds: float = _option(
         ROW_SECONDS,
         "A row whose decoding takes longer is rejected, like one that ends its process.",
@@ -180,6 +191,11 @@ class Environment:
     verbose: bool = _option(False, "Print every event of a trial, one short line each.", OUTPUT, (PLAN,))
 
     def __post_init__(self) -> None:
+        if self.shard_rows is not None and self.shard_rows & (self.shard_rows - 1):
+            raise ConfigError(
+                f"--shard-rows {self.shard_rows} is not a power of two, so that shards would end within the batches of "
+                f"a network; give {1 << (self.shard_rows.bit_length() - 1)} or {1 << self.shard_rows.bit_length()}"
+            )
         if self.executor == "ray":
             return
         defaults = {field.name: field.default for field in fields(self)}

@@ -108,7 +108,7 @@ def make_store(trial: Trial, store: Path, data_root: Path) -> None:
         embed_shard(decode_shard(read_records(source, item, SHARD_ROWS), built.encoder), network, job, item)
         for item in all_shards(source, SHARD_ROWS)
     ]
-    close_store(built.store_recipe, source, built.encoder.weights(), directory, made, 1.0)
+    close_store(built.store_recipe, source, built.encoder.weights(), job, made, 1.0)
     if wanted := built.wanted_views:
         _add_views(EmbeddingStore.open(directory), replace(job, views=wanted), network, source)
 

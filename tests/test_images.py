@@ -75,7 +75,7 @@ def embedded(built: Parts, folder: Path, tmp_path: Path) -> EmbeddingStore:
         embed_shard(decode_shard(read_records(source, item, 7), built.encoder), Means(), job, item)
         for item in all_shards(source, 7)
     ]
-    close_store(built.store_recipe, source, built.encoder.weights(), directory, made, 1.0)
+    close_store(built.store_recipe, source, built.encoder.weights(), job, made, 1.0)
     return EmbeddingStore.open(directory)
 
 

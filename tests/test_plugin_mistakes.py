@@ -155,7 +155,7 @@ def made_of_all_splits(tmp_path: Path, dataset: str = "", encoder: str = "") -> 
     rows = rows_of(job, source, all_shards(source, job.shard_rows))
     assert not [row["error"] for row in rows if row["error"]]
     built = parts.build(trial_of(dataset, encoder))
-    close_store(built.store_recipe, source, "none", tmp_path, [pipeline._reported(row) for row in rows], 1.0)
+    close_store(built.store_recipe, source, "none", job, [pipeline._reported(row) for row in rows], 1.0)
 
 
 def test_a_store_of_plug_ins_without_a_mistake_is_closed(tmp_path: Path):

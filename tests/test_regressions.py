@@ -57,6 +57,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "max_hours": ("2.5", 2.5),
     "webhook": ("https://hooks.example.org/T0", "https://hooks.example.org/T0"),
     "max_cost": ("40", 40.0),
+    "shard_rows": ("4096", 4096),
     "row_seconds": ("7", 7.0),
     "events": ("/elsewhere/events.jsonl", "/elsewhere/events.jsonl"),
 }

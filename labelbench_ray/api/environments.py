@@ -38,6 +38,7 @@ class RunOptions(TypedDict, total=False):
     scorers: int
     scorer_rows: int
     max_reject_fraction: float
+    shard_rows: int | None
     row_seconds: float
     events: str | None
     webhook: str | None

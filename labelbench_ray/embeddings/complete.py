@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from pydantic import JsonValue
 
@@ -27,6 +27,7 @@ from labelbench_ray.embeddings.finished import (
     without_rows,
 )
 from labelbench_ray.embeddings.groups import group_hashes
+from labelbench_ray.embeddings.manifests import SHARD_ROWS
 from labelbench_ray.embeddings.origin import (
     check_same_data,
     check_unchanged,
@@ -42,10 +43,12 @@ from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Device, Encoder
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ChangedDataError, StoreError
+from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.locks import locked
 from labelbench_ray.storage.remote import is_remote
 
-SHARD_ROWS = 1024
+SIZE: Final = "shard_rows"
+"""File of an unfinished store whose shards do not have `SHARD_ROWS` rows: how many they have."""
 
 Progress = Callable[[int, int], None]
 """(rows done, rows in all)"""
@@ -81,7 +84,7 @@ def complete_store(
 
     Raises:
         NotProvidedError: data or weights are not on this machine.
-        StoreError: the store was made from other data or weights, or a view from another store.
+        StoreError: the store was made from other data or weights or with other shards, or a view from another store.
         DataError: too many rows cannot be decoded, or all of a split's, or an embedding is not finite.
     """
     source = source or recipe.dataset.open(environment.data_root)
@@ -94,6 +97,7 @@ def complete_store(
             _make_store(recipe, source, weights, environment, embedder, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
         if found:
+            _check_size(directory, store.manifest.shard_rows, environment.shard_rows)
             store = _repaired(store, recipe, source, weights, environment, embedder)
             check_same_data(store, source)
         if wanted:
@@ -110,15 +114,16 @@ def _make_store(
     progress: Progress,
 ) -> None:
     """Embed what an earlier, killed job did not finish, and close the store, which reads every shard."""
-    start, job = time.monotonic(), _job(recipe, source, weights, environment, embedder.device)
-    shards = all_shards(source, SHARD_ROWS)
+    start, rows = time.monotonic(), _begun_with(environment.store / recipe.key, environment.shard_rows)
+    job = _job(recipe, source, weights, environment, embedder.device, rows)
+    shards = all_shards(source, rows)
 
     def finish(find: FindShards) -> None:
-        made = _still_same(find(job, shards), source, job.directory)
+        made = _still_same(find(job, shards), source, job)
         _embed_missing(job, source, shards, made, environment.max_reject_fraction, embedder, progress)
         check_unchanged(source, recipe.dataset.open(environment.data_root))
         seconds = time.monotonic() - start
-        close_store(recipe, source, weights, job.directory, [made[shard] for shard in shards], seconds)
+        close_store(recipe, source, weights, job, [made[shard] for shard in shards], seconds)
 
     try:
         finish(found_shards)
@@ -165,32 +170,58 @@ def _embedded(
         yield fresh
 
 
-def _still_same(found: dict[ShardId, EmbeddedShard], source: Source, directory: Path) -> dict[ShardId, EmbeddedShard]:
+def _still_same(found: dict[ShardId, EmbeddedShard], source: Source, job: EmbeddingJob) -> dict[ShardId, EmbeddedShard]:
     """The shards of an earlier, killed job whose rows have not changed since.
 
     A job that was killed while it removed pool rows had all shards: those that lack some are made again.
     """
     found = {shard: made for shard, made in found.items() if not any(map(is_removed, made.rejects.values()))}
-    recorded = read_source(directory)
+    recorded = read_source(job.directory)
     if recorded and recorded.same(found_source(source)):
         return found
     return {
         shard: made
         for shard, made in found.items()
-        for rows in [slice(shard.number * SHARD_ROWS, (shard.number + 1) * SHARD_ROWS)]
-        if same_rows(source, shard.split, rows, recorded, read_contents(directory, made.entry))
+        for rows in [slice(shard.number * job.shard_rows, (shard.number + 1) * job.shard_rows)]
+        if same_rows(source, shard.split, rows, recorded, read_contents(job.directory, made.entry))
     }
 
 
-def _job(recipe: StoreRecipe, source: Source, weights: str, environment: Environment, device: Device) -> EmbeddingJob:
+def _begun_with(directory: Path, asked: int | None) -> int:
+    """Rows a shard of an unfinished store: what its shards have; of one without shards what is asked for.
+
+    Raises:
+        StoreError: its shards have another number of rows than is asked for.
+    """
+    path = directory / SIZE
+    if any((directory / "shards").glob("*.parquet")):
+        stated = int(path.read_bytes()) if path.is_file() else SHARD_ROWS
+        _check_size(directory, stated, asked)
+        return stated
+    rows = asked or SHARD_ROWS
+    publish(path, str(rows).encode()) if rows != SHARD_ROWS else path.unlink(missing_ok=True)
+    return rows
+
+
+def _check_size(directory: Path, stated: int, asked: int | None) -> None:
+    if asked not in (None, stated):
+        raise StoreError(
+            f"{directory}: its shards have {stated} rows each, --shard-rows asks for {asked}; all shards of a store "
+            "have the same number: leave --shard-rows out, use another --store, or delete that directory to embed again"
+        )
+
+
+def _job(
+    recipe: StoreRecipe, source: Source, weights: str, environment: Environment, device: Device, shard_rows: int
+) -> EmbeddingJob:
     # Without the rows, which each shard states; facts and groups, which it does not, are made again if one changed.
     beside: list[JsonValue] = [
         dict(each) for each in (stored_facts(source, recipe.encoder), group_hashes(source)) if each
     ]
-    identity = digest([recipe.key, weights, device, SHARD_ROWS, *beside])
+    identity = digest([recipe.key, weights, device, shard_rows, *beside])
     most_rejects = int(environment.max_reject_fraction * _rows(source))
     directory, seconds = environment.store / recipe.key, environment.row_seconds
-    return EmbeddingJob(recipe.encoder, directory, identity, device, SHARD_ROWS, seconds, most_rejects)
+    return EmbeddingJob(recipe.encoder, directory, identity, device, shard_rows, seconds, most_rejects)
 
 
 def _rows(source: Source) -> int:
@@ -216,7 +247,7 @@ def _repaired(
         damaged = [] if store.has_arrays else set_damaged_aside(store)
     if not damaged:  # the cluster need not have a machine yet
         return store
-    job = _job(recipe, source, weights, environment, embedder.device)
+    job = _job(recipe, source, weights, environment, embedder.device, store.manifest.shard_rows)
     removed = removed_rows(store.directory) if recipe.dataset.drop_duplicates else {}
     again = [without_rows(store.directory, made, removed) for made in embedder.shards(job, source, damaged)]
     return with_rebuilt(store, again, source, job, lambda beside, shards: embedder.shards(beside, source, shards))
@@ -235,12 +266,12 @@ def _add_views(
     if not missing:
         return
     start = time.monotonic()
-    device = embedder.device
-    recipe = digest([store.manifest.key, store.manifest.content, device, SHARD_ROWS])
-    job = EmbeddingJob(encoder, store.directory, recipe, device, SHARD_ROWS, environment.row_seconds, views=wanted)
+    device, shard_rows = embedder.device, store.manifest.shard_rows
+    recipe = digest([store.manifest.key, store.manifest.content, device, shard_rows])
+    job = EmbeddingJob(encoder, store.directory, recipe, device, shard_rows, environment.row_seconds, views=wanted)
     for view in missing:
         (job.folder(view) / "shards").mkdir(parents=True, exist_ok=True)
-    pool = all_shards(source, SHARD_ROWS, ["pool"])
+    pool = all_shards(source, shard_rows, ["pool"])
     shards = {view: [shard._replace(view=view) for shard in pool] for view in missing}
     every = list(itertools.chain(*shards.values()))
     made = checked_shards(job, every)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,14 @@ from labelbench_ray.encoders import Decoded, Encoder
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.types import Labels
 
+SORTED_ROWS: Final = 1024
+"""So many rows of the data set after each other are sorted by row_id, whether a shard holds them or more: stores with
+larger shards have the same pool ids."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedShard:
-    """Rows that were decoded, sorted by row_id; and the rejected ones with their reasons."""
+    """Rows that were decoded, in the order of `SORTED_ROWS`; and the rejected ones with their reasons."""
 
     row_ids: Sequence[str]
     labels_B: Labels
@@ -43,7 +47,7 @@ def decode_shard(
         decode: decodes rows; None: in this process.
         known: rows that were rejected before, with their reasons; they are not decoded again.
     """
-    order = np.argsort(np.asarray(records.row_ids, dtype=object), kind="stable").tolist()
+    order = sorted(range(len(records.row_ids)), key=lambda place: (place // SORTED_ROWS, records.row_ids[place]))
     known = known or {}
     places = [place for place in order if records.row_ids[place] not in known]
     kept: list[int] = []

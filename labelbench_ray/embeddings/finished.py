@@ -11,7 +11,7 @@ from labelbench_ray.costs import total
 from labelbench_ray.datasets import Dataset, Modality, Source
 from labelbench_ray.embeddings.augmented import check_same_rows, view_directory
 from labelbench_ray.embeddings.cut_texts import read_cut
-from labelbench_ray.embeddings.embed import EmbeddedShard, embedded
+from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, embedded
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.groups import stored_groups
 from labelbench_ray.embeddings.manifests import Embeddings, Manifest, ViewManifest, publish_manifest
@@ -50,9 +50,10 @@ def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) 
 
 
 def close_store(
-    recipe: StoreRecipe, source: Source, weights: str, directory: Path, made: Sequence[EmbeddedShard], seconds: float
+    recipe: StoreRecipe, source: Source, weights: str, job: EmbeddingJob, made: Sequence[EmbeddedShard], seconds: float
 ) -> None:
     """Write `rejects.parquet` and then the manifest, when every shard is finished."""
+    directory = job.directory
     for split in source.splits:
         if len(source.splits[split]) and not any(shard.entry.rows for shard in made if shard.entry.split == split):
             raise DataError(
@@ -78,6 +79,7 @@ def close_store(
         classes=source.classes,
         task=recipe.dataset.task,
         dimensions=dimensions,
+        shard_rows=job.shard_rows,
         rejects=len(rejects),
         cut=read_cut(directory),
         groups=stored_groups(source),

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic_core import PydanticSerializationError
@@ -22,6 +22,8 @@ from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.checksummed import read_file, value_of
 
 FORMAT = 1
+SHARD_ROWS: Final = 1024
+"""Rows of the data set that a shard is made of, unless the manifest states another number."""
 FILE = "manifest.json"
 
 
@@ -102,6 +104,8 @@ class Manifest(Embeddings):
     task: str = Field(default="single_label", exclude_if=lambda task: task == "single_label")
     """What a label is; stated where it is not the task that all older stores have."""
     dimensions: PositiveInt
+    shard_rows: PositiveInt = Field(default=SHARD_ROWS, exclude_if=lambda rows: rows == SHARD_ROWS)
+    """Rows of the data set that each shard but a split's last one is made of."""
     rejects: NonNegativeInt
     groups: dict[str, StoredGroups] = Field(default={}, exclude_if=lambda groups: not groups)
     """By evaluation split, for splits that have groups."""

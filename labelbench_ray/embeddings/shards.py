@@ -1,6 +1,7 @@
 """A shard of an embedding store: one parquet file that is complete or absent, and that states what made it.
 
-Columns: row_id (string), label (int64, or a list of int8), embedding (list of float16), sorted by row_id; content and,
+Columns: row_id (string), label (int64, or a list of int8), embedding (list of float16), in the order that `decoding`
+states; content and,
 for texts, folded (hashes of the payload, 16 bytes each: see `contents`; neither in views nor in older stores); for
 splits with groups, group (int64); for facts of pool rows, fact.NAME (double). The schema's metadata holds the recipe,
 the rejected rows with their reasons and contents, a hash of everything, and a summary with a hash of its own, which
@@ -75,7 +76,7 @@ class ShardEntry(Frozen):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardRows:
-    """A shard's rows, sorted by row_id: embeddings (B, D) float16, labels (B, ...); and the rejected ones."""
+    """A shard's rows in their order: embeddings (B, D) float16, labels (B, ...); and the rejected ones."""
 
     row_ids: list[str]
     labels_B: Labels

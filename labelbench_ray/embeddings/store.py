@@ -1,6 +1,6 @@
 """The embedding store: parquet shards and a manifest, written once, named by what made them.
 
-    <store>/<key>/shards/pool-00000.parquet    row_id, label, embedding (float16), sorted by row_id
+    <store>/<key>/shards/pool-00000.parquet    row_id, label, embedding (float16)
     <store>/<key>/rejects.parquet              rows that could not be decoded: row_id, split, reason
     <store>/<key>/manifest.json                written last: without it there is no store
     <store>/<key>/manifest.arrow               the same for many shards, read faster: see `shard_table`
