@@ -20,9 +20,9 @@ simulation  keys, resume, overlaps and manifest (parts of the driver), the first
             `badge` and `coreset`, each at the `--stretches` (the manifest at multiples of them, so that it has a side
             file); exponents fitted to them, projections to 100 million rows, and what breaks first: the part nearest
             to 128 GiB or to a day of CPU time.
-            The default is 0.5, 2 and 8 million rows; `--stretches 4000000 16000000 64000000` takes eight times as
-            long, 15 GB of disk and 8 GB of memory. A part that would outgrow the machine's memory is left out, and
-            named.
+            The default is 0.5, 2 and 8 million rows: about two minutes of CPU. `--stretches 4000000 16000000 64000000`
+            takes eight times as long, 8 GB of disk and 8 GB of memory. A part that would outgrow the machine's
+            memory is left out, and named.
 
 Memory is the growth of this process's private memory at its peak over what it held before (`RssAnon`, sampled 500 times
 a second): pages of memory-mapped files, which the system takes back at any time, do not count. `--tiny` shows that

@@ -34,11 +34,15 @@ class Watch(Thread):
         self.join()
 
 
-def used(call: Callable[[], object]) -> dict[str, float]:
-    """CPU seconds of this process, and the growth of its private memory at its peak in MiB, over one call."""
-    # What earlier work left behind would hide as much of what the call takes.
+def release() -> None:
+    """Give back what earlier work left behind, which would hide as much of what the next call takes."""
     pa.default_memory_pool().release_unused()
     ctypes.CDLL(None).malloc_trim(0)
+
+
+def used(call: Callable[[], object]) -> dict[str, float]:
+    """CPU seconds of this process, and the growth of its private memory at its peak in MiB, over one call."""
+    release()
     watch = Watch()
     before, start = watch.peak_kib, time.process_time()
     watch.start()

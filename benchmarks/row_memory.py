@@ -2,29 +2,32 @@
 
 .venv/bin/python benchmarks/row_memory.py [--strategies NAME ...] [--rows N N ...] [--dimensions D D] [--seconds S]
 
-Every case is a process of its own, whose anonymous memory (`RssAnon`: all but pages of files, so that a memory-mapped
-pool does not count) is sampled 200 times a second. Its growth over rows is fitted by least squares; the constant part
-cancels. The cases:
+Every case is a forked process of its own, whose anonymous memory (`RssAnon`: all but pages of files, so that a
+memory-mapped pool does not count) is sampled 200 times a second. Its growth over rows is fitted by least squares; the
+constant part cancels. The cases:
 
 driver      the check that the keys of all rows are distinct, which closes a store
 worker      two rounds of a trial in one process, choosing 1,000 rows each, by each of the strategies
 scorer      one scorer that owns all rows and makes them from a store's shards, before a strategy asks for anything
 
 The strategies (default: those that state what was measured for them) run at every width of `--dimensions`, so that
-a figure that depends on the width shows. A case that takes longer than `--seconds` is left out and named.
+a figure that depends on the width shows. A case that takes more than `--seconds` of CPU is left out and named.
+The default takes about five minutes of CPU; `--strategies badge --dimensions 16` takes half a minute.
 """
 
-import subprocess
+import multiprocessing
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import psutil
 from machine import parser, show
+from private_memory import release
 from processes import status_kib
 
 from labelbench_ray import strategies
@@ -37,10 +40,11 @@ from labelbench_ray.trial.fit_light import LightFitter, in_process
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.trial.parts import build
 
-ROWS = [500_000, 1_000_000, 2_000_000]
+ROWS = [500_000, 1_500_000]
 STRATEGIES = ["random", "margin", "bald", "class_balanced", "badge", "coreset", "probcover"]
 CLASSES, BUDGET, EVALUATED, BLOCK = 10, 1000, 1000, 1 << 18
 SAMPLES_A_SECOND = 200
+WARM_UP_ROWS = 8192
 
 
 def worker(rows: int, dimensions: int, strategy: str) -> None:
@@ -89,53 +93,48 @@ def scorer(rows: int) -> None:
         calls["first scorer"]()
 
 
-def peak_bytes(case: str, seconds: float) -> int | None:
-    """The highest anonymous memory of a case in a process of its own; None if it takes too long."""
-    process = subprocess.Popen([sys.executable, __file__, "--case", *case.split()])
-    peak, end = 0, time.monotonic() + seconds
-    while process.poll() is None:
-        with suppress(OSError):  # it has just ended
-            peak = max(peak, status_kib("RssAnon", process.pid))
-        if time.monotonic() > end:
-            process.kill()
-            process.wait()
-            return None
+def peak_bytes(case: Callable[[], None], seconds: float) -> int | None:
+    """The highest anonymous memory of a case in a process of its own; None if it takes too much CPU time."""
+    release()  # also of what the forked process begins with
+    process = multiprocessing.get_context("fork").Process(target=case)
+    process.start()
+    pid, peak = process.pid or 0, 0
+    while process.is_alive():
+        with suppress(OSError, psutil.Error):  # it has just ended
+            peak = max(peak, status_kib("RssAnon", pid))
+            times = psutil.Process(pid).cpu_times()
+            if times.user + times.system > seconds:
+                process.kill()
+                process.join()
+                return None
         time.sleep(1 / SAMPLES_A_SECOND)
-    assert process.returncode == 0, case
+    assert process.exitcode == 0, "the case failed; its error is above"
     return peak * 2**10
 
 
-def bytes_a_row(case: str, rows: list[int], seconds: float) -> float | None:
+def bytes_a_row(name: str, case: Callable[[int], None], rows: list[int], seconds: float) -> float | None:
     """The slope of the peak over rows."""
-    peaks = [peak_bytes(case.format(rows=count), seconds) for count in rows]
-    print(f"{case}: {[None if peak is None else round(peak / 2**20) for peak in peaks]} MiB", file=sys.stderr)
+    peaks = [peak_bytes(partial(case, count), seconds) for count in rows]
+    print(f"{name}: {[None if peak is None else round(peak / 2**20) for peak in peaks]} MiB", file=sys.stderr)
     return None if None in peaks else float(np.polyfit(rows, np.array(peaks, float), 1)[0])
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure every case and compare with the figures of the estimate."""
     options = parser(__doc__)
     options.add_argument("--strategies", nargs="+", default=STRATEGIES, metavar="NAME")
     options.add_argument("--rows", type=int, nargs="+", default=ROWS, metavar="N")
     options.add_argument("--dimensions", type=int, nargs="+", default=[16, 64], metavar="D")
-    options.add_argument("--seconds", type=float, default=60.0)
-    options.add_argument("--case", nargs="+", metavar="ARGUMENT", help="run one case in this process")
-    given = options.parse_args()
-    if given.case:
-        name, *arguments = given.case
-        cases: dict[str, Callable[[], None]] = {
-            "worker": lambda: worker(int(arguments[0]), int(arguments[1]), arguments[2]),
-            "driver": lambda: driver(int(arguments[0])),
-            "scorer": lambda: scorer(int(arguments[0])),
-        }
-        cases[name]()
-        return
+    options.add_argument("--seconds", type=float, default=60.0, help="of CPU, a case")
+    given = options.parse_args(arguments)
     slope = partial(bytes_a_row, rows=given.rows, seconds=given.seconds)
-    measured = {name: slope(f"{name} {{rows}}") for name in ("driver", "scorer")}
+    worker(WARM_UP_ROWS, min(given.dimensions), "random")  # imports, which the forked processes then share
+    measured = {case.__name__: slope(case.__name__, case) for case in (driver, scorer)}
     workers = {
-        f"{strategy}, {width} dimensions": slope(f"worker {{rows}} {width} {strategy}")
+        name: slope(f"worker, {name}", partial(worker, dimensions=width, strategy=strategy))
         for strategy in given.strategies
         for width in given.dimensions
+        for name in [f"{strategy}, {width} dimensions"]
     }
     estimated = {name: float(WORKER_ROW + strategies.create(name).bytes_per_row) for name in given.strategies}
     limits = {"driver": DRIVER_ROW, "scorer": SCORER_ROW} | {
@@ -144,7 +143,7 @@ def main() -> None:
     found = measured | workers
     show(
         "row_memory",
-        {"rows": given.rows, "bytes_a_row": found},
+        {"rows": given.rows, "bytes_a_row": found, "left_out": [case for case, each in found.items() if each is None]},
         {"bytes_a_row_at_most": limits},
         met=all(each is None or each <= limits[case] for case, each in found.items()),
     )

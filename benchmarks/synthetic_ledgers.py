@@ -1,5 +1,6 @@
 """Ledgers of a large experiment with made-up numbers, written without running anything."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +27,30 @@ def trials(strategies: int, seeds: int, rounds: int, budget: int) -> list[Trial]
     return grid(base, strategy=names, seed=range(seeds))
 
 
-def write_ledgers(folder: Path, every: list[Trial]) -> None:
-    """One folder a trial, every round recorded, and `experiment.json`."""
-    entries = [Entry(fingerprint=digest(trial.model_dump(mode="json")), trial=trial) for trial in every]
+def _digest(trial: Trial) -> str:
+    return digest(trial.model_dump(mode="json"))
+
+
+def write_ledgers(
+    folder: Path, every: list[Trial], identity: Callable[[Trial], str] = _digest, store: str = "0" * 16
+) -> None:
+    """One folder a trial, every round recorded, and `experiment.json`.
+
+    Args:
+        identity: a trial's fingerprint; the strategies of `trials` do not exist, so that theirs cannot be asked for.
+        store: content hash of the store that the rounds are made from.
+    """
+    entries = [Entry(fingerprint=identity(trial), trial=trial) for trial in every]
     for number, entry in enumerate(entries):
-        _write_trial(folder / entry.fingerprint, entry, np.random.default_rng(number))
+        _write_trial(folder / entry.fingerprint, entry, store, np.random.default_rng(number))
     write_grid(folder, Grid(experiment=folder.name, entries=tuple(entries), versions=versions()))
 
 
-def _write_trial(directory: Path, entry: Entry, rng: np.random.Generator) -> None:
+def _write_trial(directory: Path, entry: Entry, store: str, rng: np.random.Generator) -> None:
     (directory / "rounds").mkdir(parents=True)
     trial, fingerprint = entry.trial, entry.fingerprint
     header = Header(
-        fingerprint=fingerprint, trial=trial, store="0" * 16, compute="numpy", traits=Traits(), versions=versions()
+        fingerprint=fingerprint, trial=trial, store=store, compute="numpy", traits=Traits(), versions=versions()
     )
     (directory / "trial.json").write_bytes(header.model_dump_json(indent=1).encode())
     ids = rng.choice(POOL_ROWS, trial.rounds * trial.budget, replace=False).reshape(trial.rounds, trial.budget)

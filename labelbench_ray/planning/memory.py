@@ -30,7 +30,7 @@ DRIVER_ROW: Final = 16
 WORKER_ROW: Final = 32
 """Bytes that a trial's process holds for each pool row, whatever the strategy: ids and masks; 20 were measured."""
 SCORER_ROW: Final = 32
-"""Bytes that a scorer holds for each of its rows before a strategy asks it for anything; 15 were measured."""
+"""Bytes that a scorer holds for each of its rows before a strategy asks it for anything; 28 were measured."""
 STRATEGY_WORK: Final = GIB // 2
 """A strategy's working memory for a large pool; a small pool is copied several times instead."""
 COPIES: Final = 4

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table, gain
 from labelbench_ray.report.sections import Report, Section
@@ -110,7 +111,7 @@ def trouble_table(report: Report) -> Table:
             )
             for section in report.sections
             for run in section.setting.runs
-            if run in report.troubles
+            if run.state is not TrialState.DONE
         ),
     )
 
