@@ -182,11 +182,12 @@ def plain_seconds(experiment: str, where: Places, runs: Path, step: int) -> floa
 def slope(memory: list[tuple[float, int]], ends: list[float]) -> float:
     """KiB that the driver grows by with each trial, in the second half of the trials."""
     half = ends[len(ends) // 2]
-    seen = [each for each in memory if half <= each[0] <= ends[-1]]
-    if len(seen) < 2:  # too few trials
-        return 0.0
+    seen = [each for each in memory if half <= each[0] <= ends[-1]] or [(half, 0)]
     seconds, kib = np.array(seen).T
-    return float(np.polyfit(np.searchsorted(ends, seconds), kib, 1)[0])
+    done = np.searchsorted(ends, seconds)
+    if len({*done}) < 2:  # too few trials
+        return 0.0
+    return float(np.polyfit(done, kib, 1)[0])
 
 
 if __name__ == "__main__":

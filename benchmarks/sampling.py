@@ -25,6 +25,7 @@ class Sampled:
     roles: dict[int, str] = field(default_factory=dict)
     memory: list[tuple[float, int]] = field(default_factory=list)
     """Second, and the driver's KiB."""
+    began: float = field(default_factory=time.time)
     wall: float = 0.0
     total: list[tuple[float, dict[str, float]]] = field(default_factory=list)
     """Second, and the CPU seconds so far by role."""

@@ -38,6 +38,9 @@ def test_quickstart_states_the_wall_and_cpu_seconds_of_all_processes(capfd: Said
     assert found["trials"] == 40
     assert found["cpu_seconds"] == pytest.approx(sum(found["cpu_seconds_by_role"].values()), rel=0.01)
     assert found["trials_cpu_seconds"] < found["cpu_seconds"]
+    walls = {name: each["wall"] for name, each in found["timeline"].items()}
+    assert 0 < walls["embedding_started"] <= walls["embedding_done"] <= walls["trial_done"] <= walls["last_event"]
+    assert walls["last_event"] < found["wall_seconds"]
 
 
 def test_throughput_states_the_rounds_share_of_the_wall_time(capfd: Said) -> None:

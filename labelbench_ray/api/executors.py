@@ -25,6 +25,11 @@ class Executor(Protocol):
         ...
 
     @property
+    def early_embedder(self) -> Embedder | None:
+        """Embeds stores of few rows as `embedder` would, before and while this is started; None: it cannot."""
+        ...
+
+    @property
     def ending(self) -> str:
         """What a person sees while it ends."""
         ...

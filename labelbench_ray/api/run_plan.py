@@ -12,7 +12,7 @@ from labelbench_ray.api.follow import SweepMonitor
 from labelbench_ray.api.plan_words import describe_waiting
 from labelbench_ray.api.report import write_report
 from labelbench_ray.api.spending import SpendingLimit
-from labelbench_ray.api.stores import make_images, make_stores, provide
+from labelbench_ray.api.stores import EarlyEmbedding, make_images, make_stores, provide
 from labelbench_ray.console.escaping import SafeConsole, escaped
 from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.interruption import how_to_go_on
@@ -81,8 +81,11 @@ def run_plans(
     provide(plan, environment)
     note_grid(plan)
     executor = executor_of(environment) if plan.missing or not all(store.complete for store in plan.stores) else None
+    early = EarlyEmbedding.begin(plan, executor, environment) if executor else None
     ready = started(executor, environment, console, run_units(plan)) if executor else nullcontext()
     with ready, mirrored(plan, environment, console) as mirror:
+        if early:
+            early.wait(console)
         unfinished = (
             _run_missing(plan, executor, environment, console, mirror, early_stopping, limit) if executor else 0
         )

@@ -1,6 +1,9 @@
 """What trials read: fetch weights, embed pools, decode the images of full models."""
 
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from rich.console import Console
@@ -8,7 +11,8 @@ from rich.console import Console
 from labelbench_ray.api.executors import Executor
 from labelbench_ray.console.events import Event, Events
 from labelbench_ray.console.progress import Meter, meter
-from labelbench_ray.embeddings.complete import complete_store
+from labelbench_ray.embeddings.complete import Embedder, complete_store
+from labelbench_ray.embeddings.embed import FEW_ROWS
 from labelbench_ray.embeddings.images import decoded_images
 from labelbench_ray.embeddings.overlaps import left_out_words, read_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -17,12 +21,15 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.ledger.data_notes import note_overlaps, note_rows
 from labelbench_ray.planning.plan import Plan, check_budget
+from labelbench_ray.planning.stores import PlannedStore
 from labelbench_ray.planning.units import embedding_units
 from labelbench_ray.storage.folders import make_folder
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
+from labelbench_ray.storage.remote import is_remote
 from labelbench_ray.trial.parts import Parts
 
-IMAGES = "decoding images, rows"
+IMAGES, EMBEDDING = "decoding images, rows", "embedding, rows"
+SECONDS_BETWEEN_SIGHTS = 0.05
 
 
 def provide(plan: Plan, environment: Environment) -> None:
@@ -46,6 +53,57 @@ def provide(plan: Plan, environment: Environment) -> None:
         raise NotProvidedError("; ".join(dict.fromkeys(lacking)))
 
 
+@dataclass
+class EarlyEmbedding:
+    """New stores of few rows, embedded by a thread while the executor starts.
+
+    What is wrong with one of them, `make_stores` finds and reports.
+    """
+
+    stores: Sequence[PlannedStore]
+    embedder: Embedder
+    environment: Environment
+    rows: int = 0
+    """Rows of the current store that are embedded."""
+
+    @classmethod
+    def begin(cls, plan: Plan, executor: Executor, environment: Environment) -> "EarlyEmbedding | None":
+        """Begin, if there is something to embed and the executor can."""
+        embedder = executor.early_embedder
+        new = [store for store in plan.stores if _is_small(store) and not (environment.store / store.key).exists()]
+        if embedder is None or not new or is_remote(environment.store):
+            return None
+        early = cls(new, embedder, environment)
+        early._thread.start()
+        return early
+
+    def __post_init__(self) -> None:
+        # A daemon: when the command ends, its child does too.
+        self._thread = threading.Thread(target=self._embed, name="embed-early", daemon=True)
+
+    def wait(self, console: Console) -> None:
+        """Wait for its end."""
+        total = sum(sum(store.rows.values()) for store in self.stores)
+        with meter(console, EMBEDDING, total) as shown:
+            while self._thread.is_alive():
+                shown.show(self.rows, total, EMBEDDING)
+                self._thread.join(SECONDS_BETWEEN_SIGHTS)
+
+    def _embed(self) -> None:
+        for store in self.stores:
+            with suppress(Exception):
+                complete_store(
+                    store.example.store_recipe, None, self.environment, self.embedder, self._count, store.source
+                )
+
+    def _count(self, done: int, total: int) -> None:
+        self.rows = done
+
+
+def _is_small(store: PlannedStore) -> bool:
+    return store.source is not None and sum(store.rows.values()) <= FEW_ROWS
+
+
 def make_stores(
     plan: Plan, executor: Executor, environment: Environment, console: Console
 ) -> dict[str, EmbeddingStore]:
@@ -61,13 +119,13 @@ def make_stores(
         events, names = Events(plan.experiment.name), {"dataset": str(trial.dataset), "encoder": str(trial.encoder)}
         events.log(Event.EMBEDDING_STARTED, store=store.key, **names)
         before = set_asides(environment.store / store.key)
-        words = "checking embeddings" if store.complete else "embedding, rows"
+        words = "checking embeddings" if store.complete else EMBEDDING
         with meter(console, words, embedding_units([store]).total) as shown:
             if store.complete and store.to_be_provided:
                 # The embeddings are here and the data are not: nothing to check them against, nothing missing either.
                 made[store.key] = EmbeddingStore.open(environment.store / store.key)
             else:
-                show = partial(shown.show, words="embedding, rows")
+                show = partial(shown.show, words=EMBEDDING)
                 for example in store.examples:
                     made[store.key] = complete_store(
                         example.store_recipe, example.wanted_views, environment, executor.embedder, show, store.source

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import ray
@@ -21,8 +22,26 @@ from labelbench_ray.encoders import Device
 from labelbench_ray.errors import ConfigError
 
 SECONDS_BETWEEN_LOOKS: Final = 2.0
+GPU_FILES: Final = ("nvidia[0-9]*", "kfd", "dri", "dxg")
+"""In /dev: without any of them, Ray finds no GPU on this machine."""
 DECLARED: Final = {"GPU": "labelbench_gpus", "CPU": "labelbench_cpus"}
 """Custom resources of the head, by which a cluster states what its autoscaler may grow to (see cluster.yaml)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEmbedder:
+    """Embeds on the CPU in a child process of the driver (an `embeddings.complete.Embedder`), without Ray."""
+
+    device: Device = "cpu"
+
+    def shards(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
+        """Embed these shards."""
+        return embed_in_child(job, source, pending, cloudpickle.dumps)
+
+
+def may_have_gpu(devices: Path = Path("/dev")) -> bool:
+    """Whether Ray, once it is started here, may find a GPU."""
+    return any(True for name in GPU_FILES for _ in devices.glob(name))
 
 
 @dataclass(frozen=True, slots=True)

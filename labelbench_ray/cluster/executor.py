@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from labelbench_ray.cluster.embed import RayEmbedder
+import ray
+
+from labelbench_ray.cluster.embed import ChildEmbedder, RayEmbedder, may_have_gpu
 from labelbench_ray.cluster.jobs import finetune_job, selection_job
 from labelbench_ray.cluster.metrics import events_counted
 from labelbench_ray.cluster.session import connected
@@ -35,6 +37,12 @@ class RayExecutor:
     def embedder(self) -> RayEmbedder:
         """Embeds on the cluster; few rows on this machine without starting workers, unless a cluster is named."""
         return RayEmbedder(self.environment.encoder_actors, FEW_ROWS if self.environment.address is None else 0)
+
+    @property
+    def early_embedder(self) -> ChildEmbedder | None:
+        """Embeds few rows while Ray starts, where Ray would embed them in a child process on the CPU too."""
+        here = self.environment.address is None and not ray.is_initialized()
+        return ChildEmbedder() if here and self.environment.encoder_actors is None and not may_have_gpu() else None
 
     def selection_job(self, built: Parts, folder: Path, pool_rows: int) -> Job:
         """The rounds of a trial."""

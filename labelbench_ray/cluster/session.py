@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 
 # Read when Ray is imported. Tune's own display is off: the driver shows trials, failures and the time left itself.
@@ -74,16 +74,31 @@ def connected(address: str | None) -> Iterator[None]:
 
 def _start(address: str | None) -> None:
     try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=False if address is None else None,
-            log_to_driver=False,
-            runtime_env={"env_vars": ONE_THREAD},
-            logging_level=logging.ERROR,
-        )
+        # Workers of a local Ray inherit these variables. As a runtime environment they would cost the workers that Ray
+        # starts at once: none of them would have it, and others would be started for the first trials.
+        with _set(ONE_THREAD) if address is None else nullcontext():
+            ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                runtime_env={"env_vars": ONE_THREAD} if address else None,
+                logging_level=logging.ERROR,
+            )
     except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
         where = f"--address {address} (or RAY_ADDRESS): no Ray cluster can be joined" if address else "Ray cannot start"
         raise ConfigError(f"{where}: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _set(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables while inside."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextmanager

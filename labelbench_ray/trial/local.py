@@ -60,6 +60,11 @@ class LocalExecutor:
         """Embeds in this process."""
         return LocalEmbedder()
 
+    @property
+    def early_embedder(self) -> None:
+        """None: it starts at once."""
+        return None
+
     def selection_job(self, built: Parts, folder: Path, pool_rows: int) -> Job:
         """The rounds of a trial."""
         return assembly.selection_job(built, folder, self.environment, self._processes)

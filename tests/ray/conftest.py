@@ -43,13 +43,10 @@ CPUS = 3
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
     """A local Ray for as long as the tests take."""
-    ray.init(
-        address="local",
-        num_cpus=CPUS,
-        include_dashboard=False,
-        log_to_driver=False,
-        runtime_env={"env_vars": ONE_THREAD},
-    )
+    with pytest.MonkeyPatch.context() as patch:  # as `session.connected` starts one
+        for name, value in ONE_THREAD.items():
+            patch.setenv(name, value)
+        ray.init(address="local", num_cpus=CPUS, include_dashboard=False, log_to_driver=False)
     with connected(None):
         yield
     ray.shutdown()
