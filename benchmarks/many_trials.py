@@ -112,7 +112,7 @@ def measure(folder: Path, sizes: Sequence[int], profile: str | None = None) -> d
     )
     store = complete_store(build(BASE).store_recipe, None, environment, LocalEmbedder(), lambda rows, total: None)
     by_part: dict[str, dict[int, dict[str, float]]] = {}
-    for call in calls(folder, store, len(STRATEGIES)).values():  # imports
+    for call in calls(folder / "first", store, len(STRATEGIES)).values():  # imports
         call()
     for size in sizes:
         for name, call in calls(folder, store, size).items():
