@@ -81,6 +81,13 @@ class Environment:
     gpus_per_trial: float = _option(
         0.0, "GPUs reserved for each trial; trials with fractions share one.", RESOURCES, (PLAN, EMBED), min=0
     )
+    score_on: Literal["cpu", "cuda"] = _option(
+        "cpu",
+        "Where trained models score the pool. With cuda (and --gpus-per-trial) products, softmax and the scores of "
+        "some strategies run on the GPU; numbers then agree up to the rounding of sums.",
+        RESOURCES,
+        (EMBED, FINETUNE),
+    )
     memory_per_trial: float | None = _option(
         None,
         "GiB of its own that a trial's process may hold (Python included, embeddings not): reserved for it, and a "

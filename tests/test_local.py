@@ -36,7 +36,8 @@ from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.planning import experiment, plan
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.storage.locks import locked
-from labelbench_ray.trial import parts
+from labelbench_ray.trial import parts, place
+from labelbench_ray.trial.scoring import ScoringDevice
 from tests.full_trials import DIGITS, LIGHT, Ran, untimed
 from tests.full_trials import finetune as finetuned_at
 from tests.samples import write_module
@@ -220,6 +221,12 @@ def test_gpus_are_refused_where_there_are_none(environment: Environment, monkeyp
         executor_of(replace(environment, gpus_per_trial=1.0)).started(),
     ):
         pass
+
+
+def test_a_command_scores_on_the_device_that_it_is_given(environment: Environment, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(place, "scoring_device", lambda environment: ScoringDevice("cpu", 0.5))
+    assert command(run_plan, [DIGITS], environment).status == 0
+    assert {each.scored_on for each in records(environment, DIGITS)} == {"cpu"}
 
 
 def test_it_computes_on_one_thread_and_leaves_the_process_as_it_was(

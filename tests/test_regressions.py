@@ -47,6 +47,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "executor": ("local", "local"),
     "cpus_per_trial": ("0.5", 0.5),
     "gpus_per_trial": ("0.25", 0.25),
+    "score_on": ("cuda", "cuda"),
     "encoder_actors": ("3", 3),
     "fit_workers": ("2", 2),
     "scorers": ("4", 4),

@@ -14,7 +14,8 @@ from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.remote import Remote, RemoteError, place
 from labelbench_ray.trial import parts
-from labelbench_ray.trial.assembly import Place, SelectionJob
+from labelbench_ray.trial.assembly import SelectionJob
+from labelbench_ray.trial.place import Place
 from tests.full_trials import make_store
 from tests.s3 import Fault, Server, s3  # noqa: F401  a fixture
 from tests.samples import write_images

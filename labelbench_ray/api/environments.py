@@ -28,6 +28,7 @@ class RunOptions(TypedDict, total=False):
 
     cpus_per_trial: float
     gpus_per_trial: float
+    score_on: Literal["cpu", "cuda"]
     memory_per_trial: float | None
     round_minutes: float | None
     early_stopping: bool

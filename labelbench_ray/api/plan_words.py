@@ -8,6 +8,7 @@ from labelbench_ray.planning.memory import GIB, at_once_here, driver_bytes, rese
 from labelbench_ray.planning.plan import Plan, PlannedTrial
 from labelbench_ray.planning.stores import PlannedStore
 from labelbench_ray.planning.time_left import time_left
+from labelbench_ray.trial.scoring import scoring_device
 
 
 def describe_memory(planned: Plan, environment: Environment) -> str:
@@ -38,6 +39,15 @@ def _beside_trials(planned: Plan, environment: Environment) -> str:
         f"; not reserved: {scorer / GIB:.2f} GiB for each of a trial's {environment.scorers} scorers, and "
         f"{driver / GIB:.2f} GiB for this process while it embeds"
     )
+
+
+def describe_scoring(planned: Plan, environment: Environment) -> list[str]:
+    """The strategies that take no part of the GPU's work but the model's; nothing where no GPU scores."""
+    if scoring_device(environment) is None:
+        return []
+    others = [each.parts.trial.strategy for each in planned.trials if not each.parts.strategy.on_device]
+    names = ", ".join(dict.fromkeys(map(str, others)))
+    return [f"the GPU computes probabilities; these strategies choose on the CPU: {names}"] if names else []
 
 
 def describe_missing(planned: Plan) -> list[str]:

@@ -109,7 +109,9 @@ def run_experiment(
     plan = planned(experiment, environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import run_units
+    from labelbench_ray.trial.scoring import check_scoring
 
+    check_scoring(environment)
     print_lines(console, plan_words.describe_data(plan))
     import_shown("api.run_plan", environment, console, run_units(plan))
     from labelbench_ray.api.run_plan import run_plan

@@ -17,6 +17,7 @@ from labelbench_ray.trial.assembly import FineTuneJob, SelectionJob
 from labelbench_ray.trial.fit_light import Fitter, OpenView
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.processes import IN_PROCESS, ONE_PROCESS, FitWorkers, MakeFitter
+from labelbench_ray.trial.scoring import scorer_gpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class RayProcesses:
     """The trial's worker, scorer actors and the workers of Ray Train (a `Processes`)."""
 
     scorers: int = 0
+    scorer_gpus: float = 0.0
+    """Of each scorer."""
     fit_workers: FitWorkers = IN_PROCESS
 
     @contextmanager
@@ -33,7 +36,8 @@ class RayProcesses:
             with ONE_PROCESS.view(store) as open_view:
                 yield open_view
             return
-        scorers = Scorers(EmbeddingStore.open(store), self.scorers, get_current_placement_group())
+        group = get_current_placement_group()
+        scorers = Scorers(EmbeddingStore.open(store), self.scorers, group, self.scorer_gpus)
         try:
             yield scorers
         finally:
@@ -58,13 +62,14 @@ def selection_job(built: Parts, folder: Path, environment: Environment, pool_row
     """The job of a trial; scorers are used when its pool is large, and read the store: a full model embeds anew."""
     full = built.proxy.trains_encoder
     scorers = environment.scorers if pool_rows >= environment.scorer_rows and not full else 0
-    processes = RayProcesses(scorers, _fit_workers(environment) if full else IN_PROCESS)
+    workers = _fit_workers(environment) if full else IN_PROCESS
+    processes = RayProcesses(scorers, scorer_gpus(environment), workers)
     return assembly.selection_job(built, folder, environment, processes)
 
 
 def finetune_job(built: Parts, folder: Path, environment: Environment) -> FineTuneJob:
     """The job of a trial's fine-tune."""
-    return assembly.finetune_job(built, folder, environment, RayProcesses(0, _fit_workers(environment)))
+    return assembly.finetune_job(built, folder, environment, RayProcesses(fit_workers=_fit_workers(environment)))
 
 
 def _fit_workers(environment: Environment) -> FitWorkers:

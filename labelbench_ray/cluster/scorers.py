@@ -98,15 +98,22 @@ class ScorerView(PoolView):
 class Scorers:
     """The scorers of one trial; calling it opens a view (a `fitting.OpenView`)."""
 
-    def __init__(self, store: EmbeddingStore, actors: int, group: PlacementGroup | None = None) -> None:
-        """`group`: the trial's placement group, whose bundles 1, 2, ... are reserved for the scorers."""
+    def __init__(
+        self, store: EmbeddingStore, actors: int, group: PlacementGroup | None = None, gpus: float = 0.0
+    ) -> None:
+        """Start them.
+
+        Args:
+            group: the trial's placement group, whose bundles 1, 2, ... are reserved for the scorers.
+            gpus: that each of them reserves.
+        """
         self._num_rows = store.manifest.count("pool")
         self._fact_names = tuple(sorted(store.manifest.facts))
         self._views = itertools.count()
         self._actors = tuple(
-            Scorer.options(num_cpus=1, scheduling_strategy=_strategy(group, number)).remote(  # type: ignore[attr-defined]
-                store.directory, rows.start, rows.stop
-            )
+            Scorer.options(  # type: ignore[attr-defined]
+                num_cpus=1, num_gpus=gpus, scheduling_strategy=_strategy(group, number)
+            ).remote(store.directory, rows.start, rows.stop)
             for number, rows in enumerate(cuts(self._num_rows, actors))
         )
 

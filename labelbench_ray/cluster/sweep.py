@@ -21,6 +21,7 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.planning.memory import GIB, reservable_bytes, reserved_bytes
 from labelbench_ray.trial.assembly import Job, SweepCallbacks
+from labelbench_ray.trial.scoring import scorer_gpus
 
 SECONDS_BETWEEN_SLOT_COUNTS = 5.0
 """How often the nodes of the cluster are counted."""
@@ -94,8 +95,8 @@ def _request(resource: str, needed: float, have: float) -> str:
             f"{have / GIB:.2f} for trials on this machine; {hint}"
         )
     return (
-        f"{needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, the same for each of --fit-workers, and one CPU "
-        f"a scorer), this machine has {have:g}; {hint}"
+        f"{needed:g} {resource}s (--cpus-per-trial, --gpus-per-trial, the same for each of --fit-workers, one CPU "
+        f"a scorer, and with --score-on cuda its GPUs), this machine has {have:g}; {hint}"
     )
 
 
@@ -117,5 +118,6 @@ def trial_bundles(environment: Environment, memory: int, scorers: int) -> list[d
         "GPU": environment.gpus_per_trial,
         "memory": reserved_bytes(environment, memory),
     }
-    scorer: dict[str, int | float] = {"CPU": 1}
+    gpus = scorer_gpus(environment)
+    scorer: dict[str, int | float] = {"CPU": 1, "GPU": gpus} if gpus else {"CPU": 1}
     return [own, *[scorer] * scorers]

@@ -45,12 +45,15 @@ def plan_command(asked: AskedExperiment, strict: bool, environment: Environment)
     from labelbench_ray.api import plan_words
     from labelbench_ray.commands.plan_table import plan_table
     from labelbench_ray.planning.plan import planned_early_stopping
+    from labelbench_ray.trial.scoring import check_scoring
 
+    check_scoring(environment)
     rule = planned_early_stopping(plan, environment)
     state(missing := plan_words.describe_missing(plan))
     console.print(plan_table(plan.trials))
     state(plan_words.describe(plan))
     state([plan_words.describe_memory(plan, environment), *plan_words.describe_time(plan, environment)])
+    state(plan_words.describe_scoring(plan, environment))
     if plan.experiment.search is not None:
         from labelbench_ray.api.search import describe_best, describe_search
 

@@ -154,6 +154,7 @@ class Ledger:
         tensors: dict[str, NDArray[Any]],
         notes: NDArray[np.int64] | None = None,
         groups: Mapping[str, dict[str, float]] | None = None,
+        scored_on: str = "",
     ) -> RoundRecord:
         """Write a round: the proxy first, then the record, which makes the round count.
 
@@ -171,6 +172,7 @@ class Ledger:
             num_labeled=num_labeled,
             metrics=dict(metrics),
             groups=dict(groups or {}),
+            scored_on=scored_on,
             seconds={stage: each.wall for stage, each in spent.items()},
             cpu_seconds=total(spent.values()).cpu,
             cpu={stage: each.cpu for stage, each in spent.items()},

@@ -45,6 +45,8 @@ class Strategy(tasks.ServesTasks, ABC):
     """Can choose the first batch: needs neither labels nor a trained proxy."""
     needs_ask: ClassVar[bool] = False
     """Asks for labels while it chooses, which only an oracle that answers at once can give."""
+    on_device: ClassVar[bool] = False
+    """Computes scores or distances where the model lies, for a model on a GPU too; others copy what they read of it."""
     facts: ClassVar[tuple[str, ...]] = ()
     """The facts of pool rows that it reads, by name: `shard.facts[name]`, `block.facts[name]`."""
     bytes_per_row: ClassVar[int] = 300

@@ -41,6 +41,10 @@ class Composed(Strategy):
         return max((strategy.bytes_per_row_and_class for strategy in self._inner().values()), default=0)
 
     @property
+    def on_device(self) -> bool:  # type: ignore[override]  # as `cold_start`
+        return all(strategy.on_device for strategy in self._inner().values())
+
+    @property
     def facts(self) -> tuple[str, ...]:  # type: ignore[override]  # as `cold_start`
         return tuple(sorted({name for strategy in self._inner().values() for name in strategy.facts}))
 

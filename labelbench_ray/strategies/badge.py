@@ -30,6 +30,7 @@ class Badge(Strategy):
         "Ash et al., *Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds*, ICLR 2020, "
         "[1906.03671](https://arxiv.org/abs/1906.03671)"
     )
+    on_device: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:

@@ -16,6 +16,7 @@ class Confidence(RowStrategy):
     cost: ClassVar[str] = "N·K"
     guarantee: ClassVar[str] = "exact"
     source: ClassVar[str] = "Lewis and Gale, SIGIR 1994"
+    on_device: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:

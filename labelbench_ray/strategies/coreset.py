@@ -22,6 +22,7 @@ class Coreset(Strategy):
         "Sener and Savarese, *Active Learning for Convolutional Neural Networks: A Core-Set Approach*, ICLR 2018,"
         " [1708.00489](https://arxiv.org/abs/1708.00489)"
     )
+    on_device: ClassVar[bool] = True
     cold_start: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label", "regression", "response")
 

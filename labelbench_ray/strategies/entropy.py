@@ -16,6 +16,7 @@ class Entropy(RowStrategy):
     cost: ClassVar[str] = "N·K"
     guarantee: ClassVar[str] = "exact"
     source: ClassVar[str] = "Shannon 1948; Settles, *Active Learning Literature Survey*, 2009"
+    on_device: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:

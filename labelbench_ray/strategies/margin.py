@@ -19,6 +19,7 @@ class Margin(RowStrategy):
     cost: ClassVar[str] = "N·K"
     guarantee: ClassVar[str] = "exact"
     source: ClassVar[str] = "Scheffer et al., IDA 2001"
+    on_device: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
 
     def score(self, block: Block) -> NDArray[np.float64]:

@@ -25,6 +25,7 @@ class PowerMargin(RankingStrategy):
         "Kirsch et al. 2023; compared by Bahri et al., *Is Margin All You Need?*, 2022, "
         "[2210.03822](https://arxiv.org/abs/2210.03822)"
     )
+    on_device: ClassVar[bool] = True
     coldness: float = Field(1.0, gt=0)
 
     def scorer(self, view: PoolView, key: int) -> Score:

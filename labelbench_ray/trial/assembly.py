@@ -20,7 +20,7 @@ from labelbench_ray.embeddings.augmented import augmented_pairs, read_view_manif
 from labelbench_ray.embeddings.images import decoded_images
 from labelbench_ray.embeddings.store import EmbeddingStore, embedded
 from labelbench_ray.encoders import trainable
-from labelbench_ray.environment import ROW_SECONDS, Environment
+from labelbench_ray.environment import Environment
 from labelbench_ray.errors import LedgerError, LostLockError, OtherVersionError
 from labelbench_ray.ledger.finetunes import FOLDER, FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_header, write_failure
@@ -40,6 +40,7 @@ from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, Open
 from labelbench_ray.trial.loop import Loop
 from labelbench_ray.trial.no_fit import NoFitter
 from labelbench_ray.trial.parts import Parts, Tuning
+from labelbench_ray.trial.place import Place, place_of
 from labelbench_ray.trial.processes import ONE_PROCESS, Processes
 from labelbench_ray.trial.stored_rows import stored_rows
 from labelbench_ray.trial.traits import traits
@@ -107,15 +108,6 @@ class SweepCallbacks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The store and the data that a job reads."""
-
-    store: Path
-    data_root: Path
-    row_seconds: float = ROW_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
 class SelectionJob:
     """The rounds of a trial."""
 
@@ -145,7 +137,8 @@ class SelectionJob:
             self.processes.view(self.place.store) as open_view,
         ):
             fitter = self._fitter(built, open_view)
-            for record in Loop(built, ledger, fitter, stored_rows(built, store, self.place.data_root)).rounds():
+            rows, scoring = stored_rows(built, store, self.place.data_root), self.place.scoring
+            for record in Loop(built, ledger, fitter, rows, scoring).rounds():
                 (self.directory / CHECKPOINT).unlink(missing_ok=True)
                 yield record.round + 1
 
@@ -213,7 +206,7 @@ def selection_job(
 ) -> SelectionJob:
     """The job of a trial's rounds."""
     directory = (folder / built.fingerprint).resolve()
-    return SelectionJob(built.trial, directory, _place(built, environment), processes)
+    return SelectionJob(built.trial, directory, place_of(built, environment), processes)
 
 
 def finetune_job(
@@ -222,7 +215,7 @@ def finetune_job(
     """The job of a trial's fine-tune."""
     assert built.tuning is not None
     directory = (folder / built.fingerprint / FOLDER / built.tuning.fingerprint).resolve()
-    return FineTuneJob(built.trial, directory, _place(built, environment), processes)
+    return FineTuneJob(built.trial, directory, place_of(built, environment), processes)
 
 
 def light_fitter(built: Parts, place: Place, open_view: OpenView) -> LightFitter:
@@ -262,10 +255,6 @@ def _checkpoints(path: Path, identity: list[str], request: FitRequest) -> FileCh
     return FileCheckpoints(path, digest([*identity, rows, str(request.seed)]))
 
 
-def _place(built: Parts, environment: Environment) -> Place:
-    return Place((environment.store / built.embedding).resolve(), environment.data_root, environment.row_seconds)
-
-
 @contextmanager
 def _recorded(directory: Path, lock: Lock, processes: Processes = ONE_PROCESS) -> Iterator[None]:
     """Record why a trial failed, unless another version or another process owns its folder.
@@ -281,9 +270,8 @@ def _recorded(directory: Path, lock: Lock, processes: Processes = ONE_PROCESS) -
             raise
         lock.check()
         text = in_a_line(error)
-        with suppress(
-            OSError
-        ):  # on a full disk: the error still reaches the command, which reports that it is not recorded
+        # On a full disk the error still reaches the command, which reports that it is not recorded.
+        with suppress(OSError):
             write_failure(directory, Failure.of(text, traceback.format_exc()))
         raise
 

@@ -31,6 +31,7 @@ from labelbench_ray.trial.fit_light import FitRequest, Fitter, TrainedModel
 from labelbench_ray.trial.no_fit import untrained
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
+from labelbench_ray.trial.scoring import ScoringDevice
 from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Labels, Model, PoolView, Shard
 
 
@@ -43,6 +44,8 @@ class Timed:
 
     model: Model
     watch: Stopwatch
+    gpus: float = 0.0
+    """GPUs that are held while it works."""
 
     @property
     def num_classes(self) -> int:
@@ -56,12 +59,12 @@ class Timed:
 
     def probabilities(self, raw_BD: NDArray[Any]) -> Floats:
         """(B, K) float32."""
-        with self.watch.stage("score"):
+        with self.watch.stage("score", self.gpus):
             return self.model.probabilities(raw_BD)
 
     def features(self, raw_BD: NDArray[Any]) -> Floats:
         """(B, D) float32."""
-        with self.watch.stage("score"):
+        with self.watch.stage("score", self.gpus):
             return self.model.features(raw_BD)
 
 
@@ -74,12 +77,16 @@ class Loop:
     fitter: Fitter
     rows: PoolRows = NUMBERED
     """What the data set holds for rows of the pool, for oracles that look at it."""
+    scoring: ScoringDevice | None = None
+    """What scores the pool; None: numpy."""
 
     def rounds(self) -> Iterator[RoundRecord]:
         """Run the rounds that are not recorded yet, one at a step; each is on disk when it is yielded."""
         records = self.ledger.records()
         if len(records) >= self.parts.trial.rounds:
             return
+        if self.scoring is not None:
+            self.scoring.check()
         embedded = self.fitter.embedded
         hidden_N = hidden_labels(self.parts, embedded)
         asking = Asking(self.parts, self.ledger, embedded.classes, self.rows, embedded.task, hidden_N)
@@ -94,7 +101,7 @@ class Loop:
         if records:
             with watch.stage("score", gpus=self.fitter.gpus):
                 fitted = self.fitter.open(self.ledger.proxy(records[-1]))
-            return _view(fitted, *bought_rows(records, self.fitter.embedded), watch)
+            return self._view(fitted, *bought_rows(records, self.fitter.embedded), watch)
         embedded = self.fitter.embedded
         return self.fitter.open_view(Timed(untrained(embedded), watch), *bought_rows(records, embedded))
 
@@ -102,7 +109,8 @@ class Loop:
         self, records: Sequence[RoundRecord], view: PoolView, asking: Asking, watch: Stopwatch
     ) -> tuple[PoolView, RoundRecord]:
         trial, number = self.parts.trial, len(records)
-        with watch.stage("select"):
+        # A device works while the next stage waits for it, so every stage that reads scores holds the GPU.
+        with watch.stage("select", gpus=self._scoring_gpus):
             batch = asking.batch(records, view)
         labeled_L = np.concatenate([view.labeled_L, batch.chosen_B])
         labels_L = np.concatenate([view.labels_L, batch.labels_B])
@@ -120,8 +128,8 @@ class Loop:
             tensors = self.fitter.fit(request)
         with watch.stage("score", gpus=self.fitter.gpus):
             fitted = self.fitter.open(tensors)
-        with watch.stage("evaluate"):
-            view = _view(fitted, labeled_L, labels_L, watch)
+        with watch.stage("evaluate", gpus=self._scoring_gpus):
+            view = self._view(fitted, labeled_L, labels_L, watch)
             measured = measure(view, fitted, self.fitter.validation_labels)
             kept = kept_labels(fitted, labeled_L, labels_L, records[-1].num_labeled if records else 0)
         record = self.ledger.publish(
@@ -134,15 +142,20 @@ class Loop:
             dict(tensors),
             batch.notes_B,
             measured.groups,
+            scored_on="" if self.scoring is None else self.scoring.name,
         )
         return view, record
 
+    @property
+    def _scoring_gpus(self) -> float:
+        return 0.0 if self.scoring is None else self.scoring.gpus
+
+    def _view(self, fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, watch: Stopwatch) -> PoolView:
+        model = fitted.classifier if self.scoring is None else self.scoring.place(fitted.classifier)
+        return fitted.open_view(Timed(model, watch, self._scoring_gpus), labeled_L, labels_L)
+
     def _previous(self, records: Sequence[RoundRecord]) -> list[PreviousRound]:
         return [PreviousRound(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
-
-
-def _view(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, watch: Stopwatch) -> PoolView:
-    return fitted.open_view(Timed(fitted.classifier, watch), labeled_L, labels_L)
 
 
 def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Measured:

@@ -81,6 +81,8 @@ def test_a_trial_s_needs_are_declared(environment: Environment) -> None:
         {"CPU": 1},
         {"CPU": 1},
     ]
+    on_gpu = trial_bundles(replace(quarter, score_on="cuda"), 3 * GIB, scorers=1)
+    assert on_gpu[1] == {"CPU": 1, "GPU": 0.25}
     assert trial_bundles(replace(quarter, memory_per_trial=0.5), 3 * GIB, scorers=0)[0]["memory"] == GIB // 2
 
 
