@@ -2,7 +2,7 @@
 
 .venv/bin/python benchmarks/overhead.py [--only short tiny] [--trials 2000] [--short-trials 400] [--tiny]
 
-Measured: `labelbench run` of a grid on a finished store, once of 400 trials of about 0.3 CPU s (digits, 12 rounds of 30
+Measured: `labelbench run` of a grid on a finished store, once of 400 trials of about 0.3 CPU s (digits, 22 rounds of 30
 labels, a logistic probe: `short`) and once of 2,000 trials of about 0.02 (300 rows, two rounds of 20 labels: `tiny`),
 against such trials folded one after another by the plain loop in one process, without Ray, Tune or MLflow. Four times a
 second the CPU seconds of every process of the command's session are read, by role: the driver, the workers (all
@@ -54,7 +54,7 @@ def many() -> list[Trial]:
 """
 STRATEGIES = 4
 KINDS = {
-    "short": {"rows": "", "rounds": 12, "budget": 30},
+    "short": {"rows": "", "rounds": 22, "budget": 30},
     "tiny": {"rows": ", max_rows=300", "rounds": 2, "budget": 20},
 }
 MOST_PLAIN = 100
