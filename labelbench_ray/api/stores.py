@@ -146,7 +146,7 @@ def make_stores(
         )
         for warning in manifest.warnings:
             console.print(f"  {warning}", style="yellow", highlight=False, soft_wrap=True, markup=False)
-        note_rows(plan.folder, manifest)
+        note_rows(plan.folder, manifest, store.class_counts)
         overlaps = read_overlaps(made[store.key].directory, manifest.content)
         if overlaps:
             note_overlaps(plan.folder, manifest.content, overlaps)

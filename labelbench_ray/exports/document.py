@@ -66,5 +66,6 @@ def _setting(section: Section, prices: Prices) -> dict[str, Any]:
         "measure": verdict.finding.measure.of(section.setting.noun) if verdict.finding else None,
         "cautions": section.cautions,
         "finetunes": section.finetuned,
+        "rare_classes": section.rare,
         "costs": [plain(each) | {"money": prices.money(each.spent, each.labels)} for each in section.costs],
     }

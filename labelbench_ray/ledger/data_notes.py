@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import Field, NonNegativeInt
 
-from labelbench_ray.embeddings.manifests import Manifest, describe_rebuilt
+from labelbench_ray.embeddings.manifests import Manifest
 from labelbench_ray.embeddings.overlaps import Overlaps
 from labelbench_ray.errors import DamagedError
 from labelbench_ray.ledger.experiments import FILE as GRID
@@ -36,6 +36,8 @@ class DataNote(Frozen):
     """Embedded rows by split; none in older notes."""
     num_classes: NonNegativeInt = Field(default=0, exclude_if=lambda count: not count)
     """0 in older notes."""
+    class_counts: tuple[NonNegativeInt, ...] = Field(default=(), exclude_if=lambda counts: not counts)
+    """Rows of the pool of each class; none in older notes, or where they are not known."""
     rebuilt: str = Field(default="", exclude_if=lambda rebuilt: not rebuilt)
     """Shards that were lost and embedded again to other bits, in a sentence; "" for none."""
 
@@ -81,11 +83,15 @@ def note_overlaps(folder: Path, store: str, overlaps: Overlaps) -> None:
     _note(folder, store, lambda note: _with(note, overlaps=overlaps))
 
 
-def note_rows(folder: Path, manifest: Manifest) -> None:
-    """Record how many rows each split of a store has, the number of classes, and shards that were rebuilt."""
-    rows = {split: manifest.count(split) for split in manifest.splits}
-    facts = {"rows": rows, "num_classes": len(manifest.classes), "rebuilt": describe_rebuilt(manifest.rebuilt) or ""}
-    _note(folder, manifest.content, lambda note: _with(note, **facts))
+def note_rows(folder: Path, manifest: Manifest, class_counts: tuple[int, ...] = ()) -> None:
+    """Record how many rows each split of a store has, the number of classes, and the pool's rows of each if known."""
+    found: dict[str, object] = {
+        "rows": {split: manifest.count(split) for split in manifest.splits},
+        "num_classes": len(manifest.classes),
+    }
+    if class_counts:
+        found["class_counts"] = class_counts
+    _note(folder, manifest.content, lambda note: _with(note, **found))
 
 
 def _with(note: DataNote, **fields: object) -> DataNote:

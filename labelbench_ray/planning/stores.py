@@ -18,6 +18,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, NotProvidedError, StoreError
 from labelbench_ray.ledger.data_notes import note_change, note_overlaps
 from labelbench_ray.planning.data_words import describe_source
+from labelbench_ray.pool.distributions import CATEGORICAL
 from labelbench_ray.trial.parts import Parts
 
 BYTES_PER_VALUE = 2
@@ -67,6 +68,8 @@ class PlannedStore:
     """The id of the first of them."""
     facts: tuple[str, ...] = ()
     """The facts of pool rows; none are known while neither the data nor the embeddings are here."""
+    class_counts: tuple[int, ...] = ()
+    """Rows of the pool of each class, where every row has one class and that is known without reading payloads."""
     source: Source | None = field(default=None, compare=False, repr=False)
     """The opened data set, which a command lists once; None while the data are not here."""
 
@@ -178,9 +181,16 @@ def planned_store(
         for each in views:
             _check_views(each, store, missing)
     unlabeled, names = unlabeled_rows(source.splits["pool"]) if source else (0, ""), tuple(sorted(facts))
-    return PlannedStore(
-        key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps, *unlabeled, names, source
-    )
+    known = (key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps)
+    return PlannedStore(*known, *unlabeled, names, class_counts(source) if source else (), source)
+
+
+def class_counts(source: Source) -> tuple[int, ...]:
+    """(K,) rows of the pool of each class; none where a row may have none or several, or labels are not known yet."""
+    labels_N = source.splits["pool"].labels()
+    if source.task.distribution != CATEGORICAL or labels_N is None or without_label(labels_N).any():
+        return ()
+    return tuple(source.task.class_counts(labels_N, len(source.classes)).tolist())
 
 
 def unlabeled_rows(pool: Split) -> tuple[int, str]:

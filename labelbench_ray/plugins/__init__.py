@@ -10,7 +10,7 @@ import inspect
 import pkgutil
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -138,7 +138,7 @@ class Part(Frozen):
         return {key: _json(value) for key, value in given.items()} if isinstance(given, dict) else given
 
     @classmethod
-    def of(cls, name: str, **settings: "JsonValue | Part") -> Self:
+    def of(cls, name: str, **settings: "JsonValue | Part | Sequence[JsonValue | Part]") -> Self:
         """Shorthand: `Part.of("supervised", epochs=30)`, `Part.of("partition", strategy=Part.of("margin"))`."""
         return cls.model_validate({"name": name, "settings": settings})
 

@@ -18,6 +18,7 @@ from labelbench_ray.report.experiments import merged, with_baseline
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
+from labelbench_ray.report.rare_classes import RareClasses, rare_classes
 from labelbench_ray.report.searched import Searched, searched
 from labelbench_ray.report.statistics.comparison import Comparison, compare
 from labelbench_ray.report.threshold import Block, Threshold, blocks, threshold
@@ -38,6 +39,8 @@ class Section:
     cautions: tuple[Caution, ...]
     costs: tuple[StrategyCost, ...]
     finetuned: tuple[FineTuned, ...]
+    rare: RareClasses | None
+    """None where no class of the pool is rare."""
 
     @property
     def main(self) -> Comparison | None:
@@ -173,6 +176,7 @@ def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping
         (*cautions(setting, main), *of_embeddings(setting, warnings)),
         costs(setting, shared),
         finetuned(setting),
+        rare_classes(setting),
     )
 
 

