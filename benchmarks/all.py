@@ -32,7 +32,18 @@ NAMES = (
         "select",
         "report",
     ),
-    *("flexmatch", "trainers", "finetune", "continual", "overhead", "results", "hundred_million", "slowest", "gpu"),
+    *(
+        "flexmatch",
+        "trainers",
+        "finetune",
+        "continual",
+        "multitask",
+        "overhead",
+        "results",
+        "hundred_million",
+        "slowest",
+        "gpu",
+    ),
 )
 
 

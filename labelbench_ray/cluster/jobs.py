@@ -1,10 +1,12 @@
 """A trial's jobs on Ray: scorers view a large pool, and workers share the fits of a full model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import ray
 from ray.util import get_current_placement_group
 
 from labelbench_ray.cluster.deaths import is_death
@@ -53,9 +55,28 @@ class RayProcesses:
         alone = make(Device("cuda" if torch.cuda.is_available() else "cpu", threads=workers.threads))
         return ParallelFitter(alone, make, workers, directory) if workers.count > 1 else alone
 
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any], /) -> list[Any]:
+        """A Ray task for every item where the trial has scorers, whose pool is large; else in this process."""
+        if not self.scorers:
+            return ONE_PROCESS.map(function, items)
+        shared, running, done = ray.put(function), dict[ray.ObjectRef, int](), dict[int, Any]()
+        for place, item in enumerate(items):
+            while len(running) >= self.scorers:
+                (ready,), _ = ray.wait(list(running), num_returns=1)
+                done[running.pop(ready)] = ray.get(ready)
+            running[_applied.remote(shared, item)] = place
+        done |= {place: ray.get(reference) for reference, place in running.items()}
+        return [done[place] for place in range(len(items))]
+
     def is_death(self, error: Exception) -> bool:
         """Whether Ray lost a scorer, a worker or a node."""
         return is_death(error)
+
+
+# No CPU of its own: at most as many run as there are scorers, which wait during a fit and hold the trial's CPUs.
+@ray.remote(num_cpus=0, max_retries=-1, scheduling_strategy="SPREAD")
+def _applied(function: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401
+    return function(item)
 
 
 def selection_job(built: Parts, folder: Path, environment: Environment, pool_rows: int) -> SelectionJob:

@@ -19,7 +19,7 @@ from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.tasks import Task
 from labelbench_ray.trainers import PreviousRound, Trainer
 from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData, embedded_data
-from labelbench_ray.types import Examples, Floats
+from labelbench_ray.types import Examples
 
 CLASSES, DIMENSIONS, LABELED, UNLABELED = 4, 16, 60, 180
 ENOUGH: Final = 1000
@@ -180,7 +180,7 @@ def _problem_elsewhere(trainer: Trainer) -> None:
     trainer.fit(Linear(), other.data, seed=9)
 
 
-def _given(tensors: Mapping[str, Floats]) -> Mapping[str, Floats]:
+def _given(tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
     return tensors
 
 

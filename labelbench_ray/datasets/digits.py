@@ -26,7 +26,7 @@ class Digits(Dataset):
     def load(self, root: Path) -> Source:
         from sklearn.model_selection import train_test_split
 
-        _, labels_N = _digits()
+        _, labels_N = digit_images()
         pool, rest = train_test_split(
             np.arange(len(labels_N)), train_size=0.7, random_state=SPLIT_SEED, stratify=labels_N
         )
@@ -46,17 +46,15 @@ class DigitsTable:
     """All rows; images become PNG bytes, as from any other source."""
 
     def __len__(self) -> int:
-        return len(_digits()[1])
+        return len(digit_images()[1])
 
     def read(self, rows: Rows) -> Records:
-        images_NHW, _ = _digits()
-        return Records(
-            [f"digits/{row:04d}" for row in rows], [_png(images_NHW[row]) for row in rows], self.labels(rows)
-        )
+        images_NHW, _ = digit_images()
+        return Records([f"digits/{row:04d}" for row in rows], [png(images_NHW[row]) for row in rows], self.labels(rows))
 
     def labels(self, rows: Rows) -> NDArray[np.int64]:
         """(B,) labels of these rows."""
-        return _digits()[1][np.asarray(rows, dtype=np.int64)]
+        return digit_images()[1][np.asarray(rows, dtype=np.int64)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +62,33 @@ class RotatedDigitsTable:
     """Every digit at each of the angles, one angle after the other."""
 
     def __len__(self) -> int:
-        return len(ANGLES) * len(_digits()[1])
+        return len(ANGLES) * len(digit_images()[1])
 
     def read(self, rows: Rows) -> Records:
-        images_NHW, _ = _digits()
+        images_NHW, _ = digit_images()
         turned = [divmod(int(row), len(images_NHW)) for row in rows]
         return Records(
             [f"digits/{row:04d}/{ANGLES[turns]:03d}" for turns, row in turned],
-            [_png(np.rot90(images_NHW[row], turns)) for turns, row in turned],
+            [png(np.rot90(images_NHW[row], turns)) for turns, row in turned],
             self.labels(rows),
         )
 
     def labels(self, rows: Rows) -> NDArray[np.int64]:
         """(B,) labels of these rows."""
-        _, labels_N = _digits()
+        _, labels_N = digit_images()
         return labels_N[np.asarray(rows, dtype=np.int64) % len(labels_N)]
 
 
 def rotated(rows: Rows) -> Split:
     """These digits at every angle, with the angle as group."""
-    count = len(_digits()[1])
+    count = len(digit_images()[1])
     turned = np.concatenate([np.asarray(rows, np.int64) + turns * count for turns in range(len(ANGLES))])
     return Split(RotatedDigitsTable(), turned, Groups(turned // count, tuple(f"{angle} degrees" for angle in ANGLES)))
 
 
 @cache
-def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def digit_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """(N, 8, 8) images and (N,) digits."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -97,7 +96,8 @@ def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return (digits.images * (255 / 16)).round().astype(np.uint8), digits.target.astype(np.int64)
 
 
-def _png(image_HW: NDArray[np.uint8]) -> bytes:
+def png(image_HW: NDArray[np.uint8]) -> bytes:
+    """A gray image as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(image_HW).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -10,11 +10,11 @@ from pydantic import Field, NonNegativeInt
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
 from labelbench_ray.datasets._findings import ignored
-from labelbench_ray.datasets._group_column import column_groups
 from labelbench_ray.datasets._keys import key_column
 from labelbench_ray.datasets._layout import beside
 from labelbench_ray.datasets._parquet import ParquetFiles, open_split
 from labelbench_ray.datasets._places import Place, locate
+from labelbench_ray.datasets.parquet_columns.group_column import column_groups
 from labelbench_ray.datasets.prompt_rows.splits import DUPLICATE_OF, duplicates, held_out, prompt_splits
 from labelbench_ray.datasets.prompt_rows.table import RESPONSE_FILES, PromptTable, check_prompts
 from labelbench_ray.pool.facts import Facts

@@ -27,6 +27,7 @@ def document(report: Report) -> dict[str, Any]:
         "fidelity": report.across.trusts,
         "fidelity_threshold": report.across.threshold,
         "continual": report.across.continual,
+        "multitask": report.across.multitask,
         "search": report.across.search and _search(report.across.search),
         "contributions": report.across.ablations,
         "savings": savings_table(found).to_pylist(),

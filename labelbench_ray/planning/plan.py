@@ -18,6 +18,7 @@ from labelbench_ray.planning.memory import trial_bytes
 from labelbench_ray.planning.names import check_owner
 from labelbench_ray.planning.stores import PlannedStore, planned_store, wanted_views
 from labelbench_ray.planning.synthetic_view import check_strategies
+from labelbench_ray.planning.tasks import check_tasks
 from labelbench_ray.pool.facts import missing_facts
 from labelbench_ray.storage.parallel import read_below
 from labelbench_ray.trial import parts
@@ -148,6 +149,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
             check_budget(each.trial, store.rows["pool"], store.left_out)
             check_labels(each, store)
             check_facts(each, store)
+        check_tasks(each, store)
     # Outside `read_below`, whose threads would all build an encoder's network to count its parameters.
     memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for key, store in stores.items():

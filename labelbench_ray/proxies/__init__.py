@@ -20,14 +20,18 @@ from numpy.typing import NDArray
 
 from labelbench_ray import tasks
 from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
+from labelbench_ray.pool.facts import Facts
 from labelbench_ray.pool.standardization import Standardization, widened
+from labelbench_ray.pool.task_heads import TaskHeads
 from labelbench_ray.proxies._on_device import DeviceClassifier
-from labelbench_ray.types import Floats
+from labelbench_ray.types import Floats, Ids, Labels
 
 if TYPE_CHECKING:
     import torch
 
     from labelbench_ray.encoders import Encoder
+    from labelbench_ray.proxies.multitask.fit import Map
+    from labelbench_ray.proxies.multitask.moments import PoolInputs
 
 PACKAGE = __name__
 
@@ -66,6 +70,10 @@ class LightProxy(Proxy, ABC):
     def widths(self, dimensions: int, classes: int) -> tuple[int, ...]:
         """The widths of the layers from D to K: (D, K) for a linear proxy."""
 
+    def classifier_type(self) -> type[Classifier]:
+        """What reads a fitted model from its tensors."""
+        return Classifier
+
     def module(self, dimensions: int, classes: int, seed: int) -> torch.nn.Sequential:
         """Fresh layers, initialized as torch does (Kaiming uniform) from a stream of their own."""
         import torch
@@ -76,6 +84,40 @@ class LightProxy(Proxy, ABC):
             for width_in, width_out in pairwise(self.widths(dimensions, classes)):
                 layers += [torch.nn.Linear(width_in, width_out), torch.nn.ReLU()]
         return torch.nn.Sequential(*layers[:-1])
+
+
+class SelfFitted(LightProxy, ABC):
+    """A light proxy with a fit of its own, from pool rows that it reads block by block; its trainer is `none`."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The facts of pool rows that a fit reads, by name."""
+        return ()
+
+    @abstractmethod
+    def fit(
+        self,
+        inputs: PoolInputs,
+        standardization: Standardization,
+        labeled_L: Ids,
+        labels_L: Labels,
+        facts: Facts,
+        distribution: Distribution,
+        map_tasks: Map,
+    ) -> tuple[Classifier, int]:
+        """The model of these labels, and how many passes over them it took; a pure function of its arguments.
+
+        Args:
+            inputs: the pool's rows.
+            standardization: of the pool.
+            labeled_L: pool ids, in the order in which they were bought.
+            labels_L: what the oracle returned for them.
+            facts: of these rows, those that `facts` names.
+            distribution: what the model predicts.
+            map_tasks: applies a function to items, perhaps in other processes.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +133,16 @@ class Classifier:
     def num_classes(self) -> int:
         """K."""
         return len(self.layers[-1][1])
+
+    @property
+    def task_heads(self) -> TaskHeads | None:
+        """What a model of several tasks learned of each; None for others."""
+        return None
+
+    @property
+    def alone(self) -> Classifier | None:
+        """Of a model of several tasks: the target's from its rows alone, to show what the others bring."""
+        return None
 
     @cached_property
     def first_layer(self) -> tuple[Floats, Floats]:
@@ -156,9 +208,12 @@ class Classifier:
                 layer.weight.copy_(torch.from_numpy(weight.T))
                 layer.bias.copy_(torch.from_numpy(bias))
 
-    def tensors(self) -> dict[str, Floats]:
+    def tensors(self) -> dict[str, NDArray[Any]]:
         """Everything by name, for a safetensors file."""
-        named = {"mean": self.standardization.mean_D, "scale": self.standardization.scale_D}
+        named: dict[str, NDArray[Any]] = {
+            "mean": self.standardization.mean_D,
+            "scale": self.standardization.scale_D,
+        }
         for number, (weight, bias) in enumerate(self.layers):
             named |= {f"{number}.weight": weight, f"{number}.bias": bias}
         return named

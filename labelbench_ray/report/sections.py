@@ -17,6 +17,7 @@ from labelbench_ray.report.curves import Experiment, Run, Setting, differing, re
 from labelbench_ray.report.experiments import merged, with_baseline
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
+from labelbench_ray.report.multitask import Multitask, multitask
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
 from labelbench_ray.report.rare_classes import RareClasses, rare_classes
 from labelbench_ray.report.searched import Searched, searched
@@ -56,6 +57,7 @@ class Across:
     protocols: tuple[Protocol, ...]
     wholes: tuple[Whole, ...]
     continual: tuple[Continued, ...]
+    multitask: tuple[Multitask, ...]
     trusts: tuple[Trust, ...]
     measured: tuple[Block, ...]
     threshold: Threshold | None
@@ -146,6 +148,7 @@ def compose(
         protocols(settings, shared),
         wholes(settings, shared),
         continual(settings),
+        multitask(settings),
         trusts(settings),
         measured,
         threshold(measured),

@@ -132,6 +132,10 @@ class Strategy(tasks.ServesTasks, ABC):
                 f"facts={{{self.facts[0]!r}: array}})"
             )
 
+    def round_metrics(self, view: PoolView) -> dict[str, float]:
+        """What it reports of a round's new model, into the round's metrics: finite numbers, none by default."""
+        return {}
+
     def _check_ids(self, view: PoolView, budget: int, chosen: Ids) -> None:
         if (
             not isinstance(chosen, np.ndarray)

@@ -147,7 +147,7 @@ class SelectionJob:
             return full_fitter(built, built.proxy, built.trainer, self.place, self.directory, self.processes)
         if isinstance(built.proxy, NoProxy):
             return NoFitter(embedded(self.place.store), open_view)
-        return light_fitter(built, self.place, open_view)
+        return light_fitter(built, self.place, open_view, self.processes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +218,9 @@ def finetune_job(
     return FineTuneJob(built.trial, directory, place_of(built, environment), processes)
 
 
-def light_fitter(built: Parts, place: Place, open_view: OpenView) -> LightFitter:
+def light_fitter(built: Parts, place: Place, open_view: OpenView, processes: Processes = ONE_PROCESS) -> LightFitter:
     """Fits the trial's light proxy."""
-    return LightFitter(built, embedded(place.store), _pairs(built, place.store), open_view)
+    return LightFitter(built, embedded(place.store), _pairs(built, place.store), open_view, map_tasks=processes.map)
 
 
 def full_fitter(

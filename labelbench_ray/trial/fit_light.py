@@ -13,11 +13,12 @@ import numpy as np
 
 from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings.store import Embedded
-from labelbench_ray.proxies import Classifier
+from labelbench_ray.proxies import Classifier, LightProxy, SelfFitted
+from labelbench_ray.proxies.multitask.fit import Map, one_by_one
 from labelbench_ray.trainers import PreviousRound, PseudoLabels, Tensors
 from labelbench_ray.trainers.engine.data import NO_IDS, Pairs, Work, embedded_data, ignore
 from labelbench_ray.trial.parts import Parts
-from labelbench_ray.types import Ids, Labels, Model, PoolView
+from labelbench_ray.types import Floats, Ids, Labels, Model, PoolView
 
 OpenView = Callable[[Model, Ids, Labels], PoolView]
 """(model, labeled, labels) -> a view of the pool: in process, or over scorers."""
@@ -95,6 +96,8 @@ class LightFitter:
     """The augmented views that the trainer wants."""
     open_view: OpenView
     gpus: float = 0.0
+    map_tasks: Map = one_by_one
+    """What a proxy that fits itself computes its parts with."""
 
     @property
     def validation_labels(self) -> int:
@@ -103,6 +106,18 @@ class LightFitter:
 
     def fit(self, request: FitRequest) -> Tensors:
         embedded, labeled_L = self.embedded, request.labeled_L
+        if isinstance(self.parts.proxy, SelfFitted):
+            classifier, passes = self.parts.proxy.fit(
+                StoredInputs(embedded),
+                embedded.standardization,
+                labeled_L,
+                request.labels_L,
+                embedded.pool.facts.take(labeled_L),
+                embedded.task.distribution,
+                self.map_tasks,
+            )
+            request.on_work(Work(passes, passes * len(labeled_L)))
+            return classifier.tensors()
         data = embedded_data(
             embedded.pool.embeddings_ND[labeled_L],
             request.labels_L,
@@ -124,7 +139,25 @@ class LightFitter:
 
     def classifier(self, tensors: Tensors) -> Classifier:
         """The proxy that the tensors hold."""
-        return Classifier.of_tensors(tensors, self.embedded.task.distribution)
+        proxy = self.parts.proxy
+        read = proxy.classifier_type() if isinstance(proxy, LightProxy) else Classifier
+        return read.of_tensors(tensors, self.embedded.task.distribution)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredInputs:
+    """The rows of a store's pool (a `PoolInputs`); it travels as the store's name."""
+
+    embedded: Embedded
+
+    @property
+    def dimensions(self) -> int:
+        """D."""
+        return int(self.embedded.pool.embeddings_ND.shape[1])
+
+    def standardized(self, ids_B: Ids) -> Floats:
+        """(B, D) float32."""
+        return self.embedded.standardization.apply(self.embedded.pool.embeddings_ND[ids_B])
 
 
 def in_process(embedded: Embedded, shards: int = 1) -> OpenView:

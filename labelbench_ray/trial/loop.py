@@ -6,7 +6,7 @@ resumed trial starts from the recorded rounds and the last recorded proxy, and c
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add, or_
 from typing import Any, Self
@@ -21,6 +21,7 @@ from labelbench_ray.errors import DataError
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.oracles import PoolRows
 from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
+from labelbench_ray.proxies import Classifier
 from labelbench_ray.streams import integer
 from labelbench_ray.tasks import Tally, Task
 from labelbench_ray.trainers import PreviousRound
@@ -137,7 +138,11 @@ class Loop:
             batch.chosen_B,
             batch.labels_B,
             len(labeled_L),
-            measured.metrics | kept | stats.metrics() | reduce(or_, (each.metrics() for each in work), {}),
+            measured.metrics
+            | kept
+            | self.parts.strategy.round_metrics(view)
+            | stats.metrics()
+            | reduce(or_, (each.metrics() for each in work), {}),
             watch.lap(),
             dict(tensors),
             batch.notes_B,
@@ -152,7 +157,9 @@ class Loop:
 
     def _view(self, fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, watch: Stopwatch) -> PoolView:
         model = fitted.classifier if self.scoring is None else self.scoring.place(fitted.classifier)
-        return fitted.open_view(Timed(model, watch, self._scoring_gpus), labeled_L, labels_L)
+        view = fitted.open_view(Timed(model, watch, self._scoring_gpus), labeled_L, labels_L)
+        heads = fitted.classifier.task_heads if isinstance(fitted.classifier, Classifier) else None
+        return view if heads is None else replace(view, task_heads=heads)
 
     def _previous(self, records: Sequence[RoundRecord]) -> list[PreviousRound]:
         return [PreviousRound(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
@@ -166,7 +173,9 @@ def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Mea
     if not task.predicted:
         return Measured(of_labeled, {})
     truth_N = embedded.pool.truth_N
-    if truth_N is not None:
+    if truth_N is not None and view.task_heads is not None:
+        of_labeled = task.of_labeled(truth_N[view.labeled_L], view.num_classes)  # the model is of the target alone
+    elif truth_N is not None:
         pool = reduce(add, view.map(partial(tally_shard, embedded=embedded)))
         true_L = truth_N[view.labeled_L]
         of_pool = task.of_split("Pool", pool.rows)
@@ -174,8 +183,11 @@ def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Mea
         share = task.labeling_accuracy(pool.rows, pool.labeled_right, view.labels_L, true_L)
         of_labeled |= {} if share is None else {"Labeling Accuracy": share}
     evaluated = measure_splits(classifier, embedded.evaluation, task)
+    other = classifier.alone if isinstance(classifier, Classifier) else None
+    alone = measure_splits(other, {"test": embedded.test}, task).metrics if other else {}
     measured = {
         **of_pool,
+        **{f"Target Alone {name}": value for name, value in alone.items()},
         **evaluated.metrics,
         **of_labeled,
         "Num Validation Labels": validation_labels,

@@ -29,6 +29,7 @@ from labelbench_ray.proxies.causal_lm_lora import CausalLmLora
 from labelbench_ray.proxies.full import FullProxy
 from labelbench_ray.tasks import Task
 from labelbench_ray.trainers.engine.descent import Gradient
+from labelbench_ray.trainers.none import NoTrainer
 from labelbench_ray.trainers.sft import Sft
 
 CLEAN = plugins.Part(name="clean")
@@ -272,6 +273,9 @@ def _check_trains(named: plugins.Part, trainer: trainers.Trainer, proxy: proxies
         )
     if isinstance(proxy, CausalLmLora) and not isinstance(trainer, Sft):
         raise ConfigError(f"trainer {named}: cannot fine-tune a language model; use the trainer 'sft'")
+    if isinstance(proxy, proxies.SelfFitted) and not isinstance(trainer, NoTrainer):
+        fitted = type(proxy).__module__.rpartition(".")[2]
+        raise ConfigError(f"trainer {named}: the proxy {fitted!r} has a fit of its own; use the trainer 'none'")
     trainer.check(proxy)
 
 

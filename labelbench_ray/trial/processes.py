@@ -1,12 +1,13 @@
 """What computes for a trial: its own process alone, or on a cluster others beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from labelbench_ray.embeddings.store import embedded
+from labelbench_ray.proxies.multitask.fit import one_by_one
 from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trial.fit_light import Fitter, OpenView, in_process
 
@@ -65,6 +66,10 @@ class Processes(Protocol):
         """The fitter of a full model, with what it needs on disk in the trial's directory."""
         ...
 
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any], /) -> list[Any]:
+        """A function of every item, in the order of the items: in this process, or in tasks of a cluster."""
+        ...
+
     def is_death(self, error: Exception) -> bool:
         """Whether the error states that a process or a node was lost: the trial did not fail and is resumed."""
         ...
@@ -85,6 +90,10 @@ class OneProcess:
     def fitter(self, make: MakeFitter, directory: Path) -> Fitter:
         """Fits in this process."""
         return make(Device("cuda" if self.fit_workers.gpus else "cpu", threads=self.fit_workers.threads))
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any], /) -> list[Any]:
+        """One after the other."""
+        return one_by_one(function, items)
 
     def is_death(self, error: Exception) -> bool:
         """No other process can be lost."""

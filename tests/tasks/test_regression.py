@@ -33,7 +33,7 @@ from labelbench_ray.trial.traits import traits
 from labelbench_ray.types import BLOCK_ROWS, PoolView
 
 TASK = tasks.create("regression")
-SERVING = ["coreset", "kmeans", "max_herding", "random", "typiclust"]
+SERVING = ["coreset", "kmeans", "max_herding", "random", "task_relevance", "typiclust"]
 DATASET = Part.of("parquet", path="answers", payload="text", label_value="score")
 ENCODER = Part.of("numbers", columns=2)
 BASE = Trial(dataset=DATASET, encoder=ENCODER, strategy="random", seed=0, rounds=3, budget=12, trainer="ridge")
@@ -130,7 +130,7 @@ def test_the_proxy_learns_and_the_record_holds_the_answers(tmp_path):
         assert list(record.labels) == EMBEDDED.pool.labels_N[list(record.chosen)].tolist()
 
 
-@pytest.mark.parametrize("strategy", SERVING)
+@pytest.mark.parametrize("strategy", [name for name in SERVING if name != "task_relevance"])
 def test_a_resumed_trial_records_the_same(tmp_path, strategy: str):
     trial = vary(BASE, strategy=strategy)
     complete = run(tmp_path / "complete", trial)
@@ -160,7 +160,7 @@ def test_a_strategy_that_needs_probabilities_is_refused_with_those_that_fit(name
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"trainer": "supervised"}, "trainer supervised: .*use one of: ridge"),
+        ({"trainer": "supervised"}, "trainer supervised: .*use one of: none, ridge"),
         ({"proxy": "shallow"}, "ridge fits the proxy 'linear' only"),
         ({"corrupter": "uniform_noise"}, "corrupter uniform_noise: .*; use one of: clean$"),
         ({"oracle": "files"}, "oracle files: .*; use one of: simulated"),

@@ -22,6 +22,7 @@ from labelbench_ray.report.cells import Table
 from labelbench_ray.report.continual_table import continual_table
 from labelbench_ray.report.curves import RECIPE
 from labelbench_ray.report.evaluation import evaluation_table
+from labelbench_ray.report.multitask.table import allocation_tables, multitask_table
 from labelbench_ray.report.origin_table import data_facts, origin_facts, recorded
 from labelbench_ray.report.page import axes, cost_figures, figures, forest
 from labelbench_ray.report.page.explored import explored, spending
@@ -109,6 +110,8 @@ class Overview:
     protocols: Table
     wholes: Table
     continual: Table
+    multitask: Table
+    allocations: tuple[tuple[str, Table], ...]
     trusts: tuple[tuple[str, Table, str], ...]
     threshold: str
     fidelity: Markup
@@ -197,6 +200,8 @@ def _across(report: Report) -> Overview:
         protocols=cost_tables.protocol_table(report),
         wholes=cost_tables.whole_table(report),
         continual=continual_table(report),
+        multitask=multitask_table(report),
+        allocations=allocation_tables(report),
         trusts=tuple(
             (cost_tables.trust_title(report, each), cost_tables.trust_table(each), cost_tables.needs(each))
             for each in report.across.trusts

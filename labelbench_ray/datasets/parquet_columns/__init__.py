@@ -1,0 +1,1 @@
+"""What the data set `parquet` reads beside payloads and labels: facts, groups, and images that are named by paths."""

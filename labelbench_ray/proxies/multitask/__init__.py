@@ -1,0 +1,1 @@
+"""Fitting many tasks that share one linear representation, from sums over the rows of each task."""
