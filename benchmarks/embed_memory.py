@@ -4,12 +4,13 @@
 
 The reader is a fresh process that decodes one shard of synthetic JPEGs of 224 x 224 by `efficientnet_lite0` and lays
 out what Ray takes over; its USS (private pages, of /proc/self/smaps_rollup) is read then. What Ray adds in a worker is
-not in it. The actor is `EmbedActor`, called in as many threads as Ray calls it, with a stand-in that takes 205 ms for
-1,024 rows, as an H100 would; shards are there when it wants them. The share is the time in the network over the wall
-time of all calls, for two stand-ins: a network that sleeps in `embed`; and a device behind `BatchesAhead`, as a GPU is,
-with batches of 256, into whose buffers the images are copied and which goes on while the actor waits. The first and the
-last shard count. Readers at once on 16 CPUs follow from the CPUs that a reader asks for. `--rows` and `--scale` make
-both smaller; `--tiny` does in seconds what the suite runs.
+not in it. Two more decode 448 x 448, whole and in the slices that a GPU's readers send (the largest USS of them). The
+actor is `EmbedActor`, called in as many threads as Ray calls it, with a stand-in that takes 205 ms for 1,024 rows, as
+an H100 would; shards are there when it wants them. The share is the time in the network over the wall time of all
+calls, for two stand-ins: a network that sleeps in `embed`; and a device behind `BatchesAhead`, as a GPU is, with
+batches of 256, into whose buffers the images are copied and which goes on while the actor waits. The first and the last
+shard count. Readers at once on 16 CPUs follow from the CPUs that a reader asks for. `--rows` and `--scale` make both
+smaller; `--tiny` does in seconds what the suite runs.
 """
 
 import io
@@ -30,16 +31,17 @@ from machine import parser, show
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelbench_ray.cluster import pipeline
+from labelbench_ray.cluster import pipeline, shard_columns
 from labelbench_ray.cluster.cpu_shares import CPUS_PER_READER
+from labelbench_ray.cluster.slices import SLICE_BYTES, slice_rows
 from labelbench_ray.datasets import Records
-from labelbench_ray.embeddings.decoding import DecodedShard, decode_shard
+from labelbench_ray.embeddings.decoding import DecodedShard, decode_slices
 from labelbench_ray.embeddings.embed import EmbeddingJob
 from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.encoders import Decoded
 from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0
 
-ROWS, SECONDS, DIMENSIONS = 1024, 0.205, 512
+ROWS, SIDE, SECONDS, DIMENSIONS = 1024, 224, 0.205, 512
 MOST_USS_MB, LEAST_SHARE, CPUS, READERS = 350, 0.9, 16, 16
 
 
@@ -72,6 +74,11 @@ def main(given: Sequence[str] | None = None) -> None:
         arguments.rows, arguments.shards, arguments.scale = 16, 4, 1.0
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         reader = pool.apply(memory_of_reader, (arguments.rows,))
+    large = {}
+    for name, slice_bytes in (("448_whole", sys.maxsize), ("448_sliced", SLICE_BYTES)):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            found = pool.apply(memory_of_reader, (arguments.rows, 2 * SIDE, slice_bytes))
+        large |= {f"{key}_{name}": found[key] for key in ("uss_mb", "largest_mb")}
     from late_device import OnLateDevice  # torch, which the reader's process must not import
 
     sleeping, late = (
@@ -80,30 +87,40 @@ def main(given: Sequence[str] | None = None) -> None:
     )
     at_once = int(CPUS / CPUS_PER_READER)
     shares = {"share_in_network": sleeping, "share_on_late_device": late}
-    measured = {"rows": arguments.rows, **reader, **shares, "readers_on_16_cpus": at_once}
-    target = {"uss_mb_at_most": MOST_USS_MB, "share_at_least": LEAST_SHARE, "readers_on_16_cpus": READERS}
-    is_light = reader["uss_mb"] <= MOST_USS_MB and not reader["torch"]
+    measured = {"rows": arguments.rows, **reader, **large, **shares, "readers_on_16_cpus": at_once}
+    most_mb = SLICE_BYTES / 1e6
+    target = {
+        "uss_mb_at_most": MOST_USS_MB,
+        "largest_mb_448_sliced_at_most": most_mb,
+        "share_at_least": LEAST_SHARE,
+        "readers_on_16_cpus": READERS,
+    }
+    is_light = reader["uss_mb"] <= MOST_USS_MB and not reader["torch"] and large["largest_mb_448_sliced"] <= most_mb
     met = is_light and min(shares.values()) >= LEAST_SHARE and at_once == READERS
     show("embed_memory", measured, target, met=met)
 
 
-def memory_of_reader(rows: int) -> dict[str, Any]:
-    """USS and peak in MB of a process that decodes a shard."""
-    encoder = EfficientnetLite0()
+def memory_of_reader(rows: int, side: int = SIDE, slice_bytes: int = SLICE_BYTES) -> dict[str, Any]:
+    """Largest USS, images that travel together and peak, in MB, of a process that decodes a shard."""
+    encoder = EfficientnetLite0(size=side)
     generator = np.random.default_rng(0)
-    payloads = [_jpeg(generator) for _ in range(rows)]
+    payloads = [_jpeg(generator, side) for _ in range(rows)]
     records = Records([f"{row:06d}" for row in range(rows)], payloads, np.zeros(rows, np.int64))
-    batch = pipeline._one_row(pipeline._columns(decode_shard(records, encoder)))
-    uss = _kib("smaps_rollup", ("Private_Clean", "Private_Dirty")) * 1024 / 1e6
-    assert batch["form_1"].nbytes >= rows * 224 * 224 * 3
+    uss, images = 0.0, []
+    for decoded in decode_slices(records, encoder, rows=slice_rows(encoder, "cuda", 1, slice_bytes)):
+        batch = shard_columns.one_row(shard_columns.columns_of(decoded))
+        uss = max(uss, _kib("smaps_rollup", ("Private_Clean", "Private_Dirty")) * 1024 / 1e6)
+        images.append(batch["form_1"].nbytes)
+        del decoded, batch
+    assert sum(images) == rows * side * side * 3
     peak = _kib("status", ("VmHWM",)) * 1024 / 1e6
-    return {"uss_mb": uss, "peak_resident_mb": peak, "torch": "torch" in sys.modules}
+    return {"uss_mb": uss, "largest_mb": max(images) / 1e6, "peak_resident_mb": peak, "torch": "torch" in sys.modules}
 
 
-def _jpeg(generator: np.random.Generator) -> bytes:
+def _jpeg(generator: np.random.Generator, side: int) -> bytes:
     coarse = Image.fromarray(generator.integers(0, 256, (14, 14, 3), dtype=np.uint8))
     file = io.BytesIO()
-    coarse.resize((224, 224)).save(file, "JPEG", quality=90)
+    coarse.resize((side, side)).save(file, "JPEG", quality=90)
     return file.getvalue()
 
 
@@ -116,7 +133,7 @@ def share_in_network(network: Any, rows: int, shards: int) -> float:  # noqa: AN
     """The time in the network over the wall time of an actor whose shards are there."""
     images = np.zeros((rows, 224, 224, 3), np.uint8)
     row_ids = [f"{row:06d}" for row in range(rows)]
-    columns = pipeline._columns(DecodedShard(row_ids, np.zeros(rows, np.int64), (images,), {}))
+    columns = shard_columns.columns_of(DecodedShard(row_ids, np.zeros(rows, np.int64), (images,), {}))
     with tempfile.TemporaryDirectory(prefix="labelbench-") as folder:
         for name in ("shards", "marks"):
             (Path(folder) / name).mkdir()

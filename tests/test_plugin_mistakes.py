@@ -15,7 +15,7 @@ import pytest
 
 from labelbench_ray import plugins, strategies
 from labelbench_ray.augmentations import WantedViews
-from labelbench_ray.cluster import pipeline
+from labelbench_ray.cluster import pipeline, shard_columns
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.embeddings.attempts import attempt
 from labelbench_ray.embeddings.embed import EmbeddingJob, all_shards
@@ -155,7 +155,7 @@ def made_of_all_splits(tmp_path: Path, dataset: str = "", encoder: str = "") -> 
     rows = rows_of(job, source, all_shards(source, job.shard_rows))
     assert not [row["error"] for row in rows if row["error"]]
     built = parts.build(trial_of(dataset, encoder))
-    close_store(built.store_recipe, source, "none", job, [pipeline._reported(row) for row in rows], 1.0)
+    close_store(built.store_recipe, source, "none", job, [shard_columns.reported(row) for row in rows], 1.0)
 
 
 def test_a_store_of_plug_ins_without_a_mistake_is_closed(tmp_path: Path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from labelbench_ray.cluster import pipeline
+from labelbench_ray.cluster import pipeline, shard_columns
 from labelbench_ray.cluster.device_time import DeviceTime
 from labelbench_ray.datasets import Records
 from labelbench_ray.embeddings.contents import RowContents
@@ -36,7 +36,7 @@ def decoded(number: int) -> DecodedShard:
 
 def arrived(number: int) -> dict[str, Any]:
     """A shard as Ray hands it to an actor."""
-    columns = pipeline._columns(decoded(number))
+    columns = shard_columns.columns_of(decoded(number))
     return columns | {"shard": json.dumps(ShardId("pool", number)), "error": "", "cpu": 0.5}
 
 

@@ -2,7 +2,8 @@
 
 A shard travels as one row of a Ray data set, and the actor that embeds it writes it; the driver handles one line
 for each shard. Ray Data keeps no order, but a shard knows its number. Rows of which several augmented views are missing
-are decoded once for all of them, and each view's shard travels as a row of its own.
+are decoded once for all of them, and each view's shard travels as a row of its own. A shard of large images travels in
+slices, each a row of its own that any actor embeds; the driver joins their embeddings and writes the shard.
 
 Ray repeats the work of a worker that died. Marks on disk count the deaths of each shard: after two in its decoding the
 rows are decoded in child processes, where a row that kills becomes a reject; a shard whose reading or embedding keeps
@@ -11,27 +12,35 @@ killing workers ends the command with an error that names it.
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import ray
 import ray.exceptions
-from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 
 from labelbench_ray.cluster.cpu_shares import Actors, cpu_shares
 from labelbench_ray.cluster.deaths import is_death
 from labelbench_ray.cluster.device_time import DeviceTime
+from labelbench_ray.cluster.shard_columns import (
+    FORMS,
+    columns_of,
+    decoded_of,
+    one_row,
+    report,
+    report_slice,
+    reported,
+    reported_slice,
+)
+from labelbench_ray.cluster.slices import SLICE_BYTES, EmbeddedSlice, has_all, slice_rows, write_slices
 from labelbench_ray.costs import Cost, cpu_seconds
 from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.attempts import marks
-from labelbench_ray.embeddings.contents import RowContents
-from labelbench_ray.embeddings.decoding import DecodedShard, packed
+from labelbench_ray.embeddings.decoding import DecodedShard
 from labelbench_ray.embeddings.embed import (
     FEW_ROWS,
     EmbeddedShard,
@@ -40,10 +49,10 @@ from labelbench_ray.embeddings.embed import (
     distinct_rows,
     write_shard,
 )
-from labelbench_ray.embeddings.shard_attempts import DIED, augmented_shard, begun, decoded_shard, named, work_of
-from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows
+from labelbench_ray.embeddings.shard_attempts import DIED, augmented_shard, begun, decoded_slices, named, work_of
+from labelbench_ray.embeddings.shards import ShardId, ShardRows
+from labelbench_ray.encoders._device_models import device_model
 from labelbench_ray.errors import DataError, UserError
-from labelbench_ray.pool.facts import Facts
 from labelbench_ray.user_code import stated
 
 CALLS_AT_ONCE = 3
@@ -54,8 +63,6 @@ calls (`DataContext.autoscaling_config`)."""
 TASK_RETRIES, ACTOR_RESTARTS = 10, 100
 """Ray's own limits, for failures that `shard_attempts` cannot count. A task of an actor is repeated without
 limit: while a lost node is not yet declared dead, any number is spent within seconds."""
-FORMS = ("form_1", "form_2")
-"""Columns of what is embedded of each row: one for the store itself, two for an augmented view."""
 
 
 def embed_shards(
@@ -76,7 +83,7 @@ def embed_shards(
     with marks(job.directory) as folder:
         job = replace(job, marks=folder)
         # The opened source may list millions of files: workers fetch it once a node instead of once a task.
-        read = partial(_read_and_decode, job=job, source=ray.put(source))
+        read = partial(_read_and_decode, job=job, source=ray.put(source), slice_bytes=SLICE_BYTES)
         readers = TaskPoolStrategy(size=1) if are_few(job, source, pending) else None
         with _limits_by_keyword():
             decoded = _rows([{"shards": json.dumps(shards)} for shards in same_rows.values()]).map_batches(
@@ -128,10 +135,7 @@ def _embedded(decoded: Dataset, job: EmbeddingJob, actors: Actors, cpus: float) 
             max_task_retries=-1,
         )
     try:
-        for row in embedded.iter_rows():
-            if row["error"]:
-                raise DataError(row["error"])
-            yield _reported(row)
+        yield from _finished(embedded.iter_rows(), job)
     except ray.exceptions.RayError as error:
         if not is_death(error):
             raise
@@ -141,62 +145,50 @@ def _embedded(decoded: Dataset, job: EmbeddingJob, actors: Actors, cpus: float) 
         ) from error
 
 
-def _read_and_decode(batch: dict[str, Any], job: EmbeddingJob, source: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  an object reference
-    """The batch's shards, which have the same rows of the source, each as a batch of one row that an actor embeds."""
+def _finished(rows: Iterable[dict[str, Any]], job: EmbeddingJob) -> Iterator[EmbeddedShard]:
+    """What the actors return, as shards; `DataError` for the first error."""
+    slices: dict[ShardId, dict[int, EmbeddedSlice]] = {}
+    for row in rows:
+        if row["error"]:
+            raise DataError(row["error"])
+        if row.get("embeddings") is None:
+            yield reported(row)
+            continue
+        shard, made = reported_slice(row)
+        there = slices.setdefault(shard, {})
+        there[made.number] = made
+        if has_all(there):
+            del slices[shard]
+            yield write_slices([there[number] for number in sorted(there)], job, shard)
+    assert not slices, "a slice of a shard is missing"
+
+
+def _read_and_decode(
+    batch: dict[str, Any],
+    job: EmbeddingJob,
+    source: Any,  # noqa: ANN401  an object reference
+    slice_bytes: int = SLICE_BYTES,
+) -> Iterator[dict[str, Any]]:
+    """The batch's shards, which have the same rows of the source, each as batches of one row that an actor embeds."""
     shards = [ShardId(*each) for each in json.loads(batch["shards"][0])]
     start = cpu_seconds()
+    forms = len(FORMS) if any(shard.view is not None for shard in shards) else 1
     try:
-        decoded = decoded_shard(job, ray.get(source), shards[0])
-        for shard in shards:
-            columns = _columns(augmented_shard(decoded, job, shard))
-            # The decoding counts for the first shard.
-            cpu, start = cpu_seconds() - start, cpu_seconds()
-            yield _one_row(columns | {"shard": json.dumps(shard), "error": "", "cpu": cpu})
+        rows = slice_rows(job.encoder, job.device, forms, slice_bytes)
+        for decoded in decoded_slices(job, ray.get(source), shards[0], rows):
+            for shard in shards:
+                columns = columns_of(augmented_shard(decoded, job, shard))
+                # The decoding counts for the first shard.
+                cpu, start = cpu_seconds() - start, cpu_seconds()
+                yield one_row(columns | {"shard": json.dumps(shard), "error": "", "cpu": cpu})
+            del decoded, columns  # else they would lie in memory beside the next slice
     except UserError as error:
         # A mistake of the user's travels as data: an exception would reach the driver wrapped and without its class.
-        yield _one_row({"error": str(error)})
-
-
-def _one_row(columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """A batch of a single row; Ray takes an array over as a tensor, without a copy."""
-    return {
-        name: value[np.newaxis] if isinstance(value, np.ndarray) else _object(value) for name, value in columns.items()
-    }
-
-
-def _object(value: Any) -> NDArray[np.object_]:  # noqa: ANN401
-    """A column of one value: of a list of texts, numpy would make a matrix."""
-    column = np.empty(1, object)
-    column[0] = value
-    return column
-
-
-def _columns(shard: DecodedShard) -> dict[str, Any]:
-    return {
-        "row_ids": shard.row_ids,
-        "labels": shard.labels_B.reshape(-1),
-        "label_form": json.dumps([shard.labels_B.dtype.str, shard.labels_B.shape]),
-        "groups": json.dumps(None if shard.groups_B is None else shard.groups_B.tolist()),
-        "facts": json.dumps({name: values_B.tolist() for name, values_B in shard.facts.items()}),
-        "rejects": json.dumps(shard.rejects),
-        "contents": shard.contents.model_dump_json() if shard.contents else "",
-        **{name: packed(form) for name, form in zip(FORMS, shard.forms, strict=False)},
-    }
-
-
-def _decoded(row: dict[str, Any]) -> DecodedShard:
-    dtype, shape = json.loads(row["label_form"])
-    row_ids, labels_B = [str(row_id) for row_id in row["row_ids"]], np.asarray(row["labels"], dtype).reshape(shape)
-    contents = RowContents.model_validate_json(row["contents"]) if row["contents"] else None
-    forms = tuple(row[name] for name in FORMS if name in row)
-    groups = json.loads(row["groups"])
-    groups_B = None if groups is None else np.array(groups, np.int64)
-    facts = Facts({name: np.array(values, np.float64) for name, values in json.loads(row["facts"]).items()})
-    return DecodedShard(row_ids, labels_B, forms, json.loads(row["rejects"]), contents, groups_B, facts)
+        yield one_row({"error": str(error)})
 
 
 class EmbedActor:
-    """Holds the network; embeds and writes a shard, and returns what the manifest states of it.
+    """Holds the network; embeds and writes a shard, and returns what the manifest states of it, or embeds a slice.
 
     Ray calls it in several threads. One further thread begins their shards in the network, one after the other and
     without a pause; each call then waits for its own shard, hashes and writes it, while the next one is in the network.
@@ -222,46 +214,22 @@ class EmbedActor:
             return {"error": error}
         shard = ShardId(*json.loads(row["shard"]))
         what = f"{named(self._job, shard)}: embedding it by {self._job.encoder!r}"
+        decoded = decoded_of(row)
         try:
             with stated(what), ExitStack() as mark:
-                wait = self._network_thread.submit(self._begin, _decoded(row), shard, what, mark).result()
+                wait = self._network_thread.submit(self._begin, decoded, shard, what, mark).result()
                 with self._spent.on_device():
                     rows = wait()
+                if not decoded.is_whole:
+                    spent = self._spent.lap() + Cost(cpu=row["cpu"])
+                    return report_slice(row, rows, self._network.compute, device_model(self._job.device), spent)
                 made = write_shard(rows, self._network.compute, self._job, shard)
         except UserError as error:
             return {"error": str(error)}
-        return _report(replace(made, spent=self._spent.lap() + Cost(cpu=row["cpu"])))
+        return report(replace(made, spent=self._spent.lap() + Cost(cpu=row["cpu"])))
 
     def _begin(self, decoded: DecodedShard, shard: ShardId, what: str, mark: ExitStack) -> Callable[[], ShardRows]:
         # A shard that waits for its turn is not marked as begun: it is not what kills the actor.
-        mark.enter_context(begun(self._job, work_of("embed", shard), what))
+        mark.enter_context(begun(self._job, work_of("embed", shard, decoded.slice_number), what))
         with self._spent.on_device():
             return begin_rows(decoded, self._network, self._job, shard)
-
-
-def _report(made: EmbeddedShard) -> dict[str, Any]:
-    return {
-        "error": "",
-        "cpu": made.spent.cpu,
-        "gpu": made.spent.gpu,
-        "entry": made.entry.model_dump_json(),
-        "view": json.dumps(made.view),
-        "dimensions": made.dimensions,
-        "bytes": made.bytes,
-        "compute": made.compute,
-        "rejects": json.dumps(dict(made.rejects)),
-        "device": made.device,
-    }
-
-
-def _reported(row: dict[str, Any]) -> EmbeddedShard:
-    return EmbeddedShard(
-        ShardEntry.model_validate_json(row["entry"]),
-        row["dimensions"],
-        row["compute"],
-        json.loads(row["rejects"]),
-        int(row["bytes"]),
-        Cost(cpu=row["cpu"], gpu=row["gpu"]),
-        json.loads(row["view"]),
-        row["device"],
-    )

@@ -152,11 +152,16 @@ def begin_rows(decoded: DecodedShard, network: Network, job: EmbeddingJob, shard
 
 
 def write_shard(rows: ShardRows, compute: str, job: EmbeddingJob, shard: ShardId) -> EmbeddedShard:
-    """What does not need the network: hash the rows of a shard, and write its file."""
+    """What does not need the network: hash the rows of a shard, and write its file, where they were embedded."""
+    return replace(publish_shard(rows, compute, job, shard), device=device_model(job.device))
+
+
+def publish_shard(rows: ShardRows, compute: str, job: EmbeddingJob, shard: ShardId) -> EmbeddedShard:
+    """The same on any machine: states no device."""
     recipe = job.recipe_of(shard.view)
     data = shard_bytes(rows, recipe, compute)
     publish(job.folder(shard.view) / shard.file, data)
-    return replace(embedded(shard, LoadedShard(rows, recipe, compute, len(data))), device=device_model(job.device))
+    return embedded(shard, LoadedShard(rows, recipe, compute, len(data)))
 
 
 def _finite_half(row_ids: Sequence[str], embeddings_BD: NDArray[np.floating], job: EmbeddingJob) -> NDArray[np.float16]:

@@ -155,7 +155,11 @@ def _publish_manifest(directory: Path, manifest: Embeddings) -> None:
 
 def _one_compute(directory: Path, made: Sequence[EmbeddedShard]) -> str:
     """The compute path that made all of these shards; `StoreError` if there are several."""
-    computes = sorted({shard.compute for shard in made if shard.entry.rows})
+    return one_compute(directory, sorted({shard.compute for shard in made if shard.entry.rows}))
+
+
+def one_compute(directory: Path, computes: Sequence[str]) -> str:
+    """The one of these compute paths, with all models of GPUs; `StoreError` if there are several."""
     if (compute := one_path(computes)) is None:
         raise StoreError(
             f"{directory}: parts were embedded by different compute paths ({', '.join(computes)}); delete that "

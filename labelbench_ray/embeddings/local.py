@@ -58,7 +58,7 @@ def _embedded(job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> 
 def _decoded(job: EmbeddingJob, source: Source, shard: ShardId, decode: Decoding) -> DecodedShard:
     records = read_records(source, shard, job.shard_rows)
     known = known_rejects(job, shard)
-    return decode_shard(records, job.encoder, lambda rows: within_limit(decode(rows), job, shard), known)
+    return decode_shard(records, job.encoder, within_limit(decode, job, shard), known)
 
 
 def _augmented(decoded: DecodedShard, job: EmbeddingJob, shard: ShardId) -> DecodedShard:

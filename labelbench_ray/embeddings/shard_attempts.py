@@ -4,17 +4,17 @@ Each attempt is marked (`attempts`). After two deaths of a shard's readers its r
 where a row that kills becomes a reject. If workers keep dying, the command ends with an error that names the shard.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from labelbench_ray.datasets import Source
+from labelbench_ray.datasets import Payload, Source
 from labelbench_ray.embeddings.attempts import attempt
-from labelbench_ray.embeddings.decoding import DecodedShard, augment, decode_shard
+from labelbench_ray.embeddings.decoding import DecodedShard, augment, decode_slices
 from labelbench_ray.embeddings.embed import EmbeddingJob, read_records
 from labelbench_ray.embeddings.footers import read_rejects
-from labelbench_ray.embeddings.isolation import SUSPECT, Outcome, Rejected, apart, decode_watched
+from labelbench_ray.embeddings.isolation import SUSPECT, Decoding, Outcome, Rejected, apart, decode_watched
 from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.errors import DataError
 from labelbench_ray.user_code import stated
@@ -34,6 +34,17 @@ def decoded_shard(job: EmbeddingJob, source: Source, shard: ShardId) -> DecodedS
     Raises:
         DataError: the source is not what it states, workers died too often, or too many rows are rejected.
     """
+    (whole,) = decoded_slices(job, source, shard)
+    return whole
+
+
+def decoded_slices(
+    job: EmbeddingJob, source: Source, shard: ShardId, rows: int | None = None
+) -> Iterator[DecodedShard]:
+    """The same in slices of at most so many rows, each decoded when it is asked for; None: all rows at once.
+
+    One mark counts the deaths of all slices, until the last one is taken: a retried reader begins with the first slice.
+    """
     known = known_rejects(job, shard)
     reading, decoding = f"{named(job, shard)}: reading it", f"{named(job, shard)}: decoding it by {job.encoder!r}"
     with begun(job, work_of("decode", shard), reading, READ_DEATHS) as died:
@@ -42,9 +53,10 @@ def decoded_shard(job: EmbeddingJob, source: Source, shard: ShardId) -> DecodedS
         with stated(decoding):
             if died < SUSPECT_DEATHS:
                 watched = partial(decode_watched, job.encoder, seconds=job.row_seconds * SUSPECT)
-                return decode_shard(records, job.encoder, watched, known)
+                yield from decode_slices(records, job.encoder, watched, known, rows)
+                return
             with apart(job.encoder, job.row_seconds) as decode:
-                return decode_shard(records, job.encoder, lambda rows: within_limit(decode(rows), job, shard), known)
+                yield from decode_slices(records, job.encoder, within_limit(decode, job, shard), known, rows)
 
 
 def known_rejects(job: EmbeddingJob, shard: ShardId) -> Mapping[str, str]:
@@ -59,7 +71,7 @@ def augmented_shard(decoded: DecodedShard, job: EmbeddingJob, shard: ShardId) ->
     assert job.views is not None
     augmentation = job.views.augmentation
     what = f"{named(job, shard)}: augmenting it by {augmentation!r}"
-    with begun(job, work_of("augment", shard), what), stated(what):
+    with begun(job, work_of("augment", shard, decoded.slice_number), what), stated(what):
         return augment(decoded, augmentation, shard.view)
 
 
@@ -76,9 +88,10 @@ def begun(job: EmbeddingJob, work: str, what: str, deaths: int = DEATHS) -> Iter
         yield died
 
 
-def work_of(kind: str, shard: ShardId) -> str:
-    """Names the marks of a kind of work on a shard."""
-    return f"{kind}-{shard.split}-{shard.number}" + ("" if shard.view is None else f"-{shard.view}")
+def work_of(kind: str, shard: ShardId, slice_number: int = 0) -> str:
+    """Names the marks of a kind of work on a shard, or on one of its slices."""
+    view = "" if shard.view is None else f"-{shard.view}"
+    return f"{kind}-{shard.split}-{shard.number}{view}" + (f"-slice-{slice_number}" if slice_number else "")
 
 
 def named(job: EmbeddingJob, shard: ShardId) -> str:
@@ -87,15 +100,20 @@ def named(job: EmbeddingJob, shard: ShardId) -> str:
     return f"shard {shard.file} (from row {first} of the split {shard.split!r}, at most {job.shard_rows} rows)"
 
 
-def within_limit(outcomes: Iterator[Outcome], job: EmbeddingJob, shard: ShardId) -> Iterator[Outcome]:
-    """The outcomes; stops if one shard has more rejects than all may have, since each may cost processes."""
+def within_limit(decode: Decoding, job: EmbeddingJob, shard: ShardId) -> Decoding:
+    """As `decode`; stops if one shard has more rejects than all may have, since each may cost processes."""
     rejects = 0
-    for outcome in outcomes:
-        if isinstance(outcome, Rejected):
-            rejects += 1
-            if job.most_rejects is not None and rejects > job.most_rejects:
-                raise DataError(
-                    f"{named(job, shard)}: at least {rejects} of its rows cannot be decoded, --max-reject-fraction "
-                    f"allows {job.most_rejects} of all rows; the last: {outcome.reason}"
-                )
-        yield outcome
+
+    def limited(payloads: Sequence[Payload]) -> Iterator[Outcome]:
+        nonlocal rejects
+        for outcome in decode(payloads):
+            if isinstance(outcome, Rejected):
+                rejects += 1
+                if job.most_rejects is not None and rejects > job.most_rejects:
+                    raise DataError(
+                        f"{named(job, shard)}: at least {rejects} of its rows cannot be decoded, "
+                        f"--max-reject-fraction allows {job.most_rejects} of all rows; the last: {outcome.reason}"
+                    )
+            yield outcome
+
+    return limited

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,17 @@ import pytest
 from PIL import Image
 
 from labelbench_ray.augmentations import key
+from labelbench_ray.cluster import pipeline
 from labelbench_ray.cluster.embed import RayEmbedder
+from labelbench_ray.cluster.slices import EmbeddedSlice
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings import complete
 from labelbench_ray.embeddings.augmented import augmented_pairs
 from labelbench_ray.embeddings.complete import Progress, complete_store
+from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob
+from labelbench_ray.embeddings.local import LocalEmbedder
+from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders.pixels import Pixels
 from labelbench_ray.environment import Environment
@@ -27,6 +33,7 @@ from labelbench_ray.trial import parts
 from tests.augmentations.wanting import Wanting
 from tests.ray.conftest import environment_in
 from tests.samples import write_images
+from tests.sliced_encoder import SIZE
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("cluster")]
 IMAGES = Part.of("image_folder", path="images")
@@ -192,6 +199,36 @@ def test_data_that_change_while_they_are_embedded_are_embedded_as_they_are_then(
     place = store.row_ids().index("train/dark/000.png")
     expected = np.asarray(Image.open(path)).reshape(-1) / 255
     np.testing.assert_allclose(store.arrays().pool.embeddings_ND[place], expected, atol=1e-3)
+
+
+@pytest.mark.usefixtures("images")
+def test_shards_that_travel_in_slices_are_as_whole_ones(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each embedding shows with which rows it was in the network."""
+    built = parts.build(trial(IMAGES, Part.of("tests.sliced_encoder", batch_size=4)))
+    local = complete_store(
+        built.store_recipe,
+        None,
+        replace(environment, store=environment.store / "local"),
+        LocalEmbedder(),
+        lambda done, total: None,
+    )
+    monkeypatch.setattr(pipeline, "SLICE_BYTES", 8 * SIZE * SIZE * 3)
+    joined: list[int] = []
+    real = pipeline.write_slices
+
+    def noted(slices: Sequence[EmbeddedSlice], job: EmbeddingJob, shard: ShardId) -> EmbeddedShard:
+        joined.append(len(slices))
+        return real(slices, job, shard)
+
+    monkeypatch.setattr(pipeline, "write_slices", noted)
+    store = embed_it(built, replace(environment, encoder_actors=2))
+    assert sorted(joined) == [3, 3, 3, 8, 8]
+    assert store.manifest.content == local.manifest.content
+    assert store.manifest.shards == local.manifest.shards
+    for entry in store.manifest.shards:
+        assert (store.directory / entry.file).read_bytes() == (local.directory / entry.file).read_bytes()
 
 
 def test_an_embedding_that_is_not_finite_names_its_row(environment: Environment) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from labelbench_ray import tasks
-from labelbench_ray.cluster.pipeline import _columns, _decoded
+from labelbench_ray.cluster.shard_columns import columns_of, decoded_of
 from labelbench_ray.datasets import Records, Rows, Source, Split
 from labelbench_ray.embeddings.decoding import DecodedShard
 from labelbench_ray.embeddings.embed import read_records
@@ -36,7 +36,7 @@ def test_a_column_holds_what_was_written(labels: Labels):
 def test_labels_travel_between_workers(labels: Labels):
     row_ids = [str(row) for row in range(len(labels))]
     shard = DecodedShard(row_ids, labels, (["text"] * len(labels),), {}, None)
-    back = _decoded(_columns(shard)).labels_B
+    back = decoded_of(columns_of(shard)).labels_B
     np.testing.assert_array_equal(back, labels)
     assert (back.dtype, back.shape) == (labels.dtype, labels.shape)
 
