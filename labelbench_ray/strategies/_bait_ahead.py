@@ -82,6 +82,24 @@ class Candidates:
         solved_CD, pulled_CD = features_CD @ inverse.inverse_DD, features_CD @ inverse.pulling_DD
         return cls(places_C, weights_C, hashes_C, features_CD, solved_CD, pulled_CD)
 
+    def gains(self) -> Doubles:
+        """(C,) by how much each row lowers the objective."""
+        s_C = np.einsum("cd,cd->c", self.features_CD, self.solved_CD)
+        gains_C: Doubles = shares(self.weights_C, s_C) * np.einsum("cd,cd->c", self.pulled_CD, self.pulled_CD)
+        return gains_C
+
+    def gains_before(self, steps: Steps) -> Doubles:
+        """(C, J) the same before each of these steps, in float64."""
+        along_CJ, moved_CJ = self.features_CD @ steps.v_JD.T, self.features_CD @ steps.r_JD.T
+        s_C = np.einsum("cd,cd->c", self.features_CD, self.solved_CD)
+        t_C = np.einsum("cd,cd->c", self.pulled_CD, self.pulled_CD)
+        s_CJ, t_CJ = (
+            start_C[:, None] - steps.sign * (np.cumsum(change_CJ, axis=1) - change_CJ)
+            for start_C, change_CJ in ((s_C, along_CJ**2), (t_C, along_CJ * moved_CJ))
+        )
+        gains_CJ: Doubles = shares(self.weights_C[:, None], s_CJ) * t_CJ
+        return gains_CJ
+
     def where(self, kept_C: NDArray[np.bool_]) -> Self:
         """Some of them."""
         return type(self)(*(array[kept_C] for array in self._arrays()))
