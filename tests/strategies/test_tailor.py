@@ -4,6 +4,7 @@ for: posterior, worth, law of the arms, a bandit with known arms, drift, no leak
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from scipy import stats
 from labelbench_ray import plugins, strategies
 from labelbench_ray.config import Part, vary
 from labelbench_ray.contracts.pools import make_multi_label_pool
+from labelbench_ray.ledger.records import RoundRecord
+from labelbench_ray.ledger.trials import Ledger
 from labelbench_ray.strategies import NO_NOTE, ChosenRound, RowStrategy, tailor
 from labelbench_ray.strategies._rare_classes import worth
 from labelbench_ray.strategies.tailor import Posterior, posterior
@@ -26,6 +29,10 @@ FIVE = tuple(Part.of(MODULE, arm=arm) for arm in range(5))
 CHANCES = np.array([0.02, 0.05, 0.1, 0.2, 0.5])
 """How often a row of each arm is of the rare class."""
 PER_ARM, BATCH, ROUNDS = 1200, 50, 20
+
+
+class Dead(BaseException):
+    """Stands for the end of a process: nothing of ours catches it."""
 
 
 class OwnRows(RowStrategy):
@@ -69,6 +76,25 @@ def test_1_a_trial_that_was_interrupted_records_the_same_ids_and_notes(tmp_path,
     for rounds in (stop_after, 4):
         resumed = run_locally(elsewhere, vary(trial, rounds=rounds))
     assert untimed(resumed) == untimed(complete)
+
+
+def test_1_a_trial_that_is_killed_before_its_round_is_recorded_ends_with_an_equal_ledger(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    trial = vary(DIGITS, strategy="tailor", rounds=4, budget=20)
+    complete = run_locally(environment_of(tmp_path / "complete" / "runs", tmp_path), trial)
+    elsewhere, publish = environment_of(tmp_path / "killed" / "runs", tmp_path), Ledger.publish
+
+    def dying(ledger: Ledger, number: int, *given: Any, **named: Any) -> RoundRecord:
+        if number == 2:
+            raise Dead
+        return publish(ledger, number, *given, **named)
+
+    with monkeypatch.context() as deadly:
+        deadly.setattr(Ledger, "publish", dying)
+        with pytest.raises(Dead):
+            run_locally(elsewhere, trial)
+    assert untimed(run_locally(elsewhere, trial)) == untimed(complete)
 
 
 @pytest.mark.parametrize(
