@@ -31,6 +31,7 @@ from labelbench_ray.types import BLOCK_ROWS
 
 TARGET_SECONDS = 0.4
 CLASSES, DIMENSIONS, LABELS = 10, 512, 1000
+SUPERVISED = Part.of("supervised", epochs=30, patience=30)
 ROWS = {"pool": 50_000, "validation": 5_000, "test": 5_000}
 
 
@@ -72,13 +73,15 @@ def synthetic() -> Embedded:
     return Embedded(splits, standardization, tuple(map(str, range(CLASSES))))
 
 
-def one_round(embedded: Embedded, seed: int) -> dict[str, float]:
+def one_round(
+    embedded: Embedded, seed: int, trainer: Part = SUPERVISED, pairs: tuple[np.ndarray, ...] = ()
+) -> dict[str, float]:
     """CPU seconds of the round that reaches 1,000 labels: in all, and by stage."""
     trial = Trial(
         dataset=Part(name="digits"),  # never opened: the rows are synthetic
         encoder=Part(name="pixels"),
         strategy=Part(name="margin"),
-        trainer=Part.of("supervised", epochs=30, patience=30),
+        trainer=trainer,
         seed=seed,
         rounds=2,
         budget=LABELS // 2,
@@ -86,7 +89,7 @@ def one_round(embedded: Embedded, seed: int) -> dict[str, float]:
     parts = build(trial)
     header = Header(fingerprint=parts.fingerprint, trial=trial, store="synthetic", compute="none", versions={})
     with tempfile.TemporaryDirectory(prefix="labelbench-") as folder, Ledger.open(Path(folder), header) as ledger:
-        rounds = Loop(parts, ledger, LightFitter(parts, embedded, (), in_process(embedded))).rounds()
+        rounds = Loop(parts, ledger, LightFitter(parts, embedded, pairs, in_process(embedded))).rounds()
         next(rounds)
         start = time.process_time()
         record = next(rounds)

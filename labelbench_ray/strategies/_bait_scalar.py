@@ -29,8 +29,8 @@ MOST_LOST = 1e-3
 """They are also when 1 + w s of any row has."""
 ROUNDING = 1e-5
 """Relative error of the gains that all rows compute from float32 products, right after they are computed afresh."""
-UNSEEN = 2.0
-"""The error of any row's gain is at most this many times the largest among the candidates, whose gains are exact."""
+UNSEEN = 4.0
+"""The error of any row's gain, in units of the largest among the candidates, whose gains are exact: an assumption."""
 MOST_ERROR = 1e-2
 """All rows' s and t are also computed afresh when that error exceeds this share of the best gain."""
 

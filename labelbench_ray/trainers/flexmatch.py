@@ -48,7 +48,9 @@ class Flexmatch(SemiSupervised):
         confidence_U, predicted_U = pair.weak_UK.softmax(dim=1).max(dim=1)
         thresholds_K = class_thresholds(step.state["counts"], self.threshold)
         mask_U = (confidence_U >= thresholds_K[predicted_U]).float()
-        confidence_V, predicted_V = pair.weak_VK.softmax(dim=1).max(dim=1)
+        confidence_V, predicted_V = confidence_U, predicted_U
+        if pair.weak_VK is not pair.weak_UK:  # several processes
+            confidence_V, predicted_V = pair.weak_VK.softmax(dim=1).max(dim=1)
         sure_V = confidence_V >= self.threshold
         record(step.state, pair.places_V[sure_V], predicted_V[sure_V])
         losses_U = cross_entropy(pair.student_UK, predicted_U, reduction="none")

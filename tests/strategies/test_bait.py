@@ -186,6 +186,33 @@ def test_rows_whose_gains_are_known_badly_are_evaluated_exactly(shards: int, mon
     np.testing.assert_array_equal(choose(pool.view(shards), 60), kept)
 
 
+def test_errors_of_what_all_rows_know_stay_below_the_measured_one(monkeypatch: pytest.MonkeyPatch):
+    """Of rows outside the candidates, before and after each check; they exceed what float32 leaves of fresh terms."""
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(3000, 200)) * np.logspace(0, -1.5, 200)).astype(np.float32)
+    probabilities = rng.dirichlet(np.ones(5), 3000).astype(np.float32)
+    monkeypatch.setattr(_bait_scalar, "LEADING", 500)
+    shares, drifts, check = [], [], _bait_scalar._check
+
+    def advanced(inverse, steps):
+        moved = inverse.inverse_DD - steps.sign * steps.v_JD.T @ steps.v_JD
+        return Inverse(moved, moved @ np.linalg.solve(inverse.inverse_DD, inverse.pulling_DD))
+
+    def noted(view, rows, terms, outside, steps, error, inverse):
+        kept, after = check(view, rows, terms, outside, steps, error, inverse)
+        places = np.flatnonzero(outside)
+        others = _bait_scalar._candidates(view, rows, places, inverse, None)
+        pairs = ((others, terms), (_bait_scalar._candidates(view, rows, places, advanced(inverse, kept), None), after))
+        shares.extend(np.abs(known.gains()[places] - exact.gains()).max() / error for exact, known in pairs)
+        drifts.append(np.abs(terms.gains()[places] - others.gains()).max() / abs(steps.gains_J[0]))
+        return kept, after
+
+    monkeypatch.setattr(_bait_scalar, "_check", noted)
+    choose(PoolView.from_arrays(features, probabilities, [], []), 150, oversample=1)
+    assert max(shares) < 1
+    assert max(drifts) > 10 * _bait_scalar.ROUNDING
+
+
 def test_what_all_rows_know_stays_right_while_gains_fall_by_orders_of_magnitude(monkeypatch: pytest.MonkeyPatch):
     """s and t after updates by float32 products, against direct inverses, in units of the gains that they decide."""
     pool = make_pool(3000, classes=5, dimensions=20, labeled=0)
