@@ -1,7 +1,6 @@
 """The loop by hand, in one process and without Ray: select, ask, fit, measure. Run `python examples/loop.py`."""
 
 import numpy as np
-import torch
 from sklearn.datasets import load_digits
 
 from labelbench_ray import select
@@ -21,7 +20,7 @@ for number in range(5):
     labeled, labels = np.append(labeled, chosen), np.append(labels, truth_N[chosen])  # ask: the truth answers here
     known = Examples(scaled.apply(pool_ND[labeled]), labels)
     inputs = EmbeddedInputs(known.embeddings_BD, known, scaled, labeled, none, ())
-    data = FitData(inputs, torch.tensor(labels), labeled, none, 10, validate=None, logits=lambda *_: pool_ND[:0])
+    data = FitData(inputs, labels, labeled, none, 10, validate=None, logits=lambda *_: pool_ND[:0])
     model = Logistic().fit(Linear(), data, seed=number)
     probabilities = model.probabilities(pool_ND)
     correct_N = model.probabilities(test_ND).argmax(axis=1) == truth_N[1400:]

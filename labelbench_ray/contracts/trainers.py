@@ -89,7 +89,7 @@ def takes_few_labels(trainer: Trainer) -> None:
 def leaves_its_inputs(trainer: Trainer) -> None:
     """Labels and embeddings are shared with other fits."""
     for problem in _problems(trainer):
-        arrays = [problem.raw_LD, problem.data.inputs.labeled_LD, problem.data.labels_L.numpy()]
+        arrays = [problem.raw_LD, problem.data.inputs.labeled_LD, problem.data.answers_L]
         before = [array.copy() for array in arrays]
         trainer.fit(Linear(), problem.data, seed=0)
         same = all(map(np.array_equal, arrays, before))

@@ -44,7 +44,7 @@ class Logistic(Trainer):
     def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
         fit = self._softmax if data.task.distribution == CATEGORICAL else self._sigmoids
         passes = list[Work]()
-        layer = fit(data.inputs.labeled_LD, data.labels_L.numpy(), data.num_classes, passes)
+        layer = fit(data.inputs.labeled_LD, data.answers_L, data.num_classes, passes)
         data.on_work(Work(max((each.epochs for each in passes), default=0), sum(each.row_passes for each in passes)))
         return Classifier(data.inputs.standardization, (layer,), data.task.distribution)
 

@@ -29,7 +29,7 @@ class Ridge(Trainer):
             )
 
     def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
-        inputs_LD, answers_L = data.inputs.labeled_LD.astype(np.float64), data.labels_L.numpy()
+        inputs_LD, answers_L = data.inputs.labeled_LD.astype(np.float64), data.answers_L
         center_D, mean = inputs_LD.mean(axis=0), answers_L.mean()
         inputs_LD -= center_D
         rows = len(answers_L)

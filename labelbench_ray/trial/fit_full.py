@@ -6,7 +6,6 @@ from functools import partial
 from hashlib import sha256
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from labelbench_ray.embeddings.images import DecodedImages
@@ -101,7 +100,7 @@ class FullFitter:
                 self.device.kind,
                 self.device.threads,
             ),
-            labels_L=torch.from_numpy(request.labels_L),
+            answers_L=request.labels_L,
             labeled_ids_L=request.labeled_L,
             unlabeled_ids_U=unlabeled_U,
             num_classes=len(classes),

@@ -77,7 +77,7 @@ def fit_data(
     }
     return FitData(
         inputs=GivenInputs(rows),
-        labels_L=torch.arange(labeled) % classes,
+        answers_L=np.arange(labeled) % classes,
         labeled_ids_L=np.arange(labeled),
         unlabeled_ids_U=np.arange(labeled, labeled + unlabeled),
         num_classes=classes,

@@ -1,5 +1,9 @@
 """Logistic regression solves the problem that it states, checked by a gradient written out in float64."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import special
@@ -93,3 +97,10 @@ def test_a_proxy_that_is_not_linear_is_refused_by_its_name(proxy, name):
         ConfigError, match=f"logistic fits the proxy 'linear' only, not '{name}'; use the trainer 'supervised'"
     ):
         Logistic().check(proxy)
+
+
+def test_a_fit_and_its_probabilities_do_without_torch():
+    """Importing it takes a worker longer than a short trial."""
+    loop = Path(__file__).parents[2] / "examples" / "loop.py"
+    code = f"import runpy, sys; runpy.run_path({str(loop)!r}); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -62,12 +62,12 @@ def test_a_fit_ends_once_its_steps_see_their_rows_right():
 def test_only_newest_rows_decide_when_a_fit_ends():
     """Older rows with labels that nothing explains are replayed, and do not keep the fit from ending."""
     given = data(30, previous(20, NOW))
-    labels_L = given.labels_L.clone()
+    labels_L = given.answers_L.copy()
     labels_L[:20] = (labels_L[:20] + np.random.default_rng(1).integers(1, 3, 20)) % CLASSES
     reported = list[Work]()
     settings = SETTINGS | {"epochs": 300, "learning_rate": 0.05, "older_per_newest": 0.2}
     trainer = ExperienceReplay(**settings, until_accuracy=0.99)
-    trainer.fit(Linear(), replace(given, labels_L=labels_L, on_work=reported.append), seed=3)
+    trainer.fit(Linear(), replace(given, answers_L=labels_L, on_work=reported.append), seed=3)
     assert reported[0].epochs < 300
 
 

@@ -105,8 +105,8 @@ class FitData(Generic[AnyInputs]):
     """Everything that a fit learns from; `inputs` is what differs between light proxies and full models."""
 
     inputs: AnyInputs
-    labels_L: Tensor
-    """(L, ...) as the task holds them, in the order in which they were bought."""
+    answers_L: Labels
+    """(L, ...) as the task holds them, in the order in which they were bought; writable."""
     labeled_ids_L: Ids
     unlabeled_ids_U: Ids
     """Empty for trainers that want no views."""
@@ -123,6 +123,13 @@ class FitData(Generic[AnyInputs]):
     """Within a fit, each step reports here; a fit reports the epoch that it keeps, once, at its end."""
     on_work: Callable[[Work], None] = ignore
     """Called once, at the end of a fit."""
+
+    @property
+    def labels_L(self) -> Tensor:
+        """The labels as a tensor over the same memory: a fit without tensors does without torch's 1.5 s of imports."""
+        import torch
+
+        return torch.from_numpy(self.answers_L)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,13 +189,11 @@ def embedded_data(
     task: Task = SINGLE_LABEL,
 ) -> FitData[EmbeddedInputs]:
     """The fit data of a light proxy, given the raw embeddings of the labeled rows and standardized validation rows."""
-    import torch
-
     labeled_LD = standardization.apply(raw_LD)
     inputs = EmbeddedInputs(labeled_LD, validation, standardization, labeled_ids_L, unlabeled_ids_U, pairs)
     return FitData(
         inputs=inputs,
-        labels_L=torch.from_numpy(np.array(labels_L)),
+        answers_L=np.array(labels_L),
         labeled_ids_L=labeled_ids_L,
         unlabeled_ids_U=unlabeled_ids_U,
         num_classes=num_classes,
