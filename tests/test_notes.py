@@ -64,6 +64,15 @@ def test_the_notes_of_every_round_are_recorded_and_decide_the_next_one(tmp_path:
     assert len({tuple(split) for split in splits}) > 1, "the history matters"
 
 
+def test_the_notes_of_a_first_batch_decide_nothing(tmp_path: Path, arms: str):
+    """They are of the first batch's own arms or tasks, also where that strategy writes notes."""
+    trial = vary(trial_of(arms), first_batch=Part.of("uniform_mixture", arms=["random", "coreset"], per_class=[]))
+    records = run(tmp_path / "runs", trial, MANY_CLASSES)
+    assert set(records[0].notes) == {0, 1}
+    splits = [np.bincount(record.notes, minlength=2).tolist() for record in records[1:]]
+    assert splits == [expected_split(records[:number]) for number in range(1, 5)]
+
+
 @pytest.mark.parametrize("stop_after", [1, 2, 3, 4])
 def test_an_interrupted_trial_records_what_it_would_have(tmp_path: Path, arms: str, stop_after: int):
     complete = run(tmp_path / "complete", trial_of(arms))

@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import Field, NonNegativeInt
 
-from labelbench_ray.embeddings.manifests import Manifest
+from labelbench_ray.embeddings.manifests import Manifest, describe_rebuilt
 from labelbench_ray.embeddings.overlaps import Overlaps
 from labelbench_ray.errors import DamagedError
 from labelbench_ray.ledger.experiments import FILE as GRID
@@ -84,10 +84,11 @@ def note_overlaps(folder: Path, store: str, overlaps: Overlaps) -> None:
 
 
 def note_rows(folder: Path, manifest: Manifest, class_counts: tuple[int, ...] = ()) -> None:
-    """Record how many rows each split of a store has, the number of classes, and the pool's rows of each if known."""
+    """Record how many rows each split of a store has, classes, the pool's rows of each if known, and rebuilt shards."""
     found: dict[str, object] = {
         "rows": {split: manifest.count(split) for split in manifest.splits},
         "num_classes": len(manifest.classes),
+        "rebuilt": describe_rebuilt(manifest.rebuilt) or "",
     }
     if class_counts:
         found["class_counts"] = class_counts

@@ -194,14 +194,17 @@ class Asking:
 
 
 def history(records: Sequence[RoundRecord], task: Task, num_classes: int) -> History:
-    """The recorded rounds as strategies with memory read them."""
+    """The recorded rounds as strategies with memory read them.
+
+    The notes of the first batch are another strategy's, so the first round has none.
+    """
     return tuple(
         ChosenRound(
             _read_only(np.array(record.chosen, np.int64)),
             _read_only(task.from_json(record.labels, num_classes)),
-            _read_only(np.array(record.notes or [NO_NOTE] * len(record.chosen), np.int64)),
+            _read_only(np.array((number and record.notes) or [NO_NOTE] * len(record.chosen), np.int64)),
         )
-        for record in records
+        for number, record in enumerate(records)
     )
 
 
