@@ -98,7 +98,7 @@ class TaskRelevance(Composed, MemoryStrategy):
             "Source Cost": float(bought_M @ costs_M),
             "Predicted Risk": relevance.risk(every.heads_RM, every.target_R, bought_M),
             "Predicted Risk to Even": relevance.risk_ratio(every.heads_RM, every.target_R, bought_M),
-            "Cross-Fit Risk to Even": self._cross_fit(found, float(bought_M.sum())),
+            **({"Cross-Fit Risk to Even": self._cross_fit(found, float(bought_M.sum()))} if most else {}),
             "Relevant Tasks": float((shares_M >= RELEVANT).sum()),
             **{f"Share of Task {found.tasks_M[place]}": float(shares_M[place]) for place in largest},
         }

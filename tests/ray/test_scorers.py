@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,17 @@ import ray
 from numpy.typing import NDArray
 
 from labelbench_ray import strategies
+from labelbench_ray.cluster.jobs import RayProcesses
 from labelbench_ray.cluster.scorers import Scorers, ScorerView
 from labelbench_ray.datasets import SPLITS
 from labelbench_ray.embeddings.shards import ShardRows
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.pool.blocks import LinearModel
 from labelbench_ray.pool.facts import Facts
+from labelbench_ray.proxies.multitask.fit import one_by_one
+from labelbench_ray.proxies.multitask.moments import TaskRows, task_moments
 from labelbench_ray.strategies import ChosenRound
-from labelbench_ray.trial.fit_light import in_process
+from labelbench_ray.trial.fit_light import StoredInputs, in_process
 from labelbench_ray.types import PoolView, Shard
 from tests.samples import write_module, write_store
 
@@ -64,6 +68,22 @@ def model() -> LinearModel:
 def choose(view: PoolView, name: str, truth: NDArray[np.int64], budget: int = 100) -> list[int]:
     rng = np.random.default_rng(2)
     return strategies.create(name).select(view, budget, rng, ask=lambda ids: truth[ids]).tolist()
+
+
+def test_the_sums_of_each_task_are_a_ray_task_of_their_own(store: EmbeddingStore) -> None:
+    """Six tasks, at most two at a time; `multitask_linear` fits the same model from them."""
+    embedded = store.arrays()
+    answers_N = embedded.pool.embeddings_ND[:, 0].astype(np.float64)
+    tasks = [TaskRows(ids_L, answers_N[ids_L]) for ids_L in np.array_split(np.arange(3000), 6)]
+    moments = partial(task_moments, StoredInputs(embedded))
+    there, here = RayProcesses(scorers=2).map(moments, tasks), one_by_one(moments, tasks)
+    assert len(there) == 6
+    for found, expected in zip(there, here, strict=True):
+        for half in ("first", "second"):
+            one, other = getattr(found, half), getattr(expected, half)
+            assert (one.rows, one.answers) == (other.rows, other.answers)
+            np.testing.assert_array_equal(one.squares_DD, other.squares_DD)
+            np.testing.assert_array_equal(one.products_D, other.products_D)
 
 
 @pytest.mark.parametrize("actors", [1, 3])  # two are next

@@ -1,5 +1,6 @@
 """A trial over several tasks: recorded, killed and resumed the same (acceptance test 6); what a plan refuses."""
 
+import io
 import multiprocessing
 import os
 import signal
@@ -8,13 +9,17 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
+from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.datasets.synthetic_tasks import SyntheticTasks
 from labelbench_ray.embeddings.store import Embedded, SplitArrays
 from labelbench_ray.environment import Environment
-from labelbench_ray.errors import ConfigError
+from labelbench_ray.errors import ChangedDataError, ConfigError
 from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import Header, Ledger, RoundRecord, read_records
 from labelbench_ray.planning import plan
@@ -274,3 +279,32 @@ def test_a_pool_without_tasks_is_refused(tmp_path):
 def test_a_plan_of_what_fits_is_made(tmp_path):
     (trial,) = planned(BASE, tmp_path).trials
     assert not trial.done
+
+
+def test_classes_that_grow_between_rounds_are_refused_by_name(tmp_path):
+    """A trial that has begun is of the classes that its store has; a data set with one more is another one."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    where = Environment(tmp_path / "runs", tmp_path / "store", tmp_path / "data", uri, executor="local")
+    (tmp_path / "data" / "rows").mkdir(parents=True)
+
+    def write(names: list[str]) -> None:
+        for part in ("train", "validation", "test"):
+            rows = [(f"{number} {number % 7}", names[number % len(names)]) for number in range(60)]
+            table = pa.table({"text": [text for text, _ in rows], "label": [name for _, name in rows]})
+            pq.write_table(table, tmp_path / "data" / "rows" / f"{part}.parquet")
+
+    write(["yes", "no"])
+    trial = Trial(
+        dataset=Part.of("parquet", path="rows", payload="text"),
+        encoder=Part.of("numbers", columns=2),
+        strategy="random",
+        trainer="logistic",
+        seed=0,
+        rounds=2,
+        budget=10,
+    )
+    first = Experiment("tests.growing", (trial,))
+    assert run_plan(plan.plan(first, where), where, Console(file=io.StringIO())) == 0
+    write(["yes", "no", "perhaps"])
+    with pytest.raises(ChangedDataError, match=r"perhaps|classes"):
+        plan.plan(Experiment("tests.growing", (vary(trial, rounds=3),)), where)

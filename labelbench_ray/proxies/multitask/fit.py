@@ -18,6 +18,8 @@ Rank = int | Literal["elbow"] | None
 LARGEST_RANK: Final = 16
 REWEIGHTED: Final = 25
 """Iterations of reweighted least squares, at most."""
+SWEEPS_EACH: Final = 3
+"""Sweeps of an iteration after the first."""
 STILL: Final = 1e-4
 """They end once the coefficients of all tasks move by less than this share."""
 
@@ -73,11 +75,11 @@ def solve(inputs: PoolInputs, tasks: Tasks, rank: Rank, l2: float, classes: bool
     every, moments, before = (*tasks.sources, tasks.target_rows), list[Halves](), np.full((1, 1), np.inf)
     if classes:
         every = tuple(replace(each, logits=(np.zeros(inputs.dimensions), 0.0)) for each in every)
-    passes = 0
+    passes, basis_DR = 0, np.empty((0, 0))
     while passes < (REWEIGHTED if classes else 1):
         moments, passes = map_tasks(partial(task_moments, inputs), every), passes + 1
         totals = [each.first + each.second for each in moments]
-        basis_DR = _basis(totals, rank, l2)
+        basis_DR = _basis(totals, rank, l2) if passes == 1 else _moved_basis(totals, basis_DR, l2)
         weights_TD = heads(Problem.of(totals), basis_DR, l2) @ basis_DR.T
         if classes:
             if np.linalg.norm(weights_TD - before) <= STILL * np.linalg.norm(weights_TD):
@@ -118,6 +120,12 @@ def _basis(totals: Sequence[Moments], rank: Rank, l2: float) -> Reals:
         return np.eye(len(target.inputs_D))
     problem = Problem.of(sources)
     return shared_basis(problem, first_basis(problem, chosen_rank(problem, rank, target.rows, l2)), l2)
+
+
+def _moved_basis(totals: Sequence[Moments], basis_DR: Reals, l2: float) -> Reals:
+    """(D, R): that of an iteration before, a few sweeps further; the next one goes on from here."""
+    *sources, _ = totals
+    return shared_basis(Problem.of(sources), basis_DR, l2, SWEEPS_EACH) if sources else basis_DR
 
 
 def _task_heads(tasks: Tasks, moments: Sequence[Halves], basis_DR: Reals, l2: float) -> TaskHeads:

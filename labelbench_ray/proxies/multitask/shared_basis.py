@@ -18,7 +18,9 @@ Reals = NDArray[np.float64]
 SWEEPS: Final = 100
 MOVED: Final = 1e-8
 """A fit ends once a sweep moves the subspace by less."""
-DENSE: Final = 1024
+STEPS: Final = 30
+"""Of conjugate gradients in a sweep, which begins where the last one ended, so that the next one goes on."""
+DENSE: Final = 256
 """Up to this many entries the basis is solved for at once; above, by conjugate gradients."""
 
 
@@ -130,7 +132,7 @@ def _solved_step_by_step(
         wanted_DR.reshape(-1),
         x0=guess_DR.reshape(-1),
         rtol=1e-10,
-        maxiter=200,
+        maxiter=STEPS,
         M=LinearOperator((size, size), preconditioned, dtype=np.float64),
     )
     return np.asarray(found, np.float64).reshape(shape)

@@ -32,7 +32,7 @@ def multitask_table(report: Report) -> Table:
                 Cell(words.times(each.predicted)),
                 ratio_cell(each.measured),
                 ratio_cell(each.alone),
-                Cell(f"{each.identified} of {each.rounds}"),
+                Cell(f"{each.identified} of {each.rounds}") if each.rounds else NOTHING,
             )
             for each in report.across.multitask
         ),
