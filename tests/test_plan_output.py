@@ -1,5 +1,6 @@
 """What `labelbench plan` prints: what is to be provided, a table that stays short, and an estimate of time."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -188,3 +189,25 @@ def test_an_option_that_does_not_act_is_accepted(tmp_path: Path, monkeypatch: py
     (tmp_path / "study.py").write_text(TWO_ABSENT)
     done = CliRunner().invoke(app, ["plan", "study.py", "--fit-workers", "2"], standalone_mode=False)
     assert done.return_value == 0, done.output
+
+
+def test_an_experiment_sees_the_data_root_that_the_command_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some have studies only where their data are; one left out without a word would be missed."""
+    monkeypatch.delenv("LABELBENCH_DATA_ROOT", raising=False)
+    file = tmp_path / "where.py"
+    file.write_text(
+        "import os\nfrom labelbench_ray.config import Trial\n\n"
+        "def study() -> list[Trial]:\n"
+        "    there = os.path.isdir(os.path.join(os.environ['LABELBENCH_DATA_ROOT'], 'mine'))\n"
+        "    base = dict(dataset='digits', encoder='pixels', seed=0, rounds=1, budget=5)\n"
+        "    return [Trial(strategy=name, **base) for name in ['random', 'margin'][: 1 + there]]\n"
+    )
+    places = [f"--{name}={tmp_path / name}" for name in ("runs", "store")]
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    for root, trials in (("data", "2 trials"), ("elsewhere", "1 trial")):
+        done = CliRunner().invoke(app, ["plan", str(file), f"--data-root={tmp_path / root}", *places])
+        assert done.exit_code == 0, done.output
+        assert trials in done.output
+    assert "LABELBENCH_DATA_ROOT" not in os.environ

@@ -3,7 +3,11 @@
 Torch takes two seconds to import, Ray and MLflow more, so only the commands that use them do, inside their functions.
 """
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -28,6 +32,8 @@ from labelbench_ray.planning.names import parsed_tags
 if TYPE_CHECKING:
     from labelbench_ray.planning.experiment import Experiment
 
+DATA_ROOT: Final = "LABELBENCH_DATA_ROOT"
+
 
 @click.command("plan", cls=SectionedCommand)
 @experiment_argument
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
 @environment_options
 def plan_command(asked: AskedExperiment, strict: bool, environment: Environment) -> int:
     """Check an experiment: what would run, what is done, what is missing. Starts nothing."""
-    plan = planned(_loaded(asked), environment, console)
+    plan = planned(_loaded(asked, environment), environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.commands.plan_table import plan_table
     from labelbench_ray.planning.plan import planned_early_stopping
@@ -68,7 +74,7 @@ def plan_command(asked: AskedExperiment, strict: bool, environment: Environment)
 def embed(asked: AskedExperiment, environment: Environment) -> int:
     """Embed the pools that an experiment needs; does nothing where that is done."""
     check_address(environment.address)
-    plan = planned(_loaded(asked), environment, console)
+    plan = planned(_loaded(asked, environment), environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import embedding_units
 
@@ -92,7 +98,7 @@ def embed(asked: AskedExperiment, environment: Environment) -> int:
 def run(asked: AskedExperiment, environment: Environment, baseline: str | None, prices: Prices) -> int:
     """Embed what is missing, run what is not done, and write the report."""
     check_address(environment.address)
-    loaded = _loaded(asked)
+    loaded = _loaded(asked, environment)
     from labelbench_ray.api.run import run_experiment
 
     _, status = run_experiment(loaded, environment, console, prices, baseline)
@@ -106,7 +112,7 @@ def run(asked: AskedExperiment, environment: Environment, baseline: str | None, 
 def finetune(asked: AskedExperiment, environment: Environment, prices: Prices) -> int:
     """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
     check_address(environment.address)
-    plan = planned(_loaded(asked), environment, console)
+    plan = planned(_loaded(asked, environment), environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import finetune_units
 
@@ -118,8 +124,22 @@ def finetune(asked: AskedExperiment, environment: Environment, prices: Prices) -
         return finetune.finetune(plan, environment, console, prices)
 
 
-def _loaded(asked: AskedExperiment) -> "Experiment":
-    with meter(console, f"checking {asked.place}"):
+def _loaded(asked: AskedExperiment, environment: Environment) -> "Experiment":
+    with meter(console, f"checking {asked.place}"), _data_root_in_a_variable(environment.data_root):
         from labelbench_ray.planning import experiment
 
         return experiment.load(asked.place, asked.tiny, asked.name).labeled(asked.owner, parsed_tags(asked.tags))
+
+
+@contextmanager
+def _data_root_in_a_variable(data_root: Path) -> Iterator[None]:
+    """While inside, LABELBENCH_DATA_ROOT is what `--data-root` states: experiments may ask which data are there."""
+    before = os.environ.get(DATA_ROOT)
+    os.environ[DATA_ROOT] = str(data_root)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[DATA_ROOT]
+        else:
+            os.environ[DATA_ROOT] = before

@@ -79,8 +79,10 @@ class Played:
     """Each arm's share of the rows of each round, mean over the seeds."""
     rare: tuple[float, ...]
     """The share of rare rows among those that each arm chose."""
+    alone: int
+    """How many of these arms the setting also has as strategies of their own."""
     best_arm: str
-    """The arm with the largest area under the curve among those that the setting has as strategies; "" for none."""
+    """The one of them with the largest area under the curve; "" for none."""
     regret: Estimate | None
     """The strategy's area under the curve less that of the best arm, paired by seed."""
 
@@ -196,7 +198,7 @@ def _played(setting: Setting, comparison: Comparison, rare_C: Counts, num_classe
             rare_A += np.bincount(notes_B[np.isin(np.array(record.labels), rare_C)], minlength=len(names))
         played_A = np.flatnonzero(pulls_RA.sum(axis=0))
         shares_RA = pulls_RA / pulls_RA.sum(axis=1, keepdims=True)
-        arms = [each for each in comparison.rows if each.strategy in names]
+        arms = [each for each in comparison.rows if each.strategy in {names[arm] for arm in played_A}]
         best = max(arms, key=lambda each: each.area.value, default=None)
         yield Played(
             row.strategy,
@@ -204,6 +206,7 @@ def _played(setting: Setting, comparison: Comparison, rare_C: Counts, num_classe
             tuple(rounds),
             tuple(tuple(shares_RA[:, arm].tolist()) for arm in played_A),
             tuple((rare_A[played_A] / pulls_RA.sum(axis=0)[played_A]).tolist()),
+            len(arms),
             best.strategy if best else "",
             paired_difference(row, best) if best else None,
         )

@@ -86,7 +86,7 @@ def regret_table(rare: RareClasses) -> Table:
     return Table(
         ("strategy", "best arm alone", "area under the curve less the best arm’s, points"),  # noqa: RUF001
         tuple(
-            (Cell(each.strategy), Cell(each.best_arm), gain(each.regret))
+            (Cell(each.strategy), Cell(each.best_arm, _measured(each)), gain(each.regret))
             for each in rare.played
             if each.regret is not None
         ),
@@ -110,3 +110,8 @@ def _multiple(found: Multiple) -> Cell:
 def _own_best(found: Multiple) -> Cell:
     cell = _multiple(found)
     return Cell(cell.text, f"{words.percent(found.accuracy)} with {words.count(found.labels)} labels", cell.key)
+
+
+def _measured(played: Played) -> str:
+    """How many arms the best one is the best of, where others were not run alone."""
+    return "" if played.alone == len(played.arms) else f"best of {played.alone} of {len(played.arms)} arms"

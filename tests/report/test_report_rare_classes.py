@@ -1,6 +1,7 @@
 """The report's section on rare classes, with planted labels and accuracies."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.report import build
 from labelbench_ray.report.page import page
 from labelbench_ray.report.rare_classes import rare_classes
+from labelbench_ray.report.rare_classes_table import regret_table
 from labelbench_ray.storage.checksummed import from_checked_json, to_checked_json
 
 COUNTS = (900, 90, 10)
@@ -113,6 +115,9 @@ def test_arms_are_counted_by_their_notes(studied: Path):
 def test_the_regret_is_against_the_best_arm_that_is_a_strategy_of_the_setting(studied: Path):
     (played,) = section(studied).played
     assert played.best_arm == "margin"
+    assert (played.alone, len(played.arms)) == (2, 2)
+    fewer = replace(section(studied), played=(replace(played, alone=1),))
+    assert regret_table(fewer).rows[0][1].note == "best of 1 of 2 arms"
     assert played.regret is not None
     assert played.regret.value == pytest.approx(-0.01)
 
