@@ -76,6 +76,11 @@ class Trial(Settings):
     finetune: FineTune | None = None
     """For `labelbench finetune`; does not affect which labels are chosen, so it is not part of the fingerprint."""
 
+    @property
+    def chooses_prompts(self) -> bool:
+        """It has no proxy: rows are chosen for a language model, which is fine-tuned on their responses."""
+        return self.proxy.name == "none"
+
 
 def grid(base: Trial, **axes: Axis) -> list[Trial]:
     """Every combination of the axes' values over `base`; an axis is any field of a trial.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
+from labelbench_ray.datasets._fact_columns import column_facts
 from labelbench_ray.datasets._findings import ignored
 from labelbench_ray.datasets._keys import key_column
 from labelbench_ray.datasets._layout import beside
@@ -45,6 +46,8 @@ class Prompts(Dataset):
     """The column of unique ids; None: `path` if it is one, else the file's name and the row's number in it."""
     test_rows: NonNegativeInt = 200
     """Prompts that are held out to measure fine-tuned models, dealt to the tasks by their sizes."""
+    facts: tuple[str, ...] = Field(default=(), exclude_if=lambda facts: not facts)
+    """Columns of numbers that strategies may read, such as `mean_entropy` of prompts that vLLM has scored."""
     deduplicate: bool = True
     """Have strategies leave out exact repeats of a prompt; the one with the lowest id may be chosen."""
 
@@ -67,7 +70,7 @@ class Prompts(Dataset):
         table = PromptTable(files, self.prompt, response, key, hashed, further, str(top))
         tasks_N, names = self._tasks(files)
         held_out_N = held_out(row_ids, tasks_N, self.test_rows, str(files.places[0]))
-        facts = Facts()
+        facts = column_facts(files, self.facts) if self.facts else Facts()
         if self.deduplicate:
             facts[DUPLICATE_OF] = duplicates(_comparable(files, self.prompt), row_ids, ~held_out_N)
         return Source(

@@ -79,8 +79,14 @@ class Run:
         return escaped(str(self.trial.strategy))
 
     def curve(self, metric: str) -> dict[int, float]:
-        """Number of labels -> the metric, for the rounds that have it."""
-        return {record.num_labeled: record.metrics[metric] for record in self.records if metric in record.metrics}
+        """Number of labels -> the metric, for the rounds, or fine-tunes of prompts, that have it."""
+        found = {record.num_labeled: record.metrics[metric] for record in self.records if metric in record.metrics}
+        if not self.trial.chooses_prompts:
+            return found
+        # A trial of prompts measures nothing in its rounds: its curve is that of its first language model.
+        tuned = next(iter(self.finetunes.values()), {})
+        of_tuned = {labels: record.metrics[metric] for labels, record in tuned.items() if metric in record.metrics}
+        return dict(sorted((of_tuned or found).items()))
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -237,7 +243,11 @@ def _longest(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _recipe(run: Run) -> tuple[tuple[str, str], ...]:
-    return tuple((field, escaped(str(getattr(run.trial, field)))) for field in RECIPE)
+    trial = run.trial
+    stated = {field: escaped(str(getattr(trial, field))) for field in RECIPE}
+    if trial.chooses_prompts and trial.first_batch == trial.strategy:
+        stated["first_batch"] = "the strategy"  # one choice, so designs are compared though their first batches differ
+    return tuple(stated.items())
 
 
 def _order(run: Run) -> tuple[list[str], int, bool, str, int, str]:

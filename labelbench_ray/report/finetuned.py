@@ -38,7 +38,7 @@ def finetuned(setting: Setting) -> tuple[FineTuned, ...]:
 def _finetuned(runs: list[Run], strategy: str, recipe: str, labels: int) -> FineTuned:
     tuned_S = np.array([_accuracy(run, recipe, labels) for run in runs], np.float64)
     proxies = [run.primary.get(labels) for run in runs]
-    if any(proxy is None for proxy in proxies):
+    if any(proxy is None for proxy in proxies) or runs[0].trial.chooses_prompts:
         return FineTuned(strategy, recipe, labels, estimate(tuned_S), None, None)
     proxy_S = np.array(proxies, np.float64)
     return FineTuned(strategy, recipe, labels, estimate(tuned_S), estimate(proxy_S), estimate(tuned_S - proxy_S))

@@ -27,6 +27,7 @@ from labelbench_ray.tasks import Tally, Task
 from labelbench_ray.trainers import PreviousRound
 from labelbench_ray.trainers.engine.data import Work
 from labelbench_ray.trial.asking import NUMBERED, Asking
+from labelbench_ray.trial.chosen_prompts import chosen_metrics
 from labelbench_ray.trial.evaluation import Measured, measure_splits
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, TrainedModel
 from labelbench_ray.trial.no_fit import untrained
@@ -130,6 +131,7 @@ class Loop:
         with watch.stage("score", gpus=self.fitter.gpus):
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate", gpus=self._scoring_gpus):
+            described = self._described(view, labeled_L)
             view = self._view(fitted, labeled_L, labels_L, watch)
             measured = measure(view, fitted, self.fitter.validation_labels)
             kept = kept_labels(fitted, labeled_L, labels_L, records[-1].num_labeled if records else 0)
@@ -139,6 +141,7 @@ class Loop:
             batch.labels_B,
             len(labeled_L),
             measured.metrics
+            | described
             | kept
             | self.parts.strategy.round_metrics(view)
             | stats.metrics()
@@ -160,6 +163,12 @@ class Loop:
         view = fitted.open_view(Timed(model, watch, self._scoring_gpus), labeled_L, labels_L)
         heads = fitted.classifier.task_heads if isinstance(fitted.classifier, Classifier) else None
         return view if heads is None else replace(view, task_heads=heads)
+
+    def _described(self, view: PoolView, labeled_L: Ids) -> dict[str, float]:
+        """What was chosen of prompts, whose rounds measure nothing else."""
+        if self.fitter.embedded.task.predicted:
+            return {}
+        return chosen_metrics(self.fitter.embedded, self.parts.strategy, view, labeled_L)
 
     def _previous(self, records: Sequence[RoundRecord]) -> list[PreviousRound]:
         return [PreviousRound(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]

@@ -80,6 +80,14 @@ def test_responses_may_be_written_later_in_a_file_beside_the_prompts(tmp_path, w
     assert after.signature == before.signature, "the store was made from the same prompts"
 
 
+def test_columns_of_numbers_are_facts(tmp_path):
+    write_prompts(tmp_path, mean_entropy=[row / 2 for row in range(ROWS)])
+    pool = opened(tmp_path, test_rows=0, facts=("mean_entropy",)).splits["pool"]
+    assert pool.facts["mean_entropy"][:3].tolist() == [0, 0.5, 1]
+    with pytest.raises(DataError, match="no column called 'max_entropy'"):
+        opened(tmp_path, facts=("max_entropy",))
+
+
 def test_an_answer_is_verified_by_the_response(tmp_path):
     write_prompts(tmp_path)
     table = opened(tmp_path).splits["pool"].table

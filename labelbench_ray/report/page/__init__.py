@@ -29,6 +29,7 @@ from labelbench_ray.report.page.explored import explored, spending
 from labelbench_ray.report.page.figures import Looks
 from labelbench_ray.report.page.forest import Forest
 from labelbench_ray.report.page.palette import Style, styles
+from labelbench_ray.report.page.prompt_tables import prompt_tables
 from labelbench_ray.report.page.search_figures import search_figures
 from labelbench_ray.report.page.shown import baseline, ranked, shown
 from labelbench_ray.report.rare_classes_table import rare_tables
@@ -68,6 +69,8 @@ class Chapter:
     tables: tuple[tuple[str, Table], ...]
     tuned: tuple[tuple[str, Table], ...]
     """By the full model and its trainer."""
+    prompts: tuple[tuple[str, str, Table], ...]
+    """Of a setting of prompts: title, explanation and table."""
     evaluation: Table
     rare: tuple[tuple[str, Table], ...]
     """What there is to show of rare classes, each with what stands above it."""
@@ -224,6 +227,7 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         more=_pictures(number, section, looks, range(OPEN, len(section.comparisons))),
         tables=tuple((each.metric, strategy_table(each)) for each in section.comparisons),
         tuned=finetuned_tables(section),
+        prompts=prompt_tables(section.setting),
         evaluation=evaluation_table(section.setting),
         rare=rare_tables(section.rare) if section.rare else (),
         savings=forest.savings(main) if main else None,
