@@ -38,7 +38,7 @@ def here() -> list[Trial]:
         rounds=1,
         budget=32,
         finetune=FineTune(
-            model=Part.of("causal_lm_lora", blocks=8, answer_tokens=12),
+            model=Part.of("causal_lm_lora", blocks=4, answer_tokens=8),
             trainer=Part.of("sft", epochs=2, batch_size=8, learning_rate=1e-3, max_length=256),
             budgets=(16, 32),
         ),

@@ -81,7 +81,7 @@ def test_tasks_lengths_and_overlaps_of_all_ten_designs(report: Report):
     covered = coverage_table(setting)
     assert len(covered.head) == 9
     robin = next(row for row in covered.rows if row[0].text == "task_round_robin")
-    assert {cell.text for cell in robin[1:]} <= {"12%", "16%", "12 %", "16 %"}
+    assert {cell.text.split()[0] for cell in robin[1:]} == {"12", "16"}
     overlaps = overlap_table(setting)
     places = {name: place for place, name in enumerate(overlaps.head)}
     matrix = {row[0].text: row for row in overlaps.rows}
