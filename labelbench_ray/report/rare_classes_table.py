@@ -51,7 +51,7 @@ def multiples_table(rare: RareClasses) -> Table:
     others = [each for each in rare.found if each.multiples and each.strategy != "random"]
     if not others:
         return Table((), ())
-    shares = (f"at {share:.0%} of random’s range" for share in SHARES)  # noqa: RUF001
+    shares = (f"at {words.percent(share, 0)} of random’s range" for share in SHARES)  # noqa: RUF001
     reached = (words.percent(each.accuracy) for each in others[0].multiples)
     head = ("strategy", *(f"{share} ({value})" for share, value in zip(shares, reached, strict=True)))
     return Table(

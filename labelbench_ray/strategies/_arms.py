@@ -58,8 +58,8 @@ class Arms(Composed):
 
     def arm_names(self, num_classes: int) -> tuple[str, ...]:
         """What each arm is called, by its number."""
-        of_class = (f"{part}, class {label}" for part in self.per_class for label in range(num_classes))
-        return (*map(str, self.arms), *of_class)
+        of_class = (_part_of_class(part, label) for part in self.per_class for label in range(num_classes))
+        return tuple(map(str, (*self.arms, *of_class)))
 
     def playing(self, view: PoolView, key: int) -> tuple[Arm, ...]:
         """The arms of this round, by number: all of `arms`, and those of rare classes while there is room."""
@@ -119,4 +119,8 @@ def _chosen_by(arm: Arm, view: PoolView, budget: int, key: int, ask: Ask | None)
 
 
 def _of_class(part: Part, label: int) -> Strategy:
-    return plugins.build(Strategy, PACKAGE, Part(name=part.name, settings=part.settings | {"classes": [label]}))
+    return plugins.build(Strategy, PACKAGE, _part_of_class(part, label))
+
+
+def _part_of_class(part: Part, label: int) -> Part:
+    return Part(name=part.name, settings=part.settings | {"classes": [label]})

@@ -266,7 +266,7 @@ def test_an_arm_gives_its_best_rows_first_and_the_default_arms_are_seven_where_t
     chosen = strategies.create("uniform_mixture").select_with_notes(pool.view(), 70, np.random.default_rng(0))
     assert set(chosen.notes.tolist()) == {0, 1, 2, 3, 4, 5, 6}
     names = strategies.create("uniform_mixture").arm_names(4)  # type: ignore[attr-defined]
-    assert names[3:5] == ("entropy", "most_likely_positive, class 0")
+    assert names[3:5] == ("entropy", "most_likely_positive(classes=[0])")
     everything = len(pool.unlabeled)
     for note, part in [(2, Part(name="margin")), (5, Part.of("most_likely_positive", classes=[1]))]:
         order = plugins.build(strategies.Strategy, strategies.PACKAGE, part).select(
