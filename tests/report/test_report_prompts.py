@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         found = experiment.load(f"{EXPERIMENT}:here", shrink=True)
     first = [trial for trial in found.trials if trial.seed == 0]
     assert len(first) == 10
-    environment = Environment(top / "runs", top / "store", top, "", executor="local")
+    environment = Environment(top / "runs", top / "store", top, f"sqlite:///{top / 'mlflow.db'}", executor="local")
     console = Console(file=io.StringIO(), width=200)
     make_store(first[0], top / "store", top)  # in this process: a child that decodes imports transformers again
     assert run_plan(plan.plan(_only(found, first), environment), environment, console) == 0, console.file.getvalue()
