@@ -52,6 +52,15 @@ def test_a_new_small_store_is_embedded_early_and_then_found(environment: Environ
     assert EarlyEmbedding.begin(planned(environment), EARLY, environment) is None, "nothing is new"
 
 
+def test_progress_counts_the_rows_of_all_stores(environment: Environment) -> None:
+    both = (SMALL, vary(SMALL, dataset=Part.of("digits", max_rows=30)))
+    early = EarlyEmbedding.begin(plan(Experiment("early.two", both), environment), EARLY, environment)
+    assert early is not None
+    early.wait(Console(file=io.StringIO()))
+    assert len(early.stores) == 2
+    assert early.rows == early.rows_before == sum(sum(store.rows.values()) for store in early.stores)
+
+
 def test_many_rows_are_left_to_the_cluster(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("labelbench_ray.api.stores.FEW_ROWS", 50)
     assert EarlyEmbedding.begin(planned(environment), EARLY, environment) is None

@@ -28,6 +28,15 @@ def test_what_ended_is_submitted_once_it_has_a_header(tmp_path: Path, header: st
     assert submitted == [tmp_path] * bool(header)
 
 
+def test_a_trial_that_failed_and_was_done_by_another_worker_has_not_failed(tmp_path: Path):
+    silent: Any = SimpleNamespace(show=lambda *_: None, console=SimpleNamespace(print=lambda *_, **__: None))
+    job: Any = SimpleNamespace(directory=tmp_path, trial=SimpleNamespace(strategy="margin", seed=0, rounds=1))
+    monitor = SweepMonitor(silent, SimpleNamespace(), "fine-tunes", {tmp_path: 1}, {})  # type: ignore[arg-type]
+    monitor.on_failed(job, Failure(error="its worker died", traceback=""))
+    monitor.on_done(job)
+    assert (monitor.failed, monitor.done) == (set(), {tmp_path})
+
+
 @pytest.mark.parametrize("end", ["on_round", "on_done", "on_failed"])
 @pytest.mark.parametrize("trouble", ["foreign", "no why", "down"])
 def test_a_place_that_cannot_be_read_does_not_end_the_sweep(

@@ -87,6 +87,7 @@ class SweepMonitor:
         self._log_steps(job, self.steps[job.directory])
         self._log(job, Event.TRIAL_DONE)
         self.steps_done[job.directory] = self.steps[job.directory]
+        self.failed.discard(job.directory)  # a worker that was taken for dead failed it, or the queue was lost
         self._end(job)
 
     def on_failed(self, job: Job, failure: Failure) -> None:

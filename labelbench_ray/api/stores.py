@@ -64,7 +64,9 @@ class EarlyEmbedding:
     embedder: Embedder
     environment: Environment
     rows: int = 0
-    """Rows of the current store that are embedded."""
+    """Rows that are embedded, of all stores."""
+    rows_before: int = 0
+    """Rows of the stores that came before the current one."""
 
     @classmethod
     def begin(cls, plan: Plan, executor: Executor, environment: Environment) -> "EarlyEmbedding | None":
@@ -95,9 +97,10 @@ class EarlyEmbedding:
                 complete_store(
                     store.example.store_recipe, None, self.environment, self.embedder, self._count, store.source
                 )
+            self.rows_before += sum(store.rows.values())
 
     def _count(self, done: int, total: int) -> None:
-        self.rows = done
+        self.rows = self.rows_before + done
 
 
 def _is_small(store: PlannedStore) -> bool:

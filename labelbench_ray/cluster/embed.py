@@ -21,7 +21,7 @@ from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.encoders import Device
 from labelbench_ray.errors import ConfigError
 
-SECONDS_BETWEEN_LOOKS: Final = 2.0
+POLL_SECONDS: Final = 2.0
 GPU_FILES: Final = ("nvidia[0-9]*", "kfd", "dri", "dxg")
 """In /dev: without any of them, Ray finds no GPU on this machine."""
 DECLARED: Final = {"GPU": "labelbench_gpus", "CPU": "labelbench_cpus"}
@@ -115,7 +115,7 @@ def growing(resource: str, wanted: int, sleep: Callable[[float], None] = time.sl
             text = f"embedding waits for the first {resource}; the cluster declares {declared(resource)}"
             SafeConsole(stderr=True).print(text, soft_wrap=True)
         while not present(resource):
-            sleep(SECONDS_BETWEEN_LOOKS)
+            sleep(POLL_SECONDS)
         yield
     finally:
         request_resources(bundles=[])  # a standing request would keep the nodes after the work

@@ -29,7 +29,7 @@ def run_judged(
     rule: EarlyStoppingRule,
 ) -> None:
     """Run the jobs on the connected cluster; as `slots.run_in_slots`."""
-    staged = _Staged(callbacks, at_once)
+    limit = _TrialLimit(callbacks, at_once)
     tuner = Tuner(
         tune.with_resources(run_trial, PlacementGroupFactory([*bundles])),
         # The grid is one of numbers: Tune copies all of it for every trial.
@@ -39,12 +39,12 @@ def run_judged(
             "attempt": attempt,
             "rule": rule,
         },
-        tune_config=TuneConfig(reuse_actors=True, search_alg=staged.generator, scheduler=scheduler(rule)),
+        tune_config=TuneConfig(reuse_actors=True, search_alg=limit.generator, scheduler=scheduler(rule)),
         run_config=RunConfig(
             name="sweep",
             storage_path=scratch,
             verbose=0,
-            callbacks=[_Relay(callbacks), staged],
+            callbacks=[_CallbackAdapter(callbacks), limit],
             stop=BetweenRounds(callbacks),
             failure_config=FailureConfig(max_failures=WORKER_DEATHS),
         ),
@@ -76,7 +76,7 @@ def _every_round(rule: EarlyStoppingRule, directory: Path) -> Callable[[int], bo
     return goes_on
 
 
-class _Staged(Callback):
+class _TrialLimit(Callback):
     """Keeps as many trials with Tune as can run at once, so that each new trial reuses the worker of one that ended.
 
     Tune gives the worker that has just ended a trial to any trial that it holds, also to one whose own worker is still
@@ -89,7 +89,7 @@ class _Staged(Callback):
         self.generator = BasicVariantGenerator(max_concurrent=at_once())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: see `_Relay`."""
+        """Nothing: see `_CallbackAdapter`."""
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: object) -> None:
@@ -98,7 +98,7 @@ class _Staged(Callback):
         self.generator.max_concurrent = self._at_once()
 
 
-class _Relay(Callback):
+class _CallbackAdapter(Callback):
     """Passes Tune's reports on to our callbacks."""
 
     def __init__(self, callbacks: SweepCallbacks) -> None:

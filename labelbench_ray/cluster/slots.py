@@ -6,7 +6,9 @@ end of the sweep: for short trials that takes longer than the trials.
 """
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +19,15 @@ from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, 
 from ray.tune.search import BasicVariantGenerator
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from labelbench_ray.cluster.job_queue import JobQueue, News
+from labelbench_ray.cluster.job_queue import JobQueue, Reports
 from labelbench_ray.cluster.job_steps import DIED, WORKER_DEATHS, Attempt, run_job
-from labelbench_ray.cluster.reports import End, Recorded, Report, Started, Waits, pass_on
+from labelbench_ray.cluster.reports import End, Failed, Recorded, Report, Started, Waits, pass_on
 from labelbench_ray.trial.assembly import Job, SweepCallbacks
+from labelbench_ray.user_code import in_a_line
 
 SECONDS_BETWEEN_REPORTS = 1.0
 """A trial's rounds are reported at most this often; its end at once."""
-SECONDS_BETWEEN_LOOKS = 0.1
+POLL_SECONDS = 0.1
 """How often the driver looks for reports, as often as Tune lets it."""
 
 
@@ -67,8 +70,13 @@ def run_in_slots(
             failure_config=FailureConfig(max_failures=0),
         ),
     )
-    tuner.fit()
-    slots.look()
+    try:
+        tuner.fit()
+        slots.poll()
+    finally:
+        # After an interrupt in the user's own Ray, Tune's workers live on: without the queue, each ends its trial.
+        with suppress(Exception):
+            ray.kill(queue)
 
 
 def run_slot(config: dict[str, Any], work: SlotWork) -> dict[str, int]:
@@ -81,11 +89,12 @@ def run_slot(config: dict[str, Any], work: SlotWork) -> dict[str, int]:
 
 
 def _run(number: int, work: SlotWork) -> End:
-    reported = time.monotonic()
+    reported, latest = time.monotonic(), 0
 
     def goes_on(rounds: int) -> bool:
         """Each report is an exchange with another process, which costs more CPU seconds than a short round."""
-        nonlocal reported
+        nonlocal reported, latest
+        latest = rounds
         if time.monotonic() - reported < SECONDS_BETWEEN_REPORTS:
             return True
         reported = time.monotonic()
@@ -95,7 +104,13 @@ def _run(number: int, work: SlotWork) -> End:
     def on_waiting(waits: Waits) -> None:
         work.queue.report.remote(number, waits)
 
-    return run_job(work.jobs[number], work.attempt, on_waiting, goes_on)
+    try:
+        end = run_job(work.jobs[number], work.attempt, on_waiting, goes_on)
+    except SystemExit as error:  # raised by a plug-in; the worker, and Tune's trial in it, go on
+        end = Failed(in_a_line(error), traceback.format_exc())
+    if isinstance(end, Failed) and latest:  # every other end states its rounds
+        work.queue.report.remote(number, Recorded(latest))
+    return end
 
 
 def _start_queue(jobs: int) -> "ActorHandle[Any]":
@@ -122,7 +137,11 @@ class _Slots(Callback):
         at_once: Callable[[], int],
     ) -> None:
         self._jobs, self._queue, self._callbacks, self._at_once = jobs, queue, callbacks, at_once
-        self._looked = time.monotonic()
+        self._polled = time.monotonic()
+        self._token, self._acknowledged = "", 0
+        self._ended: set[int] = set()
+        self._lost: dict[str, int | None] = {}
+        """Slots whose worker died, and the job that each held."""
         self._dead_without_a_job = 0
         """Workers in a row that died before they took a job."""
         self.generator = BasicVariantGenerator(max_concurrent=min(at_once(), len(jobs)))
@@ -132,34 +151,52 @@ class _Slots(Callback):
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: object) -> None:
-        """Look for reports, and end the sweep once it is to end."""
-        if time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
+        """Ask for reports, and end the sweep once it is to end."""
+        if time.monotonic() - self._polled < POLL_SECONDS:
             return
         if self._callbacks.should_end() and not self.generator.is_finished():
             _answer(self._queue.end.remote())
             self.generator.set_finished()
-        self.look()
+        self.poll()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
         """Know before Tune asks for the next trial whether there is a job for it."""
-        self.look()
+        self.poll()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: object) -> None:  # noqa: ANN401
-        """Give back the job of a worker that died; the next slot takes it."""
-        had_a_job = _answer(self._queue.lose.remote(trial.trial_id))
-        self._dead_without_a_job = 0 if had_a_job else self._dead_without_a_job + 1
+        """Return the job of a worker that died; the next slot takes it."""
+        slot = trial.trial_id
+        self._lost[slot] = _answer(self._queue.return_job.remote(slot))
+        self._dead_without_a_job = self._dead_without_a_job + 1 if self._lost[slot] is None else 0
         if self._dead_without_a_job > WORKER_DEATHS * self._at_once():
-            _answer(self._queue.give_up.remote())
-        self.look()
+            failed = no_worker_started(self._dead_without_a_job, trial.get_error() or "no error is known")
+            _answer(self._queue.fail_waiting.remote(failed))
+        self.poll()
 
-    def look(self) -> None:
-        """Pass on the reports that came since the last look."""
-        news: News[Report] = _answer(self._queue.news.remote())
-        for number, report in news.reports:
+    def poll(self) -> None:
+        """Pass on the reports that came since the last poll."""
+        found: Reports[Report] = _answer(self._queue.reports.remote(self._token, self._acknowledged))
+        if found.token != self._token:
+            _answer(self._queue.restore.remote(self._ended, self._lost, self._callbacks.should_end()))
+        self._token, self._acknowledged = found.token, found.end
+        for number, report in found.reports:
             self._dead_without_a_job = 0
+            if isinstance(report, End):
+                self._ended.add(number)
             pass_on(report, self._jobs[number], self._callbacks)
-        if news.unfinished:
-            self.generator.max_concurrent = min(self._at_once(), news.unfinished)
+        if found.unfinished:
+            self.generator.max_concurrent = min(self._at_once(), found.unfinished)
         else:
             self.generator.set_finished()
-        self._looked = time.monotonic()
+        self._polled = time.monotonic()
+
+
+def no_worker_started(times: int, error: str) -> Failed:
+    """The end of the jobs that wait.
+
+    Args:
+        error: of the last worker, as Tune has written it: a header, then an error or a traceback.
+    """
+    lines = [line.strip() for line in error.splitlines() if line.strip() and not line.startswith("Failure #")]
+    last = lines[-1 if any(line.startswith("Traceback ") for line in lines) else 0]
+    return Failed(f"no worker could start, {times} in a row; the last: {last}", error)
