@@ -1,6 +1,8 @@
 """A lost shard that comes out with other bits is stated, not refused: reading works, and the store keeps its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,17 @@ from labelbench_ray import report
 from labelbench_ray.api.run_plan import note_grid
 from labelbench_ray.commands import status
 from labelbench_ray.config import Part, Trial
+from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings import complete
+from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob
 from labelbench_ray.embeddings.local import LocalEmbedder
 from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.embeddings.store import EmbeddingStore
-from labelbench_ray.encoders._device_models import device_model, one_path
+from labelbench_ray.encoders._device_models import device_model, one_path, without_models
 from labelbench_ray.encoders.pixels import PixelNetwork
-from labelbench_ray.errors import StoreError
+from labelbench_ray.errors import LedgerError, StoreError
 from labelbench_ray.ledger.data_notes import note_rows
+from labelbench_ray.ledger.trials import Header, Ledger
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.plan import plan
 from labelbench_ray.storage.remote import on_this_machine
@@ -49,10 +54,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     return made
 
 
-def store(home: Home) -> EmbeddingStore:
+def store(home: Home, embedder: LocalEmbedder | None = None) -> EmbeddingStore:
     """The store, completed as a command does."""
     recipe = parts.build(TRIAL).store_recipe
-    return complete.complete_store(recipe, None, home.environment, LocalEmbedder(), lambda done, total: None)
+    return complete.complete_store(
+        recipe, None, home.environment, embedder or LocalEmbedder(), lambda done, total: None
+    )
 
 
 def path_of(home: Home, shard: ShardId = LOST) -> Path:
@@ -155,8 +162,26 @@ def test_a_shard_that_differs_where_the_device_does_not_is_refused(home: Home, m
     path_of(home).unlink()
     once = iter([last_bits])
     other_device(monkeypatch, lambda embeddings_BD: next(once, lambda same: same)(embeddings_BD))
-    with pytest.raises(StoreError, match="gives the same bits, so the device is not why"):
+    with pytest.raises(StoreError, match="exactly, so a different device does not explain the change"):
         store(home)
+
+
+class TwoKinds(LocalEmbedder):
+    """A cluster in which every call runs on another kind of device."""
+
+    def shards(self, job: EmbeddingJob, source: Source, pending: Sequence[ShardId]) -> Iterator[EmbeddedShard]:
+        device = f"GPU {'B' if job.directory.name == 'compared' else 'A'}"
+        for made in super().shards(job, source, pending):
+            yield replace(made, device=device)
+
+
+def test_a_comparison_on_another_device_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    path_of(home).unlink()
+    other_device(monkeypatch, last_bits)
+    message = r"the comparison ran on GPU B instead of GPU A; run the command again, put the file back from a copy"
+    with pytest.raises(StoreError, match=message):
+        store(home, TwoKinds())
+    assert EmbeddingStore.open(path_of(home).parent.parent).manifest.rebuilt == ()
 
 
 def test_other_rows_are_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,3 +234,24 @@ def test_gpus_of_several_models_make_one_store() -> None:
     )
     assert one_path(["torch float16 cuda (A)", "torch float32 cuda (A)"]) is None
     assert one_path(["torch float16 cuda (A)", "torch float16 cpu"]) is None
+
+
+def test_equal_bits_of_several_gpus_have_one_content_hash(home: Home) -> None:
+    made = store(home).manifest
+    cpu, path, *models = [
+        made.model_copy(update={"compute": f"torch float16 {device}"}).content
+        for device in ("cpu", "cuda", "cuda (A)", "cuda (A, B)")
+    ]
+    assert {*models} == {path}
+    assert len({made.content, cpu, path}) == 3
+    assert [without_models(each) for each in ("torch float32 cpu", "numpy (A)")] == ["torch float32 cpu", "numpy (A)"]
+
+
+@pytest.mark.parametrize(("compute", "same"), [("torch float16 cuda (B)", True), ("torch float32 cuda (A)", False)])
+def test_a_trial_continues_on_equal_bits_of_another_gpu(tmp_path: Path, compute: str, same: bool) -> None:
+    header = Header(fingerprint="f", trial=TRIAL, store="s", compute="torch float16 cuda (A)", versions={})
+    with Ledger.open(tmp_path, header):
+        pass
+    refused = nullcontext() if same else pytest.raises(LedgerError, match="compute is ")
+    with refused, Ledger.open(tmp_path, header.model_copy(update={"compute": compute})):
+        pass

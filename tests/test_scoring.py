@@ -21,9 +21,9 @@ from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies._on_device import DeviceClassifier
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.assembly import selection_job
-from labelbench_ray.trial.fit_light import LightFitter, in_process
+from labelbench_ray.trial.fit_light import Fitter, LightFitter, in_process
 from labelbench_ray.trial.loop import Loop
-from labelbench_ray.trial.no_fit import untrained
+from labelbench_ray.trial.no_fit import NoFitter, untrained
 from labelbench_ray.trial.scoring import ScoringDevice, check_scoring, scoring_device
 from tests.samples import make_embedded
 
@@ -41,11 +41,12 @@ HERE = ScoringDevice("cpu", 0.5)
 NAMES = ("margin", "entropy", "confidence", "power_margin", "coreset", "badge")
 
 
-def run(folder: Path, trial: Trial, scoring: ScoringDevice | None) -> list[RoundRecord]:
+def run(folder: Path, trial: Trial, scoring: ScoringDevice | None, fitter: Fitter | None = None) -> list[RoundRecord]:
     built = parts.build(trial)
     header = Header(fingerprint=built.fingerprint, trial=trial, store="memory", compute="numpy", versions={})
     with Ledger.open(folder, header) as ledger:
-        loop = Loop(built, ledger, LightFitter(built, EMBEDDED, (), in_process(EMBEDDED)), scoring=scoring)
+        light = LightFitter(built, EMBEDDED, (), in_process(EMBEDDED))
+        loop = Loop(built, ledger, fitter or light, scoring=scoring)
         return list(loop.rounds())
 
 
@@ -80,6 +81,16 @@ def test_only_trained_classifiers_move():
     assert moved.device == "cuda"
     model = untrained(EMBEDDED)
     assert ScoringDevice("cuda", 1.0).place(model) is model
+    assert [ScoringDevice("cuda", 1.0).scores(each) for each in (classifier, model)] == ["cuda", ""]
+
+
+def test_a_round_whose_model_stays_where_it_is_records_no_device(tmp_path: Path):
+    trial = vary(TRIAL, strategy="random")
+    assert [each.scored_on for each in run(tmp_path, trial, HERE, NoFitter(EMBEDDED, in_process(EMBEDDED)))] == [
+        "",
+        "",
+        "",
+    ]
 
 
 def test_strategies_state_whether_they_compute_on_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -104,6 +104,18 @@ def test_a_killed_embedding_continues_with_its_size(
     assert embed(environment).manifest.shard_rows == stated
 
 
+@pytest.mark.parametrize("content", [b"", b"many", b"0", b"\xff4"])
+def test_a_damaged_size_is_named_with_what_to_do(environment: Environment, content: bytes) -> None:
+    with pytest.raises(Killed):
+        embed(replace(environment, shard_rows=64), Dying())
+    (path,) = environment.store.glob(f"*/{complete.SIZE}")
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=rf"{path}: is damaged: .* is no number of rows; write into it .* or delete"):
+        embed(environment)
+    path.write_bytes(b"64")
+    assert embed(environment).manifest.shard_rows == 64
+
+
 @pytest.mark.parametrize("rows", [1000, 3])
 def test_a_size_that_is_no_power_of_two_is_refused(environment: Environment, rows: int) -> None:
     with pytest.raises(ConfigError, match=rf"--shard-rows {rows} is not a power of two.*; give \d+ or \d+"):

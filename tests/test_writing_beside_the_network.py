@@ -105,6 +105,21 @@ def test_the_next_shard_is_in_the_network_while_one_is_written(
     assert sum(each["cpu"] for each in made) >= 1.0, "what the readers spent"
 
 
+def test_a_shard_that_is_written_is_marked_no_more(
+    actor: pipeline.EmbedActor, job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = pipeline.write_shard
+    while_written: list[Path] = []
+
+    def write(*arguments: Any) -> Any:
+        while_written.extend((job.directory / "marks").glob("embed-*"))
+        return real(*arguments)
+
+    monkeypatch.setattr(pipeline, "write_shard", write)
+    assert actor(arrived(0))["error"] == ""
+    assert not while_written, "a death of another shard counts as one of this shard"
+
+
 class Ahead:
     """Begins a shard at once; the first one is done only after the second has begun."""
 

@@ -220,6 +220,7 @@ class EmbedActor:
                 wait = self._network_thread.submit(self._begin, decoded, shard, what, mark).result()
                 with self._spent.on_device():
                     rows = wait()
+                mark.close()  # a death of another thread while this one writes is not one of this shard
                 if not decoded.is_whole:
                     spent = self._spent.lap() + Cost(cpu=row["cpu"])
                     return report_slice(row, rows, self._network.compute, device_model(self._job.device), spent)

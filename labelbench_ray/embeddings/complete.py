@@ -4,6 +4,7 @@ This module does not use Ray: `cluster.embed` embeds through Ray Data, `embeddin
 """
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -191,16 +192,26 @@ def _begun_with(directory: Path, asked: int | None) -> int:
     """Rows a shard of an unfinished store: what its shards have; of one without shards what is asked for.
 
     Raises:
-        StoreError: its shards have another number of rows than is asked for.
+        StoreError: its shards have another number of rows than is asked for, or the file that states it is damaged.
     """
     path = directory / SIZE
     if any((directory / "shards").glob("*.parquet")):
-        stated = int(path.read_bytes()) if path.is_file() else SHARD_ROWS
+        stated = _stated_rows(path) if path.is_file() else SHARD_ROWS
         _check_size(directory, stated, asked)
         return stated
     rows = asked or SHARD_ROWS
     publish(path, str(rows).encode()) if rows != SHARD_ROWS else path.unlink(missing_ok=True)
     return rows
+
+
+def _stated_rows(path: Path) -> int:
+    data = path.read_bytes()
+    if not re.fullmatch(rb"[1-9]\d*", data):
+        raise StoreError(
+            f"{path}: is damaged: {data[:20]!r} is no number of rows; write into it the number that --shard-rows had "
+            f"when the store was begun, or delete {path.parent} to embed again"
+        )
+    return int(data)
 
 
 def _check_size(directory: Path, stated: int, asked: int | None) -> None:

@@ -55,7 +55,7 @@ def with_rebuilt(
 
     Args:
         again: the shards, whose files are in their places.
-        embed: embeds further ones, on the same device.
+        embed: embeds further ones; on another device, in a cluster with several kinds, nothing is compared.
 
     Raises:
         StoreError: one has other rows, or its embeddings are others than a device of another kind would make.
@@ -68,18 +68,19 @@ def with_rebuilt(
     for made in again:
         rebuilt.pop(made.entry.file, None)
     with _compared(job) as beside:
-        found: dict[ShardId, float] = {}
+        found: dict[tuple[ShardId, str], float] = {}
         for made in others:
             neighbor = _neighbor(store, made, {each.id for each in again})
-            if neighbor.id not in found:
-                found[neighbor.id] = _difference(store, made, neighbor, beside, embed)
+            comparison = neighbor.id, made.device
+            if comparison not in found:
+                found[comparison] = _difference(store, made, neighbor, beside, embed)
             rebuilt[made.entry.file] = RebuiltShard(
                 file=made.entry.file,
                 sha256=made.entry.sha256,
                 compute=made.compute,
                 device=made.device,
                 compared=neighbor.file,
-                largest_difference=found[neighbor.id],
+                largest_difference=found[comparison],
             )
     manifest = store.manifest.model_copy(update={"rebuilt": tuple(rebuilt[file] for file in sorted(rebuilt))})
     if manifest.rebuilt != store.manifest.rebuilt:
@@ -97,7 +98,7 @@ def _check_rows(store: EmbeddingStore, made: EmbeddedShard, stated: ShardEntry, 
     same_labels = recorded is not None and recorded.signature == source.signature
     same_rows = bool(stated.contents) and (made.entry.rows, made.entry.contents) == (stated.rows, stated.contents)
     if not (same_labels and same_rows):
-        raise _refused(store, made, "that its rows are the same is not known")
+        raise _refused(store, made, "it cannot be verified that its rows are the same")
 
 
 def _neighbor(store: EmbeddingStore, made: EmbeddedShard, others: set[ShardId]) -> ShardEntry:
@@ -131,15 +132,18 @@ def _difference(
 ) -> float:
     """The largest absolute difference between an intact shard's embeddings and those that this device makes."""
     before = read_shard(store.directory, neighbor)
-    for _ in embed(beside, [neighbor.id]):
-        pass
+    (again,) = embed(beside, [neighbor.id])
+    if again.device != made.device:  # of a cluster with several kinds
+        ran = f"the comparison ran on {again.device} instead of {made.device}"
+        raise _refused(store, made, ran, "run the command again, put")
     now = load_shard(beside.directory / neighbor.file).rows
     places = {row_id: place for place, row_id in enumerate(now.row_ids)}
     if not places.keys() >= {*before.row_ids}:
         raise _refused(store, made, f"{neighbor.file}, embedded again, lacks some of its rows")
     difference, largest = _apart(before, now, [places[row_id] for row_id in before.row_ids])
     if not difference:
-        raise _refused(store, made, f"{neighbor.file}, embedded again, gives the same bits, so the device is not why")
+        exact = f"this device reproduces {neighbor.file} exactly, so a different device does not explain the change"
+        raise _refused(store, made, exact)
     if difference > MOST_DIFFERENCE * largest:
         reason = f"{neighbor.file}, embedded again, differs by up to {difference:.3g}, where its largest value is "
         raise _refused(store, made, f"{reason}{largest:.3g}: at most {MOST_DIFFERENCE:.0%} of that is accepted")
@@ -153,9 +157,9 @@ def _apart(before: ShardRows, now: ShardRows, places: Sequence[int]) -> tuple[fl
     return (float(np.abs(before_BD - now_BD).max()) if before_BD.shape == now_BD.shape else np.inf), largest
 
 
-def _refused(store: EmbeddingStore, made: EmbeddedShard, why: str) -> StoreError:
+def _refused(store: EmbeddingStore, made: EmbeddedShard, why: str, fix: str = "put") -> StoreError:
     return StoreError(
         f"{store.directory / made.entry.file}: was damaged, and embedding its rows again on {made.compute!r} gave "
-        f"other content than the manifest states (made on {store.manifest.compute!r}); {why}; put the file back from a "
-        f"copy, or delete {store.directory} to embed everything again"
+        f"other content than the manifest states (made on {store.manifest.compute!r}); {why}; {fix} the file back from "
+        f"a copy, or delete {store.directory} to embed everything again"
     )

@@ -16,6 +16,7 @@ from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
 from labelbench_ray.embeddings.facts import given_facts
 from labelbench_ray.embeddings.groups import StoredGroups, stored_groups
 from labelbench_ray.embeddings.shard_table import ShardTable, read_side_file, write_side_file
+from labelbench_ray.encoders._device_models import without_models
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.atomic import publish
@@ -78,7 +79,7 @@ class Embeddings(Frozen, ABC):
     @property
     @abstractmethod
     def content(self) -> str:
-        """Hash of everything that a trial's numbers depend on."""
+        """Hash of everything that a trial's numbers depend on; equal bits of several models of GPUs have the same."""
 
     @property
     def spent(self) -> Cost:
@@ -119,7 +120,7 @@ class Manifest(Embeddings):
     @property
     def content(self) -> str:
         groups = ((split, tuple(groups.names)) for split, groups in self.groups.items())
-        return _content(self.classes, self.compute, self.shards, *groups)
+        return _content(self.classes, without_models(self.compute), self.shards, *groups)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -162,7 +163,7 @@ class ViewManifest(Embeddings):
 
     @property
     def content(self) -> str:
-        return digest([self.base, self.compute, [*self.shards.hashes[1]]])
+        return digest([self.base, without_models(self.compute), [*self.shards.hashes[1]]])
 
 
 Kind = TypeVar("Kind", bound=Embeddings)

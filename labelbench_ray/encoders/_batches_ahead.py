@@ -60,11 +60,12 @@ class BatchesAhead:
     def _begin(self, images_BHWC: NDArray[np.uint8]) -> "_Begun":
         if len(self._in_flight) == IN_FLIGHT:  # the batch that has this one's buffer
             self._in_flight.popleft()()
-        buffer = self._fitting(self._buffers.popleft(), images_BHWC)
-        self._buffers.append(buffer)
+        buffer = self._buffers[0] = self._fitting(self._buffers[0], images_BHWC)
         filled = buffer[: len(images_BHWC)]
         np.copyto(filled.numpy(), images_BHWC)
         begun = _Begun(self._queue.begin(filled, self._forward))
+        # Only now: after a `begin` that raised, the next batch takes the same buffer, which no batch in flight reads.
+        self._buffers.rotate(-1)
         self._in_flight.append(begun)
         return begun
 

@@ -26,6 +26,12 @@ def device_model(device: Device) -> str:
     return next(names, "") or platform.processor() or platform.machine()
 
 
+def without_models(compute: str) -> str:
+    """A compute path without the models of GPUs that ran it."""
+    match = ON_GPU.fullmatch(compute)
+    return match["path"] if match else compute
+
+
 def one_path(computes: Iterable[str]) -> str | None:
     """The one compute path of shards, with all models of GPUs that ran it; None for several paths."""
     distinct = sorted({*computes})

@@ -70,7 +70,8 @@ class RoundRecord(Frozen):
     groups: dict[str, dict[str, FiniteFloat]] = Field(default={}, exclude_if=lambda groups: not groups)
     """By evaluation split, the primary metric of each group. Validation and test are here only with groups."""
     scored_on: str = Field(default="", exclude_if=lambda device: not device)
-    """The torch device that scored the pool, such as "cuda"; "" for numpy on the CPU, and then left out of the file."""
+    """The torch device that scores the pool with this round's model, such as "cuda"; "" for the CPU, where models that
+    are no classifiers stay, and then left out of the file."""
     seconds: dict[str, FiniteFloat]
     """Wall seconds by stage."""
     cpu_seconds: FiniteFloat

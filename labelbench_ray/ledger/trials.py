@@ -30,6 +30,7 @@ from safetensors.numpy import save as save_tensors
 
 from labelbench_ray import tasks
 from labelbench_ray.costs import Cost, total
+from labelbench_ray.encoders._device_models import without_models
 from labelbench_ray.errors import DamagedError, LedgerError, LostLockError
 from labelbench_ray.ledger.failures import read_failure, write_failure
 from labelbench_ray.ledger.queries import Query, read_query
@@ -266,7 +267,8 @@ def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int]
 def _check_same(path: Path, found: Header, asked: Header) -> None:
     for name in ("format", "fingerprint", "store", "compute", "views_content"):
         there, here = getattr(found, name), getattr(asked, name)
-        if there != here:
+        # Equal content of several models of GPUs is one store.
+        if there != here and not (name == "compute" and without_models(there) == without_models(here)):
             raise LedgerError(
                 f"{path}: {name} is {there!r}, this run's is {here!r}; rounds of both would mix. "
                 "Use another --runs directory, or delete this trial's folder to start it again"

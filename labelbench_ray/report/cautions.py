@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from labelbench_ray.encoders._device_models import without_models
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import words
 from labelbench_ray.report.comparison_cautions import Caution, of_comparison
@@ -23,6 +24,7 @@ def cautions(setting: Setting, comparison: Comparison | None) -> tuple[Caution, 
         *_stopped(setting),
         *_failed_finetunes(setting),
         *_mixed(setting),
+        *_several_devices(setting),
     ]
     if comparison is not None:
         found += of_comparison(setting, comparison)
@@ -127,7 +129,7 @@ def _failed_finetunes(setting: Setting) -> Iterator[Caution]:
 
 
 def _mixed(setting: Setting) -> Iterator[Caution]:
-    stores = {(run.store, run.compute) for run in setting.compared}
+    stores = {(run.store, without_models(run.compute)) for run in setting.compared}
     if len(stores) > 1:
         yield Caution(
             "Different embeddings",
@@ -143,6 +145,18 @@ def _mixed(setting: Setting) -> Iterator[Caution]:
         )
     if text := several_versions(setting):
         yield Caution("Made by several versions", text)
+
+
+def _several_devices(setting: Setting) -> Iterator[Caution]:
+    """For trials of which some rounds were scored on the CPU and others on a GPU: --score-on changed in between."""
+    scored = [(run, sorted({each.scored_on or "cpu" for each in run.records})) for run in setting.runs]
+    found = [f"{run.strategy}, seed {run.trial.seed}, on {words.listed(on)}" for run, on in scored if len(on) > 1]
+    if found:
+        yield Caution(
+            "Scored on several devices",
+            f"Rounds of one trial were scored on several devices: {'; '.join(found)}. Scores differ by rounding "
+            "between them, so such a trial may choose other rows than one that stays on one device.",
+        )
 
 
 def _first_batches(runs: tuple[Run, ...]) -> dict[int, set[tuple[int, ...]]]:

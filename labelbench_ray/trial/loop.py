@@ -150,7 +150,7 @@ class Loop:
             dict(tensors),
             batch.notes_B,
             measured.groups,
-            scored_on="" if self.scoring is None else self.scoring.name,
+            scored_on="" if self.scoring is None else self.scoring.scores(fitted.classifier),
         )
         return view, record
 

@@ -30,6 +30,10 @@ class ScoringDevice:
         """The same model on the device; a model that is not a classifier of embeddings stays where it is."""
         return model.on(self.name) if isinstance(model, Classifier) else model
 
+    def scores(self, model: Model) -> str:
+        """The device's name where it scores this model, "" for a model that stays where it is."""
+        return self.name if isinstance(model, Classifier) else ""
+
 
 def scoring_device(environment: Environment) -> ScoringDevice | None:
     """The device that an environment names; None for the CPU."""

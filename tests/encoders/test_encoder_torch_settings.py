@@ -83,6 +83,30 @@ def test_the_next_rows_begin_while_earlier_ones_are_on_the_device() -> None:
     np.testing.assert_array_equal(waits[0](), waits[0]())
 
 
+class OutOfMemory(LateDevice):
+    """Has no memory for one of the batches."""
+
+    def begin(self, pixels_BHWC: Tensor, forward: Callable[[Tensor], Tensor]) -> Callable[[], Tensor]:
+        if len(pixels_BHWC) == 3:
+            raise torch.OutOfMemoryError
+        return super().begin(pixels_BHWC, forward)
+
+
+@pytest.mark.parametrize("earlier", [0, 1, 2, 3])
+def test_a_batch_that_does_not_begin_leaves_those_in_flight_as_they_are(earlier: int) -> None:
+    device = OutOfMemory()
+    ahead = BatchesAhead(4, lambda pixels_BHWC: pixels_BHWC.flatten(1)[:, :3], device)
+    shards = [images(4) + np.uint8(number) for number in range(earlier + 3)]
+    waits = [ahead.begin(shard) for shard in shards[:earlier]]  # type: ignore[arg-type]
+    for _ in range(2):
+        with pytest.raises(torch.OutOfMemoryError):
+            ahead.begin(images(3))  # type: ignore[arg-type]
+    waits += [ahead.begin(shard) for shard in shards[earlier:]]  # type: ignore[arg-type]
+    for shard, wait in zip(shards, waits, strict=True):
+        np.testing.assert_array_equal(wait(), shard.reshape(len(shard), -1)[:, :3])
+    assert device.buffers == IN_FLIGHT
+
+
 def test_a_buffer_of_another_shape_is_made_anew() -> None:
     device = LateDevice()
     listed = [*images(4, 8), *images(2, 6)]

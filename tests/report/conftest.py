@@ -41,6 +41,7 @@ class Experiment:
         store: str = "store",
         views: str = "",
         spent: dict[str, Cost] | None = None,
+        scored_on: Sequence[str] = (),
         traits: Traits | None = None,
         **fields: object,
     ) -> Path:
@@ -71,6 +72,7 @@ class Experiment:
                     {"fit": Cost(1.0, 0.75), "score": Cost(0.5, 0.5)} if spent is None else spent,
                     {"weight": np.zeros(1, np.float32)},
                     groups=groups or {},
+                    scored_on=scored_on[number] if scored_on else "",
                 )
             if error:
                 write_failure(ledger.directory, Failure(error=error, traceback="..."))

@@ -269,6 +269,17 @@ def test_stores_that_differ(experiment):
     assert "Different embeddings" in titles(build(experiment.write()).sections[0])
 
 
+def test_rounds_of_one_trial_that_were_scored_on_several_devices(experiment):
+    experiment.add("random", 0, RISING.tolist())
+    experiment.add("margin", 0, RISING.tolist(), scored_on=["cuda"] * len(RISING))
+    assert "Scored on several devices" not in titles(build(experiment.write()).sections[0])
+    experiment.add("margin", 1, RISING.tolist(), scored_on=["", *["cuda"] * (len(RISING) - 1)])
+    cautions = build(experiment.write()).sections[0].cautions
+    (caution,) = [each for each in cautions if each.title == "Scored on several devices"]
+    assert "margin, seed 1, on cpu and cuda" in caution.text
+    assert "seed 0" not in caution.text
+
+
 def test_different_lengths(experiment):
     for seed in range(3):
         experiment.add("random", seed, RISING[:3].tolist(), rounds=3)
