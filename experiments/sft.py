@@ -59,7 +59,7 @@ def paper() -> list[Trial]:
         rounds=1,
         budget=50_000,
         finetune=FineTune(
-            model=Part.of("causal_lm_lora", rank=64, alpha=128, dropout=0.05, answer_tokens=128),
+            model=Part.of("causal_lm_lora", rank=64, answer_tokens=128),
             trainer=Part.of("sft", epochs=3, batch_size=8, accumulation=16, learning_rate=1e-4, max_length=2048),
             budgets=(5_000, 10_000, 20_000, 50_000),
         ),

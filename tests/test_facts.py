@@ -33,7 +33,7 @@ from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.plan import plan
-from labelbench_ray.pool.facts import Facts
+from labelbench_ray.pool.facts import DUPLICATE_OF, Facts
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.local import LocalExecutor
 from labelbench_ray.types import BLOCK_ROWS, PoolView
@@ -168,6 +168,23 @@ def test_facts_go_with_their_ids() -> None:
     view = PoolView.from_arrays(pool.embeddings, pool.probabilities, [], [], ids=ids, facts={"id": ids})
     (shard,) = view.shards
     assert shard.ids_S.tolist() == shard.facts["id"].tolist() == list(range(30))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_of_equal_rows_in_a_sample_one_can_be_chosen(seed: int) -> None:
+    """The one that the pool keeps where it is in the sample; rows that repeat none stay so."""
+    rng = np.random.default_rng(seed)
+    texts_N = rng.integers(0, 12, 40)
+    kept = {text: int(rng.choice(np.flatnonzero(texts_N == text))) for text in set(texts_N.tolist())}
+    duplicate_of_N = [-1.0 if kept[text] == row else kept[text] for row, text in enumerate(texts_N.tolist())]
+    rows_M = np.sort(rng.choice(40, 15, replace=False))
+    facts = Facts({DUPLICATE_OF: np.array(duplicate_of_N), "size": np.arange(40.0)}).sampled(rows_M)
+    assert facts["size"].tolist() == rows_M.tolist()
+    for text in set(texts_N[rows_M].tolist()):
+        members_B = np.flatnonzero(texts_N[rows_M] == text)
+        (open_one,) = members_B[facts[DUPLICATE_OF][members_B] < 0]
+        assert kept[text] not in rows_M or rows_M[open_one] == kept[text]
+        assert set(facts[DUPLICATE_OF][members_B]) <= {-1.0, float(open_one)}
 
 
 def test_an_unknown_fact_is_answered_with_those_that_there_are() -> None:

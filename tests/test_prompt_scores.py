@@ -125,6 +125,7 @@ def test_answers_of_an_engine_become_facts_and_nothing_else_goes_on():
     assert set(found["a"]) == {"row_id", "prompt", "task", "num_prompt_tokens", "error", *TOP_FACTS}
     assert found["b"]["num_new_tokens"] == 2
     assert found["a"]["error"] == ""
+    assert all(np.isnan(found["c"][name]) for name in (*TOP_FACTS, "num_prompt_tokens")), "0 would rank it first"
     assert found["c"]["error"] == "the prompt is longer than the model's context"
     assert "secret" not in repr(found)
     assert "logprobs" not in repr(found)
@@ -136,4 +137,7 @@ def test_mistakes_are_named():
     row = {"row_id": "a", "prompt": "x", "generated_tokens": [3], "logprobs": [], "num_input_tokens": 1}
     unscored = scored(row, SCORING, ("row_id",))
     assert "1 tokens with 0 log-probabilities" in completed(unscored, ("row_id",))["error"]
-    assert request({"row_id": "a", "prompt": "x"}, SCORING)["messages"] == [{"role": "user", "content": "x"}]
+    assert request({"row_id": "a", "prompt": "x"}, SCORING)["messages"] == [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": "x"},
+    ]

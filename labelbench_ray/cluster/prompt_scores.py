@@ -60,9 +60,14 @@ def engine_config(scoring: PromptScoring) -> Any:  # noqa: ANN401  a `vLLMEngine
 
 
 def request(row: dict[str, Any], scoring: PromptScoring) -> dict[str, Any]:
-    """What the engine gets of a row with `row_id` and `prompt`, text or messages; the answer is greedy."""
+    """What the engine gets of a row with `row_id` and `prompt`, text or messages; the answer is greedy.
+
+    Prompts without a system message get an empty one, as `causal_lm` has it: some templates insert their own.
+    """
     prompt = row["prompt"]
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+    if messages[0]["role"] != "system":
+        messages = [{"role": "system", "content": ""}, *messages]
     sampling = {"temperature": 0.0, "max_tokens": scoring.max_new_tokens, "logprobs": TOP}
     return {**row, "messages": messages, "sampling_params": sampling}
 
@@ -78,12 +83,17 @@ def scored(row: dict[str, Any], scoring: PromptScoring, kept: tuple[str, ...]) -
 
 
 def completed(row: dict[str, Any], kept: tuple[str, ...]) -> dict[str, Any]:
-    """A row with the same columns whether it was scored or not: facts of zero, and why, where it was not.
+    """A row with the same columns whether it was scored or not: facts of NaN, and why, where it was not.
 
-    Ray passes rows with an error on as they are, without `scored`.
+    Ray passes rows with an error on as they are, without `scored`. A fact of 0 would rank such a row first in some
+    designs; the data set `prompts` refuses NaN.
     """
     same = {name: row[name] for name in kept}
-    return {**same, **{name: float(row.get(name) or 0) for name in (*TOP_FACTS, LENGTH)}, "error": row.get(ERROR) or ""}
+    return {
+        **same,
+        **{name: float(row.get(name, "nan")) for name in (*TOP_FACTS, LENGTH)},
+        "error": row.get(ERROR) or "",
+    }
 
 
 def score_prompts(dataset: Any, scoring: PromptScoring, build: Build | None = None) -> Any:  # noqa: ANN401  a Dataset

@@ -265,7 +265,7 @@ class Dataset(plugins.Plugin, ABC):
             return replace(split, facts=facts)
         kept = np.sort(np.random.default_rng(SPLIT_SEED).choice(len(split), self.max_rows, replace=False))
         groups = split.groups.take(kept) if split.groups else None
-        return replace(split, rows=np.asarray(split.rows)[kept], groups=groups, facts=facts.take(kept))
+        return replace(split, rows=np.asarray(split.rows)[kept], groups=groups, facts=facts.sampled(kept))
 
 
 def _all_labeled(split: Split) -> bool:

@@ -16,9 +16,9 @@ from labelbench_ray.datasets._parquet import ParquetFiles, open_split
 from labelbench_ray.datasets._places import Place, locate
 from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts
 from labelbench_ray.datasets.parquet_columns.group_column import column_groups
-from labelbench_ray.datasets.prompt_rows.splits import DUPLICATE_OF, duplicates, held_out, prompt_splits
+from labelbench_ray.datasets.prompt_rows.splits import duplicates, held_out, prompt_splits
 from labelbench_ray.datasets.prompt_rows.table import RESPONSE_FILES, PromptTable, check_prompts
-from labelbench_ray.pool.facts import Facts
+from labelbench_ray.pool.facts import DUPLICATE_OF, Facts
 
 ALL_PROMPTS = ("prompts",)
 """The only task of prompts that state none."""

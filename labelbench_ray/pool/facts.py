@@ -12,6 +12,8 @@ from labelbench_ray.errors import unknown
 
 FACT_NAME: Final = r"[A-Za-z][A-Za-z0-9_]*"
 LONGEST_FACT_NAME: Final = 64
+DUPLICATE_OF: Final = "duplicate_of"
+"""The fact of a row that repeats another one: the number of that one, or -1. Every strategy leaves repeats out."""
 LARGEST_INTEGER: Final = 2**53
 """float64 holds every integer up to this one."""
 RULE: Final = "a fact must be a finite number in every row; write another number, such as -1, where there is none"
@@ -26,6 +28,19 @@ class Facts(dict[str, NDArray[np.float64]]):
     def take(self, rows: slice | NDArray[Any]) -> "Facts":
         """The facts of some rows."""
         return Facts({name: values_N[rows] for name, values_N in self.items()})
+
+    def sampled(self, rows_M: NDArray[np.int64]) -> "Facts":
+        """The facts of ascending rows that become a pool of their own, whose duplicates repeat rows that are in it."""
+        taken = self.take(rows_M)
+        if DUPLICATE_OF in taken:
+            repeated_M = taken[DUPLICATE_OF]
+            origins_M = np.where(repeated_M < 0, rows_M, repeated_M)
+            order_M = np.lexsort((repeated_M >= 0, origins_M))  # of equal rows the one that was kept, if it is here
+            _, firsts, inverse_M = np.unique(origins_M[order_M], return_index=True, return_inverse=True)
+            first_M = np.empty(len(rows_M), np.int64)
+            first_M[order_M] = order_M[firsts][inverse_M]
+            taken[DUPLICATE_OF] = np.where(first_M == np.arange(len(rows_M)), -1.0, first_M)
+        return taken
 
 
 def fact_name_trouble(name: str) -> str:

@@ -21,9 +21,9 @@ class CausalLmLora(Tunable):
     packages: ClassVar[tuple[str, ...]] = ("transformers", "peft", "trl")
     tasks: ClassVar[tuple[str, ...]] = ("response",)
     rank: PositiveInt = 8
-    alpha: PositiveInt = 16
-    """An adapter's output is scaled by alpha / rank."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    alpha: PositiveInt | None = None
+    """An adapter's output is scaled by alpha / rank; None: alpha is twice the rank."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     modules: tuple[str, ...] = Field(default=("q_proj", "v_proj"), min_length=1)
     """The linear layers of a block that are adapted, by the ends of their names."""
     blocks: PositiveInt | None = None

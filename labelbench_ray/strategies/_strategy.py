@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from labelbench_ray import tasks
 from labelbench_ray.pool.distributions import BERNOULLI, REAL, UNPREDICTED, Distribution
-from labelbench_ray.pool.facts import missing_facts
+from labelbench_ray.pool.facts import DUPLICATE_OF, missing_facts
 from labelbench_ray.strategies._notes import Chosen, History, check_notes
 from labelbench_ray.strategies._ranking import Score, best_rows
 from labelbench_ray.types import Ask, Block, Ids, PoolView, Shard
 
 PACKAGE = "labelbench_ray.strategies"
 Want = Literal["embeddings", "probabilities", "labels", "facts"]
-DUPLICATE_OF: Final = "duplicate_of"
-"""The fact of a row that repeats another one: the number of that one, or -1. Every strategy leaves repeats out."""
 OTHER_LABELS: Final[Mapping[Distribution, tuple[str, str]]] = {
     BERNOULLI: ("multi_label", "the classes of this one are independent"),
     REAL: ("regression", "the answers of this one are numbers"),

@@ -48,15 +48,16 @@ class FineTuning:
                     f"{self.ledger.directory}: fine-tuning on {num_labeled} labels, the trial has bought {bought}; "
                     "`labelbench run` buys the rest"
                 )
-            chosen, labels = (each[:num_labeled] for each in self.bought(records))
+            chosen, labels = self.bought(records, num_labeled)
             if num_labeled in have:
                 self._check(have[num_labeled], chosen_hash(chosen.tolist(), labels.tolist()))
             else:
                 yield self.fit(records, chosen, labels)
 
-    def bought(self, records: Sequence[RoundRecord]) -> tuple[Ids, Labels]:
-        """Pool ids in the order in which they were bought, and their labels."""
-        return bought_rows(records, self.fitter.embedded)
+    def bought(self, records: Sequence[RoundRecord], num_labeled: int) -> tuple[Ids, Labels]:
+        """The first pool ids in the order in which they were bought, and their labels."""
+        chosen, labels = bought_rows(records, self.fitter.embedded)
+        return chosen[:num_labeled], labels[:num_labeled]
 
     def _check(self, point: FineTuneRecord, chosen: str) -> None:
         if point.chosen != chosen:

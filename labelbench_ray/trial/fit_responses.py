@@ -49,14 +49,14 @@ class ResponseTuning(FineTuning):
     """The job's, for checkpoints."""
     device: Device
 
-    def bought(self, records: Sequence[RoundRecord]) -> tuple[Ids, Labels]:
-        """Pool ids and the labels of the responses as they are written now; those that were recorded must be the same.
+    def bought(self, records: Sequence[RoundRecord], num_labeled: int) -> tuple[Ids, Labels]:
+        """The first pool ids and the labels of the responses as they are written now.
 
         Raises:
             NotProvidedError: a response is not written yet.
             LedgerError: a response is not the one that was bought.
         """
-        chosen, recorded = FineTuning.bought(self, records)
+        chosen, recorded = FineTuning.bought(self, records, num_labeled)
         written = written_responses(self.pool, chosen)
         labels = np.array([label_of(each.text, each.tokens) for each in written], np.int64).reshape(recorded.shape)
         changed_L = (recorded[:, 0] != NOT_WRITTEN) & (labels[:, 1:] != recorded[:, 1:]).any(axis=1)

@@ -100,7 +100,7 @@ def test_prompts_without_responses_can_be_chosen(tmp_path: Path):
     make_store(TRIAL, tmp_path / "store", tmp_path)
     (record,) = make_home(tmp_path, tmp_path / "store").run(TRIAL)
     assert record.labels == (None,) * 12
-    assert record.metrics == {"Num Labeled": 12, "Responses to Write": 12}
+    assert {"Num Labeled": 12, "Responses to Write": 12}.items() <= record.metrics.items()
 
 
 def test_rows_of_a_pool_find_their_responses(home: Home):

@@ -21,7 +21,7 @@ from labelbench_ray.trial import parts
 from labelbench_ray.trial.fit_responses import by_task, response_metrics
 from labelbench_ray.trial.missing_responses import Chosen, check_written
 from tests.full_trials import Home, make_home, make_store
-from tests.prompts import TRIAL, write_prompts
+from tests.prompts import SENTINEL, TRIAL, write_prompts
 from tests.small_language_model import write_language_model
 
 LORA = CausalLmLora(rank=4, alpha=8, blocks=1, answer_tokens=3)
@@ -59,7 +59,10 @@ def test_8_only_the_response_and_its_end_are_learned(folder):
     assert learned == sum(len(count(f"w{row}")["input_ids"]) + 1 for row in range(12))
     assert all(row["input_ids"][-1] == network.end for row in rows)
     assert [len(row["labels"]) for row in rows] == [len(row["input_ids"]) for row in rows]
-    assert len(training_rows(given, 7)[0]["input_ids"]) == 7
+    with pytest.raises(
+        ConfigError, match=r"12 of 12 prompts .* have more than max_length=7 tokens; set max_length=\d\d"
+    ):
+        training_rows(given, 7)
 
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
@@ -197,6 +200,9 @@ def test_a_trial_is_fine_tuned_on_the_beginning_of_what_it_bought(home: Home, fo
     assert {f"Test Response NLL of {task}" for task in ("copy", "count", "sum")} < metrics.keys()
     assert 0 <= metrics["Test Verified"] <= 1
     assert not list(home.finetune_job(trial).directory.glob("checkpoints/*"))
+    files = [path for path in home.folder.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if SENTINEL.encode() in path.read_bytes()], "1.6, test 7: nor do adapters"
 
 
 def test_a_response_that_changed_since_it_was_bought_is_refused(home: Home, folder: Path, monkeypatch):
@@ -226,7 +232,7 @@ def test_prompts_without_responses_are_refused_with_the_file_to_fill_in(tmp_path
         check_written(chosen, home.environment, tmp_path)
     assert str(tmp_path / "responses.csv") in str(it.value)
     assert str(tmp_path / "p" / "responses.csv") in str(it.value)
-    with pytest.raises(NotProvidedError, match="12 of 12 prompts have no response, the first is 'r"):
+    with pytest.raises(NotProvidedError, match="6 of 6 prompts have no response, the first is 'r"):
         home.tune(trial)
     lines = (tmp_path / "responses.csv").read_text().splitlines()
     assert len(lines) == 1 + 12 + 9
@@ -234,6 +240,22 @@ def test_prompts_without_responses_are_refused_with_the_file_to_fill_in(tmp_path
     (tmp_path / "p" / "responses.csv").write_text("\n".join(filled) + "\n")
     check_written(chosen, home.environment, tmp_path)
     assert list(home.tune(trial)) == [6, 12]
+
+
+def test_responses_beyond_the_largest_budget_may_be_absent(tmp_path: Path, folder: Path):
+    write_prompts(tmp_path, without=["response"])
+    trial = tuned(folder)
+    trial = vary(trial, finetune=trial.finetune.model_copy(update={"budgets": (6,)}))
+    make_store(trial, tmp_path / "store", tmp_path)
+    home = make_home(tmp_path, tmp_path / "store")
+    home.run(trial)
+    built = parts.build(trial)
+    chosen = [Chosen(built, home.folder / built.fingerprint, 6)]
+    with pytest.raises(NotProvidedError, match="6 of 6 chosen prompts"):
+        check_written(chosen, home.environment, tmp_path)
+    head, *lines = (tmp_path / "responses.csv").read_text().splitlines()
+    (tmp_path / "p" / "responses.csv").write_text("\n".join([head, *(f"{line}word" for line in lines)]) + "\n")
+    assert list(home.tune(trial)) == [6]
 
 
 REFUSED = {

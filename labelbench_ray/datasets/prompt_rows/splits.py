@@ -10,7 +10,7 @@ from labelbench_ray.datasets import Groups, Split, Table
 from labelbench_ray.errors import DataError
 from labelbench_ray.pool.facts import Facts
 
-TASK, DUPLICATE_OF = "task", "duplicate_of"
+TASK = "task"
 
 
 def prompt_splits(

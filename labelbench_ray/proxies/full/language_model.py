@@ -132,7 +132,7 @@ def adapted(encoder: CausalLm, settings: CausalLmLora, seed: int, device: Device
     chosen = list(range(depth - min(settings.blocks or depth, depth), depth))
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,
+        lora_alpha=settings.alpha or 2 * settings.rank,
         lora_dropout=settings.dropout,
         target_modules=list(settings.modules),
         layers_to_transform=chosen,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from labelbench_ray.errors import ConfigError
 from labelbench_ray.trainers.sft import Sft
 
 if TYPE_CHECKING:
@@ -55,11 +56,21 @@ def fine_tune(adapted: "Adapted", examples: Sequence["Example"], settings: Sft, 
 
 
 def training_rows(examples: Sequence["Example"], max_length: int) -> list[dict[str, list[int]]]:
-    """Tokens and labels as trl takes them: a prompt's tokens are not learned, those of its response are."""
+    """Tokens and labels as trl takes them: a prompt's tokens are not learned, those of its response are.
+
+    Raises:
+        ConfigError: a prompt with its response is longer than `max_length`: what is cut off would not be learned.
+    """
+    lengths = [len(each.prompt) + len(each.response) for each in examples]
+    if long := sum(length > max_length for length in lengths):
+        raise ConfigError(
+            f"trainer: sft: {long} of {len(examples)} prompts with their responses have more than "
+            f"max_length={max_length} tokens; set max_length={max(lengths)}"
+        )
     return [
         {
-            "input_ids": [*each.prompt, *each.response][:max_length],
-            "labels": [*[IGNORED] * len(each.prompt), *each.response][:max_length],
+            "input_ids": [*each.prompt, *each.response],
+            "labels": [*[IGNORED] * len(each.prompt), *each.response],
         }
         for each in examples
     ]
