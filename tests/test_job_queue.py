@@ -1,17 +1,19 @@
 """The queue of a sweep's jobs: each is taken once, returned when its worker dies, and fails when that goes on."""
 
 import sys
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from labelbench_ray.cluster import slots
+from labelbench_ray.cluster import slots, sweep
 from labelbench_ray.cluster.job_queue import JobQueue
 from labelbench_ray.cluster.job_steps import Attempt
 from labelbench_ray.cluster.limits import Limits
 from labelbench_ray.cluster.reports import Done, Failed, Recorded, Report, Started
+from labelbench_ray.environment import Environment
 
 JOBS = ["first", "second", "third"]
 
@@ -247,3 +249,31 @@ def test_a_trial_that_fails_or_exits_reports_its_last_rounds_and_the_worker_goes
     assert (started, rounds) == (Started(), Recorded(5))
     assert isinstance(end, Failed)
     assert f"{type(error).__name__}: {error}" in end.error
+
+
+def test_an_interrupted_sweep_keeps_nothing_of_tune_alive_where_the_traceback_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """As in a notebook: Tune's workers, and what they reserve, live as long as Tune's frames."""
+
+    class Controller:
+        pass
+
+    seen: list[weakref.ref[Controller]] = []
+
+    def interrupted(*arguments: object) -> None:
+        controller = Controller()
+        seen.append(weakref.ref(controller))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "run_in_slots", interrupted)
+    monkeypatch.setattr(sweep, "reservable_bytes", lambda memory, machines: memory)
+    monkeypatch.setattr(sweep, "reserved_bytes", lambda environment, memory: memory)
+    monkeypatch.setattr("ray.nodes", list)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 1, "memory": 1})
+    processes = SimpleNamespace(scorers=0, fit_workers=SimpleNamespace(bundles=[]))
+    job: Any = SimpleNamespace(processes=processes)
+    callbacks: Any = Callbacks()
+    with pytest.raises(KeyboardInterrupt) as kept:
+        sweep.sweep([job], Environment(tmp_path, tmp_path, tmp_path, "", address=None), callbacks, memory=1)
+    assert (kept.tb is not None, [each() for each in seen]) == (True, [None])

@@ -4,9 +4,11 @@ Workers are reused from job to job, the embeddings are memory-mapped once on eac
 is recorded and reported while the others go on.
 """
 
+import gc
 import shutil
 import tempfile
 import time
+import traceback
 import uuid
 from collections.abc import Sequence
 
@@ -56,6 +58,12 @@ def sweep(
             run_in_slots(jobs, bundles, attempt, callbacks, slots, scratch)
         else:
             run_judged(jobs, bundles, attempt, callbacks, slots, scratch, rule)
+    except KeyboardInterrupt as interrupt:
+        # Tune cleans up after an `Exception` only. Its workers and what they reserve go when nothing refers to them,
+        # but a notebook keeps the traceback, and with it Tune's frames: the next sweep would wait forever.
+        traceback.clear_frames(interrupt.__traceback__)
+        gc.collect()
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
