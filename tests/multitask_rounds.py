@@ -1,15 +1,24 @@
-"""Rounds of active multi-task learning on made-up tasks, of the library's own functions; rows are drawn when bought."""
+"""Rounds of active multi-task learning on made-up tasks: `TaskRelevance` decides how many rows of each task to buy.
 
+Only the pool is replaced: rows are drawn when they are bought, so that no task runs out of them.
+"""
+
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets.synthetic_tasks import Instance
+from labelbench_ray.pool.task_heads import Heads, TaskHeads
 from labelbench_ray.proxies.multitask.fit import Tasks, one_by_one, solve
 from labelbench_ray.proxies.multitask.moments import TaskRows
-from labelbench_ray.strategies import _allocation as allocation
 from labelbench_ray.strategies import _relevance as relevance
+from labelbench_ray.strategies.task_relevance import TaskRelevance
+from labelbench_ray.types import PoolView
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,17 @@ class Bought:
         return Tasks(number, every[-1], np.arange(number), tuple(every[:-1]))
 
 
+@dataclass(frozen=True)
+class View:
+    """What `TaskRelevance` reads of a pool when it decides how many rows of each task to buy: the labeled ones."""
+
+    tasks_N: NDArray[np.int64]
+    task_heads: TaskHeads | None
+
+    def map(self, function: Callable[[Any], Any]) -> list[Any]:
+        return [function(SimpleNamespace(facts={"task": self.tasks_N}, labeled_S=slice(None)))]
+
+
 @dataclass
 class Outcome:
     """Excess risk of the target: of its representation alone, and in all; and what was bought."""
@@ -58,24 +78,24 @@ class Outcome:
 def run(made: Instance, setup: Setup, norm: str, seed: int, known: bool = False, hold: bool = False) -> Outcome:
     """Buy rows round by round; `known`: by the true heads; `hold`: evenly while relevance is not identified."""
     rng, sources, rank = np.random.default_rng([seed, 77]), made.heads_RM.shape[1], made.heads_RM.shape[0]
-    costs_M, hashes_M = np.ones(sources), np.arange(sources).astype(np.uint64)
-    bought_M, each, cross_fits = np.zeros(sources, np.int64), setup.rows // setup.rounds, list[float]()
+    strategy = TaskRelevance(target=sources, norm=norm, explore=setup.explore, gate="hold" if hold else "warn")
+    tasks_M, bought_M = np.arange(sources), np.zeros(sources, np.int64)
+    each, cross_fits = setup.rows // setup.rounds, list[float]()
     data = _drawn(made, np.full(setup.target_rows, sources), setup.noise, rng)
     plenty_M = np.full(sources, each + 1)
     for number in range(setup.rounds):
-        total = float(each * (number + 1))
-        shares_M = np.full(sources, 1 / sources)
-        if number and norm != "uniform":
-            found = solve(data, data.tasks(sources), rank, 1e-3, False, one_by_one).heads
-            assert found is not None
-            cross_fits.append(relevance.cross_fit(found.halves, norm, costs_M, setup.explore, 0, total))
-            heads_RM, target_R = found.all_rows.heads_RM, found.all_rows.target_R
-            if known:
-                shares_M = exact_shares(norm, made.heads_RM, made.target_R)
-            elif not hold or cross_fits[-1] < 1:
-                shares_M = relevance.shares(norm, heads_RM, target_R, costs_M)
-        wanted_M = relevance.cumulative(shares_M, setup.explore, 0, total)
-        counts_M = allocation.purchases(lambda _, wanted=wanted_M: wanted, bought_M, plenty_M, each, hashes_M)
+        found = None
+        if number:
+            true = Heads(made.heads_RM, made.target_R)
+            found = TaskHeads(sources, tasks_M, true, (true, true))
+            if norm != "uniform" and not known:
+                found = solve(data, data.tasks(sources), rank, 1e-3, False, one_by_one).heads
+                assert found is not None
+                cross_fits.append(strategy._cross_fit(found, float(each * (number + 1))))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "which tasks are relevant")
+            view = cast("PoolView", View(data.tasks_N, found))
+            counts_M = strategy._counts(view, tasks_M, plenty_M, each, key=seed)
         bought_M += counts_M
         data = _joined(data, _drawn(made, np.repeat(np.arange(sources), counts_M), setup.noise, rng))
     last, truth_D = solve(data, data.tasks(sources), rank, 1e-3, False, one_by_one), made.basis_DR @ made.target_R

@@ -136,17 +136,18 @@ class TaskRelevance(Composed, MemoryStrategy):
         return wanted_T
 
     def _is_held(self, found: TaskHeads, total: float) -> bool:
-        """Whether this round buys evenly, because it is not known which tasks are relevant; warns of it otherwise."""
+        """Whether this round buys evenly, because it is not known which tasks are relevant; warns in any case."""
         if self.norm == "uniform" or (risk := self._cross_fit(found, total)) < 1:
             return False
-        if self.gate == "warn":
-            warnings.warn(
-                f"which tasks are relevant to task {self.target} is not identified yet: the shares that one half of "
-                f"the rows gives leave, by the other half, {risk:.2f} times the risk of equal shares; more rows of the "
-                "target or a larger first batch help, and gate='hold' buys evenly meanwhile",
-                stacklevel=2,
-            )
-        return self.gate == "hold"
+        is_held = self.gate == "hold"
+        bought = "this round buys evenly" if is_held else "this round buys by them; gate='hold' buys evenly meanwhile"
+        warnings.warn(
+            f"which tasks are relevant to task {self.target} is not identified yet: the shares that one half of "
+            f"the rows gives leave, by the other half, {risk:.2f} times the risk of equal shares; more rows of the "
+            f"target or a larger first batch help; {bought}",
+            stacklevel=2,
+        )
+        return is_held
 
     def _cross_fit(self, found: TaskHeads, total: float) -> float:
         costs_M, halves = self._costs(found.tasks_M), found.halves

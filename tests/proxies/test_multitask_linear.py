@@ -54,9 +54,8 @@ def test_8_alternating_ridge_recovers_the_subspace_without_noise(seed: int):
         basis_DR = shared_basis.shared_basis(problem, shared_basis.first_basis(problem, 3), 1e-10, sweeps, moved=0)
         return float(np.linalg.norm(made.basis_DR - basis_DR @ (basis_DR.T @ made.basis_DR)))
 
-    assert beyond(15) < 1e-2
-    assert beyond(60) < 1e-8
-    assert beyond(100) < 1e-10
+    assert beyond(15) < 5e-5
+    assert beyond(60) < 1e-10
 
 
 def test_conjugate_gradients_find_the_basis_that_the_dense_system_has(monkeypatch: pytest.MonkeyPatch):
@@ -131,8 +130,7 @@ def test_two_classes_are_fitted_by_their_logits_as_logistic_regression_does():
     count = len(data.answers_N)
     model = LogisticRegression(C=1 / (0.02 * count), tol=1e-8, max_iter=1000).fit(data.inputs_ND, data.answers_N)
     logits_N = alone.logits(data.inputs_ND.astype(np.float32)) @ np.array([-1, 1])
-    # The ridge is one a unit of weight, which is below the rows' number where a row is nearly certain.
-    assert np.corrcoef(logits_N, model.decision_function(data.inputs_ND))[0, 1] > 0.999
+    np.testing.assert_allclose(logits_N, model.decision_function(data.inputs_ND), rtol=1e-3, atol=1e-3)
     classifier = fitted(data, MultitaskLinear(target=12, rank=2), classes=True)
     mine = data.tasks_N == 12
     right = classifier.probabilities(data.inputs_ND[mine].astype(np.float32)).argmax(axis=1) == data.answers_N[mine]

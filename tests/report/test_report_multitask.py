@@ -1,5 +1,7 @@
 """The report's section on several tasks: what was bought of which task, predicted beside measured risk."""
 
+from typing import Any
+
 import pytest
 
 from labelbench_ray.config import Part, Trial
@@ -40,13 +42,13 @@ def record(number: int, notes: list[int], error: float, cost: float, cross_fit: 
     )
 
 
-def run(seed: int, norm: str, records: list[RoundRecord]) -> Run:
-    strategy = Part.of("task_relevance", target=TARGET, norm=norm)
+def run(seed: int, norm: str, records: list[RoundRecord], **settings: Any) -> Run:
+    strategy = Part.of("task_relevance", target=TARGET, norm=norm, **settings)
     trial = Trial(
         dataset="digits", encoder="pixels", strategy=strategy, seed=seed, rounds=2, budget=10, first_batch=strategy
     )
     trial = trial.model_copy(update={"first_batch": Part.of("task_relevance", target=TARGET)})
-    return Run(trial, f"{seed}{norm}", TrialState.DONE, records=tuple(records), recorded_traits=TRAITS)
+    return Run(trial, f"{seed}{strategy}", TrialState.DONE, records=tuple(records), recorded_traits=TRAITS)
 
 
 def test_rows_risk_and_error_are_those_of_the_ledgers():
@@ -70,6 +72,24 @@ def test_rows_risk_and_error_are_those_of_the_ledgers():
     assert sum(sum(each.rounds) for each in l1.allocation) == 20
     assert uniform.measured is not None
     assert uniform.measured.value == 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "even", "pairs"),
+    [
+        ({}, {"costs": {"3": 4.0}}, False),
+        ({"costs": {"3": 4.0}}, {}, False),
+        ({"costs": {"3": 4.0}}, {"costs": {"3": 4.0, "5": 1.0}}, True),
+        ({"strategy": "coreset"}, {}, False),
+        ({"strategy": "coreset"}, {"strategy": {"name": "coreset"}}, True),
+        ({"strategy": "random"}, {}, True),
+    ],
+)
+def test_equal_rows_of_other_costs_or_another_strategy_are_no_baseline(mine: Any, even: Any, pairs: bool):
+    rounds = [record(0, [9, *range(9)], 0.8, 10, 1.0)]
+    runs = [run(seed, norm, rounds, **each) for seed in range(2) for norm, each in (("l1", mine), ("uniform", even))]
+    (l1,) = [each for each in multitask(settings_of(runs)) if "l1" in each.strategy]
+    assert (l1.measured is not None) == pairs
 
 
 def test_other_strategies_have_no_such_section():

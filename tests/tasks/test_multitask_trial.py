@@ -174,8 +174,12 @@ def test_an_unidentified_relevance_warns_and_holds_by_choice(tmp_path, embedded:
         records = run(tmp_path / "warned", embedded, weak)
     above = [record for record in records[:-1] if record.metrics["Cross-Fit Risk to Even"] >= 1]
     assert above
-    assert sum("is not identified yet" in str(each.message) for each in caught) >= 1
-    held = run(tmp_path / "held", embedded, vary(weak, strategy=Part.of("task_relevance", target=TARGET, gate="hold")))
+    stated = [str(each.message) for each in caught if "is not identified yet" in str(each.message)]
+    assert len(stated) == len(above)
+    assert all(each.endswith("this round buys by them; gate='hold' buys evenly meanwhile") for each in stated)
+    hold = Part.of("task_relevance", target=TARGET, gate="hold")
+    with pytest.warns(UserWarning, match=r"is not identified yet: .*; this round buys evenly$"):
+        held = run(tmp_path / "held", embedded, vary(weak, strategy=hold))
     until = [record.notes for record in held[: above[0].round + 2]]
     counts = np.bincount(np.concatenate(until), minlength=TARGET)[:TARGET]
     assert counts.max() - counts.min() <= 1

@@ -30,7 +30,8 @@ class Problem:
 
     squares_MDD: Reals
     products_MD: Reals
-    weights_M: Reals
+    rows_M: Reals
+    """Rows of each: not their weights, which change while classes are fitted, and the ridge penalty with them."""
 
     @classmethod
     def of(cls, moments: Sequence[Moments]) -> "Problem":
@@ -39,7 +40,7 @@ class Problem:
         return cls(
             np.stack([squares_DD for squares_DD, _ in centered]),
             np.stack([products_D for _, products_D in centered]),
-            np.array([max(each.weight, TINY) for each in moments]),
+            np.array([max(each.rows, TINY) for each in moments]),
         )
 
 
@@ -64,7 +65,7 @@ def shared_basis(problem: Problem, first_DR: Reals, l2: float, sweeps: int = SWE
 
 def first_basis(problem: Problem, rank: int) -> Reals:
     """(D, R): the largest eigenvectors of the sum over tasks of (Xᵀy)(Xᵀy)ᵀ / n."""
-    scaled_MD = problem.products_MD / np.sqrt(problem.weights_M)[:, None]
+    scaled_MD = problem.products_MD / np.sqrt(problem.rows_M)[:, None]
     vectors_DD = np.linalg.eigh(scaled_MD.T @ scaled_MD)[1]
     return np.asarray(vectors_DD[:, ::-1][:, :rank], np.float64)
 
@@ -72,7 +73,7 @@ def first_basis(problem: Problem, rank: int) -> Reals:
 def heads(problem: Problem, basis_DR: Reals, l2: float) -> Reals:
     """(M, R): the ridge solution of every task on a basis."""
     squares_MRR = np.einsum("dr,mds->mrs", basis_DR, problem.squares_MDD @ basis_DR)
-    penalty_M = np.maximum(l2 * problem.weights_M, TINY)
+    penalty_M = np.maximum(l2 * problem.rows_M, TINY)
     ridged_MRR = squares_MRR + penalty_M[:, None, None] * np.eye(basis_DR.shape[1])
     found_MR1 = np.linalg.solve(ridged_MRR, (problem.products_MD @ basis_DR)[:, :, None])
     return np.asarray(found_MR1[:, :, 0], np.float64)
@@ -80,7 +81,7 @@ def heads(problem: Problem, basis_DR: Reals, l2: float) -> Reals:
 
 def task_solutions(problem: Problem, l2: float) -> Reals:
     """(M, D): the ridge solution of every task by itself, from its rows alone."""
-    penalty_M = np.maximum(l2 * problem.weights_M, TINY)
+    penalty_M = np.maximum(l2 * problem.rows_M, TINY)
     ridged_MDD = problem.squares_MDD + penalty_M[:, None, None] * np.eye(problem.squares_MDD.shape[1])
     found_MD1 = np.linalg.solve(ridged_MDD, problem.products_MD[:, :, None])
     return np.asarray(found_MD1[:, :, 0], np.float64)
@@ -89,7 +90,7 @@ def task_solutions(problem: Problem, l2: float) -> Reals:
 def _least_squares_basis(problem: Problem, heads_MR: Reals, guess_DR: Reals, l2: float) -> Reals:
     """(D, R): the basis that fits all tasks best, given their heads: sum of S_m B w_m w_mᵀ = sum of b_m w_mᵀ."""
     wanted_DR = problem.products_MD.T @ heads_MR
-    weighted_RR = (heads_MR * problem.weights_M[:, None]).T @ heads_MR
+    weighted_RR = (heads_MR * problem.rows_M[:, None]).T @ heads_MR
     size = float(np.trace(weighted_RR)) / len(weighted_RR)
     if size <= TINY:  # no task has learned anything yet
         return guess_DR

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.ledger.records import RoundRecord
-from labelbench_ray.report.curves import Run, Setting, last_common
+from labelbench_ray.plugins import Part
+from labelbench_ray.report.curves import RANDOM, Run, Setting, last_common
 from labelbench_ray.report.protocols import Ratio, ratio
 
 STRATEGY: Final = "task_relevance"
@@ -46,7 +47,8 @@ class Multitask:
     predicted: float
     """The risk that the rows leave over that of equal rows, as the heads predict it."""
     measured: Ratio | None
-    """The target's test error over that of equal rows (norm=uniform) at the same cost, over the seeds of both."""
+    """The target's test error over that of equal rows (norm=uniform, the same `costs` and `strategy`) at the same cost,
+    over the seeds of both; None where there is no such trial."""
     alone: Ratio | None
     """The test error of the target's own rows alone over this one: below 1, the other tasks do harm."""
     identified: int
@@ -69,7 +71,7 @@ def _result(setting: Setting, strategy: str) -> Multitask | None:
     last = [_at(run, labels) for run in runs]
     if not all(PREDICTED in record.metrics for record in last):
         return None
-    even = {run.trial.seed: run for run in setting.compared if _is_uniform(run)}
+    even = {run.trial.seed: run for run in setting.compared if _is_even(run, runs[0])}
     pairs = [(record, even[run.trial.seed]) for run, record in zip(runs, last, strict=True) if run.trial.seed in even]
     later = [record.metrics[CROSS_FIT] for run in runs for record in _until(run, labels) if CROSS_FIT in record.metrics]
     target = runs[0].trial.strategy.settings.get("target", 0)
@@ -90,8 +92,19 @@ def _result(setting: Setting, strategy: str) -> Multitask | None:
     )
 
 
-def _is_uniform(run: Run) -> bool:
-    return run.trial.strategy.name == STRATEGY and run.trial.strategy.settings.get("norm") == "uniform"
+def _is_even(run: Run, other: Run) -> bool:
+    """Whether it buys equal rows, at the costs of another one and within a task by the same strategy."""
+    mine, settings = run.trial.strategy, run.trial.strategy.settings
+    alike = _costs_and_strategy(mine) == _costs_and_strategy(other.trial.strategy)
+    return mine.name == STRATEGY and settings.get("norm") == "uniform" and alike
+
+
+def _costs_and_strategy(part: Part) -> tuple[dict[str, float], Part]:
+    """Costs that are not 1 by task, and the strategy within a task."""
+    costs, inner = part.settings.get("costs"), part.settings.get("strategy")
+    named = costs.items() if isinstance(costs, dict) else ()
+    dear = {str(task): float(cost) for task, cost in named if isinstance(cost, int | float) and cost != 1}
+    return dear, Part(name=RANDOM) if inner is None else Part.model_validate(inner)
 
 
 def _until(run: Run, labels: int) -> list[RoundRecord]:
