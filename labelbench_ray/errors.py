@@ -14,6 +14,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "peft": "lora",
     "transformers": "llm",
     "trl": "llm",
+    "datasets": "llm",
     "gguf": "llm",
     "reasoning_gym": "llm",
     "mlflow": "mlflow",
