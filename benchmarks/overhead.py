@@ -22,6 +22,7 @@ report. The driver's memory is its private resident memory (`RssAnon`); its grow
 half of the trials. `--tiny` runs a few trials of each kind without Ray, to see that all of this works.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ from command import ROOT, Places, command, cpu_seconds, histories, places, run
 from machine import CORES, parser, show
 from sampling import Sampled, sample
 
+from labelbench_ray.environment import ONE_THREAD
 from labelbench_ray.ledger.state import TrialState, trial_state
 
 GRID = """from labelbench_ray.config import Part, Trial, grid
@@ -173,9 +175,13 @@ def span(trial: Path) -> tuple[float, float]:
 
 
 def plain_seconds(experiment: str, where: Places, runs: Path, step: int) -> float:
-    """CPU seconds of a trial, as the mean over every `step`-th one, by the plain loop in a process of its own."""
+    """CPU seconds of a trial, as the mean over every `step`-th one, by the plain loop in a process of its own.
+
+    On one thread, as workers compute: idle threads that spin would be counted as work.
+    """
+    alone = os.environ | ONE_THREAD
     line = [sys.executable, "-c", PLAIN, experiment, str(where.store), str(runs), str(step)]
-    printed = subprocess.run(line, stdout=subprocess.PIPE, check=True, cwd=ROOT, text=True).stdout
+    printed = subprocess.run(line, stdout=subprocess.PIPE, check=True, cwd=ROOT, text=True, env=alone).stdout
     return float(printed)
 
 
