@@ -165,7 +165,8 @@ def make_store(below: Path, splits: dict[str, SplitArrays]) -> None:
         )
     )
     cuts = {split: range(0, len(rows.labels_N), SHARD_ROWS) for split, rows in splits.items()}
-    shards = {split: (_shard(splits[split], first) for first in starts) for split, starts in cuts.items()}
+    # Lists: generators would look the split up once all are made, and find the last one.
+    shards = {split: [_shard(splits[split], first) for first in starts] for split, starts in cuts.items()}
     write_store(below / parts.embedding, shards, classes=tuple(map(str, range(CLASSES))), dimensions=DIMENSIONS)
 
 

@@ -5,7 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from labelbench_ray.embeddings.store import EmbeddingStore, SplitArrays
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 Said = pytest.CaptureFixture[str]
@@ -50,3 +53,16 @@ def test_throughput_states_the_rounds_share_of_the_wall_time(capfd: Said) -> Non
     assert here["rounds"] == 4
     assert 0 < here["fraction_of_limit"] < 1
     assert set(here["cpu_seconds_by_strategy"]) == {"random", "margin"}
+
+
+def test_the_store_of_the_throughput_benchmark_has_the_rows_of_each_split(tmp_path: Path) -> None:
+    throughput = importlib.import_module("throughput")
+    sizes = {"pool": 9, "validation": 4, "test": 5}
+    rows = {
+        split: SplitArrays(np.full((size, throughput.DIMENSIONS), size, np.float16), np.arange(size) % 10)
+        for split, size in sizes.items()
+    }
+    throughput.make_store(tmp_path, rows)
+    (folder,) = tmp_path.iterdir()
+    manifest = EmbeddingStore.open(folder).manifest
+    assert {split: manifest.count(split) for split in sizes} == sizes
