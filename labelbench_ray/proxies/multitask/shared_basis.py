@@ -80,7 +80,7 @@ def heads(problem: Problem, basis_DR: Reals, l2: float) -> Reals:
 
 
 def task_solutions(problem: Problem, l2: float) -> Reals:
-    """(M, D): the ridge solution of every task by itself, from its rows alone."""
+    """(M, D): the ridge solution of every task, from its own rows alone."""
     penalty_M = np.maximum(l2 * problem.rows_M, TINY)
     ridged_MDD = problem.squares_MDD + penalty_M[:, None, None] * np.eye(problem.squares_MDD.shape[1])
     found_MD1 = np.linalg.solve(ridged_MDD, problem.products_MD[:, :, None])
