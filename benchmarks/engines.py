@@ -22,8 +22,8 @@ from study import STUDY
 from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
-from labelbench_ray.encoders._efficientnet import pretrained
 from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0, _weights_file
+from labelbench_ray.encoders.networks.efficientnet import pretrained
 from labelbench_ray.planning.experiment import load
 from labelbench_ray.trial.parts import build
 

@@ -14,10 +14,10 @@ from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import embed_images
 from labelbench_ray.encoders._images import open_rgb
-from labelbench_ray.encoders._torch_settings import TorchSettings
+from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 
 if TYPE_CHECKING:
-    from labelbench_ray.encoders._from_pixels import FromPixels
+    from labelbench_ray.encoders.networks.from_pixels import FromPixels
 
 SIZE = 8
 

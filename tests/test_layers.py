@@ -83,7 +83,9 @@ def test_folders_show_the_architecture():
     sizes = structure.folder_sizes(MODULES)
     assert sizes.pop(PACKAGE.name) <= MOST_ROOT_FILES
     large = {folder for folder, count in sizes.items() if count > MOST_MODULES_OF_A_FOLDER}
-    assert large == {f"{PACKAGE.name}/strategies"}
+    assert large <= {f"{PACKAGE.name}/strategies", f"{PACKAGE.name}/datasets"}, (
+        "one file a plug-in; the rest goes into subpackages"
+    )
 
 
 def test_the_page_on_architecture_shows_the_layers_of_today():

@@ -18,8 +18,8 @@ from PIL import Image
 
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import Source
-from labelbench_ray.datasets._folders import FolderTable
-from labelbench_ray.datasets._parquet import ParquetTable
+from labelbench_ray.datasets.files.folders import FolderTable
+from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetTable
 from labelbench_ray.embeddings import origin
 from labelbench_ray.embeddings.origin import check_same_data
 from labelbench_ray.embeddings.store import EmbeddingStore

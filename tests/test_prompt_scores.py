@@ -16,8 +16,8 @@ from labelbench_ray.cluster.prompt_scores import (
     score_prompts,
     scored,
 )
-from labelbench_ray.encoders._token_statistics import TokenStatistics
-from labelbench_ray.encoders._top_logprobs import TOP_FACTS, answer_facts, entropy_bounds
+from labelbench_ray.encoders.networks.token_statistics import TokenStatistics
+from labelbench_ray.encoders.networks.top_logprobs import TOP_FACTS, answer_facts, entropy_bounds
 from labelbench_ray.errors import ConfigError
 
 SCORING = PromptScoring(model="some/model", vocabulary=1000, max_new_tokens=6, replicas=2, gpus_per_replica=4)

@@ -20,7 +20,7 @@ from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob
 from labelbench_ray.embeddings.local import LocalEmbedder
 from labelbench_ray.embeddings.shards import ShardId
 from labelbench_ray.embeddings.store import EmbeddingStore
-from labelbench_ray.encoders._device_models import device_model, one_path, without_models
+from labelbench_ray.encoders.networks.device_models import device_model, one_path, without_models
 from labelbench_ray.encoders.pixels import PixelNetwork
 from labelbench_ray.errors import LedgerError, StoreError
 from labelbench_ray.ledger.data_notes import note_rows

@@ -24,8 +24,8 @@ from labelbench_ray.embeddings.isolation import Rejected
 from labelbench_ray.embeddings.shard_attempts import decoded_slices, within_limit, work_of
 from labelbench_ray.embeddings.shards import ShardId, shard_bytes
 from labelbench_ray.encoders import Decoded
-from labelbench_ray.encoders._torch_settings import BATCHES
 from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0
+from labelbench_ray.encoders.networks.torch_settings import BATCHES
 from labelbench_ray.encoders.pixels import Pixels
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.pool.facts import Facts
@@ -110,7 +110,7 @@ def test_a_slice_is_a_multiple_of_the_forward_pass_below_the_limit(side: int, fo
 
 
 def test_rows_that_share_a_forward_pass_are_as_the_encoder_states() -> None:
-    from labelbench_ray.encoders._onnx import BATCH
+    from labelbench_ray.encoders.networks.onnx import BATCH
 
     assert slice_rows(EfficientnetLite0(size=448, batch_size=100), "cuda", 1) == 400
     assert slice_rows(EfficientnetLite0(size=448), "cpu", 1) == 416

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from labelbench_ray.encoders._from_pixels import FromPixels
+from labelbench_ray.encoders.networks.from_pixels import FromPixels
 from tests.tiny_encoder import CHANNELS, Tiny
 
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
-from labelbench_ray.encoders._from_pixels import FromPixels
 from labelbench_ray.encoders._images import open_rgb
-from labelbench_ray.encoders._torch import TorchNetwork
+from labelbench_ray.encoders.networks.from_pixels import FromPixels
+from labelbench_ray.encoders.networks.image_network import TorchNetwork
 
 SIZE, CHANNELS = 8, 12
 

@@ -51,7 +51,7 @@ from labelbench_ray.embeddings.embed import (
 )
 from labelbench_ray.embeddings.shard_attempts import DIED, augmented_shard, begun, decoded_slices, named, work_of
 from labelbench_ray.embeddings.shards import ShardId, ShardRows
-from labelbench_ray.encoders._device_models import device_model
+from labelbench_ray.encoders.networks.device_models import device_model
 from labelbench_ray.errors import DataError, UserError
 from labelbench_ray.user_code import stated
 

@@ -1,4 +1,4 @@
-"""Scoring prompts with vLLM through `ray.data.llm`: the facts of `encoders._top_logprobs`, in parquet.
+"""Scoring prompts with vLLM through `ray.data.llm`: the facts of `encoders.networks.top_logprobs`, in parquet.
 
 The engine batches, schedules and retries; here its configuration is built and its answers become facts. The result is
 written as `prompts.parquet`, whose columns of facts the data set `prompts` reads by `facts=[...]`. vLLM needs GPUs and
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field, PositiveInt
 
-from labelbench_ray.encoders._top_logprobs import TOP_FACTS, answer_facts
+from labelbench_ray.encoders.networks.top_logprobs import TOP_FACTS, answer_facts
 from labelbench_ray.errors import ConfigError
 
 TOP: Final = 20

@@ -18,7 +18,7 @@ from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, publish
 from labelbench_ray.embeddings.finished import one_compute
 from labelbench_ray.embeddings.shards import ShardId, ShardRows
 from labelbench_ray.encoders import Device, Encoder, Trainable
-from labelbench_ray.encoders._torch_settings import TorchSettings
+from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 from labelbench_ray.pool.facts import Facts
 
 SLICE_BYTES: Final = 256_000_000

@@ -3,13 +3,19 @@
 from pathlib import Path
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
-from labelbench_ray.datasets._columns import Columns, OneLabel
 from labelbench_ray.datasets._findings import ignored
-from labelbench_ray.datasets._labels import LabelEncoding, label_encoding, named_label_encoding
-from labelbench_ray.datasets._layout import beside, validation_name
-from labelbench_ray.datasets._parquet import ParquetFiles, check_columns, label_column, make_table, open_files
-from labelbench_ray.datasets._places import locate
 from labelbench_ray.datasets._splits import arrange, origins
+from labelbench_ray.datasets.files.layout import beside, validation_name
+from labelbench_ray.datasets.files.places import locate
+from labelbench_ray.datasets.parquet_columns.columns import Columns, OneLabel
+from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding, named_label_encoding
+from labelbench_ray.datasets.parquet_columns.parquet_files import (
+    ParquetFiles,
+    check_columns,
+    label_column,
+    make_table,
+    open_files,
+)
 
 WANTED = "banking77's train.parquet and test.parquet, with columns text and label (or label and label_name),"
 COLUMNS = Columns(payload="text", label="label", row_id=None, modality="text")

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelbench_ray.datasets import Dataset, Findings, Source, Table, signature
-from labelbench_ray.datasets._cifar_batches import FOLDER, open_batches
-from labelbench_ray.datasets._columns import Columns, OneLabel
 from labelbench_ray.datasets._findings import Kinds, ignored, stated
-from labelbench_ray.datasets._folders import open_folder
-from labelbench_ray.datasets._keys import key_column
-from labelbench_ray.datasets._labels import label_encoding
-from labelbench_ray.datasets._layout import beside, validation_name
-from labelbench_ray.datasets._parquet import check_columns, label_column, make_table, open_files
-from labelbench_ray.datasets._places import Place, locate, missing
 from labelbench_ray.datasets._splits import arrange, origins
+from labelbench_ray.datasets.files.cifar_batches import FOLDER, open_batches
+from labelbench_ray.datasets.files.folders import open_folder
+from labelbench_ray.datasets.files.layout import beside, validation_name
+from labelbench_ray.datasets.files.places import Place, locate, missing
+from labelbench_ray.datasets.parquet_columns.columns import Columns, OneLabel
 from labelbench_ray.datasets.parquet_columns.image_paths import named_images
+from labelbench_ray.datasets.parquet_columns.keys import key_column
+from labelbench_ray.datasets.parquet_columns.labels import label_encoding
+from labelbench_ray.datasets.parquet_columns.parquet_files import check_columns, label_column, make_table, open_files
 from labelbench_ray.errors import DataError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -6,10 +6,10 @@ from pydantic import Field
 
 from labelbench_ray.datasets import Dataset, Findings, Source, signature
 from labelbench_ray.datasets._findings import ignored
-from labelbench_ray.datasets._folders import class_names, folder_table, list_folder
-from labelbench_ray.datasets._layout import TEST, VALIDATION, beside, one_of
-from labelbench_ray.datasets._places import Place, locate
 from labelbench_ray.datasets._splits import arrange, origins
+from labelbench_ray.datasets.files.folders import class_names, folder_table, list_folder
+from labelbench_ray.datasets.files.layout import TEST, VALIDATION, beside, one_of
+from labelbench_ray.datasets.files.places import Place, locate
 
 
 class ImageFolder(Dataset):

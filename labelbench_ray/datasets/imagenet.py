@@ -4,10 +4,10 @@ from pathlib import Path
 
 from labelbench_ray.datasets import SPLIT_SEED, Dataset, Findings, Rows, Source, Split, signature
 from labelbench_ray.datasets._findings import ignored
-from labelbench_ray.datasets._folders import class_names, folder_table, list_folder
-from labelbench_ray.datasets._layout import beside
-from labelbench_ray.datasets._places import locate
 from labelbench_ray.datasets._splits import all_rows
+from labelbench_ray.datasets.files.folders import class_names, folder_table, list_folder
+from labelbench_ray.datasets.files.layout import beside
+from labelbench_ray.datasets.files.places import locate
 
 WANTED = "ImageNet as train/<synset>/*.JPEG and val/<synset>/*.JPEG"
 

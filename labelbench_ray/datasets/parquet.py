@@ -8,13 +8,25 @@ from typing import ClassVar, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from labelbench_ray.datasets import SPLITS, Dataset, Findings, Modality, Source, Split, Table, signature
-from labelbench_ray.datasets._columns import Columns, LabelLists, OneLabel, RealAnswers, RowLabels, list_entries
 from labelbench_ray.datasets._evaluation import split_name_trouble
 from labelbench_ray.datasets._findings import ignored, stated
-from labelbench_ray.datasets._keys import key_column
-from labelbench_ray.datasets._labels import LabelEncoding, label_encoding, named_label_encoding
-from labelbench_ray.datasets._layout import TEST, VALIDATION, beside, one_of, parquet_files
-from labelbench_ray.datasets._parquet import (
+from labelbench_ray.datasets._splits import arrange, evaluated, origins, without_unlabeled
+from labelbench_ray.datasets.files.layout import TEST, VALIDATION, beside, one_of, parquet_files
+from labelbench_ray.datasets.files.places import Place, locate
+from labelbench_ray.datasets.parquet_columns.columns import (
+    Columns,
+    LabelLists,
+    OneLabel,
+    RealAnswers,
+    RowLabels,
+    list_entries,
+)
+from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts, with_facts
+from labelbench_ray.datasets.parquet_columns.group_column import column_groups, with_groups
+from labelbench_ray.datasets.parquet_columns.image_paths import inside, named_images
+from labelbench_ray.datasets.parquet_columns.keys import key_column
+from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding, named_label_encoding
+from labelbench_ray.datasets.parquet_columns.parquet_files import (
     ParquetFiles,
     check_column,
     check_columns,
@@ -22,11 +34,6 @@ from labelbench_ray.datasets._parquet import (
     make_table,
     open_split,
 )
-from labelbench_ray.datasets._places import Place, locate
-from labelbench_ray.datasets._splits import arrange, evaluated, origins, without_unlabeled
-from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts, with_facts
-from labelbench_ray.datasets.parquet_columns.group_column import column_groups, with_groups
-from labelbench_ray.datasets.parquet_columns.image_paths import inside, named_images
 from labelbench_ray.pool.facts import fact_name_trouble
 
 

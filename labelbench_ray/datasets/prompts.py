@@ -10,12 +10,12 @@ from pydantic import Field, NonNegativeInt
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
 from labelbench_ray.datasets._findings import ignored
-from labelbench_ray.datasets._keys import key_column
-from labelbench_ray.datasets._layout import beside
-from labelbench_ray.datasets._parquet import ParquetFiles, open_split
-from labelbench_ray.datasets._places import Place, locate
+from labelbench_ray.datasets.files.layout import beside
+from labelbench_ray.datasets.files.places import Place, locate
 from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts
 from labelbench_ray.datasets.parquet_columns.group_column import column_groups
+from labelbench_ray.datasets.parquet_columns.keys import key_column
+from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, open_split
 from labelbench_ray.datasets.prompt_rows.splits import duplicates, held_out, prompt_splits
 from labelbench_ray.datasets.prompt_rows.table import RESPONSE_FILES, PromptTable, check_prompts
 from labelbench_ray.pool.facts import DUPLICATE_OF, Facts

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from labelbench_ray.datasets import UNLABELED, Dataset, Findings, Rows, Source, Split, signature
 from labelbench_ray.datasets._findings import Kinds, ignored
-from labelbench_ray.datasets._folders import FolderTable, list_images, open_folder
-from labelbench_ray.datasets._places import Place, locate, missing
 from labelbench_ray.datasets._splits import all_rows, halved
+from labelbench_ray.datasets.files.folders import FolderTable, list_images, open_folder
+from labelbench_ray.datasets.files.places import Place, locate, missing
 from labelbench_ray.errors import DataError
 
 

@@ -26,7 +26,7 @@ from labelbench_ray.embeddings.facts import no_rows, with_facts
 from labelbench_ray.embeddings.footers import read_footer
 from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardId, ShardRows, load_shard, shard_bytes
 from labelbench_ray.encoders import AheadNetwork, Decoded, Device, Encoder, Network
-from labelbench_ray.encoders._device_models import device_model
+from labelbench_ray.encoders.networks.device_models import device_model
 from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.pool.facts import Facts

@@ -22,7 +22,7 @@ from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import rejects_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Encoder
-from labelbench_ray.encoders._device_models import one_path
+from labelbench_ray.encoders.networks.device_models import one_path
 from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.versions import versions

@@ -16,7 +16,7 @@ from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
 from labelbench_ray.embeddings.facts import given_facts
 from labelbench_ray.embeddings.groups import StoredGroups, stored_groups
 from labelbench_ray.embeddings.shard_table import ShardTable, read_side_file, write_side_file
-from labelbench_ray.encoders._device_models import without_models
+from labelbench_ray.encoders.networks.device_models import without_models
 from labelbench_ray.errors import DamagedError, MissingError, StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.atomic import publish

@@ -18,7 +18,7 @@ from labelbench_ray.errors import ConfigError
 
 if TYPE_CHECKING:
     # At run time it would have every plan import torch.
-    from labelbench_ray.encoders._from_pixels import FromPixels
+    from labelbench_ray.encoders.networks.from_pixels import FromPixels
 
 PACKAGE = __name__
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from pydantic import JsonValue
 
 from labelbench_ray.datasets import Payload
-from labelbench_ray.datasets._formats import FORMATS
+from labelbench_ray.datasets.files.image_formats import FORMATS
 from labelbench_ray.encoders import OUT_OF_MEMORY
 from labelbench_ray.encoders._shown import factor_of, shown
 from labelbench_ray.plugins import Plugin

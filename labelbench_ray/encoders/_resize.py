@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelbench_ray.encoders._open_clip_models import Preprocessing
+from labelbench_ray.encoders.networks.open_clip_models import Preprocessing
 
 MOST_OF_TARGET = 100
 """Pixels of a resized image, from which the middle is cut, for each pixel of the target."""

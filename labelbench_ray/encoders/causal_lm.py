@@ -6,14 +6,14 @@ from pydantic import Field
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
-from labelbench_ray.encoders._causal_lm_models import (
+from labelbench_ray.encoders._prompts import FACTS, as_prompt
+from labelbench_ray.encoders.networks.causal_lm_models import (
     context_length,
     fetch_model,
     model_dimensions,
     tokenizer_of,
     weights_hash,
 )
-from labelbench_ray.encoders._prompts import FACTS, as_prompt
 from labelbench_ray.errors import NotProvidedError
 
 Pooling = Literal["mean", "last_token", "weighted"]
@@ -84,7 +84,7 @@ class CausalLm(Encoder):
 
     def load(self, device: Device) -> Network:
         # Imported here: transformers takes seconds to import, and planning does without.
-        from labelbench_ray.encoders._causal_lm_network import CausalLmNetwork
+        from labelbench_ray.encoders.networks.causal_lm_network import CausalLmNetwork
 
         folder = fetch_model(self.model, self.revision)
         tokenizer = tokenizer_of(self.model, self.revision)

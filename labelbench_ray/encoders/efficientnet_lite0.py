@@ -13,10 +13,10 @@ from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import file_hash
 from labelbench_ray.encoders._images import JpegDecoding, open_rgb
-from labelbench_ray.encoders._torch_settings import TorchSettings
+from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 
 if TYPE_CHECKING:
-    from labelbench_ray.encoders._from_pixels import FromPixels
+    from labelbench_ray.encoders.networks.from_pixels import FromPixels
 
 
 class EfficientnetLite0(JpegDecoding, TorchSettings, Trainable):
@@ -55,13 +55,13 @@ class EfficientnetLite0(JpegDecoding, TorchSettings, Trainable):
 
     def network(self) -> "FromPixels":
         # Imported here, where the network is made: planning and decoding do without torch.
-        from labelbench_ray.encoders._efficientnet import pretrained
+        from labelbench_ray.encoders.networks.efficientnet import pretrained
 
         return pretrained(_weights_file(), self.size)
 
     def runtime(self, network: "FromPixels", device: Device) -> Network:
-        from labelbench_ray.encoders._onnx import BATCH, OnnxNetwork, export
-        from labelbench_ray.encoders._torch import TorchNetwork
+        from labelbench_ray.encoders.networks.image_network import TorchNetwork
+        from labelbench_ray.encoders.networks.onnx import BATCH, OnnxNetwork, export
 
         if device == "cuda" or self.only_torch:
             return TorchNetwork(network, device, self)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0
 
 if TYPE_CHECKING:
-    from labelbench_ray.encoders._from_pixels import FromPixels
+    from labelbench_ray.encoders.networks.from_pixels import FromPixels
 
 SEED = 0
 
@@ -17,6 +17,6 @@ class EfficientnetLite0Random(EfficientnetLite0):
         return f"random, seed {SEED}"
 
     def network(self) -> "FromPixels":
-        from labelbench_ray.encoders._efficientnet import random
+        from labelbench_ray.encoders.networks.efficientnet import random
 
         return random(self.size, SEED)

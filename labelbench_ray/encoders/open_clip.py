@@ -7,16 +7,16 @@ from pydantic import Field, JsonValue, model_validator
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
-from labelbench_ray.encoders import _open_clip_models as models
 from labelbench_ray.encoders._batches import file_hash
 from labelbench_ray.encoders._images import JpegDecoding, open_rgb
 from labelbench_ray.encoders._resize import resized
-from labelbench_ray.encoders._torch_settings import TorchSettings
+from labelbench_ray.encoders.networks import open_clip_models as models
+from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.types import Floats
 
 if TYPE_CHECKING:
-    from labelbench_ray.encoders._from_pixels import FromPixels
+    from labelbench_ray.encoders.networks.from_pixels import FromPixels
 
 
 class OpenClip(JpegDecoding, TorchSettings, Trainable):
@@ -81,12 +81,12 @@ class OpenClip(JpegDecoding, TorchSettings, Trainable):
 
     def network(self) -> "FromPixels":
         # Imported here: open_clip takes 6 to 9 seconds to import, and a plan does not need it.
-        from labelbench_ray.encoders._open_clip_network import image_tower
+        from labelbench_ray.encoders.networks.open_clip_network import image_tower
 
         return image_tower(self._source(), models.preprocessing(self.model, self.pretrained), self.normalize)
 
     def runtime(self, network: "FromPixels", device: Device) -> Network:
-        from labelbench_ray.encoders._torch import TorchNetwork
+        from labelbench_ray.encoders.networks.image_network import TorchNetwork
 
         return TorchNetwork(network, device, self)
 
@@ -101,7 +101,7 @@ class OpenClip(JpegDecoding, TorchSettings, Trainable):
             names: of the K classes.
             prompts: each makes a text of a class name; a class's text embeddings of length 1 are averaged.
         """
-        from labelbench_ray.encoders._open_clip_text import zero_shot_weights
+        from labelbench_ray.encoders.networks.open_clip_text import zero_shot_weights
 
         return zero_shot_weights(self._source(), names, prompts)
 

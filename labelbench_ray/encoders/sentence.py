@@ -6,8 +6,8 @@ from pydantic import Field
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
-from labelbench_ray.encoders._hub import fetch_folder, find_folder, folder_hash, sentence_dimensions
-from labelbench_ray.encoders._torch_settings import TorchSettings
+from labelbench_ray.encoders.networks.hub import fetch_folder, find_folder, folder_hash, sentence_dimensions
+from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 from labelbench_ray.errors import NotProvidedError
 
 
@@ -46,6 +46,6 @@ class Sentence(TorchSettings, Encoder):
 
     def load(self, device: Device) -> Network:
         # Imported here: sentence_transformers and transformers take seconds to import, and planning does without.
-        from labelbench_ray.encoders._sentence_network import SentenceNetwork
+        from labelbench_ray.encoders.networks.sentence_network import SentenceNetwork
 
         return SentenceNetwork(fetch_folder(self.model), device, self)

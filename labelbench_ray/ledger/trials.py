@@ -30,7 +30,7 @@ from safetensors.numpy import save as save_tensors
 
 from labelbench_ray import tasks
 from labelbench_ray.costs import Cost, total
-from labelbench_ray.encoders._device_models import without_models
+from labelbench_ray.encoders.networks.device_models import without_models
 from labelbench_ray.errors import DamagedError, LedgerError, LostLockError
 from labelbench_ray.ledger.failures import read_failure, write_failure
 from labelbench_ray.ledger.queries import Query, read_query

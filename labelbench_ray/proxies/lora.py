@@ -37,7 +37,7 @@ class Lora(FullProxy):
         # Imported here: peft and transformers take seconds to import, and planning does without.
         from peft import LoraConfig
 
-        from labelbench_ray.encoders._from_pixels import FromPixels
+        from labelbench_ray.encoders.networks.from_pixels import FromPixels
         from labelbench_ray.proxies.full.adapters import adapted
 
         assert isinstance(network.backbone, FromPixels)

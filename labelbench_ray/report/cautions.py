@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from labelbench_ray.encoders._device_models import without_models
+from labelbench_ray.encoders.networks.device_models import without_models
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import words
 from labelbench_ray.report.comparison_cautions import Caution, of_comparison

@@ -14,8 +14,8 @@ from PIL import Image
 
 from labelbench_ray import datasets, plugins
 from labelbench_ray.config import Part
-from labelbench_ray.datasets import _cifar_batches
 from labelbench_ray.datasets.cifar10 import CLASSES
+from labelbench_ray.datasets.files import cifar_batches
 from labelbench_ray.errors import DataError, NotProvidedError
 
 SHARED = Path(os.environ.get("LABELBENCH_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
@@ -49,7 +49,7 @@ def write_batches(folder, monkeypatch, rows=4):
         "md5": publish("batches.meta", {"label_names": list(CLASSES)}),
     }
     monkeypatch.setattr(CIFAR10, "meta", meta)
-    _cifar_batches._batches.cache_clear()
+    cifar_batches._batches.cache_clear()
 
 
 def test_torchvision_s_own_files(tmp_path, monkeypatch):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from labelbench_ray import datasets, plugins
 from labelbench_ray.config import Part
-from labelbench_ray.datasets._parquet import open_files
-from labelbench_ray.datasets._places import locate
+from labelbench_ray.datasets.files.places import locate
+from labelbench_ray.datasets.parquet_columns.parquet_files import open_files
 from labelbench_ray.errors import ConfigError, DataError, NotProvidedError
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from labelbench_ray.datasets import SPLITS, Source
-from labelbench_ray.datasets._formats import FORMATS, suffixes
+from labelbench_ray.datasets.files.image_formats import FORMATS, suffixes
 from labelbench_ray.encoders._images import open_image
 from labelbench_ray.errors import DataError
 from labelbench_ray.planning.data_words import describe_source

@@ -9,7 +9,7 @@ import pytest
 from labelbench_ray import plugins
 from labelbench_ray.config import Part
 from labelbench_ray.datasets import PACKAGE, UNLABELED, Dataset
-from labelbench_ray.datasets._labels import LabelEncoding, label_encoding, named_label_encoding
+from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding, named_label_encoding
 from labelbench_ray.errors import DataError, NotProvidedError
 from labelbench_ray.planning.data_words import describe_source
 from tests.samples import write_images

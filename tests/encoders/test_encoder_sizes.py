@@ -10,9 +10,10 @@ from PIL import Image, ImageFile
 
 from labelbench_ray.datasets import Records
 from labelbench_ray.embeddings.decoding import decode_shard
-from labelbench_ray.encoders import OUT_OF_MEMORY, _images, _open_clip_models, _resize, _shown
+from labelbench_ray.encoders import OUT_OF_MEMORY, _images, _resize, _shown
 from labelbench_ray.encoders._images import MAX_PIXELS, MAX_PIXELS_OF, MOST_BYTES, open_gray, open_rgb
 from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0
+from labelbench_ray.encoders.networks import open_clip_models
 from labelbench_ray.encoders.pixels import Pixels
 from tests.encoders.image_files import ORIENTATION, encoded, png, tiff
 
@@ -123,7 +124,7 @@ def test_formats_whose_decoders_take_more_memory_have_a_bound_of_their_own(form:
 def test_a_long_narrow_image_makes_no_giant_between(width: int, height: int):
     """Resized by its shorter side to 224 pixels it would have up to a billion."""
     image = Image.new("RGB", (width, height), (9, 90, 200))
-    to = _open_clip_models.Preprocessing(224, 224)
+    to = open_clip_models.Preprocessing(224, 224)
     assert to.resize_mode == "shortest"
     with pytest.raises(
         ValueError, match=rf"{width} x {height} pixels: the network reads the middle of .* cut the image"
@@ -135,7 +136,7 @@ def test_a_long_narrow_image_makes_no_giant_between(width: int, height: int):
 
 
 def test_an_image_at_the_bound_of_its_shape_is_read():
-    to = _open_clip_models.Preprocessing(32, 32)
+    to = open_clip_models.Preprocessing(32, 32)
     assert _resize.resized(Image.new("RGB", (100, 1), (9, 90, 200)), to).tolist() == [[[9, 90, 200]] * 32] * 32
     with pytest.raises(ValueError, match="101 x 1 pixels"):
         _resize.resized(Image.new("RGB", (101, 1)), to)

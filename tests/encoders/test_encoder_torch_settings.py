@@ -11,8 +11,8 @@ from torch import Tensor
 
 from labelbench_ray import plugins
 from labelbench_ray.encoders._batches_ahead import IN_FLIGHT, BatchesAhead
-from labelbench_ray.encoders._torch import TorchNetwork
-from labelbench_ray.encoders._torch_settings import TorchSettings
+from labelbench_ray.encoders.networks.image_network import TorchNetwork
+from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 from tests.small_models import build_encoder
 from tests.tiny_encoder import SIZE, Tiny
 

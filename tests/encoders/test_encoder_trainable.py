@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from labelbench_ray.encoders import trainable
-from labelbench_ray.encoders._from_pixels import FromPixels
+from labelbench_ray.encoders.networks.from_pixels import FromPixels
 from labelbench_ray.errors import ConfigError
 from tests.small_models import CLIP, build_encoder, make_clip
 

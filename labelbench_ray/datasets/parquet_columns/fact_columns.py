@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets import Split
-from labelbench_ray.datasets._parquet import ParquetFiles, check_column
+from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, check_column
 from labelbench_ray.errors import DataError
 from labelbench_ray.pool.facts import RULE, Facts, wrong_values
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from labelbench_ray.datasets._columns import Columns
-from labelbench_ray.datasets._parquet import ParquetFiles, reading
-from labelbench_ray.datasets._places import FileState, Place, resolve
+from labelbench_ray.datasets.files.places import FileState, Place, resolve
+from labelbench_ray.datasets.parquet_columns.columns import Columns
+from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, reading
 from labelbench_ray.errors import DataError
 
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets import Files, Payload, Records, Rows
-from labelbench_ray.datasets._parquet import ParquetFiles, check_column, reading
-from labelbench_ray.datasets._payloads import read_payloads
-from labelbench_ray.datasets._places import Place
+from labelbench_ray.datasets.files.places import Place
+from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, check_column, reading
+from labelbench_ray.datasets.parquet_columns.payloads import read_payloads
 from labelbench_ray.errors import DataError, unknown
 from labelbench_ray.storage.spreadsheets import unguarded
 from labelbench_ray.tasks.response import not_written

@@ -6,7 +6,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
-from labelbench_ray.encoders._from_pixels import FromPixels
+from labelbench_ray.encoders.networks.from_pixels import FromPixels
 from labelbench_ray.errors import ConfigError
 
 

@@ -17,10 +17,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.encoders import Device
-from labelbench_ray.encoders._causal_lm_models import fetch_model, tokenizer_of
-from labelbench_ray.encoders._causal_lm_network import end_tokens, left_padded
 from labelbench_ray.encoders._prompts import as_prompt
 from labelbench_ray.encoders.causal_lm import CausalLm
+from labelbench_ray.encoders.networks.causal_lm_models import fetch_model, tokenizer_of
+from labelbench_ray.encoders.networks.causal_lm_network import end_tokens, left_padded
 from labelbench_ray.errors import DataError
 from labelbench_ray.proxies.causal_lm_lora import CausalLmLora
 

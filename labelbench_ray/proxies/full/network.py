@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from labelbench_ray.encoders import Device, Network, Trainable
-from labelbench_ray.encoders._from_pixels import FromPixels
+from labelbench_ray.encoders.networks.from_pixels import FromPixels
 from labelbench_ray.errors import DataError
 from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.proxies import Classifier

@@ -15,7 +15,7 @@ from typing import Any, Final
 from platformdirs import user_cache_path
 
 from labelbench_ray.encoders._batches import file_hash
-from labelbench_ray.encoders._hub import folder_hash
+from labelbench_ray.encoders.networks.hub import folder_hash
 from labelbench_ray.errors import DataError, NotProvidedError
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from labelbench_ray.datasets import UNLABELED, Files, Records, Rows
-from labelbench_ray.datasets._columns import Columns, RowLabels
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, kind_of
-from labelbench_ray.datasets._layout import split_words
-from labelbench_ray.datasets._payloads import read_payloads
-from labelbench_ray.datasets._places import PATTERN, FileState, Place, missing
+from labelbench_ray.datasets.files.layout import split_words
+from labelbench_ray.datasets.files.places import PATTERN, FileState, Place, missing
+from labelbench_ray.datasets.parquet_columns.columns import Columns, RowLabels
+from labelbench_ray.datasets.parquet_columns.payloads import read_payloads
 from labelbench_ray.errors import DataError, unknown
 from labelbench_ray.types import Labels
 

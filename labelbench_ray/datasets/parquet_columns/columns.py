@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets import UNLABELED, Modality
-from labelbench_ray.datasets._labels import LabelEncoding, plain
+from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, plain
 from labelbench_ray.errors import DataError
 from labelbench_ray.types import Labels
 

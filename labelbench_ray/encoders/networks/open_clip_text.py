@@ -1,12 +1,12 @@
-"""The text tower of an open_clip model. Imports open_clip, which takes seconds: see `_open_clip_models`."""
+"""The text tower of an open_clip model. Imports open_clip, which takes seconds: see `open_clip_models`."""
 
 from collections.abc import Callable, Sequence
 
 import open_clip
 import torch
 
-from labelbench_ray.encoders._open_clip_models import Source
-from labelbench_ray.encoders._open_clip_network import registered, whole
+from labelbench_ray.encoders.networks.open_clip_models import Source
+from labelbench_ray.encoders.networks.open_clip_network import registered, whole
 from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.types import Floats
 

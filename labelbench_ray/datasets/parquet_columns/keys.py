@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelbench_ray.datasets._parquet import ParquetFiles, check_column
+from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, check_column
 from labelbench_ray.errors import DataError
 
 IMPLICIT = "path"

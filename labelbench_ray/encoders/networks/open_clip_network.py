@@ -1,4 +1,4 @@
-"""The image tower of an open_clip model, in torch. Imports open_clip, which takes seconds: see `_open_clip_models`."""
+"""The image tower of an open_clip model, in torch. Imports open_clip, which takes seconds: see `open_clip_models`."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labelbench_ray.encoders._from_pixels import FromPixels
-from labelbench_ray.encoders._open_clip_models import SEED, Preprocessing, Source
+from labelbench_ray.encoders.networks.from_pixels import FromPixels
+from labelbench_ray.encoders.networks.open_clip_models import SEED, Preprocessing, Source
 from labelbench_ray.errors import DataError
 
 LONGEST_REASON = 300

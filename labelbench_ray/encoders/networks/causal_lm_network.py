@@ -1,4 +1,4 @@
-"""A loaded causal language model. Imports torch at the top: see `_torch`.
+"""A loaded causal language model. Imports torch at the top: see `image_network`.
 
 One prefill gives the embedding and the first token; further tokens are generated greedily on its cache, while running
 aggregates take in each distribution.
@@ -17,8 +17,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from labelbench_ray.encoders import Decoded, Device, WithFacts
 from labelbench_ray.encoders._prompts import Prompt, constant_prefix, has_template
-from labelbench_ray.encoders._token_statistics import TokenStatistics
-from labelbench_ray.encoders._torch import one_thread
+from labelbench_ray.encoders.networks.image_network import one_thread
+from labelbench_ray.encoders.networks.token_statistics import TokenStatistics
 
 BATCHES: dict[Device, int] = {"cpu": 16, "cuda": 64}
 PROJECTION_SEED = 0

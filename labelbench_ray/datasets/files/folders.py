@@ -15,9 +15,9 @@ from pyarrow import fs
 
 from labelbench_ray.datasets import Files, Records, Rows
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, is_hidden, kind_of, suffix_of
-from labelbench_ray.datasets._formats import suffixes
-from labelbench_ray.datasets._layout import TEST, VALIDATION
-from labelbench_ray.datasets._places import Place, missing
+from labelbench_ray.datasets.files.image_formats import suffixes
+from labelbench_ray.datasets.files.layout import TEST, VALIDATION
+from labelbench_ray.datasets.files.places import Place, missing
 from labelbench_ray.errors import DataError, unknown
 
 NO_IMAGE = "not the suffix of an image that can be decoded"

@@ -16,8 +16,8 @@ from torch import Tensor
 from labelbench_ray.encoders import Decoded, Device
 from labelbench_ray.encoders._batches import embed_images
 from labelbench_ray.encoders._batches_ahead import BatchesAhead, CudaQueue
-from labelbench_ray.encoders._from_pixels import FromPixels
-from labelbench_ray.encoders._torch_settings import TorchSettings
+from labelbench_ray.encoders.networks.from_pixels import FromPixels
+from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 
 DTYPES: Final = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 NEUTRAL: Final = TorchSettings()
@@ -29,7 +29,7 @@ def dtype_on(device: Device, settings: TorchSettings) -> torch.dtype:
 
 
 def describe_compute(dtype: torch.dtype, device: Device, settings: TorchSettings) -> str:
-    """The compute path, as recorded: on a GPU with its model, which `encoders._device_models` reads."""
+    """The compute path, as recorded: on a GPU with its model, which `encoders.networks.device_models` reads."""
     compiled = " compiled" if settings.torch_compile else ""
     model = f" ({torch.cuda.get_device_name()})" if device == "cuda" and torch.cuda.is_available() else ""
     return f"torch {str(dtype).removeprefix('torch.')}{compiled} {device}{model}"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from labelbench_ray.encoders import Decoded
 from labelbench_ray.encoders._batches import embed_images
-from labelbench_ray.encoders._from_pixels import FromPixels
-from labelbench_ray.encoders._torch import one_thread
+from labelbench_ray.encoders.networks.from_pixels import FromPixels
+from labelbench_ray.encoders.networks.image_network import one_thread
 
 BATCH = 8
 """Measured at 96 px on one core: 4 to 8 images are fastest, since their activations stay in the cache."""

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pyarrow import fs
 
 from labelbench_ray.datasets._findings import HIDDEN, Kinds, hidden_kind, is_hidden, kind_of
-from labelbench_ray.datasets._places import Place
+from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.errors import DataError
 
 VALIDATION = ("validation", "valid", "val")

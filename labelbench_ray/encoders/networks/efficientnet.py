@@ -7,8 +7,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from labelbench_ray.encoders._from_pixels import FromPixels
-from labelbench_ray.encoders._torch import one_thread
+from labelbench_ray.encoders.networks.from_pixels import FromPixels
+from labelbench_ray.encoders.networks.image_network import one_thread
 
 # The scale that the network was trained with in TensorFlow; the package's own examples show that of other networks.
 MEAN, DEVIATION = 127.0, 128.0

@@ -1,4 +1,4 @@
-"""A loaded sentence-transformers model. Imports torch at the top: see `_torch`."""
+"""A loaded sentence-transformers model. Imports torch at the top: see `image_network`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils.logging import disable_progress_bar
 
 from labelbench_ray.encoders import Decoded, Device
-from labelbench_ray.encoders._torch import NEUTRAL, describe_compute, dtype_on, one_thread
-from labelbench_ray.encoders._torch_settings import TorchSettings
+from labelbench_ray.encoders.networks.image_network import NEUTRAL, describe_compute, dtype_on, one_thread
+from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 
 BATCH = 32
 CHARACTERS_A_TOKEN = 64

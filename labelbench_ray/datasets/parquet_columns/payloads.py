@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from labelbench_ray.datasets import Modality, Payload
-from labelbench_ray.datasets._places import Place, resolve
+from labelbench_ray.datasets.files.places import Place, resolve
 
 
 def read_payloads(column: Any, modality: Modality, places_B: Sequence[Place]) -> list[Payload]:  # noqa: ANN401
