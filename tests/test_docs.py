@@ -85,7 +85,9 @@ def test_whether_it_asks(name: str) -> None:
     if isinstance(strategy, Wrapper | TaskQuotas | TaskRelevance):
         settings = {"strategy": "galaxy"}
     elif isinstance(strategy, Arms):
-        settings = {"arms": ["galaxy"]}
+        assert TABLE[name]["asks"] == "where it can, if an arm asks"
+        strategies.create(name, arms=["galaxy"]).select(view, 10, stream)
+        return
     wraps = bool(settings)
     assert TABLE[name]["asks"] in (["as its strategy"] if wraps else ["yes", "no"])
     if TABLE[name]["asks"] != "yes":

@@ -1,8 +1,9 @@
 """Strategies that let others, their arms, choose row by row; the note of a row is the number of the arm that chose it.
 
 Whose turn it is for each row of a batch is known before a label arrives. An arm that asks for labels therefore chooses
-as many rows as it has turns, and first; every other arm ranks as many rows as the batch has, and in its turns gives the
-next one that is not taken. No arm can run out of rows.
+as many rows as it has turns, and first; where answers come after the batch, by the labels known before it. Every other
+arm ranks as many rows as the batch has, and in its turns gives the next one that is not taken. No arm can run out of
+rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,6 +57,14 @@ class Arms(Composed):
                 )
         return self
 
+    @classmethod
+    def table_row(cls) -> dict[str, str]:
+        return super().table_row() | {"asks": "where it can, if an arm asks"}
+
+    @property
+    def needs_ask(self) -> bool:  # type: ignore[override]  # read of a strategy that is made, never of its class
+        return any(arm.needs_ask and not arm.batched for arm in self._inner().values())
+
     def arm_names(self, num_classes: int) -> tuple[str, ...]:
         """What each arm is called, by its number."""
         of_class = (_part_of_class(part, label) for part in self.per_class for label in range(num_classes))
@@ -82,7 +91,7 @@ def in_turns(view: PoolView, arms: Sequence[Arm], turns_B: Ids, key: int, ask: A
     orders: dict[int, Ids] = {}
     played = np.unique(turns_B).tolist()
     for place in played:
-        if arms[place].strategy.needs_ask:
+        if _asks(arms[place].strategy):
             left = view.only(np.setdiff1d(view.open_ids(), list(taken))) if taken else view
             orders[place] = _chosen_by(arms[place], left, int((turns_B == place).sum()), key, ask)
             taken |= set(orders[place].tolist())
@@ -94,6 +103,12 @@ def in_turns(view: PoolView, arms: Sequence[Arm], turns_B: Ids, key: int, ask: A
         chosen.append(next(following[place]))
         taken.add(chosen[-1])
     return Chosen(np.array(chosen, np.int64), np.array([arm.number for arm in arms], np.int64)[turns_B])
+
+
+def _asks(strategy: plugins.Plugin) -> bool:
+    """Whether it, or an arm of it, asks where it can."""
+    asks = isinstance(strategy, Strategy) and (strategy.needs_ask or strategy.batched)
+    return asks or any(map(_asks, strategy.inner_plugins().values()))
 
 
 def _untaken(order_B: Ids, taken: set[int]) -> Iterator[int]:
@@ -115,7 +130,11 @@ def _rankings(view: PoolView, arms: dict[int, Arm], budget: int, key: int) -> di
 
 
 def _chosen_by(arm: Arm, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
-    return arm.strategy.select(view, budget, np.random.default_rng(subkey(key, f"arm {arm.number}")), ask)
+    rng = np.random.default_rng(subkey(key, f"arm {arm.number}"))
+    if arm.strategy.batched and ask is None:
+        arm.strategy.check_view(view)
+        return arm.strategy.choose_batched(view, budget, int(rng.integers(2**64, dtype=np.uint64)))
+    return arm.strategy.select(view, budget, rng, ask)
 
 
 def _of_class(part: Part, label: int) -> Strategy:

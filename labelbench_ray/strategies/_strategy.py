@@ -43,6 +43,8 @@ class Strategy(tasks.ServesTasks, ABC):
     """Can choose the first batch: needs neither labels nor a trained proxy."""
     needs_ask: ClassVar[bool] = False
     """Asks for labels while it chooses, which only an oracle that answers at once can give."""
+    batched: ClassVar[bool] = False
+    """Has a form that asks for nothing, `choose_batched`, for strategies around it whose oracle answers later."""
     on_device: ClassVar[bool] = False
     """Computes scores or distances where the model lies, for a model on a GPU too; others copy what they read of it."""
     facts: ClassVar[tuple[str, ...]] = ()
@@ -152,6 +154,10 @@ class Strategy(tasks.ServesTasks, ABC):
             raise ValueError(f"{type(self).__name__} chose row {wrong}, which is labeled; choose unlabeled rows")
         if sum(view.map(partial(_count_known, ids_C=chosen))) != budget:
             raise ValueError(f"{type(self).__name__} chose ids that are not in the pool; choose among its shards' ids")
+
+    def choose_batched(self, view: PoolView, budget: int, key: int) -> Ids:
+        """Choose as `choose` does, by the labels known before the batch; one with `batched` and `needs_ask` has it."""
+        return self.choose(view, budget, key, None)
 
     @abstractmethod
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:

@@ -15,7 +15,8 @@ from labelbench_ray.types import Ask, Floats, Ids, PoolView, Shard
 
 COLUMNS = 48
 """Classes whose losses are held at a time: 192 bytes a row."""
-UNKNOWN = -1
+UNKNOWN, PENDING = -1, -2
+"""In place of the label of a row that was not bought, and of one that was, whose answer comes after the batch."""
 
 
 class Direct(Strategy):
@@ -29,7 +30,8 @@ class Direct(Strategy):
 
     The rest, and what a class had no rows for, is divided equally: one class after another, in random order, takes the
     rows nearest to its threshold, from both sides in turns. The thresholds are those of all answers of the first half.
-    The midpoint of thresholds that err alike is taken in score, not in rank; else exact.
+    The midpoint of thresholds that err alike is taken in score, not in rank; else exact. As an arm whose answers come
+    later it samples the first half at once, and takes the thresholds of the labels before the batch.
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("probabilities", "labels")
@@ -43,13 +45,20 @@ class Direct(Strategy):
         "[2312.09196](https://arxiv.org/abs/2312.09196)"
     )
     needs_ask: ClassVar[bool] = True
+    batched: ClassVar[bool] = True
     parallel_annotators: int = Field(default=20, gt=0)
     """Answers that arrive at a time, in the first half; the other half waits for none."""
     minimum_class_budget: int = Field(default=60, gt=0)
     """Labels below which it is not worth while to look for a class's threshold."""
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:
-        batch = _Batch(view, required(ask, "direct", view.num_classes))
+        return self._choose(view, budget, key, _Batch(view, required(ask, "direct", view.num_classes)))
+
+    def choose_batched(self, view: PoolView, budget: int, key: int) -> Ids:
+        at_once = self.model_copy(update={"parallel_annotators": budget})
+        return at_once._choose(view, budget, key, _Batch(view, None))
+
+    def _choose(self, view: PoolView, budget: int, key: int, batch: "_Batch") -> Ids:
         counts_K = np.bincount(view.labels_L, minlength=view.num_classes)
         classes_C, share = shares(counts_K, budget, self.minimum_class_budget, key)
         for start in range(0, len(classes_C), COLUMNS):
@@ -93,7 +102,7 @@ def shares(counts_K: Ids, budget: int, minimum: int, key: int) -> tuple[Ids, int
 class _Batch:
     """The pool's rows with their answers, and those of the first half; it grows as answers come."""
 
-    def __init__(self, view: PoolView, ask: Ask) -> None:
+    def __init__(self, view: PoolView, ask: Ask | None) -> None:
         self._ask = ask
         self._ids_R = np.concatenate(view.map(placed))
         self.labels_R = np.full(len(self._ids_R), UNKNOWN)
@@ -110,7 +119,7 @@ class _Batch:
             rows_I, hashes_I = rows_I[kept_I], hashes_I[kept_I]
         rows_I = rows_I[np.argsort(hashes_I)]
         ids_I = self._ids_R[rows_I]
-        self.labels_R[rows_I] = self._ask(ids_I)
+        self.labels_R[rows_I] = PENDING if self._ask is None else self._ask(ids_I)
         self.chosen_ids = np.concatenate([self.chosen_ids, ids_I])
 
     def open_between(self, column_R: Floats, low: float, high: float) -> Ids:
@@ -119,12 +128,12 @@ class _Batch:
 
     def separation(self, column_R: Floats, number: int) -> Separation:
         """The answers in the order of a class, whose losses these are."""
-        answered_A = np.flatnonzero(self.labels_R != UNKNOWN)
+        answered_A = np.flatnonzero(self.labels_R >= 0)
         return Separation.of(column_R[answered_A], self.labels_R[answered_A] == number)
 
     def thresholds(self, view: PoolView, classes_G: Ids) -> Floats:
         """(G,) the thresholds of these classes."""
-        answered_A = np.flatnonzero(self.labels_R != UNKNOWN)
+        answered_A = np.flatnonzero(self.labels_R >= 0)
         found = view.map(partial(_losses_among, ids_A=self._ids_R[answered_A], classes_G=classes_G))
         losses_AG = np.concatenate(
             [np.empty((0, len(classes_G)), np.float32), *(part for parts in found for part in parts)]

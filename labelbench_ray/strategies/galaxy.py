@@ -22,7 +22,8 @@ class Galaxy(Strategy):
     same picks as the algorithm run node by node. Holds K * N * 4 bytes.
 
     With `parallel_annotators` of B, B rows are asked for at a time. Until its answer comes, such a row counts in each
-    graph as its nearest answered neighbor there does; the answer replaces that. 1 is the published algorithm.
+    graph as its nearest answered neighbor there does; the answer replaces that. 1 is the published algorithm. As an arm
+    whose answers come later it chooses all of its rows like that.
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("probabilities", "labels")
@@ -35,6 +36,7 @@ class Galaxy(Strategy):
     bytes_per_row_and_class: ClassVar[int] = 4
     """An order of the pool for every class."""
     needs_ask: ClassVar[bool] = True
+    batched: ClassVar[bool] = True
     parallel_annotators: int = Field(default=1, gt=0)
     """Answers that arrive at a time."""
 
@@ -45,6 +47,12 @@ class Galaxy(Strategy):
             for _ in range(min(self.parallel_annotators, budget - start)):
                 batch.add()
             batch.record(answers(batch.pending_ids))
+        return batch.chosen_ids
+
+    def choose_batched(self, view: PoolView, budget: int, key: int) -> Ids:
+        batch = _Batch(view, budget, key)
+        for _ in range(budget):
+            batch.add()
         return batch.chosen_ids
 
 

@@ -32,7 +32,9 @@ class Tailor(Arms, MemoryStrategy):
     """
 
     cost: ClassVar[str] = "one pass for all arms that score rows, and the cost of the others"
-    guarantee: ClassVar[str] = "the authors' code; an arm that asks chooses the rows of its turns first"
+    guarantee: ClassVar[str] = (
+        "the authors' code; an arm that asks chooses the rows of its turns first, in batches where it cannot"
+    )
     source: ClassVar[str] = (
         "Zhang et al., *Algorithm Selection for Deep Active Learning with Imbalanced Datasets*, NeurIPS 2023, "
         "[2302.07317](https://arxiv.org/abs/2302.07317)"

@@ -17,7 +17,9 @@ class UniformMixture(Arms):
     """
 
     cost: ClassVar[str] = "one pass for all arms that score rows, and the cost of the others"
-    guarantee: ClassVar[str] = "exact draws; an arm that asks chooses the rows of its turns first"
+    guarantee: ClassVar[str] = (
+        "exact draws; an arm that asks chooses the rows of its turns first, in batches where it cannot"
+    )
     source: ClassVar[str] = "the control of Zhang et al. 2023, [2302.07317](https://arxiv.org/abs/2302.07317)"
 
     def choose(self, view: PoolView, budget: int, key: int, ask: Ask | None) -> Ids:

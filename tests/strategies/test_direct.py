@@ -263,16 +263,46 @@ def test_labels_that_were_not_asked_for_do_not_matter():
     assert choose(replace(pool, truth=other), 100, minimum_class_budget=10) == chosen
 
 
-def test_labels_around_the_true_threshold_though_a_fifth_of_the_answers_is_wrong():
-    rng = np.random.default_rng(0)
+def cut_off(name: str, wrong: float, seed: int) -> float:
+    """How far from the true threshold, as a share of the pool, lies the median of the last half of what is chosen."""
+    rng = np.random.default_rng(seed)
     first = rng.permutation(np.linspace(0.001, 0.999, 4000)).astype(np.float32)
     truth = (first < 0.7).astype(np.int64)  # the proxy's own boundary lies at 0.5
-    flipped = rng.random(4000) < 0.2
-    answers = np.where(flipped, 1 - truth, truth)
+    answers = np.where(rng.random(4000) < wrong, 1 - truth, truth)
     labeled = rng.choice(4000, 40, replace=False)
     pool = Pool(np.zeros((4000, 1)), np.stack([first, 1 - first], axis=1), labeled, answers[labeled], answers)
-    chosen = choose(pool, 400)
-    assert np.median(np.abs(first[chosen[200:]] - 0.7)) < 0.08
+    ask = purchases_of(pool, 400).ask
+    chosen = strategies.create(name).select(pool.view(), 400, np.random.default_rng(0), ask=ask)
+    return abs(float(np.median(first[chosen[200:]])) - 0.7)
+
+
+@pytest.mark.parametrize("name", ["direct", "galaxy"])
+def test_2_5_10_a_threshold_without_noise_is_found(name: str):
+    assert max(cut_off(name, 0.0, seed) for seed in range(3)) < 0.02
+
+
+def test_2_5_10_with_a_fifth_of_the_answers_wrong_direct_finds_the_threshold_and_galaxy_does_not():
+    assert max(cut_off("direct", 0.2, seed) for seed in range(6)) < 0.05
+    assert max(cut_off("galaxy", 0.2, seed) for seed in range(6)) > 0.1
+
+
+def test_as_an_arm_without_answers_it_samples_the_first_half_at_once_and_takes_the_thresholds_of_before():
+    pool = mixed(500, 4, 40)
+    strategy = strategies.create("direct", minimum_class_budget=10)
+    chosen = strategy.choose_batched(pool.view(), 100, key=7)
+    assert len(set(chosen.tolist()) - set(pool.labeled.tolist())) == 100
+    # The first sample of each class is that of the algorithm with answers, before the first of them arrives.
+    at_once = strategies.create("direct", minimum_class_budget=10, parallel_annotators=100)
+    asked: list[int] = []
+
+    def ask(ids: np.ndarray) -> np.ndarray:
+        asked.extend(ids.tolist())
+        return pool.truth[ids]
+
+    at_once.choose(pool.view(), 100, 7, ask)
+    assert chosen[:12].tolist() == asked[:12]
+    with pytest.raises(ValueError, match="ask: direct needs answers"):
+        strategy.choose(pool.view(), 100, 7, None)
 
 
 @pytest.mark.parametrize("name", ["SPARE", "MOST_HELD", "COLUMNS"])

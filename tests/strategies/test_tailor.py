@@ -16,6 +16,7 @@ from labelbench_ray.contracts.pools import make_multi_label_pool
 from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.ledger.trials import Ledger
 from labelbench_ray.strategies import NO_NOTE, ChosenRound, RowStrategy, tailor
+from labelbench_ray.strategies._ranking import subkey
 from labelbench_ray.strategies._rare_classes import worth
 from labelbench_ray.strategies.tailor import Posterior, posterior
 from labelbench_ray.types import BLOCK_ROWS, Block, PoolView
@@ -206,8 +207,40 @@ def test_6_an_arm_that_asks_gets_answers_for_its_own_rows_only():
     chosen = strategy.select_with_notes(pool.view(), 40, np.random.default_rng(0), ask=ask)
     galaxys = chosen.ids[chosen.notes == 0]
     assert set(galaxys.tolist()) <= set(asked) <= set(chosen.ids[np.isin(chosen.notes, [0, 2])].tolist())
-    with pytest.raises(ValueError, match="galaxy needs answers"):
-        strategy.select(pool.view(), 40, np.random.default_rng(0))
+
+
+def test_6_without_answers_an_arm_that_asks_chooses_by_the_labels_known_before():
+    pool = make_pool(300)
+    asking = ["galaxy", Part.of("direct", minimum_class_budget=3)]
+    strategy = strategies.create("uniform_mixture", arms=[*asking, "margin"], per_class=[])
+    assert not strategy.needs_ask
+    chosen = strategy.select_with_notes(pool.view(), 60, np.random.default_rng(0))
+    assert set(chosen.notes.tolist()) == {0, 1, 2}
+    # Nothing is asked for: the same rows, whatever the answers are.
+    rows = chosen.ids[chosen.notes == 0]
+    relabeled = replace(pool, truth=np.zeros_like(pool.truth))
+    again = strategy.select_with_notes(relabeled.view(), 60, np.random.default_rng(0))
+    np.testing.assert_array_equal(again.ids[again.notes == 0], rows)
+    # The first arm chooses from the complete view: its batch is that of GALAXY whose answers all arrive at the end.
+    key = int(np.random.default_rng(0).integers(2**64, dtype=np.uint64))
+    at_end = strategies.create("galaxy", parallel_annotators=len(rows))
+    expected = at_end.select(
+        pool.view(), len(rows), np.random.default_rng(subkey(key, "arm 0")), ask=lambda ids: pool.truth[ids]
+    )
+    np.testing.assert_array_equal(rows, expected)
+
+
+def test_6_an_arm_of_an_arm_is_asked_where_there_are_answers():
+    pool, asked = make_pool(300), []
+
+    def ask(ids: np.ndarray) -> np.ndarray:
+        asked.extend(ids.tolist())
+        return pool.truth[ids]
+
+    inner = Part.of("uniform_mixture", arms=["galaxy"], per_class=[])
+    strategy = strategies.create("tailor", arms=[inner, "margin"], per_class=[])
+    chosen = strategy.select_with_notes(pool.view(), 30, np.random.default_rng(0), ask=ask)
+    assert asked == chosen.ids[chosen.notes == 0].tolist()
 
 
 @pytest.mark.parametrize("name", ["tailor", "uniform_mixture"])
