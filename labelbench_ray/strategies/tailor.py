@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from labelbench_ray.pool.distributions import CATEGORICAL
+from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 from labelbench_ray.strategies._arms import Arms, in_turns
 from labelbench_ray.strategies._notes import Chosen, History
 from labelbench_ray.strategies._ranking import subkey
@@ -48,8 +48,11 @@ class Tailor(Arms, MemoryStrategy):
         arms = self.playing(view, key)
         numbers_A = np.array([arm.number for arm in arms])
         rng = np.random.default_rng(subkey(key, "turns"))
-        turns_B = posterior(history, numbers_A, view, self.decay).turns(self._worth(view), budget, rng)
+        turns_B = self._learned(view, history, numbers_A).turns(self._worth(view), budget, rng)
         return in_turns(view, arms, turns_B, key, ask)
+
+    def _learned(self, view: PoolView, history: History, numbers_A: Ids) -> "Posterior":
+        return posterior(history, numbers_A, view.num_classes, view.distribution, self.decay)
 
     def _worth(self, view: PoolView) -> Counts:
         if self.objective == "balance":
@@ -70,6 +73,16 @@ class Posterior:
     """1, and the weighted number of rows with the class."""
     absent_AK: Counts | None
     """1, and that of rows without it; None where a row has one class."""
+
+    @property
+    def means_AK(self) -> Counts:
+        """How likely the next row of each arm has each class."""
+        means_AK: Counts
+        if self.absent_AK is None:
+            means_AK = (self.there_AK + 1) / (self.there_AK + 1).sum(axis=1, keepdims=True)
+        else:
+            means_AK = self.there_AK / (self.there_AK + self.absent_AK)
+        return means_AK
 
     def turns(self, worth_K: Counts, budget: int, rng: np.random.Generator) -> Ids:
         """(budget,) the place of the arm that chooses each row: the largest expected worth of independent draws."""
@@ -93,9 +106,11 @@ class Posterior:
         return shares_TAG
 
 
-def posterior(history: History, numbers_A: Ids, view: PoolView, decay: float) -> Posterior:
+def posterior(
+    history: History, numbers_A: Ids, num_classes: int, distribution: Distribution, decay: float
+) -> Posterior:
     """The fold of the earlier rounds; a row without a note, such as one of the first batch, changes nothing."""
-    shape = (len(numbers_A), view.num_classes)
+    shape = (len(numbers_A), num_classes)
     there_AK, absent_AK = np.ones(shape), np.ones(shape)
     for earlier in history:
         if not (earlier.notes >= 0).any():
@@ -104,7 +119,7 @@ def posterior(history: History, numbers_A: Ids, view: PoolView, decay: float) ->
         absent_AK *= decay
         for place, number in enumerate(numbers_A.tolist()):
             labels_C = earlier.labels[earlier.notes == number]
-            there_AK[place] += counts_of(labels_C, view.num_classes)
+            there_AK[place] += counts_of(labels_C, num_classes)
             if labels_C.ndim > 1:
                 absent_AK[place] += (labels_C == 0).sum(axis=0)
-    return Posterior(there_AK, None if view.distribution == CATEGORICAL else absent_AK)
+    return Posterior(there_AK, None if distribution == CATEGORICAL else absent_AK)

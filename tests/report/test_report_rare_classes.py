@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from labelbench_ray.config import Part
@@ -13,7 +14,7 @@ from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.report import build
 from labelbench_ray.report.page import page
 from labelbench_ray.report.rare_classes import rare_classes
-from labelbench_ray.report.rare_classes_table import regret_table
+from labelbench_ray.report.rare_classes.table import expected_table, regret_table
 from labelbench_ray.storage.checksummed import from_checked_json, to_checked_json
 
 COUNTS = (900, 90, 10)
@@ -112,6 +113,36 @@ def test_arms_are_counted_by_their_notes(studied: Path):
     assert played.rare == pytest.approx((1 / 9, 7 / 11))
 
 
+def test_rewards_are_what_labels_were_worth_when_they_were_bought(studied: Path):
+    found = {each.strategy: each for each in section(studied).found}
+    # Classes with 9, 1 and 0 labels of 10, then 18, 2 and 0 of 20: -1/9 for each row of the majority, 1 for a rare one.
+    first, second = 9 * (-1 / 9) + 1, 9 * (-1 / 18) + 1 / 2
+    assert found["random"].reward == pytest.approx(first + second)
+
+
+def test_posterior_means_are_those_before_a_round(studied: Path):
+    (played,) = section(studied).played
+    # Before round 1 nothing is learned, and labels of 6, 2 and 2 rows make them worth -1/6, 1/2 and 1/2.
+    assert [arm[0] for arm in played.expected] == pytest.approx([(-1 / 6 + 1 / 2 + 1 / 2) / 3] * 2)
+    # In it, random chose six rows of class 0 and one of class 1, margin one of class 1 and two of class 2.
+    worth = np.array([-1 / 12, 1 / 4, 1 / 4])
+    shapes = 1.9 + np.array([[6, 1, 0], [0, 1, 2]])
+    assert [arm[1] for arm in played.expected] == pytest.approx(shapes @ worth / shapes.sum(axis=1))
+    assert expected_table(played).rows[1][2].text == f"{played.expected[1][1]:.4f}"
+
+
+def test_a_mixture_learns_nothing_about_its_arms(experiment):
+    mixture = Part.of("uniform_mixture", arms=["random", "margin"], per_class=[])
+    for seed in range(2):
+        folder = experiment.add(mixture.model_dump(), seed, [0.5, 0.6], rounds=2)
+        plant(folder, labels_of(2, 2), [[], [0] * 5 + [1] * 5])
+    folder = experiment.write()
+    note(folder, COUNTS)
+    (played,) = section(folder).played
+    assert played.expected == ()
+    assert "Posterior means" not in page(build(folder))
+
+
 def test_the_regret_is_against_the_best_arm_that_is_a_strategy_of_the_setting(studied: Path):
     (played,) = section(studied).played
     assert played.best_arm == "margin"
@@ -125,7 +156,10 @@ def test_the_regret_is_against_the_best_arm_that_is_a_strategy_of_the_setting(st
 def test_the_page_and_the_document_have_the_section(studied: Path):
     report = build(studied)
     text = page(report)
-    for words in ("Rare classes", "Regret against the best arm", "rare rows found", "not reached", "at its own best"):
+    for words in (
+        *("Rare classes", "Regret against the best arm", "rare rows found", "cumulative reward"),
+        *("Posterior means", "not reached", "at its own best"),
+    ):
         assert words in text
     (setting,) = json.loads(json.dumps(document(report)))["settings"]
     assert setting["rare_classes"]["pool_imbalance"] == 90

@@ -15,6 +15,7 @@ from labelbench_ray.config import Part, vary
 from labelbench_ray.contracts.pools import make_multi_label_pool
 from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.ledger.trials import Ledger
+from labelbench_ray.pool.distributions import BERNOULLI, CATEGORICAL
 from labelbench_ray.strategies import NO_NOTE, ChosenRound, RowStrategy, tailor
 from labelbench_ray.strategies._ranking import subkey
 from labelbench_ray.strategies._rare_classes import worth
@@ -51,20 +52,17 @@ def rounds_of(*rounds: tuple[list[int], list[int]]) -> list[ChosenRound]:
     ]
 
 
-def view_of(classes: int) -> PoolView:
-    return make_pool(60, classes=classes).view()
-
-
 def test_1_the_posterior_is_a_fold_that_forgets():
     first = ([0, 1, 1, 2], [0, 0, 1, 1])
-    once = posterior(rounds_of(first), np.arange(2), view_of(3), decay=0.9)
+    once = posterior(rounds_of(first), np.arange(2), 3, CATEGORICAL, decay=0.9)
     np.testing.assert_allclose(once.there_AK, 0.9 + np.array([[1, 1, 0], [0, 1, 1]]))
-    twice = posterior(rounds_of(first, ([2], [0])), np.arange(2), view_of(3), decay=0.9)
+    twice = posterior(rounds_of(first, ([2], [0])), np.arange(2), 3, CATEGORICAL, decay=0.9)
+    np.testing.assert_allclose(once.means_AK[0], np.array([2.9, 2.9, 1.9]) / 7.7)
     np.testing.assert_allclose(twice.there_AK, 0.9 * once.there_AK + np.array([[0, 0, 1], [0, 0, 0]]))
 
 
 def test_1_rows_without_a_note_change_nothing():
-    without = posterior(rounds_of(([0, 1], [NO_NOTE, NO_NOTE])), np.arange(2), view_of(3), decay=0.9)
+    without = posterior(rounds_of(([0, 1], [NO_NOTE, NO_NOTE])), np.arange(2), 3, CATEGORICAL, decay=0.9)
     np.testing.assert_array_equal(without.there_AK, np.ones((2, 3)))
 
 
@@ -256,10 +254,10 @@ def test_7_one_shard_or_seven_give_the_same_ids_and_notes(name: str):
 
 
 def test_8_of_independent_classes_rows_without_the_class_count_too():
-    view = make_multi_label_pool(60, classes=3).view()
     labels = np.array([[1, 0, -1], [0, 0, 1], [1, 1, 0]], np.int8)
-    found = posterior([ChosenRound(np.arange(3), labels, np.array([0, 0, 1]))], np.arange(2), view, decay=0.9)
+    found = posterior([ChosenRound(np.arange(3), labels, np.array([0, 0, 1]))], np.arange(2), 3, BERNOULLI, decay=0.9)
     np.testing.assert_allclose(found.there_AK, 0.9 + np.array([[1, 0, 1], [1, 1, 0]]))
+    np.testing.assert_allclose(found.means_AK[0], [1.9 / 3.8, 0.9 / 3.8, 1.9 / 2.8])
     np.testing.assert_allclose(found.absent_AK, 0.9 + np.array([[1, 2, 0], [0, 0, 1]]))
 
 

@@ -32,7 +32,7 @@ from labelbench_ray.report.page.palette import Style, styles
 from labelbench_ray.report.page.prompt_tables import prompt_tables
 from labelbench_ray.report.page.search_figures import search_figures
 from labelbench_ray.report.page.shown import baseline, ranked, shown
-from labelbench_ray.report.rare_classes_table import rare_tables
+from labelbench_ray.report.rare_classes.table import rare_tables
 from labelbench_ray.report.search_table import search_gain, search_table
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, strategy_table, trouble_table

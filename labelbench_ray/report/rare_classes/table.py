@@ -4,7 +4,8 @@ from math import isinf
 
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import NOTHING, Cell, Table, gain
-from labelbench_ray.report.rare_classes import SHARES, Found, Multiple, Played, RareClasses
+from labelbench_ray.report.rare_classes import SHARES, Found, Multiple, RareClasses
+from labelbench_ray.report.rare_classes.arms import Played
 from labelbench_ray.tasks import in_a_sentence
 
 MOST_ROUNDS = 8
@@ -24,6 +25,13 @@ def rare_tables(rare: RareClasses) -> tuple[tuple[str, Table], ...]:
         ),
         ("Regret against the best arm", regret_table(rare)),
         *((f"Rows chosen by each arm of {each.strategy}", played_table(each)) for each in rare.played),
+        *(
+            (
+                f"Posterior means: the expected worth of a row of each arm of {each.strategy}",
+                expected_table(each),
+            )
+            for each in rare.played
+        ),
     )
     return tuple((caption, table) for caption, table in tables if table.rows)
 
@@ -31,7 +39,10 @@ def rare_tables(rare: RareClasses) -> tuple[tuple[str, Table], ...]:
 def found_table(rare: RareClasses) -> Table:
     """Labels of rare classes, and how evenly labels are spread."""
     return Table(
-        ("strategy", "seeds", "rare rows found", "fewest labels of a class", "median labels of a class", "imbalance"),
+        (
+            *("strategy", "seeds", "rare rows found", "fewest labels of a class", "median labels of a class"),
+            *("imbalance", "cumulative reward"),
+        ),
         tuple(
             (
                 Cell(each.strategy),
@@ -40,6 +51,7 @@ def found_table(rare: RareClasses) -> Table:
                 Cell(f"{each.least:.1f}"),
                 Cell(f"{each.median:.1f}"),
                 Cell(f"{each.imbalance:.1f}", key=each.imbalance),
+                Cell(f"{each.reward:.2f}", key=each.reward),
             )
             for each in rare.found
         ),
@@ -69,8 +81,7 @@ def multiples_table(rare: RareClasses) -> Table:
 
 def played_table(played: Played) -> Table:
     """The share of each round's rows that each arm chose."""
-    count = min(MOST_ROUNDS, len(played.rounds))
-    places = sorted({round(place * (len(played.rounds) - 1) / max(1, count - 1)) for place in range(count)})
+    places = _shown(played)
     head = ("arm", *(f"round {played.rounds[place]}" for place in places), "rare among its rows")
     return Table(
         head,
@@ -79,6 +90,24 @@ def played_table(played: Played) -> Table:
             for arm, shares, rare in zip(played.arms, played.shares, played.rare, strict=True)
         ),
     )
+
+
+def expected_table(played: Played) -> Table:
+    """What a row of each arm is worth by the posterior means, before each round."""
+    places = _shown(played)
+    return Table(
+        ("arm", *(f"before round {played.rounds[place]}" for place in places)),
+        tuple(
+            (Cell(arm), *(Cell(f"{worth[place]:.4f}", key=worth[place]) for place in places))
+            for arm, worth in zip(played.arms, played.expected, strict=False)
+        ),
+    )
+
+
+def _shown(played: Played) -> list[int]:
+    """Places of the rounds that are shown."""
+    count = min(MOST_ROUNDS, len(played.rounds))
+    return sorted({round(place * (len(played.rounds) - 1) / max(1, count - 1)) for place in range(count)})
 
 
 def regret_table(rare: RareClasses) -> Table:

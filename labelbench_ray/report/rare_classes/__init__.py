@@ -5,30 +5,24 @@ accuracy is random's number of labels for it divided by the strategy's; both are
 curves. Random may have more rounds than the others: those are used here, and nowhere else.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isinf
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from labelbench_ray import plugins
-from labelbench_ray.errors import UserError
 from labelbench_ray.report.curves import RANDOM, Run, Setting
-from labelbench_ray.report.statistics.comparison import Comparison, compare, paired_difference
+from labelbench_ray.report.rare_classes.arms import Counts, Played, played, reward
+from labelbench_ray.report.statistics.comparison import compare
 from labelbench_ray.report.statistics.paired import Estimate, Floats, estimate
 from labelbench_ray.report.statistics.savings import first_crossing
-from labelbench_ray.strategies import PACKAGE, Strategy
-from labelbench_ray.strategies._arms import Arms
 
 RARE: Final = 0.5
 """Rows of a rare class, at most, as a share of the mean class's."""
 BALANCED: Final = "Balanced Test Accuracy"
 SHARES: Final = (0.5, 0.75, 0.9, 1.0)
 """Parts of random's range, from its first batch to its best, at which label efficiency is stated."""
-
-Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +56,12 @@ class Found:
     median: float
     imbalance: float
     """Labels of the class with the most for each label of the one with the fewest, counted as 1 at least."""
+    reward: float
+    """What the labels after the first batch were worth when they were bought, mean over the seeds."""
     multiples: tuple[Multiple, ...]
     """At `SHARES` of random's range; none without random."""
     own_best: Multiple | None
     """At the strategy's own best accuracy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """The arms of a strategy that chooses by arms."""
-
-    strategy: str
-    arms: tuple[str, ...]
-    rounds: tuple[int, ...]
-    shares: tuple[tuple[float, ...], ...]
-    """Each arm's share of the rows of each round, mean over the seeds."""
-    rare: tuple[float, ...]
-    """The share of rare rows among those that each arm chose."""
-    alone: int
-    """How many of these arms the setting also has as strategies of their own."""
-    best_arm: str
-    """The one of them with the largest area under the curve; "" for none."""
-    regret: Estimate | None
-    """The strategy's area under the curve less that of the best arm, paired by seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +104,7 @@ def rare_classes(setting: Setting) -> RareClasses | None:
             _found(list(setting.by_seed(row.strategy).values()), random, metric, labels, rare_C, len(counts_K))
             for row in comparison.rows
         ),
-        tuple(_played(setting, comparison, rare_C, len(counts_K))),
+        tuple(played(setting, comparison, rare_C, len(counts_K))),
     )
 
 
@@ -144,6 +121,7 @@ def _found(
         float(least_S.mean()),
         float(np.median(bought_SK, axis=1).mean()),
         float((most_S / np.maximum(least_S, 1)).mean()),
+        float(np.mean([reward(run, labels, num_classes) for run in runs])),
         tuple(multiple(runs, random, metric, labels, target) for target in targets(random, metric)),
         multiple(runs, random, metric, labels, max(_mean(curves).values())) if random else None,
     )
@@ -181,44 +159,6 @@ def multiple(runs: Sequence[Run], random: Sequence[Run], metric: str, labels: in
         float(np.exp(spread.low)) if spread else 0.0,
         float(np.exp(spread.high)) if spread else inf,
     )
-
-
-def _played(setting: Setting, comparison: Comparison, rare_C: Counts, num_classes: int) -> Iterable[Played]:
-    for row in comparison.rows:
-        runs = list(setting.by_seed(row.strategy).values())
-        strategy = _with_arms(runs[0])
-        if strategy is None or not any(record.notes for run in runs for record in run.records):
-            continue
-        names = strategy.arm_names(num_classes)
-        rounds = sorted({record.round for run in runs for record in run.records if record.notes})
-        pulls_RA, rare_A = np.zeros((len(rounds), len(names))), np.zeros(len(names))
-        for record in (record for run in runs for record in run.records if record.notes):
-            notes_B = np.array(record.notes)
-            pulls_RA[rounds.index(record.round)] += np.bincount(notes_B, minlength=len(names))
-            rare_A += np.bincount(notes_B[np.isin(np.array(record.labels), rare_C)], minlength=len(names))
-        played_A = np.flatnonzero(pulls_RA.sum(axis=0))
-        shares_RA = pulls_RA / pulls_RA.sum(axis=1, keepdims=True)
-        arms = [each for each in comparison.rows if each.strategy in {names[arm] for arm in played_A}]
-        best = max(arms, key=lambda each: each.area.value, default=None)
-        yield Played(
-            row.strategy,
-            tuple(names[arm] for arm in played_A),
-            tuple(rounds),
-            tuple(tuple(shares_RA[:, arm].tolist()) for arm in played_A),
-            tuple((rare_A[played_A] / pulls_RA.sum(axis=0)[played_A]).tolist()),
-            len(arms),
-            best.strategy if best else "",
-            paired_difference(row, best) if best else None,
-        )
-
-
-def _with_arms(run: Run) -> Arms | None:
-    """The strategy if it chooses by arms; None for others, and for one that cannot be made here."""
-    try:
-        strategy = plugins.build(Strategy, PACKAGE, run.trial.strategy)
-    except UserError:
-        return None
-    return strategy if isinstance(strategy, Arms) else None
 
 
 def _bought(run: Run, labels: int, num_classes: int) -> Counts:
