@@ -1,8 +1,9 @@
 """Any folder of images: split folders with one folder a class, here or in a bucket (`s3://`, `gs://`)."""
 
 from pathlib import Path
+from typing import Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from labelbench_ray.datasets import Dataset, Findings, Source, signature
 from labelbench_ray.datasets._findings import ignored
@@ -11,9 +12,12 @@ from labelbench_ray.datasets.files.folders import class_names, folder_table, lis
 from labelbench_ray.datasets.files.layout import TEST, VALIDATION, beside, one_of
 from labelbench_ray.datasets.files.places import Place, locate
 
+HERE: Final = "."
+WANTED: Final = "<class>/<image> (and, where they exist, validation/ and test/)"
+
 
 class ImageFolder(Dataset):
-    """`<path>/<split>/<class>/<image>`.
+    """`<path>/<split>/<class>/<image>`; with `train="."`, `<path>/<class>/<image>`.
 
     Without a validation folder the test set is halved; without either, train is cut 80/10/10.
     """
@@ -21,6 +25,7 @@ class ImageFolder(Dataset):
     path: str = Field(min_length=1)
     """Below the data root, or a URI."""
     train: str = "train"
+    """A folder in `path`; ".": `path` itself, whose folders are then the classes."""
     validation: str | None = None
     """None: the folder `validation`, `valid` or `val` if it is there."""
     test: str | None = None
@@ -28,11 +33,21 @@ class ImageFolder(Dataset):
     classes: tuple[str, ...] | None = None
     """Class names in order; None: the folders of `train`, sorted."""
 
+    @model_validator(mode="after")
+    def _check_splits(self) -> Self:
+        if self.train == HERE and (self.validation or self.test):
+            raise ValueError(
+                'train=".": the folders of `path` are the classes, so no other split can lie in it; put the class '
+                "folders of training into a folder `train`"
+            )
+        return self
+
     def load(self, root: Path) -> Source:
         top = locate(root, self.path)
-        wanted = f"{self.train}/<class>/<image> (and, where they exist, validation/ and test/)"
+        alone = self.train == HERE
+        wanted = "<class>/<image>" if alone else f"{self.train}/{WANTED}"
         names = self._names(top)
-        splits = {part: list_folder(top / name, wanted) for part, name in names.items()}
+        splits = {part: list_folder(top if name == HERE else top / name, wanted) for part, name in names.items()}
         train, *others = splits.values()
         found, empty = class_names(train, others)
         classes = self.classes or found
@@ -43,7 +58,11 @@ class ImageFolder(Dataset):
             signature=signature([*classes, *((part, table.content) for part, table in tables.items())]),
             findings=Findings(
                 origins=origins({part: table.origin for part, table in tables.items()}),
-                ignored=ignored(*(split.ignored for split in splits.values()), empty, beside(top, names.values())),
+                ignored=ignored(
+                    *(split.ignored for split in splits.values()),
+                    empty,
+                    *([] if alone else [beside(top, names.values())]),
+                ),
             ),
         )
 
@@ -53,6 +72,8 @@ class ImageFolder(Dataset):
         def there(name: str) -> str | None:
             return name if name != self.train and (top / name).is_folder() else None
 
+        if self.train == HERE:
+            return {"train": HERE}
         names = {
             "train": self.train,
             "validation": self.validation or one_of(VALIDATION, there, top),

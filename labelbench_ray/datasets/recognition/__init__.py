@@ -1,0 +1,60 @@
+"""What a folder or file is: the data set that reads it, for people who name a place and write no Python."""
+
+import difflib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+from labelbench_ray.datasets.files.places import Place, locate
+from labelbench_ray.datasets.recognition.image_folders import IMAGE_FOLDER
+from labelbench_ray.datasets.recognition.parquet_files import PARQUET
+from labelbench_ray.datasets.recognition.rules import Rule, Stated
+from labelbench_ray.errors import ConfigError, DataError, NotProvidedError
+from labelbench_ray.plugins import Part
+
+__all__ = ["Recognized", "Rule", "Stated", "recognized"]
+RULES: Final[tuple[Rule, ...]] = (PARQUET, IMAGE_FOLDER)
+"""Asked in this order; the first that recognizes a place decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """The data set at a place."""
+
+    dataset: Part
+    what: str
+    """In words, such as "an image folder"."""
+
+
+def recognized(root: Path, path: str, stated: Stated) -> Recognized:
+    """The data set that reads `path`, as its `path` setting means it: below `root`, or a URI.
+
+    Raises:
+        NotProvidedError: nothing is there.
+        DataError: what is there is not recognized, or it has no labels; the message states what to do.
+        ConfigError: something is stated that this kind of data set does not have.
+    """
+    place = locate(root, path)
+    if not place.exists():
+        raise NotProvidedError(f"{place} is not there{_nearest(place)}; give a folder or a file of data")
+    for rule in RULES:
+        if (dataset := rule.find(place, path, stated)) is not None:
+            _refuse_unread(rule, place, stated)
+            return Recognized(dataset, rule.what)
+    raise DataError(f"{place}: not recognized as a data set; looked for {' or '.join(rule.wanted for rule in RULES)}")
+
+
+def _refuse_unread(rule: Rule, place: Place, stated: Stated) -> None:
+    for name in (field.name for field in fields(Stated)):
+        if getattr(stated, name) and name not in rule.reads:
+            raise ConfigError(
+                f"--{name.replace('_', '-')}: {place} is {rule.what}, {rule.why_unread}; leave the option out"
+            )
+
+
+def _nearest(place: Place) -> str:
+    if not place.folder.is_folder():
+        return ""
+    names = [info.base_name for info in place.folder.listing()]
+    nearest = difflib.get_close_matches(place.name, names, n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -1,0 +1,139 @@
+"""What a folder or file is recognized as, and what is reported where it is not a data set."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from labelbench_ray import datasets, plugins
+from labelbench_ray.datasets import Dataset
+from labelbench_ray.datasets.recognition import Stated, recognized
+from labelbench_ray.errors import UserError
+from labelbench_ray.plugins import Part
+
+
+def images(folder: Path, count: int = 3) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
+
+
+def table(file: Path, **columns: list[object]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), file)
+
+
+def class_folders(root: Path) -> None:
+    images(root / "photos/cat")
+    images(root / "photos/my dog", 5)
+    images(root / "photos/.thumbnails")
+    (root / "photos/notes.txt").write_text("two classes")
+
+
+def split_folders(root: Path) -> None:
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            images(root / "photos" / split / name)
+
+
+def texts(root: Path) -> None:
+    table(root / "photos/train.parquet", text=["a", "b", "c"], label=["x", "y", "x"])
+    table(root / "photos/test.parquet", text=["a", "b"], label=["x", "y"])
+
+
+@pytest.mark.parametrize(
+    ("make", "path", "stated", "expected"),
+    [
+        (class_folders, "photos", {}, Part.of("image_folder", path="photos", train=".")),
+        (split_folders, "photos", {}, Part.of("image_folder", path="photos")),
+        (
+            split_folders,
+            "photos",
+            {"classes": ("dog", "cat")},
+            Part.of("image_folder", path="photos", classes=["dog", "cat"]),
+        ),
+        (texts, "photos", {}, Part.of("parquet", path="photos", payload="text")),
+        (texts, "photos", {"text": "text"}, Part.of("parquet", path="photos", payload="text")),
+        (
+            texts,
+            "photos/train.parquet",
+            {"text": "label", "label": "text"},
+            Part.of("parquet", path="photos", train="train.parquet", payload="text", column="label", label="text"),
+        ),
+    ],
+)
+def test_a_place_is_recognized_and_can_be_opened(
+    tmp_path: Path, make: Callable[[Path], None], path: str, stated: dict[str, object], expected: Part
+) -> None:
+    make(tmp_path)
+    found = recognized(tmp_path, path, Stated(**stated)).dataset  # type: ignore[arg-type]
+    assert found == expected
+    source = plugins.build(Dataset, datasets.PACKAGE, found).load(tmp_path)
+    assert len(source.classes) in (2, 3)
+
+
+def one_class(root: Path) -> None:
+    images(root / "photos/cat")
+
+
+def one_folder_around(root: Path) -> None:
+    images(root / "photos/inner/cat")
+    images(root / "photos/inner/dog")
+
+
+def no_classes(root: Path) -> None:
+    images(root / "photos")
+
+
+def other_files(root: Path) -> None:
+    (root / "photos").mkdir()
+    (root / "photos/notes.md").write_text("none")
+
+
+def other_columns(root: Path) -> None:
+    table(root / "photos/train.parquet", review=["a"], stars=[1])
+
+
+def no_labels(root: Path) -> None:
+    table(root / "photos/train.parquet", text=["a"], stars=[1])
+
+
+@pytest.mark.parametrize(
+    ("make", "path", "stated", "reported"),
+    [
+        (one_class, "photos", {}, "one class folder, cat/; at least 2 classes"),
+        (one_folder_around, "photos", {}, "which holds 2 folders of images; give"),
+        (no_classes, "photos", {}, "3 images and no class folders"),
+        (no_classes, "photos", {}, "docs/annotation.md"),
+        (other_files, "photos", {}, "not recognized as a data set; looked for"),
+        (one_class, "phots", {}, "did you mean 'photos'?"),
+        (class_folders, "photos", {"label": "kind"}, "--label: "),
+        (other_columns, "photos", {}, "--text or --image (have: review, stars; texts: review)"),
+        (other_columns, "photos", {"text": "revew"}, "did you mean 'review'?"),
+        (no_labels, "photos", {}, "name the column of labels with --label (have: text, stars)"),
+        (no_labels, "photos", {"text": "text", "image": "stars"}, "give one of the two"),
+    ],
+)
+def test_what_is_not_a_data_set_is_refused_with_what_to_do(
+    tmp_path: Path, make: Callable[[Path], None], path: str, stated: dict[str, object], reported: str
+) -> None:
+    make(tmp_path)
+    with pytest.raises(UserError) as refused:
+        recognized(tmp_path, path, Stated(**stated))  # type: ignore[arg-type]
+    assert reported in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_class_folders_alone_are_the_whole_data_set(tmp_path: Path) -> None:
+    for number, name in enumerate(["cat", "my dog", "Käfer"]):
+        images(tmp_path / "photos" / name, 20 + number)
+    found = recognized(tmp_path, "photos", Stated())
+    source = plugins.build(Dataset, datasets.PACKAGE, found.dataset).open(tmp_path)
+    assert source.classes == ("Käfer", "cat", "my dog")
+    assert sum(map(len, source.splits.values())) == 63
+    row_id = source.splits["pool"].read(0, 1).row_ids[0]
+    assert row_id.startswith("photos/Käfer/")
+    assert not source.findings.ignored
