@@ -8,13 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, model_validator
 
-from labelbench_ray import plugins
 from labelbench_ray.datasets import (
-    PACKAGE,
     SPLIT_SEED,
-    Dataset,
     LabeledTable,
-    Modality,
     Records,
     Rows,
     Source,
@@ -23,15 +19,15 @@ from labelbench_ray.datasets import (
     signature,
     without_label,
 )
+from labelbench_ray.datasets._wrapped import Wrapped
 from labelbench_ray.errors import DataError
-from labelbench_ray.plugins import Part
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.types import Labels
 
 OTHERS: Final = "others"
 
 
-class Imbalanced(Dataset):
+class Imbalanced(Wrapped):
     """Thins out classes of the pool, then merges classes; the other splits keep all rows, with the merged labels.
 
     With a `ratio` alone the pool gets an exponential long tail: class c of C keeps n · ratio ** (-c / (C - 1)) rows,
@@ -41,8 +37,6 @@ class Imbalanced(Dataset):
     data set is as it is. Its own `max_rows` counts before that, `max_rows` here after it.
     """
 
-    dataset: Part
-    """The data set, of one label a row."""
     ratio: Annotated[float, Field(ge=1)] = 1.0
     """Rows of the largest class for each row of the smallest."""
     minority: tuple[NonNegativeInt, ...] = ()
@@ -50,18 +44,8 @@ class Imbalanced(Dataset):
     classes: Annotated[int, Field(ge=2)] | None = None
     """The number of classes once the last ones are merged."""
 
-    def inner_plugins(self) -> dict[str, plugins.Plugin]:
-        return {"dataset": self._inner()}
-
-    @property
-    def task(self) -> str:
-        return self._inner().task
-
-    def modality(self) -> Modality:
-        return self._inner().modality()
-
     def load(self, root: Path) -> Source:
-        source = self._inner().open(root)
+        source = self.inner.open(root)
         self._check(source)
         pool, counts_C = self._thinned(source)
         splits = source.splits | {"pool": pool}
@@ -81,9 +65,6 @@ class Imbalanced(Dataset):
             signature(["imbalanced", source.signature, self.ratio, self.minority, self.classes]),
             replace(source.findings, notes=(*source.findings.notes, note)),
         )
-
-    def _inner(self) -> Dataset:
-        return plugins.build(Dataset, PACKAGE, self.dataset)
 
     @model_validator(mode="after")
     def _refuse_what_has_no_classes(self) -> Self:

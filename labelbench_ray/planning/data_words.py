@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
-from labelbench_ray.datasets import Ignored, Source, Split, without_label
+from labelbench_ray.datasets import SPLITS, Ignored, Source, Split, without_label
 from labelbench_ray.tasks import Task
 
 MOST_LINES = 12
@@ -19,7 +19,8 @@ def describe_source(source: Source) -> tuple[str, ...]:
     """At most `MOST_LINES` lines; splits come first, then what is ignored, then what may be a mistake."""
     origins = source.findings.origins
     measured = ((name, split) for name, split in source.splits.items() if len(split) or source.task.predicted)
-    lines = [_split(name, split, source.task, source.classes, origins) for name, split in measured]
+    described = {name: _split(name, split, source.task, source.classes, origins) for name, split in measured}
+    lines = [f"{names}: {text}" for names, text in _alike_in_one(described)]
     lines += _ignored(source.findings.ignored)
     lines += [f"these class names look alike: {_listed(map(_exactly, names))}" for names in alike(source.classes)]
     lines += source.findings.notes
@@ -42,6 +43,14 @@ def shown(name: str) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
 
 
+def _alike_in_one(described: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Names and descriptions of splits; further evaluation splits with the same description go together."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for name, text in described.items():
+        names.setdefault((name if name in SPLITS else "", text), []).append(name)
+    return [(_listed(each, 3), text) for (_, text), each in names.items()]
+
+
 def _exactly(name: str) -> str:
     """A name in quotes, so that spaces show; escaped where another form of Unicode would look the same."""
     return repr(name) if unicodedata.is_normalized("NFKC", name) and name.isprintable() else ascii(name)
@@ -52,17 +61,17 @@ def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins:
     labels_N = split.labels()
     beside = f"{_groups(split)}{_facts(split)}"
     if labels_N is None:
-        return f"{name}: {_rows(len(split))}, at most {len(classes):,} classes{origin}{beside}"
+        return f"{_rows(len(split))}, at most {len(classes):,} classes{origin}{beside}"
     if not task.predicted:
-        return f"{name}: {_rows(len(split))}{origin}{beside}"
+        return f"{_rows(len(split))}{origin}{beside}"
     if not len(labels_N):
-        return f"{name}: none, as rows of the pool have no label: nothing is measured on it"
+        return "none, as rows of the pool have no label: nothing is measured on it"
     unlabeled = int(without_label(labels_N).sum())
     if unlabeled:
         how_many = "none has a label" if unlabeled == len(split) else f"{unlabeled:,} of them have no label"
-        return f"{name}: {_rows(len(split))}, {how_many}{origin}; {len(classes):,} classes{beside}"
+        return f"{_rows(len(split))}, {how_many}{origin}; {len(classes):,} classes{beside}"
     if described := task.described(labels_N):
-        return f"{name}: {_rows(len(split))}{origin}; {described}{beside}"
+        return f"{_rows(len(split))}{origin}; {described}{beside}"
     count_K = task.class_counts(labels_N, len(classes))
     absent = [classes[label] for label in np.flatnonzero(count_K == 0).tolist()]
     present = len(classes) - len(absent)
@@ -75,7 +84,7 @@ def _split(name: str, split: Split, task: Task, classes: Sequence[str], origins:
         f"smallest {shown(classes[smallest])} ({count_K[smallest]:,})"
     )
     lacking = f"; no row of {_listed(map(shown, absent), 3)}" if absent else ""
-    return f"{name}: {_rows(len(split))}, {some} classes{origin}; {sizes}{lacking}{beside}"
+    return f"{_rows(len(split))}, {some} classes{origin}; {sizes}{lacking}{beside}"
 
 
 def _groups(split: Split) -> str:

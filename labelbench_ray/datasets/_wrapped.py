@@ -1,0 +1,27 @@
+"""Data sets around another data set: what they take over from it."""
+
+from labelbench_ray import plugins
+from labelbench_ray.datasets import PACKAGE, Dataset, Modality
+from labelbench_ray.plugins import Part
+
+
+class Wrapped(Dataset):
+    """A data set made from another one, which is part of its recipe."""
+
+    dataset: Part
+    """The data set."""
+
+    def inner_plugins(self) -> dict[str, plugins.Plugin]:
+        return {"dataset": self.inner}
+
+    @property
+    def inner(self) -> Dataset:
+        """The data set that this one is made from."""
+        return plugins.build(Dataset, PACKAGE, self.dataset)
+
+    @property
+    def task(self) -> str:
+        return self.inner.task
+
+    def modality(self) -> Modality:
+        return self.inner.modality()
