@@ -48,6 +48,7 @@ from selection import exponent
 
 from labelbench_ray import strategies
 from labelbench_ray.config import Trial
+from labelbench_ray.datasets import Modality
 from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, checked_shards, found_shards
 from labelbench_ray.embeddings.finished import check_row_ids
@@ -173,7 +174,7 @@ def finding(rows: int) -> Iterator[Calls]:
         yield {
             "resume": partial(found_shards, job, shards),
             "resume when read": partial(checked_shards, job, shards),
-            "overlaps": partial(count_overlaps, job.directory, entries, "text"),
+            "overlaps": partial(count_overlaps, job.directory, entries, Modality.TEXT),
         }
 
 

@@ -5,12 +5,12 @@ So an embedding shows with which rows it was in the network.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import embed_images
 from labelbench_ray.encoders._images import open_rgb
@@ -25,7 +25,7 @@ SIZE = 8
 class Sliced(TorchSettings, Trainable):
     """The channels' means, and the mean of the forward pass."""
 
-    payload: ClassVar[Literal["image", "text"]] = "image"
+    payload: ClassVar[Modality] = Modality.IMAGE
 
     def weights(self) -> str:
         return "none"

@@ -1,12 +1,12 @@
 """A user's own encoder, named by its module path: 8 x 8 images through one small convolution, trained in a moment."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.encoders.networks.from_pixels import FromPixels
@@ -18,7 +18,7 @@ SIZE, CHANNELS = 8, 12
 class Tiny(Trainable):
     """Random weights from a fixed seed."""
 
-    payload: ClassVar[Literal["image", "text"]] = "image"
+    payload: ClassVar[Modality] = Modality.IMAGE
 
     def weights(self) -> str:
         return "seed 0"

@@ -1,11 +1,11 @@
 """A user's own encoder of texts, named by its module path: how many words and letters they have."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 
 
@@ -21,7 +21,7 @@ class Counting:
 class WordCounts(Encoder):
     """Two dimensions."""
 
-    payload: ClassVar[Literal["image", "text"]] = "text"
+    payload: ClassVar[Modality] = Modality.TEXT
 
     def weights(self) -> str:
         return "none"

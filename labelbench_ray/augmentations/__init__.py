@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from labelbench_ray import plugins
 from labelbench_ray.config import digest
+from labelbench_ray.datasets import Modality
 from labelbench_ray.encoders import Decoded
 
 PACKAGE = __name__
@@ -24,7 +25,7 @@ Purpose = Literal["weak", "strong"]
 class Augmentation(plugins.Plugin, ABC):
     """An augmentation; its fields are its settings. Both methods are pure functions of their arguments."""
 
-    payload: ClassVar[Literal["image", "text"]]
+    payload: ClassVar[Modality]
 
     @abstractmethod
     def weak(self, decoded: Decoded, key: int) -> Decoded:

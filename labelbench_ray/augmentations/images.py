@@ -1,7 +1,7 @@
 """Weak: a small crop and a flip. Strong: RandAugment and Cutout on top, as FixMatch and LabelBench have them."""
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt
 
 from labelbench_ray.augmentations import Augmentation, stream
 from labelbench_ray.augmentations._operations import OPERATIONS
+from labelbench_ray.datasets import Modality
 from labelbench_ray.encoders import Decoded
 
 WIDEST = 10 / 9
@@ -21,7 +22,7 @@ GRAY = 127
 class Images(Augmentation):
     """Crop and flip; strong: RandAugment (Cubuk et al. 2020) and Cutout (DeVries and Taylor 2017) besides."""
 
-    payload: ClassVar[Literal["image", "text"]] = "image"
+    payload: ClassVar[Modality] = Modality.IMAGE
     crop: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Smallest share of the area that a crop keeps."""
     flip: bool = True

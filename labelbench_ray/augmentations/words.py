@@ -5,12 +5,13 @@ synonyms need a thesaurus; back-translation would need two translation models. W
 language written without it is not changed.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from labelbench_ray.augmentations import Augmentation, stream
+from labelbench_ray.datasets import Modality
 from labelbench_ray.encoders import Decoded
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -19,7 +20,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class Words(Augmentation):
     """Deletes some words; strong: more of them, and swaps some pairs. At least one word stays."""
 
-    payload: ClassVar[Literal["image", "text"]] = "text"
+    payload: ClassVar[Modality] = Modality.TEXT
     weak_deletion: Share = 0.1
     """Probability of deleting each word."""
     strong_deletion: Share = 0.2

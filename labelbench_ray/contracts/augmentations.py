@@ -8,6 +8,7 @@ import numpy as np
 from labelbench_ray.augmentations import Augmentation, key
 from labelbench_ray.contracts.law import Law, require
 from labelbench_ray.contracts.settings import sent
+from labelbench_ray.datasets import Modality
 from labelbench_ray.encoders import Decoded
 
 Change = Callable[[Decoded, int], Decoded]
@@ -57,7 +58,7 @@ def depends_on_the_key(augmentation: Augmentation) -> None:
 
 def decoded(augmentation: Augmentation) -> Decoded:
     """An example of what it changes."""
-    if augmentation.payload == "text":
+    if augmentation.payload == Modality.TEXT:
         return WORDS
     return np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray.contracts.law import Law, require
 from labelbench_ray.contracts.settings import sent
-from labelbench_ray.datasets import UNLABELED, Dataset, LabeledTable, Records, Source, Split, without_label
+from labelbench_ray.datasets import UNLABELED, Dataset, LabeledTable, Modality, Records, Source, Split, without_label
 
 MOST_ROWS: Final = 64
 """Of a split, which are read."""
@@ -36,7 +36,8 @@ def has_the_splits(dataset: Dataset, root: Path) -> None:
 
 def reads_whole_rows(dataset: Dataset, root: Path) -> None:
     """An id, a payload and a label each."""
-    kind = bytes if dataset.modality() == "image" else str
+    modality = Modality.of(dataset.modality())
+    kind = modality.traits.payload
     source = dataset.open(root)
     for name, _, records in _read(source):
         rows = len(records.row_ids)
@@ -48,8 +49,8 @@ def reads_whole_rows(dataset: Dataset, root: Path) -> None:
         texts = all(isinstance(each, str) for each in records.row_ids) and len(set(records.row_ids)) == rows
         require(texts, f"{where} ids repeat or are not texts", "give each row a key of its own, as a str")
         other = {type(each).__name__ for each in records.payloads if not isinstance(each, kind)}
-        fix = "set `modality`, or return bytes for images and str for texts"
-        require(not other, f"{where} a payload is {sorted(other)} for modality {dataset.modality()!r}", fix)
+        fix = f"set `modality`, or return {kind.__name__} for {modality.traits.plural}"
+        require(not other, f"{where} a payload is {sorted(other)} for modality '{modality}'", fix)
         known = records.labels_B[_has_label(np.asarray(records.labels_B))]
         wrong = known[~source.task.is_label(known, len(source.classes))]
         rule = f"return {source.task.answer_rule(len(source.classes))}"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from labelbench_ray.contracts.law import Law, NotApplicable, require
 from labelbench_ray.contracts.settings import sent
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Encoder, Network
 
 TEXTS: Final = ("where is my card", "I want to change my PIN", "PIN", "why was I charged twice " * 20)
@@ -33,17 +33,15 @@ def decodes(encoder: Encoder) -> None:
     for payload in payloads(encoder):
         first, again = encoder.decode(payload), sent(encoder).decode(payload)
         what = f"{first.dtype} of shape {first.shape}" if isinstance(first, np.ndarray) else type(first).__name__
-        image = isinstance(first, np.ndarray) and first.dtype == np.uint8 and first.ndim in (2, 3)
-        right = image if encoder.payload == "image" else isinstance(first, str)
-        require(
-            right, f"`decode` returned {what}", "return uint8 pixels, as (H, W, 3), for an image, or a str for a text"
-        )
+        modality = Modality.of(encoder.payload, "payload")
+        rule = f"return {modality.traits.decoded_words}, for {modality.traits.plural}"
+        require(modality.is_decoded(first), f"`decode` returned {what}", rule)
         require(np.array_equal(first, again), "`decode` gives different results for one payload", "draw nothing in it")
 
 
 def rejects_garbage(encoder: Encoder) -> None:
     """A row that cannot be decoded becomes a reject instead of ending the run."""
-    if encoder.payload != "image":
+    if encoder.payload != Modality.IMAGE:
         raise NotApplicable("every text can be decoded")
     for payload in (b"", b"not an image", _png(8, 8)[:40]):
         try:
@@ -80,7 +78,7 @@ def embeds_each_on_its_own(encoder: Encoder) -> None:
 
 def payloads(encoder: Encoder) -> list[Payload]:
     """Some made-up ones of its kind."""
-    if encoder.payload == "text":
+    if encoder.payload == Modality.TEXT:
         return list(TEXTS)
     return [_png(height, width) for height, width in ((32, 32), (8, 40), (64, 48))]
 

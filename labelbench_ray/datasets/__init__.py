@@ -1,6 +1,6 @@
 """Data sets: one file each. A data set opens into splits of rows with a stable `row_id`, a payload and a label.
 
-The payload is encoded image bytes or text; only `datasets/` and `encoders/` know which. A split is a table and the rows
+The `Modality` states what a payload is; only `datasets/` and `encoders/` look into it. A split is a table and the rows
 of it that belong to the split, so that halves, samples and shards are index arithmetic and nothing is read before it is
 needed. Tables travel to Ray tasks: they hold paths and numbers, not data.
 """
@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from labelbench_ray.datasets._evaluation import (
     split_title,
 )
 from labelbench_ray.datasets._findings import NOTHING_FOUND, Findings, Ignored
+from labelbench_ray.datasets._modality import Modality, Payload
 from labelbench_ray.errors import DataError
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.tasks import Task
@@ -65,8 +66,6 @@ SPLIT_SEED = 42
 UNLABELED = -1
 """In place of a class number for a row of the pool that has no label; NaN is, in place of another number."""
 
-Payload = bytes | str
-Modality = Literal["image", "text"]
 Rows = NDArray[np.int64] | range
 
 
@@ -249,7 +248,7 @@ class Dataset(plugins.Plugin, ABC):
 
     def modality(self) -> Modality:
         """The kind of payload; an encoder's `payload` must be the same."""
-        return "image"
+        return Modality.IMAGE
 
     @abstractmethod
     def load(self, root: Path) -> Source:

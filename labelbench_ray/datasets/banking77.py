@@ -18,14 +18,14 @@ from labelbench_ray.datasets.parquet_columns.parquet_files import (
 )
 
 WANTED = "banking77's train.parquet and test.parquet, with columns text and label (or label and label_name),"
-COLUMNS = Columns(payload="text", label="label", row_id=None, modality="text")
+COLUMNS = Columns(payload="text", label="label", row_id=None, modality=Modality.TEXT)
 
 
 class Banking77(Dataset):
     """The official test set halved into validation and test, as in LabelBench."""
 
     def modality(self) -> Modality:
-        return "text"
+        return Modality.TEXT
 
     def load(self, root: Path) -> Source:
         folder = locate(root, "banking77")

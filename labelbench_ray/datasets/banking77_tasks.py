@@ -36,7 +36,7 @@ class Banking77Tasks(Dataset):
     target_rows: PositiveInt = 40
 
     def modality(self) -> Modality:
-        return "text"
+        return Modality.TEXT
 
     def load(self, root: Path) -> Source:
         source = Banking77().load(root)

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelbench_ray.datasets import Dataset, Findings, Source, Table, signature
+from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Table, signature
 from labelbench_ray.datasets._findings import Kinds, ignored, stated
 from labelbench_ray.datasets._splits import arrange, origins
 from labelbench_ray.datasets.files.cifar_batches import FOLDER, open_batches
@@ -84,7 +84,7 @@ def _images(folder: Place) -> Opened:
 def _parquet(place: Place) -> Opened:
     files = open_files(place, WANTED)
     key, note = key_column(files, None)
-    columns = Columns("image", "label", key, "image")
+    columns = Columns("image", "label", key, Modality.IMAGE)
     check_columns(files, columns)
     classes = label_encoding(files.column("label"), label_column(files, columns), CLASSES)
     images = named_images(files, columns)

@@ -28,7 +28,7 @@ class Keel(Dataset):
     """The table's name in the package, such as "letter" or "abalone19"."""
 
     def modality(self) -> Modality:
-        return "text"
+        return Modality.TEXT
 
     def load(self, root: Path) -> Source:
         from sklearn.model_selection import train_test_split

@@ -56,7 +56,7 @@ class Prompts(Dataset):
         return "response"
 
     def modality(self) -> Modality:
-        return "text"
+        return Modality.TEXT
 
     def load(self, root: Path) -> Source:
         top = locate(root, self.path)

@@ -54,7 +54,7 @@ class ReasoningGym(Dataset):
         return "response"
 
     def modality(self) -> Modality:
-        return "text"
+        return Modality.TEXT
 
     def load(self, root: Path) -> Source:
         _check_known(self.families)

@@ -83,7 +83,7 @@ class SyntheticTasks(Dataset):
         return "regression"
 
     def modality(self) -> Modality:
-        return "text"
+        return Modality.TEXT
 
     def load(self, root: Path) -> Source:
         made = instance(self.kind, self.instance_seed, self.dimensions, self.rank, self.sources)

@@ -62,12 +62,12 @@ def close_store(
     check_row_ids(directory, made)
     dimensions = _one_width(recipe.encoder, made)
     if recipe.dataset.drop_duplicates:
-        made = _without_held_out(directory, made, recipe.dataset.modality())
+        made = _without_held_out(directory, made, Modality.of(recipe.dataset.modality()))
     measured = _measured(directory, made, seconds)
     rejects = [(row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()]
     publish(directory / "rejects.parquet", rejects_bytes(rejects))
     write_source(directory, found_source(source))
-    overlaps = count_overlaps(directory, measured["shards"], recipe.dataset.modality())
+    overlaps = count_overlaps(directory, measured["shards"], Modality.of(recipe.dataset.modality()))
     manifest = Manifest(
         **measured,
         key=recipe.key,

@@ -260,7 +260,7 @@ def _rows(
 def _keys(shard: ShardRows, hashes: Sequence[bytes | None], modality: Modality) -> list[tuple[bytes, ...]]:
     """The keys of each row of a shard: its payload and, for images, its embedding."""
     keys: list[tuple[bytes, ...]] = [() if content is None else (content,) for content in hashes]
-    if modality != "image":
+    if not modality.traits.equal_embeddings:
         return keys
     embeddings = [
         blake2b(row_D.tobytes(), digest_size=HASH_BYTES, person=b"embedding").digest() for row_D in shard.embeddings_BD

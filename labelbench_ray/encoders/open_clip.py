@@ -1,11 +1,11 @@
 """The image tower of any open_clip model, CLIP or CoCa."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import file_hash
 from labelbench_ray.encoders._images import JpegDecoding, open_rgb
@@ -24,7 +24,7 @@ class OpenClip(JpegDecoding, TorchSettings, Trainable):
 
     version: ClassVar[int] = 2  # 1 ignored orientation tags
     packages: ClassVar[tuple[str, ...]] = ("open_clip",)
-    payload: ClassVar[Literal["image", "text"]] = "image"
+    payload: ClassVar[Modality] = Modality.IMAGE
     neutral_settings: ClassVar[Mapping[str, JsonValue]] = {
         **JpegDecoding.neutral_settings,
         **TorchSettings.neutral_settings,

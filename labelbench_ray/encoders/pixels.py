@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder
 from labelbench_ray.encoders._batches import image_batches
 from labelbench_ray.encoders._images import JpegDecoding, open_gray
@@ -20,7 +20,7 @@ class Pixels(JpegDecoding, Encoder):
     version: ClassVar[int] = (
         3  # 2 ignored orientation tags; 1 clipped 16 bits and showed colors under transparent pixels
     )
-    payload: ClassVar[Literal["image", "text"]] = "image"
+    payload: ClassVar[Modality] = Modality.IMAGE
     size: PositiveInt = 8
 
     def weights(self) -> str:

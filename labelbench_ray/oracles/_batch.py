@@ -48,7 +48,7 @@ def batch_bytes(question: Question, row_ids: list[str], shown: list[str]) -> byt
     """The rows in the order in which they were chosen."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([ROW_ID, "text" if question.rows.modality == "text" else "path", "order", "strategy", LABEL])
+    writer.writerow([ROW_ID, "path" if question.rows.modality.traits.is_file else "text", "order", "strategy", LABEL])
     for order, (row_id, row) in enumerate(zip(row_ids, shown, strict=True)):
         writer.writerow([guarded(row_id), guarded(row), order, guarded(question.strategy), ""])
     return text.getvalue().encode(errors="replace")
@@ -65,7 +65,7 @@ def _keep(path: Path) -> None:
 def _shown(question: Question) -> list[str]:
     """What people look at: texts, or paths of images."""
     rows, ids_B = question.rows, question.ids_B
-    if rows.modality == "text":
+    if not rows.modality.traits.is_file:
         return [_text(payload) for payload in question.payloads]
     return rows.locations(ids_B) or _written_images(question)
 

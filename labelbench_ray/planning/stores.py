@@ -172,7 +172,7 @@ def planned_store(
         overlaps = read_overlaps(store.directory, store.manifest.content)
         if source:
             _check_data(store, source, folder)
-            overlaps = _overlaps(store, example.dataset.modality())
+            overlaps = _overlaps(store, Modality.of(example.dataset.modality()))
             note_overlaps(folder, store.manifest.content, overlaps or Overlaps())
         content, classes, rejects = store.manifest.content, store.manifest.classes, store.manifest.rejects
         facts = store.manifest.facts

@@ -9,6 +9,7 @@ import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from itertools import pairwise
 from types import NoneType, UnionType
@@ -164,6 +165,8 @@ def _type(annotation: Any) -> str:  # noqa: ANN401  any type that a setting may 
         return " | ".join(_code(value) for value in inner)
     if origin in (Union, UnionType):
         return " | ".join(_type(each) for each in inner)
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return " | ".join(map(_code, annotation))
     if annotation in (None, NoneType):
         return "None"
     if annotation is Ellipsis:

@@ -73,7 +73,7 @@ class Batch:
 class NumberedRows:
     """Rows of a pool in memory (an `oracles.PoolRows`): their ids are their numbers, and nothing else is known."""
 
-    modality: Modality = "text"
+    modality: Modality = Modality.TEXT
 
     def row_ids(self, ids_B: Ids) -> list[str]:
         """The numbers as text."""
@@ -224,7 +224,7 @@ def waiting(built: Parts, directory: Path, records: Sequence[RoundRecord]) -> Wa
     if query is None or not (directory / batch_file).is_file():
         return None
     others = other_rows(directory, built.fingerprint, records)
-    question = _question(query, directory, RecordedRows(query, built.dataset.modality()), others)
+    question = _question(query, directory, RecordedRows(query, Modality.of(built.dataset.modality())), others)
     labels_B = _checked(built, built.task, question)
     return _waiting(built, query, question, labels_B) if unanswered(labels_B).any() else None
 

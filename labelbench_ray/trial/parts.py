@@ -23,6 +23,7 @@ from labelbench_ray import (
     trainers,
 )
 from labelbench_ray.config import SIMULATED, FineTune, Trial, digest
+from labelbench_ray.datasets import Modality
 from labelbench_ray.embeddings.finished import StoreRecipe
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies.causal_lm_lora import CausalLmLora
@@ -33,8 +34,6 @@ from labelbench_ray.trainers.none import NoTrainer
 from labelbench_ray.trainers.sft import Sft
 
 CLEAN = plugins.Part(name="clean")
-FITTING = {"image": "images", "text": "words"}
-"""An augmentation for each kind of payload, to name in an error."""
 
 
 @dataclass(frozen=True)
@@ -162,12 +161,7 @@ def build(trial: Trial) -> Parts:
             f"strategy {trial.strategy}: asks for labels while it chooses its batch, and the oracle {trial.oracle} "
             "answers later; use another strategy, such as 'margin' or 'badge'"
         )
-    modality = parts.dataset.modality()
-    if modality != parts.encoder.payload:
-        raise ConfigError(
-            f"encoder {trial.encoder} embeds {parts.encoder.payload}s, the data set {trial.dataset} holds {modality}s; "
-            "choose an encoder that fits (`labelbench list encoders`)"
-        )
+    _check_modality(parts)
     _check_tasks(parts)
     _check_trains(trial.trainer, parts.trainer, parts.proxy)
     _check_views(parts)
@@ -279,11 +273,26 @@ def _check_trains(named: plugins.Part, trainer: trainers.Trainer, proxy: proxies
     trainer.check(proxy)
 
 
+def _check_modality(parts: Parts) -> None:
+    trial = parts.trial
+    holds = Modality.of(parts.dataset.modality(), f"dataset {trial.dataset}")
+    embeds = Modality.of(parts.encoder.payload, f"encoder {trial.encoder}")
+    if holds != embeds:
+        raise ConfigError(
+            f"encoder {trial.encoder} embeds {embeds.traits.plural}, the data set {trial.dataset} holds "
+            f"{holds.traits.plural}; choose an encoder that fits (`labelbench list encoders`)"
+        )
+
+
 def _check_views(parts: Parts) -> None:
-    wanted, payload = parts.wanted_views, parts.encoder.payload
+    wanted, payload = parts.wanted_views, Modality.of(parts.encoder.payload)
     if wanted and wanted.augmentation.payload != payload:
+        changes = Modality.of(wanted.augmentation.payload, f"augmentation {wanted.recipe['name']}")
+        fits = payload.traits.augmentation
+        fix = "no augmentation fits, so use a trainer that needs none, such as 'logistic' or 'supervised'"
+        if fits:
+            fix = f'choose one that fits, as in augmentation="{fits}" (`labelbench list augmentations`)'
         raise ConfigError(
             f"trainer {parts.trial.trainer}: the augmentation {wanted.recipe['name']!r} changes "
-            f"{wanted.augmentation.payload}s, the encoder {parts.trial.encoder} embeds {payload}s; choose one that "
-            f'fits, as in augmentation="{FITTING[payload]}" (`labelbench list augmentations`)'
+            f"{changes.traits.plural}, the encoder {parts.trial.encoder} embeds {payload.traits.plural}; {fix}"
         )

@@ -18,7 +18,7 @@ class MadeUpRows:
     ids: Sequence[str]
     payload: Sequence[Payload] = ()
     files: Sequence[str] = ()
-    modality: Modality = "text"
+    modality: Modality = Modality.TEXT
 
     def row_ids(self, ids_B: np.ndarray) -> list[str]:
         return [self.ids[row] for row in ids_B]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from labelbench_ray.datasets import Modality
 from labelbench_ray.oracles.files import Files
 from tests.oracles.questions import Asked, MadeUpRows
 
@@ -69,7 +70,7 @@ def test_what_people_wrote_into_a_batch_is_kept_when_the_next_one_comes(tmp_path
 
 
 def test_images_that_are_files_are_named_by_their_path(tmp_path):
-    rows = MadeUpRows(["a", "b"], files=["/photos/a.jpg", "/photos/b.jpg"], modality="image")
+    rows = MadeUpRows(["a", "b"], files=["/photos/a.jpg", "/photos/b.jpg"], modality=Modality.IMAGE)
     assert [row["path"] for row in posted(Asked(tmp_path, ["a", "b"], rows=rows))] == ["/photos/a.jpg", "/photos/b.jpg"]
 
 
@@ -77,13 +78,13 @@ def test_images_that_are_files_are_named_by_their_path(tmp_path):
 def test_images_that_are_not_files_are_written_beside_the_batch(tmp_path, kind: str):
     data = io.BytesIO()
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(data, kind)
-    rows = MadeUpRows(["a", "b"], payload=[data.getvalue(), b"not an image"], modality="image")
+    rows = MadeUpRows(["a", "b"], payload=[data.getvalue(), b"not an image"], modality=Modality.IMAGE)
     first, second = (Path(row["path"]) for row in posted(Asked(tmp_path, ["a", "b"], rows=rows)))
     assert first.read_bytes() == data.getvalue()
     assert first.name == f"0000.{kind}"
     assert second.suffix == ".img"
-    posted(Asked(tmp_path, ["b", "a"], rows=MadeUpRows(["b", "a"], rows.payload, modality="image"), round=1))
+    posted(Asked(tmp_path, ["b", "a"], rows=MadeUpRows(["b", "a"], rows.payload, modality=Modality.IMAGE), round=1))
     assert first.exists(), "the batch lists the same rows, so it stays"
-    following = MadeUpRows(["c"], payload=[data.getvalue()], modality="image")
+    following = MadeUpRows(["c"], payload=[data.getvalue()], modality=Modality.IMAGE)
     assert Path(posted(Asked(tmp_path, ["c"], rows=following, round=1))[0]["path"]).parent.name == "001"
     assert not first.exists()

@@ -8,6 +8,7 @@ import pytest
 
 from labelbench_ray import strategies, tasks
 from labelbench_ray.config import Part, vary
+from labelbench_ray.datasets import Modality
 from labelbench_ray.datasets.prompt_rows import RespondedTable
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ConfigError
@@ -108,7 +109,7 @@ def test_rows_of_a_pool_find_their_responses(home: Home):
 
     built = parts.build(TRIAL)
     store = EmbeddingStore.open(home.environment.store / built.embedding)
-    rows = StoredRows(store, "text", lambda: built.dataset.open(home.environment.data_root))
+    rows = StoredRows(store, Modality.TEXT, lambda: built.dataset.open(home.environment.data_root))
     found = rows.responses(np.array([4, 2]))
     table = built.dataset.open(home.environment.data_root).splits["pool"].table
     assert isinstance(table, RespondedTable)

@@ -38,7 +38,7 @@ def named_images(files: ParquetFiles, columns: Columns) -> NamedImages:
         DataError: some are not there.
     """
     kind = files.schema.field(columns.payload).type
-    if columns.modality != "image" or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if not columns.modality.traits.is_file or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return IN_THE_FILES
     nested = pa.types.is_struct(kind)
     if nested and kind.get_field_index("path") < 0:

@@ -264,7 +264,7 @@ def check_columns(files: ParquetFiles, columns: Columns) -> None:
         kind = kind.field("bytes").type
     # Texts in a column of images are paths: `named_images` looks whether they are there.
     text = (pa.string(), pa.large_string(), pa.string_view())
-    expected = (pa.binary(), pa.large_binary(), *text) if columns.modality == "image" else text
+    expected = (pa.binary(), pa.large_binary(), *text) if columns.modality.traits.is_file else text
     if kind not in expected:
         raise DataError(
             f"{files.places[0]}: column {columns.payload!r} is {kind}, {columns.modality} payloads are {expected[0]}; "

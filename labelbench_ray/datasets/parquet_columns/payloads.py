@@ -16,9 +16,9 @@ def read_payloads(column: Any, modality: Modality, places_B: Sequence[Place]) ->
         # The form in which the Hugging Face hub keeps images: a struct of bytes and path.
         names = _field(column, "path") if column.type.get_field_index("path") >= 0 else None
         column = _field(column, "bytes")
-    elif modality == "image" and not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+    elif modality.traits.is_file and not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         names, column = column, pa.nulls(len(column), pa.binary())
-    if modality == "text":
+    if not modality.traits.is_file:
         return [_text(value) for value in column.cast(pa.large_binary()).to_pylist()]
     values: list[bytes | None] = column.to_pylist()
     paths = [None] * len(values) if names is None else names.to_pylist()

@@ -12,7 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import Files, Payload, Records, Rows
+from labelbench_ray.datasets import Files, Modality, Payload, Records, Rows
 from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, check_column, reading
 from labelbench_ray.datasets.parquet_columns.payloads import read_payloads
@@ -102,7 +102,7 @@ class PromptTable:
 def as_payloads(column: Any, files: ParquetFiles, rows_B: NDArray[np.int64]) -> list[Payload]:  # noqa: ANN401
     """Prompts as texts; chat messages as JSON. Null is zero bytes, which an encoder rejects with its reason."""
     if not is_messages(column.type):
-        return read_payloads(column, "text", files.places_of(rows_B))
+        return read_payloads(column, Modality.TEXT, files.places_of(rows_B))
     return [b"" if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()]
 
 

@@ -8,6 +8,7 @@ from pydantic import PositiveInt, field_validator, model_validator
 
 from labelbench_ray import augmentations, plugins
 from labelbench_ray.augmentations import Augmentation
+from labelbench_ray.datasets import Modality
 from labelbench_ray.encoders import Encoder, trainable
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part
@@ -51,10 +52,11 @@ class FullProxy(Tunable, ABC):
     def check(self, encoder: Encoder, classes: tuple[str, ...] | None, proxy: Proxy | None) -> None:
         """Raise `ConfigError` for parts that do not go together; the arguments are those of `Head.check`."""
         trainable(encoder)
-        if self.made_augmentation.payload != encoder.payload:
+        changes, takes = Modality.of(self.made_augmentation.payload), Modality.of(encoder.payload)
+        if changes != takes:
             raise ConfigError(
-                f"the augmentation {self.augmentation} of a full model changes {self.made_augmentation.payload}s, the "
-                f"encoder takes {encoder.payload}s; choose one that fits (`labelbench list augmentations`)"
+                f"the augmentation {self.augmentation} of a full model changes {changes.traits.plural}, the "
+                f"encoder takes {takes.traits.plural}; choose one that fits (`labelbench list augmentations`)"
             )
         self.made_head.check(encoder, classes, proxy)
 
