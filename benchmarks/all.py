@@ -31,6 +31,7 @@ NAMES = (
         "memory",
         "select",
         "report",
+        "mirror",
     ),
     *(
         "flexmatch",

@@ -46,6 +46,11 @@ def test_quickstart_states_the_wall_and_cpu_seconds_of_all_processes(capfd: Said
     assert walls["last_event"] < found["wall_seconds"]
 
 
+def test_mirror_states_what_a_trial_takes_both_ways(capfd: Said) -> None:
+    for found in said("mirror", [], capfd)["measured"].values():
+        assert 0 < found["cpu_milliseconds_a_trial"] < found["by_mlflows_client"]
+
+
 def test_throughput_states_the_rounds_share_of_the_wall_time(capfd: Said) -> None:
     found = said("throughput", [], capfd)
     assert found["target"]["fraction_of_limit_at_least"] == 0.92

@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from labelbench_ray.costs import Cost
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
 from labelbench_ray.tracking import mirror as mirrors
-from labelbench_ray.tracking import mlflow_runs, mlflow_sqlite
+from labelbench_ray.tracking import mlflow_inserts, mlflow_runs, mlflow_sqlite
 from labelbench_ray.tracking.mlflow_mirror import mlflow_mirror
 from labelbench_ray.tracking.mlflow_runs import MlflowRuns, open_mlflow_runs
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
@@ -51,6 +52,12 @@ def folder(tmp_path: Path, whole: Path) -> Path:
     """Where an experiment's ledgers lie, beside an empty MLflow."""
     shutil.copy(whole, tmp_path / "mlflow.db")
     return tmp_path
+
+
+@pytest.fixture
+def by_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run is written by MLflow's client, as on a server."""
+    monkeypatch.setattr(mlflow_runs, "sqlite_engine", lambda client: None)
 
 
 def uri(folder: Path) -> str:
@@ -214,6 +221,7 @@ def test_a_trial_that_failed_before_its_first_round_is_marked_too(folder):
     assert (child.info.status, child.data.metrics) == ("FAILED", {})
 
 
+@pytest.mark.usefixtures("by_client")
 def test_thousands_of_metrics_are_written_in_batches_that_mlflow_takes(folder, monkeypatch):
     directory = record(folder, metrics={f"Metric {number}": float(number) for number in range(1100)})
     sizes: list[int] = []
@@ -383,16 +391,14 @@ def test_a_damaged_ledger_is_reported_and_the_other_trials_are_written(folder):
 def test_a_damaged_ledger_is_still_reported_when_mlflow_failed_after_it(folder, monkeypatch):
     damaged, other = (record(folder, vary(TRIAL, seed=seed)) for seed in range(2))
     (damaged / "rounds" / "001.json").write_bytes(b"{")
-    failures = iter([ConnectionError("down")])
-    create_run = MlflowClient.create_run
+    failures, insert_run = iter([ConnectionError("down")]), mlflow_runs.insert_run
 
-    def down_at_first(client: MlflowClient, *given: object, **named: object) -> Run:
-        if len(given) == 4:  # a child
-            for error in failures:
-                raise error
-        return create_run(client, *given, **named)
+    def down_at_first(*given: Any) -> None:
+        for error in failures:
+            raise error
+        insert_run(*given)
 
-    monkeypatch.setattr(MlflowClient, "create_run", down_at_first)
+    monkeypatch.setattr(mlflow_runs, "insert_run", down_at_first)
     assert "001.json" in mirror(folder, damaged, other)
     assert only_child(folder).data.tags["labelbench.fingerprint"] == other.name
 
@@ -424,6 +430,75 @@ def test_a_database_without_a_schema_is_set_aside_and_made_again(tmp_path, whole
     assert path.read_bytes() == whole.read_bytes()
     (aside,) = tmp_path.glob("mlflow.db.broken-*")
     assert aside.read_bytes() == broken
+
+
+def rows_of(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of the file by table, without the ids of runs and the times of writing."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        connection.row_factory = sqlite3.Row
+        names = {run["run_uuid"]: run["name"] for run in connection.execute("SELECT * FROM runs")}
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            rows = connection.execute(f"SELECT * FROM {table}").fetchall()
+            found[table] = sorted((shown(dict(row), names) for row in rows), key=repr)
+    return found
+
+
+def shown(row: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
+    written_now = {"creation_time", "last_update_time", "last_updated_time"}
+    if "run_uuid" in row and row.get("name") == EXPERIMENT:  # the parent
+        written_now |= {"start_time", "end_time"}
+    values = {name: value for name, value in row.items() if name not in written_now}
+    for run_id, name in names.items():
+        values = {
+            key: value.replace(run_id, name) if isinstance(value, str) else value for key, value in values.items()
+        }
+    return tuple(values.items())
+
+
+def test_a_sqlite_file_holds_what_mlflow_s_client_would_write(tmp_path, whole, monkeypatch):
+    ledgers = tmp_path / "ledgers"
+    entries = [
+        record(ledgers),
+        record(ledgers, vary(TRIAL, seed=4), rounds=1),
+        record(ledgers, vary(TRIAL, seed=5), rounds=1, failure=FAILURE),
+        tune(record(ledgers, TUNED), 2, 4),
+        record(ledgers, vary(TRIAL, seed=6), metrics={"Test Accuracy": 1e-300, "Num Labeled": 3}),
+    ]
+    found = []
+    for engine in (mlflow_runs.sqlite_engine, lambda client: None):
+        folder = tmp_path / str(len(found))
+        folder.mkdir()
+        shutil.copy(whole, folder / "mlflow.db")
+        monkeypatch.setattr(mlflow_runs, "sqlite_engine", engine)
+        writing = mlflow_mirror(uri(folder), EXPERIMENT, tmp_path / "artifacts")
+        for entry in entries:
+            writing.submit(entry)
+        assert writing.finish(60) == ""
+        found.append(rows_of(folder))
+    assert found[0].keys() == found[1].keys()
+    for table, rows in found[0].items():
+        assert rows == found[1][table]
+    assert len(found[0]["runs"]) == 1 + len(entries)
+    assert len(found[0]["metrics"]) > len(found[0]["latest_metrics"]) > 10
+
+
+def test_a_run_that_cannot_be_written_whole_is_not_there(folder, monkeypatch):
+    """Its last statement fails."""
+    directory = record(folder)
+    monkeypatch.setattr(mlflow_inserts, "latest", lambda points: [points[0], points[0]])
+    assert "did not take 1 entry: IntegrityError" in mirror_once(folder, directory)
+    assert runs(folder)[1] == []
+    monkeypatch.undo()
+    assert mirror(folder, directory) == ""
+    assert histories(folder, only_child(folder)) == expected(directory)
+
+
+def mirror_once(folder: Path, entry: Path) -> str:
+    """What is wrong after a second of trying."""
+    writing = mlflow_mirror(uri(folder), EXPERIMENT, folder / "artifacts")
+    writing.submit(entry)
+    return writing.finish(1)
 
 
 def test_the_database_is_the_one_that_mlflow_makes(folder):

@@ -18,7 +18,7 @@ from labelbench_ray.tracking.runs import TrackedRun, read_tracked_run
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE_AT_THE_END = 0.5, 30.0, 4.0
 """Seconds between tries, each twice the last."""
 REST = 9.0
-"""CPU seconds of rest for each one of writing while trials run, which come first: MLflow writes a trial in 25 ms."""
+"""CPU seconds of rest for each one of writing while trials run, which come first."""
 SECONDS_AN_ENTRY = 0.1
 """What an entry that is still to be written at the end adds to the time that is waited."""
 

@@ -25,13 +25,15 @@ from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric,
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
+from sqlalchemy import Engine
 
 from labelbench_ray.errors import UserError
 from labelbench_ray.ledger.experiments import FILE
 from labelbench_ray.tracking.chart_view import KIND, NOTE, TAG, prepare
 from labelbench_ray.tracking.mlflow_address import SQLITE, sqlite_file
+from labelbench_ray.tracking.mlflow_inserts import NewRun, check, insert_run, sqlite_engine
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
-from labelbench_ray.tracking.runs import COMMIT, LAYOUT, SOURCE_NAME, SOURCE_TYPE, TRACEBACK, Measured, TrackedRun
+from labelbench_ray.tracking.runs import COMMIT, LAYOUT, OPEN, SOURCE_NAME, SOURCE_TYPE, TRACEBACK, Measured, TrackedRun
 from labelbench_ray.tracking.summary import ExperimentSummary, read_summary
 
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # its errors are raised as well
@@ -40,8 +42,6 @@ OWNER, TAGS, USER = "labelbench.owner", "labelbench.tags", "mlflow.user"
 FINGERPRINT, EXPERIMENT, ROUNDS = "labelbench.fingerprint", "labelbench.experiment", "labelbench.rounds"
 PARENT, PAGE = "mlflow.parentRunId", "labelbench.page"
 CONTEXT = "mlflow.data.context"
-OPEN = ("RUNNING", "SCHEDULED")
-"""Statuses of runs that have not ended."""
 METRICS, PARAMETERS = 800, 100
 """MLflow accepts 1000 entries a call, 100 of them parameters; this leaves space for a few tags."""
 OUTAGES = {401, 403, 404, 408, 429}
@@ -70,6 +70,7 @@ class MlflowRuns:
     def __init__(self, client: MlflowClient, experiment: Experiment) -> None:
         self.client = client
         self._experiment = experiment
+        self._engine = sqlite_engine(client)
         runs = list(_runs(client, experiment.experiment_id))
         self._children = {key: _child(found[0]) for key, found in _by_key(runs).items()}
         self.parent = next((run for run in runs if EXPERIMENT in run.data.tags), None) or client.create_run(
@@ -139,6 +140,9 @@ class MlflowRuns:
         if tracked.key in self._children and not self._children[tracked.key].is_current:
             self.delete(tracked.key)
         new = tracked.key not in self._children
+        if new and self._engine:
+            self._insert(self._engine, tracked)
+            return
         child = self.create(tracked) if new else self._children[tracked.key]
         lacking = tracked.measured[child.written :]
         if lacking:
@@ -156,6 +160,14 @@ class MlflowRuns:
             self.set_status(child.run_id, tracked)
         written = max(child.written, len(tracked.measured))
         self._children[tracked.key] = replace(child, written=written, status=tracked.status)
+
+    def _insert(self, engine: Engine, tracked: TrackedRun) -> None:
+        """Write a new child at once, after its artifacts."""
+        new = NewRun(self._experiment, tracked, tags_of(tracked, self.parent))
+        check(new)
+        self.put_all(new.artifacts, tracked.artifacts)
+        insert_run(engine, new)
+        self._children[tracked.key] = Child(new.run_id, new.artifacts, tracked.status, len(tracked.measured))
 
     def create(self, tracked: TrackedRun) -> Child:
         """A new child."""

@@ -25,6 +25,8 @@ STATUSES = {
     TrialState.AWAITING_LABELS: "SCHEDULED",
 }
 """What MLflow calls a state; all others are RUNNING."""
+OPEN = ("RUNNING", "SCHEDULED")
+"""Statuses of runs that have not ended."""
 LONGEST = 6000
 """Characters of a parameter that MLflow accepts."""
 
