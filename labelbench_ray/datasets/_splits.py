@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import SPLIT_SEED, FileTable, LabeledTable, Split, Table, halves, without_label
+from labelbench_ray.datasets import SPLIT_SEED, FileTable, LabeledTable, Rows, Split, Table, halves, without_label
 from labelbench_ray.errors import DataError
 
 
@@ -31,6 +31,19 @@ def halved(train: Table, test: Table) -> dict[str, Split]:
     """The official test set halved into validation and test, as in LabelBench."""
     validation_rows, test_rows = halves(len(test))
     return {"pool": all_rows(train), "validation": Split(test, validation_rows), "test": Split(test, test_rows)}
+
+
+def quarters(num_rows: int) -> tuple[Rows, Rows]:
+    """The rows of `torch.utils.data.random_split` into 1/4 and 3/4 with a generator of seed 42, each ascending.
+
+    LabelBench cuts ImageNet's and COCO's validation sets so.
+    """
+    # Imported here: only data sets with this split pay for torch, and only when their data is there.
+    import torch
+
+    order_N = torch.randperm(num_rows, generator=torch.Generator().manual_seed(SPLIT_SEED))
+    cut = num_rows // 4
+    return order_N[:cut].sort().values.numpy(), order_N[cut:].sort().values.numpy()
 
 
 def tenths(train: Table) -> dict[str, Split]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Table, signature
 from labelbench_ray.datasets._findings import Kinds, ignored, stated
 from labelbench_ray.datasets._splits import arrange, origins
-from labelbench_ray.datasets.files.cifar_batches import FOLDER, open_batches
+from labelbench_ray.datasets.files.cifar_batches import FOLDERS, open_batches
 from labelbench_ray.datasets.files.folders import open_folder
 from labelbench_ray.datasets.files.layout import beside, validation_name
 from labelbench_ray.datasets.files.places import Place, locate, missing
@@ -18,6 +18,7 @@ from labelbench_ray.datasets.parquet_columns.labels import label_encoding
 from labelbench_ray.datasets.parquet_columns.parquet_files import check_columns, label_column, make_table, open_files
 from labelbench_ray.errors import DataError
 
+FOLDER = FOLDERS["CIFAR10"]
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 WANTED = f"{FOLDER}/ (torchvision's files), train/ and test/ (image folders) or train.parquet and test.parquet"
 
@@ -72,7 +73,7 @@ def _names(folder: Place, suffix: str) -> dict[str, str]:
 def _batches(folder: Place) -> dict[str, Opened]:
     if not folder.local:
         raise DataError(f"{folder / FOLDER}: torchvision reads its files from a disk; put parquet there instead")
-    opened = {part: open_batches(Path(folder.path), train=part == "train") for part in ("train", "test")}
+    opened = {part: open_batches(Path(folder.path), part) for part in ("train", "test")}
     return {part: Opened(table, facts, f"{FOLDER}/", Counter()) for part, (table, facts) in opened.items()}
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from labelbench_ray.datasets import SPLIT_SEED, Dataset, Findings, Rows, Source, Split, signature
+from labelbench_ray.datasets import Dataset, Findings, Source, Split, signature
 from labelbench_ray.datasets._findings import ignored
-from labelbench_ray.datasets._splits import all_rows
+from labelbench_ray.datasets._splits import all_rows, quarters
 from labelbench_ray.datasets.files.folders import class_names, folder_table, list_folder
 from labelbench_ray.datasets.files.layout import beside
 from labelbench_ray.datasets.files.places import locate
@@ -37,13 +37,3 @@ class Imagenet(Dataset):
                 ignored=ignored(*(split.ignored for split in splits), empty, beside(top, ("train", "val"))),
             ),
         )
-
-
-def quarters(num_rows: int) -> tuple[Rows, Rows]:
-    """The rows of `torch.utils.data.random_split` into 1/4 and 3/4 with a generator of seed 42, each ascending."""
-    # Imported here: only data sets with this split pay for torch, and only when their data is there.
-    import torch
-
-    order_N = torch.randperm(num_rows, generator=torch.Generator().manual_seed(SPLIT_SEED))
-    cut = num_rows // 4
-    return order_N[:cut].sort().values.numpy(), order_N[cut:].sort().values.numpy()
