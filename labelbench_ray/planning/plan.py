@@ -150,6 +150,8 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
             check_labels(each, store)
             check_facts(each, store)
         check_tasks(each, store)
+        if store.classes is not None:
+            each.corrupter.check(store.classes)
     # Outside `read_below`, whose threads would all build an encoder's network to count its parameters.
     memory = {each.fingerprint: _memory(each, stores[each.embedding]) for each in built}
     for key, store in stores.items():

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.config import Trial
+from labelbench_ray.corrupters import TruePool
 from labelbench_ray.costs import Stopwatch
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.errors import DataError
@@ -232,7 +233,8 @@ def hidden_labels(parts: Parts, embedded: Embedded) -> Labels | None:
         return None
     if embedded.pool.truth_N is None:
         raise DataError(f"trial {parts.trial.strategy} seed {parts.trial.seed}: {needs_labels(parts.trial)}")
-    return parts.corrupter.corrupt(embedded.pool.truth_N, len(embedded.classes))
+    pool = TruePool(embedded.pool.truth_N, embedded.classes, parts.trial.seed, embeddings=embedded.pool.embeddings_ND)
+    return parts.corrupter.answers(pool)
 
 
 def needs_labels(trial: Trial) -> str:
