@@ -23,7 +23,7 @@ def all_rows(table: Table) -> Split:
 
 def evaluated(name: str, table: Table) -> Split:
     """All rows of a table as the further evaluation split of that name; `DataError` for a row without a label."""
-    _check_labeled(table, f"rows of the split {name!r}")
+    check_labeled(table, f"rows of the split {name!r}")
     return all_rows(table)
 
 
@@ -64,7 +64,7 @@ def arrange(train: Table, validation: Table | None, test: Table | None) -> dict[
     """
     for held_out in (validation, test):
         if held_out is not None:
-            _check_labeled(held_out, "held-out rows")
+            check_labeled(held_out, "held-out rows")
     if validation is not None and test is not None:
         return {"pool": all_rows(train), "validation": all_rows(validation), "test": all_rows(test)}
     held_out = test if test is not None else validation
@@ -75,7 +75,8 @@ def arrange(train: Table, validation: Table | None, test: Table | None) -> dict[
     return pool_alone if len(unlabeled_rows(train)) else tenths(train)
 
 
-def _check_labeled(table: Table, what: str) -> None:
+def check_labeled(table: Table, what: str) -> None:
+    """Refuse a table with rows without labels; names the first."""
     if len(rows := unlabeled_rows(table)):
         row_id = table.row_ids(rows[:1])[0].as_py() if isinstance(table, FileTable) else f"number {rows[0]}"
         raise DataError(

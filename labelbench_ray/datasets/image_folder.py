@@ -1,14 +1,16 @@
 """Any folder of images: split folders with one folder a class, here or in a bucket (`s3://`, `gs://`)."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from labelbench_ray.datasets import Dataset, Findings, Source, signature
+from labelbench_ray.datasets import Dataset, Findings, Source, Split, signature
 from labelbench_ray.datasets._findings import ignored
+from labelbench_ray.datasets._held_out import split_off
 from labelbench_ray.datasets._splits import arrange, origins
-from labelbench_ray.datasets.files.folders import class_names, folder_table, list_folder
+from labelbench_ray.datasets.files.folders import FolderTable, class_names, folder_table, list_folder
 from labelbench_ray.datasets.files.layout import TEST, VALIDATION, beside, one_of
 from labelbench_ray.datasets.files.places import Place, locate
 
@@ -19,7 +21,8 @@ WANTED: Final = "<class>/<image> (and, where they exist, validation/ and test/)"
 class ImageFolder(Dataset):
     """`<path>/<split>/<class>/<image>`; with `train="."`, `<path>/<class>/<image>`.
 
-    Without a validation folder the test set is halved; without either, train is cut 80/10/10.
+    Without a validation folder the test set is halved; without either, train is cut 80/10/10: as LabelBench does. With
+    `held_out="hash"` 20 % of train are split off for test and 10 % for validation where there is no such folder.
     """
 
     path: str = Field(min_length=1)
@@ -32,6 +35,8 @@ class ImageFolder(Dataset):
     """None: the folder `test` if it is there."""
     classes: tuple[str, ...] | None = None
     """Class names in order; None: the folders of `train`, sorted."""
+    held_out: Literal["hash"] | None = Field(default=None, exclude_if=lambda how: how is None)
+    """How rows are split off where there is no test or validation folder: by a keyed hash of each row's id."""
 
     @model_validator(mode="after")
     def _check_splits(self) -> Self:
@@ -52,12 +57,13 @@ class ImageFolder(Dataset):
         found, empty = class_names(train, others)
         classes = self.classes or found
         tables = {part: folder_table(split, classes) for part, split in splits.items()}
+        arranged, where = self._arrange(tables)
         return Source(
             classes=classes,
-            splits=arrange(tables["train"], tables.get("validation"), tables.get("test")),
+            splits=arranged,
             signature=signature([*classes, *((part, table.content) for part, table in tables.items())]),
             findings=Findings(
-                origins=origins({part: table.origin for part, table in tables.items()}),
+                origins=where,
                 ignored=ignored(
                     *(split.ignored for split in splits.values()),
                     empty,
@@ -65,6 +71,13 @@ class ImageFolder(Dataset):
                 ),
             ),
         )
+
+    def _arrange(self, tables: Mapping[str, FolderTable]) -> tuple[dict[str, Split], dict[str, str]]:
+        """The splits, and where the rows of each come from."""
+        named = {part: table.origin for part, table in tables.items()}
+        if self.held_out == "hash":
+            return split_off(tables, named)
+        return arrange(tables["train"], tables.get("validation"), tables.get("test")), origins(named)
 
     def _names(self, top: Place) -> dict[str, str]:
         """The folders of the splits that are there or asked for."""

@@ -13,6 +13,8 @@ from labelbench_ray.datasets import Dataset
 from labelbench_ray.datasets.recognition import Stated, recognized
 from labelbench_ray.errors import UserError
 from labelbench_ray.plugins import Part
+from tests.datasets.row_samples import arrow, features, parquet, png
+from tests.datasets.test_tables import write
 
 
 def images(folder: Path, count: int = 3) -> None:
@@ -47,21 +49,21 @@ def texts(root: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "path", "stated", "expected"),
     [
-        (class_folders, "photos", {}, Part.of("image_folder", path="photos", train=".")),
-        (split_folders, "photos", {}, Part.of("image_folder", path="photos")),
+        (class_folders, "photos", {}, Part.of("image_folder", path="photos", held_out="hash", train=".")),
+        (split_folders, "photos", {}, Part.of("image_folder", path="photos", held_out="hash")),
         (
             split_folders,
             "photos",
             {"classes": ("dog", "cat")},
-            Part.of("image_folder", path="photos", classes=["dog", "cat"]),
+            Part.of("image_folder", path="photos", held_out="hash", classes=["dog", "cat"]),
         ),
-        (texts, "photos", {}, Part.of("parquet", path="photos", payload="text")),
-        (texts, "photos", {"text": "text"}, Part.of("parquet", path="photos", payload="text")),
+        (texts, "photos", {}, Part.of("tables", path="photos", payload="text")),
+        (texts, "photos", {"text": "text"}, Part.of("tables", path="photos", payload="text")),
         (
             texts,
             "photos/train.parquet",
             {"text": "label", "label": "text"},
-            Part.of("parquet", path="photos", train="train.parquet", payload="text", column="label", label="text"),
+            Part.of("tables", path="photos/train.parquet", payload="text", column="label", label="text"),
         ),
     ],
 )
@@ -97,6 +99,10 @@ def other_columns(root: Path) -> None:
     table(root / "photos/train.parquet", review=["a"], stars=[1])
 
 
+def two_texts(root: Path) -> None:
+    table(root / "photos/train.parquet", title=["a"], body=["b"], label=[1])
+
+
 def no_labels(root: Path) -> None:
     table(root / "photos/train.parquet", text=["a"], stars=[1])
 
@@ -111,7 +117,8 @@ def no_labels(root: Path) -> None:
         (other_files, "photos", {}, "not recognized as a data set; looked for"),
         (one_class, "phots", {}, "did you mean 'photos'?"),
         (class_folders, "photos", {"label": "kind"}, "--label: "),
-        (other_columns, "photos", {}, "--text or --image (have: review, stars; texts: review)"),
+        (other_columns, "photos", {}, "name the column of labels with --label (have: review, stars)"),
+        (two_texts, "photos", {}, "--text or --image (have: title, body, label; texts: title,body)"),
         (other_columns, "photos", {"text": "revew"}, "did you mean 'review'?"),
         (no_labels, "photos", {}, "name the column of labels with --label (have: text, stars)"),
         (no_labels, "photos", {"text": "text", "image": "stars"}, "give one of the two"),
@@ -125,6 +132,56 @@ def test_what_is_not_a_data_set_is_refused_with_what_to_do(
         recognized(tmp_path, path, Stated(**stated))  # type: ignore[arg-type]
     assert reported in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+TEXTS = "id,text,label\n" + "".join(f"{number},text {number},{'xy'[number % 2]}\n" for number in range(20))
+TAGS = features(tags={"_type": "List", "feature": {"_type": "ClassLabel", "names": ["a", "b"]}})
+LISTS = '{"text": "t", "labels": ["x", "y"]}\n{"text": "u", "labels": ["y"]}\n' * 10
+IMAGES = [{"bytes": png(number), "path": None} for number in range(20)]
+SAVED = {
+    "data-00000-of-00001.arrow": arrow({"text": ["t"] * 20, "label": [0, 1] * 10}),
+    "state.json": '{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}',
+}
+LISTED = {f"{number}.png": png(number) for number in range(20)} | {
+    "list.csv": "path;label\n" + "".join(f"{number}.png;{'xy'[number % 2]}\n" for number in range(20))
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"train.csv": TEXTS}, Part.of("tables", path="in", payload="text")),
+        ({"rows.tsv": TEXTS.replace(",", "\t")}, Part.of("tables", path="in", payload="text")),
+        ({"data/train-0.csv": TEXTS}, Part.of("tables", path="in", payload="text")),
+        ({"train.jsonl": LISTS}, Part.of("tables", path="in", payload="text", label_list="labels")),
+        (
+            {"train.parquet": parquet({"text": ["t"] * 20, "tags": [[0], [1]] * 10}, TAGS)},
+            Part.of("tables", path="in", payload="text", label_list="tags"),
+        ),
+        (
+            {"train.parquet": parquet({"image": IMAGES, "label": ["x", "y"] * 10})},
+            Part.of("tables", path="in", payload="image"),
+        ),
+        (
+            {"train.parquet": parquet({"text": ["t"] * 20, "label": [number / 7 for number in range(20)]})},
+            Part.of("tables", path="in", payload="text", label_value="label"),
+        ),
+        (SAVED, Part.of("tables", path="in", payload="text")),
+        (LISTED, Part.of("tables", path="in", payload="image")),
+        (
+            {f"{'xy'[number % 2]}/{number}.png": png(number) for number in range(20)}
+            | {"notes.csv": "text,label\nthe y,blurred\nthe x,sharp\n"},
+            Part.of("image_folder", path="in", held_out="hash", train="."),
+        ),
+    ],
+)
+def test_files_of_rows_are_recognized_by_what_is_in_them(tmp_path: Path, files: dict, expected: Part) -> None:
+    for name, data in files.items():
+        write(tmp_path / "in" / name, data)
+    found = recognized(tmp_path, "in", Stated()).dataset
+    assert found == expected
+    source = plugins.build(Dataset, datasets.PACKAGE, found).open(tmp_path)
+    assert {split: len(rows) for split, rows in source.splits.items()} == {"pool": 14, "validation": 2, "test": 4}
 
 
 def test_class_folders_alone_are_the_whole_data_set(tmp_path: Path) -> None:

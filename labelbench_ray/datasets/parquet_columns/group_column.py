@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelbench_ray.datasets import Groups, Split
-from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, check_column
+from labelbench_ray.datasets.parquet_columns.parquet_files import check_column
+from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.errors import DataError
 
 
-def column_groups(files: ParquetFiles, name: str) -> Groups:
+def column_groups(files: RowFiles, name: str) -> Groups:
     """The groups of all rows of some files; numbers are sorted by value, names by letter.
 
     Raises:

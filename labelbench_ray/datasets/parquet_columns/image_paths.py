@@ -52,7 +52,7 @@ def named_images(files: ParquetFiles, columns: Columns) -> NamedImages:
         for path in _paths(place, columns.payload, nested):
             image, count = resolve(place, path), count + 1
             if image.folder.path not in folders:
-                folders[image.folder.path] = _states(image.folder)
+                folders[image.folder.path] = states_of(image.folder)
             state = folders[image.folder.path].get(image.name)
             digest.update(f"{path}\0{state.size if state else None}\0".encode())
             seen.update(f"{state}\0".encode())
@@ -97,7 +97,7 @@ def _paths(place: Place, column: str, nested: bool) -> Iterable[str]:
             yield from (path for path in paths.to_pylist() if path)
 
 
-def _states(folder: Place) -> dict[str, FileState]:
+def states_of(folder: Place) -> dict[str, FileState]:
     """A folder's files, by name; empty if there is no such folder."""
     return (
         {

@@ -5,14 +5,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, check_column
+from labelbench_ray.datasets.parquet_columns.parquet_files import check_column
+from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.errors import DataError
 
 IMPLICIT = "path"
 """The column that is the key by default, if its values are distinct."""
 
 
-def key_column(files: ParquetFiles, named: str | None) -> tuple[str | None, str]:
+def key_column(files: RowFiles, named: str | None) -> tuple[str | None, str]:
     """The column of ids, or None if rows are numbered; and a note that states which.
 
     Raises:
@@ -20,7 +21,7 @@ def key_column(files: ParquetFiles, named: str | None) -> tuple[str | None, str]
     """
     if named is not None:
         check_column(files, named)
-        if trouble := _trouble(files, named):
+        if trouble := key_trouble(files, named):
             raise DataError(
                 f"{files.places[0]}, column {named!r}: {trouble}; ids are the keys of rows and must be distinct; name "
                 "another column as `row_id`, or none to have rows numbered"
@@ -29,12 +30,12 @@ def key_column(files: ParquetFiles, named: str | None) -> tuple[str | None, str]
     numbered = "row ids: the file's name and the row's number in it"
     if IMPLICIT not in files.schema.names:
         return None, numbered
-    if trouble := _trouble(files, IMPLICIT):
+    if trouble := key_trouble(files, IMPLICIT):
         return None, f"{numbered}; the column {IMPLICIT!r} is not a key: {trouble}"
     return IMPLICIT, f"row ids: column {IMPLICIT!r}"
 
 
-def _trouble(files: ParquetFiles, name: str) -> str | None:
+def key_trouble(files: RowFiles, name: str) -> str | None:
     """Why a column cannot be a key; None if it can."""
     if files.schema.names.count(name) > 1:
         return "the files have it twice"

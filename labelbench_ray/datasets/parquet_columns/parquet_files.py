@@ -19,6 +19,7 @@ from labelbench_ray.datasets.files.layout import split_words
 from labelbench_ray.datasets.files.places import PATTERN, FileState, Place, missing
 from labelbench_ray.datasets.parquet_columns.columns import Columns, RowLabels
 from labelbench_ray.datasets.parquet_columns.payloads import read_payloads
+from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.errors import DataError, unknown
 from labelbench_ray.types import Labels
 
@@ -103,9 +104,9 @@ class ParquetFiles:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParquetTable:
-    """Rows of parquet files: payload, label and id each in a column."""
+    """Rows of files: payload, label and id each in a column."""
 
-    files: ParquetFiles
+    files: RowFiles
     columns: Columns
     row_labels: RowLabels
     keys_hash: str
@@ -166,7 +167,7 @@ def open_split(top: Place, name: str, wanted: str) -> ParquetFiles:
         return open_files(top / name, wanted)
     if not (found := top.matching(name)):
         raise missing(top / name, wanted)
-    return _open(found, Counter())
+    return open_named(found, Counter())
 
 
 def open_files(place: Place, wanted: str) -> ParquetFiles:
@@ -179,14 +180,15 @@ def open_files(place: Place, wanted: str) -> ParquetFiles:
     if not place.exists():
         raise missing(place, wanted)
     if not place.is_folder():
-        return _open({place.name: place}, Counter())
+        return open_named({place.name: place}, Counter())
     found, kinds = _visible(place)
     if not found:
         raise missing(place / "*.parquet", wanted)
-    return _open({f"{place.name}/{below}": each for below, each in found.items()}, kinds)
+    return open_named({f"{place.name}/{below}": each for below, each in found.items()}, kinds)
 
 
-def _open(found: Mapping[str, Place], kinds: Kinds) -> ParquetFiles:
+def open_named(found: Mapping[str, Place], kinds: Kinds | None = None) -> ParquetFiles:
+    """Read the footers of these files, by name; errors as above."""
     names, places = tuple(found), tuple(found.values())
     infos = [each.info() for each in places]  # before anything is read: what changes after that shows
     states = tuple(FileState(int(info.size), info.mtime_ns or 0) for info in infos)
@@ -202,7 +204,7 @@ def _open(found: Mapping[str, Place], kinds: Kinds) -> ParquetFiles:
     if not groups or not sum(count for _, _, count in groups):
         raise DataError(f"{places[0]}: no rows; every split needs at least one row")
     file_G, group_G, count_G = np.array(groups, dtype=np.int64).T
-    return ParquetFiles(places, names, states, file_G, group_G, np.cumsum(count_G), footers[0][1], kinds)
+    return ParquetFiles(places, names, states, file_G, group_G, np.cumsum(count_G), footers[0][1], kinds or Counter())
 
 
 def _visible(folder: Place) -> tuple[dict[str, Place], Kinds]:
@@ -230,7 +232,7 @@ def _visible(folder: Place) -> tuple[dict[str, Place], Kinds]:
 
 
 def make_table(
-    files: ParquetFiles, columns: Columns, row_labels: RowLabels, states: tuple[FileState, ...] = ()
+    files: RowFiles, columns: Columns, row_labels: RowLabels, states: tuple[FileState, ...] = ()
 ) -> ParquetTable:
     """The table of these files, all of its labels checked now: labels and ids only, one file at a time.
 
@@ -250,12 +252,12 @@ def make_table(
     return ParquetTable(files, columns, row_labels, digest.hexdigest(), states or files.states)
 
 
-def label_column(files: ParquetFiles, columns: Columns) -> str:
+def label_column(files: RowFiles, columns: Columns) -> str:
     """The label column as errors name it."""
     return f"{files.places[0]}, column {columns.label!r}"
 
 
-def check_columns(files: ParquetFiles, columns: Columns) -> None:
+def check_columns(files: RowFiles, columns: Columns) -> None:
     """Refuse files in which a column is missing or holds something else; names the column and the nearest one."""
     for name in columns.every:
         check_column(files, name)
@@ -272,7 +274,7 @@ def check_columns(files: ParquetFiles, columns: Columns) -> None:
         )
 
 
-def check_column(files: ParquetFiles, name: str) -> None:
+def check_column(files: RowFiles, name: str) -> None:
     """Refuse files that lack a column, or have two of its name."""
     have = files.schema.names
     if name not in have:

@@ -5,15 +5,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from labelbench_ray.datasets.files.places import Place, locate
+from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.datasets.recognition.image_folders import IMAGE_FOLDER
-from labelbench_ray.datasets.recognition.parquet_files import PARQUET
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
+from labelbench_ray.datasets.recognition.tables import TABLES
+from labelbench_ray.datasets.row_files.hub import open_top
 from labelbench_ray.errors import ConfigError, DataError, NotProvidedError
 from labelbench_ray.plugins import Part
 
 __all__ = ["Recognized", "Rule", "Stated", "recognized"]
-RULES: Final[tuple[Rule, ...]] = (PARQUET, IMAGE_FOLDER)
+RULES: Final[tuple[Rule, ...]] = (TABLES, IMAGE_FOLDER)
 """Asked in this order; the first that recognizes a place decides."""
 
 
@@ -27,18 +28,20 @@ class Recognized:
 
 
 def recognized(root: Path, path: str, stated: Stated) -> Recognized:
-    """The data set that reads `path`, as its `path` setting means it: below `root`, or a URI.
+    """The data set that reads `path`, as its `path` setting means it: below `root`, a URI, or `hf://owner/name`, whose
+    revision is pinned.
 
     Raises:
         NotProvidedError: nothing is there.
         DataError: what is there is not recognized, or it has no labels; the message states what to do.
         ConfigError: something is stated that this kind of data set does not have.
     """
-    place = locate(root, path)
+    top = open_top(root, path)
+    place, named = top.place, top.address
     if not place.exists():
         raise NotProvidedError(f"{place} is not there{_nearest(place)}; give a folder or a file of data")
     for rule in RULES:
-        if (dataset := rule.find(place, path, stated)) is not None:
+        if (dataset := rule.find(place, named, stated)) is not None:
             _refuse_unread(rule, place, stated)
             return Recognized(dataset, rule.what)
     raise DataError(f"{place}: not recognized as a data set; looked for {' or '.join(rule.wanted for rule in RULES)}")

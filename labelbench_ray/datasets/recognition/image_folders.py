@@ -24,8 +24,7 @@ def _find(place: Place, path: str, stated: Stated) -> Part | None:
     counts = {name: _images(place, name) for name in _folders(place)}
     filled = [name for name, count in counts.items() if count]
     if "train" in filled:
-        settings = {"classes": list(stated.classes)} if stated.classes else {}
-        return Part.of("image_folder", path=path, **settings)
+        return _part(path, stated)
     if not filled:
         if loose := _images(place, ""):
             raise DataError(
@@ -35,8 +34,12 @@ def _find(place: Place, path: str, stated: Stated) -> Part | None:
         return None
     if len(filled) == 1:
         _refuse_one_class(place, filled[0])
-    settings = {"classes": list(stated.classes)} if stated.classes else {}
-    return Part.of("image_folder", path=path, train=".", **settings)
+    return _part(path, stated, train=".")
+
+
+def _part(path: str, stated: Stated, **settings: str) -> Part:
+    classes = {"classes": list(stated.classes)} if stated.classes else {}
+    return Part.of("image_folder", path=path, held_out="hash", **settings, **classes)
 
 
 def _refuse_one_class(place: Place, name: str) -> None:

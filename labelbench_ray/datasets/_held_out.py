@@ -1,0 +1,73 @@
+"""Test and validation rows that are split off where the data have none: by a keyed hash of each row's id."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelbench_ray.datasets import UNLABELED, FileTable, Split
+from labelbench_ray.datasets._splits import all_rows, halved, unlabeled_rows
+from labelbench_ray.types import Labels
+
+KEY = b"labelbench: held-out rows"
+TEST, VALIDATION = 0.2, 0.1
+
+
+def split_off(tables: Mapping[str, FileTable], origins: Mapping[str, str]) -> tuple[dict[str, Split], dict[str, str]]:
+    """`pool`, `validation` and `test`; what there is no table for is split off from `train`. And where each is from.
+
+    A row's place depends on its id alone, and on the ids of its class: rows that are added later leave most rows where
+    they are, and the order in the files does not count. Of a train table with unlabeled rows all of it is the pool, and
+    a single held-out table is halved.
+    """
+    train = tables["train"]
+    nothing = Split(train, range(0))
+    found = {part: all_rows(tables[part]) for part in ("validation", "test") if part in tables}
+    where = {part: origins[part] for part in found}
+    if len(found) == 1 and len(unlabeled_rows(train)):
+        (part,) = found
+        return halved(train, tables[part]), {
+            "pool": origins["train"],
+            **dict.fromkeys(("validation", "test"), f"half of {origins[part]}"),
+        }
+    missing = {part: share for part, share in (("test", TEST), ("validation", VALIDATION)) if part not in found}
+    if not missing or len(unlabeled_rows(train)):
+        splits = {"pool": all_rows(train), **dict.fromkeys(missing, nothing), **found}
+        return splits, {"pool": origins["train"], **where}
+    row_ids = train.row_ids(range(len(train))).to_pylist()
+    parts_N = held_out_parts(row_ids, train.labels(range(len(train))), tuple(missing.values()))
+    splits = {"pool": Split(train, np.flatnonzero(parts_N < 0)), **found}
+    for number, (part, share) in enumerate(missing.items()):
+        splits[part] = Split(train, np.flatnonzero(parts_N == number))
+        where[part] = f"{share:.0%} of {origins['train']}, by a hash of each row id".replace("%", " %")
+    left = 1 - sum(missing.values())
+    return splits, {"pool": f"{left:.0%} of {origins['train']}".replace("%", " %"), **where}
+
+
+def held_out_parts(row_ids: Sequence[str], labels_N: Labels, shares: Sequence[float]) -> NDArray[np.int64]:
+    """(N,) the number of the part that each row is split off for, -1 for the others.
+
+    The rows of a class in the order of their hashes: the first `shares[0]` of them, rounded, are part 0, the next ones
+    part 1. A class of at least as many rows as there are parts and the rest has at least one row in each; of a smaller
+    class the rest comes first. Rows with several labels each, or with numbers, are one class.
+    """
+    hashes_N = np.array([_hash(row_id) for row_id in row_ids], np.uint64)
+    strata_N = labels_N if labels_N.ndim == 1 and labels_N.dtype.kind in "iu" else np.zeros(len(row_ids), np.int64)
+    parts_N = np.full(len(row_ids), -1, np.int64)
+    for stratum in np.unique(strata_N):
+        if stratum == UNLABELED:
+            continue
+        rows = np.flatnonzero(strata_N == stratum)
+        rows = rows[np.argsort(hashes_N[rows], kind="stable")]
+        start = 0
+        for number, share in enumerate(shares):
+            count = min(max(1, round(share * len(rows))), len(rows) - start - 1)
+            parts_N[rows[start : start + count]] = number
+            start += count
+    return parts_N
+
+
+def _hash(row_id: str) -> int:
+    digest = blake2b(row_id.encode(errors="surrogatepass"), digest_size=8, key=KEY).digest()
+    return int.from_bytes(digest, "big")

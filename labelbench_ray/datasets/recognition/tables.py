@@ -1,0 +1,131 @@
+"""Files of rows: CSV, JSON lines, parquet and Arrow, with payloads in a column or in files that a column names."""
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from labelbench_ray.datasets import Modality
+from labelbench_ray.datasets._findings import suffix_of
+from labelbench_ray.datasets.files.image_formats import suffixes
+from labelbench_ray.datasets.files.places import Place
+from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
+from labelbench_ray.datasets.recognition.rules import Rule, Stated
+from labelbench_ray.datasets.row_files.features import Features
+from labelbench_ray.datasets.row_files.found import find_at
+from labelbench_ray.datasets.row_files.roles import LABEL, holds_bytes, holds_lists, holds_text
+from labelbench_ray.datasets.row_files.split_files import SUFFIXES, holds_rows, visible_files
+from labelbench_ray.errors import ConfigError, DataError, unknown
+from labelbench_ray.plugins import Part
+
+SOUNDS: Final = frozenset({".wav", ".flac", ".ogg"})
+LOOKED_AT: Final = 20
+"""Rows whose values are looked at."""
+
+
+def _find(place: Place, path: str, stated: Stated) -> Part | None:
+    if not place.is_folder():
+        return _part(place, path, stated) if suffix_of(place.name) in SUFFIXES else None
+    names = visible_files(place)[0]
+    if not any(holds_rows(name) for name in names):
+        return None
+    part = _part(place, path, stated)
+    beside_images = any(suffix_of(name) in suffixes() for name in names)
+    # A CSV beside an image folder that names no image holds something else.
+    return None if beside_images and part.settings["payload"] == "text" and stated.text is None else part
+
+
+def _part(place: Place, path: str, stated: Stated) -> Part:
+    """`tables` with the payload and the task that the files of train have.
+
+    Raises:
+        ConfigError: a column is stated that is not there.
+        DataError: as from `find_at`, or no column holds labels or payloads.
+    """
+    found = find_at(place, None, {})
+    train, names = found.files["train"], found.files["train"].schema.names
+    for option, name in (("text", stated.text), ("image", stated.image), ("label", stated.label)):
+        if name and name not in names:
+            raise ConfigError(f"--{option}: {unknown(f'column in {train.places[0]}', name, names)}")
+    settings: dict[str, Any] = {"path": path, **_payload(train, found.features, stated)}
+    settings |= _labels(train, found.features, stated)
+    settings |= {"row_id": stated.row_id} if stated.row_id else {}
+    return Part.of("tables", **settings | ({"classes": list(stated.classes)} if stated.classes else {}))
+
+
+def _payload(files: RowFiles, features: Features, stated: Stated) -> dict[str, Any]:
+    if stated.text and stated.image:
+        raise ConfigError("--text and --image: rows are either texts or images; give one of the two")
+    for payload, name in (("text", stated.text), ("image", stated.image)):
+        if name:
+            return {"payload": payload, "column": name} if name != payload else {"payload": payload}
+    kind = _modality(files, features, stated)
+    texts = [name for name in _text_columns(files) if name not in (*LABEL, stated.label)]
+    if kind is None or (kind == "text" and len(texts) > 1 and not {"text", "sentence"} & {*texts}):
+        raise DataError(
+            f"{files.places[0]}: {'several columns of texts' if kind else 'no column of texts or images'}; name the "
+            f"one to embed with --text or --image (have: {', '.join(files.schema.names)}"
+            f"{f'; texts: {chr(44).join(texts)}' if texts else ''})"
+        )
+    if kind not in list(Modality):
+        raise DataError(f"{files.places[0]}: {kind} payloads; those that are read: {', '.join(Modality)}")
+    return {"payload": kind}
+
+
+def _modality(files: RowFiles, features: Features, stated: Stated) -> str | None:
+    """The kind of payload: by the metadata, by paths in a column, or by the types; None if no column holds one."""
+    if len(kinds := {*features.payloads.values()}) == 1:
+        return kinds.pop()
+    texts = [name for name in _text_columns(files) if name not in (*LABEL, stated.label)]
+    for name in texts:
+        if kind := _kind_of_paths(files, name):
+            return kind
+    for field in files.schema:
+        if holds_bytes(field.type):
+            return "audio" if field.name in ("audio", "sound") else "image"
+    return "text" if texts else None
+
+
+def _text_columns(files: RowFiles) -> list[str]:
+    ids = ("row_id", "id")
+    return [field.name for field in files.schema if holds_text(field.type) and field.name not in ids]
+
+
+def _kind_of_paths(files: RowFiles, column: str) -> str | None:
+    """The modality of the files that a column names; None if it does not hold paths."""
+    rows_B = np.arange(min(LOOKED_AT, len(files)))
+    found = {suffix_of(value) for value in files.rows(rows_B, [column])[column].to_pylist() if value}
+    if found and found <= suffixes():
+        return "image"
+    return "audio" if found and found <= SOUNDS else None
+
+
+def _labels(files: RowFiles, features: Features, stated: Stated) -> dict[str, Any]:
+    """The setting that names the column of labels, where the data set would not find it or the task is another."""
+    schema = files.schema
+    usual = [name for name in LABEL if name in schema.names]
+    classes = [name for name in features.classes if name in schema.names]
+    lists = [name for name in features.class_lists if name in schema.names]
+    lists += [name for name in usual if holds_lists(schema.field(name).type) and name not in lists]
+    name = stated.label or next(iter(classes or [each for each in usual if each not in lists] or lists), None)
+    if name is None:
+        raise DataError(
+            f"{files.places[0]}: no column 'label'; name the column of labels with --label (have: "
+            f"{', '.join(schema.names)}), or let people label the rows (docs/annotation.md)"
+        )
+    if name in lists or holds_lists(schema.field(name).type):
+        return {"label_list": name}
+    if name not in features.classes and pa.types.is_floating(schema.field(name).type):
+        values = [value for value in files.column(name).to_pylist() if value is not None]
+        if not all(value.is_integer() for value in values):
+            return {"label_value": name}
+    return {"label": name} if stated.label and name != "label" else {}
+
+
+TABLES: Final = Rule(
+    "files of rows",
+    f"files of rows ({' '.join(SUFFIXES)})",
+    frozenset({"label", "text", "image", "row_id", "classes"}),
+    "",
+    _find,
+)

@@ -1,0 +1,147 @@
+"""Rows in CSV, JSON lines, parquet and Arrow files: a file, a folder, or a data set of the Hugging Face Hub."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
+from labelbench_ray.datasets._findings import ignored, stated
+from labelbench_ray.datasets._held_out import split_off
+from labelbench_ray.datasets._splits import check_labeled, unlabeled_rows
+from labelbench_ray.datasets.parquet_columns.columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
+from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding
+from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetTable, check_columns, label_column, make_table
+from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
+from labelbench_ray.datasets.row_files.answers import WrittenAnswers
+from labelbench_ray.datasets.row_files.features import Features
+from labelbench_ray.datasets.row_files.found import FoundTables, find_tables, row_key
+from labelbench_ray.datasets.row_files.named_files import named_files
+from labelbench_ray.datasets.row_files.roles import Named, Roles, find_roles
+from labelbench_ray.errors import DataError
+
+
+class Tables(Dataset):
+    """Rows of `.csv`, `.tsv`, `.jsonl`, `.parquet` or `.arrow` files, found by what their names state.
+
+    Every column of CSV and JSON lines is text: ids and labels stay as they are written. Names of classes and the roles
+    of columns come from the metadata of Hugging Face `datasets` where there are any. Where there is no test split, 20 %
+    of train are split off by a keyed hash of each row's id, and 10 % where there is no validation split.
+    """
+
+    path: str = Field(min_length=1)
+    """A file or a folder below the data root, a URI, or `hf://owner/name` (`hf://owner/name@revision`)."""
+    payload: Modality
+    column: str | None = None
+    """The column of payloads or of their paths; None: what the metadata, the usual names or the types state."""
+    label: str | None = None
+    """The column of labels, one a row; None: as for `column`."""
+    label_list: str | None = None
+    """The column of lists of labels (the task `multi_label`)."""
+    label_value: str | None = None
+    """The column of numbers to predict (the task `regression`)."""
+    row_id: str | None = None
+    """The column of unique ids; None: `row_id`, `id` or `path` if there is one, else rows are numbered."""
+    classes: tuple[str, ...] | None = None
+    """Class names in order; None: those of the metadata, or the distinct labels of train, sorted."""
+    config: str | None = None
+    """A configuration that the README states, or a folder below `path`."""
+    train: str | None = None
+    """A file, a folder or a pattern such as `en/train-*.csv`; None: what is called so. As the next two."""
+    validation: str | None = None
+    test: str | None = None
+
+    @property
+    def task(self) -> str:
+        return "multi_label" if self.label_list else "regression" if self.label_value else "single_label"
+
+    def modality(self) -> Modality:
+        return self.payload
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        named = [name for name in ("label", "label_list", "label_value") if getattr(self, name) is not None]
+        if len(named) > 1:
+            raise ValueError(f"{' and '.join(named)} name columns of labels; leave all but one out")
+        if self.label_value and self.classes:
+            raise ValueError(f"label_value={self.label_value!r} is a column of numbers; leave out `classes`")
+        return self
+
+    def load(self, root: Path) -> Source:
+        named = {part: name for part in ("train", "validation", "test") if (name := getattr(self, part)) is not None}
+        found = find_tables(root, self.path, self.config, named)
+        roles = self._roles(found)
+        keys = {part: row_key(files, self.row_id) for part, files in found.files.items()}
+        columns = {part: self._columns(found.files[part], roles, key) for part, (key, _) in keys.items()}
+        for part, files in found.files.items():
+            check_columns(files, columns[part])
+        classes, row_labels = self._row_labels(found, columns["train"])
+        named_by = {part: named_files(found.top, files, columns[part]) for part, files in found.files.items()}
+        tables = {
+            part: make_table(files, columns[part], row_labels, named_by[part].states)
+            for part, files in found.files.items()
+        }
+        used, unlabeled = _labeled(tables)
+        splits, origins = split_off(used, {part: found.origin(part) for part in used})
+        facts = ((part, *found.facts(part), *named_by[part].facts) for part in found.files)
+        notes = stated({part: (note, named_by[part].note) for part, (_, note) in keys.items()})
+        return Source(
+            classes=classes,
+            splits=splits,
+            signature=signature([*found.revision, *classes, *facts]),
+            findings=Findings(
+                origins=origins,
+                ignored=ignored(found.ignored_but([each for part in columns for each in found.named(part, columns)])),
+                notes=(*found.notes, *roles.notes, *notes, *unlabeled),
+            ),
+        )
+
+    def _roles(self, found: FoundTables) -> Roles:
+        train = found.files["train"]
+        named = Named(self.column, self.label, self.label_list, self.label_value)
+        roles = find_roles(str(train.places[0]), train.schema, self.payload, found.features, named)
+        if roles.label is None and self.classes is None:
+            raise DataError(
+                f"{train.places[0]}: no column of labels (columns: {', '.join(train.schema.names)}); name it, as in "
+                f'label="{train.schema.names[-1]}", or give classes=["cat", "dog"] if no row has a label yet'
+            )
+        return roles
+
+    def _columns(self, files: RowFiles, roles: Roles, key: str | None) -> Columns:
+        label = roles.label if roles.label in files.schema.names or self.label else None
+        return Columns(roles.payload, label, key, self.payload)
+
+    def _row_labels(self, found: FoundTables, columns: Columns) -> tuple[tuple[str, ...], RowLabels]:
+        """The names of the classes, and how labels are read."""
+        if self.label_value:
+            return (self.label_value,), WrittenAnswers()
+        encoding = self._encoding(found.files["train"], found.features, columns)
+        return encoding.classes, LabelLists(encoding) if self.label_list else OneLabel(encoding)
+
+    def _encoding(self, train: RowFiles, features: Features, columns: Columns) -> LabelEncoding:
+        where = label_column(train, columns)
+        if columns.label is None:
+            assert self.classes is not None, "`_roles` needs one of them"
+            return LabelEncoding(self.classes, self.classes)
+        names: Mapping[str, tuple[str, ...]] = features.class_lists if self.label_list else features.classes
+        classes = self.classes or names.get(columns.label)
+        column = train.column(columns.label)
+        return label_encoding(list_entries([column], where) if self.label_list else column, where, classes)
+
+
+def _labeled(tables: Mapping[str, ParquetTable]) -> tuple[dict[str, ParquetTable], tuple[str, ...]]:
+    """The tables without held-out ones that have no label at all, as the Hub's test splits often have; and notes.
+
+    Raises:
+        DataError: some held-out rows have no label.
+    """
+    used, notes = {"train": tables["train"]}, []
+    for part in tables.keys() - {"train"}:
+        table = tables[part]
+        if len(unlabeled_rows(table)) == len(table):
+            notes.append(f"{part}: {len(table):,} rows without labels, not used")
+        else:
+            check_labeled(table, f"rows of the split {part!r}")
+            used[part] = table
+    return used, tuple(sorted(notes))

@@ -1,0 +1,225 @@
+"""`tables`: text stays text, roles and classes from metadata, held-out rows by a keyed hash, paths in rows."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from labelbench_ray import plugins
+from labelbench_ray.config import Part
+from labelbench_ray.datasets import UNLABELED
+from labelbench_ray.datasets._held_out import held_out_parts
+from labelbench_ray.datasets.image_folder import ImageFolder
+from labelbench_ray.datasets.tables import Tables
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.planning.data_words import describe_source
+from tests.datasets.row_samples import PNG, arrow, features, parquet, png
+from tests.datasets.test_found_folders import ids, sizes
+
+CAT_DOG = features(image={"_type": "Image"}, kind={"_type": "ClassLabel", "names": ["cat", "dog"]})
+
+
+def write(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def texts(**settings):
+    return Tables(path="in", payload="text", **settings)
+
+
+def images(**settings):
+    return Tables(path="in", payload="image", **settings)
+
+
+def every(source, split="pool"):
+    return source.splits[split].read(0, len(source.splits[split]))
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_every_cell_of_a_csv_stays_as_it_is_written(tmp_path, mark, separator, ending):
+    cells = ["00012", "NA", "True", "1e5", "null", "-1", "2020-01-01", "0x1F", "1,5" if separator != "," else "1.50"]
+    lines = [("id", "text", "label"), *((f"{cell}", f"text {cell}", cell) for cell in cells)]
+    write(tmp_path / "in/train.csv", mark + ending.join(separator.join(line) for line in lines).encode())
+    write(tmp_path / "in/test.csv", ending.join(separator.join(line) for line in lines).encode())
+    source = texts(validation="test.csv").open(tmp_path)
+    pool = every(source)
+    assert pool.row_ids == cells
+    assert [source.classes[label] for label in pool.labels_B] == cells
+    assert pool.payloads == [f"text {cell}" for cell in cells]
+
+
+def test_a_cell_may_have_several_lines_and_quotes_and_an_empty_one_has_no_label(tmp_path):
+    write(tmp_path / "in.csv", 'id,text,label\n1,"a\n""b"", c",x\n2,b,\n3,c,y\n')
+    source = Tables(path="in.csv", payload="text").open(tmp_path)
+    pool = every(source)
+    assert pool.payloads[0] == 'a\n"b", c'
+    assert pool.labels_B.tolist() == [0, UNLABELED, 1]
+    assert len(source.splits["test"]) == 0
+
+
+def test_numbers_and_truths_of_json_lines_stay_as_they_are_written(tmp_path):
+    for row_id, label in [("00012", "1e5"), ("7", "1.50")]:
+        with (tmp_path / "train.jsonl").open("a") as file:
+            file.write(f'{{"id": "{row_id}", "text": "t", "label": {label}, "more": {{"a": 1}}}}\n\n')
+    source = Tables(path="train.jsonl", payload="text", test="train.jsonl").load(tmp_path)
+    assert source.classes == ("1.50", "1e5")
+    assert every(source, "test").row_ids == ["00012", "7"]
+
+
+def test_rows_of_any_order_are_read_from_several_files(tmp_path):
+    for number in range(3):
+        lines = "".join(f"{number}-{row},text {number} {row},{'xy'[row % 2]}\n" for row in range(5))
+        write(tmp_path / f"in/train-{number}.csv", f"id,text,label\n{lines}")
+    table = next(iter(texts().open(tmp_path).tables().values()))
+    rows = np.array([14, 0, 7, 7, 3, 9])
+    assert table.read(rows).row_ids == [f"{row // 5}-{row % 5}" for row in rows]
+    assert table.read(rows).payloads == [f"text {row // 5} {row % 5}" for row in rows]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_classes_and_columns_are_those_of_the_metadata(tmp_path, suffix):
+    rows = {
+        "image": [{"bytes": png(seed), "path": None} for seed in range(6)],
+        "kind": [0, 1, 0, 1, -1, None],
+        "note": ["n"] * 6,
+    }
+    made = {"parquet": parquet, "arrow": arrow}[suffix](rows, CAT_DOG)
+    write(tmp_path / f"in/data/train-00000-of-00001.{suffix}", made)
+    source = images().open(tmp_path)
+    assert source.classes == ("cat", "dog")
+    pool = every(source)
+    assert pool.labels_B.tolist() == [0, 1, 0, 1, UNLABELED, UNLABELED]
+    assert pool.payloads == [png(seed) for seed in range(6)]
+    assert "labels: column 'kind' (classes by the metadata)" in describe_source(source)
+
+
+@pytest.mark.parametrize("kind", [{"_type": "List"}, {"_type": "Sequence", "length": -1}, None])
+def test_a_list_of_classes_is_several_labels_a_row(tmp_path, kind):
+    entry = {"_type": "ClassLabel", "names": ["a", "b", "c"]}
+    feature = [entry] if kind is None else kind | {"feature": entry}
+    rows = {"text": ["t", "u", "v"], "tags": [[0, 2], [], None]}
+    write(tmp_path / "in/train.parquet", parquet(rows, features(tags=feature)))
+    source = texts(label_list="tags", test="train.parquet", validation="train.parquet").open(tmp_path)
+    assert source.classes == ("a", "b", "c")
+    assert every(source).labels_B.tolist() == [[1, 0, 1], [0, 0, 0], [-1, -1, -1]]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_a_struct_without_bytes_is_read_by_its_path(tmp_path, suffix):
+    rows = {
+        "image": [{"bytes": None, "path": "shots/a.png"}, {"bytes": png(1), "path": "lost.png"}],
+        "kind": [0, 1],
+    }
+    write(tmp_path / f"in/train.{suffix}", {"parquet": parquet, "arrow": arrow}[suffix](rows, CAT_DOG))
+    write(tmp_path / "in/shots/a.png", PNG)
+    source = images(test=f"train.{suffix}", validation=f"train.{suffix}").open(tmp_path)
+    assert every(source).payloads == [PNG, png(1)]
+    signature = source.signature
+    write(tmp_path / "in/shots/a.png", PNG + b"more")
+    assert images(test=f"train.{suffix}", validation=f"train.{suffix}").open(tmp_path).signature != signature
+
+
+def test_what_datasets_saves_is_read(tmp_path):
+    hub = pytest.importorskip("datasets")
+    kinds = hub.Features({"text": hub.Value("string"), "label": hub.ClassLabel(names=["no", "yes"])})
+    made = hub.Dataset.from_dict({"text": [f"t {n}" for n in range(10)], "label": [n % 2 for n in range(10)]}, kinds)
+    hub.DatasetDict({"train": made, "dev": made.select(range(4)), "test": made}).save_to_disk(tmp_path / "in")
+    source = texts().open(tmp_path)
+    assert sizes(source) == {"pool": 10, "validation": 4, "test": 10}
+    assert source.classes == ("no", "yes")
+    assert every(source).payloads == [f"t {n}" for n in range(10)]
+    assert source.findings.ignored == ()
+    made.save_to_disk(tmp_path / "one")
+    assert sizes(Tables(path="one", payload="text").open(tmp_path)) == {"pool": 6, "validation": 2, "test": 2}
+
+
+def test_the_readme_states_the_files(tmp_path):
+    head = "---\nlicense: mit\nconfigs:\n- config_name: all\n  data_files:\n  - {split: train, path: raw/part-*.csv}\n"
+    write(tmp_path / "in/README.md", f"{head}  - {{split: test, path: held/out.csv}}\n---\n# Data\n")
+    for name, count in (("raw/part-0", 6), ("raw/part-1", 6), ("held/out", 4), ("train", 3)):
+        lines = "".join(f"{name}{row},t,{'xy'[row % 2]}\n" for row in range(count))
+        write(tmp_path / f"in/{name}.csv", f"id,text,label\n{lines}")
+    source = texts().open(tmp_path)
+    assert sizes(source) == {"pool": 10, "validation": 2, "test": 4}
+    assert "ignored (beside the splits, name it in a setting to read it): .csv (1 file)" in describe_source(source)
+
+
+def test_a_folder_of_images_with_a_csv_of_labels(tmp_path):
+    names = [f"{'sub/' * (number % 3)}{number}.png" for number in range(12)]
+    for number, name in enumerate([*names, "other.png"]):
+        write(tmp_path / "in" / name, png(number))
+    write(tmp_path / "in/labels.csv", "path,label\n" + "".join(f"{name},{len(name) % 2}\n" for name in names))
+    source = images().open(tmp_path)
+    assert sum(sizes(source).values()) == 12
+    assert set(ids(source)) == set(names)
+    pool = every(source)
+    assert pool.payloads == [png(names.index(row_id)) for row_id in pool.row_ids]
+    lines = describe_source(source)
+    assert "12 files are read by the paths in column 'path'" in lines
+    assert "ignored (beside the splits, name it in a setting to read it): .png (1 file)" in lines
+
+
+def test_a_test_split_without_labels_is_not_used(tmp_path):
+    write(tmp_path / "in/train.parquet", parquet({"text": ["t"] * 20, "label": [0, 1] * 10}))
+    write(tmp_path / "in/test.parquet", parquet({"text": ["t"] * 5, "label": [-1] * 5}))
+    source = texts().open(tmp_path)
+    assert sizes(source) == {"pool": 14, "validation": 2, "test": 4}
+    assert "test: 5 rows without labels, not used" in describe_source(source)
+
+
+def test_numbers_to_predict_are_read_from_text(tmp_path):
+    write(tmp_path / "in/train.csv", "id,text,price\n" + "".join(f"{n},t,{n}.5\n" for n in range(10)))
+    source = texts(label_value="price").open(tmp_path)
+    pool = every(source)
+    assert pool.labels_B.tolist() == [int(row_id) + 0.5 for row_id in pool.row_ids]
+
+
+# Held-out rows
+
+
+def test_each_class_keeps_its_shares_and_every_part_has_each_class():
+    labels_N = np.repeat([0, 1, 2, 3, 4], [1000, 30, 3, 2, 1])
+    parts_N = held_out_parts([f"row {n}" for n in range(len(labels_N))], labels_N, (0.2, 0.1))
+    counts = {label: Counter(parts_N[labels_N == label].tolist()) for label in range(5)}
+    assert counts[0] == {0: 200, 1: 100, -1: 700}
+    assert counts[1] == {0: 6, 1: 3, -1: 21}
+    assert counts[2] == {0: 1, 1: 1, -1: 1}
+    assert counts[3] == {0: 1, -1: 1}
+    assert counts[4] == {-1: 1}
+
+
+def test_the_place_of_a_row_depends_on_ids_and_not_on_order():
+    row_ids = [f"row {n}" for n in range(500)]
+    labels_N = np.arange(500) % 3
+    order_N = np.random.default_rng(0).permutation(500)
+    parts_N = held_out_parts(row_ids, labels_N, (0.2, 0.1))
+    shuffled_N = held_out_parts([row_ids[n] for n in order_N], labels_N[order_N], (0.2, 0.1))
+    assert (shuffled_N == parts_N[order_N]).all()
+    assert parts_N[:12].tolist() == [-1, -1, 0, -1, -1, -1, -1, -1, -1, -1, -1, -1], "recorded splits would change"
+
+
+def test_rows_that_are_added_leave_most_rows_where_they_are():
+    row_ids = [f"row {n}" for n in range(1100)]
+    labels_N = np.arange(1100) % 2
+    before_N = held_out_parts(row_ids[:1000], labels_N[:1000], (0.2, 0.1))
+    after_N = held_out_parts(row_ids, labels_N, (0.2, 0.1))[:1000]
+    assert (before_N != after_N).mean() < 0.05
+
+
+def test_image_folders_split_off_by_hash_only_where_that_is_asked_for(tmp_path):
+    for number in range(20):
+        write(tmp_path / f"in/{'ab'[number % 2]}/{number}.png", PNG)
+    source = ImageFolder(path="in", train=".", held_out="hash").open(tmp_path)
+    assert sizes(source) == {"pool": 14, "validation": 2, "test": 4}
+    assert source.findings.ignored == ()
+    assert "held_out" not in plugins.recipe("image_folder", ImageFolder(path="in"))["settings"]  # type: ignore[operator]
+
+
+def test_two_columns_of_labels_are_refused():
+    with pytest.raises(ConfigError, match="label and label_list name columns of labels; leave all but one out"):
+        plugins.build(
+            Tables, "labelbench_ray.datasets", Part.of("tables", path="a", payload="text", label="b", label_list="c")
+        )

@@ -1,0 +1,262 @@
+"""Malformed inputs, one table for all readers: each is refused in one line that names the place, the value and the fix.
+
+A case is a folder's files, the data set that reads them, and what the message states. Readers append theirs.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from labelbench_ray import datasets, plugins
+from labelbench_ray.config import Part
+from labelbench_ray.errors import UserError
+from tests.datasets.row_samples import PNG, arrow, features, parquet
+
+ROWS = b"id,text,label\n1,a,x\n2,b,y\n3,c,x\n4,d,y\n"
+TEXTS = Part.of("tables", path="in", payload="text")
+IMAGES = Part.of("tables", path="in", payload="image")
+CAT_DOG = features(label={"_type": "ClassLabel", "names": ["cat", "dog"]})
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One malformed input."""
+
+    name: str
+    files: Mapping[str, bytes]
+    """Below the folder `in`."""
+    states: str
+    """A pattern that the message has: the file, the row or column, the value, and the fix."""
+    part: Part = field(default=TEXTS)
+
+
+CASES = [
+    # CSV
+    Case("empty CSV", {"train.csv": b""}, r"train\.csv: empty; a text file with a row a line is needed"),
+    Case("blank header", {"train.csv": b"\n\n"}, r"train\.csv: empty; a header such as id,text,label"),
+    Case("header alone", {"train.csv": b"id,text,label\n"}, r"train\.csv: a header and no rows"),
+    Case(
+        "one column", {"train.csv": b"id|text|label\n1|a|x\n"}, r"line 1: one column, 'id\|text\|label'; .* separated"
+    ),
+    Case(
+        "column without name", {"train.csv": b"id,,label\n1,a,x\n"}, r"line 1: column 2 of 3 has no name; give it one"
+    ),
+    Case(
+        "column twice", {"train.csv": b"id,text,text\n1,a,x\n"}, r"line 1: 2 columns are called 'text'; rename or drop"
+    ),
+    Case(
+        "row of another length",
+        {"train.csv": b"id,text,label\n1,a,x\n2,b,c,y\n"},
+        r"record 3 \(1 is the header\): 4 cells in a row of a file with 3 columns \('2,b,c,y'\); quote",
+    ),
+    Case(
+        "cut short",
+        {"train.csv": ROWS + b"5,e"},
+        r"record 6 \(1 is the header\): 2 cells in a row of a file with 3 columns \('5,e'\)",
+    ),
+    Case(
+        "open quote",
+        {"train.csv": b'id,text,label\n1,"a,x\n2,b,y\n3,c,x\n'},
+        r"(2 cells|row 0, column '\w+': 3 lines in one cell .* a quote is not closed; close it|record 2)",
+    ),
+    Case(
+        "open quote in the last column",
+        {"train.csv": b'id,text,label\n1,a,x\n2,b,"y\n3,c,x\n'},
+        r"row 1, column 'label': 2 lines in one cell \('y\\n3,c,x\\n'\), so a quote is not closed; close it",
+    ),
+    Case(
+        "latin-1",
+        {"train.csv": b"id,text,label\n1,a,x\n2,caf\xe9,y\n"},
+        r"train\.csv, line 3: the byte 0xe9 is not UTF-8 \(latin-1 has '2,café,y' there\); convert .* iconv -f LATIN1",
+    ),
+    Case("UTF-16", {"train.csv": ROWS.decode().encode("utf-16")}, r"train\.csv: UTF-16, not UTF-8; convert .* iconv"),
+    Case("zero bytes", {"train.csv": b"id,text,label\n1,a\0,x\n"}, r"train\.csv, line 2: a zero byte"),
+    Case(
+        "no such column",
+        {"train.csv": ROWS},
+        r"train\.csv: no column called 'lable'; did you mean 'label'\? \(have: id, label, text\)",
+        Part.of("tables", path="in", payload="text", label="lable"),
+    ),
+    Case(
+        "no column of labels",
+        {"train.csv": b"id,text,kind\n1,a,x\n2,b,y\n"},
+        r"train\.csv: no column of labels \(columns: id, text, kind\); name it, as in label=\"kind\"",
+    ),
+    Case(
+        "no column of texts",
+        {"train.csv": b"id,headline,body,label\n1,a,b,x\n"},
+        r"2 columns \(headline, body\) could hold the text payloads .*; name one, as in column=\"headline\"",
+    ),
+    Case(
+        "id twice",
+        {"train.csv": b"id,text,label\n7,a,x\n7,b,y\n"},
+        r"train\.csv, column 'id': '7' stands in 2 rows; ids are the keys of rows and must be distinct",
+    ),
+    Case("no id", {"train.csv": b"row_id,text,label\n7,a,x\n,b,y\n"}, r"train\.csv, column 'row_id': row 1 has none"),
+    Case(
+        "one class",
+        {"train.csv": b"id,text,label\n7,a,x\n8,b,x\n"},
+        r"1 classes \(x\); at least 2 are needed",
+    ),
+    Case(
+        "label beyond the classes",
+        {"train.csv": ROWS},
+        r"train\.csv, column 'label', row 1: 'y' is not a class \(classes: 'x', 'z'\); fix the label or the list",
+        Part.of("tables", path="in", payload="text", classes=["x", "z"]),
+    ),
+    Case(
+        "held-out label that train lacks",
+        {"train.csv": ROWS, "test.csv": b"id,text,label\n9,a,z\n"},
+        r"test\.csv, column 'label', row 0: 'z' is not a class",
+    ),
+    Case(
+        "held-out row without a label",
+        {"train.csv": ROWS, "test.csv": b"id,text,label\n9,a,x\n10,b,\n"},
+        r"1 of 2 rows of the split 'test' have no label, the first is '10': .* label them, or take them out",
+    ),
+    Case(
+        "files of one split with other columns",
+        {"train-0.csv": ROWS, "train-1.csv": b"id,title,label\n9,a,x\n"},
+        r"train-1\.csv: its columns \(id large_string, title large_string.*\) differ from those of .*train-0\.csv",
+    ),
+    Case(
+        "two formats of one split",
+        {"train.csv": ROWS, "train.jsonl": b'{"text": "a", "label": "x"}\n'},
+        r"train\.csv and train\.jsonl could be the split 'train'; name the one that is meant: train=\"train\.csv\"",
+    ),
+    Case(
+        "files without a word",
+        {"a.csv": ROWS, "b.csv": ROWS},
+        r"2 files of rows and no word such as 'train' in their names \(a\.csv, b\.csv\); name .*: train=\"a\.csv\"",
+    ),
+    Case(
+        "two data sets in one folder",
+        {"de/train.csv": ROWS, "fr/train.csv": ROWS},
+        r"are of 2 data sets, which would be mixed; name the folder of one, as in config=\"fr\"",
+    ),
+    Case("no train", {"test.csv": ROWS}, r"in: no split 'train' \(splits: test\); name its files, as in train="),
+    Case(
+        "numbers to predict",
+        {"train.csv": b"id,text,label\n1,a,0.5\n2,b,much\n"},
+        r"train\.csv, column 'label', row 1: 'much' is not a finite number; write one, or nothing",
+        Part.of("tables", path="in", payload="text", label_value="label"),
+    ),
+    # JSON lines
+    Case(
+        "mixed types",
+        {"train.jsonl": b'{"text": "a", "label": "1"}\n{"text": "b", "label": 2}\n'},
+        r"train\.jsonl, line 2, column 'label': a number, '2', and in line 1 a text; write one type in all rows",
+    ),
+    Case(
+        "JSON instead of JSON lines",
+        {"train.jsonl": b'[\n{"text": "a", "label": "1"}\n]\n'},
+        r"train\.jsonl, line 1: .* of '\['; write each row as one object on one line, as in jq -c '\.\[\]'",
+    ),
+    Case(
+        "JSON lines cut short",
+        {"train.jsonl": b'{"text": "a", "label": "1"}\n{"text": "b", "la'},
+        r"train\.jsonl, line 2: Unterminated string .* at column 15",
+    ),
+    Case(
+        "key twice",
+        {"train.jsonl": b'{"text": "a", "text": "b", "label": "1"}\n'},
+        r"train\.jsonl, line 1: the key 'text' occurs twice in one object; keep one",
+    ),
+    Case("not an object", {"train.jsonl": b'"a"\n'}, r"train\.jsonl, line 1: '\"a\"' is not an object; write each row"),
+    Case(
+        "lists of labels that are not named",
+        {"train.jsonl": b'{"text": "a", "labels": ["x"]}\n{"text": "b", "labels": ["y"]}\n'},
+        r"column 'labels' holds lists of classes, several labels a row; name it, as in label_list=\"labels\"",
+    ),
+    # Paths in rows
+    Case(
+        "path out of the folder",
+        {"labels.csv": b"path,label\na.png,x\n../../secret.png,y\n", "a.png": PNG},
+        r"labels\.csv, row 1, column 'path': '\.\./\.\./secret\.png' lies outside of the data set's folder .*; move",
+        IMAGES,
+    ),
+    Case(
+        "absolute path out of the folder",
+        {"labels.csv": b"path,label\n/etc/passwd,x\na.png,y\n", "a.png": PNG},
+        r"row 0, column 'path': '/etc/passwd' lies outside of the data set's folder .*; move the file into it",
+        IMAGES,
+    ),
+    Case(
+        "path of another system",
+        {"labels.csv": b"path,label\nsub\\a.png,x\na.png,y\n", "a.png": PNG},
+        r"row 0, column 'path': 'sub\\\\a\.png' is not a relative path with '/' between its steps; write it so",
+        IMAGES,
+    ),
+    Case(
+        "file that is not there",
+        {"labels.csv": b"path,label\na.png,x\nb.png,y\n", "a.png": PNG},
+        r"labels\.csv, row 1, column 'path': 'b\.png' is not there; paths start at the folder of the file",
+        IMAGES,
+    ),
+    # Parquet and Arrow files with metadata of Hugging Face datasets
+    Case(
+        "label beyond the names",
+        {"train.parquet": parquet({"text": ["a", "b", "c"], "label": [0, 1, 2]}, CAT_DOG)},
+        r"train\.parquet, column 'label', row 2: 2 is not a class \(classes: 0, 1\); fix the label",
+    ),
+    Case(
+        "metadata that are not JSON",
+        {"train.parquet": parquet({"text": ["a", "b"], "label": [0, 1]}, b"{oops")},
+        r"train\.parquet: the schema's metadata 'huggingface' are not what `datasets` writes .*; write the file again",
+    ),
+    Case(
+        "parquet cut short",
+        {"train.parquet": parquet({"text": ["a", "b"], "label": [0, 1]}, CAT_DOG)[:-20]},
+        r"train\.parquet: not a parquet file, or cut short \(.*\); copy it again from its source",
+    ),
+    Case(
+        "Arrow cut short",
+        {"train.arrow": arrow({"text": ["a", "b"], "label": [0, 1]}, CAT_DOG)[:-8]},
+        r"train\.arrow: not an Arrow file, or cut short \(the mark of its end is missing\); copy it again",
+    ),
+    Case(
+        "a file of save_to_disk that is not there",
+        {"state.json": b'{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}'},
+        r"data-00000-of-00001\.arrow is not there, although state\.json names it; copy it from its source",
+    ),
+    Case(
+        "a README that cannot be read",
+        {"README.md": b"---\nconfigs: [\n---\n", "train.csv": ROWS},
+        r"README\.md: the YAML at its top cannot be read \(.*\); fix or remove it",
+    ),
+    Case(
+        "several configurations",
+        {
+            "README.md": b"---\nconfigs:\n- {config_name: de, data_files: de.csv}\n"
+            b"- {config_name: fr, data_files: fr.csv}\n---\n",
+            "de.csv": ROWS,
+            "fr.csv": ROWS,
+        },
+        r"README\.md: 2 configurations \(de, fr\); name one, as in config=\"de\"",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_malformed_input_is_refused_in_one_line(case: Case, tmp_path: Path):
+    for name, data in case.files.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(data)
+    before = tree(tmp_path)
+    with pytest.raises(UserError) as caught:
+        plugins.build(datasets.Dataset, datasets.PACKAGE, case.part).open(tmp_path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert re.search(case.states, message), message
+    assert tree(tmp_path) == before, "something was written"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_there_are_as_many_as_are_asked_for():
+    assert len({case.name for case in CASES}) == len(CASES) >= 40
