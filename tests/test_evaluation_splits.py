@@ -18,12 +18,14 @@ from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.datasets import SPLITS, Dataset, Groups, Source, ordered, split_title
 from labelbench_ray.datasets._evaluation import check_groups, check_split_names
 from labelbench_ray.embeddings.origin import data_changes
-from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.embeddings.store import EmbeddingStore, SplitArrays
 from labelbench_ray.errors import ConfigError, DataError, StoreError
 from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import Ledger, RoundRecord, read_header
 from labelbench_ray.proxies import Classifier
+from labelbench_ray.tasks.single_label import SINGLE_LABEL
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.evaluation import measure_splits
 from tests.full_trials import Home, finetune, make_home, make_store
 from tests.report.conftest import Experiment
 from tests.samples import write_module
@@ -387,3 +389,38 @@ def test_a_table_that_reads_an_evaluation_row_without_a_label_is_refused_while_i
         DataError, match=r"^the split 'gaps': row 'digits/\d+' has no label, and rows that measure need one;"
     ):
         make_store(vary(PLAIN, dataset=path), tmp_path / "store", tmp_path)
+
+
+class Guess:
+    """A model that knows the classes of some rows: an embedding is the class that it predicts."""
+
+    num_classes = 2
+
+    def probabilities(self, raw_BD: Any) -> Any:
+        return np.eye(2, dtype=np.float32)[raw_BD[:, 0].astype(int)]
+
+
+def _measured(groups_N: Any, right_N: Any) -> dict[str, float]:
+    labels_N = np.arange(len(groups_N)) % 2
+    predicted_N = np.where(right_N, labels_N, 1 - labels_N)
+    names = tuple(f"site {group}" for group in range(int(groups_N.max()) + 1))
+    split = SplitArrays(predicted_N[:, None].astype(np.float16), labels_N, groups_N, names)
+    return measure_splits(Guess(), {"far": split}, SINGLE_LABEL).metrics  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_worst_group_is_never_better_than_the_average(seed: int):
+    rng = np.random.default_rng(seed)
+    groups_N = np.repeat(np.arange(5), rng.integers(20, 60, 5))
+    metrics = _measured(groups_N, rng.random(len(groups_N)) < rng.random(5)[groups_N])
+    assert metrics["Far Worst Group Accuracy"] <= metrics["Far Accuracy"]
+
+
+def test_groups_of_fewer_than_20_rows_are_the_worst_only_where_none_is_larger():
+    groups_N = np.repeat([0, 1, 2], [19, 20, 40])
+    right_N = np.concatenate([np.zeros(19), np.arange(20) < 10, np.ones(40)]).astype(bool)
+    metrics = _measured(groups_N, right_N)
+    assert metrics["Far Worst Group Accuracy"] == 0.5
+    assert metrics["Far Group Gap"] == 0.5
+    few = groups_N != 2
+    assert _measured(groups_N[few][:38], right_N[few][:38])["Far Worst Group Accuracy"] == 0, "19 rows and 19 rows"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from labelbench_ray import plugins, tasks
+from labelbench_ray import tasks
 from labelbench_ray.datasets._evaluation import (
     LONGEST_SPLIT_NAME,
     SPLIT_NAME,
@@ -31,6 +31,7 @@ from labelbench_ray.datasets._evaluation import (
 )
 from labelbench_ray.datasets._findings import NOTHING_FOUND, Findings, Ignored
 from labelbench_ray.datasets._modality import Modality, Payload
+from labelbench_ray.datasets._prior_shift import PriorShift
 from labelbench_ray.errors import DataError
 from labelbench_ray.pool.facts import Facts
 from labelbench_ray.tasks import Task
@@ -198,7 +199,7 @@ class Source:
         return {" and ".join(names): self.splits[names[0]].table for names in parts.values()}
 
 
-class Dataset(plugins.Plugin, ABC):
+class Dataset(PriorShift, ABC):
     """A data set; its fields are its settings, `root` (where data lies) is not among them."""
 
     renamed_methods: ClassVar[Mapping[str, str]] = {"_open": "load"}
@@ -240,11 +241,6 @@ class Dataset(plugins.Plugin, ABC):
         further = further_facts({name: len(split) for name, split in source.splits.items()}, groups, facts["pool"])
         stated = signature([source.signature, source.classes, *labels, *further])
         return replace(source, splits=splits, signature=stated, listing=source.signature, findings=findings, task=task)
-
-    @property
-    def task(self) -> str:
-        """The name of the task: what a label of its rows is."""
-        return "single_label"
 
     def modality(self) -> Modality:
         """The kind of payload; an encoder's `payload` must be the same."""

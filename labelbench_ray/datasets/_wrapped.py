@@ -1,5 +1,9 @@
 """Data sets around another data set: what they take over from it."""
 
+from typing import Self
+
+from pydantic import model_validator
+
 from labelbench_ray import plugins
 from labelbench_ray.datasets import PACKAGE, Dataset, Modality
 from labelbench_ray.plugins import Part
@@ -25,3 +29,12 @@ class Wrapped(Dataset):
 
     def modality(self) -> Modality:
         return self.inner.modality()
+
+    @model_validator(mode="after")
+    def _refuse_shares_that_nothing_reads(self) -> Self:
+        if alphas := self.inner.prior_alphas:
+            raise ValueError(
+                f"dataset: {self.dataset}: prior_alphas belongs to the data set that a trial names; give {list(alphas)} "
+                "to the outer one"
+            )
+        return self

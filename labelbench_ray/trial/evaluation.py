@@ -1,18 +1,23 @@
 """A trained model measured on the evaluation splits, and on the groups of their rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import Final
 
 import numpy as np
 
 from labelbench_ray.datasets import SPLITS, split_title
 from labelbench_ray.embeddings.store import SplitArrays
 from labelbench_ray.tasks import Tally, Task
+from labelbench_ray.tasks import _single_label_metrics as single_label
+from labelbench_ray.trial.prior_shift import prior_shift_metrics
 from labelbench_ray.types import BLOCK_ROWS, Model, Rows
 
 UNGROUPED = 0
+FEWEST_ROWS: Final = 20
+"""Of a group, so that it may count as the worst one: chance decides on fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +28,22 @@ class Measured:
     groups: dict[str, dict[str, float]]
 
 
-def measure_splits(model: Model, splits: Mapping[str, SplitArrays], task: Task) -> Measured:
-    """The metrics of these splits; with groups, the worst group's primary metric and its gap to the best, too."""
+def measure_splits(
+    model: Model, splits: Mapping[str, SplitArrays], task: Task, prior_alphas: Sequence[float] = ()
+) -> Measured:
+    """The metrics of these splits; with groups, the worst group's primary metric and its gap to the best, too.
+
+    The worst group is one of those with at least `FEWEST_ROWS` rows, if there is one. With `prior_alphas`, the test
+    rows are measured under shifted class shares as well.
+    """
     measured: dict[str, float] = {}
     groups: dict[str, dict[str, float]] = {}
     for name, split in splits.items():
         if not len(split.labels_N):
             continue
         title, tallies = split_title(name), tally_groups(model, split, task)
-        measured |= task.of_split(title, reduce(add, tallies.values()))
+        together = reduce(add, tallies.values())
+        measured |= task.of_split(title, together)
         if name not in SPLITS:
             groups[name] = {}
         if split.groups_N is not None:
@@ -40,10 +52,23 @@ def measure_splits(model: Model, splits: Mapping[str, SplitArrays], task: Task) 
             }
             primary = f"{title} {task.primary}"
             groups[name] = {group: float(each[primary]) for group, each in by_group.items() if primary in each}
-        if rates := groups.get(name, {}).values():
+        if rates := _of_large_groups(groups.get(name, {}), split):
             measured[f"{title} Worst Group {task.primary}"] = min(rates)
             measured[f"{title} Group Gap"] = max(rates) - min(rates)
+        if name == "test" and isinstance(together, single_label.Tally):
+            shifted, draws = prior_shift_metrics(together.support_K, together.correct_K, prior_alphas)
+            measured |= shifted
+            groups |= draws
     return Measured(measured, groups)
+
+
+def _of_large_groups(rates: Mapping[str, float], split: SplitArrays) -> list[float]:
+    """The rates of the groups with at least `FEWEST_ROWS` rows; of all groups where none has as many."""
+    if not rates or split.groups_N is None:
+        return []
+    rows_G = np.bincount(split.groups_N, minlength=len(split.group_names))
+    large = {name for name, rows in zip(split.group_names, rows_G.tolist(), strict=True) if rows >= FEWEST_ROWS}
+    return [rate for name, rate in rates.items() if name in large] or [*rates.values()]
 
 
 def tally_groups(model: Model, split: SplitArrays, task: Task) -> dict[int, Tally]:

@@ -77,7 +77,8 @@ class FineTuning:
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
             view = fitted.open_view(fitted.classifier, chosen, labels)
-            measured = measure(view, fitted, self.fitter.validation_labels).metrics | stats.metrics()
+            alphas = self.parts.dataset.prior_alphas
+            measured = measure(view, fitted, self.fitter.validation_labels, alphas).metrics | stats.metrics()
         with watch.stage(COMPARING):
             measured |= self._fidelity(records, fitted, measured, chosen, labels)
         return self.finetunes.publish(

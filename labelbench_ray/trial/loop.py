@@ -134,7 +134,7 @@ class Loop:
         with watch.stage("evaluate", gpus=self._scoring_gpus):
             described = self._described(view, labeled_L)
             view = self._view(fitted, labeled_L, labels_L, watch)
-            measured = measure(view, fitted, self.fitter.validation_labels)
+            measured = measure(view, fitted, self.fitter.validation_labels, self.parts.dataset.prior_alphas)
             kept = kept_labels(fitted, labeled_L, labels_L, records[-1].num_labeled if records else 0)
         record = self.ledger.publish(
             number,
@@ -175,7 +175,9 @@ class Loop:
         return [PreviousRound(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
 
 
-def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Measured:
+def measure(
+    view: PoolView, fitted: TrainedModel, validation_labels: int, prior_alphas: Sequence[float] = ()
+) -> Measured:
     """A trained model, measured on the pool and every evaluation split, as far as their labels are known."""
     embedded, classifier = fitted.embedded, fitted.classifier
     task, of_pool = embedded.task, dict[str, float]()
@@ -192,7 +194,7 @@ def measure(view: PoolView, fitted: TrainedModel, validation_labels: int) -> Mea
         of_labeled = task.of_labeled(true_L, view.num_classes)
         share = task.labeling_accuracy(pool.rows, pool.labeled_right, view.labels_L, true_L)
         of_labeled |= {} if share is None else {"Labeling Accuracy": share}
-    evaluated = measure_splits(classifier, embedded.evaluation, task)
+    evaluated = measure_splits(classifier, embedded.evaluation, task, prior_alphas)
     other = classifier.alone if isinstance(classifier, Classifier) else None
     alone = measure_splits(other, {"test": embedded.test}, task).metrics if other else {}
     measured = {

@@ -77,6 +77,8 @@ class Parts:
         named: dict[str, JsonValue] = (
             {} if trial.oracle == SIMULATED else {"oracle": plugins.recipe(trial.oracle.name, self.oracle)}
         )
+        if self.dataset.prior_alphas:
+            named["prior_alphas"] = list(self.dataset.prior_alphas)
         return digest(
             named
             | {
@@ -113,14 +115,14 @@ class Parts:
     def store_recipe(self) -> StoreRecipe:
         """What the trial's embedding store is made from."""
         trial = self.trial
-        return StoreRecipe(self.embedding, trial.dataset.name, self.dataset, trial.encoder.name, self.encoder)
+        return StoreRecipe(self.embedding, trial.dataset.name, self.dataset.stored, trial.encoder.name, self.encoder)
 
     @cached_property
     def embedding(self) -> str:
         """Names the embedding store that the trial reads."""
         return digest(
             {
-                "dataset": plugins.recipe(self.trial.dataset.name, self.dataset),
+                "dataset": plugins.recipe(self.trial.dataset.name, self.dataset.stored),
                 "encoder": plugins.recipe(self.trial.encoder.name, self.encoder),
             }
         )
