@@ -34,7 +34,7 @@ class Wrapped(Dataset):
     def _refuse_shares_that_nothing_reads(self) -> Self:
         if alphas := self.inner.prior_alphas:
             raise ValueError(
-                f"dataset: {self.dataset}: prior_alphas belongs to the data set that a trial names; give {list(alphas)} "
-                "to the outer one"
+                f"dataset: {self.dataset}: prior_alphas belongs to the data set that a trial names; give "
+                f"{list(alphas)} to the outer one"
             )
         return self
