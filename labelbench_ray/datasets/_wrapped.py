@@ -28,7 +28,7 @@ class Wrapped(Dataset):
         return self.inner.task
 
     def modality(self) -> Modality:
-        return self.inner.modality()
+        return Modality.of(self.inner.modality())
 
     @model_validator(mode="after")
     def _refuse_shares_that_nothing_reads(self) -> Self:

@@ -30,6 +30,7 @@ FAR: Final = "test_far"
 READ_ROWS: Final = 512
 """Read at once by a thread."""
 Flags = NDArray[np.bool_]
+CLUSTERED: Final = (Modality.IMAGE, Modality.TEXT)
 USED: Final = ("pool", "validation", "test")
 
 
@@ -53,6 +54,11 @@ class Clustered(Wrapped):
             raise ValueError(
                 f"dataset: {self.dataset} has the task {task!r}; classes are clustered where rows have one label each, "
                 "'single_label'"
+            )
+        if (modality := self.modality()) not in CLUSTERED:
+            raise ValueError(
+                f"dataset: {self.dataset} holds {modality.traits.plural}; rows are clustered by the features of "
+                f"{' or '.join(each.traits.plural for each in CLUSTERED)}, so use another data set"
             )
         if self.held_out >= self.clusters:
             raise ValueError(f"held_out: {self.held_out} of {self.clusters} clusters, which are numbered from 0")
@@ -131,7 +137,7 @@ def _features(splits: Mapping[str, Split], modality: Modality) -> dict[str, Feat
         split, start = part
         return [*split.read(start, min(start + READ_ROWS, len(split))).payloads]
 
-    if modality == "text":
+    if modality is Modality.TEXT:
         texts = [text for part in read_each(payloads, starts) for text in part]
         features_ND = text_features(texts)
     else:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from labelbench_ray.datasets import LabeledTable, Payload, Records, Rows, Source, Split, Table, signature
+from labelbench_ray.datasets import LabeledTable, Modality, Payload, Records, Rows, Source, Split, Table, signature
 from labelbench_ray.datasets._wrapped import Wrapped
 from labelbench_ray.datasets.shifts.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from labelbench_ray.errors import DataError, unknown
@@ -43,9 +43,9 @@ class Corrupted(Wrapped):
 
     @model_validator(mode="after")
     def _refuse_what_holds_no_images(self) -> Self:
-        if (modality := self.modality()) != "image":
+        if (modality := self.modality()) is not Modality.IMAGE:
             raise ValueError(
-                f"dataset: {self.dataset} holds {modality}s; only images are corrupted, use another data set"
+                f"dataset: {self.dataset} holds {modality.traits.plural}; only images are corrupted, take another one"
             )
         return self
 
