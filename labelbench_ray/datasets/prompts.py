@@ -16,7 +16,7 @@ from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts
 from labelbench_ray.datasets.parquet_columns.group_column import column_groups
 from labelbench_ray.datasets.parquet_columns.keys import key_column
 from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, open_split
-from labelbench_ray.datasets.prompt_rows.splits import duplicates, held_out, prompt_splits
+from labelbench_ray.datasets.prompt_rows.splits import duplicates, duplicates_note, held_out, prompt_splits
 from labelbench_ray.datasets.prompt_rows.table import RESPONSE_FILES, PromptTable, check_prompts
 from labelbench_ray.pool.facts import DUPLICATE_OF, Facts
 
@@ -80,7 +80,7 @@ class Prompts(Dataset):
             findings=Findings(
                 origins={"pool": files.origin, "test": files.origin},
                 ignored=ignored(files.ignored, beside(top, [self.file, *RESPONSE_FILES])),
-                notes=(note, _responses_note(table), *self._duplicates_note(facts)),
+                notes=(note, _responses_note(table), *duplicates_note(facts)),
             ),
         )
 
@@ -91,10 +91,6 @@ class Prompts(Dataset):
             return np.zeros(len(files), np.int64), ALL_PROMPTS
         groups = column_groups(files, column)
         return groups.numbers_N, groups.names
-
-    def _duplicates_note(self, facts: Facts) -> tuple[str, ...]:
-        repeats = int((facts[DUPLICATE_OF] >= 0).sum()) if self.deduplicate else 0
-        return (f"{repeats:,} prompts repeat another one and are not chosen (deduplicate)",) if repeats else ()
 
 
 def _row_ids(files: ParquetFiles, key: str | None) -> list[str]:

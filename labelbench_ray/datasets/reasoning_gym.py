@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from labelbench_ray.datasets import Dataset, Modality, Records, Rows, Source, signature
-from labelbench_ray.datasets.prompt_rows.splits import prompt_splits
+from labelbench_ray.datasets import Dataset, Findings, Modality, Records, Rows, Source, signature
+from labelbench_ray.datasets.prompt_rows.splits import duplicates, duplicates_note, prompt_splits
 from labelbench_ray.errors import unknown
-from labelbench_ray.pool.facts import Facts
+from labelbench_ray.pool.facts import DUPLICATE_OF, Facts
 from labelbench_ray.tasks.response import not_written
 from labelbench_ray.types import Labels
 
@@ -40,6 +41,8 @@ class ReasoningGym(Dataset):
     of the first ones."""
     seed: NonNegativeInt = 0
     """Of the prompts that are made up."""
+    deduplicate: bool = Field(default=True, exclude_if=lambda on: on)
+    """Have strategies leave out exact repeats of a prompt, which families with few different ones make."""
 
     @model_validator(mode="after")
     def _check_families(self) -> Self:
@@ -68,10 +71,12 @@ class ReasoningGym(Dataset):
             [np.arange(size) < more for size, more in zip(sizes, held, strict=True)]  # rows are drawn independently
         )
         table = GymTable(self.families, tuple(sizes), self.seed)
+        facts = repeated(table, held_out_N) if self.deduplicate else Facts()
         return Source(
             classes=self.families,
-            splits=prompt_splits(table, tasks_N, self.families, held_out_N, Facts()),
+            splits=prompt_splits(table, tasks_N, self.families, held_out_N, facts),
             signature=signature(["reasoning_gym", _version(), self.families, sizes, self.seed]),
+            findings=Findings(notes=duplicates_note(facts)),
         )
 
 
@@ -123,6 +128,13 @@ class GymTable:
     def _entry(self, family: str, number: int, size: int) -> dict[str, Any]:
         entry: dict[str, Any] = _made(family, size, self.seed)[number]
         return entry
+
+
+def repeated(table: GymTable, held_out_N: NDArray[np.bool_]) -> Facts:
+    """Which prompts repeat another one; no fact where none does, so that stores of distinct prompts stay the same."""
+    records = table.read(range(len(table)))
+    repeats_N = duplicates(records.payloads, records.row_ids, ~held_out_N)
+    return Facts({DUPLICATE_OF: repeats_N}) if (repeats_N >= 0).any() else Facts()
 
 
 @cache

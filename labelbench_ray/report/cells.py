@@ -16,6 +16,8 @@ class Cell:
     note: str = ""
     key: float | None = None
     """What the page sorts by, where the number in the text is not enough: seconds, bytes."""
+    shade: float | None = None
+    """0 .. 1: how dark the page makes the cell, for tables that are read as heat maps."""
 
 
 NOTHING: Final = Cell(words.NONE)

@@ -130,5 +130,20 @@ def test_reasoning_gym_makes_the_same_prompts_again_and_verifies_answers():
         ReasoningGym(families=("gcd",))
 
 
+def test_reasoning_gym_marks_prompts_that_repeat_another_one_of_the_pool():
+    pytest.importorskip("reasoning_gym")
+    settings = {"families": ("coin_flip", "gcd"), "rows": (60, 6), "test_rows": 4}
+    source = ReasoningGym(**settings).open(Path())
+    pool = source.splits["pool"]
+    prompts = pool.read(0, len(pool)).payloads
+    first = {prompt: place for place, prompt in reversed(list(enumerate(prompts)))}
+    assert len(first) < len(prompts), "a family with few different prompts repeats some"
+    expected = [first[prompt] if first[prompt] != place else -1 for place, prompt in enumerate(prompts)]
+    assert pool.facts["duplicate_of"].tolist() == expected
+    assert any("prompts repeat another one" in note for note in source.findings.notes)
+    assert "duplicate_of" not in ReasoningGym(**settings, deduplicate=False).open(Path()).splits["pool"].facts
+    assert "duplicate_of" not in ReasoningGym(families=("gcd",), rows=(6,)).open(Path()).splits["pool"].facts
+
+
 def test_the_data_sets_are_named_by_their_files():
     assert str(Part.of("prompts", path="p")) == "prompts(path=p)"

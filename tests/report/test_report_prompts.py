@@ -10,11 +10,18 @@ from rich.console import Console
 from labelbench_ray.api.report import write_report
 from labelbench_ray.api.run_plan import run_plan
 from labelbench_ray.commands.finetune import finetune
+from labelbench_ray.config import vary
 from labelbench_ray.costs import ASSUMED
 from labelbench_ray.environment import Environment
 from labelbench_ray.planning import experiment, plan
 from labelbench_ray.planning.experiment import Experiment
-from labelbench_ray.report.page.prompt_tables import choice_table, coverage_table, overlap_table, quality_table
+from labelbench_ray.report.page.prompt_tables import (
+    choice_table,
+    coverage_table,
+    overlap_table,
+    prompt_tables,
+    quality_table,
+)
 from labelbench_ray.report.sections import Report, build
 from tests.full_trials import make_store
 from tests.small_language_model import write_language_model
@@ -86,6 +93,32 @@ def test_tasks_lengths_and_overlaps_of_all_ten_designs(report: Report):
     places = {name: place for place, name in enumerate(overlaps.head)}
     matrix = {row[0].text: row for row in overlaps.rows}
     assert matrix["random"][places["coreset"]].text == matrix["coreset"][places["random"]].text
+
+
+def test_shares_and_overlaps_are_heat_maps(folder: Path, report: Report):
+    setting = report.sections[0].setting
+    shades = [cell.shade for row in coverage_table(setting).rows for cell in row[1:]]
+    assert all(shade is not None and 0 <= shade <= 1 for shade in shades)
+    assert sum(shades) == pytest.approx(10), "each of the ten designs' shares add up"
+    assert 'class="shade-' in (folder / "report.html").read_text()
+
+
+def test_a_selection_that_is_the_same_with_every_seed_has_no_variance(report: Report):
+    setting = report.sections[0].setting
+    explained = {title: text for title, text, _ in prompt_tables(setting)}
+    title = "How far designs choose the same prompts"
+    assert "variance" not in explained[title], "there is one seed"
+    second = [replace(run, trial=vary(run.trial, seed=1)) for run in setting.runs]
+    others = [
+        replace(run, records=(run.records[-1].model_copy(update={"chosen": (0,)}),))
+        if run.strategy == "random"
+        else run
+        for run in second
+    ]
+    twice = {name: text for name, text, _ in prompt_tables(replace(setting, runs=(*setting.runs, *others)))}
+    assert "mean_token_entropy" in twice[title]
+    assert "random" not in twice[title]
+    assert "the variance of that selection is 0, not small" in twice[title]
 
 
 def test_the_page_has_the_tables(folder: Path):

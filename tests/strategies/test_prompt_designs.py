@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
 
-from labelbench_ray import strategies
+from labelbench_ray import plugins, strategies
 from labelbench_ray.plugins import Part
 from labelbench_ray.strategies._task_quotas import deal
 from labelbench_ray.types import PoolView
@@ -55,6 +55,18 @@ def prompts(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
 def chosen(part: Part, pool: PoolView, budget: int, seed: int = 0) -> list[int]:
     strategy = strategies.create(part.name, **part.settings)
     return strategy.select(pool, budget, np.random.default_rng(seed)).tolist()
+
+
+@pytest.mark.parametrize("name", ["mean_token_entropy", "max_token_entropy"])
+def test_bounds_of_the_20_likeliest_tokens_are_a_design_of_their_own_name(name: str):
+    part = Part.of(name, top=20)
+    assert str(part) == f"{name}(top=20)"
+    facts = prompts(50) | {"mean_tail": np.full(50, 0.1)}
+    assert chosen(part, view(facts), 10) == chosen(Part(name=name), view(facts), 10)
+    with pytest.raises(ValueError, match="mean_tail"):
+        chosen(part, view(prompts(50)), 10)
+    assert plugins.recipe(name, strategies.create(name)) == plugins.recipe(name, strategies.create(name, top=None))
+    assert "top" not in str(plugins.recipe(name, strategies.create(name)))
 
 
 def test_scores_by_hand():

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray.datasets import Groups, Split, Table
 from labelbench_ray.errors import DataError
-from labelbench_ray.pool.facts import Facts
+from labelbench_ray.pool.facts import DUPLICATE_OF, Facts
 
 TASK = "task"
 
@@ -76,3 +76,9 @@ def duplicates(prompts: Sequence[object], row_ids: Sequence[str], open_N: NDArra
         if prompts[row] is not None and (known := first.setdefault(prompts[row], row)) != row:
             repeated_N[row] = places[known]
     return repeated_N
+
+
+def duplicates_note(facts: Facts) -> tuple[str, ...]:
+    """What a plan states of prompts that repeat another one."""
+    repeats = int((facts[DUPLICATE_OF] >= 0).sum()) if DUPLICATE_OF in facts else 0
+    return (f"{repeats:,} prompts repeat another one and are not chosen (deduplicate)",) if repeats else ()

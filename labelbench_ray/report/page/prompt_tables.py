@@ -37,10 +37,11 @@ def prompt_tables(setting: Setting) -> tuple[tuple[str, str, Table], ...]:
             "with random choice as a share of both (Jaccard). A design of uncertainty may collapse onto few tasks.",
             choice_table(setting),
         ),
-        ("Share of the bought prompts by task", "Means over seeds.", coverage_table(setting)),
+        ("Share of the bought prompts by task", "Means over seeds; darker is more.", coverage_table(setting)),
         (
             "How far designs choose the same prompts",
-            "Prompts in common as a share of those that either chose (Jaccard), means over seeds.",
+            "Prompts in common as a share of those that either chose (Jaccard), means over seeds; darker is more."
+            f"{_selected_once(setting)}",
             overlap_table(setting),
         ),
     )
@@ -102,7 +103,8 @@ def coverage_table(setting: Setting) -> Table:
         mine = [run.records[-1] for run in setting.of(strategy) if run.records]
         if mine:
             counts_T = np.mean([[record.metrics.get(name, 0.0) for name in names] for record in mine], axis=0)
-            rows.append((Cell(strategy), *(Cell(words.percent(share, 0)) for share in counts_T / counts_T.sum())))
+            shares_T = (counts_T / counts_T.sum()).tolist()
+            rows.append((Cell(strategy), *(Cell(words.percent(share, 0), shade=share) for share in shares_T)))
     return Table(("design", *(name.removeprefix(BOUGHT_OF) for name in names)), tuple(rows))
 
 
@@ -124,7 +126,23 @@ def _overlap(setting: Setting, one: str, other: str) -> Cell:
     pairs = [(_chosen(mine[seed]), _chosen(theirs[seed])) for seed in seeds]
     if not pairs:
         return NOTHING
-    return Cell(f"{np.mean([len(first & second) / len(first | second) for first, second in pairs]):.2f}")
+    share = float(np.mean([len(first & second) / len(first | second) for first, second in pairs]))
+    return Cell(f"{share:.2f}", shade=share)
+
+
+def _selected_once(setting: Setting) -> str:
+    """Which designs chose the same prompts with every seed, in a sentence; "" for none, or with one seed."""
+    same = []
+    for strategy in setting.strategies:
+        chosen = [_chosen(run) for run in setting.of(strategy) if run.records]
+        if len(chosen) > 1 and all(each == chosen[0] for each in chosen):
+            same.append(strategy)
+    if not same:
+        return ""
+    return (
+        f" With every seed {words.listed(same)} chose the same prompts: the variance of that selection is 0, not "
+        "small, and the spread over seeds is that of fine-tuning alone."
+    )
 
 
 def _chosen(run: Run) -> set[int]:
