@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from labelbench_ray.api.quick import quick
     from labelbench_ray.api.results import results
     from labelbench_ray.api.run import run
     from labelbench_ray.api.select import select
@@ -24,6 +25,7 @@ __all__ = [
     "grid",
     "integers",
     "loguniform",
+    "quick",
     "results",
     "run",
     "select",
@@ -37,6 +39,7 @@ HOMES: Final = {
     "grid": "labelbench_ray.config",
     "integers": "labelbench_ray.planning.search",
     "loguniform": "labelbench_ray.planning.search",
+    "quick": "labelbench_ray.api.quick",
     "results": "labelbench_ray.api.results",
     "run": "labelbench_ray.api.run",
     "select": "labelbench_ray.api.select",

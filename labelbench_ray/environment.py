@@ -29,6 +29,7 @@ NEED_RAY: Final = (
 
 WHERE: Final = "Where"
 WHAT: Final = "What runs"
+QUICK: Final = "Instead of an experiment file"
 RESOURCES: Final = "Ray and resources"
 EMBEDDING: Final = "Embedding"
 OUTPUT: Final = "Output"

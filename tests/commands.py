@@ -40,3 +40,6 @@ def check_options(group: click.Group, words: list[str]) -> None:
             parameter.type_cast_value(context, value)
         if isinstance(parameter, click.Argument) and parameter.required and not isinstance(value, str | tuple):
             raise click.UsageError(f"{shlex.join(words)}: {parameter.name} is missing")
+    names = {parameter.name for parameter in command.params}
+    if {"place", "dataset"} <= names and not any(isinstance(given.get(name), str) for name in ("place", "dataset")):
+        raise click.UsageError(f"{shlex.join(words)}: neither an experiment nor --dataset")

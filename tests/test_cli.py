@@ -107,7 +107,8 @@ def test_list_names_every_plug_in(command, kind: str):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("plan",), "Missing argument 'EXPERIMENT'"),
+        (("plan",), "nothing to run: give an experiment"),
+        (("finetune",), "Missing argument 'EXPERIMENT'"),
         (("plan", "nowhere.py"), "no experiment file at 'nowhere.py'"),
         (("list", "strategy"), "'strategy' is not one of"),
         (("report", "nowhere"), "holds no experiment"),

@@ -179,9 +179,11 @@ def test_help_shows_options_by_section_and_only_where_they_act(command: str, the
     assert there <= words
     assert not absent & words
     sections = [line.rstrip(":") for line in printed.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    wanted = ["What runs", "Where", "Ray and resources", "Embedding", "Output", "Costs", "Options"]
+    quick = "Instead of an experiment file"
+    wanted = [quick, "What runs", "Where", "Ray and resources", "Embedding", "Output", "Costs", "Options"]
     assert sections == [section for section in wanted if section in sections]
     assert {"What runs", "Where", "Ray and resources", "Options"} <= {*sections}
+    assert (quick in sections) == (command != "finetune")
 
 
 def test_an_option_that_does_not_act_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,11 @@
 Torch takes two seconds to import, Ray and MLflow more, so only the commands that use them do, inside their functions.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
 import click
 
 from labelbench_ray.api.preparation import import_shown, planned
 from labelbench_ray.cluster.address import check_address
+from labelbench_ray.commands.asked import from_file, loaded
 from labelbench_ray.commands.options import (
     AskedExperiment,
     SectionedCommand,
@@ -23,20 +18,14 @@ from labelbench_ray.commands.options import (
     price_options,
 )
 from labelbench_ray.commands.output import console, state
+from labelbench_ray.commands.quick_options import QuickWords, experiment_or_data
 from labelbench_ray.console.events import logged
-from labelbench_ray.console.progress import meter
 from labelbench_ray.costs import Prices
 from labelbench_ray.environment import WHAT, Environment
-from labelbench_ray.planning.names import parsed_tags
-
-if TYPE_CHECKING:
-    from labelbench_ray.planning.experiment import Experiment
-
-DATA_ROOT: Final = "LABELBENCH_DATA_ROOT"
 
 
 @click.command("plan", cls=SectionedCommand)
-@experiment_argument
+@experiment_or_data
 @click.option(
     "--strict",
     cls=SectionedOption,
@@ -45,9 +34,10 @@ DATA_ROOT: Final = "LABELBENCH_DATA_ROOT"
     help="Exit status 2 where data or weights are to be provided; without it, 0.",
 )
 @environment_options
-def plan_command(asked: AskedExperiment, strict: bool, environment: Environment) -> int:
+def plan_command(asked: AskedExperiment, words: QuickWords, strict: bool, environment: Environment) -> int:
     """Check an experiment: what would run, what is done, what is missing. Starts nothing."""
-    plan = planned(_loaded(asked, environment), environment, console)
+    experiment, environment = loaded(asked, words, environment)
+    plan = planned(experiment, environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.commands.plan_table import plan_table
     from labelbench_ray.planning.plan import planned_early_stopping
@@ -69,12 +59,13 @@ def plan_command(asked: AskedExperiment, strict: bool, environment: Environment)
 
 
 @click.command(cls=SectionedCommand)
-@experiment_argument
+@experiment_or_data
 @environment_options
-def embed(asked: AskedExperiment, environment: Environment) -> int:
+def embed(asked: AskedExperiment, words: QuickWords, environment: Environment) -> int:
     """Embed the pools that an experiment needs; does nothing where that is done."""
     check_address(environment.address)
-    plan = planned(_loaded(asked, environment), environment, console)
+    experiment, environment = loaded(asked, words, environment)
+    plan = planned(experiment, environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import embedding_units
 
@@ -91,17 +82,20 @@ def embed(asked: AskedExperiment, environment: Environment) -> int:
 
 
 @click.command(cls=SectionedCommand)
-@experiment_argument
+@experiment_or_data
 @environment_options
 @baseline_option
 @price_options
-def run(asked: AskedExperiment, environment: Environment, baseline: str | None, prices: Prices) -> int:
+def run(
+    asked: AskedExperiment, words: QuickWords, environment: Environment, baseline: str | None, prices: Prices
+) -> int:
     """Embed what is missing, run what is not done, and write the report."""
     check_address(environment.address)
-    loaded = _loaded(asked, environment)
+    experiment, environment = loaded(asked, words, environment)
     from labelbench_ray.api.run import run_experiment
 
-    _, status = run_experiment(loaded, environment, console, prices, baseline)
+    _, status = run_experiment(experiment, environment, console, prices, baseline)
+    state(words.next_steps(experiment.name))
     return status
 
 
@@ -112,7 +106,7 @@ def run(asked: AskedExperiment, environment: Environment, baseline: str | None, 
 def finetune(asked: AskedExperiment, environment: Environment, prices: Prices) -> int:
     """Train the full model on what the trials have bought, at the budgets that the experiment asks for."""
     check_address(environment.address)
-    plan = planned(_loaded(asked, environment), environment, console)
+    plan = planned(from_file(asked, environment), environment, console)
     from labelbench_ray.api import plan_words
     from labelbench_ray.planning.units import finetune_units
 
@@ -122,24 +116,3 @@ def finetune(asked: AskedExperiment, environment: Environment, prices: Prices) -
 
     with logged(plan.experiment.name, environment, console):
         return finetune.finetune(plan, environment, console, prices)
-
-
-def _loaded(asked: AskedExperiment, environment: Environment) -> "Experiment":
-    with meter(console, f"checking {asked.place}"), _data_root_in_a_variable(environment.data_root):
-        from labelbench_ray.planning import experiment
-
-        return experiment.load(asked.place, asked.tiny, asked.name).labeled(asked.owner, parsed_tags(asked.tags))
-
-
-@contextmanager
-def _data_root_in_a_variable(data_root: Path) -> Iterator[None]:
-    """While inside, LABELBENCH_DATA_ROOT is what `--data-root` states: experiments may ask which data are there."""
-    before = os.environ.get(DATA_ROOT)
-    os.environ[DATA_ROOT] = str(data_root)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[DATA_ROOT]
-        else:
-            os.environ[DATA_ROOT] = before

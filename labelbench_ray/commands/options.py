@@ -10,7 +10,7 @@ import click
 
 from labelbench_ray.api.environments import environment_of
 from labelbench_ray.costs import ASSUMED, Prices
-from labelbench_ray.environment import EMBED, EMBEDDING, OUTPUT, PLAN, RESOURCES, WHAT, WHERE, Environment
+from labelbench_ray.environment import EMBED, EMBEDDING, OUTPUT, PLAN, QUICK, RESOURCES, WHAT, WHERE, Environment
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.storage.folders import folder_place
 
@@ -31,7 +31,7 @@ class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic in newer 
 PLACE = PlaceType()
 COSTS: Final = "Costs"
 OTHERS: Final = "Options"
-SECTIONS: Final = (WHAT, WHERE, RESOURCES, EMBEDDING, OUTPUT, COSTS, OTHERS)
+SECTIONS: Final = (QUICK, WHAT, WHERE, RESOURCES, EMBEDDING, OUTPUT, COSTS, OTHERS)
 """Of the help text, in their order."""
 
 
@@ -157,8 +157,8 @@ def baseline_option(command: Callable[..., int]) -> Callable[..., int]:
 class AskedExperiment(NamedTuple):
     """The experiment that a command takes, as it is typed."""
 
-    place: str
-    """`file.py:function`."""
+    place: str | None
+    """`file.py:function`; None: an experiment without a file."""
     tiny: bool
     name: str | None
     owner: str | None
@@ -201,10 +201,14 @@ NAMING: Final = (
 
 def experiment_argument(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command an experiment, as `asked`, and what names it."""
+    return click.argument("place", metavar="EXPERIMENT")(naming_options(command))
+
+
+def naming_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command what names an experiment, and `asked` of these and its argument."""
 
     @functools.wraps(command)
     def with_experiment(**options: Any) -> int:  # noqa: ANN401
         return command(asked=AskedExperiment(*(options.pop(name) for name in AskedExperiment._fields)), **options)
 
-    named = functools.reduce(lambda decorated, given: given(decorated), reversed(NAMING), with_experiment)
-    return click.argument("place", metavar="EXPERIMENT")(named)
+    return functools.reduce(lambda decorated, given: given(decorated), reversed(NAMING), with_experiment)

@@ -4,6 +4,7 @@
 owner does not hold two hyphens in a row, so that no two owners and names make the same folder.
 """
 
+import keyword
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -28,6 +29,12 @@ def check_name(name: object) -> None:
             f"name: {name!r} cannot name a folder in `runs`; use letters, digits, '_', '-' and '.', such as "
             "'study.margins'"
         )
+
+
+def python_name(name: str) -> str:
+    """A name of Python for a function that defines the experiment `name`."""
+    word = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "data"
+    return f"study_{word}" if word[0].isdigit() or keyword.iskeyword(word) else word
 
 
 def full_name(owner: str | None, name: str) -> str:
