@@ -10,7 +10,7 @@ from typing import Final
 
 EXTRAS: Final[Mapping[str, str]] = {
     "open_clip": "clip",
-    "huggingface_hub": "clip",
+    "huggingface_hub": "hub",
     "peft": "lora",
     "transformers": "llm",
     "trl": "llm",

@@ -26,6 +26,8 @@ from safetensors.numpy import save as save_tensors
 from labelbench_ray import report
 from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Cost
+from labelbench_ray.datasets.row_files.features import features as parsed_features
+from labelbench_ray.datasets.tables import Tables
 from labelbench_ray.embeddings.augmented import read_view_manifest
 from labelbench_ray.embeddings.manifests import ViewManifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, load_shard, read_keys, shard_bytes
@@ -41,6 +43,7 @@ from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_aside, set_asides
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trial import parts
+from tests.datasets.row_samples import arrow, features, parquet
 from tests.samples import make_manifest
 
 OURS = (UserError, ValidationError)
@@ -282,6 +285,46 @@ def _read_image(folder: Path, data: bytes) -> None:
         raise UserError(str(error)) from error  # a row's reason in rejects.parquet
 
 
+def _read_rows(name: str, **others: bytes) -> Callable[[Path, bytes], object]:
+    """Opens and reads the rows of a file, as a plan and an embedding do."""
+
+    def read(folder: Path, data: bytes) -> None:
+        classes = ("0", "1") if name == "row.jsonl" else None  # one row has one label
+        for other, content in others.items():
+            _put(folder / "in" / other.replace("_", "."), content)
+        _put(folder / "in" / name, data)
+        source = Tables(
+            path="in", payload="text", classes=classes, test=classes and name, validation=classes and name
+        ).open(folder)
+        for split in source.splits.values():
+            split.read(0, len(split))
+
+    return read
+
+
+def _row_targets() -> dict[str, Target]:
+    columns = {"text": [f"text {number}" for number in range(8)], "label": [0, 1] * 4}
+    named = features(label={"_type": "ClassLabel", "names": ["no", "yes"]})
+    lines = [f'{number},"text ""{number}""",{number % 2}\r\n' for number in range(8)]
+    objects = [json.dumps({"id": f"{number}", "text": "t", "label": number % 2}) for number in range(8)]
+    table = "id,text,label\r\n" + "".join(lines)
+    readme = b"---\nconfigs:\n- {config_name: a, data_files: rows.csv}\n---\n"
+    files = {
+        "rows.csv": table.encode(),
+        "rows.jsonl": "\n".join(["", *objects]).encode(),
+        "row.jsonl": objects[0].encode(),
+        "rows.parquet": parquet(columns, named),
+        "rows.arrow": arrow(columns, named),
+    }
+    return {name: Target(sound, _read_rows(name)) for name, sound in files.items()} | {
+        "README of rows": Target(readme, _read_rows("README.md", rows_csv=table.encode())),
+        "features of rows": Target(named, lambda _, data: parsed_features(data, "x.parquet")),
+        "saved rows": Target(
+            b'{"_data_files": [{"filename": "rows.arrow"}]}', _read_rows("state.json", rows_arrow=files["rows.arrow"])
+        ),
+    }
+
+
 def _image(form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     pixels_HWC = np.random.default_rng(0).integers(0, 256, (24, 16, 3), dtype=np.uint8)
@@ -345,4 +388,5 @@ def targets(scratch: Path) -> dict[str, Target]:
             _checkpoint(), lambda folder, data: FileCheckpoints(_put(folder / f"{os.getpid()}.pt", data), "me").load()
         ),
         **images,
+        **_row_targets(),
     }

@@ -27,6 +27,16 @@ NAMES = (
     *("trial", "part", "fine-tune", "header", "record", "grid", "point", "failure", "point header", "why", "manifest"),
     "stopped",
     *("view manifest", "shard", "arrays", "proxy", "checkpoint"),
+    *(
+        "rows.csv",
+        "rows.jsonl",
+        "row.jsonl",
+        "rows.parquet",
+        "rows.arrow",
+        "README of rows",
+        "features of rows",
+        "saved rows",
+    ),
     *("image PNG", "image JPEG", "image GIF", "image TIFF", "image BMP", "image WEBP"),
 )
 

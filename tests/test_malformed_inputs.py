@@ -165,6 +165,7 @@ CASES = [
         {"train.jsonl": b'{"text": "a", "text": "b", "label": "1"}\n'},
         r"train\.jsonl, line 1: the key 'text' occurs twice in one object; keep one",
     ),
+    Case("objects without keys", {"train.jsonl": b"{}\n{}\n"}, r"train\.jsonl: its objects have no key with a text"),
     Case("not an object", {"train.jsonl": b'"a"\n'}, r"train\.jsonl, line 1: '\"a\"' is not an object; write each row"),
     Case(
         "lists of labels that are not named",

@@ -9,6 +9,7 @@ from labelbench_ray.datasets._findings import Kinds, is_hidden
 from labelbench_ray.datasets.files.folders import list_images
 from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
+from labelbench_ray.datasets.row_files.hub import PREFIX
 from labelbench_ray.errors import DataError
 from labelbench_ray.plugins import Part
 
@@ -38,6 +39,11 @@ def _find(place: Place, path: str, stated: Stated) -> Part | None:
 
 
 def _part(path: str, stated: Stated, **settings: str) -> Part:
+    if path.startswith(PREFIX):
+        raise DataError(
+            f"{path}: class folders of images, which are read from a folder; run `hf download --repo-type dataset "
+            "OWNER/NAME --local-dir photos` and give that folder"
+        )
     classes = {"classes": list(stated.classes)} if stated.classes else {}
     return Part.of("image_folder", path=path, held_out="hash", **settings, **classes)
 

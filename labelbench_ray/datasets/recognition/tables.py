@@ -13,6 +13,7 @@ from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
 from labelbench_ray.datasets.row_files.features import Features
 from labelbench_ray.datasets.row_files.found import find_at
+from labelbench_ray.datasets.row_files.hub import config_of
 from labelbench_ray.datasets.row_files.roles import LABEL, holds_bytes, holds_lists, holds_text
 from labelbench_ray.datasets.row_files.split_files import SUFFIXES, holds_rows, visible_files
 from labelbench_ray.errors import ConfigError, DataError, unknown
@@ -42,7 +43,7 @@ def _part(place: Place, path: str, stated: Stated) -> Part:
         ConfigError: a column is stated that is not there.
         DataError: as from `find_at`, or no column holds labels or payloads.
     """
-    found = find_at(place, None, {})
+    found = find_at(place, config_of(path), {})
     train, names = found.files["train"], found.files["train"].schema.names
     for option, name in (("text", stated.text), ("image", stated.image), ("label", stated.label)):
         if name and name not in names:

@@ -66,8 +66,8 @@ def find_tables(root: Path, path: str, config: str | None, named: Mapping[str, s
     Raises:
         NotProvidedError, DataError: as from `find_splits` and from the readers.
     """
-    top = open_top(root, path)
-    found = find_at(top.place, config, named)
+    top = open_top(root, path, config)
+    found = find_at(top.place, top.config, named)
     return replace(found, revision=top.facts, notes=(*top.notes, *found.notes))
 
 

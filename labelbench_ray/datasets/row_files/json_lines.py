@@ -45,6 +45,8 @@ def read_json_lines(place: Place) -> Any:  # noqa: ANN401  pyarrow has no types
         for name, values in columns.items()
         if kinds.get(name, ("a text", 0))[0] != "an object"
     }
+    if not arrays:
+        raise DataError(f"{place}: its objects have no key with a text, a number or a list; write id, text and label")
     return pa.table(arrays)
 
 

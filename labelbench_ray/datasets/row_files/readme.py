@@ -1,6 +1,5 @@
 """The head of a data set's README on the Hub, which states its configurations and their files."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from labelbench_ray.datasets.files.places import Place
@@ -10,7 +9,7 @@ README = "README.md"
 RULE = "see `configs` in the Hub's documentation, or remove it from the README"
 
 
-def data_files(top: Place, config: str | None, parts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def data_files(top: Place, config: str | None) -> dict[str, tuple[str, ...]]:
     """The patterns of the files of each split that the README's YAML states; nothing where it states none.
 
     Raises:
@@ -36,18 +35,13 @@ def data_files(top: Place, config: str | None, parts: Iterable[str]) -> dict[str
     return {aliases.get(part, part): tuple(f"{below}{each}" for each in files) for part, files in patterns.items()}
 
 
-def config_names(top: Place) -> tuple[str, ...]:
-    """The configurations that a README states."""
-    return tuple(str(each.get("config_name", "default")) for each in _configs(top / README))
-
-
 def _default(top: Place, by_name: dict[str, Any]) -> str:
     chosen = [name for name, each in by_name.items() if each.get("default") is True]
     if len(chosen) == 1 or len(by_name) == 1 or "default" in by_name:
         return chosen[0] if chosen else "default" if "default" in by_name else next(iter(by_name))
     raise DataError(
         f"{top / README}: {len(by_name)} configurations ({', '.join(by_name)}); name one, as in "
-        f'config="{next(iter(by_name))}"'
+        f'config="{next(iter(by_name))}" or hf://owner/name/{next(iter(by_name))}'
     )
 
 

@@ -75,7 +75,7 @@ def find_splits(top: Place, config: str | None, named: Mapping[str, str], suffix
     visible, kinds = visible_files(top)
     if saved := _saved(top, visible):
         found = saved
-    elif stated := data_files(top, config, set(PARTS)):
+    elif stated := data_files(top, config):
         found = {part: _matching(top, visible, patterns, part) for part, patterns in stated.items()}
     else:
         found = _by_words(top, visible, config, suffixes, named)
@@ -157,6 +157,8 @@ def _saved_files(top: Place, folder: str, visible: Mapping[str, Place]) -> dict[
         names = [f"{folder}{each['filename']}" for each in stated["_data_files"]]
     except (KeyError, TypeError) as error:
         raise DataError(f"{top / state}: no list '_data_files' of files; save the data set again") from error
+    if not names:
+        raise DataError(f"{top / state}: '_data_files' is empty; save the data set again")
     for name in names:
         if name not in visible:
             raise DataError(f"{top / name} is not there, although {state} names it; copy it from its source")
