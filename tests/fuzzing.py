@@ -26,6 +26,7 @@ from safetensors.numpy import save as save_tensors
 from labelbench_ray import report
 from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Cost
+from labelbench_ray.datasets.esc50 import Esc50
 from labelbench_ray.datasets.row_files.features import features as parsed_features
 from labelbench_ray.datasets.tables import Tables
 from labelbench_ray.embeddings.augmented import read_view_manifest
@@ -33,6 +34,7 @@ from labelbench_ray.embeddings.manifests import ViewManifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, load_shard, read_keys, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders._images import open_rgb
+from labelbench_ray.encoders._sounds import open_sound
 from labelbench_ray.errors import UserError
 from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.experiments import write_grid
@@ -45,6 +47,7 @@ from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trial import parts
 from tests.datasets.row_samples import arrow, features, parquet
 from tests.samples import make_manifest
+from tests.sounds import encoded, tone
 
 OURS = (UserError, ValidationError)
 """What a reader may raise."""
@@ -332,6 +335,29 @@ def _image(form: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+def _read_sound(folder: Path, data: bytes) -> None:
+    try:
+        open_sound(data, 16_000, 60)
+    except ValueError as error:
+        raise UserError(str(error)) from error  # a row's reason in rejects.parquet
+
+
+def _read_esc50(folder: Path, data: bytes) -> None:
+    (folder / "esc50/audio").mkdir(parents=True, exist_ok=True)
+    (folder / "esc50/meta").mkdir(exist_ok=True)
+    for fold in range(1, 6):
+        (folder / f"esc50/audio/{fold}.wav").write_bytes(b"RIFF")
+        (folder / f"esc50/audio/{fold}b.wav").write_bytes(b"RIFF")
+    (folder / "esc50/meta/esc50.csv").write_bytes(data)
+    Esc50().open(folder)
+
+
+def _esc50() -> bytes:
+    rows = [f"{fold}{take},{fold},{number},kind {number},True" for fold in range(1, 6) for number, take in
+            enumerate((".wav", "b.wav"))]  # fmt: skip
+    return "\n".join(["filename,fold,target,category,esc10", *rows]).encode()
+
+
 def _npy() -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.ones(4, np.float32))
@@ -389,4 +415,6 @@ def targets(scratch: Path) -> dict[str, Target]:
         ),
         **images,
         **_row_targets(),
+        **{f"sound {kind}": Target(encoded(tone(440, 0.05), kind=kind), _read_sound) for kind in ("WAV", "FLAC")},
+        "esc50": Target(_esc50(), _read_esc50),
     }

@@ -38,6 +38,7 @@ NAMES = (
         "saved rows",
     ),
     *("image PNG", "image JPEG", "image GIF", "image TIFF", "image BMP", "image WEBP"),
+    *("sound WAV", "sound FLAC", "esc50"),
 )
 
 

@@ -25,7 +25,7 @@ from labelbench_ray.proxies import Proxy
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "labelbench_ray"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS_OF_USERS = {"clip", "hub", "llm", "lora", "mlflow", "offline", "search"}
+EXTRAS_OF_USERS = {"audio", "clip", "hub", "llm", "lora", "mlflow", "offline", "search"}
 PARTS_OF_OTHERS = {
     "annotated_types": "pydantic",
     "markupsafe": "jinja2",
@@ -104,6 +104,7 @@ def test_plug_ins_want_packages_that_an_extra_installs() -> None:
         (Encoder, "encoders", Part.of("open_clip", model="ViT-B-32", pretrained="random"), "open_clip", "clip"),
         (Encoder, "encoders", Part.of("sentence"), "sentence_transformers", "offline"),
         (Encoder, "encoders", Part.of("efficientnet_lite0"), "onnxruntime", "offline"),
+        (Encoder, "encoders", Part.of("spectra"), "soundfile", "audio"),
         (Proxy, "proxies", Part.of("lora"), "peft", "lora"),
     ],
 )

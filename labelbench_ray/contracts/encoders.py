@@ -1,6 +1,7 @@
 """The laws of encoders: a payload's embedding is its own. Without the weights on this machine they are not tried."""
 
 import io
+import wave
 from typing import Final
 
 import numpy as np
@@ -41,14 +42,17 @@ def decodes(encoder: Encoder) -> None:
 
 def rejects_garbage(encoder: Encoder) -> None:
     """A row that cannot be decoded becomes a reject instead of ending the run."""
-    if encoder.payload != Modality.IMAGE:
+    modality = Modality.of(encoder.payload, "payload")
+    if not modality.traits.is_file:
         raise NotApplicable("every text can be decoded")
-    for payload in (b"", b"not an image", _png(8, 8)[:40]):
+    whole = payloads(encoder)[0]
+    for payload in (b"", b"neither an image nor a sound", whole[:40]):
         try:
             encoder.decode(payload)
         except (ValueError, OSError):
             continue
-        require(False, f"`decode` takes {payload[:20]!r} for an image", "raise ValueError or OSError, as PIL does")
+        what = f"`decode` takes {payload[:20]!r} for one of its {modality.traits.plural}"
+        require(False, what, "raise ValueError or OSError")
 
 
 def embeds(encoder: Encoder) -> None:
@@ -80,7 +84,22 @@ def payloads(encoder: Encoder) -> list[Payload]:
     """Some made-up ones of its kind."""
     if encoder.payload == Modality.TEXT:
         return list(TEXTS)
+    if encoder.payload == Modality.AUDIO:
+        return [_wav(rate, seconds) for rate, seconds in ((16_000, 1.0), (44_100, 0.3), (8_000, 2.5))]
     return [_png(height, width) for height, width in ((32, 32), (8, 40), (64, 48))]
+
+
+def _wav(rate: int, seconds: float) -> bytes:
+    """Noise and a tone, as 16-bit samples of one channel."""
+    times_T = np.arange(round(rate * seconds)) / rate
+    noise_T = np.random.default_rng(rate).uniform(-0.2, 0.2, len(times_T))
+    samples_T = (32767 * (0.5 * np.sin(2 * np.pi * 440 * times_T) + noise_T)).astype("<i2")
+    with wave.open(buffer := io.BytesIO(), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples_T.tobytes())
+    return buffer.getvalue()
 
 
 def _embedded(encoder: Encoder, network: Network, given: list[Payload]) -> NDArray[np.float32]:
@@ -102,7 +121,7 @@ def _png(height: int, width: int) -> bytes:
 LAWS: Final[tuple[Law[Encoder], ...]] = (
     Law("states its weights, its width and its preprocessing", states_its_weights),
     Law("decodes a payload into what its network takes, the same in every process", decodes),
-    Law("refuses bytes that are not an image", rejects_garbage),
+    Law("refuses bytes that are not a payload of its kind", rejects_garbage),
     Law("embeds every payload as one finite row of `dimensions` float32", embeds),
     Law("embeds a payload alone as it does in a batch", embeds_each_on_its_own),
 )

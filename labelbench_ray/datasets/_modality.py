@@ -59,6 +59,31 @@ class Modality(StrEnum):
         ),
     )
 
+    AUDIO = (
+        "audio",
+        Traits(
+            payload=bytes,
+            decoded=np.float32,
+            decoded_words="float32 features or samples",
+            plural="sounds",
+            augmentation=None,
+            is_file=True,
+            equal_embeddings=True,
+        ),
+    )
+    TABLE = (
+        "table",
+        Traits(
+            payload=str,
+            decoded=np.float32,
+            decoded_words="float32 columns",
+            plural="table rows",
+            augmentation=None,
+            is_file=False,
+            equal_embeddings=False,
+        ),
+    )
+
     traits: Traits
 
     def __new__(cls, name: str, traits: Traits) -> Self:

@@ -11,7 +11,7 @@ from pydantic import Field
 from labelbench_ray.datasets import UNLABELED, Dataset, Findings, Rows, Source, Split, signature
 from labelbench_ray.datasets._findings import Kinds, ignored
 from labelbench_ray.datasets._splits import all_rows, halved
-from labelbench_ray.datasets.files.folders import FolderTable, list_images, open_folder
+from labelbench_ray.datasets.files.folders import FolderTable, list_files, open_folder
 from labelbench_ray.datasets.files.places import Place, locate, missing
 from labelbench_ray.errors import DataError
 
@@ -57,7 +57,7 @@ def _images(top: Place) -> tuple[UnlabeledTable, Kinds]:
     if not top.is_folder():
         raise DataError(f"{top}: a file; name the folder that the images lie in")
     kinds: Kinds = Counter()
-    found = list_images(top, top, kinds)
+    found = list_files(top, top, kinds)
     if not len(found.names_N):
         raise DataError(f"{top}: no images in it; name the folder that the images lie in")
     pairs = zip(found.names_N.to_pylist(), found.sizes_N.tolist(), strict=True)

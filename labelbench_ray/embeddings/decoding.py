@@ -115,33 +115,33 @@ def _taken(records: Records, places: Sequence[int], decoded: Sequence[Decoded]) 
 
 
 class _Rows:
-    """Decoded rows in their order: images of one shape in one array (B, H, W, 3), so that none lies in memory twice."""
+    """Decoded rows in order: arrays of one shape and type in one array (B, ...), so that none lies in memory twice."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._images_BHWC: NDArray[np.uint8] | None = None
+        self._stacked: NDArray[Any] | None = None
         self._others: list[Decoded] = []
         self._count = 0
 
     def append(self, row: Decoded) -> None:
-        if self._count == 0 and _is_image(row):
-            self._images_BHWC = np.empty((self._most, *row.shape), np.uint8)
-        images = self._images_BHWC
-        if images is not None and _is_image(row) and row.shape == images.shape[1:]:
-            images[self._count] = row
+        if self._count == 0 and isinstance(row, np.ndarray):
+            self._stacked = np.empty((self._most, *row.shape), row.dtype)
+        stacked = self._stacked
+        if stacked is not None and _fits(row, stacked):
+            stacked[self._count] = row
         else:
-            self._others = [*self.rows()] if images is not None else self._others
-            self._images_BHWC = None
+            self._others = [*self.rows()] if stacked is not None else self._others
+            self._stacked = None
             self._others.append(row)
         self._count += 1
 
     def rows(self) -> Sequence[Decoded]:
-        images: Any = self._images_BHWC
-        return self._others if images is None else images[: self._count]
+        stacked: Any = self._stacked
+        return self._others if stacked is None else stacked[: self._count]
 
 
-def _is_image(row: Decoded) -> TypeGuard[NDArray[np.uint8]]:
-    return isinstance(row, np.ndarray) and row.dtype == np.uint8
+def _fits(row: Decoded, stacked: NDArray[Any]) -> TypeGuard[NDArray[Any]]:
+    return isinstance(row, np.ndarray) and (row.dtype, row.shape) == (stacked.dtype, stacked.shape[1:])
 
 
 def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> DecodedShard:
@@ -157,8 +157,10 @@ def augment(shard: DecodedShard, augmentation: Augmentation, view: int) -> Decod
 
 
 def packed(decoded: Sequence[Decoded]) -> Sequence[Decoded]:
-    """Images as one array (B, H, W, 3), which travels between processes without being copied; texts as they are."""
-    images: Any = decoded
-    if isinstance(images, np.ndarray) or not len(images) or isinstance(images[0], str):
+    """Arrays of one shape and type as one array, which travels between processes without a copy; others as they are."""
+    if isinstance(decoded, np.ndarray):
         return decoded
-    return np.stack(images)  # type: ignore[return-value]
+    arrays = [row for row in decoded if isinstance(row, np.ndarray)]
+    if len(arrays) < len(decoded) or len({(row.dtype, row.shape) for row in arrays}) != 1:
+        return decoded
+    return np.stack(arrays)  # type: ignore[return-value]

@@ -10,6 +10,7 @@ child processes: the calling process may be the driver, which no decoder must en
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,7 @@ def _decode_split(
     images_NHWC.flush()
 
 
-def _image(row_id: str, outcome: Outcome, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def _image(row_id: str, outcome: Outcome, shape: tuple[int, int, int]) -> NDArray[Any]:
     if isinstance(outcome, Rejected):
         raise DataError(
             f"row {row_id!r} was embedded and can no longer be decoded ({outcome.reason}); fix it, or embed the data "

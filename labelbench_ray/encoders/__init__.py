@@ -24,7 +24,7 @@ PACKAGE = __name__
 
 OUT_OF_MEMORY: Final = "decoding this row takes more memory than there is"
 """A reason to reject a row. The text is always the same, since a shard's hash covers it."""
-Decoded = NDArray[np.uint8] | str
+Decoded = NDArray[np.uint8] | NDArray[np.float32] | str
 Device = Literal["cpu", "cuda"]
 
 
@@ -127,7 +127,7 @@ class Encoder(plugins.Plugin, ABC):
 
     @abstractmethod
     def decode(self, payload: Payload) -> Decoded:
-        """One payload as the network takes it: uint8 (H, W, 3) or text.
+        """One payload as the network takes it: uint8 (H, W, 3), float32, or text.
 
         Raises:
             ValueError, OSError: the payload cannot be decoded; the text states why.

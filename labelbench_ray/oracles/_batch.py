@@ -1,4 +1,4 @@
-"""Handing a batch to people: `batch.csv`, and the images of rows that are not files of their own.
+"""Handing a batch to people: `batch.csv`, and images and sounds of rows that are not files of their own.
 
     <trial's folder>/batch.csv           row_id; path or text; order; strategy; label, to be filled in
                     /batch/000/0007.png  the image of row 7 of round 0, where the data set has no file of it
@@ -23,7 +23,7 @@ from labelbench_ray.oracles._answer_files import BATCH, FOLDER, LABEL, ROW_ID, r
 from labelbench_ray.storage.atomic import publish, remove
 from labelbench_ray.storage.spreadsheets import guarded
 
-IMAGES: Final = "batch"
+FILES: Final = "batch"
 
 
 def post_batch(question: Question) -> None:
@@ -63,15 +63,15 @@ def _keep(path: Path) -> None:
 
 
 def _shown(question: Question) -> list[str]:
-    """What people look at: texts, or paths of images."""
+    """What people look at: texts, or paths of images and sounds."""
     rows, ids_B = question.rows, question.ids_B
     if not rows.modality.traits.is_file:
         return [_text(payload) for payload in question.payloads]
-    return rows.locations(ids_B) or _written_images(question)
+    return rows.locations(ids_B) or _written_files(question)
 
 
-def _written_images(question: Question) -> list[str]:
-    folder = question.directory / IMAGES
+def _written_files(question: Question) -> list[str]:
+    folder = question.directory / FILES
     remove(folder)  # of the round before
     here = folder / f"{question.round:03d}"
     here.mkdir(parents=True, exist_ok=True)
@@ -85,6 +85,10 @@ def _written_images(question: Question) -> list[str]:
 
 
 def _suffix(data: bytes) -> str:
+    if data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE":
+        return ".wav"
+    if data.startswith(b"fLaC"):
+        return ".flac"
     try:
         with Image.open(io.BytesIO(data)) as image:
             return f".{(image.format or 'img').lower()}"

@@ -11,7 +11,7 @@ from labelbench_ray.contracts.law import Verdict, judge
 from labelbench_ray.plugins.catalog import KINDS
 
 NAMED = {
-    "encoders": ["pixels"],
+    "encoders": ["pixels", "spectra"],
     "datasets": ["digits"],
     "trainers": ["logistic", "supervised", "fixmatch", "warm_start"],
 }

@@ -131,9 +131,9 @@ BROKEN: dict[str, dict[str, tuple[str, str]]] = {
             encoder(decode=f"{DECODED}.astype(np.float32)"),
             r"`decode` returned float32 of shape \(32, 32, 3\); return uint8",
         ),
-        "refuses bytes that are not an image": (
+        "refuses bytes that are not a payload of its kind": (
             encoder(decode="return np.frombuffer(payload.ljust(48, b' ')[:48], np.uint8).reshape(4, 4, 3)"),
-            "`decode` takes b'' for an image; raise ValueError or OSError",
+            "`decode` takes b'' for one of its images; raise ValueError or OSError",
         ),
         "embeds every payload as one finite row of `dimensions` float32": (
             encoder(embed=MEANS.replace("float32", "float64")),

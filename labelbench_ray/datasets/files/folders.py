@@ -1,4 +1,4 @@
-"""Image folders: one folder a class, its files are the rows. Listed once, when the data set is opened."""
+"""Folders of images or sounds: one folder a class, its files are the rows. Listed once, when the data set is opened."""
 
 import hashlib
 from collections import Counter
@@ -15,13 +15,11 @@ from pyarrow import fs
 
 from labelbench_ray.datasets import Files, Records, Rows
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, is_hidden, kind_of, suffix_of
-from labelbench_ray.datasets.files.image_formats import suffixes
+from labelbench_ray.datasets.files.file_kinds import IMAGES, FileKind
 from labelbench_ray.datasets.files.layout import TEST, VALIDATION
 from labelbench_ray.datasets.files.places import Place, missing
 from labelbench_ray.errors import DataError, unknown
 
-NO_IMAGE = "not the suffix of an image that can be decoded"
-NO_CLASS_FOLDER = "images belong in their class's folder"
 NO_ROWS = "without rows in every split, so not a class"
 
 
@@ -86,7 +84,7 @@ class FolderTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassFolder:
-    """The images below one class's folder, in order."""
+    """The files below one class's folder, in order."""
 
     name: str
     """As it is written on disk."""
@@ -106,9 +104,10 @@ class SplitFolder:
     classes: Mapping[str, ClassFolder]
     """By name in the normal form of Unicode: a Mac's copy of a folder writes its name in another form."""
     ignored: Kinds
+    kind: FileKind = IMAGES
 
 
-def list_folder(folder: Place, wanted: str) -> SplitFolder:
+def list_folder(folder: Place, wanted: str, kind: FileKind = IMAGES) -> SplitFolder:
     """List every class folder of a split.
 
     Raises:
@@ -118,13 +117,13 @@ def list_folder(folder: Place, wanted: str) -> SplitFolder:
     if not folder.exists():
         raise missing(folder, wanted)
     if not folder.is_folder():
-        raise DataError(f"{folder}: a file; an image folder has one folder for each class")
+        raise DataError(f"{folder}: a file; {kind.folder} has one folder for each class")
     kinds: Kinds = Counter()
     classes: dict[str, ClassFolder] = {}
     for info in folder.listing():
         name = info.base_name
         if info.type != fs.FileType.Directory:
-            kinds[(HIDDEN, hidden) if (hidden := hidden_kind(name)) else (NO_CLASS_FOLDER, kind_of(name))] += 1
+            kinds[(HIDDEN, hidden) if (hidden := hidden_kind(name)) else (kind.misplaced, kind_of(name))] += 1
         elif is_hidden(name):
             inside = (folder / name).listing(recursive=True)
             kinds[HIDDEN, f"{name}/"] += sum(each.type == fs.FileType.File for each in inside)
@@ -134,22 +133,25 @@ def list_folder(folder: Place, wanted: str) -> SplitFolder:
                 "the files of one into the other"
             )
         else:
-            classes[normalize("NFC", name)] = list_images(folder, folder / name, kinds)
+            classes[normalize("NFC", name)] = list_files(folder, folder / name, kinds, kind)
     if not classes:
-        raise DataError(f"{folder}: no class folders; an image folder has one folder for each class, with its images")
+        raise DataError(
+            f"{folder}: no class folders; {kind.folder} has one folder for each class, with its {kind.plural}"
+        )
     if "train" in classes and (held_out := {*VALIDATION, *TEST} & {*classes}):
         raise DataError(
             f"{folder}: train/ and {min(held_out)}/ lie in it, which are splits and not classes; set `path` to it"
         )
-    return SplitFolder(folder, classes, kinds)
+    return SplitFolder(folder, classes, kinds, kind)
 
 
-def list_images(top: Place, folder: Place, kinds: Kinds) -> ClassFolder:
-    """List the images of one folder, at any depth, by their paths below `top`.
+def list_files(top: Place, folder: Place, kinds: Kinds, kind: FileKind = IMAGES) -> ClassFolder:
+    """List the files of a kind in one folder, at any depth, by their paths below `top`.
 
     Class by class, which bounds what is in memory at once and asks a bucket for pages of one prefix only.
     """
     names, sizes, modified = [], [], []
+    suffixes = kind.suffixes()
     for info in folder.listing(recursive=True):
         below = info.path[len(top.path) :].lstrip("/")
         if info.type == fs.FileType.Directory:
@@ -158,8 +160,8 @@ def list_images(top: Place, folder: Place, kinds: Kinds) -> ClassFolder:
             kinds[HIDDEN, hidden] += 1
         elif info.type != fs.FileType.File:
             kinds[NO_FILE, kind_of(info.base_name)] += 1
-        elif suffix_of(info.base_name) not in suffixes():
-            kinds[NO_IMAGE, kind_of(info.base_name)] += 1
+        elif suffix_of(info.base_name) not in suffixes:
+            kinds[kind.refusal, kind_of(info.base_name)] += 1
         else:
             names.append(below)
             sizes.append(info.size)
@@ -181,7 +183,7 @@ def folder_table(split: SplitFolder, classes: Sequence[str]) -> FolderTable:
     """The rows of one split's folder.
 
     Raises:
-        DataError: it holds rows of a folder that is not a class, or no image at all.
+        DataError: it holds rows of a folder that is not a class, or no row at all.
     """
     keys = [normalize("NFC", name) for name in classes]
     for key, each in split.classes.items():
@@ -196,9 +198,10 @@ def folder_table(split: SplitFolder, classes: Sequence[str]) -> FolderTable:
             digest.update("".join(f"{path}\0{size}\0" for path, size in pairs).encode())
             names.append(one.names_N)
     if not sum(counts):
-        ignored = ", ".join(sorted({what for why, what in split.ignored if why == NO_IMAGE}))
+        kind = split.kind
+        ignored = ", ".join(sorted({what for why, what in split.ignored if why == kind.refusal}))
         raise DataError(
-            f"{split.folder}: no images in its class folders (looked for {' '.join(sorted(suffixes()))}"
+            f"{split.folder}: no {kind.plural} in its class folders (looked for {' '.join(sorted(kind.suffixes()))}"
             f"{f'; found {ignored}' if ignored else ''})"
         )
     sizes, modified = (

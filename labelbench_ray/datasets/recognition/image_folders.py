@@ -6,7 +6,7 @@ from typing import Final
 from pyarrow import fs
 
 from labelbench_ray.datasets._findings import Kinds, is_hidden
-from labelbench_ray.datasets.files.folders import list_images
+from labelbench_ray.datasets.files.folders import list_files
 from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
 from labelbench_ray.datasets.row_files.hub import PREFIX
@@ -73,7 +73,7 @@ def _folders(place: Place) -> list[str]:
 def _images(place: Place, name: str) -> int:
     """Images below a folder in it, at any depth; of the place itself for ""."""
     kinds: Kinds = Counter()
-    return len(list_images(place, place / name if name else place, kinds).names_N)
+    return len(list_files(place, place / name if name else place, kinds).names_N)
 
 
 IMAGE_FOLDER: Final = Rule(
