@@ -64,6 +64,23 @@ def test_every_process_needs_its_measured_bytes_for_each_pool_row():
     assert more == (WORKER_ROW + built.strategy.bytes_per_row + 4 * 4 * 64) * 1000
 
 
+def test_a_proxy_of_several_tasks_holds_three_matrices_a_task():
+    first = Part.of("task_relevance", target=3)
+    several = vary(
+        BASE,
+        dataset=Part.of("digits_tasks", target=3),
+        strategy=first,
+        first_batch=first,
+        proxy=Part.of("multitask_linear", target=3),
+        trainer="none",
+    )
+    built = parts.build(several)
+    one, forty, many = (trial_bytes(built, ROWS, 2, tasks) for tasks in (1, 40, 10_000))
+    assert forty - one == 39 * 3 * 8 * 64**2
+    assert many - one == 99 * 3 * 8 * 64**2, "100 labels are of 100 tasks at most"
+    assert trial_bytes(parts.build(BASE), ROWS, 2, 40) == trial_bytes(parts.build(BASE), ROWS, 2)
+
+
 def test_a_wrapper_needs_the_bytes_of_its_strategy():
     around = parts.build(vary(BASE, strategy=Part.of("partition", strategy="tests.hungry"))).strategy
     assert around.bytes_per_row == OWN_ROW + 700

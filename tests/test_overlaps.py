@@ -48,6 +48,16 @@ def trial(**settings: object) -> Trial:
     )
 
 
+@pytest.mark.parametrize(
+    ("label", "there", "relabeled"),
+    [(2.5, -1.0, 1), (-1.0, -1.0, 0), (2.5, float("nan"), 0), (2.5, 2.5, 0), (1, -1, 0), (1, 0, 1)],
+)
+def test_minus_one_is_an_answer_as_a_real_number_and_none_as_a_class(label: float, there: float, relabeled: int):
+    row, other = (overlaps_module._Row(name, value, (b"same",)) for name, value in (("t", label), ("p", there)))
+    found = overlaps_module._overlap("test", [row], "pool", [other])
+    assert (found.rows, found.relabeled) == (1, relabeled)
+
+
 def copies(data: Path) -> None:
     """Six test images are in the pool byte for byte, two of them under another class; one is in another file format."""
     train, test = data / "shots/train", data / "shots/test"

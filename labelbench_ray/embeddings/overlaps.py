@@ -278,5 +278,10 @@ def _overlap(split: str, rows: Iterable[_Row], other: str, others: Iterable[_Row
         split=split,
         other=other,
         rows=sum(bool(there) for _, there in met),
-        relabeled=sum(bool(there - {label, UNLABELED}) for label, there in met),
+        relabeled=sum(any(other != label and _is_label(other) for other in there) for label, there in met),
     )
+
+
+def _is_label(value: LabelValue) -> bool:
+    """Whether it is an answer: -1 is none as a class and one as a real number, of which NaN is none."""
+    return value == value and not (isinstance(value, int) and value == UNLABELED)

@@ -17,6 +17,7 @@ from labelbench_ray.environment import Environment
 from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.proxies import LightProxy
 from labelbench_ray.proxies.causal_lm_lora import CausalLmLora
+from labelbench_ray.proxies.multitask_linear import MultitaskLinear
 from labelbench_ray.proxies.none import NoProxy
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.types import BLOCK_ROWS
@@ -46,8 +47,8 @@ RAYS_SHARE: Final = 0.7
 """The share of a machine's memory that Ray gives to trials; the rest is for its object store."""
 
 
-def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int) -> int:
-    """Memory of the process that runs a trial's rounds; `rows`: by split."""
+def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int, tasks: int = 1) -> int:
+    """Memory of the process that runs a trial's rounds; `rows`: by split, `tasks`: of the pool, by the fact `task`."""
     if isinstance(built.proxy, NoProxy):
         return PYTHON + _strategy(built, rows, classes)
     if not isinstance(built.proxy, LightProxy):
@@ -62,6 +63,7 @@ def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int) -> int:
         * sum(below * above for below, above in pairwise(widths))  # weights, gradients, the optimizer's two
         + COPIES * BLOCK_ROWS * max(widths)  # the block that is scored
     )
+    values += _task_sums(built, dimensions, min(tasks, labeled))
     tallies = built.task.bytes_per_row_and_class * classes * sum(rows.values())
     return PYTHON + FLOAT * values + tallies + _strategy(built, rows, classes)
 
@@ -112,6 +114,11 @@ def _strategy(built: Parts, rows: Mapping[str, int], classes: int) -> int:
     orders = built.strategy.bytes_per_row_and_class * classes * pool
     work = min(STRATEGY_WORK, COPIES * FLOAT * pool * built.encoder.dimensions())
     return (WORKER_ROW + built.strategy.bytes_per_row) * pool + work + orders
+
+
+def _task_sums(built: Parts, dimensions: int, tasks: int) -> int:
+    """A proxy of several tasks holds sums of D x D float64 for each half of every task's rows, and for both."""
+    return 3 * 2 * tasks * dimensions**2 if isinstance(built.proxy, MultitaskLinear) else 0
 
 
 def _full(built: Parts, batch: int) -> int:

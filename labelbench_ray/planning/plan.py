@@ -18,7 +18,7 @@ from labelbench_ray.planning.memory import trial_bytes
 from labelbench_ray.planning.names import check_owner
 from labelbench_ray.planning.stores import PlannedStore, planned_store, wanted_views
 from labelbench_ray.planning.synthetic_view import check_strategies
-from labelbench_ray.planning.tasks import check_tasks
+from labelbench_ray.planning.tasks import check_tasks, pool_tasks
 from labelbench_ray.pool.facts import missing_facts
 from labelbench_ray.storage.parallel import read_below
 from labelbench_ray.trial import parts
@@ -197,7 +197,7 @@ def _check_grid(folder: Path, owner: str | None) -> None:
 
 
 def _memory(built: Parts, store: PlannedStore) -> int:
-    return trial_bytes(built, store.rows, len(store.classes or ()))
+    return trial_bytes(built, store.rows, len(store.classes or ()), pool_tasks(store))
 
 
 def _planned_trial(

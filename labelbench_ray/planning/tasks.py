@@ -33,6 +33,12 @@ def check_tasks(built: Parts, store: PlannedStore) -> None:
         _check_counts(built, built.proxy.target, {int(task): rows for task, rows in counts.items()})
 
 
+def pool_tasks(store: PlannedStore) -> int:
+    """How many tasks the pool's rows are of; 1 where they state none, or the data are not here."""
+    facts = store.source.splits["pool"].facts if store.source else {}
+    return len(np.unique(facts[TASK])) if TASK in facts else 1
+
+
 def _check_parts(built: Parts) -> None:
     trial, proxy = built.trial, built.proxy
     for what, named, strategy in (

@@ -156,19 +156,19 @@ def _level(run: Run, field: str) -> str:
 
 
 def _baselines(runs: list[Run], field: str) -> frozenset[str]:
-    """The levels of a field that are baselines with their default settings."""
-    return frozenset(
-        part.name for run in runs if field in run.traits.baselines and not (part := getattr(run.trial, field)).settings
-    )
+    """The levels of a field that are baselines: those with their default settings, else those with any."""
+    levels = {str(part): part for run in runs if field in run.traits.baselines and (part := getattr(run.trial, field))}
+    return frozenset(level for level, part in levels.items() if not part.settings) or frozenset(levels)
 
 
 def _plain(cells: Cells, place: int, baselines: frozenset[str]) -> str:
-    """The level that the others are measured against: a baseline, else the one with the lowest mean accuracy."""
+    """The level that the others are measured against: the baseline, of several the one with the lowest mean accuracy;
+    without one that of all levels.
+    """
     means: dict[str, list[float]] = {}
     for levels, by_seed in cells.items():
         means.setdefault(levels[place], []).extend(by_seed.values())
-    known = sorted(level for level in means if level in baselines)
-    return known[0] if known else min(means, key=lambda level: (np.mean(means[level]), level))
+    return min(means.keys() & baselines or means, key=lambda level: (np.mean(means[level]), level))
 
 
 def _contributions(

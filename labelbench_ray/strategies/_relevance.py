@@ -19,21 +19,21 @@ from labelbench_ray.pool.task_heads import Heads
 Reals = NDArray[np.float64]
 Norm = Literal["l1", "l2", "uniform"]
 PENALTY: Final = 0.05
-"""Of the lasso, as a share of the penalty from which on all is 0."""
+"""Of the lasso, as a share of the penalty from which on all is 0, unless another is given."""
 WORST_FIT: Final = 0.5
 """Where the lasso leaves more than this share of the target's head unexplained, the exact program is solved instead."""
 RIDGE: Final = 1e-9
 
 
-def shares(norm: Norm, heads_RM: Reals, target_R: Reals, costs_M: Reals) -> Reals:
+def shares(norm: Norm, heads_RM: Reals, target_R: Reals, costs_M: Reals, penalty: float = PENALTY) -> Reals:
     """(M,) shares of the rows to buy, which sum to 1; equal ones where no task is relevant."""
-    nu_M = relevance(norm, heads_RM, target_R, costs_M)
+    nu_M = relevance(norm, heads_RM, target_R, costs_M, penalty)
     weights_M = nu_M**2 if norm == "l2" else np.abs(nu_M) / np.sqrt(costs_M)
     total = weights_M.sum()
     return weights_M / total if np.isfinite(total) and total > 0 else np.full(len(costs_M), 1 / len(costs_M))
 
 
-def relevance(norm: Norm, heads_RM: Reals, target_R: Reals, costs_M: Reals) -> Reals:
+def relevance(norm: Norm, heads_RM: Reals, target_R: Reals, costs_M: Reals, penalty: float = PENALTY) -> Reals:
     """(M,) nu: how the target's head combines the sources' heads."""
     if norm == "uniform":
         return np.zeros(len(costs_M))
@@ -41,7 +41,7 @@ def relevance(norm: Norm, heads_RM: Reals, target_R: Reals, costs_M: Reals) -> R
         return least_l2(heads_RM, target_R)
     scale_M = np.sqrt(costs_M)
     columns_RM = heads_RM / scale_M
-    nu_M = lasso(columns_RM, target_R)
+    nu_M = lasso(columns_RM, target_R, penalty)
     if np.abs(columns_RM @ nu_M - target_R).sum() > WORST_FIT * np.abs(target_R).sum():
         nu_M = least_l1(columns_RM, target_R)
     return nu_M / scale_M
@@ -68,12 +68,12 @@ def least_l2(columns_RM: Reals, target_R: Reals) -> Reals:
     return np.asarray(np.linalg.lstsq(columns_RM, target_R, rcond=None)[0], np.float64)
 
 
-def lasso(columns_RM: Reals, target_R: Reals) -> Reals:
-    """(M,) nu that minimizes |columns @ nu - target|² / 2 + penalty * |nu|_1."""
+def lasso(columns_RM: Reals, target_R: Reals, share: float = PENALTY) -> Reals:
+    """(M,) nu that minimizes |columns @ nu - target|² / 2 + penalty * |nu|_1, a share of the largest useful penalty."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import Lasso
 
-    penalty = PENALTY * np.abs(columns_RM.T @ target_R).max()
+    penalty = share * np.abs(columns_RM.T @ target_R).max()
     if penalty == 0:
         return np.zeros(columns_RM.shape[1])
     with warnings.catch_warnings():
@@ -103,14 +103,20 @@ def cumulative(shares_M: Reals, explore: float, floor: int, rows: float) -> Real
 
 
 def cross_fit(
-    halves: tuple[Heads, Heads], norm: Norm, costs_M: Reals, explore: float, floor: int, rows: float
+    halves: tuple[Heads, Heads],
+    norm: Norm,
+    costs_M: Reals,
+    explore: float,
+    floor: int,
+    rows: float,
+    penalty: float = PENALTY,
 ) -> float:
     """The risk of the shares that each half of the rows gives over that of equal shares, judged by the other half: the
     mean of both ways. Below 1, it is identified which tasks are relevant.
     """
 
     def judged(fitted: Heads, judge: Heads) -> float:
-        shares_M = shares(norm, fitted.heads_RM, fitted.target_R, costs_M)
+        shares_M = shares(norm, fitted.heads_RM, fitted.target_R, costs_M, penalty)
         return risk_ratio(judge.heads_RM, judge.target_R, cumulative(shares_M, explore, floor, rows))
 
     first, second = halves

@@ -1,12 +1,13 @@
 """More rows of the source tasks that a target task learns from (A-MTRL and L1-A-MTRL)."""
 
 import warnings
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, field_validator
 
 from labelbench_ray.plugins import Part
 from labelbench_ray.pool.task_heads import TaskHeads
@@ -40,10 +41,13 @@ class TaskRelevance(Composed, MemoryStrategy):
         "A-MTRL, ICML 2022, [2202.00911](https://arxiv.org/abs/2202.00911); L1-A-MTRL, ICML 2023, "
         "[2306.02556](https://arxiv.org/abs/2306.02556)"
     )
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {"penalty": relevance.PENALTY}
     target: NonNegativeInt = 0
     """The number of the target, as the fact `task` has it."""
     norm: relevance.Norm = "l1"
     """l1: few tasks, the least risk; l2: shares by squares of the least squares solution; uniform: equal shares."""
+    penalty: Annotated[float, Field(gt=0, lt=1)] = relevance.PENALTY
+    """Of l1's lasso, as a share of the least penalty that leaves no task relevant; a larger one leaves fewer tasks."""
     explore: Annotated[float, Field(ge=0, le=1)] = 0.1
     """The share of all source rows that is spread evenly."""
     floor: NonNegativeInt = 0
@@ -90,7 +94,7 @@ class TaskRelevance(Composed, MemoryStrategy):
             return {}
         every, costs_M = found.all_rows, self._costs(found.tasks_M)
         bought_M = _bought(view, found.tasks_M).astype(np.float64)
-        shares_M = relevance.shares(self.norm, every.heads_RM, every.target_R, costs_M)
+        shares_M = relevance.shares(self.norm, every.heads_RM, every.target_R, costs_M, self.penalty)
         most = 0 if self.norm == "uniform" else MOST_SHOWN
         largest = [place for place in np.argsort(-shares_M, kind="stable")[:most] if shares_M[place] > 0]
         reported = {
@@ -131,7 +135,7 @@ class TaskRelevance(Composed, MemoryStrategy):
         assert found is not None
         wanted_T = np.zeros(len(tasks_T))
         heads_RC, costs_C = _columns(found, tasks_T[open_T]), self._costs(tasks_T[open_T])
-        shares_C = relevance.shares(self.norm, heads_RC, found.all_rows.target_R, costs_C)
+        shares_C = relevance.shares(self.norm, heads_RC, found.all_rows.target_R, costs_C, self.penalty)
         wanted_T[open_T] = relevance.cumulative(shares_C, self.explore, self.floor, total)
         return wanted_T
 
@@ -151,7 +155,7 @@ class TaskRelevance(Composed, MemoryStrategy):
 
     def _cross_fit(self, found: TaskHeads, total: float) -> float:
         costs_M, halves = self._costs(found.tasks_M), found.halves
-        return relevance.cross_fit(halves, self.norm, costs_M, self.explore, self.floor, total)
+        return relevance.cross_fit(halves, self.norm, costs_M, self.explore, self.floor, total, self.penalty)
 
     def _costs(self, tasks_T: Ids) -> NDArray[np.float64]:
         return np.array([self.costs.get(task, 1.0) for task in tasks_T.tolist()])

@@ -69,6 +69,20 @@ def test_a_baseline_of_the_user_s_own_is_what_others_are_measured_against(experi
     assert [(part.level, part.plain) for part in found.parts] == [("mine.other", "mine.plain")]
 
 
+def test_a_baseline_with_settings_is_what_others_are_measured_against_however_accurate_it_is(experiment):
+    scratch, forgets = Part.of("supervised", until_accuracy=0.9, mixup=0.0), Part(name="newest_only")
+    worse = Part.of("supervised", until_accuracy=0.8, mixup=0.0)
+    for seed in range(2):
+        experiment.add("margin", seed, [0.9] * 3, rounds=3, trainer=scratch.model_dump())
+        experiment.add("margin", seed, ACCURACIES, rounds=3, trainer=forgets.model_dump())
+    (found,) = ablations(read(experiment.write()).settings)
+    assert [(part.level, part.plain) for part in found.parts] == [(str(forgets), str(scratch))]
+    for seed in range(2):
+        experiment.add("margin", seed, [0.85] * 3, rounds=3, trainer=worse.model_dump())
+    (found,) = ablations(read(experiment.write()).settings)
+    assert {part.plain for part in found.parts} == {str(worse)}, "of several baselines the least accurate one"
+
+
 def test_trials_of_earlier_versions_have_the_traits_of_what_ships_here(experiment, monkeypatch):
     for seed in range(2):
         experiment.add("margin", seed, ACCURACIES, rounds=3, trainer="supervised")

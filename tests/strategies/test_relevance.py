@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from labelbench_ray import plugins, strategies
 from labelbench_ray.datasets.synthetic_tasks import instance
 from labelbench_ray.strategies import _relevance as relevance
 from tests.multitask_rounds import Outcome, Setup, exact_shares, run
@@ -154,6 +155,24 @@ def test_7_doubling_a_cost_divides_the_rows_by_the_root_of_two(monkeypatch: pyte
     assert np.flatnonzero(rows_M > 1e-9).tolist() == np.flatnonzero(dear_rows_M > 1e-9).tolist(), "the same support"
     before, after = rows_M[first] / rows_M[second], dear_rows_M[first] / dear_rows_M[second]
     assert after == pytest.approx(before / np.sqrt(2))
+
+
+def test_a_larger_penalty_of_the_lasso_leaves_fewer_tasks_with_rows():
+    rng = np.random.default_rng(0)
+    heads_RM = rng.normal(size=(6, 40))
+    target_R = heads_RM[:, :5] @ np.array([3.0, -2.0, 1.0, 0.5, 0.3])
+    shares = [relevance.shares("l1", heads_RM, target_R, np.ones(40), penalty) for penalty in (0.001, 0.05, 0.4)]
+    counts = [int((each > 0).sum()) for each in shares]
+    assert counts[0] > counts[1] > counts[2] > 0
+    usual = relevance.shares("l1", heads_RM, target_R, np.ones(40))
+    np.testing.assert_array_equal(usual, relevance.shares("l1", heads_RM, target_R, np.ones(40), 0.05))
+    strategy = strategies.create("task_relevance", penalty=0.05)
+    assert plugins.recipe("task_relevance", strategy) == plugins.recipe(
+        "task_relevance", strategies.create("task_relevance")
+    )
+    assert "penalty" not in str(plugins.recipe("task_relevance", strategy))
+    with pytest.raises(ValueError, match="penalty"):
+        strategies.create("task_relevance", penalty=1)
 
 
 def test_where_no_task_is_relevant_rows_are_shared_out_evenly():
