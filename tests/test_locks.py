@@ -22,7 +22,7 @@ from labelbench_ray.errors import LedgerError, LostLockError
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_failure, read_history, write_failure
 from labelbench_ray.storage import lease, locks
-from labelbench_ray.storage.atomic import publish, refuse_links
+from labelbench_ray.storage.atomic import publish, publish_once, refuse_links
 from labelbench_ray.storage.locks import held, locked
 from labelbench_ray.storage.remote import place
 from labelbench_ray.trial.assembly import CHECKPOINT, _recorded
@@ -280,6 +280,30 @@ def test_the_folder_is_flushed_after_the_rename(tmp_path: Path, monkeypatch: pyt
     publish(tmp_path / "record.json", b"{}")
     assert done[0].startswith(f"flush {tmp_path}/.record.json.")
     assert done[1:] == ["rename", f"flush {tmp_path}"]
+
+
+def test_the_files_of_a_round_are_all_written_then_flushed_and_then_renamed_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    done: list[str] = []
+    flush, replace = os.fsync, Path.replace
+
+    def flushed(descriptor: int) -> None:
+        done.append(f"flush {sum(path.stat().st_size for path in tmp_path.iterdir())}")
+        flush(descriptor)
+
+    def replaced(draft: Path, path: Path) -> Path:
+        done.append(path.name)
+        return replace(draft, path)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "replace", replaced)
+    publish_once(tmp_path / "000.json", b"{}", {tmp_path / "000.safetensors": b"weights"})
+    assert done == ["flush 9", "flush 9", "000.safetensors", "000.json", "flush 9"]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "000.json": b"{}",
+        "000.safetensors": b"weights",
+    }
 
 
 def test_a_file_system_that_cannot_flush_folders_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -136,10 +136,12 @@ class SweepMonitor:
         """An event for each step that is new; what a round reached stands in the ledger."""
         if job.directory not in self.reported or self.reported[job.directory] < done:
             self._log_set_asides(job)
-        for number in range(self.reported.get(job.directory, 0), done):
+        new = range(self.reported.get(job.directory, 0), done)
+        metric = _metric(job.directory) if new and self.unit == "rounds" else ""
+        for number in new:
             if self.unit == "rounds":
                 record = _record(job.directory, number)
-                self._log(job, Event.ROUND_RECORDED, round=number, **_reached(job.directory, record))
+                self._log(job, Event.ROUND_RECORDED, round=number, **_reached(metric, record))
                 if record is not None:
                     self.limit.add(record.spent, len(record.chosen) if job.directory in self.by_people else 0)
             else:
@@ -214,11 +216,15 @@ def _has_header(directory: Path) -> bool:
 
 def _judged_by(directory: Path) -> str:
     """The metric by which a trial was compared while it ran."""
+    return f"Validation {(_metric(directory) or Traits().metrics[0]).removeprefix('Test ')}"
+
+
+def _metric(directory: Path) -> str:
+    """The metric that decides a trial; "" if it cannot be read, which must not affect trials."""
     try:
-        traits = read_header(directory / "trial.json").traits or Traits()
+        return (read_header(directory / "trial.json").traits or Traits()).metrics[0]
     except (LedgerError, OSError):
-        traits = Traits()
-    return f"Validation {traits.metrics[0].removeprefix('Test ')}"
+        return ""
 
 
 def _record(directory: Path, number: int) -> RoundRecord | None:
@@ -229,15 +235,10 @@ def _record(directory: Path, number: int) -> RoundRecord | None:
         return None
 
 
-def _reached(directory: Path, record: RoundRecord | None) -> dict[str, float]:
+def _reached(metric: str, record: RoundRecord | None) -> dict[str, float]:
     """The values of a round that people watch; empty if they cannot be read, which must not affect trials."""
-    try:
-        header = read_header(directory / "trial.json")
-    except (LedgerError, OSError):
+    if record is None or not metric:
         return {}
-    if record is None:
-        return {}
-    decides = (header.traits or Traits()).metrics[0]
-    name = in_a_sentence(decides).replace(" ", "_")
-    reached = {name: record.metrics[decides]} if decides in record.metrics else {}
+    name = in_a_sentence(metric).replace(" ", "_")
+    reached = {name: record.metrics[metric]} if metric in record.metrics else {}
     return {"num_labeled": record.num_labeled, "seconds": round(record.spent.wall, 3)} | reached

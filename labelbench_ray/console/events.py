@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from io import FileIO, RawIOBase
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,12 @@ def logged(experiment: str, environment: Environment, console: Console) -> Itera
             handler.close()
 
 
+@lru_cache(1024)
+def _redacted(text: str) -> str:
+    """The names of a trial are in each of its lines, and looking for secrets takes longer than writing them."""
+    return redacted(text)
+
+
 class _Formatter(JsonFormatter):
     """Exactly the given fields, time first."""
 
@@ -100,7 +107,7 @@ class _Formatter(JsonFormatter):
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Drop the fields that the standard library adds, and secrets in texts."""
         kept = {key: value for key, value in log_data.items() if key not in ("message", "taskName")}
-        return {key: redacted(value) if isinstance(value, str) else value for key, value in kept.items()}
+        return {key: _redacted(value) if isinstance(value, str) else value for key, value in kept.items()}
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Put the time first."""

@@ -188,8 +188,7 @@ class Ledger:
         try:
             if path.is_file():  # the proxy beside it is the other run's: keep it
                 raise FileExistsError(path)
-            publish(_proxy_path(self.directory, number), data)
-            publish_once(path, to_checked_json(record))
+            publish_once(path, to_checked_json(record), {_proxy_path(self.directory, number): data})
         except FileExistsError as error:
             raise LostLockError(
                 f"{path}: another run recorded this round while this one did not answer; let it continue alone, "
