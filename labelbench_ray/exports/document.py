@@ -7,6 +7,7 @@ from labelbench_ray.exports.formats import plain
 from labelbench_ray.exports.strategies import compared, comparisons_table, savings_table
 from labelbench_ray.exports.trials import rounds_table, trials_table
 from labelbench_ray.report.curves import Experiment
+from labelbench_ray.report.outlook import Outlook, outlooks
 from labelbench_ray.report.searched import Point, Searched
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.storage.versions import versions
@@ -67,6 +68,27 @@ def _setting(section: Section, prices: Prices) -> dict[str, Any]:
         "measure": verdict.finding.measure.of(section.setting.noun) if verdict.finding else None,
         "cautions": section.cautions,
         "finetunes": section.finetuned,
+        "outlook": [_outlook(each) for each in outlooks(section.main)],
         "rare_classes": section.rare,
         "costs": [plain(each) | {"money": prices.money(each.spent, each.labels)} for each in section.costs],
+    }
+
+
+def _outlook(found: Outlook) -> dict[str, Any]:
+    ahead = found.forecast
+    return {
+        "strategy": found.strategy,
+        "value": found.value,
+        "forecasts": [
+            {
+                "labels": float(labels),
+                "value": float(ahead.accuracies_M[target]),
+                "low": float(ahead.low_M[target]),
+                "high": float(ahead.high_M[target]),
+                "worth_it": ahead.call(target),
+            }
+            for target, labels in enumerate(ahead.labels_M)
+        ],
+        "earlier_forecasts": ahead.backtests,
+        "earlier_forecasts_that_held": ahead.held,
     }

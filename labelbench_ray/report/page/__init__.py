@@ -24,6 +24,7 @@ from labelbench_ray.report.curves import RECIPE
 from labelbench_ray.report.evaluation import evaluation_table
 from labelbench_ray.report.multitask.table import allocation_tables, multitask_table
 from labelbench_ray.report.origin_table import data_facts, origin_facts, recorded
+from labelbench_ray.report.outlook import outlook_table, outlooks
 from labelbench_ray.report.page import axes, cost_figures, figures, forest
 from labelbench_ray.report.page.explored import explored, spending
 from labelbench_ray.report.page.figures import Looks
@@ -74,6 +75,8 @@ class Chapter:
     evaluation: Table
     rare: tuple[tuple[str, Table], ...]
     """What there is to show of rare classes, each with what stands above it."""
+    outlook: Table
+    """What more labels would bring; no rows where curves are too short for a forecast."""
     savings: Forest | None
     costs: Table
     stages: Table
@@ -230,6 +233,7 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         prompts=prompt_tables(section.setting),
         evaluation=evaluation_table(section.setting),
         rare=rare_tables(section.rare) if section.rare else (),
+        outlook=outlook_table(outlooks(main), main.noun) if main else Table((), ()),
         savings=forest.savings(main) if main else None,
         costs=cost_tables.cost_table(report, section),
         stages=cost_tables.stage_table(section),
