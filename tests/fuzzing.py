@@ -29,6 +29,7 @@ from labelbench_ray.costs import Cost
 from labelbench_ray.datasets.esc50 import Esc50
 from labelbench_ray.datasets.row_files.features import features as parsed_features
 from labelbench_ray.datasets.tables import Tables
+from labelbench_ray.datasets.webdataset import Webdataset
 from labelbench_ray.embeddings.augmented import read_view_manifest
 from labelbench_ray.embeddings.manifests import ViewManifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, load_shard, read_keys, shard_bytes
@@ -45,7 +46,7 @@ from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_aside, set_asides
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trial import parts
-from tests.datasets.row_samples import arrow, features, parquet
+from tests.datasets.row_samples import arrow, features, parquet, tar
 from tests.samples import make_manifest
 from tests.sounds import encoded, tone
 
@@ -305,6 +306,13 @@ def _read_rows(name: str, **others: bytes) -> Callable[[Path, bytes], object]:
     return read
 
 
+def _read_tar(folder: Path, data: bytes) -> None:
+    _put(folder / "in.tar", data)
+    source = Webdataset(path="in.tar", payload="text").open(folder)
+    for split in source.splits.values():
+        split.read(0, len(split))
+
+
 def _row_targets() -> dict[str, Target]:
     columns = {"text": [f"text {number}" for number in range(8)], "label": [0, 1] * 4}
     named = features(label={"_type": "ClassLabel", "names": ["no", "yes"]})
@@ -319,13 +327,19 @@ def _row_targets() -> dict[str, Target]:
         "rows.parquet": parquet(columns, named),
         "rows.arrow": arrow(columns, named),
     }
-    return {name: Target(sound, _read_rows(name)) for name, sound in files.items()} | {
-        "README of rows": Target(readme, _read_rows("README.md", rows_csv=table.encode())),
-        "features of rows": Target(named, lambda _, data: parsed_features(data, "x.parquet")),
-        "saved rows": Target(
-            b'{"_data_files": [{"filename": "rows.arrow"}]}', _read_rows("state.json", rows_arrow=files["rows.arrow"])
-        ),
-    }
+    shard = tar({f"{number}.{kind}": str(number % 2) for number in range(4) for kind in ("txt", "cls")})
+    return (
+        {"rows.tar": Target(shard, _read_tar)}
+        | {name: Target(sound, _read_rows(name)) for name, sound in files.items()}
+        | {
+            "README of rows": Target(readme, _read_rows("README.md", rows_csv=table.encode())),
+            "features of rows": Target(named, lambda _, data: parsed_features(data, "x.parquet")),
+            "saved rows": Target(
+                b'{"_data_files": [{"filename": "rows.arrow"}]}',
+                _read_rows("state.json", rows_arrow=files["rows.arrow"]),
+            ),
+        }
+    )
 
 
 def _image(form: str, **options: Any) -> bytes:

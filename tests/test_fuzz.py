@@ -29,6 +29,7 @@ NAMES = (
     *("view manifest", "shard", "arrays", "proxy", "checkpoint"),
     *(
         "rows.csv",
+        "rows.tar",
         "rows.jsonl",
         "row.jsonl",
         "rows.parquet",

@@ -3,6 +3,7 @@
 A case is a folder's files, the data set that reads them, and what the message states. Readers append theirs.
 """
 
+import gzip
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +14,12 @@ import pytest
 from labelbench_ray import datasets, plugins
 from labelbench_ray.config import Part
 from labelbench_ray.errors import UserError
-from tests.datasets.row_samples import PNG, arrow, features, parquet
+from tests.datasets.row_samples import PNG, arrow, features, parquet, tar, tar_of
 
 ROWS = b"id,text,label\n1,a,x\n2,b,y\n3,c,x\n4,d,y\n"
 TEXTS = Part.of("tables", path="in", payload="text")
 IMAGES = Part.of("tables", path="in", payload="image")
+TARS = Part.of("webdataset", path="in", payload="image")
 CAT_DOG = features(label={"_type": "ClassLabel", "names": ["cat", "dog"]})
 
 
@@ -222,6 +224,61 @@ CASES = [
         "a file of save_to_disk that is not there",
         {"state.json": b'{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}'},
         r"data-00000-of-00001\.arrow is not there, although state\.json names it; copy it from its source",
+    ),
+    # Tar files
+    Case(
+        "tar with a key twice",
+        {"a.tar": tar_of([("1.png", PNG), ("1.cls", "0"), ("2.png", PNG), ("2.cls", "1"), ("1.png", PNG)])},
+        r"a\.tar, member '1\.png': the key '1' occurs twice, apart from .*; keys are the ids of rows .*; write the tar",
+        TARS,
+    ),
+    Case(
+        "tar with a member twice",
+        {"a.tar": tar_of([("1.png", PNG), ("1.png", PNG), ("1.cls", "1")])},
+        r"a\.tar, member '1\.png': it occurs twice; write the tar again",
+        TARS,
+    ),
+    Case(
+        "tar cut short",
+        {"a.tar": tar({"1.png": PNG, "1.cls": "0", "2.cls": "1", "2.png": b"x" * 2000})[:4000]},
+        r"a\.tar(, member '2\.png')?: .*cut short.*; copy (it|the tar) from its source",
+        TARS,
+    ),
+    Case(
+        "tar that is compressed",
+        {"a.tar": gzip.compress(tar({"1.png": PNG, "1.cls": "0"}))},
+        r"a\.tar: not a tar file, compressed, or cut short \(.*\); copy it from its source, and decompress it",
+        TARS,
+    ),
+    Case(
+        "tar without payloads",
+        {"a.tar": tar({"1.txt": "t", "1.cls": "0"})},
+        r"a\.tar: no member of image files \(found \.cls\); set `payload` or `extension`",
+        TARS,
+    ),
+    Case(
+        "two payloads in a sample",
+        {"a.tar": tar({"1.png": PNG, "1.jpg": PNG, "1.cls": "0"})},
+        r"a\.tar, sample '1': \.jpg and \.png could be its payload; name one, as in extension=\"jpg\"",
+        TARS,
+    ),
+    Case(
+        "names among numbers in a tar",
+        {"a.tar": tar({"1.png": PNG, "1.cls": "0", "2.png": PNG, "2.cls": "cat"})},
+        r"a\.tar, sample '2': the label 'cat', and others such as 0; write numbers alone or names alone",
+        TARS,
+    ),
+    Case(
+        "label in a tar beyond the classes",
+        {"a.tar": tar({"1.png": PNG, "1.cls": "0", "2.png": PNG, "2.cls": "2"})},
+        r"a\.tar, labels, row 1: 2 is not a class \(classes: 0, 1\); fix the label or the list of classes",
+        Part.of("webdataset", path="in", payload="image", classes=["cat", "dog"]),
+    ),
+    Case(
+        "JSON in a tar that is cut short",
+        {"a.tar": tar({"1.png": PNG, "1.json": '{"label": '})},
+        r"a\.tar, member '1\.json': not JSON \(.*\); write an object",
+        TARS,
     ),
     Case(
         "a README that cannot be read",

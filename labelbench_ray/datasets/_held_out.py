@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.datasets import UNLABELED, FileTable, Split
-from labelbench_ray.datasets._splits import all_rows, halved, unlabeled_rows
+from labelbench_ray.datasets import FileTable, Split
+from labelbench_ray.datasets._splits import all_rows, check_labeled, halved, unlabeled_rows
 from labelbench_ray.types import Labels
 
 KEY = b"labelbench: held-out rows"
+T = TypeVar("T", bound=FileTable)
 TEST, VALIDATION = 0.2, 0.1
 
 
@@ -45,19 +47,42 @@ def split_off(tables: Mapping[str, FileTable], origins: Mapping[str, str]) -> tu
     return splits, {"pool": f"{left:.0%} of {origins['train']}".replace("%", " %"), **where}
 
 
+def labeled_parts(tables: Mapping[str, T]) -> tuple[dict[str, T], tuple[str, ...]]:
+    """The tables without held-out ones that have no label at all, as the Hub's test splits often have; and notes.
+
+    Raises:
+        DataError: some held-out rows have no label.
+    """
+    used, notes = {"train": tables["train"]}, []
+    for part in tables.keys() - {"train"}:
+        table = tables[part]
+        if len(unlabeled_rows(table)) == len(table):
+            notes.append(f"{part}: {len(table):,} rows without labels, not used")
+        else:
+            check_labeled(table, f"rows of the split {part!r}")
+            used[part] = table
+    return used, tuple(sorted(notes))
+
+
 def held_out_parts(row_ids: Sequence[str], labels_N: Labels, shares: Sequence[float]) -> NDArray[np.int64]:
     """(N,) the number of the part that each row is split off for, -1 for the others.
 
     The rows of a class in the order of their hashes: the first `shares[0]` of them, rounded, are part 0, the next ones
     part 1. A class of at least as many rows as there are parts and the rest has at least one row in each; of a smaller
-    class the rest comes first. Rows with several labels each, or with numbers, are one class.
+    class the rest comes first. Rows with several labels each, or with numbers, are one class; so are all rows where no
+    class is large enough for every part. Every row has a label.
     """
     hashes_N = np.array([_hash(row_id) for row_id in row_ids], np.uint64)
-    strata_N = labels_N if labels_N.ndim == 1 and labels_N.dtype.kind in "iu" else np.zeros(len(row_ids), np.int64)
-    parts_N = np.full(len(row_ids), -1, np.int64)
+    together_N = np.zeros(len(row_ids), np.int64)
+    by_class = labels_N.ndim == 1 and labels_N.dtype.kind in "iu"
+    parts_N = _parts(hashes_N, labels_N if by_class else together_N, shares)
+    lacking = len(np.unique(parts_N[parts_N >= 0])) < len(shares)
+    return _parts(hashes_N, together_N, shares) if lacking else parts_N
+
+
+def _parts(hashes_N: NDArray[np.uint64], strata_N: Labels, shares: Sequence[float]) -> NDArray[np.int64]:
+    parts_N = np.full(len(hashes_N), -1, np.int64)
     for stratum in np.unique(strata_N):
-        if stratum == UNLABELED:
-            continue
         rows = np.flatnonzero(strata_N == stratum)
         rows = rows[np.argsort(hashes_N[rows], kind="stable")]
         start = 0

@@ -8,11 +8,10 @@ from pydantic import Field, model_validator
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
 from labelbench_ray.datasets._findings import ignored, stated
-from labelbench_ray.datasets._held_out import split_off
-from labelbench_ray.datasets._splits import check_labeled, unlabeled_rows
+from labelbench_ray.datasets._held_out import labeled_parts, split_off
 from labelbench_ray.datasets.parquet_columns.columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
 from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding
-from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetTable, check_columns, label_column, make_table
+from labelbench_ray.datasets.parquet_columns.parquet_files import check_columns, label_column, make_table
 from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.datasets.row_files.answers import WrittenAnswers
 from labelbench_ray.datasets.row_files.features import Features
@@ -82,7 +81,7 @@ class Tables(Dataset):
             part: make_table(files, columns[part], row_labels, named_by[part].states)
             for part, files in found.files.items()
         }
-        used, unlabeled = _labeled(tables)
+        used, unlabeled = labeled_parts(tables)
         splits, origins = split_off(used, {part: found.origin(part) for part in used})
         facts = ((part, *found.facts(part), *named_by[part].facts) for part in found.files)
         notes = stated({part: (note, named_by[part].note) for part, (_, note) in keys.items()})
@@ -128,20 +127,3 @@ class Tables(Dataset):
         classes = self.classes or names.get(columns.label)
         column = train.column(columns.label)
         return label_encoding(list_entries([column], where) if self.label_list else column, where, classes)
-
-
-def _labeled(tables: Mapping[str, ParquetTable]) -> tuple[dict[str, ParquetTable], tuple[str, ...]]:
-    """The tables without held-out ones that have no label at all, as the Hub's test splits often have; and notes.
-
-    Raises:
-        DataError: some held-out rows have no label.
-    """
-    used, notes = {"train": tables["train"]}, []
-    for part in tables.keys() - {"train"}:
-        table = tables[part]
-        if len(unlabeled_rows(table)) == len(table):
-            notes.append(f"{part}: {len(table):,} rows without labels, not used")
-        else:
-            check_labeled(table, f"rows of the split {part!r}")
-            used[part] = table
-    return used, tuple(sorted(notes))

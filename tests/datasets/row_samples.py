@@ -2,6 +2,7 @@
 
 import io
 import json
+import tarfile
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,23 @@ def parquet(columns: dict[str, Any], metadata: bytes | None = None, rows: int = 
     """A parquet file of row groups of `rows` rows."""
     buffer = io.BytesIO()
     pq.write_table(table(columns, metadata), buffer, row_group_size=rows)
+    return buffer.getvalue()
+
+
+def tar(members: dict[str, Any]) -> bytes:
+    """A tar file of these members, in order; texts are encoded."""
+    return tar_of(list(members.items()))
+
+
+def tar_of(members: list[tuple[str, Any]]) -> bytes:
+    """The same, where a name may occur twice."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as made:
+        for name, content in members:
+            data = content.encode() if isinstance(content, str) else content
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            made.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
 
 

@@ -191,6 +191,11 @@ def test_each_class_keeps_its_shares_and_every_part_has_each_class():
     assert counts[4] == {-1: 1}
 
 
+def test_rows_of_many_small_classes_are_split_off_together():
+    parts_N = held_out_parts([f"row {n}" for n in range(10)], np.arange(10) // 2, (0.2, 0.1))
+    assert Counter(parts_N.tolist()) == {0: 2, 1: 1, -1: 7}
+
+
 def test_the_place_of_a_row_depends_on_ids_and_not_on_order():
     row_ids = [f"row {n}" for n in range(500)]
     labels_N = np.arange(500) % 3

@@ -70,16 +70,16 @@ def find_splits(top: Place, config: str | None, named: Mapping[str, str], suffix
         if suffix_of(top.name) not in suffixes:
             raise DataError(f"{top}: {kind_of(top.name)} is not a format of rows; {wanted} are read")
         beside = visible_files(top.folder)[0] if named else {}
-        others = {part: _matching(top.folder, beside, (name,), part) for part, name in named.items()}
+        others = {part: _matching(top.folder, beside, (name,), part, suffixes) for part, name in named.items()}
         return SplitFiles({"train": {top.name: top}} | others)
     visible, kinds = visible_files(top)
     if saved := _saved(top, visible):
         found = saved
     elif stated := data_files(top, config):
-        found = {part: _matching(top, visible, patterns, part) for part, patterns in stated.items()}
+        found = {part: _matching(top, visible, patterns, part, suffixes) for part, patterns in stated.items()}
     else:
         found = _by_words(top, visible, config, suffixes, named)
-    found |= {part: _matching(top, visible, (name,), part) for part, name in named.items()}
+    found |= {part: _matching(top, visible, (name,), part, suffixes) for part, name in named.items()}
     if "train" not in found:
         stated_names = ", ".join(sorted(found)) or "none"
         raise DataError(f"{top}: no split 'train' (splits: {stated_names}); name its files, as in train=\"rows.csv\"")
@@ -109,7 +109,9 @@ def visible_files(top: Place) -> tuple[dict[str, Place], Kinds]:
     return visible, kinds
 
 
-def _matching(top: Place, visible: Mapping[str, Place], patterns: Iterable[str], part: str) -> dict[str, Place]:
+def _matching(
+    top: Place, visible: Mapping[str, Place], patterns: Iterable[str], part: str, suffixes: Iterable[str]
+) -> dict[str, Place]:
     """The files that patterns mean: a path, a folder, or steps with `*`, `?` and `**`."""
     found: dict[str, Place] = {}
     for pattern in patterns:
@@ -119,7 +121,7 @@ def _matching(top: Place, visible: Mapping[str, Place], patterns: Iterable[str],
             for name, place in visible.items()
             if name == wanted
             or _steps_match(name.split("/"), wanted.split("/"))
-            or (name.startswith(f"{wanted}/") and suffix_of(name) in SUFFIXES)
+            or (name.startswith(f"{wanted}/") and suffix_of(name) in suffixes)
         }
         if not these:
             raise missing(top / pattern, f"the files of the split {part!r}")
@@ -179,7 +181,11 @@ def _by_words(
     top: Place, visible: Mapping[str, Place], config: str | None, suffixes: Iterable[str], named: Mapping[str, str]
 ) -> dict[str, dict[str, Place]]:
     """The files of each split by a word in their names (`labels_train.csv`, `data/train-0.parquet`, `test/a.csv`)."""
-    rows = {name: place for name, place in visible.items() if suffix_of(name) in suffixes and holds_rows(name)}
+    rows = {
+        name: place
+        for name, place in visible.items()
+        if suffix_of(name) in suffixes and name.rsplit("/", 1)[-1] not in STATING
+    }
     if config is not None:
         rows = {name: place for name, place in rows.items() if name.startswith(f"{config}/")}
         if not rows:

@@ -1,0 +1,221 @@
+"""Tar files as WebDataset writes them: `0001.jpg` and `0001.cls` or `0001.json` are one row."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from labelbench_ray.datasets import UNLABELED, Dataset, Findings, Modality, Source, signature
+from labelbench_ray.datasets._findings import Kinds, ignored
+from labelbench_ray.datasets._held_out import labeled_parts, split_off
+from labelbench_ray.datasets.files.image_formats import suffixes
+from labelbench_ray.datasets.files.places import FileState, Place
+from labelbench_ray.datasets.parquet_columns.columns import Columns, LabelLists, list_entries
+from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding
+from labelbench_ray.datasets.row_files.hub import open_top
+from labelbench_ray.datasets.row_files.split_files import find_splits
+from labelbench_ray.datasets.row_files.tar_members import Sample, read_shard
+from labelbench_ray.datasets.row_files.tar_table import TarTable
+from labelbench_ray.errors import DataError
+from labelbench_ray.types import Labels
+
+SUFFIXES: Final = (".tar",)
+NO_PAYLOAD: Final = "samples without a payload"
+TEXTS: Final = frozenset({"txt", "text"})
+SOUNDS: Final = frozenset({"wav", "flac", "ogg"})
+
+
+class Webdataset(Dataset):
+    """`<path>/*.tar`: the members of a row have one name up to the first dot, and stand together.
+
+    A row's id is `<tar file>/<name up to the first dot>`. Its label is the text of `.cls`, or a key of `.json`. Where
+    there is no tar file for test or validation, 20 and 10 % of train are split off by a keyed hash of each row's id.
+    """
+
+    path: str = Field(min_length=1)
+    """A folder or a tar file below the data root, a URI, or `hf://owner/name`."""
+    payload: Modality
+    extension: str | None = None
+    """What stands behind the first dot of payloads' names, such as `jpg`; None: what the modality's files have."""
+    label: str | None = None
+    """A key of `.json` that holds the label; None: `.cls`, or `label` where there is none."""
+    label_list: str | None = None
+    """A key of `.json` that holds lists of labels (the task `multi_label`)."""
+    classes: tuple[str, ...] | None = None
+    """Class names in order, from 0 if labels are numbers; None: the distinct labels of train, sorted."""
+    train: str | None = None
+    """A file, a folder or a pattern such as `shard-0*.tar`; None: what is called so. As the next two."""
+    validation: str | None = None
+    test: str | None = None
+
+    @property
+    def task(self) -> str:
+        return "multi_label" if self.label_list else "single_label"
+
+    def modality(self) -> Modality:
+        return self.payload
+
+    def load(self, root: Path) -> Source:
+        top = open_top(root, self.path)
+        named = {part: name for part in ("train", "validation", "test") if (name := getattr(self, part)) is not None}
+        found = find_splits(top.place, top.config, named, SUFFIXES)
+        kinds: Kinds = Counter()
+        shards = {part: _Shards(self, files, kinds) for part, files in found.files.items()}
+        encoding = shards["train"].encoding()
+        tables = {part: each.table(encoding) for part, each in shards.items()}
+        used, unlabeled = labeled_parts(tables)
+        splits, origins = split_off(used, {part: shards[part].origin for part in used})
+        facts = ((part, *((name, state.size) for name, state in shards[part].states())) for part in shards)
+        return Source(
+            classes=encoding.classes,
+            splits=splits,
+            signature=signature([*top.facts, *encoding.classes, *facts]),
+            findings=Findings(
+                origins=origins,
+                ignored=ignored(kinds, found.ignored_but(frozenset())),
+                notes=(*top.notes, *(shards["train"].note,), "row ids: the tar file's name and the key", *unlabeled),
+            ),
+        )
+
+
+class _Shards:
+    """The rows of the tar files of one split, with labels as they are written."""
+
+    def __init__(self, settings: Webdataset, files: Mapping[str, Place], kinds: Kinds) -> None:
+        infos = [place.info() for place in files.values()]
+        self.settings, self.names, self.places = settings, tuple(files), tuple(files.values())
+        self.file_states = tuple(FileState(int(info.size), info.mtime_ns or 0) for info in infos)
+        self.rows: list[tuple[int, Sample, str]] = []
+        for number, (place, state) in enumerate(zip(self.places, self.file_states, strict=True)):
+            shard = read_shard(place, state)
+            kinds.update(shard.ignored)
+            for sample in shard.samples:
+                extension = _extension(place, sample, settings)
+                if extension is None:
+                    kinds[NO_PAYLOAD, f".{min(sample.members)}"] += 1
+                else:
+                    self.rows.append((number, sample, extension))
+        if not self.rows:
+            wanted = f".{settings.extension}" if settings.extension else f"of {settings.payload} files"
+            have = ", ".join(sorted({name for _, name in kinds}))
+            raise DataError(
+                f"{self.places[0]}: no member {wanted} (found {have or 'none'}); set `payload` or `extension`"
+            )
+        self.by_key = settings.label_list or settings.label or ("label" if self._no_cls() else None)
+        self.labels = [_label(self.places[number], sample, self.by_key) for number, sample, _ in self.rows]
+
+    @property
+    def origin(self) -> str:
+        return self.names[0] if len(self.names) == 1 else f"{len(self.names):,} tar files ({self.names[0]} ...)"
+
+    @property
+    def note(self) -> str:
+        kinds = sorted({extension for *_, extension in self.rows})
+        where = f"the key {self.by_key!r} of .json" if self.by_key else ".cls"
+        return f"{self.settings.payload} payloads: .{' and .'.join(kinds)}; labels: {where}"
+
+    def states(self) -> list[tuple[str, FileState]]:
+        return list(zip(self.names, self.file_states, strict=True))
+
+    def encoding(self) -> LabelEncoding:
+        where, classes = f"{self.places[0]}, labels", self.settings.classes
+        if classes is not None and all(label is None for label in self.labels):
+            return LabelEncoding(classes, classes)
+        column = pa.chunked_array([self._column()])
+        return label_encoding(list_entries([column], where) if self.settings.label_list else column, where, classes)
+
+    def table(self, encoding: LabelEncoding) -> TarTable:
+        names = [name.removesuffix(".tar") for name in self.names]
+        ids = [f"{names[number]}/{sample.key}" for number, sample, _ in self.rows]
+        members = [sample.members[extension] for _, sample, extension in self.rows]
+        labels_N = self._encoded(encoding)
+        digest = hashlib.sha256("\0".join(ids).encode(errors="surrogatepass"))
+        digest.update(labels_N.astype("<i8").tobytes())
+        return TarTable(
+            self.places,
+            self.names,
+            self.file_states,
+            self.settings.payload,
+            pa.array(ids, pa.large_string()),
+            np.array([number for number, *_ in self.rows]),
+            np.array([member.offset for member in members]),
+            np.array([member.size for member in members]),
+            labels_N,
+            digest.hexdigest(),
+        )
+
+    def _no_cls(self) -> bool:
+        return all(sample.cls is None for _, sample, _ in self.rows)
+
+    def _encoded(self, encoding: LabelEncoding) -> Labels:
+        column, where = pa.chunked_array([self._column()]), f"{self.places[0]}, labels"
+        if self.settings.label_list:
+            columns = Columns("payload", "label", None, self.settings.payload)
+            return LabelLists(encoding).encode(pa.table({"label": column}), columns, where)
+        if column.null_count == len(column):
+            return np.full(len(column), UNLABELED)
+        return encoding.encode(column, where)
+
+    def _column(self) -> Any:  # noqa: ANN401  pyarrow has no types
+        """The labels, of one type: all integers, all texts, or lists of one of them."""
+        known = [row for row, label in enumerate(self.labels) if label not in (None, [])]
+        other = [row for row in known if _kind(self.labels[row]) != _kind(self.labels[known[0]])]
+        if other:
+            number, sample, _ = self.rows[other[0]]
+            raise DataError(
+                f"{self.places[number]}, sample {sample.key!r}: the label {self.labels[other[0]]!r}, and others such "
+                f"as {self.labels[known[0]]!r}; write numbers alone or names alone"
+            )
+        try:
+            return pa.array(self.labels)
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+            raise DataError(f"{self.places[0]}: labels that are no text and no number of 64 bits ({error})") from error
+
+
+def _kind(label: object) -> str:
+    """What all labels of a data set must be."""
+    if isinstance(label, list):
+        return f"a list of {_kind(label[0])}"
+    return "a number" if isinstance(label, int) else "a name"
+
+
+def _extension(place: Place, sample: Sample, settings: Webdataset) -> str | None:
+    """The member of a sample that is its payload."""
+    if settings.extension is not None:
+        wanted = settings.extension.lower().lstrip(".")
+        return wanted if wanted in sample.members else None
+    found = [name for name in sample.members if fits(name, settings.payload)]
+    if len(found) > 1:
+        raise DataError(
+            f"{place}, sample {sample.key!r}: .{' and .'.join(sorted(found))} could be its payload; name one, as in "
+            f'extension="{min(found)}"'
+        )
+    return found[0] if found else None
+
+
+def fits(extension: str, modality: Modality) -> bool:
+    """Whether members of an extension are payloads of a modality."""
+    if modality == "image":
+        return f".{extension}" in suffixes()
+    return extension in (TEXTS if modality == "text" else SOUNDS)
+
+
+def _label(place: Place, sample: Sample, key: str | None) -> int | str | Sequence[Any] | None:
+    """A sample's label as it is written: a whole number, or a name."""
+    if key is None:
+        text = sample.cls or None
+        return int(text) if text is not None and text.lstrip("-").isdecimal() and len(text) < 18 else text
+    value = None if sample.json is None else sample.json.get(key)
+    where = f"{place}, member {sample.key + '.json'!r}, key {key!r}"
+    if isinstance(value, list):
+        if not all(isinstance(each, str | int) and not isinstance(each, bool) for each in value):
+            raise DataError(f"{where}: {str(value)[:40]}; labels are names or whole numbers")
+        return value
+    if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
+        raise DataError(f"{where}: {str(value)[:40]!r} is neither a name nor a whole number; write one of them")
+    return value
