@@ -327,7 +327,7 @@ def _row_targets() -> dict[str, Target]:
         "rows.parquet": parquet(columns, named),
         "rows.arrow": arrow(columns, named),
     }
-    shard = tar({f"{number}.{kind}": str(number % 2) for number in range(4) for kind in ("txt", "cls")})
+    shard = tar({f"{number}.{kind}": str(number % 2) for number in range(8) for kind in ("txt", "cls")})
     return (
         {"rows.tar": Target(shard, _read_tar)}
         | {name: Target(sound, _read_rows(name)) for name, sound in files.items()}

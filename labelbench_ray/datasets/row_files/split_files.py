@@ -45,7 +45,7 @@ class SplitFiles:
         """What lies there and is not read, counted; without files that rows name."""
         kinds = Counter(self.hidden)
         for name in self.beside:
-            if name not in named and name.rsplit("/", 1)[-1] not in STATING:
+            if name not in named and not _states(name):
                 kinds[BESIDE, kind_of(name)] += 1
         return kinds
 
@@ -181,11 +181,7 @@ def _by_words(
     top: Place, visible: Mapping[str, Place], config: str | None, suffixes: Iterable[str], named: Mapping[str, str]
 ) -> dict[str, dict[str, Place]]:
     """The files of each split by a word in their names (`labels_train.csv`, `data/train-0.parquet`, `test/a.csv`)."""
-    rows = {
-        name: place
-        for name, place in visible.items()
-        if suffix_of(name) in suffixes and name.rsplit("/", 1)[-1] not in STATING
-    }
+    rows = {name: place for name, place in visible.items() if suffix_of(name) in suffixes and not _states(name)}
     if config is not None:
         rows = {name: place for name, place in rows.items() if name.startswith(f"{config}/")}
         if not rows:
@@ -218,7 +214,7 @@ def split_of(name: str) -> str | None:
 
 def holds_rows(name: str) -> bool:
     """Whether the file of this relative path holds rows, as far as its name states that."""
-    return suffix_of(name) in SUFFIXES and name.rsplit("/", 1)[-1] not in STATING
+    return suffix_of(name) in SUFFIXES and not _states(name)
 
 
 def _refuse_mixed(top: Place, part: str, files: Mapping[str, Place]) -> None:
@@ -248,3 +244,7 @@ def _refuse_unknown(top: Place, rows: Mapping[str, Place]) -> None:
             f"{top}: {len(rows)} files of rows and no word such as 'train' in their names ({these}); name the one that "
             f'is meant: train="{min(rows)}"'
         )
+
+
+def _states(name: str) -> bool:
+    return name.rsplit("/", 1)[-1] in STATING

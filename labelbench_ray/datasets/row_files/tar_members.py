@@ -117,11 +117,8 @@ def _name(info: tarfile.TarInfo, kinds: Kinds) -> tuple[str, str] | None:
 def _label_bytes(place: Place, info: tarfile.TarInfo, file: IO[bytes]) -> bytes:
     if info.size > LARGEST_LABEL:
         raise DataError(f"{place}, member {info.name!r}: {info.size:,} bytes; a label has at most {LARGEST_LABEL:,}")
-    here = file.tell()
-    file.seek(info.offset_data)
-    data = file.read(info.size)
-    file.seek(here)
-    return data
+    file.seek(info.offset_data)  # the next head is sought where the tar's reader left
+    return file.read(info.size)
 
 
 def _sample(place: Place, key: str, members: Mapping[str, Member], texts: Mapping[tuple[str, str], bytes]) -> Sample:
