@@ -1,12 +1,16 @@
 """What vLLM returns of prompts as facts (1.6, test 3): bounds, a configuration that Ray accepts, a stand-in engine."""
 
 import json
-from typing import Any
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from labelbench_ray.cluster import prompt_scores
 from labelbench_ray.cluster.prompt_scores import (
     TOP,
     PromptScoring,
@@ -15,10 +19,13 @@ from labelbench_ray.cluster.prompt_scores import (
     request,
     score_prompts,
     scored,
+    vocabulary_of,
 )
+from labelbench_ray.commands.cli import app
 from labelbench_ray.encoders.networks.token_statistics import TokenStatistics
 from labelbench_ray.encoders.networks.top_logprobs import TOP_FACTS, answer_facts, entropy_bounds
-from labelbench_ray.errors import ConfigError
+from labelbench_ray.errors import ConfigError, NotProvidedError
+from tests.small_language_model import write_language_model
 
 SCORING = PromptScoring(model="some/model", vocabulary=1000, max_new_tokens=6, replicas=2, gpus_per_replica=4)
 
@@ -137,7 +144,85 @@ def test_mistakes_are_named():
     row = {"row_id": "a", "prompt": "x", "generated_tokens": [3], "logprobs": [], "num_input_tokens": 1}
     unscored = scored(row, SCORING, ("row_id",))
     assert "1 tokens with 0 log-probabilities" in completed(unscored, ("row_id",))["error"]
+    beside_scored_rows = {**row, "mean_entropy": None, "__inference_error__": "too long"}  # as Arrow completes a block
+    assert np.isnan(completed(beside_scored_rows, ("row_id",))["mean_entropy"])
     assert request({"row_id": "a", "prompt": "x"}, SCORING)["messages"] == [
         {"role": "system", "content": ""},
         {"role": "user", "content": "x"},
     ]
+
+
+class StandInData(StandIn):
+    """Stands in for a Ray data set, whose writes are kept."""
+
+    written: ClassVar[dict[str, list[dict[str, Any]]]] = {}
+
+    def map(self, function: Any) -> "StandInData":
+        return StandInData([function(row) for row in self.rows])
+
+    def filter(self, keep: Any) -> "StandInData":
+        return StandInData([row for row in self.rows if keep(row)])
+
+    def drop_columns(self, names: list[str]) -> "StandInData":
+        return StandInData([{name: value for name, value in row.items() if name not in names} for row in self.rows])
+
+    def materialize(self) -> "StandInData":
+        return self
+
+    def count(self) -> int:
+        return len(self.rows)
+
+    def write_parquet(self, path: str) -> None:
+        self.written[path] = self.rows
+
+
+def in_turn(*given: Any, **named: Any) -> Any:
+    """Stands in for `build_processor`."""
+    return lambda data: StandInData(engine(*given, **named)(data).rows)
+
+
+def run(*words: str) -> tuple[int, str]:
+    ended = CliRunner().invoke(app, ["score-prompts", *words], standalone_mode=False)
+    if ended.exception:
+        raise ended.exception
+    return ended.return_value, ended.output
+
+
+def test_the_command_writes_facts_and_what_was_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import ray.data
+    import ray.data.llm
+
+    rows = [{"row_id": name, "prompt": name, "task": "x"} for name in "abc"]
+    joined: list[str | None] = []
+    monkeypatch.setattr(prompt_scores, "connected", lambda address: joined.append(address) or nullcontext())
+    monkeypatch.setattr(ray.data, "read_parquet", lambda source: StandInData(rows))
+    monkeypatch.setattr(ray.data.llm, "build_processor", in_turn)
+    monkeypatch.setattr(StandInData, "written", {})
+    out = tmp_path / "scored"
+    asked = ["in", str(out), "--model", "m", "--vocabulary", "1000", "--max-new-tokens", "6", "--address", "auto"]
+    status, text = run(*asked)
+    assert (status, joined) == (1, ["auto"])
+    assert "2 prompts scored" in text
+    assert "1 prompts refused" in text
+    scored_rows = StandInData.written[f"{out}/prompts.parquet"]
+    assert {row["row_id"] for row in scored_rows} == {"a", "b"}
+    assert {"row_id", "prompt", "task", "mean_entropy", "mean_tail"} <= set(scored_rows[0])
+    assert "error" not in scored_rows[0]
+    assert [row["error"] for row in StandInData.written[f"{out}/refused.parquet"]] == [
+        "the prompt is longer than the model's context"
+    ]
+    out.mkdir()
+    (out / "prompts.parquet").touch()
+    with pytest.raises(ConfigError, match="is not empty, and nothing is overwritten"):
+        run(*asked)
+
+
+def test_without_vllm_or_a_known_vocabulary_the_command_states_what_to_do(tmp_path: Path):
+    with pytest.raises(NotProvidedError, match="pip install vllm"):
+        run("in", str(tmp_path / "out"), "--model", "m", "--vocabulary", "1000")
+    with pytest.raises(NotProvidedError, match="give --vocabulary"):
+        run("in", str(tmp_path / "out"), "--model", str(tmp_path / "gone"))
+
+
+def test_the_vocabulary_is_that_of_the_model_s_config(tmp_path: Path):
+    assert vocabulary_of(str(write_language_model(tmp_path / "model"))) == 260

@@ -1,18 +1,21 @@
 """Scoring prompts with vLLM through `ray.data.llm`: the facts of `encoders.networks.top_logprobs`, in parquet.
 
 The engine batches, schedules and retries; here its configuration is built and its answers become facts. The result is
-written as `prompts.parquet`, whose columns of facts the data set `prompts` reads by `facts=[...]`. vLLM needs GPUs and
-is not part of any extra: install it on the cluster.
+written as `prompts.parquet` (`labelbench score-prompts`), whose columns of facts the data set `prompts` reads by
+`facts=[...]`. vLLM needs GPUs and is not part of any extra: install it on the cluster.
 """
 
+import importlib.util
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, Field, PositiveInt
 
+from labelbench_ray.cluster.session import connected
 from labelbench_ray.encoders.networks.top_logprobs import TOP_FACTS, answer_facts
-from labelbench_ray.errors import ConfigError
+from labelbench_ray.errors import ConfigError, NotProvidedError
 
 TOP: Final = 20
 """Log-probabilities of each token: as many as vLLM returns unless it is started with a larger `max_logprobs`."""
@@ -91,7 +94,7 @@ def completed(row: dict[str, Any], kept: tuple[str, ...]) -> dict[str, Any]:
     same = {name: row[name] for name in kept}
     return {
         **same,
-        **{name: float(row.get(name, "nan")) for name in (*TOP_FACTS, LENGTH)},
+        **{name: float("nan" if row.get(name) is None else row[name]) for name in (*TOP_FACTS, LENGTH)},
         "error": row.get(ERROR) or "",
     }
 
@@ -119,3 +122,47 @@ def score_prompts(dataset: Any, scoring: PromptScoring, build: Build | None = No
         postprocess=partial(scored, scoring=scoring, kept=kept),
     )
     return stage(dataset).map(partial(completed, kept=kept))
+
+
+def score_files(source: str, out: str, scoring: PromptScoring, address: str | None) -> tuple[int, int]:
+    """Score the prompts of parquet files on a Ray cluster, and write them with their facts.
+
+    Returns:
+        How many prompts were scored (`out`/prompts.parquet), and how many the engine refused (`out`/refused.parquet,
+        written where there are any).
+
+    Raises:
+        ConfigError: `out` is there already, no cluster can be joined, or a column is missing.
+        NotProvidedError: there are no files, or vLLM is not installed for a local Ray.
+    """
+    import ray.data
+
+    if (place := Path(out)).exists() and any(place.iterdir()):
+        raise ConfigError(f"{out}: is not empty, and nothing is overwritten; name another folder")
+    if address is None and importlib.util.find_spec("vllm") is None:
+        raise NotProvidedError("vLLM is not installed; `pip install vllm` on a machine with GPUs, or name --address")
+    with connected(address):
+        try:
+            prompts = ray.data.read_parquet(source)
+        except FileNotFoundError as error:
+            raise NotProvidedError(f"{source}: there are no parquet files; name a file or a folder of them") from error
+        found = score_prompts(prompts, scoring).materialize()
+        right = found.filter(lambda row: not row["error"]).drop_columns(["error"])
+        refused = found.filter(lambda row: bool(row["error"]))
+        right.write_parquet(f"{out}/prompts.parquet")
+        if count := refused.count():
+            refused.write_parquet(f"{out}/refused.parquet")
+        return right.count(), count
+
+
+def vocabulary_of(model: str) -> int:
+    """How many tokens a model knows, by its config.json."""
+    try:
+        from transformers import AutoConfig
+
+        return int(AutoConfig.from_pretrained(model).get_text_config().vocab_size)
+    except (ImportError, OSError, ValueError, AttributeError) as error:
+        raise NotProvidedError(
+            f"{model}: its vocabulary is not known ({str(error).splitlines()[0]}); give --vocabulary, the `vocab_size` "
+            "of its config.json"
+        ) from error

@@ -43,6 +43,11 @@ COMMANDS: Final = {
         "finetune",
         "Train the full model on what the trials have bought, at the budgets that the experiment asks for.",
     ),
+    "score-prompts": Entry(
+        "score_prompts",
+        "score_prompts_command",
+        "Score prompts with vLLM on GPUs, through ray.data.llm: the facts that the data set prompts reads.",
+    ),
     "status": Entry(
         "ledgers",
         "status_command",
