@@ -26,6 +26,7 @@ NAMES = (
         "embed_memory",
         "views",
         "quickstart",
+        "no_file",
         "banking77",
         "study",
         "memory",

@@ -46,6 +46,15 @@ def test_quickstart_states_the_wall_and_cpu_seconds_of_all_processes(capfd: Said
     assert walls["last_event"] < found["wall_seconds"]
 
 
+def test_no_file_states_the_wall_and_cpu_seconds_and_the_answer(capfd: Said) -> None:
+    found = said("no_file", [], capfd)["measured"]
+    assert found["trials"] == 4
+    assert found["cpu_seconds"] == pytest.approx(sum(found["cpu_seconds_by_role"].values()), rel=0.01)
+    assert 0 < found["timeline"]["embedding_done"]["wall"] <= found["timeline"]["trial_done"]["wall"]
+    assert found["timeline"]["last_event"]["wall"] < found["wall_seconds"]
+    assert "random" in found["answer"]
+
+
 def test_mirror_states_what_a_trial_takes_both_ways(capfd: Said) -> None:
     for found in said("mirror", [], capfd)["measured"].values():
         assert 0 < found["cpu_milliseconds_a_trial"] < found["by_mlflows_client"]

@@ -91,6 +91,12 @@ def test_what_is_left_out_is_chosen_by_the_data_and_printed(here: Path) -> None:
     assert "rows: --seeds 10 --rounds 10 --budget 3" in printed
 
 
+def test_few_rows_are_stated(here: Path) -> None:
+    assert "few rows: the test split has 18, each is worth 5.6 points" in str(quick("photos"))
+    photos(here / "many", 60)
+    assert "few rows" not in str(quick("many"))
+
+
 def test_texts_have_the_encoder_of_texts(here: Path) -> None:
     reviews(here / "reviews")
     study = quick(here / "reviews", label="stars", text="text")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from labelbench_ray import tasks
+from labelbench_ray import plugins, tasks
 from labelbench_ray.datasets._evaluation import (
     LONGEST_SPLIT_NAME,
     SPLIT_NAME,
@@ -208,6 +208,11 @@ class Dataset(PriorShift, ABC):
     drop_duplicates: bool = Field(default=False, exclude_if=lambda drop: not drop)
     """Remove pool rows that a test or validation row equals. Part of the recipe only when it is on: fingerprints of
     earlier experiments stay as they are."""
+
+    def __str__(self) -> str:
+        """As a `Part` is written: its name, and the settings that are not defaults."""
+        settings = self.model_dump(mode="json", exclude_defaults=True)
+        return str(plugins.Part(name=type(self).__module__.rpartition(".")[2], settings=settings))
 
     def open(self, root: Path) -> Source:
         """The data below `root`, as `load` describes them, checked and sampled.

@@ -45,7 +45,7 @@ def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) 
         row_id, reason = rejects[0]
         raise DataError(
             f"{len(rejects)} of {total} rows cannot be decoded, more than --max-reject-fraction {limit} allows; the "
-            f"first: {row_id!r}: {reason}"
+            f"first: {row_id!r}: {reason}; repair or remove such rows, or allow more"
         )
 
 

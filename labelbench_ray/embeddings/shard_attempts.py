@@ -112,7 +112,8 @@ def within_limit(decode: Decoding, job: EmbeddingJob, shard: ShardId) -> Decodin
                 if job.most_rejects is not None and rejects > job.most_rejects:
                     raise DataError(
                         f"{named(job, shard)}: at least {rejects} of its rows cannot be decoded, "
-                        f"--max-reject-fraction allows {job.most_rejects} of all rows; the last: {outcome.reason}"
+                        f"--max-reject-fraction allows {job.most_rejects} of all rows; the last: {outcome.reason}; "
+                        "repair or remove such rows, or allow more"
                     )
             yield outcome
 

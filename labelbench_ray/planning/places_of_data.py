@@ -4,6 +4,7 @@ What people write is relative to the folder that they are in. A trial names its 
 its results are found again from any folder and on any machine.
 """
 
+import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from labelbench_ray import datasets, plugins
 from labelbench_ray.datasets.files.places import locate
 from labelbench_ray.datasets.recognition import Stated, recognized
-from labelbench_ray.errors import ConfigError, NotProvidedError, unknown
+from labelbench_ray.errors import ConfigError, NotProvidedError
 from labelbench_ray.plugins import Part, notation
 from labelbench_ray.storage.remote import is_remote
 
@@ -47,12 +48,10 @@ def find_data(text: str, root: Path, stated: Stated) -> FoundData:
         return FoundData(found.dataset, placed[0], found.what, _without_suffix(placed[1]))
     known = plugins.names(datasets.PACKAGE)
     if text not in known and "(" not in text:
-        near = sorted(
-            each.name for each in Path(os.path.abspath(text)).parent.glob("*") if not each.name.startswith(".")
-        )
         raise NotProvidedError(
-            f"{OPTION} {text!r}: nothing is there, neither in the working directory nor below the data root {root}; "
-            f"{unknown('place or data set', text, [*near, *known])}"
+            f"{OPTION} {text!r}: nothing is there, neither in the working directory nor below the data root {root}"
+            f"{_nearest(text, known)} give a folder or a file of data, or a data set by name "
+            "(`labelbench list datasets`)"
         )
     if stated != Stated():
         raise ConfigError(
@@ -61,6 +60,13 @@ def find_data(text: str, root: Path, stated: Stated) -> FoundData:
         )
     part = notation.part(text, OPTION)
     return FoundData(part, root, "a data set", part.name.rpartition(".")[2])
+
+
+def _nearest(text: str, known: list[str]) -> str:
+    """The name that may be meant: of what lies in that folder, or of a data set."""
+    beside = [each.name for each in Path(os.path.abspath(text)).parent.glob("*") if not each.name.startswith(".")]
+    nearest = difflib.get_close_matches(Path(text).name, [*beside, *known], n=1)
+    return f"; did you mean {nearest[0]!r}? Else" if nearest else ";"
 
 
 def place_below_root(text: str, root: Path) -> tuple[Path, str] | None:

@@ -40,6 +40,7 @@ ROUNDS: Final = 10
 MOST_LABELS: Final = 100
 """Bought in a round, of a pool of few classes."""
 LABELS_A_CLASS: Final = 2
+FEW_TEST_ROWS: Final = 30
 SMALL_POOL: Final = 5_000
 SEEDS_SMALL, SEEDS_LARGE = 10, 5
 
@@ -74,6 +75,8 @@ class QuickExperiment:
     """The data in words, such as "an image folder"."""
     chosen: Mapping[str, str]
     """Choices that the request left open, by name, each with its reason."""
+    caution: str = ""
+    """Why the answer may be of little use."""
 
     def experiment(self, shrink: bool = False, name: str | None = None) -> Experiment:
         """The experiment that commands run; `shrink` as in `planning.experiment.load`."""
@@ -114,7 +117,7 @@ class QuickExperiment:
             "rounds": base.rounds,
             "budget": base.budget,
         }
-        below = f", below the data root {self.shown_root}" if self.below_root else ""
+        below = f" (--data-root {self.shown_root})" if self.below_root else ""
         lines = [f"{self.name}: {self.what}, read as {base.dataset}{below}"]
         for reason in dict.fromkeys(self.chosen.values()):
             options = [f"--{name} {values[name]}" for name in values if self.chosen.get(name) == reason]
@@ -123,7 +126,7 @@ class QuickExperiment:
         lines.append(
             f"so {len(self.trials):,} trials buy {total:,} labels each; every choice can be given as an option"
         )
-        return "\n".join(lines)
+        return "\n".join([*lines, self.caution] if self.caution else lines)
 
 
 def quick_experiment(request: QuickRequest, data_root: Path) -> QuickExperiment:
@@ -139,7 +142,7 @@ def quick_experiment(request: QuickRequest, data_root: Path) -> QuickExperiment:
     found = find_data(request.dataset, data_root, request.stated)
     dataset = plugins.build(Dataset, datasets.PACKAGE, found.dataset)
     parts, chosen = _parts(request, dataset, found)
-    sizes, why = _sizes(request, dataset, found.root)
+    sizes, why, caution = _sizes(request, dataset, found.root)
     base = Trial(
         dataset=found.dataset,
         strategy=parts["strategies"][0],
@@ -152,7 +155,7 @@ def quick_experiment(request: QuickRequest, data_root: Path) -> QuickExperiment:
         budget=sizes["budget"],
     )
     trials = grid(base, strategy=parts["strategies"], seed=range(sizes["seeds"]))
-    return QuickExperiment(experiment_name(found), trials, found.root, found.what, chosen | why)
+    return QuickExperiment(experiment_name(found), trials, found.root, found.what, chosen | why, caution)
 
 
 def experiment_name(found: FoundData) -> str:
@@ -192,15 +195,15 @@ def _parts(
     return {name: given[name] or defaults[name] for name in defaults}, chosen
 
 
-def _sizes(request: QuickRequest, dataset: Dataset, root: Path) -> tuple[dict[str, int], dict[str, str]]:
-    """Seeds, rounds and budget, and why those were chosen that are not given."""
+def _sizes(request: QuickRequest, dataset: Dataset, root: Path) -> tuple[dict[str, int], dict[str, str], str]:
+    """Seeds, rounds and budget, why those were chosen that are not given, and a caution about few rows."""
     given = {"seeds": request.seeds, "rounds": request.rounds, "budget": request.budget}
     for name, size in given.items():
         if size is not None and size < 1:
             raise ConfigError(f"{name}: {size} is less than 1; give at least 1")
     open_ = [name for name, size in given.items() if size is None]
     if not open_:
-        return {name: size for name, size in given.items() if size is not None}, {}
+        return {name: size for name, size in given.items() if size is not None}, {}, ""
     source = dataset.open(root)
     _refuse_unmeasured(dataset, source)
     rows = len(source.splits["pool"])
@@ -210,7 +213,14 @@ def _sizes(request: QuickRequest, dataset: Dataset, root: Path) -> tuple[dict[st
         "rounds": request.rounds or max(1, min(ROUNDS, rows // budget)),
         "budget": budget,
     }
-    return sizes, dict.fromkeys(open_, f"for a pool of {rows:,} rows")
+    return sizes, dict.fromkeys(open_, f"for a pool of {rows:,} rows"), _caution(len(source.splits["test"]))
+
+
+def _caution(test_rows: int) -> str:
+    if test_rows >= FEW_TEST_ROWS:
+        return ""
+    each = f"each is worth {100 / test_rows:.1f} points of accuracy"
+    return f"few rows: the test split has {test_rows}, {each}, and no strategy will stand out; add labeled rows"
 
 
 def default_budget(rows: int, classes: int, rounds: int) -> int:

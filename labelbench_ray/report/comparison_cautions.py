@@ -168,11 +168,13 @@ def _falling(comparison: Comparison) -> Iterator[Caution]:
     row = comparison.row(comparison.baseline)
     saved = next((each.difference.saving for each in comparison.rows if each.difference), None)
     if row is not None and saved is not None and saved.falls:
+        highest, final = words.percent(saved.target), words.percent(row.final.value)
+        then = f"falls to {final}" if final != highest else "is no higher"
         yield Caution(
             f"{words.named(comparison.baseline)} is best before the end",
-            f"Its mean {comparison.noun} is highest, {words.percent(saved.target)}, with "
-            f"{words.count(saved.random_labels)} labels, and falls to {words.percent(row.final.value)} with "
-            f"{words.count(saved.last_labels)}. Labels saved are relative to the {words.count(saved.random_labels)}.",
+            f"Its mean {comparison.noun} is highest, {highest}, with {words.count(saved.random_labels)} labels, and "
+            f"{then} with {words.count(saved.last_labels)}. Labels saved are relative to the "
+            f"{words.count(saved.random_labels)}.",
         )
 
 

@@ -114,5 +114,5 @@ def test_a_branch_of_parquet_files_is_an_address_too(hub, tmp_path):
     hub.commit({"loader.py": b"raise SystemExit"})
     hub.commit({"default/train/0000.parquet": rows(20)}, "refs/convert/parquet")
     assert len(opened(tmp_path, f"{URI}@refs/convert/parquet").splits["pool"]) == 14
-    with pytest.raises(UserError, match="not recognized as a data set; looked for files of rows"):
+    with pytest.raises(UserError, match=r"found \.py \(1 file\); what is read: files of rows"):
         recognized(tmp_path, URI, Stated())

@@ -114,7 +114,7 @@ def no_labels(root: Path) -> None:
         (one_folder_around, "photos", {}, "which holds 2 folders of images; give"),
         (no_classes, "photos", {}, "3 images and no class folders"),
         (no_classes, "photos", {}, "docs/annotation.md"),
-        (other_files, "photos", {}, "not recognized as a data set; looked for"),
+        (other_files, "photos", {}, "not recognized as a data set: found .md (1 file); what is read: "),
         (one_class, "phots", {}, "did you mean 'photos'?"),
         (class_folders, "photos", {"label": "kind"}, "--label: "),
         (other_columns, "photos", {}, "name the column of labels with --label (have: review, stars)"),

@@ -1,10 +1,12 @@
 """What a folder or file is: the data set that reads it, for people who name a place and write no Python."""
 
 import difflib
+from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
+from labelbench_ray.datasets._findings import kind_of, suffix_of
 from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.datasets.recognition.image_folders import IMAGE_FOLDER
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
@@ -17,6 +19,8 @@ from labelbench_ray.plugins import Part
 __all__ = ["Recognized", "Rule", "Stated", "recognized"]
 RULES: Final[tuple[Rule, ...]] = (TABLES, TAR_FILES, IMAGE_FOLDER)
 """Asked in this order; the first that recognizes a place decides."""
+ARCHIVES: Final = (".zip", ".gz", ".tgz", ".7z", ".rar")
+MOST_KINDS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,20 @@ def recognized(root: Path, path: str, stated: Stated) -> Recognized:
         if (dataset := rule.find(place, named, stated)) is not None:
             _refuse_unread(rule, place, stated)
             return Recognized(dataset, rule.what)
-    raise DataError(f"{place}: not recognized as a data set; looked for {' or '.join(rule.wanted for rule in RULES)}")
+    raise DataError(
+        f"{place}: not recognized as a data set: {_found(place)}; what is read: "
+        f"{' or '.join(rule.wanted for rule in RULES)}"
+    )
+
+
+def _found(place: Place) -> str:
+    """What is there instead, in words, and the fix where there is one."""
+    if not place.is_folder():
+        suffix = suffix_of(place.name)
+        return f"{suffix or 'no suffix'}{', an archive: unpack it and give the folder' if suffix in ARCHIVES else ''}"
+    kinds = Counter(kind_of(info.base_name) for info in place.listing(recursive=True) if info.is_file)
+    every = ", ".join(f"{kind} ({files:,} file{'s' * (files > 1)})" for kind, files in kinds.most_common(MOST_KINDS))
+    return f"found {every}" if every else "the folder is empty"
 
 
 def _refuse_unread(rule: Rule, place: Place, stated: Stated) -> None:
