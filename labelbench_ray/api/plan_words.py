@@ -1,6 +1,7 @@
 """A plan in plain words: what would run, what is done, what is missing, and what a trial reserves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from labelbench_ray.console.progress import duration
 from labelbench_ray.environment import Environment
@@ -9,6 +10,9 @@ from labelbench_ray.planning.plan import Plan, PlannedTrial
 from labelbench_ray.planning.stores import PlannedStore
 from labelbench_ray.planning.time_left import time_left
 from labelbench_ray.trial.scoring import scoring_device
+
+MOST_SPLITS: Final = 6
+"""Splits whose rows a line states one by one."""
 
 
 def describe_memory(planned: Plan, environment: Environment) -> str:
@@ -109,7 +113,7 @@ def describe(planned: Plan) -> list[str]:
         ]
     for store in planned.stores:
         trial = store.example.trial
-        rows = ", ".join(f"{split} {count:,}" for split, count in store.rows.items()) or "rows unknown"
+        rows = _rows(store.rows) or "rows unknown"
         rejected = f", {store.rejects:,} rows rejected" if store.rejects else ""
         width = store.example.encoder.dimensions()
         dimensions = f"{width:,} dimensions" if width else "dimensions unknown"
@@ -130,6 +134,13 @@ def describe(planned: Plan) -> list[str]:
         lines += _overlaps(store)
         lines += [f"  not here and not needed: {text}" for text in store.to_be_provided if store not in planned.needed]
     return lines
+
+
+def _rows(rows: Mapping[str, int]) -> str:
+    """The number of rows of each split; many further evaluation splits go together."""
+    first, more = list(rows.items())[:MOST_SPLITS], list(rows.values())[MOST_SPLITS:]
+    listed = [f"{split} {count:,}" for split, count in first]
+    return ", ".join(listed + ([f"{len(more)} more splits {sum(more):,}"] if more else []))
 
 
 def describe_waiting(trials: Iterable[PlannedTrial]) -> list[str]:

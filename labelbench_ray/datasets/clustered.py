@@ -88,7 +88,7 @@ class Clustered(Wrapped):
 
     def _far(self, source: Source) -> Mapping[str, Flags]:
         """For each split, whether a row is of a cluster that is held out; made once on each machine."""
-        key = signature(["clusters", 1, source.signature, *_files(source), self.clusters, self.held_out])
+        key = signature(["clusters", 1, source.signature, *_rows_and_files(source), self.clusters, self.held_out])
         path = cache_folder() / key[:16] / "arrays" / f"{key[16:32]}.npy"
 
         def make(draft: Path) -> None:
@@ -153,7 +153,8 @@ def _rows(split: Split, kept_N: Flags) -> Split:
     return replace(split, rows=np.asarray(split.rows)[places], groups=groups, facts=Facts(split.facts).take(places))
 
 
-def _files(source: Source) -> list[object]:
-    """What shows that the content of a file changed."""
+def _rows_and_files(source: Source) -> list[object]:
+    """What shows that other rows are meant (samples have the signature of all rows), or that a file changed."""
+    rows = [hashlib.sha256(np.asarray(source.splits[name].rows, np.int64).tobytes()).hexdigest() for name in USED]
     tables: list[Table] = [*source.tables().values()]
-    return [table.found_files().modified_F.tobytes() for table in tables if isinstance(table, FileTable)]
+    return [*rows, *(table.found_files().modified_F.tobytes() for table in tables if isinstance(table, FileTable))]

@@ -4,9 +4,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+import numpy as np
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from labelbench_ray.datasets import LabeledTable, Modality, Payload, Records, Rows, Source, Split, Table, signature
+from labelbench_ray.datasets import (
+    SPLIT_SEED,
+    LabeledTable,
+    Modality,
+    Payload,
+    Records,
+    Rows,
+    Source,
+    Split,
+    Table,
+    signature,
+)
 from labelbench_ray.datasets._wrapped import Wrapped
 from labelbench_ray.datasets.shifts.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from labelbench_ray.errors import DataError, unknown
@@ -24,6 +36,8 @@ class Corrupted(Wrapped):
     """Which: noise, blur, jpeg, contrast, brightness, pixelate."""
     severities: tuple[int, ...] = Field(default=SEVERITIES, min_length=1)
     """Which: 1, 2, 3."""
+    rows: PositiveInt | None = None
+    """Corrupt at most this many test rows, a sample with a fixed seed, because each is embedded once a split."""
 
     @field_validator("corruptions")
     @classmethod
@@ -51,7 +65,7 @@ class Corrupted(Wrapped):
 
     def load(self, root: Path) -> Source:
         source = self.inner.open(root)
-        test = source.splits["test"]
+        test = _sample(source.splits["test"], self.rows)
         kinds = [(name, severity) for name in self.corruptions for severity in self.severities]
         splits = {
             f"test_{name}_{severity}": Split(_table(test.table, name, severity), test.rows, test.groups)
@@ -65,9 +79,17 @@ class Corrupted(Wrapped):
         return Source(
             source.classes,
             source.splits | splits,
-            signature(["corrupted", source.signature, kinds]),
+            signature(["corrupted", source.signature, kinds, self.rows]),
             replace(source.findings, notes=(*source.findings.notes, note)),
         )
+
+
+def _sample(split: Split, rows: int | None) -> Split:
+    if rows is None or len(split) <= rows:
+        return split
+    kept = np.sort(np.random.default_rng(SPLIT_SEED).choice(len(split), rows, replace=False))
+    groups = split.groups.take(kept) if split.groups else None
+    return replace(split, rows=np.asarray(split.rows)[kept], groups=groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

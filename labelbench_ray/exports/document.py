@@ -70,6 +70,7 @@ def _setting(section: Section, prices: Prices) -> dict[str, Any]:
         "finetunes": section.finetuned,
         "outlook": [_outlook(each) for each in outlooks(section.main)],
         "rare_classes": section.rare,
+        "shifts": section.shifts,
         "costs": [plain(each) | {"money": prices.money(each.spent, each.labels)} for each in section.costs],
     }
 

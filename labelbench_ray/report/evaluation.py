@@ -1,7 +1,7 @@
 """The evaluation splits beyond validation and test, and the groups of their rows: what each strategy reaches there."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from labelbench_ray.datasets import split_title
 from labelbench_ray.report import words
@@ -32,7 +32,7 @@ def _rows(setting: Setting, split: str, primary: str) -> Iterable[tuple[Cell, ..
             Cell(row.strategy, seeds),
             Cell(words.accuracy(row.final)),
             Cell(_final(worst, row)),
-            Cell(_worst_groups(setting.of(row.strategy), split, labels)),
+            Cell(_worst_groups(setting.of(row.strategy), split, labels, primary)),
             Cell(_final(gap, row)),
         )
 
@@ -42,15 +42,17 @@ def _final(comparison: Comparison | None, row: Row) -> str:
     return words.accuracy(found.final) if found else words.NONE
 
 
-def _worst_groups(runs: Iterable[Run], split: str, labels: int) -> str:
-    """The group with the lowest accuracy; of several, because seeds differ, each with its number of seeds."""
-    accuracies = [
-        record.groups[split]
-        for run in runs
-        for record in run.records
-        if record.num_labeled == labels and record.groups.get(split)
-    ]
-    worst = Counter(min(groups, key=groups.__getitem__) for groups in accuracies).most_common()
+def _group(rates: Mapping[str, float], worst: float | None) -> str:
+    """The group with the recorded worst value, which is not of a group with few rows; without one, the lowest."""
+    return next((group for group, rate in rates.items() if rate == worst), min(rates, key=rates.__getitem__))
+
+
+def _worst_groups(runs: Iterable[Run], split: str, labels: int, primary: str) -> str:
+    """The worst group; of several, because seeds differ, each with its number of seeds."""
+    records = [record for run in runs for record in run.records if record.num_labeled == labels]
+    metric = f"{split_title(split)} Worst Group {primary}"
+    named = (_group(record.groups[split], record.metrics.get(metric)) for record in records if record.groups.get(split))
+    worst = Counter(named).most_common()
     if len(worst) < 2:
         return "".join(group for group, _ in worst) or words.NONE
     return words.listed([f"{group} ({words.several(count, 'seed')})" for group, count in worst])

@@ -21,6 +21,7 @@ from labelbench_ray.report.multitask import Multitask, multitask
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
 from labelbench_ray.report.rare_classes import RareClasses, rare_classes
 from labelbench_ray.report.searched import Searched, searched
+from labelbench_ray.report.shift import Shift, shifts
 from labelbench_ray.report.statistics.comparison import Comparison, compare
 from labelbench_ray.report.threshold import Block, Threshold, blocks, threshold
 from labelbench_ray.report.verdict import Verdict, judge
@@ -42,6 +43,8 @@ class Section:
     finetuned: tuple[FineTuned, ...]
     rare: RareClasses | None
     """None where no class of the pool is rare."""
+    shifts: tuple[Shift, ...]
+    """Evaluation splits beyond the usual ones, beside the test rows."""
 
     @property
     def main(self) -> Comparison | None:
@@ -180,6 +183,7 @@ def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping
         costs(setting, shared),
         finetuned(setting),
         rare_classes(setting),
+        shifts(setting),
     )
 
 

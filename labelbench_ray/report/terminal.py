@@ -13,6 +13,7 @@ from labelbench_ray.report.cells import Cell, Table
 from labelbench_ray.report.evaluation import evaluation_table
 from labelbench_ray.report.protocols import Ratio
 from labelbench_ray.report.sections import Across, Report, Section
+from labelbench_ray.report.shift.table import answer, ranking_table, reached_table
 from labelbench_ray.report.strategy_lines import StrategyLines
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, trouble_table
 
@@ -20,6 +21,13 @@ TUNED: Final = "Test Accuracy, beside the proxy's on the same labels; difference
 PAIRS: Final = (
     "Differences in points, paired by seed; ranges hold for all pairs at once (Bonferroni); p after Holm over all pairs"
 )
+SHIFTED: Final = "In and out of distribution; ± and ranges are 95 % intervals over seeds, gaps paired by seed"
+RANKED: Final = (
+    "Ranking by the area under the curve; pairs are in an order only where both differences exclude 0 (Bonferroni); "
+    "the correlation with 95 % of resampled seeds"
+)
+MOST_SPLIT_ROWS: Final = 40
+"""Of further splits and strategies that the terminal shows one by one; the page has all."""
 FURTHER: Final = "Further splits and groups; ± is a strategy's own 95 % interval"
 
 
@@ -50,9 +58,18 @@ def _section(section: Section, across: Across) -> list[RenderableType]:
     table = StrategyLines(section.main)
     pairs = pairs_table(section.main)
     against = [_table(pairs, PAIRS, "right")] if pairs.rows else []
-    evaluation = evaluation_table(section.setting)
-    further = [_table(evaluation, FURTHER, "right")] if evaluation.rows else []
+    further = _further(section)
     return [answer, table, *against, *further, *tuned, *ratios, *notes, Text()]
+
+
+def _further(section: Section) -> list[RenderableType]:
+    """Evaluation splits beyond the usual ones: those that are alike together, then each where there are few."""
+    evaluation, shifted = evaluation_table(section.setting), reached_table(section.setting, section.shifts)
+    rankings = ranking_table(section.shifts)
+    parts: list[RenderableType] = [_table(shifted, SHIFTED, "right")] if shifted.rows else []
+    parts += [_table(rankings, RANKED, "right"), Text(answer(section.shifts))] if rankings.rows else []
+    each = evaluation.rows and len(evaluation.rows) <= MOST_SPLIT_ROWS
+    return [*parts, *([_table(evaluation, FURTHER, "right")] if each else [])]
 
 
 def _ratios(section: Section, across: Across) -> Iterable[str]:

@@ -167,6 +167,11 @@ def test_changed_files_are_clustered_again(tmp_path: Path, cache: Path):
     assert set(before.splits) == set(ALL)
 
 
+def test_a_sample_of_the_data_set_is_clustered_apart(tmp_path: Path):
+    sizes = [len(opened(tmp_path, dataset=Part.of("digits", max_rows=rows)).splits["pool"]) for rows in (400, 300)]
+    assert 300 > sizes[0] > sizes[1]
+
+
 @pytest.mark.parametrize(
     ("settings", "states"),
     [

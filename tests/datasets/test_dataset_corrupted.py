@@ -65,6 +65,14 @@ def test_each_has_every_test_row_once_and_never_a_row_of_the_pool(tmp_path: Path
         assert all(one != other for one, other in zip(read[name].payloads, read["test"].payloads, strict=True))
 
 
+def test_fewer_rows_are_corrupted_where_that_is_asked_for(tmp_path: Path):
+    source = opened(tmp_path, rows=40)
+    assert {len(source.splits[name]) for name in SPLITS} == {40}
+    assert len(source.splits["test"]) == 360
+    some = [source.splits[name].read(0, 40).row_ids for name in ("test_blur_1", "test_jpeg_3")]
+    assert [row_id.partition("#")[0] for row_id in some[0]] == [row_id.partition("#")[0] for row_id in some[1]]
+
+
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_a_higher_severity_changes_an_image_more_and_keeps_its_size(photo: np.ndarray, name: str):
     changes = []

@@ -36,6 +36,7 @@ from labelbench_ray.report.page.shown import baseline, ranked, shown
 from labelbench_ray.report.rare_classes.table import rare_tables
 from labelbench_ray.report.search_table import search_gain, search_table
 from labelbench_ray.report.sections import Report, Section
+from labelbench_ray.report.shift.table import answer, shift_tables
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, strategy_table, trouble_table
 
 ASSETS: Final = Path(__file__).parent / "assets"
@@ -73,6 +74,9 @@ class Chapter:
     prompts: tuple[tuple[str, str, Table], ...]
     """Of a setting of prompts: title, explanation and table."""
     evaluation: Table
+    shifted: tuple[tuple[str, Table], ...]
+    """In and out of distribution side by side, and the ranking, each with what stands above it."""
+    shift_answer: str
     rare: tuple[tuple[str, Table], ...]
     """What there is to show of rare classes, each with what stands above it."""
     outlook: Table
@@ -232,6 +236,8 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         tuned=finetuned_tables(section),
         prompts=prompt_tables(section.setting),
         evaluation=evaluation_table(section.setting),
+        shifted=shift_tables(section.setting, section.shifts),
+        shift_answer=answer(section.shifts),
         rare=rare_tables(section.rare) if section.rare else (),
         outlook=outlook_table(outlooks(main), main.noun) if main else Table((), ()),
         savings=forest.savings(main) if main else None,
