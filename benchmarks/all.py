@@ -19,6 +19,7 @@ NAMES = (
         "first_words",
         "startup",
         "round",
+        "evaluation_splits",
         "engines",
         "decode",
         "embed",

@@ -23,9 +23,10 @@ from labelbench_ray.errors import ConfigError, DataError, StoreError
 from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import Ledger, RoundRecord, read_header
 from labelbench_ray.proxies import Classifier
-from labelbench_ray.tasks.single_label import SINGLE_LABEL
+from labelbench_ray.tasks.single_label import SINGLE_LABEL, SingleLabel
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.evaluation import measure_splits
+from labelbench_ray.types import BLOCK_ROWS
 from tests.full_trials import Home, finetune, make_home, make_store
 from tests.report.conftest import Experiment
 from tests.samples import write_module
@@ -424,3 +425,23 @@ def test_groups_of_fewer_than_20_rows_are_the_worst_only_where_none_is_larger():
     assert metrics["Far Group Gap"] == 0.5
     few = groups_N != 2
     assert _measured(groups_N[few][:38], right_N[few][:38])["Far Worst Group Accuracy"] == 0, "19 rows and 19 rows"
+
+
+class Slow(SingleLabel):
+    """Tallies each group, as a task must whose metric is not a share of right rows."""
+
+    counts_right_rows = False
+
+
+def test_right_rows_are_counted_as_each_group_s_tally_counts_them():
+    rng = np.random.default_rng(2)
+    rows = BLOCK_ROWS + 700
+    split = SplitArrays(
+        rng.integers(0, 2, (rows, 1)).astype(np.float16),
+        rng.integers(0, 2, rows),
+        rng.integers(0, 9, rows),
+        tuple(f"site {group}" for group in range(11)),
+    )
+    found = [measure_splits(Guess(), {"test": split}, task, [1.0]) for task in (SINGLE_LABEL, Slow())]  # type: ignore[arg-type]
+    assert found[0] == found[1]
+    assert len(found[0].groups["test"]) == 9

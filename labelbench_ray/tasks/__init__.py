@@ -48,6 +48,8 @@ class Task(plugins.Plugin, ABC):
     """Why others do not serve it, in words."""
     primary: ClassVar[str]
     """The metric that decides, without its split: "Accuracy" stands for "Test Accuracy". Larger is better."""
+    counts_right_rows: ClassVar[bool] = False
+    """The primary metric is the share of rows with a right answer, so that a group's is counted row by row."""
     shown: ClassVar[tuple[str, ...]]
     """The metrics that reports compare; the first is the primary one on the test rows."""
 

@@ -22,6 +22,7 @@ class SingleLabel(Task):
     dtype: ClassVar[type[np.number[Any]]] = np.int64
     distribution: ClassVar[Distribution] = CATEGORICAL
     primary: ClassVar[str] = "Accuracy"
+    counts_right_rows: ClassVar[bool] = True
     shown: ClassVar[tuple[str, ...]] = ("Test Accuracy", "Pool Accuracy", "Labeling Accuracy", "Balanced Test Accuracy")
 
     def shape(self, num_classes: int) -> tuple[int, ...]:

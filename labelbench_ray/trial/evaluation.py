@@ -1,21 +1,21 @@
 """A trained model measured on the evaluation splits, and on the groups of their rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelbench_ray.datasets import SPLITS, split_title
 from labelbench_ray.embeddings.store import SplitArrays
 from labelbench_ray.tasks import Tally, Task
 from labelbench_ray.tasks import _single_label_metrics as single_label
 from labelbench_ray.trial.prior_shift import prior_shift_metrics
-from labelbench_ray.types import BLOCK_ROWS, Model, Rows
+from labelbench_ray.types import BLOCK_ROWS, Floats, Labels, Model
 
-UNGROUPED = 0
 FEWEST_ROWS: Final = 20
 """Of a group, so that it may count as the worst one: chance decides on fewer."""
 
@@ -41,17 +41,11 @@ def measure_splits(
     for name, split in splits.items():
         if not len(split.labels_N):
             continue
-        title, tallies = split_title(name), tally_groups(model, split, task)
-        together = reduce(add, tallies.values())
+        title = split_title(name)
+        together, rates_by_group = _tallied(model, split, task, title)
         measured |= task.of_split(title, together)
-        if name not in SPLITS:
-            groups[name] = {}
-        if split.groups_N is not None:
-            by_group = {
-                split.group_names[group]: task.of_split(title, counts) for group, counts in sorted(tallies.items())
-            }
-            primary = f"{title} {task.primary}"
-            groups[name] = {group: float(each[primary]) for group, each in by_group.items() if primary in each}
+        if split.groups_N is not None or name not in SPLITS:
+            groups[name] = rates_by_group
         if rates := _of_large_groups(groups.get(name, {}), split):
             measured[f"{title} Worst Group {task.primary}"] = min(rates)
             measured[f"{title} Group Gap"] = max(rates) - min(rates)
@@ -71,21 +65,43 @@ def _of_large_groups(rates: Mapping[str, float], split: SplitArrays) -> list[flo
     return [rate for name, rate in rates.items() if name in large] or [*rates.values()]
 
 
-def tally_groups(model: Model, split: SplitArrays, task: Task) -> dict[int, Tally]:
-    """The tally of each group's rows; of all rows if the split has no groups. Rows are scored once, block by block."""
+def _tallied(model: Model, split: SplitArrays, task: Task, title: str) -> tuple[Tally, dict[str, float]]:
+    """The tally of all rows, which are scored once, block by block; and each group's primary metric."""
+    if split.groups_N is None:
+        return reduce(add, (task.tally(found_BK, labels_B) for _, found_BK, labels_B in _scored(model, split))), {}
+    if task.counts_right_rows:
+        return _counted(model, split, split.groups_N, task)
     tallies: dict[int, Tally] = {}
-    for start in range(0, len(split.labels_N), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        probabilities_BK, labels_B = model.probabilities(split.embeddings_ND[rows]), split.labels_N[rows]
-        for group, mine in _members(split, rows):
+    for rows, probabilities_BK, labels_B in _scored(model, split):
+        groups_B = split.groups_N[rows]
+        for group in np.unique(groups_B).tolist():
+            mine = np.flatnonzero(groups_B == group)
             counts = task.tally(probabilities_BK[mine], labels_B[mine])
             tallies[group] = tallies[group] + counts if group in tallies else counts
-    return tallies
+    primary = f"{title} {task.primary}"
+    found = {split.group_names[group]: task.of_split(title, counts) for group, counts in sorted(tallies.items())}
+    rates = {name: float(each[primary]) for name, each in found.items() if primary in each}
+    return reduce(add, tallies.values()), rates
 
 
-def _members(split: SplitArrays, rows: slice) -> list[tuple[int, Rows]]:
-    """Each group of these rows, with its places among them."""
-    if split.groups_N is None:
-        return [(UNGROUPED, slice(None))]
-    groups_B = split.groups_N[rows]
-    return [(group, np.flatnonzero(groups_B == group)) for group in np.unique(groups_B).tolist()]
+def _counted(
+    model: Model, split: SplitArrays, groups_N: NDArray[np.int64], task: Task
+) -> tuple[Tally, dict[str, float]]:
+    """The same where right rows are counted: one tally a block, however many groups there are."""
+    tallies, num_groups = list[Tally](), len(split.group_names)
+    right_G = np.zeros(num_groups, np.int64)
+    for rows, probabilities_BK, labels_B in _scored(model, split):
+        tallies.append(task.tally(probabilities_BK, labels_B))
+        right_B = task.right_answers(probabilities_BK, labels_B) > 0
+        right_G += np.bincount(groups_N[rows][right_B], minlength=num_groups)
+    rows_G = np.bincount(groups_N, minlength=num_groups)
+    return reduce(add, tallies), {
+        split.group_names[group]: int(right_G[group]) / int(rows_G[group]) for group in np.flatnonzero(rows_G).tolist()
+    }
+
+
+def _scored(model: Model, split: SplitArrays) -> Iterator[tuple[slice, Floats, Labels]]:
+    """The split block by block: which rows, their probabilities and labels."""
+    for start in range(0, len(split.labels_N), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        yield rows, model.probabilities(split.embeddings_ND[rows]), split.labels_N[rows]
