@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from pydantic import Field
 from labelbench_ray.datasets import UNLABELED, Dataset, Findings, Modality, Source, signature
 from labelbench_ray.datasets._findings import Kinds, ignored
 from labelbench_ray.datasets._held_out import labeled_parts, split_off
-from labelbench_ray.datasets.files.image_formats import suffixes
+from labelbench_ray.datasets.files.file_kinds import IMAGES, SOUNDS
 from labelbench_ray.datasets.files.places import FileState, Place
 from labelbench_ray.datasets.parquet_columns.columns import Columns, LabelLists, list_entries
 from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding
@@ -26,8 +26,12 @@ from labelbench_ray.types import Labels
 
 SUFFIXES: Final = (".tar",)
 NO_PAYLOAD: Final = "samples without a payload"
-TEXTS: Final = frozenset({"txt", "text"})
-SOUNDS: Final = frozenset({"wav", "flac", "ogg"})
+FILES: Final[Mapping[str, Callable[[], frozenset[str]]]] = {
+    "image": IMAGES.suffixes,
+    "audio": SOUNDS.suffixes,
+    "text": lambda: frozenset({".txt", ".text"}),
+}
+"""What members that are payloads are called, by modality."""
 
 
 class Webdataset(Dataset):
@@ -200,9 +204,7 @@ def _extension(place: Place, sample: Sample, settings: Webdataset) -> str | None
 
 def fits(extension: str, modality: Modality) -> bool:
     """Whether members of an extension are payloads of a modality."""
-    if modality == "image":
-        return f".{extension}" in suffixes()
-    return extension in (TEXTS if modality == "text" else SOUNDS)
+    return f".{extension}" in FILES.get(modality, frozenset)()
 
 
 def _label(place: Place, sample: Sample, key: str | None) -> int | str | Sequence[Any] | None:

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import wave
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,17 @@ def png(seed: int = 0) -> bytes:
 
 
 PNG = png()
+
+
+def wav(seed: int = 0) -> bytes:
+    """A tenth of a second of noise."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as made:
+        made.setnchannels(1)
+        made.setsampwidth(2)
+        made.setframerate(16_000)
+        made.writeframes(np.random.default_rng(seed).integers(-9_999, 9_999, 1_600, dtype="<i2").tobytes())
+    return buffer.getvalue()
 
 
 def features(**columns: Any) -> bytes:

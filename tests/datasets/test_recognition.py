@@ -13,7 +13,7 @@ from labelbench_ray.datasets import Dataset
 from labelbench_ray.datasets.recognition import Stated, recognized
 from labelbench_ray.errors import UserError
 from labelbench_ray.plugins import Part
-from tests.datasets.row_samples import arrow, features, parquet, png
+from tests.datasets.row_samples import arrow, features, parquet, png, wav
 from tests.datasets.test_tables import write
 
 
@@ -180,6 +180,15 @@ def test_files_of_rows_are_recognized_by_what_is_in_them(tmp_path: Path, files: 
         write(tmp_path / "in" / name, data)
     found = recognized(tmp_path, "in", Stated()).dataset
     assert found == expected
+    source = plugins.build(Dataset, datasets.PACKAGE, found).open(tmp_path)
+    assert {split: len(rows) for split, rows in source.splits.items()} == {"pool": 14, "validation": 2, "test": 4}
+
+
+def test_class_folders_of_sounds(tmp_path: Path) -> None:
+    for number in range(20):
+        write(tmp_path / "in" / "xy"[number % 2] / f"{number}.wav", wav(number))
+    found = recognized(tmp_path, "in", Stated()).dataset
+    assert found == Part.of("sound_folder", path="in", held_out="hash", train=".")
     source = plugins.build(Dataset, datasets.PACKAGE, found).open(tmp_path)
     assert {split: len(rows) for split, rows in source.splits.items()} == {"pool": 14, "validation": 2, "test": 4}
 

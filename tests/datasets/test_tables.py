@@ -10,10 +10,12 @@ from labelbench_ray.config import Part
 from labelbench_ray.datasets import UNLABELED
 from labelbench_ray.datasets._held_out import held_out_parts
 from labelbench_ray.datasets.image_folder import ImageFolder
+from labelbench_ray.datasets.recognition import Stated, recognized
 from labelbench_ray.datasets.tables import Tables
+from labelbench_ray.encoders.spectra import Spectra
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.planning.data_words import describe_source
-from tests.datasets.row_samples import PNG, arrow, features, parquet, png
+from tests.datasets.row_samples import PNG, arrow, features, parquet, png, wav
 from tests.datasets.test_found_folders import ids, sizes
 
 CAT_DOG = features(image={"_type": "Image"}, kind={"_type": "ClassLabel", "names": ["cat", "dog"]})
@@ -159,7 +161,23 @@ def test_a_folder_of_images_with_a_csv_of_labels(tmp_path):
     assert pool.payloads == [png(names.index(row_id)) for row_id in pool.row_ids]
     lines = describe_source(source)
     assert "12 files are read by the paths in column 'path'" in lines
-    assert "ignored (beside the splits, name it in a setting to read it): .png (1 file)" in lines
+    assert "ignored (named by no row): .png (1 file)" in lines
+
+
+def test_sounds_by_their_paths_and_in_structs(tmp_path):
+    for number in range(6):
+        write(tmp_path / f"in/clips/{number}.wav", wav(number))
+    write(tmp_path / "in/list.csv", "path,label\n" + "".join(f"clips/{n}.wav,{'xy'[n % 2]}\n" for n in range(6)))
+    structs = [{"bytes": wav(number), "path": None} for number in range(6)]
+    stated = features(sound={"_type": "Audio"}, label={"_type": "ClassLabel", "names": ["x", "y"]})
+    write(tmp_path / "on/train.parquet", parquet({"sound": structs, "label": [0, 1] * 3}, stated))
+    for path in ("in", "on"):
+        assert recognized(tmp_path, path, Stated()).dataset == Part.of("tables", path=path, payload="audio")
+        source = Tables(path=path, payload="audio").open(tmp_path)
+        assert sum(len(split) for split in source.splits.values()) == 6
+        pool = every(source)
+        assert set(pool.payloads) < {wav(number) for number in range(6)}
+        Spectra().decode(pool.payloads[0])
 
 
 def test_a_test_split_without_labels_is_not_used(tmp_path):

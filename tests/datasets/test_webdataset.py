@@ -14,7 +14,7 @@ from labelbench_ray.datasets.row_files import tar_members
 from labelbench_ray.datasets.webdataset import Webdataset
 from labelbench_ray.planning.data_words import describe_source
 from labelbench_ray.plugins import Part
-from tests.datasets.row_samples import png, tar
+from tests.datasets.row_samples import png, tar, wav
 from tests.datasets.test_tables import every, write
 
 
@@ -77,6 +77,17 @@ def test_labels_in_json(tmp_path, label, expected):
     pairs = zip(pool.payloads, pool.row_ids, strict=True)
     assert all(payload == f"text {row_id.rsplit('/', 1)[1]}" for payload, row_id in pairs)
     assert recognized(tmp_path, "in", Stated()).dataset == Part.of("webdataset", path="in", payload="text")
+
+
+def test_sounds(tmp_path):
+    members = {}
+    for number in range(9):
+        members |= {f"{number}.wav": wav(number), f"{number}.cls": str(number % 2)}
+    write(tmp_path / "in.tar", tar(members))
+    part = recognized(tmp_path, "in.tar", Stated()).dataset
+    assert part == Part.of("webdataset", path="in.tar", payload="audio")
+    pool = every(Webdataset(path="in.tar", payload="audio").open(tmp_path))
+    assert pool.payloads == [wav(int(row_id.rsplit("/", 1)[1])) for row_id in pool.row_ids]
 
 
 def test_several_labels_a_row(tmp_path):

@@ -8,7 +8,7 @@ from typing import Final
 
 from labelbench_ray.datasets._findings import kind_of, suffix_of
 from labelbench_ray.datasets.files.places import Place
-from labelbench_ray.datasets.recognition.image_folders import IMAGE_FOLDER
+from labelbench_ray.datasets.recognition.class_folders import IMAGE_FOLDER, SOUND_FOLDER
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
 from labelbench_ray.datasets.recognition.tables import TABLES
 from labelbench_ray.datasets.recognition.tar_files import TAR_FILES
@@ -17,7 +17,7 @@ from labelbench_ray.errors import ConfigError, DataError, NotProvidedError
 from labelbench_ray.plugins import Part
 
 __all__ = ["Recognized", "Rule", "Stated", "recognized"]
-RULES: Final[tuple[Rule, ...]] = (TABLES, TAR_FILES, IMAGE_FOLDER)
+RULES: Final[tuple[Rule, ...]] = (TABLES, TAR_FILES, IMAGE_FOLDER, SOUND_FOLDER)
 """Asked in this order; the first that recognizes a place decides."""
 ARCHIVES: Final = (".zip", ".gz", ".tgz", ".7z", ".rar")
 MOST_KINDS: Final = 6

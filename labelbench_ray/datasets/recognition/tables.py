@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from labelbench_ray.datasets import Modality
 from labelbench_ray.datasets._findings import suffix_of
-from labelbench_ray.datasets.files.image_formats import suffixes
+from labelbench_ray.datasets.files.file_kinds import IMAGES, SOUNDS
 from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
@@ -19,7 +19,6 @@ from labelbench_ray.datasets.row_files.split_files import SUFFIXES, holds_rows, 
 from labelbench_ray.errors import ConfigError, DataError, unknown
 from labelbench_ray.plugins import Part
 
-SOUNDS: Final = frozenset({".wav", ".flac", ".ogg"})
 LOOKED_AT: Final = 20
 """Rows whose values are looked at."""
 
@@ -31,9 +30,10 @@ def _find(place: Place, path: str, stated: Stated) -> Part | None:
     if not any(holds_rows(name) for name in names):
         return None
     part = _part(place, path, stated)
-    beside_images = any(suffix_of(name) in suffixes() for name in names)
-    # A CSV beside an image folder that names no image holds something else.
-    return None if beside_images and part.settings["payload"] == "text" and stated.text is None else part
+    files = IMAGES.suffixes() | SOUNDS.suffixes()
+    beside_files = any(suffix_of(name) in files for name in names)
+    # A CSV beside folders of images or sounds that names none of them holds something else.
+    return None if beside_files and part.settings["payload"] == "text" and stated.text is None else part
 
 
 def _part(place: Place, path: str, stated: Stated) -> Part:
@@ -96,9 +96,9 @@ def _kind_of_paths(files: RowFiles, column: str) -> str | None:
     """The modality of the files that a column names; None if it does not hold paths."""
     rows_B = np.arange(min(LOOKED_AT, len(files)))
     found = {suffix_of(value) for value in files.rows(rows_B, [column])[column].to_pylist() if value}
-    if found and found <= suffixes():
+    if found and found <= IMAGES.suffixes():
         return "image"
-    return "audio" if found and found <= SOUNDS else None
+    return "audio" if found and found <= SOUNDS.suffixes() else None
 
 
 def _labels(files: RowFiles, features: Features, stated: Stated) -> dict[str, Any]:

@@ -26,6 +26,7 @@ WORDS = {
 }
 """What splits are called in the names of files and folders."""
 NEUTRAL_FOLDERS = frozenset({"data", ""})
+NAMED_BY_NONE = "named by no row"
 STATING = frozenset({"state.json", "dataset_dict.json", "dataset_info.json", "README.md"})
 """Files that state what others hold."""
 SAVED, SAVED_SPLITS = "state.json", "dataset_dict.json"
@@ -44,9 +45,10 @@ class SplitFiles:
     def ignored_but(self, named: Set[str]) -> Kinds:
         """What lies there and is not read, counted; without files that rows name."""
         kinds = Counter(self.hidden)
+        named_kinds = {kind_of(name) for name in named}
         for name in self.beside:
             if name not in named and not _states(name):
-                kinds[BESIDE, kind_of(name)] += 1
+                kinds[NAMED_BY_NONE if kind_of(name) in named_kinds else BESIDE, kind_of(name)] += 1
         return kinds
 
 
