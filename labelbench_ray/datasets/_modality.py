@@ -83,6 +83,18 @@ class Modality(StrEnum):
             equal_embeddings=False,
         ),
     )
+    EMBEDDING = (
+        "embedding",
+        Traits(
+            payload=bytes,
+            decoded=np.uint8,
+            decoded_words="the bytes of its float16 numbers, as (2 D,) uint8",
+            plural="embeddings",
+            augmentation=None,
+            is_file=True,
+            equal_embeddings=True,
+        ),
+    )
 
     traits: Traits
 

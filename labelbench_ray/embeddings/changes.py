@@ -70,9 +70,11 @@ class Changes:
     files: tuple[FileChange, ...]
     evaluation: str = ""
     """How the splits, their groups or facts changed; "" if they did not."""
+    contents: tuple[str, ...] = ()
+    """External files with other content, each in words."""
 
     def __str__(self) -> str:
-        parts = [*map(str, self.splits), *filter(None, (self.classes, self.evaluation))]
+        parts = [*map(str, self.splits), *filter(None, (self.classes, self.evaluation)), *self.contents]
         if self.files:
             shown = [str(file) for file in self.files[:SHOWN]]
             parts.append(f"files that changed: {_listed(shown, len(self.files))}")

@@ -18,6 +18,7 @@ from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.augmented import check_same_rows, missing_views
 from labelbench_ray.embeddings.damaged_shards import missing_shards, set_damaged_aside, with_rebuilt
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, checked_shards, found_shards
+from labelbench_ray.embeddings.external import checked_external, make_external, names_files, refuse_views
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.finished import (
     StoreRecipe,
@@ -94,9 +95,14 @@ def complete_store(
     (directory / "shards").mkdir(parents=True, exist_ok=True)
     with locked(directory / "lock"):
         found = (directory / "manifest.json").is_file()
-        if not found:
+        if not found and names_files(recipe.dataset, recipe.encoder, source, environment.store):
+            make_external(recipe, source, weights, environment, progress)
+        elif not found:
             _make_store(recipe, source, weights, environment, embedder, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
+        if store.manifest.external:
+            refuse_views(store, wanted)
+            return checked_external(store, recipe, source, weights, environment) if found else store
         if found:
             _check_size(directory, store.manifest.shard_rows, environment.shard_rows)
             store = _repaired(store, recipe, source, weights, environment, embedder)

@@ -13,6 +13,7 @@ from labelbench_ray.config import digest
 from labelbench_ray.costs import Cost
 from labelbench_ray.datasets import Source, ordered
 from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
+from labelbench_ray.embeddings.external_files import ExternalArray
 from labelbench_ray.embeddings.facts import given_facts
 from labelbench_ray.embeddings.groups import StoredGroups, stored_groups
 from labelbench_ray.embeddings.shard_table import ShardTable, read_side_file, write_side_file
@@ -114,6 +115,8 @@ class Manifest(Embeddings):
     """Of pool rows by name: the hash of a fact as the data set brought it, None for one that the encoder computed."""
     cut: CutTexts | None = None
     """Texts of all splits that are longer than the encoder reads; unknown for older stores."""
+    external: tuple[ExternalArray, ...] = Field(default=(), exclude_if=lambda external: not external)
+    """Arrays in other files, which hold the embeddings of all rows: the shards are windows of them (`windows`)."""
     rebuilt: tuple[RebuiltShard, ...] = Field(default=(), exclude_if=lambda rebuilt: not rebuilt)
     """Shards that were lost and embedded again to other content than `shards` states."""
 
@@ -121,6 +124,23 @@ class Manifest(Embeddings):
     def content(self) -> str:
         groups = ((split, tuple(groups.names)) for split, groups in self.groups.items())
         return _content(self.classes, without_models(self.compute), self.shards, *groups)
+
+    @property
+    def external_paths(self) -> list[tuple[str, ...]]:
+        """The files of each external array."""
+        return [tuple(file.path for file in array.files) for array in self.external]
+
+    def moved(self, paths: Sequence[Sequence[str]]) -> "Manifest":
+        """The same manifest, with the external files at other paths."""
+        arrays = zip(self.external, paths, strict=True)
+        return self.model_copy(update={"external": tuple(array.moved(now) for array, now in arrays)})
+
+    def array_of(self, split: str) -> ExternalArray:
+        """The external array that a split's rows lie in; `StoreError` where none is stated."""
+        for array in self.external:
+            if split in array.splits:
+                return array
+        raise StoreError(f"the manifest of {self.key} names no file of the split {split!r}; delete the store's folder")
 
     @property
     def splits(self) -> tuple[str, ...]:

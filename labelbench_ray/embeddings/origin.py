@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 from labelbench_ray.datasets import FileTable, Source, Split, Table
 from labelbench_ray.embeddings.changes import SHOWN, Changes, FileChange, RowChange, SplitChanges, class_change
 from labelbench_ray.embeddings.contents import SCHEMA, hashed_table
+from labelbench_ray.embeddings.external_files import changed_files, paths_now
 from labelbench_ray.embeddings.label_columns import label_column
+from labelbench_ray.embeddings.manifests import publish_manifest
 from labelbench_ray.embeddings.shard_contents import read_contents
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ChangedDataError, DataError, StoreError
@@ -57,7 +59,7 @@ class FoundSource:
 
 def found_source(source: Source) -> FoundSource:
     """The files and the signature of an opened data set."""
-    tables = [_file_table(part, table) for part, table in source.tables().items() if isinstance(table, FileTable)]
+    tables = [_file_table(part, table) for part, table in _file_tables(source)]
     return FoundSource(source.signature, pa.concat_tables([FILES.empty_table(), *tables]).combine_chunks())
 
 
@@ -105,14 +107,18 @@ def data_changes(store: EmbeddingStore, source: Source) -> Changes | None:
     None also if a damaged shard prevents the comparison: `embed` makes the shard again and compares then.
     """
     found, recorded, classes = found_source(source), read_source(store.directory), store.manifest.classes
-    if recorded and recorded.same(found) and classes == source.classes:
+    paths = paths_now(store.manifest.external, source)
+    if recorded and recorded.same(found) and classes == source.classes and paths == store.manifest.external_paths:
         return None
     try:
         before = _recorded_rows(store)
     except StoreError:
         return None
-    unknown = any(rows["content"].null_count for rows in before.values())
+    external = store.manifest.external
+    unknown = not external and any(rows["content"].null_count for rows in before.values())
     again = ALL_FILES if unknown or recorded is None else _files_to_read(recorded, found)
+    if external:  # whole files are compared, by their hashes
+        again = {part: np.zeros(len(table.found_files().sizes_F), bool) for part, table in _file_tables(source)}
     now = {name: _rows_now(source, split, again) for name, split in source.splits.items()}
     splits = [
         _differences(name, before[name], now[name], source.task, classes, source.classes)
@@ -120,16 +126,23 @@ def data_changes(store: EmbeddingStore, source: Source) -> Changes | None:
         if name in now
     ]
     other = (class_change(classes, source.classes), _changes(recorded, found), store.manifest.evaluation_change(source))
-    changes = Changes(tuple(filter(None, splits)), *other)
+    contents = changed_files(external, paths) if external and paths else []
+    changes = Changes(tuple(filter(None, splits)), *other, contents=tuple(contents))
     other_files = unknown and store.manifest.signature not in (source.listing, source.signature)
-    if changes.splits or changes.classes or changes.evaluation or other_files:
+    if changes.splits or changes.classes or changes.evaluation or changes.contents or other_files:
         return changes
     with suppress(OSError):  # a read-only store is compared each time
         if unknown:
             splits_now = [rows.append_column("split", pa.repeat(name, len(rows))) for name, rows in now.items()]
             write_table(store.directory / CONTENTS, pa.concat_tables(splits_now), {"store": store.manifest.content})
         write_source(store.directory, found)
+        if paths != store.manifest.external_paths:
+            publish_manifest(store.directory, store.manifest.moved(paths))
     return None
+
+
+def _file_tables(source: Source) -> list[tuple[str, FileTable]]:
+    return [(part, table) for part, table in source.tables().items() if isinstance(table, FileTable)]
 
 
 def check_signature(store: EmbeddingStore, source: Source) -> None:

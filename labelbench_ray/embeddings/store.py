@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray import tasks
 from labelbench_ray.datasets import without_label
+from labelbench_ray.embeddings.external_arrays import mapped_external, read_external, save_external
 from labelbench_ray.embeddings.footers import check_counts
 from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
 from labelbench_ray.embeddings.shard_table import ShardTable
@@ -114,7 +115,7 @@ class Embedded:
     @cached_property
     def validation_examples(self) -> Examples:
         """The validation rows for trainers, standardized once in each process."""
-        return Examples(self.standardization.apply(self.validation.embeddings_ND), self.validation.labels_N)
+        return Examples(self.standardization.apply(np.asarray(self.validation.embeddings_ND)), self.validation.labels_N)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,8 @@ class EmbeddingStore:
 
     def read(self, entry: ShardEntry) -> ShardRows:
         """The rows of a shard; `StoreError` where its content is not what the manifest states."""
+        if self.manifest.external:
+            return read_external(self.directory, self.manifest, entry)
         return read_shard(self.directory, entry, self.manifest.rebuilt_hashes.get(entry.file))
 
     def row_ids(self, split: str = "pool") -> list[str]:
@@ -178,7 +181,7 @@ class EmbeddingStore:
         label_shape = task.shape(len(self.manifest.classes))
         splits = {
             split: SplitArrays(
-                mapped(folder / f"{split}.npy", np.float16, (rows, width), hint),
+                self._mapped_rows(folder, split),
                 mapped(folder / f"{split}-labels.npy", task.dtype, (rows, *label_shape), hint),
                 mapped(folder / f"{split}-groups.npy", np.int64, (rows,), hint) if split in groups else None,
                 groups[split].names if split in groups else (),
@@ -193,6 +196,13 @@ class EmbeddingStore:
         origin = Origin(self.directory, self.manifest.content)
         return Embedded(splits, standardization, self.manifest.classes, task, origin)
 
+    def _mapped_rows(self, folder: Path, split: str) -> NDArray[np.float16]:
+        """(N, D) embeddings of a split."""
+        if self.manifest.external:
+            return mapped_external(self.directory, self.manifest, split, folder)
+        shape = (self.manifest.count(split), self.manifest.dimensions)
+        return mapped(folder / f"{split}.npy", np.float16, shape, f"delete {folder} to have it made again")
+
     def _mapped_facts(self, folder: Path, rows: int, hint: str) -> Facts:
         names = sorted(self.manifest.facts)
         return Facts({name: mapped(folder / f"pool-fact-{name}.npy", np.float64, (rows,), hint) for name in names})
@@ -202,24 +212,30 @@ class EmbeddingStore:
 
     def _make_arrays(self, draft: Path) -> None:
         draft.mkdir()
-        check_counts(self.directory, self.manifest.shards)
+        if not self.manifest.external:
+            check_counts(self.directory, self.manifest.shards)
         rows = sum(self.manifest.count(split) for split in self.manifest.splits)
         beside = 8 + 8 * bool(self.manifest.groups) + 8 * len(self.manifest.facts)
-        check_room(self.arrays_folder, rows * (2 * self.manifest.dimensions + beside), ELSEWHERE)
+        held = 8 if self.manifest.external else 2 * self.manifest.dimensions
+        check_room(self.arrays_folder, rows * (held + beside), ELSEWHERE)
         for split in self.manifest.splits:
-            labels_N = self._write_array(draft / f"{split}.npy", split)
-            np.save(draft / f"{split}-labels.npy", labels_N if len(labels_N) else self._no_labels())
+            labels_N = self._save_rows(draft, split)
+            np.save(draft / f"{split}-labels.npy", self._no_labels() if labels_N is None else labels_N)
             if split in self.manifest.groups:
                 np.save(draft / f"{split}-groups.npy", self._group_numbers(split))
         for name, values_N in self.fact_columns(self._entries("pool")).items():
             np.save(draft / f"pool-fact-{name}.npy", values_N)
-        standardization = standardize(np.load(draft / "pool.npy", mmap_mode="r"))
+        standardization = standardize(self._mapped_rows(draft, "pool"))
         np.save(draft / "mean.npy", standardization.mean_D)
         np.save(draft / "scale.npy", standardization.scale_D)
 
-    def _write_array(self, path: Path, split: str) -> Labels:
+    def _save_rows(self, draft: Path, split: str) -> Labels | None:
+        """Write the embeddings of a split, or where they lie; returns its labels, None for a split without rows."""
+        if self.manifest.external:
+            return save_external(self.directory, self.manifest, split, draft)
         shape, rebuilt = (self.manifest.dimensions,), self.manifest.rebuilt_hashes
-        return write_array(path, self.directory, self._entries(split), shape, rebuilt)
+        labels_N = write_array(draft / f"{split}.npy", self.directory, self._entries(split), shape, rebuilt)
+        return labels_N if len(labels_N) else None
 
     def _no_labels(self) -> Labels:
         """The labels of a split without rows."""

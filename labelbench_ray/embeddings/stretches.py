@@ -36,7 +36,7 @@ def pool_stretch(store: EmbeddingStore, start: int, stop: int) -> Stretch:
     Raises:
         StoreError: a shard is damaged, or the disk has no room.
     """
-    if store.has_arrays:
+    if store.has_arrays or store.manifest.external:  # the rows of external files are mapped, not copied
         pool = store.arrays().pool
         return Stretch(pool.embeddings_ND[start:stop], pool.facts.take(slice(start, stop)))
     first, last, before = _shards(store, start, stop)

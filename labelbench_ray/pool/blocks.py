@@ -115,6 +115,7 @@ class Shard(ABC):
 
     ids_S: Ids
     raw_SD: NDArray[Any]
+    """Or `GatheredRows`: rows that are read by `numpy.asarray`."""
     labeled_S: NDArray[np.bool_]
     open_S: NDArray[np.bool_]
     """May be chosen: unlabeled, and not left out by `PoolView.only`."""
@@ -220,7 +221,7 @@ class ArrayShard(Shard):
         return self.given_distribution.normalized(self.probabilities_SK[rows])
 
     def features(self, rows: Rows) -> Floats:
-        return self.raw_SD[rows].astype(np.float32, copy=False)
+        return np.asarray(self.raw_SD[rows]).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,10 +235,10 @@ class ModelShard(Shard):
         return self.model.distribution
 
     def probabilities(self, rows: Rows) -> Floats:
-        return self.model.probabilities(self.raw_SD[rows])
+        return self.model.probabilities(np.asarray(self.raw_SD[rows]))
 
     def features(self, rows: Rows) -> Floats:
-        return self.model.features(self.raw_SD[rows])
+        return self.model.features(np.asarray(self.raw_SD[rows]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,9 @@ from labelbench_ray.pool.blocks import BLOCK_ROWS, Floats
 
 SMALL: Final = 1 << 20
 """Numbers that numpy widens in a few milliseconds."""
+PART_ROWS: Final = 256
+"""Summed at a time."""
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,15 +45,44 @@ def widened(raw_BD: NDArray[Any]) -> Floats:
     return wide_BD
 
 
+def _add(raw_BD: NDArray[Any], shift_D: Doubles, sums_D: Doubles, squares_D: Doubles) -> None:
+    """Add the sums over a block's rows, shifted, and over their squares: row after row, from zero in every block."""
+    block_BD = raw_BD.astype(np.float64) - shift_D
+    sums_D += block_BD.sum(axis=0)
+    squares_D += np.einsum("bd,bd->d", block_BD, block_BD)
+
+
+def _add_in_parts(raw_BD: NDArray[Any], shift_D: Doubles, sums_D: Doubles, squares_D: Doubles) -> None:
+    """The same sums of float16, bit for bit, in parts that stay in the cache: half the time."""
+    import torch
+
+    shift = torch.from_numpy(shift_D)
+    part = torch.empty((PART_ROWS + 1, len(shift_D)), dtype=torch.float64)
+    # The first row is what was summed before, so that the order of additions is that of one sum over the block.
+    before, part_ND = part[:1].numpy(), part.numpy()
+    of_rows_D, of_squares_D = np.zeros_like(sums_D), np.zeros_like(squares_D)
+    for start in range(0, len(raw_BD), PART_ROWS):
+        raw = torch.from_numpy(np.array(raw_BD[start : start + PART_ROWS]))
+        rows, end = part[1 : len(raw) + 1], len(raw) + 1
+        rows.copy_(raw.float()).sub_(shift)
+        before[:] = of_rows_D
+        np.add.reduce(part_ND[:end], axis=0, out=of_rows_D)
+        torch.mul(rows, rows, out=rows)
+        before[:] = of_squares_D
+        np.add.reduce(part_ND[:end], axis=0, out=of_squares_D)
+    sums_D += of_rows_D
+    squares_D += of_squares_D
+
+
 def standardize(embeddings_ND: NDArray[Any]) -> Standardization:
     """Mean and population standard deviation of each dimension, summed in float64 over fixed blocks."""
     sums_D = np.zeros(embeddings_ND.shape[1])
     squares_D = np.zeros(embeddings_ND.shape[1])
-    shift_D = embeddings_ND[0].astype(np.float64)  # keeps the squares small, so that the variance does not cancel
+    # Keeps the squares small, so that the variance does not cancel.
+    shift_D = np.asarray(embeddings_ND[:1])[0].astype(np.float64)
+    add = _add_in_parts if embeddings_ND.dtype == np.float16 and embeddings_ND.size >= SMALL else _add
     for start in range(0, len(embeddings_ND), BLOCK_ROWS):
-        block_BD = embeddings_ND[start : start + BLOCK_ROWS].astype(np.float64) - shift_D
-        sums_D += block_BD.sum(axis=0)
-        squares_D += np.einsum("bd,bd->d", block_BD, block_BD)
+        add(np.asarray(embeddings_ND[start : start + BLOCK_ROWS]), shift_D, sums_D, squares_D)
     mean_D = sums_D / len(embeddings_ND)
     scale_D = np.sqrt(np.maximum(squares_D / len(embeddings_ND) - mean_D**2, 0))
     scale_D[scale_D < 1e-6] = 1

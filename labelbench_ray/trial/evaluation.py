@@ -104,4 +104,4 @@ def _scored(model: Model, split: SplitArrays) -> Iterator[tuple[slice, Floats, L
     """The split block by block: which rows, their probabilities and labels."""
     for start in range(0, len(split.labels_N), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        yield rows, model.probabilities(split.embeddings_ND[rows]), split.labels_N[rows]
+        yield rows, model.probabilities(np.asarray(split.embeddings_ND[rows])), split.labels_N[rows]

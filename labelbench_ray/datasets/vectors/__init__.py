@@ -1,0 +1,1 @@
+"""Embeddings that were made elsewhere: arrays in `.npy` and `.npz` files and in lists of parquet columns."""
