@@ -34,6 +34,7 @@ NAMES = (
         "select",
         "report",
         "mirror",
+        "precomputed",
     ),
     *(
         "flexmatch",

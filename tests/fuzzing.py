@@ -26,9 +26,11 @@ from safetensors.numpy import save as save_tensors
 from labelbench_ray import report
 from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Cost
+from labelbench_ray.datasets.embeddings import Embeddings
 from labelbench_ray.datasets.esc50 import Esc50
 from labelbench_ray.datasets.row_files.features import features as parsed_features
 from labelbench_ray.datasets.tables import Tables
+from labelbench_ray.datasets.vectors.table import VectorTable
 from labelbench_ray.datasets.webdataset import Webdataset
 from labelbench_ray.embeddings.augmented import read_view_manifest
 from labelbench_ray.embeddings.manifests import ViewManifest
@@ -47,6 +49,7 @@ from labelbench_ray.storage.quarantine import read_quarantine_note, set_aside, s
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trial import parts
 from tests.datasets.row_samples import arrow, features, parquet, tar
+from tests.datasets.vector_samples import LABELS_N, ROWS_ND, column, npy, npz
 from tests.samples import make_manifest
 from tests.sounds import encoded, tone
 
@@ -342,6 +345,34 @@ def _row_targets() -> dict[str, Target]:
     )
 
 
+def _read_vectors(name: str) -> Callable[[Path, bytes], object]:
+    """Opens and reads a file of embeddings, of labels or of ids, as a plan and a store do."""
+
+    def read(folder: Path, data: bytes) -> None:
+        beside = {"x.npy": npy(ROWS_ND), "labels.npy": npy(LABELS_N)} if name.endswith(".npy") else {}
+        for other, content in (beside | {name: data}).items():
+            _put(folder / "in" / other, content)
+        source = Embeddings(path="in").open(folder)
+        for split in source.splits.values():
+            split.read(0, len(split))
+        table = source.splits["pool"].table
+        assert isinstance(table, VectorTable)
+        list(table.vectors.blocks())
+
+    return read
+
+
+def _vector_targets() -> dict[str, Target]:
+    files = {
+        "x.npy": npy(ROWS_ND),
+        "labels.npy": npy(LABELS_N),
+        "ids.npy": npy(np.array([*"abcdefgh"])),
+        "x.npz": npz(embeddings=ROWS_ND, labels=LABELS_N, ids=np.arange(8)),
+        "x.parquet": column([[1.0, 2.0]] * 8, label=LABELS_N, id=[*"abcdefgh"]),
+    }
+    return {f"embeddings {name}": Target(sound, _read_vectors(name)) for name, sound in files.items()}
+
+
 def _image(form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     pixels_HWC = np.random.default_rng(0).integers(0, 256, (24, 16, 3), dtype=np.uint8)
@@ -428,6 +459,7 @@ def targets(scratch: Path) -> dict[str, Target]:
             _checkpoint(), lambda folder, data: FileCheckpoints(_put(folder / f"{os.getpid()}.pt", data), "me").load()
         ),
         **images,
+        **_vector_targets(),
         **_row_targets(),
         **{f"sound {kind}": Target(encoded(tone(440, 0.05), kind=kind), _read_sound) for kind in ("WAV", "FLAC")},
         "esc50": Target(_esc50(), _read_esc50),

@@ -169,7 +169,7 @@ def test_what_cannot_be_mapped_is_converted_once(environment: Environment, monke
     float64(environment)
     store = make(environment)
     assert [array.converted for array in store.manifest.external] == [f"converted/{number}.npy" for number in range(3)]
-    monkeypatch.setattr("labelbench_ray.embeddings.external.make_external", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr("labelbench_ray.embeddings.external.store.make_external", lambda *_: pytest.fail("made again"))
     assert make(environment).manifest == store.manifest
 
 

@@ -24,6 +24,7 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
 
 
 NAMES = (
+    *(f"embeddings {name}" for name in ("x.npy", "labels.npy", "ids.npy", "x.npz", "x.parquet")),
     *("trial", "part", "fine-tune", "header", "record", "grid", "point", "failure", "point header", "why", "manifest"),
     "stopped",
     *("view manifest", "shard", "arrays", "proxy", "checkpoint"),

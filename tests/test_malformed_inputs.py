@@ -14,12 +14,14 @@ import pytest
 from labelbench_ray import datasets, plugins
 from labelbench_ray.config import Part
 from labelbench_ray.errors import UserError
+from tests.datasets.malformed_vectors import VECTORS
 from tests.datasets.row_samples import PNG, arrow, features, parquet, tar, tar_of
 
 ROWS = b"id,text,label\n1,a,x\n2,b,y\n3,c,x\n4,d,y\n"
 TEXTS = Part.of("tables", path="in", payload="text")
 IMAGES = Part.of("tables", path="in", payload="image")
 TARS = Part.of("webdataset", path="in", payload="image")
+EMBEDDINGS = Part.of("embeddings", path="in")
 CAT_DOG = features(label={"_type": "ClassLabel", "names": ["cat", "dog"]})
 
 
@@ -295,6 +297,7 @@ CASES = [
         },
         r"README\.md: 2 configurations \(de, fr\); name one, as in config=\"de\"",
     ),
+    *(Case(name, files, states, EMBEDDINGS) for name, files, states in VECTORS),
 ]
 
 
@@ -305,11 +308,17 @@ def test_a_malformed_input_is_refused_in_one_line(case: Case, tmp_path: Path):
         (tmp_path / "in" / name).write_bytes(data)
     before = tree(tmp_path)
     with pytest.raises(UserError) as caught:
-        plugins.build(datasets.Dataset, datasets.PACKAGE, case.part).open(tmp_path)
+        read_all(case.part, tmp_path)
     message = str(caught.value)
     assert "\n" not in message
     assert re.search(case.states, message), message
     assert tree(tmp_path) == before, "something was written"
+
+
+def read_all(part: Part, root: Path) -> None:
+    """Open a data set, and read every row of every split."""
+    for split in plugins.build(datasets.Dataset, datasets.PACKAGE, part).open(root).splits.values():
+        split.read(0, len(split))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

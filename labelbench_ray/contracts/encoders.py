@@ -14,6 +14,8 @@ from labelbench_ray.datasets import Modality, Payload
 from labelbench_ray.encoders import Decoded, Encoder, Network
 
 TEXTS: Final = ("where is my card", "I want to change my PIN", "PIN", "why was I charged twice " * 20)
+WIDTH: Final = 8
+"""Of made-up embeddings."""
 TOLERANCE: Final = 1e-3
 """Of an embedding's largest entry: other batches have other bits."""
 
@@ -24,7 +26,10 @@ def states_its_weights(encoder: Encoder) -> None:
     fix = "return the hash of the weights' bytes, or a constant for an encoder without weights"
     require(isinstance(first, str) and bool(first), f"`weights` returned {first!r}", fix)
     require(first == again, f"`weights` returned {first!r}, and then {again!r}", fix)
-    require(isinstance(encoder.dimensions(), int) and encoder.dimensions() > 0, f"`dimensions` returned "
+    fewest = (
+        0 if encoder.payload == Modality.EMBEDDING else 1
+    )  # the data set has the width of embeddings that are given
+    require(isinstance(encoder.dimensions(), int) and encoder.dimensions() >= fewest, f"`dimensions` returned "
             f"{encoder.dimensions()!r}", "return the width of an embedding")  # fmt: skip
     require(bool(encoder.preprocessing()), "`preprocessing` returned nothing", "describe it in words, for the manifest")
 
@@ -86,6 +91,8 @@ def payloads(encoder: Encoder) -> list[Payload]:
         return list(TEXTS)
     if encoder.payload == Modality.AUDIO:
         return [_wav(rate, seconds) for rate, seconds in ((16_000, 1.0), (44_100, 0.3), (8_000, 2.5))]
+    if encoder.payload == Modality.EMBEDDING:
+        return [row_D.tobytes() for row_D in np.random.default_rng(0).normal(size=(4, WIDTH)).astype("<f2")]
     return [_png(height, width) for height, width in ((32, 32), (8, 40), (64, 48))]
 
 
@@ -106,8 +113,9 @@ def _embedded(encoder: Encoder, network: Network, given: list[Payload]) -> NDArr
     decoded: list[Decoded] = [encoder.decode(payload) for payload in given]
     rows = network.embed(decoded)
     what = f"{rows.dtype} of shape {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
-    rule = f"return ({len(given)}, {encoder.dimensions()}) float32, a row for each payload, as `dimensions` states"
-    right = isinstance(rows, np.ndarray) and rows.shape == (len(given), encoder.dimensions())
+    width = encoder.dimensions() or WIDTH
+    rule = f"return ({len(given)}, {width}) float32, a row for each payload, as `dimensions` states"
+    right = isinstance(rows, np.ndarray) and rows.shape == (len(given), width)
     require(right and rows.dtype == np.float32, f"`embed` returned {what} for {len(given)} payloads", rule)
     return rows
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from labelbench_ray.datasets import UNLABELED, Dataset, Findings, Modality, Source, Table, signature
+from labelbench_ray.datasets import UNLABELED, Dataset, Findings, Modality, Source, signature
 from labelbench_ray.datasets._findings import ignored
-from labelbench_ray.datasets._splits import arrange, origins, without_unlabeled
+from labelbench_ray.datasets._held_out import split_off
+from labelbench_ray.datasets._splits import check_labeled, without_unlabeled
 from labelbench_ray.datasets.files.layout import beside
 from labelbench_ray.datasets.files.places import Place, locate, missing
 from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding
@@ -55,16 +56,18 @@ class Embeddings(Dataset):
         }
         self._check_widths(parts)
         encoding = self._encoding(parts["train"], top)
-        tables: dict[str, Table] = {part: _table(each, encoding, top) for part, each in parts.items()}
-        used, unlabeled = without_unlabeled(tables)
-        splits = arrange(used["train"], used.get("validation"), used.get("test"))
-        found = {part: each.origin for part, each in parts.items() if part in used}
+        tables = {part: _table(each, encoding, top) for part, each in parts.items()}
+        kept, unlabeled = without_unlabeled(tables)
+        used = {part: tables[part] for part in kept}
+        for part in used.keys() - {"train"}:
+            check_labeled(used[part], f"rows of {parts[part].origin}")
+        splits, found = split_off(used, {part: parts[part].origin for part in used})
         return Source(
             classes=encoding.classes,
             splits=splits,
             signature=signature([*encoding.classes, *(_facts(each, tables[part]) for part, each in parts.items())]),
             findings=Findings(
-                origins=origins(found) if len(splits["test"]) else {"pool": found["train"]},
+                origins=found,
                 ignored=ignored(beside(top, [name for each in parts.values() for name in each.names])),
                 notes=(*(_note(part, each) for part, each in parts.items()), *unlabeled),
             ),
@@ -113,8 +116,7 @@ def _table(part: VectorPart, encoding: LabelEncoding, top: Place) -> VectorTable
     return VectorTable(part.vectors, labels_N, part.ids, top.path, part.beside, found)
 
 
-def _facts(part: VectorPart, table: Table) -> tuple[object, ...]:
-    assert isinstance(table, VectorTable)
+def _facts(part: VectorPart, table: VectorTable) -> tuple[object, ...]:
     found = zip(table.found.names_F.to_pylist(), table.found.sizes_F.tolist(), strict=True)
     return (*found, part.vectors.shape, part.vectors.dtype)
 

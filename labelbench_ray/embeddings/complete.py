@@ -18,7 +18,7 @@ from labelbench_ray.datasets import Source
 from labelbench_ray.embeddings.augmented import check_same_rows, missing_views
 from labelbench_ray.embeddings.damaged_shards import missing_shards, set_damaged_aside, with_rebuilt
 from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, all_shards, checked_shards, found_shards
-from labelbench_ray.embeddings.external import checked_external, make_external, names_files, refuse_views
+from labelbench_ray.embeddings.external.store import checked_external, make_external, names_files
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.finished import (
     StoreRecipe,
@@ -101,8 +101,7 @@ def complete_store(
             _make_store(recipe, source, weights, environment, embedder, progress)
         store = check_store(EmbeddingStore.open(directory), source, weights)
         if store.manifest.external:
-            refuse_views(store, wanted)
-            return checked_external(store, recipe, source, weights, environment) if found else store
+            return checked_external(store, recipe, wanted, source, weights, environment, found)
         if found:
             _check_size(directory, store.manifest.shard_rows, environment.shard_rows)
             store = _repaired(store, recipe, source, weights, environment, embedder)
@@ -279,16 +278,14 @@ def _add_views(
     embedder: Embedder,
     progress: Progress,
 ) -> None:
-    missing = missing_views(store, wanted)
-    if not missing:
+    if not (missing := missing_views(store, wanted)):
         return
-    start = time.monotonic()
-    device, shard_rows = embedder.device, store.manifest.shard_rows
-    recipe = digest([store.manifest.key, store.manifest.content, device, shard_rows])
-    job = EmbeddingJob(encoder, store.directory, recipe, device, shard_rows, environment.row_seconds, views=wanted)
+    start, device, size = time.monotonic(), embedder.device, store.manifest.shard_rows
+    recipe = digest([store.manifest.key, store.manifest.content, device, size])
+    job = EmbeddingJob(encoder, store.directory, recipe, device, size, environment.row_seconds, views=wanted)
     for view in missing:
         (job.folder(view) / "shards").mkdir(parents=True, exist_ok=True)
-    pool = all_shards(source, shard_rows, ["pool"])
+    pool = all_shards(source, size, ["pool"])
     shards = {view: [shard._replace(view=view) for shard in pool] for view in missing}
     every = list(itertools.chain(*shards.values()))
     made = checked_shards(job, every)

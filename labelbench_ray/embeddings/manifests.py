@@ -13,7 +13,7 @@ from labelbench_ray.config import digest
 from labelbench_ray.costs import Cost
 from labelbench_ray.datasets import Source, ordered
 from labelbench_ray.embeddings.cut_texts import CutTexts, describe_cut
-from labelbench_ray.embeddings.external_files import ExternalArray
+from labelbench_ray.embeddings.external.files import ExternalArray
 from labelbench_ray.embeddings.facts import given_facts
 from labelbench_ray.embeddings.groups import StoredGroups, stored_groups
 from labelbench_ray.embeddings.shard_table import ShardTable, read_side_file, write_side_file

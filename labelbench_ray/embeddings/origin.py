@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from labelbench_ray.datasets import FileTable, Source, Split, Table
 from labelbench_ray.embeddings.changes import SHOWN, Changes, FileChange, RowChange, SplitChanges, class_change
 from labelbench_ray.embeddings.contents import SCHEMA, hashed_table
-from labelbench_ray.embeddings.external_files import changed_files, paths_now
+from labelbench_ray.embeddings.external.files import changed_files, paths_now
 from labelbench_ray.embeddings.label_columns import label_column
 from labelbench_ray.embeddings.manifests import publish_manifest
 from labelbench_ray.embeddings.shard_contents import read_contents

@@ -26,10 +26,9 @@ from numpy.typing import NDArray
 
 from labelbench_ray import tasks
 from labelbench_ray.datasets import without_label
-from labelbench_ray.embeddings.external_arrays import mapped_external, read_external, save_external
+from labelbench_ray.embeddings.external.arrays import mapped_external, read_external, save_external
 from labelbench_ray.embeddings.footers import check_counts
 from labelbench_ray.embeddings.manifests import FILE, Manifest, read_manifest
-from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import ShardEntry, ShardRows, read_shard
 from labelbench_ray.errors import StoreError
 from labelbench_ray.pool.facts import Facts
@@ -158,7 +157,7 @@ class EmbeddingStore:
 
     def row_ids(self, split: str = "pool") -> list[str]:
         """The data set's own key of every pool id."""
-        return [row_id for entry in self._entries(split) for row_id in self.read(entry).row_ids]
+        return [row_id for entry in self.manifest.shards.split(split) for row_id in self.read(entry).row_ids]
 
     @property
     def arrays_folder(self) -> Path:
@@ -178,11 +177,12 @@ class EmbeddingStore:
     def _mapped(self, folder: Path) -> Embedded:
         width, hint = self.manifest.dimensions, f"delete {folder} to have it made again"
         groups, task = self.manifest.groups, tasks.create(self.manifest.task)
-        label_shape = task.shape(len(self.manifest.classes))
         splits = {
             split: SplitArrays(
                 self._mapped_rows(folder, split),
-                mapped(folder / f"{split}-labels.npy", task.dtype, (rows, *label_shape), hint),
+                mapped(
+                    folder / f"{split}-labels.npy", task.dtype, (rows, *task.shape(len(self.manifest.classes))), hint
+                ),
                 mapped(folder / f"{split}-groups.npy", np.int64, (rows,), hint) if split in groups else None,
                 groups[split].names if split in groups else (),
                 self._mapped_facts(folder, rows, hint) if split == "pool" else Facts(),
@@ -207,40 +207,34 @@ class EmbeddingStore:
         names = sorted(self.manifest.facts)
         return Facts({name: mapped(folder / f"pool-fact-{name}.npy", np.float64, (rows,), hint) for name in names})
 
-    def _entries(self, split: str) -> ShardTable:
-        return self.manifest.shards.split(split)
-
     def _make_arrays(self, draft: Path) -> None:
         draft.mkdir()
         if not self.manifest.external:
             check_counts(self.directory, self.manifest.shards)
-        rows = sum(self.manifest.count(split) for split in self.manifest.splits)
-        beside = 8 + 8 * bool(self.manifest.groups) + 8 * len(self.manifest.facts)
         held = 8 if self.manifest.external else 2 * self.manifest.dimensions
-        check_room(self.arrays_folder, rows * (held + beside), ELSEWHERE)
+        beside = 8 + 8 * bool(self.manifest.groups) + 8 * len(self.manifest.facts)
+        check_room(self.arrays_folder, self.manifest.shards.num_rows * (held + beside), ELSEWHERE)
         for split in self.manifest.splits:
-            labels_N = self._save_rows(draft, split)
-            np.save(draft / f"{split}-labels.npy", self._no_labels() if labels_N is None else labels_N)
+            np.save(draft / f"{split}-labels.npy", self._save_rows(draft, split))
             if split in self.manifest.groups:
                 np.save(draft / f"{split}-groups.npy", self._group_numbers(split))
-        for name, values_N in self.fact_columns(self._entries("pool")).items():
+        for name, values_N in self.fact_columns(self.manifest.shards.split("pool")).items():
             np.save(draft / f"pool-fact-{name}.npy", values_N)
         standardization = standardize(self._mapped_rows(draft, "pool"))
         np.save(draft / "mean.npy", standardization.mean_D)
         np.save(draft / "scale.npy", standardization.scale_D)
 
-    def _save_rows(self, draft: Path, split: str) -> Labels | None:
-        """Write the embeddings of a split, or where they lie; returns its labels, None for a split without rows."""
+    def _save_rows(self, draft: Path, split: str) -> Labels:
+        """Write the embeddings of a split, or where they lie; returns its labels."""
         if self.manifest.external:
-            return save_external(self.directory, self.manifest, split, draft)
-        shape, rebuilt = (self.manifest.dimensions,), self.manifest.rebuilt_hashes
-        labels_N = write_array(draft / f"{split}.npy", self.directory, self._entries(split), shape, rebuilt)
-        return labels_N if len(labels_N) else None
-
-    def _no_labels(self) -> Labels:
-        """The labels of a split without rows."""
+            labels_N = save_external(self.directory, self.manifest, split, draft)
+        else:
+            shape, rebuilt = (self.manifest.dimensions,), self.manifest.rebuilt_hashes
+            labels_N = write_array(
+                draft / f"{split}.npy", self.directory, self.manifest.shards.split(split), shape, rebuilt
+            )
         task = tasks.create(self.manifest.task)
-        return np.empty((0, *task.shape(len(self.manifest.classes))), task.dtype)
+        return labels_N if len(labels_N) else np.empty((0, *task.shape(len(self.manifest.classes))), task.dtype)
 
     def fact_columns(self, entries: Sequence[ShardEntry]) -> Facts:
         """The facts of the rows of these shards of the pool; no shard is read if the store has none."""
@@ -255,7 +249,7 @@ class EmbeddingStore:
         return Facts({name: np.concatenate([facts[name] for _, facts in parts]) for name in names})
 
     def _group_numbers(self, split: str) -> NDArray[np.int64]:
-        numbers = [(entry, self.read(entry).groups_B) for entry in self._entries(split)]
+        numbers = [(entry, self.read(entry).groups_B) for entry in self.manifest.shards.split(split)]
         for entry, groups_B in numbers:
             if groups_B is None:
                 raise StoreError(

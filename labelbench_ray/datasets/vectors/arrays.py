@@ -188,29 +188,29 @@ class ParquetVectors:
         for place in self.files.places:
             with reading(place), pq.ParquetFile(place.path, filesystem=place.filesystem) as opened:
                 for batch in opened.iter_batches(rows, columns=[self.column], use_threads=False):
-                    yield self._array(batch.column(0), row)
+                    yield self._array(batch.column(0), np.arange(row, row + len(batch)))
                     row += len(batch)
 
     def take(self, rows_B: NDArray[np.int64]) -> NDArray[np.floating]:
-        column = self.files.rows(rows_B, [self.column])[self.column]
-        parts = [self._array(chunk, 0) for chunk in column.chunks]
-        return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
+        column = self.files.rows(rows_B, [self.column])[self.column].combine_chunks()
+        lists = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+        return self._array(lists, rows_B)
 
     def file_numbers(self, rows_B: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.files.file_numbers(rows_B)
 
-    def _array(self, lists: Any, first: int) -> NDArray[np.floating]:  # noqa: ANN401  pyarrow has no types
-        """(B, D) these lists; `first`: the number of the first one's row."""
+    def _array(self, lists: Any, rows_B: NDArray[np.int64]) -> NDArray[np.floating]:  # noqa: ANN401
+        """(B, D) the lists of these rows."""
         where = f"{self.files.places[0]}, column {self.column!r}"
         if lists.null_count:
-            row = first + int(np.flatnonzero(lists.is_null().to_numpy(zero_copy_only=False))[0])
+            row = rows_B[np.flatnonzero(lists.is_null().to_numpy(zero_copy_only=False))[0]]
             raise DataError(f"{where}, row {row}: null; every row needs an embedding; leave the row out")
         if not pa.types.is_fixed_size_list(lists.type):
             lengths_B = np.diff(lists.offsets.to_numpy())
             if (wrong_B := lengths_B != self.dimensions).any():
                 place = int(np.flatnonzero(wrong_B)[0])
                 raise DataError(
-                    f"{where}, row {first + place}: {lengths_B[place]} numbers, {self.dimensions} in the first row; "
+                    f"{where}, row {rows_B[place]}: {lengths_B[place]} numbers, {self.dimensions} in the first row; "
                     "every embedding needs as many"
                 )
         values: NDArray[np.floating] = lists.flatten().to_numpy(zero_copy_only=False)

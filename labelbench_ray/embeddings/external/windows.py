@@ -91,6 +91,8 @@ def windows(split: Split, finite_N: NDArray[np.bool_], reason: str) -> Iterator[
     """The rows of a split in their order, cut into windows; rows that are not finite are rejected with the reason."""
     table = split.table
     assert isinstance(table, VectorTable)
+    if not len(split):
+        return
     rows_N = np.asarray(split.rows, np.int64)
     row_ids = table.row_ids(rows_N)
     if (order_N := _order(row_ids)) is not None:

@@ -10,24 +10,24 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.embeddings.external_files import external_rows
+from labelbench_ray.embeddings.external.files import external_rows
+from labelbench_ray.embeddings.external.windows import read_window
 from labelbench_ray.embeddings.manifests import Manifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardRows
-from labelbench_ray.embeddings.windows import read_window
 from labelbench_ray.pool.gathered import GatheredRows
 from labelbench_ray.storage.memory_maps import mapped
 from labelbench_ray.types import Labels
 
 
-def save_external(directory: Path, manifest: Manifest, split: str, draft: Path) -> Labels | None:
-    """Write the row numbers of a split; returns its labels, None for a split without rows.
+def save_external(directory: Path, manifest: Manifest, split: str, draft: Path) -> Labels:
+    """Write the row numbers of a split; returns its labels.
 
     Raises:
         StoreError: a window is damaged.
     """
-    array = manifest.array_of(split) if manifest.count(split) else None
-    if array is None:
-        return None
+    if not manifest.count(split):
+        return np.empty(0, np.int64)
+    array = manifest.array_of(split)
     read = [read_window(directory, entry, array.content) for entry in manifest.shards.split(split)]
     rows_N = np.concatenate([window.rows_B for window in read])
     is_stretch = np.array_equal(rows_N, np.arange(rows_N[0], rows_N[0] + len(rows_N)))

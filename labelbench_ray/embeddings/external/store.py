@@ -9,23 +9,26 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from labelbench_ray import plugins
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.costs import cpu_seconds
 from labelbench_ray.datasets import Dataset, Source
-from labelbench_ray.datasets.vectors.table import VectorTable
-from labelbench_ray.embeddings.external_files import (
+from labelbench_ray.datasets.vectors.table import VectorTable, files_found
+from labelbench_ray.embeddings.external.files import (
+    ExternalArray,
     check_sizes,
     external_rows,
     take_array,
 )
+from labelbench_ray.embeddings.external.windows import WindowRows, read_window, window_bytes, windows
 from labelbench_ray.embeddings.finished import StoreRecipe, check_rejects
 from labelbench_ray.embeddings.manifests import Manifest, publish_manifest
-from labelbench_ray.embeddings.origin import check_unchanged, found_source, write_source
+from labelbench_ray.embeddings.origin import found_source, write_source
 from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, rejects_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
-from labelbench_ray.embeddings.windows import read_window, window_bytes, windows
 from labelbench_ray.encoders import Encoder
 from labelbench_ray.encoders.precomputed import NOT_FINITE, Precomputed
 from labelbench_ray.environment import Environment
@@ -67,32 +70,20 @@ def make_external(
     }
     entries: list[ShardEntry] = []
     rejects: list[tuple[str, str, str]] = []
-    written = 0
     for name, split in source.splits.items():
-        if not len(split):
-            continue
-        of = taken[id(split.table)]
-        for number, window in enumerate(windows(split, of.finite_N, NOT_FINITE)):
-            if not len(window.rows_B):
-                raise DataError(
-                    f"{directory}: no row of the split {name!r} is finite; every split needs at least one: {NOT_FINITE}"
-                )
-            data = window_bytes(window)
-            publish(directory / ShardId(name, number).file, data)
-            written += len(data)
-            sha256 = window.sha256(of.array.content)
-            entries.append(ShardEntry(split=name, number=number, rows=len(window.rows_B), sha256=sha256))
+        for number, window in enumerate(windows(split, taken[id(split.table)].finite_N, NOT_FINITE)):
+            entries.append(_published(directory, ShardId(name, number), window, taken[id(split.table)].array))
             rejects += [(row_id, name, reason) for row_id, reason in window.rejects.items()]
     check_rejects([(row_id, reason) for row_id, _, reason in rejects], total, environment.max_reject_fraction)
-    check_unchanged(source, recipe.dataset.open(environment.data_root))
+    _check_unchanged(source)
     publish(directory / "rejects.parquet", rejects_bytes(rejects))
     arrays = tuple(each.array for each in taken.values())
-    converted = sum((directory / each.converted).stat().st_size for each in arrays if each.converted)
+    written = [entry.file for entry in entries] + [each.converted for each in arrays if each.converted]
     manifest = Manifest(
         compute=COMPUTE,
         seconds=time.monotonic() - start,
         cpu_seconds=cpu_seconds() - cpu,
-        bytes_written=written + converted,
+        bytes_written=sum((directory / file).stat().st_size for file in written),
         shards=ShardTable.of(entries),
         versions=versions(),
         key=recipe.key,
@@ -111,6 +102,26 @@ def make_external(
     progress(total, total)
 
 
+def _published(directory: Path, shard: ShardId, window: WindowRows, array: ExternalArray) -> ShardEntry:
+    """Write a window; `DataError` for one without rows."""
+    if not len(window.rows_B):
+        raise DataError(f"{directory}: every row of the split {shard.split!r} {NOT_FINITE}; a split needs at least one")
+    publish(directory / shard.file, window_bytes(window))
+    sha256 = window.sha256(array.content)
+    return ShardEntry(split=shard.split, number=shard.number, rows=len(window.rows_B), sha256=sha256)
+
+
+def _check_unchanged(source: Source) -> None:
+    """Refuse files that changed while they were read."""
+    for table in source.tables().values():
+        assert isinstance(table, VectorTable)
+        now = files_found(table.folder, (*table.vectors.paths, *table.beside))
+        same_F = (now.sizes_F == table.found.sizes_F) & (now.modified_F == table.found.modified_F)
+        if not same_F.all():
+            name = table.found.names_F[int(np.flatnonzero(~same_F)[0])].as_py()
+            raise DataError(f"{table.folder}/{name}: changed while it was read; run the same command again")
+
+
 def _width(source: Source) -> int:
     table = source.splits["pool"].table
     assert isinstance(table, VectorTable)
@@ -124,23 +135,31 @@ def check_external(store: EmbeddingStore) -> None:
             check_sizes(array.files, store.directory)
 
 
-def refuse_views(store: EmbeddingStore, wanted: WantedViews | None) -> None:
-    """Refuse augmented views of rows that are not here as what they were made from."""
+def checked_external(
+    store: EmbeddingStore,
+    recipe: StoreRecipe,
+    wanted: WantedViews | None,
+    source: Source,
+    weights: str,
+    environment: Environment,
+    found: bool,
+) -> EmbeddingStore:
+    """The store with its windows and converted rows as the manifest states; what is damaged is made again.
+
+    Args:
+        found: it was made before.
+
+    Raises:
+        ConfigError: augmented views are wanted.
+        StoreError: a file is gone or of another size, or what is made again is not what was lost.
+    """
     if wanted:
         raise ConfigError(
             f"{store.directory}: holds embeddings that were made elsewhere, of which no augmented views can be made; "
             "use a trainer that needs none, such as 'logistic'"
         )
-
-
-def checked_external(
-    store: EmbeddingStore, recipe: StoreRecipe, source: Source, weights: str, environment: Environment
-) -> EmbeddingStore:
-    """The store with its windows and converted rows as the manifest states; what is damaged is made again.
-
-    Raises:
-        StoreError: a file is gone or of another size, or what is made again is not what was lost.
-    """
+    if not found:
+        return store
     store = EmbeddingStore.open(store.directory)  # it may name the files at other paths since it was compared
     check_external(store)
     damaged = _damaged(store)
