@@ -57,19 +57,20 @@ def _add_in_parts(raw_BD: NDArray[Any], shift_D: Doubles, sums_D: Doubles, squar
     import torch
 
     shift = torch.from_numpy(shift_D)
+    half, wide = (torch.empty((PART_ROWS, len(shift_D)), dtype=kind) for kind in (torch.float16, torch.float32))
     part = torch.empty((PART_ROWS + 1, len(shift_D)), dtype=torch.float64)
     # The first row is what was summed before, so that the order of additions is that of one sum over the block.
-    before, part_ND = part[:1].numpy(), part.numpy()
+    half_ND, part_ND = half.numpy(), part.numpy()
     of_rows_D, of_squares_D = np.zeros_like(sums_D), np.zeros_like(squares_D)
     for start in range(0, len(raw_BD), PART_ROWS):
-        raw = torch.from_numpy(np.array(raw_BD[start : start + PART_ROWS]))
-        rows, end = part[1 : len(raw) + 1], len(raw) + 1
-        rows.copy_(raw.float()).sub_(shift)
-        before[:] = of_rows_D
-        np.add.reduce(part_ND[:end], axis=0, out=of_rows_D)
+        count = min(PART_ROWS, len(raw_BD) - start)
+        half_ND[:count] = raw_BD[start : start + count]  # a copy, since torch takes no read-only memory map
+        rows = part[1 : count + 1].copy_(wide[:count].copy_(half[:count])).sub_(shift)
+        part_ND[0] = of_rows_D
+        np.add.reduce(part_ND[: count + 1], axis=0, out=of_rows_D)
         torch.mul(rows, rows, out=rows)
-        before[:] = of_squares_D
-        np.add.reduce(part_ND[:end], axis=0, out=of_squares_D)
+        part_ND[0] = of_squares_D
+        np.add.reduce(part_ND[: count + 1], axis=0, out=of_squares_D)
     sums_D += of_rows_D
     squares_D += of_squares_D
 

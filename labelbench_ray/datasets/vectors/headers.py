@@ -126,7 +126,7 @@ def _header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
         )
     if dtype.fields or any(length < 0 for length in shape):
         raise ValueError(f"shape {shape} of {dtype}")
-    header = ArrayHeader(tuple(map(int, shape)), dtype, bool(is_fortran), file.tell())
+    header = ArrayHeader(tuple(map(int, shape)), dtype, bool(is_fortran), file.seek(0, os.SEEK_CUR))
     if header.bytes != size:
         raise DataError(
             f"{where}: {size:,} bytes, its header ({dtype}, shape {shape}) states {header.bytes:,}; copy the file "

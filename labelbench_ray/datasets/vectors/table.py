@@ -37,23 +37,23 @@ class VectorTable:
         return len(self.labels_N)
 
     def read(self, rows: Rows) -> Records:
-        rows_B = np.asarray(rows, np.int64)
+        rows_B = row_numbers(rows)
         half_BD = to_half(self.vectors.take(rows_B))
         return Records(self.row_ids(rows_B).to_pylist(), [row_D.tobytes() for row_D in half_BD], self.labels(rows_B))
 
     def labels(self, rows: Rows) -> Labels:
-        labels_B: Labels = self.labels_N[np.asarray(rows, np.int64)]
+        labels_B: Labels = self.labels_N[row_numbers(rows)]
         return labels_B
 
     def row_ids(self, rows: Rows) -> Any:  # noqa: ANN401  pyarrow has no types
-        rows_B = np.asarray(rows, np.int64)
+        rows_B = row_numbers(rows)
         return numbered(rows_B, len(self)) if self.ids_N is None else self.ids_N.take(pa.array(rows_B))
 
     def found_files(self) -> Files:
         return self.found
 
     def file_numbers(self, rows: Rows) -> NDArray[np.int64]:
-        return self.vectors.file_numbers(np.asarray(rows, np.int64))
+        return self.vectors.file_numbers(row_numbers(rows))
 
     def labels_hash(self) -> str:
         hashed = hashlib.sha256(self.labels_N.astype("<i8").tobytes())
@@ -70,6 +70,11 @@ class VectorTable:
     def mapped(self) -> NpyVectors | None:
         """The array that can be read where it lies; None for one that is converted."""
         return self.vectors if isinstance(self.vectors, NpyVectors) and not self.vectors.why_converted else None
+
+
+def row_numbers(rows: Rows) -> NDArray[np.int64]:
+    """The numbers as an array; of a range, numpy itself would take each one as a Python object."""
+    return np.arange(rows.start, rows.stop, rows.step) if isinstance(rows, range) else np.asarray(rows, np.int64)
 
 
 def to_half(rows_BD: NDArray[np.floating]) -> NDArray[np.float16]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets import Split
-from labelbench_ray.datasets.vectors.table import VectorTable
+from labelbench_ray.datasets.vectors.table import VectorTable, row_numbers
 from labelbench_ray.embeddings.decoding import SORTED_ROWS
 from labelbench_ray.embeddings.label_columns import label_array, label_column
 from labelbench_ray.embeddings.shards import HINT, ShardEntry, shard_content
@@ -93,7 +93,7 @@ def windows(split: Split, finite_N: NDArray[np.bool_], reason: str) -> Iterator[
     assert isinstance(table, VectorTable)
     if not len(split):
         return
-    rows_N = np.asarray(split.rows, np.int64)
+    rows_N = row_numbers(split.rows)
     row_ids = table.row_ids(rows_N)
     if (order_N := _order(row_ids)) is not None:
         rows_N, row_ids = rows_N[order_N], row_ids.take(pa.array(order_N))
