@@ -42,6 +42,7 @@ NAMES = (
         "finetune",
         "continual",
         "multitask",
+        "rare_classes",
         "overhead",
         "results",
         "hundred_million",

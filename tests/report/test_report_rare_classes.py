@@ -14,7 +14,7 @@ from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.report import build
 from labelbench_ray.report.page import page
 from labelbench_ray.report.rare_classes import rare_classes
-from labelbench_ray.report.rare_classes.table import expected_table, regret_table
+from labelbench_ray.report.rare_classes.table import expected_table, played_table, rare_tables, regret_table
 from labelbench_ray.storage.checksummed import from_checked_json, to_checked_json
 
 COUNTS = (900, 90, 10)
@@ -129,6 +129,22 @@ def test_posterior_means_are_those_before_a_round(studied: Path):
     shapes = 1.9 + np.array([[6, 1, 0], [0, 1, 2]])
     assert [arm[1] for arm in played.expected] == pytest.approx(shapes @ worth / shapes.sum(axis=1))
     assert expected_table(played).rows[1][2].text == f"{played.expected[1][1]:.4f}"
+
+
+def test_of_many_arms_those_that_chose_the_most_rows_are_shown(studied: Path):
+    (played,) = section(studied).played
+    names, share = tuple(f"arm {number}" for number in range(15)), tuple(range(15))
+    many = replace(
+        played,
+        arms=names,
+        shares=tuple((number / 105, number / 105) for number in share),
+        expected=tuple((0.1, 0.2) for _ in share),
+        rare=(0.0,) * 15,
+    )
+    assert [row[0].text for row in played_table(many).rows] == list(names[3:])
+    assert len(expected_table(many).rows) == 12
+    captions = [caption for caption, _ in rare_tables(replace(section(studied), played=(many,)))]
+    assert any("(12 of 15 arms)" in caption for caption in captions)
 
 
 def test_a_mixture_learns_nothing_about_its_arms(experiment):

@@ -1,7 +1,11 @@
 """Fine-tuning a two-layer random model on responses (1.6, test 8): the mask of the loss, adapters, resuming."""
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +24,7 @@ from labelbench_ray.trainers.sft import Sft
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.fit_responses import by_task, response_metrics
 from labelbench_ray.trial.missing_responses import Chosen, check_written
-from tests.full_trials import Home, make_home, make_store
+from tests.full_trials import Home, make_home, make_store, untimed
 from tests.prompts import SENTINEL, TRIAL, write_prompts
 from tests.small_language_model import write_language_model
 
@@ -203,6 +207,46 @@ def test_a_trial_is_fine_tuned_on_the_beginning_of_what_it_bought(home: Home, fo
     files = [path for path in home.folder.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert not [path for path in files if SENTINEL.encode() in path.read_bytes()], "1.6, test 7: nor do adapters"
+
+
+def _tune_until_the_first_checkpoint(home: Home, trial: Trial) -> None:
+    """In a process of its own, which the signal of the out-of-memory killer ends."""
+    from transformers import TrainerCallback
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    class Dying(TrainerCallback):
+        def on_save(self, *args: object, **kwargs: object) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train = SFTTrainer.train
+
+    def dying(self: SFTTrainer, **kwargs: object) -> object:
+        self.add_callback(Dying)
+        return train(self, **kwargs)
+
+    torch.set_num_threads(1)
+    SFTTrainer.train = dying
+    home.tune(trial)
+
+
+def test_a_fine_tune_that_is_killed_and_run_again_has_an_equal_ledger(home: Home, folder: Path, tmp_path: Path):
+    recipe = FineTune(
+        model=Part.of("causal_lm_lora", rank=4, blocks=1, answer_tokens=2),
+        trainer=Part.of("sft", epochs=2, batch_size=4, learning_rate=0.02),
+        budgets=(8,),
+    )
+    trial = vary(tuned(folder, seed=2), finetune=recipe)
+    complete, killed = (Home(replace(home.environment, runs=tmp_path / name)) for name in ("complete", "killed"))
+    complete.run(trial)
+    killed.run(trial)
+    process = get_context("spawn").Process(target=_tune_until_the_first_checkpoint, args=(killed, trial))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert list(killed.finetune_job(trial).directory.rglob("checkpoint-*")), "it died after its first epoch"
+    expected, found = (untimed(each.tune(trial).values()) for each in (complete, killed))
+    assert len(found) == 1
+    assert found == expected
 
 
 def test_a_response_that_changed_since_it_was_bought_is_refused(home: Home, folder: Path, monkeypatch):

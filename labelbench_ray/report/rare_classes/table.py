@@ -8,6 +8,8 @@ from labelbench_ray.report.rare_classes import SHARES, Found, Multiple, RareClas
 from labelbench_ray.report.rare_classes.arms import Played
 from labelbench_ray.tasks import in_a_sentence
 
+MOST_ARMS = 12
+"""Arms that are shown, those that chose the most rows."""
 MOST_ROUNDS = 8
 """Rounds of which arms are shown; of more, as many evenly spaced ones."""
 
@@ -24,7 +26,7 @@ def rare_tables(rare: RareClasses) -> tuple[tuple[str, Table], ...]:
             multiples_table(rare),
         ),
         ("Regret against the best arm", regret_table(rare)),
-        *((f"Rows chosen by each arm of {each.strategy}", played_table(each)) for each in rare.played),
+        *((f"Rows chosen by each arm of {each.strategy}{_of_all(each)}", played_table(each)) for each in rare.played),
         *(
             (
                 f"Posterior means: the expected worth of a row of each arm of {each.strategy}",
@@ -86,8 +88,12 @@ def played_table(played: Played) -> Table:
     return Table(
         head,
         tuple(
-            (Cell(arm), *(Cell(words.percent(shares[place], 0)) for place in places), Cell(words.percent(rare)))
-            for arm, shares, rare in zip(played.arms, played.shares, played.rare, strict=True)
+            (
+                Cell(played.arms[arm]),
+                *(Cell(words.percent(played.shares[arm][place], 0)) for place in places),
+                Cell(words.percent(played.rare[arm])),
+            )
+            for arm in _busiest(played)
         ),
     )
 
@@ -98,10 +104,24 @@ def expected_table(played: Played) -> Table:
     return Table(
         ("arm", *(f"before round {played.rounds[place]}" for place in places)),
         tuple(
-            (Cell(arm), *(Cell(f"{worth[place]:.4f}", key=worth[place]) for place in places))
-            for arm, worth in zip(played.arms, played.expected, strict=False)
+            (
+                Cell(played.arms[arm]),
+                *(Cell(f"{played.expected[arm][place]:.4f}", key=played.expected[arm][place]) for place in places),
+            )
+            for arm in (_busiest(played) if played.expected else ())
         ),
     )
+
+
+def _busiest(played: Played) -> list[int]:
+    """Places of the arms that are shown, in their order."""
+    ranked = sorted(range(len(played.arms)), key=lambda arm: -sum(played.shares[arm]))
+    return sorted(ranked[:MOST_ARMS])
+
+
+def _of_all(played: Played) -> str:
+    """How many arms are shown, where others are left out."""
+    return f" ({MOST_ARMS} of {len(played.arms)} arms)" if len(played.arms) > MOST_ARMS else ""
 
 
 def _shown(played: Played) -> list[int]:
