@@ -33,6 +33,10 @@ class Attempt:
     """Identifies the sweep: a job that a limit ended is not begun again within it."""
 
 
+class EndedByTune(SystemExit):
+    """Tune ends the trial within a report; a plug-in that calls `sys.exit` raises another `SystemExit`."""
+
+
 def run_job(job: Job, attempt: Attempt, on_waiting: Callable[[Waits], None], goes_on: Callable[[int], bool]) -> End:
     """Do what is missing of a job; any error ends this job only, and is recorded or reported.
 
@@ -41,6 +45,7 @@ def run_job(job: Job, attempt: Attempt, on_waiting: Callable[[Waits], None], goe
         goes_on: called with the number of rounds after each; if it returns False, the job ends there.
 
     Raises:
+        EndedByTune: Tune ends the trial; `on_waiting` or `goes_on` raised it.
         Exception: a scorer, a worker or a node was lost, so that the job is to be tried again.
     """
     if ended := ended_by_limit(job.directory, attempt.sweep):
@@ -61,7 +66,9 @@ def run_job(job: Job, attempt: Attempt, on_waiting: Callable[[Waits], None], goe
                     return Paused(rounds)
     except AwaitingLabels as waiting:
         return Awaits(waiting.rounds, str(waiting))
-    except Exception as error:
+    except EndedByTune:
+        raise
+    except (Exception, SystemExit) as error:
         if is_death(error):
             raise
         return Failed(in_a_line(error), traceback.format_exc())

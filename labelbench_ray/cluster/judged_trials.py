@@ -10,7 +10,7 @@ from ray.tune.search import BasicVariantGenerator
 
 from labelbench_ray.cluster.early_stopping import results, scheduler
 from labelbench_ray.cluster.ending import BetweenRounds
-from labelbench_ray.cluster.job_steps import DIED, WORKER_DEATHS, Attempt, run_job
+from labelbench_ray.cluster.job_steps import DIED, WORKER_DEATHS, Attempt, EndedByTune, run_job
 from labelbench_ray.cluster.reports import Recorded, Report, Started, pass_on
 from labelbench_ray.planning.early_stopping import EarlyStoppingRule
 from labelbench_ray.trial.assembly import Job, SweepCallbacks
@@ -53,14 +53,21 @@ def run_judged(
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """Run a job in a worker. Tune ends it within a report: by `SystemExit`, which frees the ledger."""
+    """Run a job in a worker. Tune ends it within a report, by an exception that frees the ledger."""
     job: Job = config["job"]
     end = run_job(job, config["attempt"], _report, _every_round(config["rule"], job.directory))
     _report(end)
 
 
 def _report(report: Report) -> None:
-    tune.report({REPORT: report})
+    _pass_to_tune({REPORT: report})
+
+
+def _pass_to_tune(result: dict[str, Any]) -> None:
+    try:
+        tune.report(result)
+    except SystemExit as end:
+        raise EndedByTune(end.code) from end
 
 
 def _every_round(rule: EarlyStoppingRule, directory: Path) -> Callable[[int], bool]:
@@ -69,7 +76,7 @@ def _every_round(rule: EarlyStoppingRule, directory: Path) -> Callable[[int], bo
     def goes_on(rounds: int) -> bool:
         nonlocal reported
         for result in results(rule, directory, reported, rounds):
-            tune.report(result)
+            _pass_to_tune(result)
         reported = rounds
         return True
 

@@ -6,7 +6,6 @@ end of the sweep: for short trials that takes longer than the trials.
 """
 
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from labelbench_ray.cluster.job_queue import JobQueue, Reports
 from labelbench_ray.cluster.job_steps import DIED, WORKER_DEATHS, Attempt, run_job
 from labelbench_ray.cluster.reports import End, Failed, Recorded, Report, Started, Waits, pass_on
 from labelbench_ray.trial.assembly import Job, SweepCallbacks
-from labelbench_ray.user_code import in_a_line
 
 SECONDS_BETWEEN_REPORTS = 1.0
 """A trial's rounds are reported at most this often; its end at once."""
@@ -104,10 +102,7 @@ def _run(number: int, work: SlotWork) -> End:
     def on_waiting(waits: Waits) -> None:
         work.queue.report.remote(number, waits)
 
-    try:
-        end = run_job(work.jobs[number], work.attempt, on_waiting, goes_on)
-    except SystemExit as error:  # raised by a plug-in; the worker, and Tune's trial in it, go on
-        end = Failed(in_a_line(error), traceback.format_exc())
+    end = run_job(work.jobs[number], work.attempt, on_waiting, goes_on)
     if isinstance(end, Failed) and latest:  # every other end states its rounds
         work.queue.report.remote(number, Recorded(latest))
     return end
