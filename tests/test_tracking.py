@@ -23,7 +23,7 @@ from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history, write_failure
 from labelbench_ray.tracking import mirror as mirrors
 from labelbench_ray.tracking import mlflow_inserts, mlflow_runs, mlflow_sqlite
-from labelbench_ray.tracking.mlflow_mirror import mlflow_mirror
+from labelbench_ray.tracking.mlflow_mirror import begin_connecting, mlflow_mirror
 from labelbench_ray.tracking.mlflow_runs import MlflowRuns, open_mlflow_runs
 from labelbench_ray.tracking.mlflow_sqlite import prepare_sqlite
 from labelbench_ray.tracking.runs import TrackedRun, chosen_table, parameters
@@ -401,6 +401,17 @@ def test_a_damaged_ledger_is_still_reported_when_mlflow_failed_after_it(folder, 
     monkeypatch.setattr(mlflow_runs, "insert_run", down_at_first)
     assert "001.json" in mirror(folder, damaged, other)
     assert only_child(folder).data.tags["labelbench.fingerprint"] == other.name
+
+
+def test_a_thread_has_the_schema_ready_and_leaves_problems_to_the_mirror(tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(mlflow_sqlite, "empty_database", lambda artifacts: whole.read_bytes())
+    begin_connecting(uri(tmp_path)).join(60)
+    assert (tmp_path / "mlflow.db").read_bytes() == whole.read_bytes()
+    (tmp_path / "a file").touch()
+    begin_connecting(f"sqlite:///{tmp_path}/a file/mlflow.db").join(60)
+    writing = mlflow_mirror(f"sqlite:///{tmp_path}/a file/mlflow.db", EXPERIMENT, tmp_path / "artifacts")
+    writing.submit(record(tmp_path))
+    assert "did not take 1 entry: FileExistsError" in writing.finish(1)
 
 
 def test_garbage_in_the_place_of_the_database_does_not_stop_the_mirror(tmp_path):

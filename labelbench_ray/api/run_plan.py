@@ -38,7 +38,7 @@ from labelbench_ray.storage.remote import beside
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.tracking.mirror import AnyMirror, NoMirror
 from labelbench_ray.tracking.mlflow_address import is_installed
-from labelbench_ray.tracking.mlflow_mirror import mlflow_mirror
+from labelbench_ray.tracking.mlflow_mirror import begin_connecting, mlflow_mirror
 from labelbench_ray.trial import parts
 
 MIRROR_SECONDS = 120.0
@@ -82,6 +82,8 @@ def run_plans(
     note_grid(plan)
     executor = executor_of(environment) if plan.missing or not all(store.complete for store in plan.stores) else None
     early = EarlyEmbedding.begin(plan, executor, environment) if executor else None
+    if executor and is_installed():
+        begin_connecting(environment.tracking_uri)
     ready = started(executor, environment, console, run_units(plan)) if executor else nullcontext()
     with ready, mirrored(plan, environment, console) as mirror:
         if early:

@@ -1,5 +1,7 @@
-"""The mirror of an experiment in MLflow. Its thread imports MLflow, which takes seconds, while trials run."""
+"""The mirror of an experiment in MLflow, whose import takes seconds: threads do it while other processes start."""
 
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,20 @@ def mlflow_mirror(uri: str, experiment: str, artifacts: Path) -> Mirror:
         return open_mlflow_runs(uri, experiment, artifacts)
 
     return Mirror(connect, _is_outage, "MLflow", uri)
+
+
+def begin_connecting(uri: str) -> threading.Thread:
+    """Import MLflow and have the schema of a sqlite file in a thread; what is wrong there, the mirror finds as well."""
+
+    def connect() -> None:
+        with suppress(Exception):
+            from labelbench_ray.tracking import mlflow_runs
+
+            mlflow_runs.connect(uri)
+
+    thread = threading.Thread(target=connect, name="connect-early", daemon=True)
+    thread.start()
+    return thread
 
 
 def _is_outage(error: Exception) -> bool:
