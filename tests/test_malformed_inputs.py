@@ -5,6 +5,7 @@ A case is a folder's files, the data set that reads them, and what the message s
 
 import gzip
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from labelbench_ray import datasets, plugins
+from labelbench_ray.commands import cli
 from labelbench_ray.config import Part
 from labelbench_ray.errors import UserError
 from tests.datasets.malformed_vectors import VECTORS
@@ -319,6 +321,19 @@ def read_all(part: Part, root: Path) -> None:
     """Open a data set, and read every row of every split."""
     for split in plugins.build(datasets.Dataset, datasets.PACKAGE, part).open(root).splits.values():
         split.read(0, len(split))
+
+
+def test_a_run_of_a_malformed_input_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/train.csv").write_bytes(ROWS + b"5,e,x,y\n")
+    before = tree(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["labelbench", "run", "--dataset", "in", "--executor", "local"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.strip().endswith("quote cells that hold ',' or a quote")
+    assert tree(tmp_path) == before
 
 
 def tree(folder: Path) -> dict[str, bytes]:

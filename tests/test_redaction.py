@@ -30,6 +30,8 @@ from tests.test_frozen_files import FAILED, FIXTURES
         ("sqlite:////runs/mlflow.db", "sqlite:////runs/mlflow.db"),
         ("http://user:s3cret@host:5000/path", "http://***@host:5000/path"),
         ("http://s3cret@host", "http://***@host"),
+        ("hf://owner/name@main/de", "hf://owner/name@main/de"),
+        ("hf://user:s3cret@host", "hf://***@host"),
         (
             "postgresql+psycopg2://user:s3cret@host/db?sslmode=require",
             "postgresql+psycopg2://***@host/db?sslmode=require",

@@ -6,8 +6,8 @@ from typing import Final
 from urllib.parse import unquote
 
 HIDDEN: Final = "***"
-USER: Final = re.compile(r"(?<=://)[^\s'\"<>]{0,2000}@")
-"""Greedy: a password may hold an unescaped `@` or `/`."""
+USER: Final = re.compile(r"(?<=://)(?!(?<=hf://)(?:datasets/)?[\w.-]+/[\w.-]+@)[^\s'\"<>]{0,2000}@")
+"""Greedy: a password may hold an unescaped `@` or `/`. `hf://owner/name@revision` has no user."""
 NAME: Final = r"[\w.-]{0,200}"
 """Bounded, so that the time does not grow with the square of a text's length."""
 QUERY: Final = re.compile(
