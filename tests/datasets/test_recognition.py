@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from labelbench_ray.errors import UserError
 from labelbench_ray.plugins import Part
 from tests.datasets.row_samples import arrow, features, parquet, png, wav
 from tests.datasets.test_tables import write
+from tests.datasets.vector_samples import column, npy
 
 
 def images(folder: Path, count: int = 3) -> None:
@@ -195,6 +197,20 @@ def test_files_of_rows_are_recognized_by_what_is_in_them(tmp_path: Path, files: 
         write(tmp_path / "in" / name, data)
     found = recognized(tmp_path, "in", Stated()).dataset
     assert found == expected
+    source = plugins.build(Dataset, datasets.PACKAGE, found).open(tmp_path)
+    assert {split: len(rows) for split, rows in source.splits.items()} == {"pool": 14, "validation": 2, "test": 4}
+
+
+@pytest.mark.parametrize("name", ["in/embeddings.npy", "in/train.parquet"])
+def test_embeddings(tmp_path: Path, name: str) -> None:
+    rows_ND = np.arange(60, dtype=np.float16).reshape(20, 3)
+    labels = {"label": [number % 2 for number in range(20)]}
+    made = npy(rows_ND) if name.endswith("npy") else column(list(rows_ND), pa.list_(pa.float16()), **labels)
+    write(tmp_path / name, made)
+    if name.endswith("npy"):
+        write(tmp_path / "in/labels.npy", npy(np.arange(20) % 2))
+    found = recognized(tmp_path, "in", Stated()).dataset
+    assert found == Part.of("embeddings", path="in")
     source = plugins.build(Dataset, datasets.PACKAGE, found).open(tmp_path)
     assert {split: len(rows) for split, rows in source.splits.items()} == {"pool": 14, "validation": 2, "test": 4}
 

@@ -11,6 +11,7 @@ from labelbench_ray.datasets.files.file_kinds import IMAGES, SOUNDS
 from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
+from labelbench_ray.datasets.recognition.vector_files import holds_vectors, vectors_part
 from labelbench_ray.datasets.row_files.features import Features
 from labelbench_ray.datasets.row_files.found import find_at
 from labelbench_ray.datasets.row_files.hub import config_of
@@ -48,6 +49,8 @@ def _part(place: Place, path: str, stated: Stated) -> Part:
     for option, name in (("text", stated.text), ("image", stated.image), ("label", stated.label)):
         if name and name not in names:
             raise ConfigError(f"--{option}: {unknown(f'column in {train.places[0]}', name, names)}")
+    if holds_vectors(train) and not (stated.text or stated.image) and _modality(train, found.features, stated) is None:
+        return vectors_part(path, stated)
     settings: dict[str, Any] = {"path": path, **_payload(train, found.features, stated)}
     settings |= _labels(train, found.features, stated)
     settings |= {"row_id": stated.row_id} if stated.row_id else {}
