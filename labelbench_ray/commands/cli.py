@@ -1,6 +1,7 @@
 """Which labels to buy, and what that saves.
 
-The command line takes an experiment, and where and how to run it; never a setting that changes the numbers.
+The command line takes an experiment file, or data with a few choices (`--dataset photos/`), and where and how to run
+it. No option changes the numbers of a file's experiment.
 
 Exit status: 0 when everything asked for is done, 1 when a trial failed (the others ran and are kept) or the cluster was
 lost, 2 when the request is wrong, 130 after Ctrl-C and 143 after SIGTERM.

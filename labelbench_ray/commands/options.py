@@ -177,7 +177,7 @@ NAMING: Final = (
         "--name",
         cls=SectionedOption,
         section=WHAT,
-        help="The experiment's name, in RUNS and in MLflow. Default: <stem>.<function>.",
+        help="The experiment's name, in RUNS and in MLflow. Default: <stem>.<function>, or that of the data.",
     ),
     option(
         "owner",

@@ -122,4 +122,4 @@ def experiment_or_data(command: Callable[..., int]) -> Callable[..., int]:
         return command(words=words, **options)
 
     quick = functools.reduce(lambda decorated, given: given(decorated), reversed(OPTIONS), naming_options(with_words))
-    return click.argument("place", metavar="EXPERIMENT", required=False)(quick)
+    return click.argument("place", metavar="[EXPERIMENT]", required=False)(quick)
