@@ -9,18 +9,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from labelbench_ray.api.plan_words import describe
 from labelbench_ray.cluster.scorers import Scorer
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.embeddings import complete
 from labelbench_ray.embeddings.complete import complete_store
 from labelbench_ray.embeddings.local import LocalEmbedder
 from labelbench_ray.embeddings.origin import data_changes
+from labelbench_ray.embeddings.overlaps import read_overlaps
 from labelbench_ray.embeddings.shards import read_keys
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.embeddings.stretches import pool_stretch
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ChangedDataError, ConfigError, DataError, NotProvidedError, StoreError
 from labelbench_ray.ledger.trials import read_history
+from labelbench_ray.planning import plan
+from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.pool import standardization
 from labelbench_ray.pool.blocks import BLOCK_ROWS, LinearModel, ModelShard
 from labelbench_ray.pool.gathered import GatheredRows
@@ -141,6 +145,29 @@ def test_ledgers_equal_those_of_the_same_embeddings_in_shards(
     for split in shards.manifest.splits:
         assert store.row_ids(split) == shards.row_ids(split)
     assert rounds(environment) == rounds(in_shards(environment))
+
+
+def test_rows_in_two_splits_are_counted_as_elsewhere(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    test_ND = load(environment, "test")
+    test_ND[:5] = load(environment, "train")[100:105]
+    test_ND[7] = load(environment, "validation")[3]
+    save(environment, "test", test_ND)
+    store, shards = make(environment), make_ordinary(in_shards(environment), monkeypatch)
+    counted = [read_overlaps(each.directory, each.manifest.content) for each in (store, shards)]
+    assert counted[0] == counted[1]
+    assert [(each.split, each.other, each.rows) for each in counted[0].found] == [
+        ("test", "pool", 5),
+        ("test", "validation", 1),
+    ]
+
+
+def test_a_plan_states_the_width_and_that_no_row_is_copied(environment: Environment) -> None:
+    def planned(trial: Trial) -> str:
+        return " ".join(describe(plan.plan(Experiment("tests.external", (trial,)), environment)))
+
+    assert "6 dimensions, no copy of the rows on disk" in planned(TRIAL)
+    float64(environment)
+    assert "0.0 MB of converted rows on disk" in planned(TRIAL)
 
 
 def is_mapped(array: Any) -> bool:

@@ -115,17 +115,11 @@ def describe(planned: Plan) -> list[str]:
         trial = store.example.trial
         rows = _rows(store.rows) or "rows unknown"
         rejected = f", {store.rejects:,} rows rejected" if store.rejects else ""
-        width = store.example.encoder.dimensions()
+        width = store.dimensions
         dimensions = f"{width:,} dimensions" if width else "dimensions unknown"
         state = f"embedded{rejected}" if store.done else "to be embedded"
-        lines.append(
-            f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {dimensions}"
-            + (
-                f", {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"
-                if store.rows
-                else ""
-            )
-        )
+        held = _on_disk(store) if store.rows else ""
+        lines.append(f"{trial.dataset} with {trial.encoder}: {state}; {rows}; {dimensions}{held}")
         lines += [f"  {line}" for line in store.found]
         lines += [
             f"  {views}: {views.there} there, {views.wanted.count - views.there} to be embedded"
@@ -165,3 +159,11 @@ def _overlaps(store: PlannedStore) -> list[str]:
     if store.overlaps is not None:
         return [f"  {store.overlaps}" if str(store.overlaps) else "  no row is in two splits"]
     return [] if store.done else ["  rows that are in two splits are counted when they are embedded"]
+
+
+def _on_disk(store: PlannedStore) -> str:
+    """What the embeddings take on disk."""
+    if store.converted is not None:
+        held = f"{store.bytes / 1e6:,.1f} MB of converted rows" if store.converted else "no copy of the rows"
+        return f", {held} on disk"
+    return f", {store.bytes / 1e6:,.1f} MB on disk, half of it mapped into memory once on each node"

@@ -47,13 +47,21 @@ RAYS_SHARE: Final = 0.7
 """The share of a machine's memory that Ray gives to trials; the rest is for its object store."""
 
 
-def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int, tasks: int = 1) -> int:
-    """Memory of the process that runs a trial's rounds; `rows`: by split, `tasks`: of the pool, by the fact `task`."""
+def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int, tasks: int = 1, width: int = 0) -> int:
+    """Memory of the process that runs a trial's rounds.
+
+    Args:
+        rows: by split.
+        tasks: of the pool, by the fact `task`.
+        width: D, where the encoder does not state it.
+    """
+    dimensions = built.encoder.dimensions() or width
+    strategy = _strategy(built, rows, classes, dimensions)
     if isinstance(built.proxy, NoProxy):
-        return PYTHON + _strategy(built, rows, classes)
+        return PYTHON + strategy
     if not isinstance(built.proxy, LightProxy):
-        return _full(built, built.trainer.model_dump().get("batch_size", BATCH)) + _strategy(built, rows, classes)
-    dimensions, labeled = built.encoder.dimensions(), built.trial.rounds * built.trial.budget
+        return _full(built, built.trainer.model_dump().get("batch_size", BATCH)) + strategy
+    labeled = built.trial.rounds * built.trial.budget
     widths = built.proxy.widths(dimensions, classes)
     values = (
         COPIES * labeled * dimensions  # raw, standardized, as a tensor, gathered in batches
@@ -65,7 +73,7 @@ def trial_bytes(built: Parts, rows: Mapping[str, int], classes: int, tasks: int 
     )
     values += _task_sums(built, dimensions, min(tasks, labeled))
     tallies = built.task.bytes_per_row_and_class * classes * sum(rows.values())
-    return PYTHON + FLOAT * values + tallies + _strategy(built, rows, classes)
+    return PYTHON + FLOAT * values + tallies + strategy
 
 
 def scorer_bytes(built: Parts, pool_rows: int, scorers: int) -> int:
@@ -109,10 +117,10 @@ def at_once_here(environment: Environment, memory: int) -> int:
     return int(min(cpus, max(fit, 1) if environment.memory_per_trial is None else fit))
 
 
-def _strategy(built: Parts, rows: Mapping[str, int], classes: int) -> int:
+def _strategy(built: Parts, rows: Mapping[str, int], classes: int, dimensions: int) -> int:
     pool = rows.get("pool", 0)
     orders = built.strategy.bytes_per_row_and_class * classes * pool
-    work = min(STRATEGY_WORK, COPIES * FLOAT * pool * built.encoder.dimensions())
+    work = min(STRATEGY_WORK, COPIES * FLOAT * pool * dimensions)
     return (WORKER_ROW + built.strategy.bytes_per_row) * pool + work + orders
 
 

@@ -157,7 +157,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
     for key, store in stores.items():
         if store.classes is not None:
             reading = [each for each in built if each.embedding == key]
-            check_strategies(reading, store.example.encoder.dimensions(), len(store.classes))
+            check_strategies(reading, store.dimensions, len(store.classes))
     for each in every:  # trials that differ in their fine-tune only are one trial, and several fine-tunes
         check_full_models(each, stores[each.embedding].classes)
     owners = Owners.of(folder)
@@ -197,7 +197,7 @@ def _check_grid(folder: Path, owner: str | None) -> None:
 
 
 def _memory(built: Parts, store: PlannedStore) -> int:
-    return trial_bytes(built, store.rows, len(store.classes or ()), pool_tasks(store))
+    return trial_bytes(built, store.rows, len(store.classes or ()), pool_tasks(store), store.dimensions)
 
 
 def _planned_trial(

@@ -9,7 +9,9 @@ import numpy as np
 
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.datasets import FileTable, Modality, Source, Split, without_label
+from labelbench_ray.datasets.vectors.table import VectorTable
 from labelbench_ray.embeddings.augmented import finished_views, read_view_manifest
+from labelbench_ray.embeddings.external.store import names_files
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.origin import changed_data, data_changes, recorded_folded
 from labelbench_ray.embeddings.overlaps import Overlaps, count_overlaps, left_out_words, read_overlaps, write_overlaps
@@ -70,8 +72,17 @@ class PlannedStore:
     """The facts of pool rows; none are known while neither the data nor the embeddings are here."""
     class_counts: tuple[int, ...] = ()
     """Rows of the pool of each class, where every row has one class and that is known without reading payloads."""
+    given_dimensions: int = 0
+    """Of embeddings that the data set brings; 0 where the encoder makes them."""
+    converted: int | None = None
+    """Rows that a store that names files converts; None: the store holds all rows."""
     source: Source | None = field(default=None, compare=False, repr=False)
     """The opened data set, which a command lists once; None while the data are not here."""
+
+    @property
+    def dimensions(self) -> int:
+        """D; 0 while it is not known."""
+        return self.example.encoder.dimensions() or self.given_dimensions
 
     @property
     def done(self) -> bool:
@@ -97,10 +108,12 @@ class PlannedStore:
     def bytes(self) -> int:
         """Bytes of its embeddings: float16, once in shards and once as arrays; 0 while the rows are unknown.
 
-        A view holds two embeddings of each pool row.
+        A view holds two embeddings of each pool row. Of rows in files that it names, it holds the converted ones once.
         """
+        if self.converted is not None:
+            return self.converted * self.dimensions * BYTES_PER_VALUE
         rows = sum(self.rows.values()) + 2 * self.rows.get("pool", 0) * sum(views.wanted.count for views in self.views)
-        return 2 * rows * self.example.encoder.dimensions() * BYTES_PER_VALUE
+        return 2 * rows * self.dimensions * BYTES_PER_VALUE
 
 
 def wanted_views(key: str, built: Iterable[Parts], environment: Environment) -> tuple[PlannedViews, ...]:
@@ -166,7 +179,7 @@ def planned_store(
         example.encoder.weights()
     except NotProvidedError as error:
         missing.append(str(error))
-    content, rejects, overlaps = "", 0, None
+    content, rejects, overlaps, stored = "", 0, None, 0
     if (environment.store / key / "manifest.json").is_file():
         store = EmbeddingStore.open(environment.store / key)
         overlaps = read_overlaps(store.directory, store.manifest.content)
@@ -175,14 +188,24 @@ def planned_store(
             overlaps = _overlaps(store, Modality.of(example.dataset.modality()))
             note_overlaps(folder, store.manifest.content, overlaps or Overlaps())
         content, classes, rejects = store.manifest.content, store.manifest.classes, store.manifest.rejects
-        facts = store.manifest.facts
+        facts, stored = store.manifest.facts, store.manifest.dimensions
         rows = {name: store.manifest.count(name) for name in store.manifest.splits}
         found = (*found, *store.manifest.warnings)
         for each in views:
             _check_views(each, store, missing)
     unlabeled, names = unlabeled_rows(source.splits["pool"]) if source else (0, ""), tuple(sorted(facts))
     known = (key, example, rows, classes, content, tuple(missing), rejects, views, found, overlaps)
-    return PlannedStore(*known, *unlabeled, names, class_counts(source) if source else (), source)
+    counts, given = class_counts(source) if source else (), given_dimensions(source) if source else 0
+    converted = None
+    if source and names_files(example.dataset, example.encoder, source, environment.store):
+        converted = sum(len(table) for table in source.tables().values() if getattr(table, "mapped", None) is None)
+    return PlannedStore(*known, *unlabeled, names, counts, given or stored, converted, source)
+
+
+def given_dimensions(source: Source) -> int:
+    """D of embeddings that a data set brings; 0 where an encoder makes them."""
+    table = source.splits["pool"].table
+    return table.vectors.shape[1] if isinstance(table, VectorTable) else 0
 
 
 def class_counts(source: Source) -> tuple[int, ...]:

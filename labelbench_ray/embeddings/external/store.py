@@ -22,10 +22,12 @@ from labelbench_ray.embeddings.external.files import (
     external_rows,
     take_array,
 )
+from labelbench_ray.embeddings.external.overlaps import SplitRows, count_equal
 from labelbench_ray.embeddings.external.windows import WindowRows, read_window, window_bytes, windows
 from labelbench_ray.embeddings.finished import StoreRecipe, check_rejects
 from labelbench_ray.embeddings.manifests import Manifest, publish_manifest
 from labelbench_ray.embeddings.origin import found_source, write_source
+from labelbench_ray.embeddings.overlaps import Overlaps, write_overlaps
 from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, rejects_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -98,6 +100,7 @@ def make_external(
         rejects=len(rejects),
         external=arrays,
     )
+    write_overlaps(directory, _overlaps(directory, manifest), manifest.content)
     publish_manifest(directory, manifest)
     progress(total, total)
 
@@ -120,6 +123,18 @@ def _check_unchanged(source: Source) -> None:
         if not same_F.all():
             name = table.found.names_F[int(np.flatnonzero(~same_F)[0])].as_py()
             raise DataError(f"{table.folder}/{name}: changed while it was read; run the same command again")
+
+
+def _overlaps(directory: Path, manifest: Manifest) -> Overlaps:
+    """Count the rows that are in two splits."""
+    splits: dict[str, SplitRows] = {}
+    for name in manifest.shards.splits:
+        array = manifest.array_of(name)
+        read = [read_window(directory, entry, array.content) for entry in manifest.shards.split(name)]
+        rows_N = np.concatenate([window.rows_B for window in read])
+        labels_N = np.concatenate([window.labels_B for window in read])
+        splits[name] = SplitRows(external_rows(directory, array, manifest.dimensions), rows_N, labels_N)
+    return count_equal(splits)
 
 
 def _width(source: Source) -> int:
