@@ -151,6 +151,18 @@ def test_strategies_that_ask_within_a_batch_are_refused(name):
         parts.build(vary(TRIAL, strategy=name))
 
 
+def test_arms_that_ask_choose_in_batches_where_people_answer_later(tmp_path):
+    campaign = Campaign(make_campaign(tmp_path))
+    arms = Part.of("tailor", arms=["galaxy", "margin"], per_class=[])
+    campaign = Campaign(campaign.home, vary(TRIAL, strategy=arms, rounds=2))
+    for _ in range(2):
+        assert "awaits 5 of 5" in campaign.step()
+        campaign.answer()
+    assert campaign.step() == ""
+    assert len(campaign.records[1].notes) == 5
+    assert set(campaign.records[1].notes) <= {0, 1}
+
+
 def test_class_names_are_needed_where_no_row_has_a_label(tmp_path):
     write_pool(tmp_path, UNLABELED["typed null"])
     home = make_home(tmp_path, tmp_path / "store")
