@@ -98,6 +98,8 @@ def test_tasks_lengths_and_overlaps_of_all_ten_designs(report: Report):
 def test_shares_and_overlaps_are_heat_maps(folder: Path, report: Report):
     setting = report.sections[0].setting
     shades = [cell.shade for row in coverage_table(setting).rows for cell in row[1:]]
+    assert any(cell.shade for row in overlap_table(setting).rows for cell in row)
+    assert not any(cell.shade for row in choice_table(setting).rows for cell in row)
     assert all(shade is not None and 0 <= shade <= 1 for shade in shades)
     assert sum(shades) == pytest.approx(10), "each of the ten designs' shares add up"
     assert 'class="shade-' in (folder / "report.html").read_text()

@@ -5,6 +5,7 @@ beginning of what it bought, see `curves.Run.curve`.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -86,7 +87,7 @@ def choice_table(setting: Setting) -> Table:
                         _last(runs, name, digits)
                         for name, digits in ((COVERED, 1), (CHOSEN_LENGTH, 1), (FAVORS_LENGTH, 2))
                     ),
-                    _overlap(setting, strategy, setting.baseline) if strategy != setting.baseline else NOTHING,
+                    _in_common(setting, strategy, setting.baseline),
                 )
             )
     return Table(head, tuple(rows))
@@ -114,20 +115,29 @@ def overlap_table(setting: Setting) -> Table:
     if len(names) < 2:
         return EMPTY
     rows = tuple(
-        (Cell(one), *(_overlap(setting, one, other) if one != other else NOTHING for other in names)) for one in names
+        (
+            Cell(one),
+            *(
+                replace(cell, shade=cell.key) if (cell := _in_common(setting, one, other)).key is not None else cell
+                for other in names
+            ),
+        )
+        for one in names
     )
     return Table(("design", *names), rows)
 
 
-def _overlap(setting: Setting, one: str, other: str) -> Cell:
-    """The mean over common seeds."""
+def _in_common(setting: Setting, one: str, other: str) -> Cell:
+    """The mean over common seeds; nothing for a design beside itself."""
+    if one == other:
+        return NOTHING
     mine, theirs = setting.by_seed(one), setting.by_seed(other)
     seeds = [seed for seed in sorted(mine.keys() & theirs.keys()) if mine[seed].records and theirs[seed].records]
     pairs = [(_chosen(mine[seed]), _chosen(theirs[seed])) for seed in seeds]
     if not pairs:
         return NOTHING
     share = float(np.mean([len(first & second) / len(first | second) for first, second in pairs]))
-    return Cell(f"{share:.2f}", shade=share)
+    return Cell(f"{share:.2f}", key=share)
 
 
 def _selected_once(setting: Setting) -> str:
