@@ -69,6 +69,16 @@ def split_name_trouble(name: str) -> str:
     )
 
 
+def check_further(splits: dict[str, str]) -> dict[str, str]:
+    """The files of further evaluation splits by name, as a setting states them; `ValueError` for a wrong name."""
+    for name in splits:
+        if name in (*SPLITS, "train"):
+            raise ValueError(f"{name!r} has a setting of its own; name the files of further splits only")
+        if trouble := split_name_trouble(name):
+            raise ValueError(trouble)
+    return splits
+
+
 def check_groups(dataset: object, name: str, groups: Groups | None, num_rows: int) -> None:
     """Refuse groups that are not one of a moderate number of names for each row of an evaluation split.
 

@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from labelbench_ray.datasets import SPLITS, Dataset, Findings, Modality, Source, Split, Table, signature
-from labelbench_ray.datasets._evaluation import split_name_trouble
+from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Split, Table, signature
+from labelbench_ray.datasets._evaluation import check_further
 from labelbench_ray.datasets._findings import ignored, stated
 from labelbench_ray.datasets._splits import arrange, evaluated, origins, without_unlabeled
 from labelbench_ray.datasets.files.layout import TEST, VALIDATION, beside, one_of, parquet_files
@@ -91,12 +91,7 @@ class Parquet(Dataset):
     @field_validator("splits")
     @classmethod
     def _check_split_names(cls, splits: dict[str, str]) -> dict[str, str]:
-        for name in splits:
-            if name in (*SPLITS, "train"):
-                raise ValueError(f"{name!r} has a setting of its own; name the files of further splits only")
-            if trouble := split_name_trouble(name):
-                raise ValueError(trouble)
-        return splits
+        return check_further(splits)
 
     @property
     def task(self) -> str:

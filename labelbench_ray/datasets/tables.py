@@ -4,20 +4,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signature
+from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Split, signature
+from labelbench_ray.datasets._evaluation import check_further
 from labelbench_ray.datasets._findings import ignored, stated
 from labelbench_ray.datasets._held_out import labeled_parts, split_off
+from labelbench_ray.datasets._splits import evaluated
 from labelbench_ray.datasets.parquet_columns.columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
+from labelbench_ray.datasets.parquet_columns.group_column import column_groups, with_groups
 from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding
-from labelbench_ray.datasets.parquet_columns.parquet_files import check_columns, label_column, make_table
+from labelbench_ray.datasets.parquet_columns.parquet_files import (
+    ParquetTable,
+    check_column,
+    check_columns,
+    label_column,
+    make_table,
+)
 from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.datasets.row_files.answers import WrittenAnswers
 from labelbench_ray.datasets.row_files.features import Features
 from labelbench_ray.datasets.row_files.found import FoundTables, find_tables, row_key
 from labelbench_ray.datasets.row_files.named_files import named_files
 from labelbench_ray.datasets.row_files.roles import Named, Roles, find_roles
+from labelbench_ray.datasets.row_files.split_files import PARTS
 from labelbench_ray.errors import DataError
 
 
@@ -50,6 +60,15 @@ class Tables(Dataset):
     """A file, a folder or a pattern such as `en/train-*.csv`; None: what is called so. As the next two."""
     validation: str | None = None
     test: str | None = None
+    splits: dict[str, str] = Field(default={}, exclude_if=lambda splits: not splits)
+    """Further evaluation splits: a name, such as `test_rotated`, and its files as for `train`."""
+    group: str | None = Field(default=None, exclude_if=lambda group: group is None)
+    """The column of the groups by which evaluation splits are compared; a split without this column has no groups."""
+
+    @field_validator("splits")
+    @classmethod
+    def _check_split_names(cls, splits: dict[str, str]) -> dict[str, str]:
+        return check_further(splits)
 
     @property
     def task(self) -> str:
@@ -68,8 +87,8 @@ class Tables(Dataset):
         return self
 
     def load(self, root: Path) -> Source:
-        named = {part: name for part in ("train", "validation", "test") if (name := getattr(self, part)) is not None}
-        found = find_tables(root, self.path, self.config, named)
+        named = {part: name for part in PARTS if (name := getattr(self, part)) is not None}
+        found = find_tables(root, self.path, self.config, named | self.splits)
         roles = self._roles(found)
         keys = {part: row_key(files, self.row_id) for part, files in found.files.items()}
         columns = {part: self._columns(found.files[part], roles, key) for part, (key, _) in keys.items()}
@@ -83,11 +102,13 @@ class Tables(Dataset):
         }
         used, unlabeled = labeled_parts(tables)
         splits, origins = split_off(used, {part: found.origin(part) for part in used})
+        splits |= {name: evaluated(name, tables[name]) for name in self.splits}
+        origins |= {name: found.origin(name) for name in self.splits}
         facts = ((part, *found.facts(part), *named_by[part].facts) for part in found.files)
         notes = stated({part: (note, named_by[part].note) for part, (_, note) in keys.items()})
         return Source(
             classes=classes,
-            splits=splits,
+            splits=self._with_groups(found.files, tables, splits),
             signature=signature([*found.revision, *classes, *facts]),
             findings=Findings(
                 origins=origins,
@@ -95,6 +116,16 @@ class Tables(Dataset):
                 notes=(*found.notes, *roles.notes, *notes, *unlabeled),
             ),
         )
+
+    def _with_groups(
+        self, files: Mapping[str, RowFiles], tables: Mapping[str, ParquetTable], splits: dict[str, Split]
+    ) -> dict[str, Split]:
+        if self.group is None:
+            return splits
+        having = [part for part, each in files.items() if self.group in each.schema.names]
+        if not having:
+            check_column(files["train"], self.group)
+        return with_groups(splits, {id(tables[part]): column_groups(files[part], self.group) for part in having})
 
     def _roles(self, found: FoundTables) -> Roles:
         train = found.files["train"]

@@ -195,6 +195,32 @@ def test_numbers_to_predict_are_read_from_text(tmp_path):
     assert pool.labels_B.tolist() == [int(row_id) + 0.5 for row_id in pool.row_ids]
 
 
+def test_further_evaluation_splits_with_groups(tmp_path):
+    for name, count in (("train", 20), ("test", 10), ("far", 6), ("unsupervised", 4)):
+        lines = "".join(f"{name}{row},t,{'xy'[row % 2]},{'ab'[row % 3 == 0]}\n" for row in range(count))
+        write(tmp_path / f"in/{name}.csv", f"id,text,label,site\n{lines}")
+    source = texts(splits={"far": "far.csv"}, group="site").open(tmp_path)
+    assert sizes(source) == {"pool": 18, "validation": 2, "test": 10}
+    assert len(source.splits["far"]) == 6
+    assert source.splits["far"].groups.names == ("a", "b")
+    assert source.splits["validation"].groups is not None
+    assert source.splits["pool"].groups is None
+    assert {"splits", "group"}.isdisjoint(plugins.recipe("tables", texts())["settings"])  # type: ignore[arg-type]
+
+
+def test_other_splits_of_a_readme_are_not_used_unless_they_are_named(tmp_path):
+    head = "---\nconfigs:\n- {config_name: all, data_files: {train: a.csv, extra: b.csv}}\n---\n"
+    write(tmp_path / "in/README.md", head)
+    for name in "ab":
+        lines = "".join(f"{name}{row},t,{'xy'[row % 2]}\n" for row in range(20))
+        write(tmp_path / f"in/{name}.csv", f"id,text,label\n{lines}")
+    note = "the split 'extra' is not used; name its files in `splits` to measure on it"
+    assert note in describe_source(texts().open(tmp_path))
+    named = texts(splits={"extra": "b.csv"}).open(tmp_path)
+    assert len(named.splits["extra"]) == 20
+    assert note not in describe_source(named)
+
+
 # Held-out rows
 
 

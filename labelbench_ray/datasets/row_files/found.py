@@ -13,7 +13,7 @@ from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.datasets.row_files.features import Features, stated_features
 from labelbench_ray.datasets.row_files.hub import open_top
 from labelbench_ray.datasets.row_files.roles import ROW_ID
-from labelbench_ray.datasets.row_files.split_files import SUFFIXES, SplitFiles, find_splits
+from labelbench_ray.datasets.row_files.split_files import PARTS, SUFFIXES, SplitFiles, find_splits
 from labelbench_ray.datasets.row_files.table_files import TableFiles, open_table_files
 
 NUMBERED = "row ids: the file's name and the row's number in it"
@@ -74,9 +74,15 @@ def find_tables(root: Path, path: str, config: str | None, named: Mapping[str, s
 def find_at(place: Place, config: str | None, named: Mapping[str, str]) -> FoundTables:
     """The same for a file or a folder."""
     splits = find_splits(place, config, named, SUFFIXES)
-    files = {part: _open(each) for part, each in splits.files.items()}
+    files = {part: _open(each) for part, each in splits.files.items() if part in (*PARTS, *named)}
+    unused = tuple(
+        f"the split {part!r} is not used; name its files in `splits` to measure on it"
+        for part in splits.files.keys() - files.keys()
+    )
     folder = place if place.is_folder() else place.folder
-    return FoundTables(folder, files, stated_features(files["train"].places[0]), splits, (), splits.notes)
+    return FoundTables(
+        folder, files, stated_features(files["train"].places[0]), splits, (), (*splits.notes, *sorted(unused))
+    )
 
 
 def _open(found: Mapping[str, Place]) -> RowFiles:
