@@ -14,8 +14,9 @@ For each grid the wall time is that from the start of the first trial to the end
 - the busy share of the cores is the CPU seconds of all processes over the wall time and the cores;
 - the occupied share of the slots is the time within trials (from `trial.json` to the last round) over the same: it
   holds on a machine with other work too;
-- the wall time over what the trials alone would take: over the CPU seconds of the plain loop, and over those of the
-  workers, each spread over the cores.
+- the wall time over what the trials alone would take: over the CPU seconds that the workers spend, which is what the
+  target for tiny trials means, and over those of the plain loop, which reads no job and locks no folder anew and has
+  the caches of a core to itself; each spread over the cores.
 
 The overhead a trial counts everything from the start of Python to the end of the command, with MLflow's rest and the
 report. The driver's memory is its private resident memory (`RssAnon`); its growth is a straight line through the second
@@ -64,7 +65,7 @@ MOST_PLAIN = 100
 TARGETS: dict[str, dict[str, tuple[str, float]]] = {
     "short": {"busy_share_of_the_cores": ("at least", 0.9)},
     "tiny": {
-        "wall_over_plain_cpu": ("at most", 1.3),
+        "wall_over_workers_cpu": ("at most", 1.3),
         "overhead_cpu_seconds_a_trial": ("at most", 0.1),
         "driver_kib_a_trial": ("at most", 10.0),
     },

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,6 +37,17 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         return int(ended.value.code or 0), printed.out, printed.err
 
     return call
+
+
+def test_python_looks_through_no_object_when_a_command_ends() -> None:
+    program = (
+        "import atexit, gc, sys; sys.argv = ['labelbench', '--version']; "
+        "atexit.register(lambda: print(len(gc.get_objects()), gc.get_freeze_count() > 1000)); "
+        "from labelbench_ray.__main__ import main; main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    seen, is_frozen = ended.stdout.splitlines()[-1].split()
+    assert (int(seen) < 1000, is_frozen) == (True, "True")
 
 
 def experiment(tmp_path: Path, **fields: object) -> str:
