@@ -257,10 +257,20 @@ def open_column(files: ParquetFiles, named: str | None) -> ParquetVectors:
     kind = schema.field(named).type
     if named not in fits:
         raise DataError(f"{where}: column {named!r} is {kind}; embeddings are lists of float16, float32 or float64")
-    first = files.rows(np.zeros(1, np.int64), [named])[named][0].as_py()
+    if pa.types.is_fixed_size_list(kind) and kind.list_size:
+        return ParquetVectors(files, named, kind.list_size)
+    first = _first(files, named)
     if not first:
         raise DataError(f"{where}, column {named!r}, row 0: {first!r}; every row needs an embedding; leave the row out")
     return ParquetVectors(files, named, len(first))
+
+
+def _first(files: ParquetFiles, name: str) -> list[float] | None:
+    """The first value of a column of lists; reads no complete row group."""
+    place = files.places[int(files.file_G[0])]
+    with reading(place), pq.ParquetFile(place.path, filesystem=place.filesystem) as opened:
+        value: list[float] | None = next(opened.iter_batches(1, columns=[name])).column(0)[0].as_py()
+        return value
 
 
 def _holds_floats(kind: Any) -> bool:  # noqa: ANN401
