@@ -81,6 +81,15 @@ def test_rows_of_any_order_are_read_from_several_files(tmp_path):
     assert table.read(rows).payloads == [f"text {row // 5} {row % 5}" for row in rows]
 
 
+def test_rows_of_any_order_are_read_from_several_batches(tmp_path):
+    rows = {"id": [f"r{n}" for n in range(30)], "text": [f"t {n}" for n in range(30)], "label": [0, 1] * 15}
+    write(tmp_path / "in/train.arrow", arrow(rows, rows=4))
+    table = next(iter(texts().open(tmp_path).tables().values()))
+    wanted = np.array([29, 0, 7, 7, 3, 12, 11])
+    assert table.read(wanted).payloads == [f"t {n}" for n in wanted]
+    assert table.read(np.arange(5, 9)).row_ids == ["r5", "r6", "r7", "r8"]
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
 def test_classes_and_columns_are_those_of_the_metadata(tmp_path, suffix):
     rows = {

@@ -54,12 +54,10 @@ class TableFiles:
     def rows(self, rows_B: NDArray[np.int64], columns: list[str]) -> Any:  # noqa: ANN401
         file_B = self.file_numbers(rows_B)
         starts_F = self.ends_F - np.diff(self.ends_F, prepend=0)
-        files = np.unique(file_B)
         parts = [self.schema.empty_table().select(columns)]
-        for file in files:
-            parts.append(self.file_columns(columns, file).take(rows_B[file_B == file] - starts_F[file]))
-        order_B = np.argsort(np.argsort(file_B, kind="stable"), kind="stable")
-        return pa.concat_tables(parts).take(order_B)
+        for file in np.unique(file_B):
+            parts.append(_taken(self.file_columns(columns, file), rows_B[file_B == file] - starts_F[file]))
+        return _in_order(pa.concat_tables(parts), file_B)
 
     def places_of(self, rows_B: NDArray[np.int64]) -> list[Place]:
         return [self.places[file] for file in self.file_numbers(rows_B)]
@@ -72,6 +70,23 @@ class TableFiles:
         numbers_B = rows_B - (self.ends_F - np.diff(self.ends_F, prepend=0))[file_B]
         stems = [name.removesuffix(suffix_of(name)) for name in self.names]
         return [f"{stems[file]}/{number:08d}" for file, number in zip(file_B, numbers_B, strict=True)]
+
+
+def _taken(table: Any, rows_B: NDArray[np.int64]) -> Any:  # noqa: ANN401
+    """These rows of a table. `Table.take` would copy all of a column that has several chunks."""
+    batches = table.to_batches()
+    ends_C = np.cumsum([len(batch) for batch in batches])
+    batch_B = np.searchsorted(ends_C, rows_B, side="right")
+    starts_C = ends_C - np.diff(ends_C, prepend=0)
+    parts = [batches[batch].take(pa.array(rows_B[batch_B == batch] - starts_C[batch])) for batch in np.unique(batch_B)]
+    return _in_order(pa.Table.from_batches(parts, table.schema), batch_B)
+
+
+def _in_order(table: Any, group_B: NDArray[np.int64]) -> Any:  # noqa: ANN401
+    """Rows that stand group by group, in the order in which the groups were asked for."""
+    if (np.diff(group_B) >= 0).all():
+        return table
+    return table.take(np.argsort(np.argsort(group_B, kind="stable"), kind="stable"))
 
 
 def open_table_files(found: Mapping[str, Place]) -> TableFiles:
