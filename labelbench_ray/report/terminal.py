@@ -23,8 +23,8 @@ PAIRS: Final = (
 )
 SHIFTED: Final = "In and out of distribution; ± and ranges are 95 % intervals over seeds, gaps paired by seed"
 RANKED: Final = (
-    "Ranking by the area under the curve; pairs are in an order only where both differences exclude 0 (Bonferroni); "
-    "the correlation with 95 % of resampled seeds"
+    "Ranking by the area under the curve, pairs of strategies; an order or a change counts only where its intervals, "
+    "which hold at once (Bonferroni), exclude 0; of halves: the correlation of halves of the seeds, in distribution"
 )
 MOST_SPLIT_ROWS: Final = 40
 """Of further splits and strategies that the terminal shows one by one; the page has all."""
@@ -66,10 +66,13 @@ def _further(section: Section) -> list[RenderableType]:
     """Evaluation splits beyond the usual ones: those that are alike together, then each where there are few."""
     evaluation, shifted = evaluation_table(section.setting), reached_table(section.setting, section.shifts)
     rankings = ranking_table(section.shifts)
-    parts: list[RenderableType] = [_table(shifted, SHIFTED, "right")] if shifted.rows else []
+    parts: list[RenderableType] = []
+    if shifted.rows and len(shifted.rows) <= MOST_SPLIT_ROWS:
+        parts.append(_table(shifted, SHIFTED, "right"))
     parts += [_table(rankings, RANKED, "right"), Text(answer(section.shifts))] if rankings.rows else []
-    each = evaluation.rows and len(evaluation.rows) <= MOST_SPLIT_ROWS
-    return [*parts, *([_table(evaluation, FURTHER, "right")] if each else [])]
+    if evaluation.rows and len(evaluation.rows) <= MOST_SPLIT_ROWS:
+        parts.append(_table(evaluation, FURTHER, "right"))
+    return parts
 
 
 def _ratios(section: Section, across: Across) -> Iterable[str]:

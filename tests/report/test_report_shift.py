@@ -76,8 +76,9 @@ def test_a_ranking_that_stays_is_reported_to_stay(experiment: Experiment):
     assert (ranking.correlation, ranking.low, ranking.high, ranking.of_halves) == (1, 1, 1, 1)
     assert (ranking.count("same"), ranking.count("reverse"), ranking.unidentified) == (6, 0, 0)
     assert answer(shifts).startswith(
-        "No change of the ranking is identified. Of 6 comparisons (1 shift, 6 common seeds), 6"
+        "No pair of strategies is identified as reversed. Of 6 comparisons (1 shift, 6 common seeds), 6"
     )
+    assert "No shift surely has another best strategy." in answer(shifts)
 
 
 def test_a_ranking_that_turns_is_found_and_the_pairs_are_counted(experiment: Experiment):
@@ -88,7 +89,23 @@ def test_a_ranking_that_turns_is_found_and_the_pairs_are_counted(experiment: Exp
     assert (ranking.count("same"), ranking.count("reverse")) == (0, 6)
     assert ranking.best_outside == "random"
     assert ranking.lead.value == pytest.approx(0.3, abs=0.004)
+    assert "badge is the best in distribution, and surely behind another one under test_far (random, +30" in answer(
+        shifts
+    )
     assert answer(shifts).startswith("The ranking changes under test_far.")
+
+
+def test_a_difference_that_changes_is_found_where_the_order_in_distribution_is_not_known(experiment: Experiment):
+    """Equal in distribution and 20 points apart under the shift: no order is known there to be reversed."""
+    rng = np.random.default_rng(1)
+    inside, outside = (
+        {name: {seed: value + 0.005 * rng.normal() for seed in range(6)} for name, value in values.items()}
+        for values in ({"a": 0.8, "b": 0.8, "c": 0.8}, {"a": 0.5, "b": 0.7, "c": 0.5})
+    )
+    found = rank(inside, outside)
+    assert found is not None
+    assert (found.count("same"), found.count("reverse"), found.count("changes")) == (0, 0, 2)
+    assert found.misleads == (found.strategies[0] != "b")
 
 
 def test_what_noise_hides_is_not_identified(experiment: Experiment):

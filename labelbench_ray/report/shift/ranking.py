@@ -2,8 +2,9 @@
 
 Strategies are ranked by the area under the curve. Two of them are in the same order surely where both of their
 differences, in distribution and under the shift, have an interval on the same side of 0; in the reverse order where the
-intervals lie on different sides; else the seeds do not identify it. The intervals of a shift hold at once (Bonferroni
-over its pairs, in and out of distribution). Letters: M strategies, S seeds, R resamples.
+intervals lie on different sides; else the seeds do not identify it. Their difference changes surely where the interval
+of (under the shift less in distribution) excludes 0. The intervals of a shift hold at once (Bonferroni over its pairs,
+and over in and out of distribution). Letters: M strategies, S seeds, R resamples.
 """
 
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Order:
     second: str
     inside: Estimate
     outside: Estimate
+    change: Estimate
+    """Outside less inside."""
 
     @property
     def same(self) -> bool:
@@ -41,6 +44,11 @@ class Order:
     def reverse(self) -> bool:
         """They are surely in the reverse order."""
         return self._identified and self.inside.value * self.outside.value < 0
+
+    @property
+    def changes(self) -> bool:
+        """Their difference surely is another one under the shift, whether or not their order is."""
+        return self.change.excludes_zero and self.change.has_interval and self.change.seeds >= ENOUGH_PAIRS
 
     @property
     def _identified(self) -> bool:
@@ -66,10 +74,16 @@ class Ranking:
     and there were half as many seeds. None for fewer than four seeds."""
     orders: tuple[Order, ...]
     lead: Estimate
-    """The best under the shift less the best in distribution, both under the shift; 0 where they are the same."""
+    """The best under the shift less the best in distribution, both under the shift; 0 where they are the same. The
+    interval holds for all strategies at once, as any of them could have been the best."""
+
+    @property
+    def misleads(self) -> bool:
+        """The best in distribution is surely behind another strategy under the shift."""
+        return self.lead.low > 0 and self.lead.has_interval and self.seeds >= ENOUGH_PAIRS
 
     def count(self, name: str) -> int:
-        """Pairs that are surely in the `same` or the `reverse` order."""
+        """Pairs that are surely in the `same` or the `reverse` order, or whose difference `changes`."""
         return sum(getattr(order, name) for order in self.orders)
 
     @property
@@ -108,10 +122,11 @@ def rank(inside: BySeed, outside: BySeed) -> Ranking | None:
                 names[other],
                 estimate(inside_MS[one] - inside_MS[other], 2 * len(pairs)),
                 estimate(outside_MS[one] - outside_MS[other], 2 * len(pairs)),
+                estimate(outside_MS[one] - outside_MS[other] - inside_MS[one] + inside_MS[other], len(pairs)),
             )
             for one, other in pairs
         ),
-        estimate(outside_MS[best] - outside_MS[0]),
+        estimate(outside_MS[best] - outside_MS[0], len(names) - 1),
     )
 
 

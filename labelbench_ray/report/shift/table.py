@@ -50,13 +50,14 @@ def ranking_table(shifts: Sequence[Shift]) -> Table:
     head = (
         "shift",
         "rank correlation",
-        "between halves of the seeds, in distribution",
-        "pairs in the same order",
-        "in the reverse order",
+        "of halves",
+        "same order",
+        "reverse order",
         "not identified",
+        "difference changes",
         "best in distribution",
         "best under shift",
-        "the latter’s lead under shift, points",  # noqa: RUF001
+        "its lead there, points",
     )
     rows = []
     for shift in shifts:
@@ -72,6 +73,7 @@ def ranking_table(shifts: Sequence[Shift]) -> Table:
                 Cell(f"{ranking.count('same')} of {len(ranking.orders)}"),
                 Cell(str(len(reverse)), _named(reverse)),
                 Cell(str(ranking.unidentified)),
+                Cell(str(ranking.count("changes"))),
                 Cell(ranking.strategies[0]),
                 Cell(ranking.best_outside),
                 NOTHING if ranking.best_outside == ranking.strategies[0] else gain(ranking.lead),
@@ -90,20 +92,34 @@ def answer(shifts: Sequence[Shift]) -> str:
     if seeds < ENOUGH_PAIRS:
         return f"Whether the ranking changes is not identified: {several}, at least {ENOUGH_PAIRS} are needed."
     turned = [name for name, ranking in rankings if ranking.count("reverse")]
-    same, reverse = (sum(ranking.count(which) for _, ranking in rankings) for which in ("same", "reverse"))
+    same, reverse, changes = (
+        sum(ranking.count(which) for _, ranking in rankings) for which in ("same", "reverse", "changes")
+    )
     pairs = sum(len(ranking.orders) for _, ranking in rankings)
     counted = (
         f"Of {words.several(pairs, 'comparison')} ({words.several(len(rankings), 'shift')}, {several}), {same:,} are "
         f"surely in the same order as in distribution, {reverse:,} surely in the reverse order, and "
-        f"{pairs - same - reverse:,} are not identified."
+        f"{pairs - same - reverse:,} are not identified; in {changes:,} the difference surely changes. "
+        f"{_misled(rankings)}"
     )
     if turned:
         return f"The ranking changes under {words.listed(turned)}. {counted}"
     if same:
-        return f"No change of the ranking is identified. {counted}"
-    return (
-        f"Whether the ranking changes is not identified. {counted} More seeds, or strategies that differ more, decide."
-    )
+        return f"No pair of strategies is identified as reversed. {counted}"
+    return f"Whether the ranking changes is not identified. {counted}"
+
+
+def _misled(rankings: Sequence[tuple[str, Ranking]]) -> str:
+    """Where the best in distribution is the wrong choice, as far as the seeds show it."""
+    found = [
+        f"{name} ({ranking.best_outside}, {words.signed(100 * ranking.lead.value, 1)} points)"
+        for name, ranking in rankings
+        if ranking.misleads
+    ]
+    if not found:
+        return "No shift surely has another best strategy."
+    best = rankings[0][1].strategies[0]
+    return f"{best} is the best in distribution, and surely behind another one under {words.listed(found)}."
 
 
 def _extent(shift: Shift) -> str:
