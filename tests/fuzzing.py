@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from safetensors.numpy import save as save_tensors
 
-from labelbench_ray import report
+from labelbench_ray import datasets, plugins, report
 from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Cost
 from labelbench_ray.datasets.embeddings import Embeddings
@@ -403,6 +403,21 @@ def _esc50() -> bytes:
     return "\n".join(["filename,fold,target,category,esc10", *rows]).encode()
 
 
+def _cifar_c() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((10, 8, 8, 3), np.uint8))
+    return buffer.getvalue()
+
+
+def _read_cifar_c(folder: Path, data: bytes) -> None:
+    (folder / "CIFAR-10-C").mkdir(exist_ok=True)
+    (folder / "CIFAR-10-C/fog.npy").write_bytes(data)
+    np.save(folder / "CIFAR-10-C/labels.npy", np.arange(10))
+    part = Part.of("cifar_c", dataset="digits", corruptions=["fog"])
+    source = plugins.build(datasets.Dataset, datasets.PACKAGE, part).open(folder)
+    source.splits["test_fog_1"].read(0, 2)
+
+
 def _npy() -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.ones(4, np.float32))
@@ -463,4 +478,5 @@ def targets(scratch: Path) -> dict[str, Target]:
         **_row_targets(),
         **{f"sound {kind}": Target(encoded(tone(440, 0.05), kind=kind), _read_sound) for kind in ("WAV", "FLAC")},
         "esc50": Target(_esc50(), _read_esc50),
+        "cifar_c": Target(_cifar_c(), _read_cifar_c),
     }

@@ -4,13 +4,17 @@ A case is a folder's files, the data set that reads them, and what the message s
 """
 
 import gzip
+import io
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from labelbench_ray import datasets, plugins
 from labelbench_ray.commands import cli
@@ -300,6 +304,42 @@ CASES = [
         r"README\.md: 2 configurations \(de, fr\); name one, as in config=\"de\"",
     ),
     *(Case(name, files, states, EMBEDDINGS) for name, files, states in VECTORS),
+]
+
+CIFAR_C = Part.of("cifar_c", dataset="digits", path="in", corruptions=["fog"])
+
+
+def npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+CASES += [
+    Case(
+        "no array of corrupted images",
+        {"fog.npy": b"PK", "labels.npy": npy(np.zeros(5, np.int64))},
+        r"fog\.npy: .*; it is not the published file, get it again",
+        CIFAR_C,
+    ),
+    Case(
+        "labels of corrupted images beyond the names",
+        {"fog.npy": npy(np.zeros((5, 2, 2, 3), np.uint8)), "labels.npy": npy(np.array([0, 1, 10, 3, 4]))},
+        r"fog\.npy and labels\.npy, row 2: the label 10 is not one of 10 classes; .* get the published files again",
+        CIFAR_C,
+    ),
+    Case(
+        "corrupted images that are not five severities",
+        {"fog.npy": npy(np.zeros((6, 2, 2, 3), np.uint8)), "labels.npy": npy(np.zeros(6, np.int64))},
+        r"labels\.npy: 6 rows are not 5 severities of as many rows; get the published files again",
+        CIFAR_C,
+    ),
+    Case(
+        "corrupted images of a class that the data set lacks",
+        {"fog/1/n09999999/a.png": PNG},
+        r"fog/1/n09999999: no class called 'n09999999'",
+        Part.of("imagenet_c", dataset="digits", path="in", corruptions=["fog"], severities=[1]),
+    ),
 ]
 
 

@@ -4,11 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from labelbench_ray.datasets import (
-    SPLIT_SEED,
     LabeledTable,
     Modality,
     Payload,
@@ -21,6 +19,7 @@ from labelbench_ray.datasets import (
 )
 from labelbench_ray.datasets._wrapped import Wrapped
 from labelbench_ray.datasets.shifts.corruptions import CORRUPTIONS, SEVERITIES, corrupted
+from labelbench_ray.datasets.shifts.published import sampled
 from labelbench_ray.errors import DataError, unknown
 from labelbench_ray.types import Labels
 
@@ -65,7 +64,7 @@ class Corrupted(Wrapped):
 
     def load(self, root: Path) -> Source:
         source = self.inner.open(root)
-        test = _sample(source.splits["test"], self.rows)
+        test = sampled(source.splits["test"], self.rows)
         kinds = [(name, severity) for name in self.corruptions for severity in self.severities]
         splits = {
             f"test_{name}_{severity}": Split(_table(test.table, name, severity), test.rows, test.groups)
@@ -82,14 +81,6 @@ class Corrupted(Wrapped):
             signature(["corrupted", source.signature, kinds, self.rows]),
             replace(source.findings, notes=(*source.findings.notes, note)),
         )
-
-
-def _sample(split: Split, rows: int | None) -> Split:
-    if rows is None or len(split) <= rows:
-        return split
-    kept = np.sort(np.random.default_rng(SPLIT_SEED).choice(len(split), rows, replace=False))
-    groups = split.groups.take(kept) if split.groups else None
-    return replace(split, rows=np.asarray(split.rows)[kept], groups=groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

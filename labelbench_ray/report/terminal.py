@@ -67,9 +67,9 @@ def _further(section: Section) -> list[RenderableType]:
     evaluation, shifted = evaluation_table(section.setting), reached_table(section.setting, section.shifts)
     rankings = ranking_table(section.shifts)
     parts: list[RenderableType] = []
+    parts += [_table(rankings, RANKED, "right"), Text(answer(section.shifts))] if rankings.rows else []
     if shifted.rows and len(shifted.rows) <= MOST_SPLIT_ROWS:
         parts.append(_table(shifted, SHIFTED, "right"))
-    parts += [_table(rankings, RANKED, "right"), Text(answer(section.shifts))] if rankings.rows else []
     if evaluation.rows and len(evaluation.rows) <= MOST_SPLIT_ROWS:
         parts.append(_table(evaluation, FURTHER, "right"))
     return parts

@@ -217,7 +217,7 @@ def test_the_page_the_terminal_and_the_document_have_it(experiment: Experiment):
     for found in (printed, text):
         assert "The ranking changes under test_far" in found
         assert "rank correlation" in found
-        assert "worst group or split" in found
+        assert "in distribution" in found
         assert "north (6 seeds)" in found or "north" in found
     (setting,) = json.loads(json.dumps(document(built)))["settings"]
     assert setting["shifts"][0]["ranking"]["correlation"] == -1

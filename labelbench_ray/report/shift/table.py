@@ -16,8 +16,8 @@ SHOWN_PAIRS = 2
 def shift_tables(setting: Setting, shifts: Sequence[Shift]) -> tuple[tuple[str, Table], ...]:
     """The tables that have rows, each with its caption."""
     tables = (
-        (f"{setting.noun.capitalize()} in and out of distribution", reached_table(setting, shifts)),
         ("Ranking of strategies in distribution and under shift", ranking_table(shifts)),
+        (f"{setting.noun.capitalize()} in and out of distribution", reached_table(setting, shifts)),
     )
     return tuple((caption, table) for caption, table in tables if table.rows)
 
@@ -26,7 +26,15 @@ def reached_table(setting: Setting, shifts: Sequence[Shift]) -> Table:
     """By shift and strategy: in distribution, under the shift, and the gap."""
     has_f1 = any(each.outside_f1 for shift in shifts for each in shift.reached)
     f1_head = ("macro F1 in distribution", "macro F1 under shift") if has_f1 else ()
-    head = ("shift", "strategy", "in distribution", "under shift", "gap, points", "worst group or split", *f1_head)
+    head = (
+        "shift",
+        "strategy",
+        "in distribution",
+        "under shift",
+        "gap, points",
+        "worst group, split or draw",
+        *f1_head,
+    )
     return Table(
         head,
         tuple(
