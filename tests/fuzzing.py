@@ -26,6 +26,7 @@ from safetensors.numpy import save as save_tensors
 from labelbench_ray import datasets, plugins, report
 from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Cost
+from labelbench_ray.datasets import cifar_c
 from labelbench_ray.datasets.embeddings import Embeddings
 from labelbench_ray.datasets.esc50 import Esc50
 from labelbench_ray.datasets.row_files.features import features as parsed_features
@@ -413,6 +414,7 @@ def _read_cifar_c(folder: Path, data: bytes) -> None:
     (folder / "CIFAR-10-C").mkdir(exist_ok=True)
     (folder / "CIFAR-10-C/fog.npy").write_bytes(data)
     np.save(folder / "CIFAR-10-C/labels.npy", np.arange(10))
+    cifar_c._arrays.cache_clear()  # the folder is the same for each input
     part = Part.of("cifar_c", dataset="digits", corruptions=["fog"])
     source = plugins.build(datasets.Dataset, datasets.PACKAGE, part).open(folder)
     source.splits["test_fog_1"].read(0, 2)
