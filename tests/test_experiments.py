@@ -22,6 +22,8 @@ from labelbench_ray.planning.experiment import Experiment
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 TRAINING_ROWS, TEST_ROWS = 220, 80
+KINDS = ("at home", "by phone", "on a train")
+"""Clusters of texts within each class."""
 
 
 def png(number: int) -> bytes:
@@ -39,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tables = {
             "cifar10": {"image": [png(row) for row in range(rows)], "label": labels},
             "banking77": {
-                "text": [f"question {row} about {row % 10}" for row in range(rows)],
+                "text": [f"question {row} about {row % 10} {KINDS[row % 3]}" for row in range(rows)],
                 "label": labels,
                 "label_name": [f"intent {row % 10}" for row in range(rows)],
             },
@@ -100,6 +102,7 @@ def test_the_tiny_variant_runs_and_then_finds_nothing_to_do(
     monkeypatch.setenv(
         "LABELBENCH_DATA_ROOT", str(environment.data_root)
     )  # some studies are there with their data only
+    monkeypatch.setenv("LABELBENCH_CACHE", str(environment.store.parent / "cache"))
     console = Console(file=io.StringIO(), width=200)
     first = plan.plan(tiny(name), environment)
     assert run_plan(first, environment, console) == 0, console.file.getvalue()
