@@ -16,8 +16,8 @@ from labelbench_ray.ledger.trials import Ledger, read_history
 from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.assembly import CHECKPOINT, full_fitter, light_fitter
+from labelbench_ray.trial.bought import bought_ids, bought_labels
 from labelbench_ray.trial.fit_light import in_process
-from labelbench_ray.trial.loop import bought_ids, bought_labels
 from tests.full_trials import (
     LIGHT,
     MODEL,

@@ -13,8 +13,8 @@ from labelbench_ray.trainers.flexmatch import Flexmatch
 from labelbench_ray.trainers.scaled_distillation import ScaledDistillation
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.assembly import CHECKPOINT, full_fitter
+from labelbench_ray.trial.bought import bought_ids
 from labelbench_ray.trial.fit_full import FullFitter
-from labelbench_ray.trial.loop import bought_ids
 from tests.full_trials import (
     LIGHT,
     MODEL,

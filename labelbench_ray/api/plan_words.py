@@ -157,7 +157,9 @@ def describe_data(planned: Plan) -> list[str]:
 def _overlaps(store: PlannedStore) -> list[str]:
     """Rows in two splits, as far as they were counted."""
     if store.overlaps is not None:
-        return [f"  {store.overlaps}" if str(store.overlaps) else "  no row is in two splits"]
+        near = str(store.overlaps.near or "")
+        exact = f"  {store.overlaps}" if str(store.overlaps) else "  no row is in two splits"
+        return [exact, *([f"  {near}"] if near else [])]
     return [] if store.done else ["  rows that are in two splits are counted when they are embedded"]
 
 

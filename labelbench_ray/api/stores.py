@@ -14,7 +14,7 @@ from labelbench_ray.console.progress import Meter, meter
 from labelbench_ray.embeddings.complete import Embedder, complete_store
 from labelbench_ray.embeddings.embed import FEW_ROWS
 from labelbench_ray.embeddings.images import decoded_images
-from labelbench_ray.embeddings.overlaps import left_out_words, read_overlaps
+from labelbench_ray.embeddings.overlaps import left_out, read_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import trainable
 from labelbench_ray.environment import Environment
@@ -155,10 +155,12 @@ def make_stores(
             note_overlaps(plan.folder, manifest.content, overlaps)
             if str(overlaps):
                 console.print(f"  {overlaps}", style="yellow", highlight=False, soft_wrap=True)
-        left_out = left_out_words(manifest.rejects, overlaps.removed if overlaps else 0)
+            if overlaps.near is not None and str(overlaps.near):
+                console.print(f"  {overlaps.near}", highlight=False, soft_wrap=True)
+        removed = left_out(manifest.rejects, overlaps)
         for each in plan.missing:
             if each.parts.embedding == store.key:
-                check_budget(each.parts.trial, rows, left_out)
+                check_budget(each.parts.trial, rows, removed)
         for views in store.views:
             console.print(f"  and {views}", highlight=False, soft_wrap=True)
     return made

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,8 +206,9 @@ class Dataset(PriorShift, ABC):
     max_rows: PositiveInt | None = None
     """Keep at most this many rows of each split, a sample with a fixed seed."""
     drop_duplicates: bool = Field(default=False, exclude_if=lambda drop: not drop)
-    """Remove pool rows that a test or validation row equals. Part of the recipe only when it is on: fingerprints of
-    earlier experiments stay as they are."""
+    """Remove pool rows that a test or validation row equals. Part of the recipe only when it is on, as the next one."""
+    drop_near_duplicates: Annotated[float, Field(gt=0, le=1)] | None = Field(None, exclude_if=lambda cosine: not cosine)
+    """Remove pool rows whose embedding has at least this cosine, such as 0.98, with a held-out or an earlier row's."""
 
     def __str__(self) -> str:
         """As a `Part` is written: its name, and the settings that are not defaults."""

@@ -105,7 +105,7 @@ class SyntheticTasks(Dataset):
 
     def recipe_text(self) -> str:
         """All settings, which decide every row."""
-        return self.model_dump_json(exclude={"max_rows", "drop_duplicates"})
+        return self.model_dump_json(exclude={"max_rows", "drop_duplicates", "drop_near_duplicates"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -264,7 +264,8 @@ def _repaired(
     if not damaged:  # the cluster need not have a machine yet
         return store
     job = _job(recipe, source, weights, environment, embedder.device, store.manifest.shard_rows)
-    removed = removed_rows(store.directory) if recipe.dataset.drop_duplicates else {}
+    drops = recipe.dataset.drop_duplicates or recipe.dataset.drop_near_duplicates is not None
+    removed = removed_rows(store.directory) if drops else {}
     again = [without_rows(store.directory, made, removed) for made in embedder.shards(job, source, damaged)]
     return with_rebuilt(store, again, source, job, lambda beside, shards: embedder.shards(beside, source, shards))
 

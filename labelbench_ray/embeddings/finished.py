@@ -15,6 +15,7 @@ from labelbench_ray.embeddings.embed import EmbeddedShard, EmbeddingJob, embedde
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.groups import stored_groups
 from labelbench_ray.embeddings.manifests import Embeddings, Manifest, ViewManifest, publish_manifest
+from labelbench_ray.embeddings.near_duplicates import near_rows
 from labelbench_ray.embeddings.origin import check_same_data, found_source, write_source
 from labelbench_ray.embeddings.overlaps import count_overlaps, held_out_rows, remove_rows, write_overlaps
 from labelbench_ray.embeddings.repeated_keys import first_repeated_key
@@ -62,7 +63,11 @@ def close_store(
     check_row_ids(directory, made)
     dimensions = _one_width(recipe.encoder, made)
     if recipe.dataset.drop_duplicates:
-        made = _without_held_out(directory, made, Modality.of(recipe.dataset.modality()))
+        removed = held_out_rows(directory, [shard.entry for shard in made], Modality.of(recipe.dataset.modality()))
+        made = _without(directory, made, removed, "drop_duplicates")
+    if (cosine := recipe.dataset.drop_near_duplicates) is not None:
+        near = near_rows(directory, [shard.entry for shard in made], cosine)
+        made = _without(directory, made, near, "drop_near_duplicates")
     measured = _measured(directory, made, seconds)
     rejects = [(row_id, shard.entry.split, reason) for shard in made for row_id, reason in shard.rejects.items()]
     publish(directory / "rejects.parquet", rejects_bytes(rejects))
@@ -105,13 +110,14 @@ def close_view(
     return manifest
 
 
-def _without_held_out(directory: Path, made: Sequence[EmbeddedShard], modality: Modality) -> list[EmbeddedShard]:
-    """The shards without the pool rows that equal a test or validation row."""
-    removed = held_out_rows(directory, [shard.entry for shard in made], modality)
+def _without(
+    directory: Path, made: Sequence[EmbeddedShard], removed: Mapping[str, str], setting: str
+) -> list[EmbeddedShard]:
+    """The shards without these pool rows."""
     now = [without_rows(directory, shard, removed) for shard in made]
     if not any(shard.entry.rows for shard in now if shard.entry.split == "pool"):
         raise DataError(
-            f"{directory}: every row of the pool is in the test or the validation set too, so drop_duplicates leaves "
+            f"{directory}: every row of the pool is in the test or the validation set too, so {setting} leaves "
             "none; use other splits"
         )
     return now

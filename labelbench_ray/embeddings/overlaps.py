@@ -23,6 +23,7 @@ from pydantic import Field, NonNegativeInt
 from labelbench_ray.datasets import UNLABELED, Modality
 from labelbench_ray.embeddings.contents import HASH_BYTES, RowContents
 from labelbench_ray.embeddings.label_columns import LabelValue, label_values
+from labelbench_ray.embeddings.near_duplicates import NEAR, NearDuplicates, count_near
 from labelbench_ray.embeddings.shards import LoadedShard, ShardEntry, ShardRows, load_shard, shard_bytes
 from labelbench_ray.errors import DamagedError
 from labelbench_ray.plugins import Frozen
@@ -57,6 +58,8 @@ class Overlaps(Frozen):
 
     found: tuple[Overlap, ...] = ()
     removed: NonNegativeInt = 0
+    near: NearDuplicates | None = Field(default=None, exclude_if=lambda near: near is None)
+    """None where they were not counted: in older stores, and in large ones."""
 
     def __str__(self) -> str:
         """In words; "" if there is nothing to report."""
@@ -96,7 +99,9 @@ def count_overlaps(
     # Further splits may be made of the test rows, so that only what they share with the pool is of interest.
     pairs = (*((split, "pool") for split in held_out), ("test", "validation"))
     found = (_overlap(split, rows[split], other, rows[other]) for split, other in pairs)
-    return Overlaps(found=tuple(each for each in found if each.rows), removed=len(removed_rows(directory)))
+    copies = [reason.startswith(_SAME) for reason in removed_rows(directory).values()]
+    near = count_near(directory, entries, copies.count(False))
+    return Overlaps(found=tuple(each for each in found if each.rows), removed=sum(copies), near=near)
 
 
 def _held_out(entries: Sequence[ShardEntry]) -> tuple[str, ...]:
@@ -130,7 +135,7 @@ def read_overlaps(directory: Path, store: str) -> Overlaps | None:
     for path in (directory / FILE, _kept_here(directory)):
         record = _record(path)
         if record and record.store in (None, store):
-            return Overlaps(found=record.found, removed=record.removed)
+            return Overlaps(found=record.found, removed=record.removed, near=record.near)
     return None
 
 
@@ -197,24 +202,32 @@ def _remaining(rows: ShardRows, gone: Mapping[str, str]) -> RowContents | None:
     return RowContents(kept=kept, rejected=contents.rejected | removed, folded=folded)
 
 
-def left_out_words(rejects: int, removed: int) -> str:
+def left_out_words(rejects: int, removed: int, near: int = 0) -> str:
     """Why rows of a store were left out, each reason with its count; "" if none was.
 
     Args:
         rejects: rows of all splits that are in rejects.parquet.
         removed: of those, the pool's rows that were removed because of an overlap.
+        near: of those, the pool's rows that were removed as near-duplicates.
     """
     reasons = {
-        "could not be decoded": rejects - removed,
+        "could not be decoded": rejects - removed - near,
         "were removed from the pool, being in the test or validation set too (drop_duplicates)": removed,
+        "were removed from the pool as near-duplicates (drop_near_duplicates)": near,
     }
     stated = " and ".join(f"{count:,} rows {reason}" for reason, count in reasons.items() if count)
     return f"{stated}; see rejects.parquet" if stated else ""
 
 
+def left_out(rejects: int, overlaps: Overlaps | None) -> str:
+    """The same, given a store's overlaps, as far as they are known."""
+    near = overlaps.near.removed if overlaps and overlaps.near else 0
+    return left_out_words(rejects, overlaps.removed if overlaps else 0, near)
+
+
 def is_removed(reason: str) -> bool:
-    """Whether a row was rejected for an overlap, not because it cannot be decoded."""
-    return reason.startswith(_SAME)
+    """Whether a row was rejected as a duplicate, not because it cannot be decoded."""
+    return reason.startswith((_SAME, NEAR))
 
 
 def removed_rows(directory: Path) -> dict[str, str]:

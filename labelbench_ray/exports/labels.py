@@ -80,11 +80,14 @@ def stores_by_content(folder: Path) -> dict[str, PoolNames]:
 def labels_table(experiments: Iterable[Experiment], store: Path) -> Any:  # noqa: ANN401  pyarrow has no types
     """One row a bought label, in the order in which each trial chose; `store`: the folder of embedding stores.
 
-    `label` is the class number; where any of the trials has labels of several classes, all are JSON texts.
+    `label` is the class number, null for a row of none of the classes. Where any of the trials has labels of several
+    classes, all are JSON texts.
     """
     of = [each for each in members(experiments) if each.run.records]
     stores = stores_by_content(store)
-    is_number = all(isinstance(label, int) for each in of for record in each.run.records for label in record.labels)
+    is_number = all(
+        label is None or isinstance(label, int) for each in of for record in each.run.records for label in record.labels
+    )
     parts = [_of_trial(each, stores.get(each.run.store), is_number) for each in of]
     return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
 

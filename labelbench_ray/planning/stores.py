@@ -14,7 +14,7 @@ from labelbench_ray.embeddings.augmented import finished_views, read_view_manife
 from labelbench_ray.embeddings.external.store import names_files
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.origin import changed_data, data_changes, recorded_folded
-from labelbench_ray.embeddings.overlaps import Overlaps, count_overlaps, left_out_words, read_overlaps, write_overlaps
+from labelbench_ray.embeddings.overlaps import Overlaps, count_overlaps, left_out, read_overlaps, write_overlaps
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, NotProvidedError, StoreError
@@ -92,7 +92,7 @@ class PlannedStore:
     @property
     def left_out(self) -> str:
         """Why rows were left out, in words; "" for none."""
-        return left_out_words(self.rejects, self.overlaps.removed if self.overlaps else 0)
+        return left_out(self.rejects, self.overlaps)
 
     @property
     def complete(self) -> bool:

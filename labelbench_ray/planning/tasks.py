@@ -45,6 +45,12 @@ def _check_parts(built: Parts) -> None:
         ("strategy", trial.strategy, built.strategy),
         ("first_batch", trial.first_batch, built.first_batch),
     ):
+        if strategy.needs_ask and not built.task.answers_every_row:
+            raise ConfigError(
+                f"{what} {named}: asks for labels while it chooses its batch, and rows of the data set "
+                f"{trial.dataset} may be of none of the classes; use another strategy, such as 'margin' or 'badge', or "
+                "one with arms, such as 'tailor'"
+            )
         if not isinstance(strategy, TaskRelevance):
             continue
         if not isinstance(proxy, MultitaskLinear) or proxy.target != strategy.target:

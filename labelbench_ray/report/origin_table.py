@@ -34,7 +34,9 @@ def data_facts(setting: Setting) -> Facts:
     if note is None:
         return ()
     rows = words.listed([f"{words.count(rows)} {split}" for split, rows in note.rows.items()])
-    return (("rows", rows), ("classes", words.count(note.num_classes)))
+    near = str(note.overlaps.near or "")
+    counted = (("near-duplicates", near),) if near else ()
+    return (("rows", rows), ("classes", words.count(note.num_classes)), *counted)
 
 
 def recorded(runs: Iterable[Run]) -> str:

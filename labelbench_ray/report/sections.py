@@ -18,6 +18,7 @@ from labelbench_ray.report.experiments import merged, with_baseline
 from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.multitask import Multitask, multitask
+from labelbench_ray.report.noise import NoisyLabels, Survival, noisy_labels, survivals
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
 from labelbench_ray.report.rare_classes import RareClasses, rare_classes
 from labelbench_ray.report.searched import Searched, searched
@@ -45,6 +46,8 @@ class Section:
     """None where no class of the pool is rare."""
     shifts: tuple[Shift, ...]
     """Evaluation splits beyond the usual ones, beside the test rows."""
+    noise: NoisyLabels | None
+    """None where every answer is right and names a class."""
 
     @property
     def main(self) -> Comparison | None:
@@ -61,6 +64,7 @@ class Across:
     wholes: tuple[Whole, ...]
     continual: tuple[Continued, ...]
     multitask: tuple[Multitask, ...]
+    noise: tuple[Survival, ...]
     trusts: tuple[Trust, ...]
     measured: tuple[Block, ...]
     threshold: Threshold | None
@@ -152,6 +156,7 @@ def compose(
         wholes(settings, shared),
         continual(settings),
         multitask(settings),
+        survivals(settings),
         trusts(settings),
         measured,
         threshold(measured),
@@ -184,6 +189,7 @@ def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping
         finetuned(setting),
         rare_classes(setting),
         shifts(setting),
+        noisy_labels(setting),
     )
 
 

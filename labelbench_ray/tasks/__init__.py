@@ -42,6 +42,8 @@ class Task(plugins.Plugin, ABC):
     predicted: ClassVar[bool] = True
     """Whether proxies of embeddings predict its labels. Else strategies have no probabilities, a round measures no
     split, and held-out splits may be empty."""
+    answers_every_row: ClassVar[bool] = True
+    """Whether every answer names a class or a number. Else strategies cannot ask while they choose a batch."""
     instead: ClassVar[Mapping[str, str]] = {}
     """Plug-ins that do not serve it, and what does the same work for it, to name in an error."""
     refusal: ClassVar[str] = ""
@@ -127,6 +129,10 @@ class Task(plugins.Plugin, ABC):
             bought_L: what annotators answered.
             true_L: the true labels of the same rows.
         """
+
+    def teaches(self, labels_B: Labels) -> NDArray[np.bool_]:
+        """(B,) which answers a model learns from: by default, all."""
+        return np.ones(len(labels_B), np.bool_)
 
     @abstractmethod
     def made_up_labels(self, numbers_B: Ids, num_classes: int) -> Labels:

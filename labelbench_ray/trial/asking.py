@@ -189,23 +189,24 @@ class Asking:
         trial, number = self.parts.trial, len(records)
         strategy = self.parts.strategy if number else self.parts.first_batch
         rng = stream(trial.seed, number, "select")
-        ask, earlier = purchases.ask if purchases else None, history(records, self.task, len(self.classes))
+        ask = purchases.ask if purchases and self.task.answers_every_row else None
+        earlier = history(records, self.task, len(self.classes))
         return strategy.select_with_notes(view, trial.budget, rng, ask, earlier)
 
 
 def history(records: Sequence[RoundRecord], task: Task, num_classes: int) -> History:
-    """The recorded rounds as strategies with memory read them.
+    """The recorded rounds as strategies with memory read them, without answers that teach nothing.
 
     The notes of the first batch are another strategy's, so the first round has none.
     """
-    return tuple(
-        ChosenRound(
-            _read_only(np.array(record.chosen, np.int64)),
-            _read_only(task.from_json(record.labels, num_classes)),
-            _read_only(np.array((number and record.notes) or [NO_NOTE] * len(record.chosen), np.int64)),
-        )
-        for number, record in enumerate(records)
-    )
+    return tuple(_chosen_round(record, task, num_classes) for record in records)
+
+
+def _chosen_round(record: RoundRecord, task: Task, num_classes: int) -> ChosenRound:
+    labels_B = task.from_json(record.labels, num_classes)
+    notes_B = np.array((record.round and record.notes) or [NO_NOTE] * len(record.chosen), np.int64)
+    taught = task.teaches(labels_B)
+    return ChosenRound(*(_read_only(each[taught]) for each in (np.array(record.chosen, np.int64), labels_B, notes_B)))
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

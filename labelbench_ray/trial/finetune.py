@@ -16,9 +16,11 @@ from labelbench_ray.ledger.finetunes import (
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
 from labelbench_ray.streams import integer
 from labelbench_ray.trial.asking import history
+from labelbench_ray.trial.bought import Bought, bought_rows
 from labelbench_ray.trial.fidelity import Question, fidelity
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, LightFitter, TrainedModel
-from labelbench_ray.trial.loop import bought_rows, hidden_labels, measure
+from labelbench_ray.trial.loop import measure
+from labelbench_ray.trial.noise import hidden_labels
 from labelbench_ray.trial.parts import Parts, Tuning, budgets
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.types import Ids, Labels
@@ -70,43 +72,45 @@ class FineTuning:
         """Train the full model on these labels, measure it and record it."""
         watch, num_labeled = Stopwatch(), len(chosen)
         stats = PseudoLabelStats(self.fitter.embedded.pool.truth_N)
-        request = self._request(records, chosen, labels, stats)
+        now = Bought.of(chosen, labels, self.fitter.embedded.task)
+        request = self._request(records, now, stats)
         with watch.stage("fine-tune", gpus=self.fitter.gpus):
             tensors = self.fitter.fit(replace(request, spend=partial(watch.elsewhere, "fine-tune")))
         with watch.stage("score", gpus=self.fitter.gpus):
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate"):
-            view = fitted.open_view(fitted.classifier, chosen, labels)
+            view = fitted.open_view(fitted.classifier, now.labeled_L, now.labels_L)
             alphas = self.parts.dataset.prior_alphas
-            measured = measure(view, fitted, self.fitter.validation_labels, alphas).metrics | stats.metrics()
+            found = measure(view, fitted, self.fitter.validation_labels, alphas).metrics
+            measured = found | stats.metrics() | now.metrics()
         with watch.stage(COMPARING):
-            measured |= self._fidelity(records, fitted, measured, chosen, labels)
+            measured |= self._fidelity(records, fitted, measured, now)
         return self.finetunes.publish(
             num_labeled, chosen_hash(chosen.tolist(), labels.tolist()), measured, watch.lap(), tensors
         )
 
-    def _request(self, records: Sequence[RoundRecord], chosen: Ids, labels: Ids, stats: PseudoLabelStats) -> FitRequest:
-        known = [record for record in records if record.num_labeled <= len(chosen)]
+    def _request(self, records: Sequence[RoundRecord], now: Bought, stats: PseudoLabelStats) -> FitRequest:
+        known = [record for record in records if record.num_labeled <= len(now)]
         proxy = self.light.classifier(self.ledger.proxy(known[-1])) if self.light and known else None
-        seed = integer(self.parts.trial.seed, len(chosen), "finetune")
-        return FitRequest(chosen, labels, (), seed, stats.add, proxy)
+        seed = integer(self.parts.trial.seed, len(now), "finetune")
+        return FitRequest(now.labeled_L, now.labels_L, (), seed, stats.add, proxy, wasted_W=now.wasted_W)
 
     def _fidelity(
-        self, records: Sequence[RoundRecord], full: TrainedModel, measured: dict[str, float], chosen: Ids, labels: Ids
+        self, records: Sequence[RoundRecord], full: TrainedModel, measured: dict[str, float], now: Bought
     ) -> dict[str, float]:
         """Against the proxy that was fitted to the same labels; nothing between two rounds."""
-        record = next((record for record in records if record.num_labeled == len(chosen)), None)
+        record = next((record for record in records if record.num_labeled == len(now)), None)
         if record is None or self.light is None:
             return {}
         proxy = self.light.open(self.ledger.proxy(record))
         trial, embedded = self.parts.trial, self.fitter.embedded
-        answers_N = hidden_labels(self.parts, embedded)
+        answers_N = hidden_labels(self.parts, embedded) if embedded.task.answers_every_row else None
         if answers_N is None and self.parts.strategy.needs_ask:
             return {}  # its batch depends on answers that nobody has given
         number = record.round + 1
         earlier = history(records[:number], embedded.task, len(embedded.classes))
         question = Question(self.parts.strategy, trial.budget, trial.seed, number, answers_N, earlier)
-        views = (each.open_view(each.classifier, chosen, labels) for each in (proxy, full))
+        views = (now.open(each.open_view(each.classifier, now.labeled_L, now.labels_L)) for each in (proxy, full))
         decides = embedded.task.shown[0]
         reached, before = measured.get(decides), record.metrics.get(decides)
         gap = {} if reached is None or before is None else {"Fidelity Accuracy Gap": reached - before}

@@ -88,7 +88,7 @@ class FullFitter:
 
     def _data(self, request: FitRequest) -> FitData[ImageInputs]:
         pool, model, classes = self.images.pool, self.model, self.embedded.classes
-        unlabeled_U = unlabeled_ids(len(pool), request.labeled_L)
+        unlabeled_U = unlabeled_ids(len(pool), request.asked)
         rows = self._validation_rows()
         return FitData(
             inputs=ImageInputs(

@@ -5,7 +5,7 @@ embeddings, so strategies and metrics see both in the same way.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -52,6 +52,13 @@ class FitRequest:
     """Called with what other processes spent on the fit."""
     on_work: Callable[[Work], None] = ignore
     """Called at the end of the fit."""
+    wasted_W: Ids = field(default_factory=NO_IDS.copy)
+    """Rows that were asked for and have no class: they do not count as unlabeled either."""
+
+    @property
+    def asked(self) -> Ids:
+        """All rows that were asked for."""
+        return np.concatenate([self.labeled_L, self.wasted_W])
 
 
 class Fitter(Protocol):
@@ -125,7 +132,7 @@ class LightFitter:
             len(embedded.classes),
             embedded.standardization,
             labeled_L,
-            unlabeled_ids(len(embedded.pool.labels_N), labeled_L) if self.pairs else NO_IDS,
+            unlabeled_ids(len(embedded.pool.labels_N), request.asked) if self.pairs else NO_IDS,
             self.pairs,
             tuple(request.previous),
             request.on_pseudo_labels,

@@ -14,8 +14,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.config import Trial
-from labelbench_ray.corrupters import TruePool
 from labelbench_ray.costs import Stopwatch
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.errors import DataError
@@ -28,10 +26,12 @@ from labelbench_ray.tasks import Tally, Task
 from labelbench_ray.trainers import PreviousRound
 from labelbench_ray.trainers.engine.data import Work
 from labelbench_ray.trial.asking import NUMBERED, Asking
+from labelbench_ray.trial.bought import Bought, bought, bought_rows, lessons, nothing_to_learn, wasted_rows
 from labelbench_ray.trial.chosen_prompts import chosen_metrics
 from labelbench_ray.trial.evaluation import Measured, measure_splits
 from labelbench_ray.trial.fit_light import FitRequest, Fitter, TrainedModel
 from labelbench_ray.trial.no_fit import untrained
+from labelbench_ray.trial.noise import hidden_labels, noise_metrics
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.trial.scoring import ScoringDevice
@@ -104,7 +104,7 @@ class Loop:
         if records:
             with watch.stage("score", gpus=self.fitter.gpus):
                 fitted = self.fitter.open(self.ledger.proxy(records[-1]))
-            return self._view(fitted, *bought_rows(records, self.fitter.embedded), watch)
+            return self._view(fitted, bought(records, self.fitter.embedded), watch)
         embedded = self.fitter.embedded
         return self.fitter.open_view(Timed(untrained(embedded), watch), *bought_rows(records, embedded))
 
@@ -115,33 +115,39 @@ class Loop:
         # A device works while the next stage waits for it, so every stage that reads scores holds the GPU.
         with watch.stage("select", gpus=self._scoring_gpus):
             batch = asking.batch(records, view)
-        labeled_L = np.concatenate([view.labeled_L, batch.chosen_B])
-        labels_L = np.concatenate([view.labels_L, batch.labels_B])
-        stats, work = PseudoLabelStats(self.fitter.embedded.pool.truth_N), list[Work]()
+        embedded = self.fitter.embedded
+        known = Bought(view.labeled_L, view.labels_L, wasted_rows(records, embedded))
+        now = known + Bought.of(batch.chosen_B, batch.labels_B, embedded.task)
+        if not len(now.labeled_L):
+            raise DataError(nothing_to_learn(trial, len(now)))
+        stats, work = PseudoLabelStats(embedded.pool.truth_N), list[Work]()
         with watch.stage("fit", gpus=self.fitter.gpus):
             request = FitRequest(
-                labeled_L,
-                labels_L,
+                now.labeled_L,
+                now.labels_L,
                 self._previous(records),
                 integer(trial.seed, number, "fit"),
                 stats.add,
                 spend=partial(watch.elsewhere, "fit"),
                 on_work=work.append,
+                wasted_W=now.wasted_W,
             )
             tensors = self.fitter.fit(request)
         with watch.stage("score", gpus=self.fitter.gpus):
             fitted = self.fitter.open(tensors)
         with watch.stage("evaluate", gpus=self._scoring_gpus):
-            described = self._described(view, labeled_L)
-            view = self._view(fitted, labeled_L, labels_L, watch)
+            described = self._described(view, now.labeled_L)
+            view = self._view(fitted, now, watch)
             measured = measure(view, fitted, self.fitter.validation_labels, self.parts.dataset.prior_alphas)
-            kept = kept_labels(fitted, labeled_L, labels_L, records[-1].num_labeled if records else 0)
+            kept = kept_labels(fitted, now.labeled_L, now.labels_L, len(known.labeled_L))
         record = self.ledger.publish(
             number,
             batch.chosen_B,
             batch.labels_B,
-            len(labeled_L),
+            len(now),
             measured.metrics
+            | now.metrics()
+            | noise_metrics(self.parts, embedded, asking.hidden_N, now)
             | described
             | kept
             | self.parts.strategy.round_metrics(view)
@@ -159,9 +165,9 @@ class Loop:
     def _scoring_gpus(self) -> float:
         return 0.0 if self.scoring is None else self.scoring.gpus
 
-    def _view(self, fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, watch: Stopwatch) -> PoolView:
+    def _view(self, fitted: TrainedModel, now: Bought, watch: Stopwatch) -> PoolView:
         model = fitted.classifier if self.scoring is None else self.scoring.place(fitted.classifier)
-        view = fitted.open_view(Timed(model, watch, self._scoring_gpus), labeled_L, labels_L)
+        view = now.open(fitted.open_view(Timed(model, watch, self._scoring_gpus), now.labeled_L, now.labels_L))
         heads = fitted.classifier.task_heads if isinstance(fitted.classifier, Classifier) else None
         return view if heads is None else replace(view, task_heads=heads)
 
@@ -172,7 +178,11 @@ class Loop:
         return chosen_metrics(self.fitter.embedded, self.parts.strategy, view, labeled_L)
 
     def _previous(self, records: Sequence[RoundRecord]) -> list[PreviousRound]:
-        return [PreviousRound(record.num_labeled, partial(self.ledger.proxy, record)) for record in records]
+        counts = lessons(records, self.fitter.embedded)
+        return [
+            PreviousRound(count, partial(self.ledger.proxy, record))
+            for count, record in zip(counts, records, strict=True)
+        ]
 
 
 def measure(
@@ -225,28 +235,6 @@ def kept_labels(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, earlier:
     return {f"{name} Labels Accuracy": float(right.mean()) for name, right in parts.items() if len(right)}
 
 
-def hidden_labels(parts: Parts, embedded: Embedded) -> Labels | None:
-    """What the oracle answers with, noise included; None where it does not need the data set's labels.
-
-    Raises:
-        DataError: it does, and a row of the pool has none.
-    """
-    if not parts.oracle.needs_labels:
-        return None
-    if embedded.pool.truth_N is None:
-        raise DataError(f"trial {parts.trial.strategy} seed {parts.trial.seed}: {needs_labels(parts.trial)}")
-    pool = TruePool(embedded.pool.truth_N, embedded.classes, parts.trial.seed, embeddings=embedded.pool.embeddings_ND)
-    return parts.corrupter.answers(pool)
-
-
-def needs_labels(trial: Trial) -> str:
-    """Why an oracle that needs labels cannot answer for a pool that lacks some, and what to do."""
-    return (
-        f"the pool has rows without a label, and the oracle {trial.oracle} answers with the data set's labels; have "
-        'people label them, oracle="files", or give every row a label'
-    )
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class PoolTally:
     """The tally of a pool's rows, and the number of right answers among those of the labeled ones."""
@@ -267,18 +255,3 @@ def tally_shard(shard: Shard, embedded: Embedded) -> PoolTally:
 def _tally_block(block: Block, labels_B: Labels, task: Task) -> PoolTally:
     right_B = task.right_answers(block.probabilities_BK, labels_B)
     return PoolTally(task.tally(block.probabilities_BK, labels_B), int(right_B[block.labeled_B].sum()))
-
-
-def bought_rows(records: Sequence[RoundRecord], embedded: Embedded) -> tuple[Ids, Labels]:
-    """Pool ids in the order in which they were bought, and what the oracle returned for them."""
-    return bought_ids(records), bought_labels(records, embedded)
-
-
-def bought_ids(records: Sequence[RoundRecord]) -> Ids:
-    """Pool ids in the order in which they were bought."""
-    return np.array([chosen for record in records for chosen in record.chosen], np.int64)
-
-
-def bought_labels(records: Sequence[RoundRecord], embedded: Embedded) -> Labels:
-    """The labels that the oracle returned for them."""
-    return embedded.task.from_json([answer for record in records for answer in record.labels], len(embedded.classes))

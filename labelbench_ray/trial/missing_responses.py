@@ -16,7 +16,7 @@ from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.ledger.trials import read_header, read_records
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.spreadsheets import guarded
-from labelbench_ray.trial.loop import bought_ids
+from labelbench_ray.trial.bought import bought_ids
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.stored_rows import stored_rows
 from labelbench_ray.types import Ids

@@ -16,8 +16,9 @@ from labelbench_ray.contracts.trying import with_facts
 from labelbench_ray.ledger.trials import Header, Ledger
 from labelbench_ray.streams import stream
 from labelbench_ray.trial import parts
+from labelbench_ray.trial.bought import bought_rows
 from labelbench_ray.trial.fit_light import LightFitter, in_process
-from labelbench_ray.trial.loop import Loop, bought_rows
+from labelbench_ray.trial.loop import Loop
 from labelbench_ray.types import Block, PoolView
 from tests.samples import make_embedded, make_pool
 

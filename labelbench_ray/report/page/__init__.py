@@ -23,6 +23,7 @@ from labelbench_ray.report.continual_table import continual_table
 from labelbench_ray.report.curves import RECIPE
 from labelbench_ray.report.evaluation import evaluation_table
 from labelbench_ray.report.multitask.table import allocation_tables, multitask_table
+from labelbench_ray.report.noise.table import gains_table, noise_tables, ranking_table
 from labelbench_ray.report.origin_table import data_facts, origin_facts, recorded
 from labelbench_ray.report.outlook import outlook_table, outlooks
 from labelbench_ray.report.page import axes, cost_figures, figures, forest
@@ -81,6 +82,8 @@ class Chapter:
     """What there is to show of rare classes, each with what stands above it."""
     outlook: Table
     """What more labels would bring; no rows where curves are too short for a forecast."""
+    noise: tuple[tuple[str, Table], ...]
+    """What there is to show of noisy labels, in the same way."""
     savings: Forest | None
     costs: Table
     stages: Table
@@ -122,6 +125,8 @@ class Overview:
     continual: Table
     multitask: Table
     allocations: tuple[tuple[str, Table], ...]
+    ranking: Table
+    noisy_gains: Table
     trusts: tuple[tuple[str, Table, str], ...]
     threshold: str
     fidelity: Markup
@@ -191,6 +196,7 @@ def _across(report: Report) -> Overview:
     measured = report.across.measured
     gaps = cost_figures.fidelity(measured, report.across.threshold) if measured else Markup()
     found = report.across.search
+    of_noise = [cost_tables.title_but(report, each.noisy, "corrupter") for each in report.across.noise]
     return Overview(
         search=search_table(found),
         searched=tuple(Picture(name, "in %", drawing) for name, drawing in search_figures(found)),
@@ -212,6 +218,8 @@ def _across(report: Report) -> Overview:
         continual=continual_table(report),
         multitask=multitask_table(report),
         allocations=allocation_tables(report),
+        ranking=ranking_table(report.across.noise, of_noise),
+        noisy_gains=gains_table(report.across.noise, of_noise),
         trusts=tuple(
             (cost_tables.trust_title(report, each), cost_tables.trust_table(each), cost_tables.needs(each))
             for each in report.across.trusts
@@ -240,6 +248,7 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         shift_answer=answer(section.shifts),
         rare=rare_tables(section.rare) if section.rare else (),
         outlook=outlook_table(outlooks(main), main.noun) if main else Table((), ()),
+        noise=noise_tables(section.noise) if section.noise else (),
         savings=forest.savings(main) if main else None,
         costs=cost_tables.cost_table(report, section),
         stages=cost_tables.stage_table(section),

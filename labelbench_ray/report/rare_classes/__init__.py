@@ -6,12 +6,13 @@ curves. Random may have more rounds than the others: those are used here, and no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isinf
 from typing import Final
 
 import numpy as np
 
+from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.report.curves import RANDOM, Run, Setting
 from labelbench_ray.report.rare_classes.arms import Counts, Played, played, reward
 from labelbench_ray.report.statistics.comparison import compare
@@ -84,6 +85,7 @@ class RareClasses:
 
 def rare_classes(setting: Setting) -> RareClasses | None:
     """The setting's section; None where no class is rare, or the pool's classes are not known."""
+    setting = _with_classes(setting)
     counts_K = np.array(next((run.data.class_counts for run in setting.runs if run.data.class_counts), ()), np.int64)
     if not len(counts_K) or not (rare_C := np.flatnonzero(counts_K < RARE * counts_K.mean())).size:
         return None
@@ -165,6 +167,24 @@ def _bought(run: Run, labels: int, num_classes: int) -> Counts:
     """(K,) labels of each class among the first ones."""
     bought = [label for record in run.records if record.num_labeled <= labels for label in record.labels]
     return np.bincount(np.array(bought, np.int64), minlength=num_classes)
+
+
+def _with_classes(setting: Setting) -> Setting:
+    """The setting without answers that name no class."""
+    wasted = any(None in record.labels for run in setting.runs for record in run.records)
+    return replace(setting, runs=tuple(map(_of_classes, setting.runs))) if wasted else setting
+
+
+def _of_classes(run: Run) -> Run:
+    return replace(run, records=tuple(map(_answered, run.records)))
+
+
+def _answered(record: RoundRecord) -> RoundRecord:
+    kept = [place for place, label in enumerate(record.labels) if label is not None]
+    aligned = {"chosen": record.chosen, "labels": record.labels, "notes": record.notes}
+    return record.model_copy(
+        update={name: tuple(each[place] for place in kept) for name, each in aligned.items() if each}
+    )
 
 
 def _until(run: Run, metric: str, labels: int) -> dict[int, float]:
