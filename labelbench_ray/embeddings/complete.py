@@ -264,8 +264,7 @@ def _repaired(
     if not damaged:  # the cluster need not have a machine yet
         return store
     job = _job(recipe, source, weights, environment, embedder.device, store.manifest.shard_rows)
-    drops = recipe.dataset.drop_duplicates or recipe.dataset.drop_near_duplicates is not None
-    removed = removed_rows(store.directory) if drops else {}
+    removed = removed_rows(store.directory)
     again = [without_rows(store.directory, made, removed) for made in embedder.shards(job, source, damaged)]
     return with_rebuilt(store, again, source, job, lambda beside, shards: embedder.shards(beside, source, shards))
 
