@@ -30,7 +30,9 @@ from labelbench_ray.datasets import cifar_c
 from labelbench_ray.datasets.embeddings import Embeddings
 from labelbench_ray.datasets.esc50 import Esc50
 from labelbench_ray.datasets.row_files.features import features as parsed_features
+from labelbench_ray.datasets.table_columns import row_values
 from labelbench_ray.datasets.tables import Tables
+from labelbench_ray.datasets.tabular import Tabular
 from labelbench_ray.datasets.vectors.table import VectorTable
 from labelbench_ray.datasets.webdataset import Webdataset
 from labelbench_ray.embeddings.augmented import read_view_manifest
@@ -39,6 +41,7 @@ from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, loa
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.encoders._sounds import open_sound
+from labelbench_ray.encoders.columns import Columns
 from labelbench_ray.errors import UserError
 from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.experiments import write_grid
@@ -398,6 +401,26 @@ def _read_esc50(folder: Path, data: bytes) -> None:
     Esc50().open(folder)
 
 
+def _read_tabular(folder: Path, data: bytes) -> None:
+    _put(folder / "train.csv", data)
+    source = Tabular(path="train.csv").open(folder)
+    pool = source.splits["pool"]
+    pool.read(0, len(pool))
+    Columns().fitted(pool)
+
+
+def _people() -> bytes:
+    rows = [f"{20 + number},{['clerk', 'nurse'][number % 2]},{number / 7},{number % 2}" for number in range(12)]
+    return "\n".join(["age,job,hours,label", *rows]).encode()
+
+
+def _read_row_values(folder: Path, data: bytes) -> None:
+    try:
+        row_values(data.decode(errors="surrogateescape"))
+    except ValueError as error:
+        raise UserError(str(error)) from error  # a row's reason in rejects.parquet
+
+
 def _esc50() -> bytes:
     rows = [f"{fold}{take},{fold},{number},kind {number},True" for fold in range(1, 6) for number, take in
             enumerate((".wav", "b.wav"))]  # fmt: skip
@@ -481,4 +504,6 @@ def targets(scratch: Path) -> dict[str, Target]:
         **{f"sound {kind}": Target(encoded(tone(440, 0.05), kind=kind), _read_sound) for kind in ("WAV", "FLAC")},
         "esc50": Target(_esc50(), _read_esc50),
         "cifar_c": Target(_cifar_c(), _read_cifar_c),
+        "tabular rows": Target(_people(), _read_tabular),
+        "table row": Target(b'{"age": 31, "job": "clerk", "paid": null}', _read_row_values),
     }

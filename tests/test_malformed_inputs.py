@@ -43,7 +43,42 @@ class Case:
     part: Part = field(default=TEXTS)
 
 
+TABLE = Part.of("tabular", path="in")
+PEOPLE = b"age,job,class\n31,clerk,yes\n47,nurse,no\n52,clerk,yes\n28,nurse,no\n"
+CALLS = Part.of("sound_folder", path="in")
+CLIPS = b"filename,fold,target,category,esc10\na.wav,1,0,dog,True\nb.wav,2,1,rain,False\n"
+ESC50 = Part.of("esc50", path="in")
+
 CASES = [
+    # Tables of columns
+    Case("no label among columns", {"train.csv": b"age,job\n1,a\n2,b\n"}, r"no column could hold the labels", TABLE),
+    Case(
+        "text in a column of numbers",
+        {"train.csv": PEOPLE, "test.csv": b"age,job,class\n31,clerk,yes\nold,nurse,no\n"},
+        r"test\.csv, column 'age', row 1: 'old' is not a finite number; fix it, leave it empty, or name",
+        TABLE,
+    ),
+    Case(
+        "a column that a split lacks",
+        {"train.csv": PEOPLE, "test.csv": b"age,class\n31,yes\n47,no\n"},
+        r"test\.csv: no column called 'job'",
+        TABLE,
+    ),
+    Case("nothing but labels", {"train.csv": b"same,class\nx,yes\nx,no\n"}, r"no column to embed is left", TABLE),
+    # Sounds
+    Case("sounds of another format", {"train/cat/a.mp3": b"x"}, r"no sounds in its class folders .*found \.mp3", CALLS),
+    Case(
+        "a fold beyond five",
+        {"meta/esc50.csv": CLIPS.replace(b",2,", b",7,"), "audio/a.wav": b"", "audio/b.wav": b""},
+        r"esc50\.csv, line 3: fold '7'; it must be one of 1 \.\. 5",
+        ESC50,
+    ),
+    Case(
+        "a clip that is not there",
+        {"meta/esc50.csv": CLIPS, "audio/a.wav": b""},
+        r"1 of 2 recordings are not in audio/, the first: 'b\.wav'; copy them there",
+        ESC50,
+    ),
     # CSV
     Case("empty CSV", {"train.csv": b""}, r"train\.csv: empty; a text file with a row a line is needed"),
     Case("blank header", {"train.csv": b"\n\n"}, r"train\.csv: empty; a header such as id,text,label"),

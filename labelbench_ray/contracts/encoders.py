@@ -2,6 +2,7 @@
 
 import io
 import wave
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,18 +11,25 @@ from PIL import Image
 
 from labelbench_ray.contracts.law import Law, NotApplicable, require
 from labelbench_ray.contracts.settings import sent
-from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets import Modality, Payload, Records, Rows, Split
 from labelbench_ray.encoders import Decoded, Encoder, Network
 
 TEXTS: Final = ("where is my card", "I want to change my PIN", "PIN", "why was I charged twice " * 20)
 WIDTH: Final = 8
 """Of made-up embeddings."""
+TABLE_ROWS: Final = (
+    '{"age": 31, "job": "clerk"}',
+    '{"age": 47.5, "job": "nurse"}',
+    '{"age": null, "job": null}',
+    '{"age": 60, "job": "clerk"}',
+)
 TOLERANCE: Final = 1e-3
 """Of an embedding's largest entry: other batches have other bits."""
 
 
 def states_its_weights(encoder: Encoder) -> None:
     """So that a plan can add up, and a store states what it was made from."""
+    encoder = fitted(encoder)
     first, again = encoder.weights(), sent(encoder).weights()
     fix = "return the hash of the weights' bytes, or a constant for an encoder without weights"
     require(isinstance(first, str) and bool(first), f"`weights` returned {first!r}", fix)
@@ -36,6 +44,7 @@ def states_its_weights(encoder: Encoder) -> None:
 
 def decodes(encoder: Encoder) -> None:
     """Into what the network takes, the same each time."""
+    encoder = fitted(encoder)
     for payload in payloads(encoder):
         first, again = encoder.decode(payload), sent(encoder).decode(payload)
         what = f"{first.dtype} of shape {first.shape}" if isinstance(first, np.ndarray) else type(first).__name__
@@ -62,12 +71,14 @@ def rejects_garbage(encoder: Encoder) -> None:
 
 def embeds(encoder: Encoder) -> None:
     """One finite row of floats for each payload."""
+    encoder = fitted(encoder)
     rows = _embedded(encoder, encoder.load("cpu"), payloads(encoder))
     require(bool(np.isfinite(rows).all()), "an embedding holds NaN or infinity", "check what the network computes")
 
 
 def embeds_each_on_its_own(encoder: Encoder) -> None:
     """An embedding depends on its payload, not on the batch."""
+    encoder = fitted(encoder)
     network, given = encoder.load("cpu"), payloads(encoder)
     together = _embedded(encoder, network, given)
     others = {
@@ -85,10 +96,33 @@ def embeds_each_on_its_own(encoder: Encoder) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class MadeUpRows:
+    """Rows of these payloads (a `Table`)."""
+
+    payloads: tuple[Payload, ...]
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+    def read(self, rows: Rows) -> Records:
+        """Some of them, all of the first class."""
+        chosen = [self.payloads[row] for row in rows]
+        return Records([f"row {row}" for row in rows], chosen, np.zeros(len(chosen), np.int64))
+
+
+def fitted(encoder: Encoder) -> Encoder:
+    """The encoder with what it takes from a pool of made-up rows."""
+    rows = MadeUpRows(tuple(payloads(encoder)))
+    return encoder.fitted(Split(rows, range(len(rows))))
+
+
 def payloads(encoder: Encoder) -> list[Payload]:
     """Some made-up ones of its kind."""
     if encoder.payload == Modality.TEXT:
         return list(TEXTS)
+    if encoder.payload == Modality.TABLE:
+        return list(TABLE_ROWS)
     if encoder.payload == Modality.AUDIO:
         return [_wav(rate, seconds) for rate, seconds in ((16_000, 1.0), (44_100, 0.3), (8_000, 2.5))]
     if encoder.payload == Modality.EMBEDDING:

@@ -116,6 +116,13 @@ class Modality(StrEnum):
                 return member
         raise ConfigError(f"{where}: {unknown('modality', str(name), list(cls))}")
 
+    @classmethod
+    def of_column(cls, name: str) -> Self:
+        """The same of payloads that lie in one column of a file; `ValueError` for rows of several columns."""
+        if (modality := cls.of(name)) == "table":
+            raise ValueError("a row of a table has several columns; use the data set 'tabular' and name no payload")
+        return modality
+
     def is_decoded(self, decoded: object) -> bool:
         """Whether an encoder may decode a payload of this kind to this."""
         if self.traits.decoded is None:

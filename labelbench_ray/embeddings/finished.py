@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from labelbench_ray import plugins
 from labelbench_ray.augmentations import WantedViews
@@ -38,6 +38,10 @@ class StoreRecipe:
     dataset: Dataset
     encoder_name: str
     encoder: Encoder
+
+    def fitted(self, source: Source) -> Self:
+        """The same, with what the encoder takes from the pool's rows."""
+        return replace(self, encoder=self.encoder.fitted(source.splits["pool"]))
 
 
 def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) -> None:

@@ -7,13 +7,13 @@ once in each embedding actor. An encoder holds settings only, so it is sent to w
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray import plugins
-from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets import Modality, Payload, Split
 from labelbench_ray.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -98,6 +98,13 @@ class Encoder(plugins.Plugin, ABC):
     """An encoder; its fields are its settings."""
 
     payload: ClassVar[Modality]
+
+    def fitted(self, pool: Split) -> Self:
+        """The encoder with what it takes from the pool's rows; one that takes nothing is the same. Its settings stay.
+
+        `weights`, `dimensions` and `decode` are called of the fitted one, `weights` and `dimensions` also before.
+        """
+        return self
 
     @abstractmethod
     def weights(self) -> str:

@@ -1,7 +1,7 @@
 """The embedding stores that a plan needs: what is there, what is missing, and whether their data have changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -173,6 +173,7 @@ def planned_store(
         classes = source.classes
         rows = {name: len(split) for name, split in source.splits.items()}
         found, facts = describe_source(source), stored_facts(source, example.encoder)
+        example = replace(example, encoder=example.encoder.fitted(source.splits["pool"]))
     except NotProvidedError as error:
         missing.append(str(error))
     try:

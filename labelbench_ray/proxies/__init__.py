@@ -41,6 +41,8 @@ class Proxy(tasks.ServesTasks, ABC):
 
     trains_encoder: ClassVar[bool] = False
     """Changes the embeddings that it sees, so they are made anew after each fit."""
+    has_features: ClassVar[bool] = True
+    """Has a last layer, whose inputs strategies may read as embeddings; without one it gives probabilities alone."""
     trains_every_weight: ClassVar[bool] = False
     """Trains all of the encoder, not a part of it."""
 

@@ -18,8 +18,9 @@ class NoTrainer(Trainer):
     def check(self, proxy: Proxy) -> None:
         if not isinstance(proxy, NoProxy | SelfFitted):
             raise ConfigError(
-                f"trainer none: cannot train the proxy {type(proxy).__name__}; use the proxy 'none' or "
-                "'multitask_linear' with it, a trainer such as 'logistic', or the trainer 'sft' for language models"
+                f"trainer none: cannot train the proxy {type(proxy).__name__}; use the proxy 'none', "
+                "'multitask_linear' or 'gradient_boosting' with it, a trainer such as 'logistic', or the trainer 'sft' "
+                "for language models"
             )
 
     def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> NoReturn:

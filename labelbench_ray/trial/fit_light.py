@@ -162,6 +162,11 @@ class StoredInputs:
         """D."""
         return int(self.embedded.pool.embeddings_ND.shape[1])
 
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.embedded.classes)
+
     def standardized(self, ids_B: Ids) -> Floats:
         """(B, D) float32."""
         return self.embedded.standardization.apply(self.embedded.pool.embeddings_ND[ids_B])

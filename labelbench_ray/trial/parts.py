@@ -23,7 +23,6 @@ from labelbench_ray import (
     trainers,
 )
 from labelbench_ray.config import SIMULATED, FineTune, Trial, digest
-from labelbench_ray.datasets import Modality
 from labelbench_ray.embeddings.finished import StoreRecipe
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies.causal_lm_lora import CausalLmLora
@@ -32,6 +31,7 @@ from labelbench_ray.tasks import Task
 from labelbench_ray.trainers.engine.descent import Gradient
 from labelbench_ray.trainers.none import NoTrainer
 from labelbench_ray.trainers.sft import Sft
+from labelbench_ray.trial.fitting_parts import check_features, check_modality, check_views
 
 CLEAN = plugins.Part(name="clean")
 
@@ -163,10 +163,11 @@ def build(trial: Trial) -> Parts:
             f"strategy {trial.strategy}: asks for labels while it chooses its batch, and the oracle {trial.oracle} "
             "answers later; use another strategy, such as 'margin' or 'badge'"
         )
-    _check_modality(parts)
+    check_modality(trial, parts.dataset, parts.encoder)
     _check_tasks(parts)
     _check_trains(trial.trainer, parts.trainer, parts.proxy)
-    _check_views(parts)
+    check_views(trial, parts.encoder, parts.wanted_views)
+    check_features(trial, parts.proxy, parts.strategy, parts.first_batch, parts.task)
     check_full(parts, None)
     return parts
 
@@ -273,28 +274,3 @@ def _check_trains(named: plugins.Part, trainer: trainers.Trainer, proxy: proxies
         fitted = type(proxy).__module__.rpartition(".")[2]
         raise ConfigError(f"trainer {named}: the proxy {fitted!r} has a fit of its own; use the trainer 'none'")
     trainer.check(proxy)
-
-
-def _check_modality(parts: Parts) -> None:
-    trial = parts.trial
-    holds = Modality.of(parts.dataset.modality(), f"dataset {trial.dataset}")
-    embeds = Modality.of(parts.encoder.payload, f"encoder {trial.encoder}")
-    if holds != embeds:
-        raise ConfigError(
-            f"encoder {trial.encoder} embeds {embeds.traits.plural}, the data set {trial.dataset} holds "
-            f"{holds.traits.plural}; choose an encoder that fits (`labelbench list encoders`)"
-        )
-
-
-def _check_views(parts: Parts) -> None:
-    wanted, payload = parts.wanted_views, Modality.of(parts.encoder.payload)
-    if wanted and wanted.augmentation.payload != payload:
-        changes = Modality.of(wanted.augmentation.payload, f"augmentation {wanted.recipe['name']}")
-        fits = payload.traits.augmentation
-        fix = "no augmentation fits, so use a trainer that needs none, such as 'logistic' or 'supervised'"
-        if fits:
-            fix = f'choose one that fits, as in augmentation="{fits}" (`labelbench list augmentations`)'
-        raise ConfigError(
-            f"trainer {parts.trial.trainer}: the augmentation {wanted.recipe['name']!r} changes "
-            f"{changes.traits.plural}, the encoder {parts.trial.encoder} embeds {payload.traits.plural}; {fix}"
-        )

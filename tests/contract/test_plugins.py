@@ -11,8 +11,8 @@ from labelbench_ray.contracts.law import Verdict, judge
 from labelbench_ray.plugins.catalog import KINDS
 
 NAMED = {
-    "encoders": ["pixels", "spectra"],
-    "datasets": ["digits"],
+    "encoders": ["pixels", "spectra", "columns"],
+    "datasets": ["digits", "scikit_learn", "synthetic_sounds"],
     "trainers": ["logistic", "supervised", "fixmatch", "warm_start"],
 }
 """Those that are tried: the others need weights or data, take half a minute, or differ from these in their loss."""

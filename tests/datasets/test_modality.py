@@ -63,3 +63,9 @@ def test_views_of_another_modality_are_refused_with_one_that_fits():
     trainer = Part.of("fixmatch", augmentation="images")
     with pytest.raises(ConfigError, match=r'changes images, the encoder .* embeds texts; .* augmentation="words"'):
         build(vary(BASE, trainer=trainer))
+
+
+@pytest.mark.parametrize("name", ["parquet", "tables"])
+def test_one_column_holds_no_rows_of_a_table(name: str):
+    with pytest.raises(ConfigError, match="a row of a table has several columns; use the data set 'tabular'"):
+        plugins.build(Dataset, DATASETS, Part.of(name, path="here", payload="table"))

@@ -238,7 +238,8 @@ REFUSED = {
     ),
     "no trainer for another proxy": (
         {"proxy": "linear", "strategy": "random", "first_batch": "random"},
-        "trainer none: cannot train the proxy Linear; use the proxy 'none' or 'multitask_linear' with it",
+        "trainer none: cannot train the proxy Linear; use the proxy 'none', 'multitask_linear' or "
+        "'gradient_boosting' with it",
     ),
     "a strategy that reads probabilities": ({"strategy": "margin"}, "margin: does not serve the task 'regression'"),
 }

@@ -25,6 +25,11 @@ class PoolInputs(Protocol):
         """D."""
         ...
 
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        ...
+
     def standardized(self, ids_B: Ids) -> Floats:
         """(B, D) float32 inputs of these rows, in this order."""
         ...
