@@ -68,7 +68,7 @@ def _setting(section: Section, prices: Prices) -> dict[str, Any]:
         "measure": verdict.finding.measure.of(section.setting.noun) if verdict.finding else None,
         "cautions": section.cautions,
         "finetunes": section.finetuned,
-        "outlook": [_outlook(each) for each in outlooks(section.main)],
+        "outlook": [_outlook(each) for each in outlooks(section.setting, section.main)],
         "rare_classes": section.rare,
         "shifts": section.shifts,
         "costs": [plain(each) | {"money": prices.money(each.spent, each.labels)} for each in section.costs],
@@ -79,6 +79,7 @@ def _outlook(found: Outlook) -> dict[str, Any]:
     ahead = found.forecast
     return {
         "strategy": found.strategy,
+        "labels": found.labels,
         "value": found.value,
         "forecasts": [
             {
@@ -86,7 +87,7 @@ def _outlook(found: Outlook) -> dict[str, Any]:
                 "value": float(ahead.accuracies_M[target]),
                 "low": float(ahead.low_M[target]),
                 "high": float(ahead.high_M[target]),
-                "worth_it": ahead.call(target),
+                "worth_it": found.call(target),
             }
             for target, labels in enumerate(ahead.labels_M)
         ],

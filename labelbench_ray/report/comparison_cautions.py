@@ -183,6 +183,8 @@ def _saturated(comparison: Comparison) -> Iterator[Caution]:
     if row is None or len(comparison.labels) < 3:
         return
     mean_T = row.curves.values_ST.mean(axis=0)
+    if mean_T.max() <= 0:  # such as R2 of a model that is worse than the mean: nothing is within 1 % of it
+        return
     near = next(
         count for count, mean in zip(comparison.labels, mean_T, strict=True) if mean >= SATURATED_PART * mean_T.max()
     )

@@ -6,34 +6,62 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.report import words
-from labelbench_ray.report.cells import Cell, Table
-from labelbench_ray.report.statistics.comparison import Comparison, Row
-from labelbench_ray.report.statistics.forecast import LEAST_ROUNDS, THRESHOLD, Call, Forecast, forecast
+from labelbench_ray.report.cells import NOTHING, Cell, Table
+from labelbench_ray.report.curves import Run, Setting
+from labelbench_ray.report.statistics.comparison import Comparison
+from labelbench_ray.report.statistics.forecast import (
+    LARGEST_FACTOR,
+    LEAST_ROUNDS,
+    THRESHOLD,
+    Call,
+    Forecast,
+    forecast,
+)
 
-WORDS: Final = {Call.LIKELY: "likely", Call.UNCLEAR: "unclear", Call.UNLIKELY: "unlikely"}
+SHARES: Final = ("Accuracy", "mAP")
+"""Ends of the names of metrics that lie between 0 and 1, and of which a quarter of a point is a quarter of a point."""
+TARGETS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlook:
-    """The forecast of a strategy's mean curve over its seeds, at two targets."""
+    """The forecast of a strategy's mean curve over its seeds, from its own last round on."""
 
     strategy: str
+    labels: float
+    """After the last round that all of its seeds have."""
     value: float
-    """The mean at the last round."""
+    """The mean there."""
     forecast: Forecast
+    """One batch on, and with twice the labels, as far as the pool has so many rows."""
+
+    def call(self, target: int) -> Call:
+        """Whether a target is worth its labels; unclear where no earlier forecast of the curve held, or was far off."""
+        trusted = self.forecast.held and self.forecast.factor < LARGEST_FACTOR
+        return self.forecast.call(target) if trusted else Call.UNCLEAR
 
 
-def outlooks(main: Comparison | None) -> tuple[Outlook, ...]:
-    """One for each strategy, in the comparison's order; none of fewer rounds than a forecast needs."""
-    if main is None or len(main.labels) < LEAST_ROUNDS:
+def outlooks(setting: Setting, main: Comparison | None) -> tuple[Outlook, ...]:
+    """One for each strategy whose curve has enough rounds, in the comparison's order; none of other metrics."""
+    if main is None or not main.metric.endswith(SHARES):
         return ()
-    return tuple(_outlook(row) for row in main.rows)
+    pool = min((run.data.rows["pool"] for run in setting.runs if "pool" in run.data.rows), default=np.inf)
+    found = (_outlook(list(setting.by_seed(row.strategy).values()), main.metric, pool) for row in main.rows)
+    return tuple(each for each in found if each)
 
 
-def _outlook(row: Row) -> Outlook:
-    labels_T, mean_T = row.curves.labels_T, row.curves.values_ST.mean(axis=0)
-    targets = np.unique([2 * labels_T[-1] - labels_T[-2], 2 * labels_T[-1]])
-    return Outlook(row.strategy, float(mean_T[-1]), forecast(labels_T, mean_T, targets))
+def _outlook(runs: list[Run], metric: str, pool: float) -> Outlook | None:
+    curves = [curve for run in runs if (curve := run.curve(metric))]
+    labels = sorted(set.intersection(*map(set, curves))) if curves else []
+    labels_T = np.array([count for count in labels if count > 0], np.float64)
+    if len(labels_T) < LEAST_ROUNDS:
+        return None
+    mean_T = np.mean([[curve[int(count)] for count in labels_T] for curve in curves], axis=0)
+    last, before = labels_T[-1], labels_T[-2]
+    targets_M = np.array([target for target in (2 * last - before, 2 * last) if target <= pool])
+    if not len(targets_M):
+        return None
+    return Outlook(runs[0].strategy, float(last), float(mean_T[-1]), forecast(labels_T, mean_T, targets_M))
 
 
 def outlook_table(found: tuple[Outlook, ...], noun: str) -> Table:
@@ -41,14 +69,13 @@ def outlook_table(found: tuple[Outlook, ...], noun: str) -> Table:
     if not found:
         return Table((), ())
     more = f"{words.signed(100 * THRESHOLD, 2, plus='')} points more?"
-    targets = [head for labels in found[0].forecast.labels_M for head in (f"at {words.count(labels)} labels", more)]
     return Table(
-        ("strategy", f"{noun} now", *targets, "earlier forecasts that held"),
+        ("strategy", f"{noun} now", "one more batch", more, "twice the labels", more, "earlier forecasts that held"),
         tuple(
             (
-                Cell(each.strategy),
+                Cell(each.strategy, f"{words.count(each.labels)} labels"),
                 Cell(words.percent(each.value)),
-                *(cell for target in range(len(each.forecast.labels_M)) for cell in _target(each.forecast, target)),
+                *(cell for target in range(TARGETS) for cell in _target(each, target)),
                 Cell(f"{each.forecast.held} of {each.forecast.backtests}"),
             )
             for each in found
@@ -56,6 +83,10 @@ def outlook_table(found: tuple[Outlook, ...], noun: str) -> Table:
     )
 
 
-def _target(found: Forecast, target: int) -> tuple[Cell, Cell]:
-    band = " to ".join(words.percent(float(end[target])) for end in (found.low_M, np.minimum(found.high_M, 1)))
-    return Cell(words.percent(float(found.accuracies_M[target])), band), Cell(WORDS[found.call(target)])
+def _target(found: Outlook, target: int) -> tuple[Cell, Cell]:
+    ahead = found.forecast
+    if target >= len(ahead.labels_M):  # the pool has fewer rows
+        return NOTHING, NOTHING
+    low, high = np.clip([ahead.low_M[target], ahead.high_M[target]], 0, 1)
+    band = f"{words.percent(float(low))} to {words.percent(float(high))}"
+    return Cell(words.percent(float(ahead.accuracies_M[target])), band), Cell(found.call(target).value)

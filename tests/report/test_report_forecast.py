@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from labelbench_ray.exports.document import document
+from labelbench_ray.ledger.data_notes import DataNote
+from labelbench_ray.ledger.records import Traits
 from labelbench_ray.report import build, page
-from labelbench_ray.report.outlook import outlooks
-from labelbench_ray.report.statistics.forecast import Call, forecast
+from labelbench_ray.report.outlook import outlook_table, outlooks
+from labelbench_ray.report.statistics.comparison import compare
+from labelbench_ray.report.statistics.forecast import LARGEST_FACTOR, Call, forecast
 from labelbench_ray.report.statistics.learning_curves import POWERS, RATES, families, fit
 from tests.datasets.test_dataset_cifar10 import SHARED
 
@@ -171,13 +175,12 @@ def test_the_page_states_what_more_labels_would_bring(experiment):
     for seed in range(3):
         experiment.add("random", seed, (0.7 + 0.001 * rng.standard_normal(8)).tolist(), rounds=8)
         experiment.add("margin", seed, (0.9 - 0.5 * rounds**-0.5 + 0.001 * rng.standard_normal(8)).tolist(), rounds=8)
-    found = {each.strategy: each for each in outlooks(build(experiment.write()).sections[0].main)}
+    found = {each.strategy: each for each in outlooks_of(experiment)}
     assert found["margin"].forecast.labels_M.tolist() == [90, 160]
     assert found["margin"].forecast.call(1) is Call.LIKELY
     assert found["random"].forecast.call(1) is Call.UNLIKELY
     text = page(build(experiment.folder))
     assert "What more labels would bring" in text
-    assert "at 160 labels" in text
     exported = {each["strategy"]: each for each in document(build(experiment.folder))["settings"][0]["outlook"]}
     assert exported["margin"]["forecasts"][1]["worth_it"] == "likely"
     assert exported["random"]["earlier_forecasts"] == 6
@@ -185,6 +188,50 @@ def test_the_page_states_what_more_labels_would_bring(experiment):
 
 def test_short_curves_have_no_outlook(experiment):
     experiment.add("random", 0, [0.5, 0.6, 0.7])
-    section = build(experiment.write()).sections[0]
-    assert outlooks(section.main) == ()
+    assert outlooks_of(experiment) == ()
     assert "What more labels would bring" not in page(build(experiment.folder))
+
+
+def test_a_strategy_that_ran_longer_is_forecast_from_its_own_last_round(experiment):
+    experiment.add("random", 0, np.linspace(0.5, 0.9, 16).tolist(), rounds=16)
+    experiment.add("margin", 0, np.linspace(0.5, 0.8, 8).tolist(), rounds=8)
+    found = {each.strategy: each for each in outlooks_of(experiment)}
+    assert (found["random"].labels, found["random"].value) == (160, pytest.approx(0.9))
+    assert found["random"].forecast.labels_M.tolist() == [170, 320]
+    assert found["margin"].forecast.labels_M.tolist() == [90, 160]
+
+
+@pytest.mark.parametrize(("pool", "targets"), [(1000, [90, 160]), (100, [90]), (85, None)])
+def test_no_more_labels_are_forecast_than_the_pool_has_rows(experiment, pool, targets):
+    experiment.add("random", 0, np.linspace(0.5, 0.8, 8).tolist(), rounds=8)
+    setting = build(experiment.write()).sections[0].setting
+    data = DataNote(rows={"pool": pool})
+    noted = replace(setting, runs=tuple(replace(run, data=data) for run in setting.runs))
+    found = outlooks(noted, compare(noted, "Test Accuracy"))
+    assert [each.forecast.labels_M.tolist() for each in found] == ([targets] if targets else [])
+
+
+def test_a_call_is_unclear_where_earlier_forecasts_were_far_off(experiment):
+    experiment.add("random", 0, [0.11, 0.12, 0.30, 0.61, 0.9], rounds=5)
+    (found,) = outlooks_of(experiment)
+    assert found.forecast.factor == LARGEST_FACTOR
+    assert {found.call(target) for target in (0, 1)} == {Call.UNCLEAR}
+    table = outlook_table((found,), "accuracy")
+    assert all("−" not in cell.note for cell in table.rows[0])  # noqa: RUF001  no accuracy below 0
+
+
+def test_metrics_that_are_no_shares_have_no_outlook_and_no_saturation(experiment):
+    """R2 below 0 has no forecast in per cent, and the report is written."""
+    values = [{"Test R2": -0.3 + 0.01 * number} for number in range(5)]
+    for seed in range(2):
+        experiment.add("random", seed, [0.5] * 5, extra_by_round=values, traits=Traits(metrics=("Test R2",)))
+    report = build(experiment.write())
+    assert report.sections[0].main is not None
+    assert report.sections[0].main.metric == "Test R2"
+    assert outlooks_of(experiment) == ()
+    page(report)
+
+
+def outlooks_of(experiment):
+    section = build(experiment.write()).sections[0]
+    return outlooks(section.setting, section.main)

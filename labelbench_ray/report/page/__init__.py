@@ -247,7 +247,7 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         shifted=shift_tables(section.setting, section.shifts),
         shift_answer=answer(section.shifts),
         rare=rare_tables(section.rare) if section.rare else (),
-        outlook=outlook_table(outlooks(main), main.noun) if main else Table((), ()),
+        outlook=outlook_table(outlooks(section.setting, main), main.noun) if main else Table((), ()),
         noise=noise_tables(section.noise) if section.noise else (),
         savings=forest.savings(main) if main else None,
         costs=cost_tables.cost_table(report, section),
