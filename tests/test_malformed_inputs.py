@@ -25,6 +25,7 @@ from tests.datasets.row_samples import PNG, arrow, features, parquet, tar, tar_o
 
 ROWS = b"id,text,label\n1,a,x\n2,b,y\n3,c,x\n4,d,y\n"
 TEXTS = Part.of("tables", path="in", payload="text")
+TAGS = Part.of("tables", path="in", payload="text", label_list="tags")
 IMAGES = Part.of("tables", path="in", payload="image")
 TARS = Part.of("webdataset", path="in", payload="image")
 EMBEDDINGS = Part.of("embeddings", path="in")
@@ -105,12 +106,18 @@ CASES = [
     Case(
         "open quote",
         {"train.csv": b'id,text,label\n1,"a,x\n2,b,y\n3,c,x\n'},
-        r"(2 cells|row 0, column '\w+': 3 lines in one cell .* a quote is not closed; close it|record 2)",
+        r"train\.csv, line 2: the quote at the start of '\"a,x' is not closed; close it, or double quotes inside of",
     ),
     Case(
         "open quote in the last column",
         {"train.csv": b'id,text,label\n1,a,x\n2,b,"y\n3,c,x\n'},
-        r"row 1, column 'label': 2 lines in one cell \('y\\n3,c,x\\n'\), so a quote is not closed; close it",
+        r"train\.csv, line 3: the quote at the start of '\"y' is not closed; close it",
+    ),
+    Case(
+        "two open quotes",
+        {"train.csv": b'id,text,label\n1,"a,x\n2,b,y\n3,c,x\n4,"d,x\n5,e,y\n6,f,x\n7,g,y\n'},
+        r"train\.csv, line 2: the quote at the start of '\"a,x' is closed in line 5, before 'd,x' in the same cell; "
+        r"close it where the cell ends, or double quotes",
     ),
     Case(
         "latin-1",
@@ -194,6 +201,35 @@ CASES = [
         "mixed types",
         {"train.jsonl": b'{"text": "a", "label": "1"}\n{"text": "b", "label": 2}\n'},
         r"train\.jsonl, line 2, column 'label': a number, '2', and in line 1 a text; write one type in all rows",
+    ),
+    Case(
+        "NaN in JSON",
+        {"train.jsonl": b'{"text": "a", "label": "1"}\n{"text": "b", "label": NaN}\n'},
+        r"train\.jsonl, line 2: NaN is not JSON; write null for no value, or a number",
+    ),
+    Case(
+        "null in a list of labels",
+        {"train.jsonl": b'{"text": "a", "tags": ["x"]}\n{"text": "b", "tags": ["y", null]}\n'},
+        r"train\.jsonl, column 'tags', row 1: the list holds null; name its class, or leave the entry out",
+        TAGS,
+    ),
+    Case(
+        "a list in a list of labels",
+        {"train.jsonl": b'{"text": "a", "tags": [["x"]]}\n{"text": "b", "tags": [["y"]]}\n'},
+        r"train\.jsonl, column 'tags': labels are list<.*>; labels must be int or string; convert the column",
+        TAGS,
+    ),
+    Case(
+        "a list of names and numbers",
+        {"train.jsonl": b'{"text": "a", "tags": []}\n{"text": "b", "tags": ["y", 1]}\n'},
+        r"train\.jsonl, line 2, column 'tags': a list with a number and a text, \[\"y\", \"1\"\]; write one type",
+        TAGS,
+    ),
+    Case(
+        "lists of names and lists of numbers",
+        {"train.jsonl": b'{"text": "a", "tags": ["x"]}\n{"text": "b", "tags": [1]}\n'},
+        r"line 2, column 'tags': a list with a number, '\[\"1\"\]', and in line 1 a list with a text; write one type",
+        TAGS,
     ),
     Case(
         "JSON instead of JSON lines",

@@ -81,15 +81,16 @@ def held_out_parts(row_ids: Sequence[str], labels_N: Labels, shares: Sequence[fl
 
 
 def _parts(hashes_N: NDArray[np.uint64], strata_N: Labels, shares: Sequence[float]) -> NDArray[np.int64]:
+    _, stratum_N, sizes_S = np.unique(strata_N, return_inverse=True, return_counts=True)
+    order_N = np.lexsort((hashes_N, stratum_N))
+    place_N = np.arange(len(order_N)) - np.repeat(np.cumsum(sizes_S) - sizes_S, sizes_S)
     parts_N = np.full(len(hashes_N), -1, np.int64)
-    for stratum in np.unique(strata_N):
-        rows = np.flatnonzero(strata_N == stratum)
-        rows = rows[np.argsort(hashes_N[rows], kind="stable")]
-        start = 0
-        for number, share in enumerate(shares):
-            count = min(max(1, round(share * len(rows))), len(rows) - start - 1)
-            parts_N[rows[start : start + count]] = number
-            start += count
+    start_S = np.zeros_like(sizes_S)
+    for number, share in enumerate(shares):
+        count_S = np.minimum(np.maximum(1, np.rint(share * sizes_S).astype(np.int64)), sizes_S - start_S - 1)
+        begin_N, end_N = (np.repeat(each_S, sizes_S) for each_S in (start_S, start_S + count_S))
+        parts_N[order_N[(place_N >= begin_N) & (place_N < end_N)]] = number
+        start_S += count_S
     return parts_N
 
 

@@ -67,8 +67,10 @@ def _attributes(place: Place) -> tuple[tuple[str, ...], dict[str, NDArray[np.int
     count, header = [*found[:2], "", ""][:2]
     lines = found[2:]
     names = tuple(header.split())
-    if not count.strip().isdecimal() or not names or int(count) != len(lines):
-        raise DataError(f"{place}: begins with {count!r} and has {len(lines):,} rows; the first line is their number")
+    if not names or count.strip() != str(len(lines)):
+        raise DataError(
+            f"{place}: begins with {count!r:.40} and has {len(lines):,} rows; the first line is their number"
+        )
     labels: dict[str, NDArray[np.int8]] = {}
     for number, line in enumerate(lines, 3):
         image, *entries = line.split() or [""]

@@ -413,6 +413,16 @@ def test_listed_files_stay_below_their_folder(tmp_path):
             "column 'y', row 3: 'one' is not an integer",
         ),
         (
+            lambda root: write_iwildcam(root, {3: "train,0,--1,2013,003.jpg"}),
+            "iwildcam",
+            "column 'y', row 3: '--1' is not an integer",
+        ),
+        (
+            lambda root: write_iwildcam(root, {3: f"train,0,{10**19},2013,003.jpg"}),
+            "iwildcam",
+            "column 'y', row 3: '10000000000000000000' is not an integer of 64 bits; get the published file again",
+        ),
+        (
             lambda root: write_iwildcam(root, {3: "train,0,3,2013,003.jpg"}),
             "iwildcam",
             "row 3: categories.csv names no class 3",
@@ -465,6 +475,11 @@ def test_listed_files_stay_below_their_folder(tmp_path):
             lambda root: write_celeba(root, **{"list_attr_celeba.txt": "3\nBald Smiling\na.jpg 1 1\nb.jpg 1 1\n"}),
             "celeba",
             "begins with '3' and has 2 rows",
+        ),
+        (
+            lambda root: write_celeba(root, **{"list_attr_celeba.txt": f"{'1' * 5000}\nBald\na.jpg 1\n"}),
+            "celeba",
+            r"begins with '1{39} and has 1 rows; the first line is their number",
         ),
         (
             lambda root: write_celeba(root, **{"list_eval_partition.txt": "000001.jpg 3\n"}),

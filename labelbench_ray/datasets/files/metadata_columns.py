@@ -33,7 +33,16 @@ def integers(values: Sequence[str], where: str) -> list[int]:
     try:
         return [int(number) for number in pc.cast(pa.array(values, pa.string()), pa.int64()).to_pylist()]
     except (pa.ArrowException, TypeError):
-        row = next(row for row, value in enumerate(values) if not value.lstrip("-").isdecimal())
+        row = next((row for row, value in enumerate(values) if not _is_integer(value)), 0)
         raise DataError(
-            f"{where}, row {row}: {values[row]!r} is not an integer; get the published file again"
+            f"{where}, row {row}: {values[row]!r:.60} is not an integer of 64 bits; get the published file again"
         ) from None
+
+
+def _is_integer(text: str) -> bool:
+    """Whether pyarrow reads a text as an integer; Python's `int` takes more."""
+    try:
+        pa.scalar(text).cast(pa.int64())
+    except pa.ArrowException:
+        return False
+    return True

@@ -1,6 +1,7 @@
 """Where data lies: a path below the root, or a URI that pyarrow's file systems know (`s3://`, `gs://`, `file://`)."""
 
 import os
+import posixpath
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -110,23 +111,34 @@ def _check_links(folder: str) -> list[str]:
     """The links below a folder that lead to nothing, which a listing leaves out.
 
     Raises:
-        DataError: a link to a folder above it, which would list the same files again and again under other names.
+        DataError: a folder that cannot be listed, or a link to a folder above it, which would list the same files again
+            and again under other names.
     """
     dangling: list[str] = []
     waiting: list[tuple[str, tuple[str, ...]]] = [(folder, (os.path.realpath(folder),))]
     while waiting:
         path, above = waiting.pop()
-        with os.scandir(path) as entries:
-            for entry in entries:
-                link = entry.is_symlink()
-                if link and not os.path.exists(entry.path):
-                    dangling.append(entry.path)
-                elif os.path.isdir(entry.path) if link else entry.is_dir():
-                    real = os.path.realpath(entry.path) if link else f"{above[-1]}/{entry.name}"
-                    if real in above:
-                        raise DataError(f"{entry.path}: a link to {real}, which it lies in; remove it")
-                    waiting.append((entry.path, (*above, real)))
+        for entry in _entries(path):
+            link = entry.is_symlink()
+            if link and not os.path.exists(entry.path):
+                dangling.append(entry.path)
+            elif os.path.isdir(entry.path) if link else entry.is_dir():
+                real = os.path.realpath(entry.path) if link else f"{above[-1]}/{entry.name}"
+                if real in above:
+                    raise DataError(f"{entry.path}: a link to {real}, which it lies in; remove it")
+                waiting.append((entry.path, (*above, real)))
     return dangling
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: the folder cannot be listed ({error.strerror}); let it be read, as in chmod u+rx, or move it "
+            "out of the data set"
+        ) from error
 
 
 class FileState(NamedTuple):
@@ -153,10 +165,12 @@ def locate(root: Path, path: str) -> Place:
 
 
 def resolve(file: Place, path: str) -> Place:
-    """The place that a path in a file means: below the file's folder, or absolute on a disk of this machine."""
-    if file.local and path.startswith("/"):
-        return Place(file.filesystem, path)
-    return file.folder / path
+    """The place that a path in a file means: below the file's folder, or absolute on a disk of this machine.
+
+    `..` goes back one step of the path's text, also behind a folder that is not there.
+    """
+    absolute = file.local and path.startswith("/")
+    return Place(file.filesystem, posixpath.normpath(path if absolute else f"{file.folder.path}/{path}"))
 
 
 def missing(place: Place, wanted: str) -> NotProvidedError:

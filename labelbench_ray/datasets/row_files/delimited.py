@@ -13,19 +13,22 @@ from labelbench_ray.errors import DataError
 SEPARATORS = (",", ";", "\t")
 LARGEST_CELL_BLOCK = 2**24
 """Bytes of one block: one row must fit."""
+QUOTED = rb'"[^"]*+(?:""[^"]*+)*+'
+"""A quoted cell without its closing quote."""
 
 
 def read_delimited(place: Place) -> Any:  # noqa: ANN401  pyarrow has no types
-    """A CSV file as a table of text columns; an empty cell is null, and a quoted one an empty text.
+    """A CSV file as a table of text columns; an empty cell is null, also a quoted one.
 
     Raises:
-        DataError: not UTF-8, no header or no rows, a repeated or empty column name, a row of another length, an open
-            quote; names the line where there is one.
+        DataError: not UTF-8, no header or no rows, a repeated or empty column name, a row of another length, a quote
+            that is not closed where its cell ends; names the line where there is one.
     """
     data = text_bytes(place)
     header = bytes(memoryview(data)[: 2**20]).split(b"\n", 1)[0].decode(errors="replace").rstrip("\r")
     separator = max(SEPARATORS, key=lambda each: _outside_quotes(header).count(each))
     names = _names(place, header, separator)
+    _check_quotes(place, data, separator)
     wrong: list[csv.InvalidRow] = []
 
     def keep(row: csv.InvalidRow) -> str:
@@ -42,7 +45,7 @@ def read_delimited(place: Place) -> Any:  # noqa: ANN401  pyarrow has no types
                 column_types=dict.fromkeys(names, pa.large_string()),
                 null_values=[""],
                 strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
+                quoted_strings_can_be_null=True,  # some programs quote every cell
             ),
         )
     except pa.ArrowException as error:
@@ -55,7 +58,6 @@ def read_delimited(place: Place) -> Any:  # noqa: ANN401  pyarrow has no types
         )
     if not len(table):
         raise DataError(f"{place}: a header and no rows; every split needs at least one row")
-    _check_closed(place, data, table, names)
     return table
 
 
@@ -83,17 +85,41 @@ def _names(place: Place, header: str, separator: str) -> list[str]:
     return names
 
 
-def _check_closed(place: Place, data: Any, table: Any, names: list[str]) -> None:  # noqa: ANN401
-    """Refuse a quote that is never closed: it swallows all lines below it into one cell of the last row."""
-    if not bytes(data).count(b'"') % 2:
+def _check_quotes(place: Place, data: Any, separator: str) -> None:  # noqa: ANN401
+    """Refuse a quoted cell that does not end behind its closing quote: rows below it would become part of it."""
+    view, outside = memoryview(data), rb"[^%b\r\n]" % separator.encode()
+    # Either no quote, or a quoted cell up to its end, or a quote inside of a cell without quotes.
+    well_formed = rb'(?:[^"]++|(?<!%b)%b"(?!%b)|(?<=%b)")*+' % (outside, QUOTED, outside, outside)
+    found = re.match(well_formed, view)
+    if found is None or found.end() == len(view):
         return
-    for name in names:
-        value = table[name][-1].as_py()
-        if value is not None and "\n" in value:
-            raise DataError(
-                f"{place}, row {len(table) - 1}, column {name!r}: {value.count(chr(10))} lines in one cell "
-                f"({value[:40]!r}), so a quote is not closed; close it, or double quotes inside of cells"
-            )
+    begin, end = found.end(), _end_of_quoted(view, found.end())
+    text, rest = _first_line(view[begin : begin + 40]), _first_line(view[end + 1 : end + 21])
+    line, last = 1 + _lines(view[:begin]), 1 + _lines(view[:end])
+    if end == len(view):
+        raise DataError(
+            f"{place}, line {line}: the quote at the start of {text!r} is not closed; close it, or double quotes "
+            "inside of cells"
+        )
+    raise DataError(
+        f"{place}, line {line}: the quote at the start of {text!r} is closed in line {last}, before {rest!r} in the "
+        "same cell; close it where the cell ends, or double quotes inside of cells"
+    )
+
+
+def _end_of_quoted(view: memoryview, begin: int) -> int:
+    """Where the quoted cell that begins here has its closing quote; the end of the file if it has none."""
+    body = re.compile(QUOTED).match(view, begin)
+    assert body is not None, "a quote begins here"
+    return body.end()
+
+
+def _first_line(view: memoryview) -> str:
+    return bytes(view).decode(errors="replace").split("\n")[0]
+
+
+def _lines(view: memoryview) -> int:
+    return bytes(view).count(b"\n")
 
 
 def _outside_quotes(text: str) -> str:

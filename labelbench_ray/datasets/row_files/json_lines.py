@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import pyarrow as pa
 
 from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.datasets.row_files.encoding import text_bytes
 from labelbench_ray.errors import DataError
+
+LIST = "a list"
+NESTED = (f"{LIST} with {LIST}", f"{LIST} with an object")
 
 
 class Literal(NamedTuple):
@@ -23,8 +26,8 @@ def read_json_lines(place: Place) -> Any:  # noqa: ANN401  pyarrow has no types
     A column of objects is left out: no payload and no label is one.
 
     Raises:
-        DataError: not UTF-8, a line that is not one JSON object, a repeated key, a column of several types; names the
-            line and the value.
+        DataError: not UTF-8, a line that is not one JSON object, a repeated key, NaN, a column or a list of several
+            types; names the line and the value.
     """
     columns: dict[str, list[Any]] = {}
     kinds: dict[str, tuple[str, int]] = {}
@@ -57,7 +60,7 @@ def _object(place: Place, number: int, line: str) -> Mapping[str, Any]:
             line,
             parse_int=Literal,
             parse_float=Literal,
-            parse_constant=Literal,
+            parse_constant=lambda text: _refuse_constant(where, text),
             object_pairs_hook=lambda pairs: _pairs(where, pairs),
         )
     except RecursionError as error:
@@ -73,6 +76,10 @@ def _object(place: Place, number: int, line: str) -> Mapping[str, Any]:
     return value
 
 
+def _refuse_constant(where: str, text: str) -> NoReturn:
+    raise DataError(f"{where}: {text} is not JSON; write null for no value, or a number")
+
+
 def _pairs(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -85,13 +92,25 @@ def _check_kind(place: Place, number: int, name: str, value: object, kinds: dict
     """Refuse a column that holds texts in some rows and numbers or lists in others: one of them is a mistake."""
     if value is None:
         return
-    kind, line = kinds.setdefault(name, (_kind(value), number))
-    if kind != _kind(value):
-        shown = value.text if isinstance(value, Literal) else value
+    try:
+        kind = _kind(value)
+    except _MixedError as error:
         raise DataError(
-            f"{place}, line {number}, column {name!r}: {_kind(value)}, {str(shown)[:40]!r}, and in line {line} "
-            f"{kind}; write one type in all rows"
+            f"{place}, line {number}, column {name!r}: a list with {error}, {_shown(value)}; write one type in all "
+            "lists"
+        ) from error
+    known, line = kinds.setdefault(name, (kind, number))
+    if known == LIST and kind.startswith(LIST):
+        kinds[name] = (kind, number)
+    elif known != kind and not (kind == LIST and known.startswith(LIST)):
+        raise DataError(
+            f"{place}, line {number}, column {name!r}: {kind}, {_shown(value)!r}, and in line {line} {known}; write "
+            "one type in all rows"
         )
+
+
+class _MixedError(Exception):
+    """A list with entries of several types."""
 
 
 def _kind(value: object) -> str:
@@ -100,23 +119,33 @@ def _kind(value: object) -> str:
     if isinstance(value, bool):
         return "a truth"
     if isinstance(value, list):
-        return "a list"
+        entries = sorted({"a list" if isinstance(each, list) else _kind(each) for each in value if each is not None})
+        if len(entries) > 1:
+            raise _MixedError(" and ".join(entries))
+        return f"{LIST} with {entries[0]}" if entries else LIST
     return "an object" if isinstance(value, dict) else "a text"
 
 
-def _plain(value: object) -> str | list[str] | None:
+def _shown(value: object) -> str:
+    plain = _plain(value)
+    return (plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False))[:40]
+
+
+def _plain(value: object) -> str | list[Any] | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Literal):
         return value.text
     if isinstance(value, list):
-        return [each if isinstance(each, str) else str(_plain(each)) for each in value]
+        return [_plain(each) for each in value]
     return value if isinstance(value, str) else None
 
 
 def _array(place: Place, name: str, values: list[Any], kind: str) -> Any:  # noqa: ANN401
+    if kind in NESTED:  # a label is none of these; what reads labels names the type
+        return pa.nulls(len(values), pa.list_(pa.list_(pa.string())))
     try:
-        return pa.array(values, pa.list_(pa.string()) if kind == "a list" else pa.large_string())
+        return pa.array(values, pa.list_(pa.string()) if kind.startswith(LIST) else pa.large_string())
     except UnicodeEncodeError as error:
         row = next(row for row, value in enumerate(values) if _is_broken(value))
         raise DataError(f"{place}, row {row}, column {name!r}: half of a surrogate pair; write the letter") from error

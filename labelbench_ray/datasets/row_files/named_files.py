@@ -1,7 +1,7 @@
 """Payloads that rows name by paths instead of holding them: each is inside of the data set, and is there."""
 
 import hashlib
-import os
+import posixpath
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -59,13 +59,12 @@ def _inside(top: Place, file: Place, path: str, where: str) -> Place:
     if "\0" in path or "\\" in path or "://" in path:
         raise DataError(f"{where}: {path!r:.80} is not a relative path with '/' between its steps; write it so")
     named = resolve(file, path)
-    clean = os.path.normpath(named.path)
-    if not clean.startswith(f"{os.path.normpath(top.path)}/"):
+    if not named.path.startswith(f"{posixpath.normpath(top.path)}/"):
         raise DataError(
             f"{where}: {path!r:.80} lies outside of the data set's folder {top}; move the file into it and write a "
             "path that starts at the folder of the file that names it"
         )
-    return Place(named.filesystem, clean)
+    return named
 
 
 def _paths(files: RowFiles, number: int, column: str) -> Iterator[tuple[int, str]]:
