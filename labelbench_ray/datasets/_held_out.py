@@ -1,8 +1,13 @@
-"""Test and validation rows that are split off where the data have none: by a keyed hash of each row's id."""
+"""Test and validation rows that are split off where the data have none: by a keyed hash of each row's id.
+
+What is hashed has no name of the place: neither the folder of the class folders nor the only file of rows, so that
+the same data under another name are split alike.
+"""
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeVar
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +19,23 @@ from labelbench_ray.types import Labels
 KEY = b"labelbench: held-out rows"
 T = TypeVar("T", bound=FileTable)
 TEST, VALIDATION = 0.2, 0.1
+MUCH_MORE = 1.5
+"""A part that is larger than was wanted by this factor is stated."""
 
 
-def split_off(tables: Mapping[str, FileTable], origins: Mapping[str, str]) -> tuple[dict[str, Split], dict[str, str]]:
+def split_off(
+    tables: Mapping[str, FileTable], origins: Mapping[str, str], place_in_ids: str = ""
+) -> tuple[dict[str, Split], dict[str, str]]:
     """`pool`, `validation` and `test`; what there is no table for is split off from `train`. And where each is from.
 
-    A row's place depends on its id alone, and on the ids of its class: rows that are added later leave most rows where
-    they are, and the order in the files does not count. Of a train table with unlabeled rows all of it is the pool, and
-    a single held-out table is halved.
+    A row's place depends on its id alone, without the name of the only folder or file, and on the ids of its class:
+    rows that are added later leave most rows where they are, and the order in the files does not count. Of a train
+    table with unlabeled rows all of it is the pool, and a single held-out table is halved.
+
+    Args:
+        tables: by part.
+        origins: of each part, in words.
+        place_in_ids: what every row id of `train` begins with that is the name of the place: `photos/`.
     """
     train = tables["train"]
     nothing = Split(train, range(0))
@@ -37,14 +51,29 @@ def split_off(tables: Mapping[str, FileTable], origins: Mapping[str, str]) -> tu
     if not missing or len(unlabeled_rows(train)):
         splits = {"pool": all_rows(train), **dict.fromkeys(missing, nothing), **found}
         return splits, {"pool": origins["train"], **where}
-    row_ids = train.row_ids(range(len(train))).to_pylist()
-    parts_N = held_out_parts(row_ids, train.labels(range(len(train))), tuple(missing.values()))
+    parts_N = held_out_parts(_hashed_ids(train, place_in_ids), train.labels(range(len(train))), tuple(missing.values()))
     splits = {"pool": Split(train, np.flatnonzero(parts_N < 0)), **found}
     for number, (part, share) in enumerate(missing.items()):
         splits[part] = Split(train, np.flatnonzero(parts_N == number))
-        where[part] = f"{share:.0%} of {origins['train']}, by a hash of each row id".replace("%", " %")
-    left = 1 - sum(missing.values())
-    return splits, {"pool": f"{left:.0%} of {origins['train']}".replace("%", " %"), **where}
+        real = len(splits[part]) / len(train)
+        where[part] = f"{_percent(real)} of {origins['train']}, by a hash of each row id{_more(real, share)}"
+    return splits, {"pool": f"{_percent(len(splits['pool']) / len(train))} of {origins['train']}", **where}
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %") if share >= 0.005 else "under 1 %"
+
+
+def _more(real: float, wanted: float) -> str:
+    """Why a part is much larger than was wanted; nothing for others."""
+    if real <= MUCH_MORE * wanted:
+        return ""
+    return f" ({_percent(wanted)} wanted, but classes are small and each has a row here)"
+
+
+def _hashed_ids(table: FileTable, place: str) -> list[str]:
+    """What is hashed of each row: its id in one form of Unicode, without the name of the place."""
+    return [normalize("NFC", row_id.removeprefix(place)) for row_id in table.row_ids(range(len(table))).to_pylist()]
 
 
 def labeled_parts(tables: Mapping[str, T]) -> tuple[dict[str, T], tuple[str, ...]]:

@@ -101,7 +101,9 @@ class Tables(Dataset):
             for part, files in found.files.items()
         }
         used, unlabeled = labeled_parts(tables)
-        splits, origins = split_off(used, {part: found.origin(part) for part in used})
+        splits, origins = split_off(
+            used, {part: found.origin(part) for part in used}, "" if keys["train"][0] else found.only_file
+        )
         splits |= {name: evaluated(name, tables[name]) for name in self.splits}
         origins |= {name: found.origin(name) for name in self.splits}
         facts = ((part, *found.facts(part), *named_by[part].facts) for part in found.files)

@@ -73,7 +73,7 @@ class Webdataset(Dataset):
         encoding = shards["train"].encoding()
         tables = {part: each.table(encoding) for part, each in shards.items()}
         used, unlabeled = labeled_parts(tables)
-        splits, origins = split_off(used, {part: shards[part].origin for part in used})
+        splits, origins = split_off(used, {part: shards[part].origin for part in used}, shards["train"].only_file)
         facts = ((part, *((name, state.size) for name, state in shards[part].states())) for part in shards)
         return Source(
             classes=encoding.classes,
@@ -116,6 +116,11 @@ class _Shards:
     @property
     def origin(self) -> str:
         return self.names[0] if len(self.names) == 1 else f"{len(self.names):,} tar files ({self.names[0]} ...)"
+
+    @property
+    def only_file(self) -> str:
+        """What the ids of rows begin with if they are in one tar file; else ""."""
+        return f"{self.names[0].removesuffix('.tar')}/" if len(self.names) == 1 else ""
 
     @property
     def note(self) -> str:

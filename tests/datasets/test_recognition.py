@@ -224,6 +224,64 @@ def test_class_folders_of_sounds(tmp_path: Path) -> None:
     assert {split: len(rows) for split, rows in source.splits.items()} == {"pool": 14, "validation": 2, "test": 4}
 
 
+SPLITS = {
+    ("train", "test"): {},
+    ("Train", "Test"): {"train": "Train", "test": "Test"},
+    ("training", "testing"): {"train": "training", "test": "testing"},
+    ("seg_train/seg_train", "seg_test/seg_test"): {"train": "seg_train/seg_train", "test": "seg_test/seg_test"},
+    ("train", "dev"): {"validation": "dev"},
+    ("train", "val", "test"): {"validation": "val"},
+    ("Train",): {"train": "Train"},
+}
+
+
+@pytest.mark.parametrize("folders", SPLITS)
+def test_folders_that_are_called_as_splits_are_splits(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    for folder in folders:
+        for name in ("cat", "dog"):
+            images(tmp_path / "photos" / folder / name, 10)
+    found = recognized(tmp_path, "photos", Stated()).dataset
+    assert found == Part.of("image_folder", path="photos", held_out="hash", **SPLITS[folders])
+    source = plugins.build(Dataset, datasets.PACKAGE, found).open(tmp_path)
+    assert source.classes == ("cat", "dog")
+    assert sum(map(len, source.splits.values())) == 20 * len(folders)
+
+
+@pytest.mark.parametrize("names", [("bus", "car", "train"), ("training shoes", "test tubes", "pens"), ("train", "cat")])
+def test_classes_whose_names_have_such_a_word_are_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        images(tmp_path / "photos" / name, 10)
+    found = recognized(tmp_path, "photos", Stated()).dataset
+    assert found == Part.of("image_folder", path="photos", held_out="hash", train=".")
+    assert plugins.build(Dataset, datasets.PACKAGE, found).open(tmp_path).classes == tuple(sorted(names))
+
+
+@pytest.mark.parametrize(
+    ("folders", "reported"),
+    [
+        (("train/cat", "train/dog", "test"), "test/ is called as a split is, but holds no class folders"),
+        (("Train", "Test"), "is called as a split is, but holds no class folders"),
+        (("seg_train", "seg_test"), "is called as a split is, but holds no class folders"),
+        (("val/cat", "val/dog", "test/cat", "test/dog"), "no folder of training rows"),
+        (("train/cat", "train/dog", "val/cat", "dev/cat"), "both dev and val could be the split 'validation'"),
+    ],
+)
+def test_splits_without_classes_are_refused(tmp_path: Path, folders: tuple[str, ...], reported: str) -> None:
+    for folder in folders:
+        images(tmp_path / "photos" / folder)
+    with pytest.raises(UserError, match=reported):
+        recognized(tmp_path, "photos", Stated())
+
+
+@pytest.mark.parametrize("folders", [("Train", "Test"), ("seg_train", "seg_test"), ("train", "dev")])
+def test_splits_are_not_read_as_classes(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    for folder in folders:
+        images(tmp_path / "photos" / folder / "cat")
+    part = Part.of("image_folder", path="photos", train=".", held_out="hash")
+    with pytest.raises(UserError, match=f"{folders[0]}/ and {folders[1]}/ lie in it, which are splits and not classes"):
+        plugins.build(Dataset, datasets.PACKAGE, part).open(tmp_path)
+
+
 def test_class_folders_alone_are_the_whole_data_set(tmp_path: Path) -> None:
     for number, name in enumerate(["cat", "my dog", "Käfer"]):
         images(tmp_path / "photos" / name, 20 + number)

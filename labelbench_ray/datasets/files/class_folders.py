@@ -77,7 +77,7 @@ class ClassFolders(Dataset, ABC):
         """The splits, and where the rows of each come from."""
         named = {part: table.origin for part, table in tables.items()}
         if self.held_out == "hash":
-            return split_off(tables, named)
+            return split_off(tables, named, tables["train"].place_in_ids)
         return arrange(tables["train"], tables.get("validation"), tables.get("test")), origins(named)
 
     def _names(self, top: Place) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pyarrow import fs
 from labelbench_ray.datasets import Files, Records, Rows
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, is_hidden, kind_of, suffix_of
 from labelbench_ray.datasets.files.file_kinds import IMAGES, FileKind
-from labelbench_ray.datasets.files.layout import TEST, VALIDATION
+from labelbench_ray.datasets.files.layout import named_as_splits, split_of
 from labelbench_ray.datasets.files.places import Place, missing
 from labelbench_ray.errors import DataError, unknown
 
@@ -65,6 +65,11 @@ class FolderTable:
         """Where its rows come from, in words."""
         return f"{len(self):,} files of {self.folder.name}/"
 
+    @property
+    def place_in_ids(self) -> str:
+        """What every row id begins with: the name of the folder."""
+        return f"{self.folder.name}/"
+
     def row_ids(self, rows: Rows) -> Any:  # noqa: ANN401  pyarrow has no types
         return self._ids(self.names_N.take(pa.array(np.asarray(rows, dtype=np.int64))))
 
@@ -79,7 +84,7 @@ class FolderTable:
 
     def _ids(self, names: Any) -> Any:  # noqa: ANN401
         text = pa.large_string()
-        return pc.binary_join_element_wise(pa.scalar(f"{self.folder.name}/", text), names, pa.scalar("", text))
+        return pc.binary_join_element_wise(pa.scalar(self.place_in_ids, text), names, pa.scalar("", text))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,9 +143,13 @@ def list_folder(folder: Place, wanted: str, kind: FileKind = IMAGES) -> SplitFol
         raise DataError(
             f"{folder}: no class folders; {kind.folder} has one folder for each class, with its {kind.plural}"
         )
-    if "train" in classes and (held_out := {*VALIDATION, *TEST} & {*classes}):
+    filled = [each.name for each in classes.values() if len(each.names_N)]
+    by_split = {split_of(name): name for name in sorted(named_as_splits(filled), reverse=True)}
+    if len(by_split) > 1:
+        these = " and ".join(f"{by_split[part]}/" for part in ("train", "validation", "test") if part in by_split)
         raise DataError(
-            f"{folder}: train/ and {min(held_out)}/ lie in it, which are splits and not classes; set `path` to it"
+            f"{folder}: {these} lie in it, which are splits and not classes; set `path` to it, and `train`, "
+            "`validation` and `test` to the folders where they are called otherwise"
         )
     return SplitFolder(folder, classes, kinds, kind)
 

@@ -14,6 +14,12 @@ from labelbench_ray.errors import DataError
 VALIDATION = ("validation", "valid", "val")
 """Names of a held-out split that steers training."""
 TEST = ("test",)
+WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What splits are called in the names of files and folders."""
 BESIDE = "beside the splits, name it in a setting to read it"
 SPLIT_WORD = re.compile(r"(train|validation|valid|val|test)(?![a-z])", re.IGNORECASE)
 
@@ -31,6 +37,24 @@ def one_of(words: Sequence[str], found: Callable[[str], str | None], top: Place)
             f'{words[0]}="{names[0]}"'
         )
     return names[0] if names else None
+
+
+def split_of(name: str) -> str | None:
+    """The split that a relative path states, by a word in the file's name or in its folders, the nearest first."""
+    *folders, file = name.split("/")
+    for step in (file, *reversed(folders)):
+        words = [WORDS[word] for word in re.split(r"[^a-z]+", step.lower()) if word in WORDS]
+        if words:
+            return words[0]
+    return None
+
+
+def named_as_splits(names: Iterable[str]) -> list[str]:
+    """The folders that are called as splits are: `Train`, `dev`; or all of them, if each states one (`seg_train`)."""
+    every = list(names)
+    if every and all(split_of(name) for name in every):
+        return every
+    return [name for name in every if name.lower() in WORDS]
 
 
 def validation_name(folder: Place, suffix: str) -> str | None:

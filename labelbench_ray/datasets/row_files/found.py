@@ -38,6 +38,12 @@ class FoundTables:
         names = self.files[part].names
         return names[0] if len(names) == 1 else f"{len(names):,} files ({names[0]} ...)"
 
+    @property
+    def only_file(self) -> str:
+        """What the ids of numbered rows of train begin with if they are in one file; else ""."""
+        names = self.files["train"].names
+        return f"{names[0].removesuffix(suffix_of(names[0]))}/" if len(names) == 1 else ""
+
     def facts(self, part: str) -> list[object]:
         """What identifies the content of a split's files, for a signature."""
         files = self.files[part]

@@ -11,7 +11,7 @@ from typing import Any
 from pyarrow import fs
 
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, kind_of, suffix_of
-from labelbench_ray.datasets.files.layout import BESIDE
+from labelbench_ray.datasets.files.layout import BESIDE, WORDS, split_of
 from labelbench_ray.datasets.files.places import Place, missing
 from labelbench_ray.datasets.row_files.readme import data_files
 from labelbench_ray.datasets.row_files.table_files import READERS
@@ -19,12 +19,6 @@ from labelbench_ray.errors import DataError, unknown
 
 SUFFIXES = (".parquet", *READERS)
 PARTS = ("train", "validation", "test")
-WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""What splits are called in the names of files and folders."""
 NEUTRAL_FOLDERS = frozenset({"data", ""})
 NAMED_BY_NONE = "named by no row"
 STATING = frozenset({"state.json", "dataset_dict.json", "dataset_info.json", "README.md"})
@@ -202,16 +196,6 @@ def _by_words(
         _refuse_unknown(top, rows)
         return {"train": rows}
     return found
-
-
-def split_of(name: str) -> str | None:
-    """The split that a relative path states, by a word in the file's name or in its folders, the nearest first."""
-    *folders, file = name.split("/")
-    for step in (file, *reversed(folders)):
-        words = [WORDS[word] for word in re.split(r"[^a-z]+", step.lower()) if word in WORDS]
-        if words:
-            return words[0]
-    return None
 
 
 def holds_rows(name: str) -> bool:
