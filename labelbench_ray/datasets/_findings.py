@@ -20,6 +20,8 @@ TOOL_FOLDERS: Final = frozenset(
         "_delta_log",
         "_temporary",
         "lost+found",
+        "mlartifacts",
+        "mlruns",
         "System Volume Information",
     }
 )

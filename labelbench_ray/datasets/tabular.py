@@ -92,7 +92,9 @@ class Tabular(Dataset):
         for part, table in tables.items():
             if part != "train":
                 check_labeled(table, f"rows of the split {part!r}")
-        splits, origins = split_off(tables, {part: found.origin(part) for part in tables})
+        splits, origins = split_off(
+            tables, {part: found.origin(part) for part in tables}, "" if keys["train"][0] else found.only_file
+        )
         facts = ((part, *found.facts(part)) for part in found.files)
         notes = stated({part: (note,) for part, (_, note) in keys.items()})
         return Source(

@@ -17,6 +17,7 @@ from labelbench_ray.datasets import Files, Records, Rows
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, is_hidden, kind_of, suffix_of
 from labelbench_ray.datasets.files.file_kinds import IMAGES, FileKind
 from labelbench_ray.datasets.files.layout import named_as_splits, split_of
+from labelbench_ray.datasets.files.own_folders import OWN, own_folders
 from labelbench_ray.datasets.files.places import Place, missing
 from labelbench_ray.errors import DataError, unknown
 
@@ -130,15 +131,20 @@ def list_folder(folder: Place, wanted: str, kind: FileKind = IMAGES) -> SplitFol
         if info.type != fs.FileType.Directory:
             kinds[(HIDDEN, hidden) if (hidden := hidden_kind(name)) else (kind.misplaced, kind_of(name))] += 1
         elif is_hidden(name):
-            inside = (folder / name).listing(recursive=True)
-            kinds[HIDDEN, f"{name}/"] += sum(each.type == fs.FileType.File for each in inside)
+            kinds[HIDDEN, f"{name}/"] += len(_file_paths(folder / name))
         elif (other := classes.get(normalize("NFC", name))) is not None:
             raise DataError(
                 f"{folder}: the folders {other.name!a} and {name!a} have the same name, in two forms of Unicode; move "
                 "the files of one into the other"
             )
         else:
-            classes[normalize("NFC", name)] = list_files(folder, folder / name, kinds, kind)
+            inside: Kinds = Counter()
+            listed = list_files(folder, folder / name, inside, kind)
+            if len(listed.names_N) or not (own := _own_files(folder / name)):
+                classes[normalize("NFC", name)] = listed
+                kinds.update(inside)
+            else:
+                kinds[OWN, f"{name}/"] += own
     if not classes:
         raise DataError(
             f"{folder}: no class folders; {kind.folder} has one folder for each class, with its {kind.plural}"
@@ -152,6 +158,18 @@ def list_folder(folder: Place, wanted: str, kind: FileKind = IMAGES) -> SplitFol
             "`validation` and `test` to the folders where they are called otherwise"
         )
     return SplitFolder(folder, classes, kinds, kind)
+
+
+def _file_paths(folder: Place) -> list[str]:
+    """The files below a folder, by their relative paths."""
+    found = folder.listing(recursive=True)
+    return [info.path[len(folder.path) :].lstrip("/") for info in found if info.type == fs.FileType.File]
+
+
+def _own_files(folder: Place) -> int:
+    """The number of files in a folder of embeddings or results of ours; 0 for any other folder."""
+    paths = _file_paths(folder)
+    return len(paths) if own_folders(folder.folder, (f"{folder.name}/{path}" for path in paths)) else 0
 
 
 def list_files(top: Place, folder: Place, kinds: Kinds, kind: FileKind = IMAGES) -> ClassFolder:

@@ -12,6 +12,7 @@ from pyarrow import fs
 
 from labelbench_ray.datasets._findings import HIDDEN, NO_FILE, Kinds, hidden_kind, kind_of, suffix_of
 from labelbench_ray.datasets.files.layout import BESIDE, WORDS, split_of
+from labelbench_ray.datasets.files.own_folders import OWN, own_folder, own_folders
 from labelbench_ray.datasets.files.places import Place, missing
 from labelbench_ray.datasets.row_files.readme import data_files
 from labelbench_ray.datasets.row_files.table_files import READERS
@@ -92,11 +93,13 @@ def visible_files(top: Place) -> tuple[dict[str, Place], Kinds]:
     """All files below a folder by their relative paths; and how many are hidden."""
     kinds: Kinds = Counter()
     visible: dict[str, Place] = {}
-    for info in top.listing(recursive=True):
-        below = info.path[len(top.path) :].lstrip("/")
-        if info.type == fs.FileType.Directory:
-            continue
-        if hidden := hidden_kind(below):
+    listed = {info.path[len(top.path) :].lstrip("/"): info for info in top.listing(recursive=True)}
+    files = {below: info for below, info in listed.items() if info.type != fs.FileType.Directory}
+    own = own_folders(top, files)
+    for below, info in files.items():
+        if kept := own_folder(below, own):
+            kinds[OWN, kept] += 1
+        elif hidden := hidden_kind(below):
             kinds[HIDDEN, hidden] += 1
         elif info.type != fs.FileType.File:
             kinds[NO_FILE, kind_of(info.base_name)] += 1
