@@ -40,10 +40,6 @@ class ReferenceProbe:
         scores_BK: Doubles = standardized_BD @ self.weight_DK + self.bias_K
         return scores_BK
 
-    def probabilities(self, embeddings_BD: NDArray[np.float32]) -> Doubles:
-        """(B, K)."""
-        return _softmax(self.scores(embeddings_BD) / self.temperature)
-
 
 def fitted_probe(pool: TruePool) -> ReferenceProbe:
     """The probe of a pool's true labels."""
@@ -67,32 +63,31 @@ def confusions(pool: TruePool) -> tuple[NDArray[np.int64], Doubles]:
     """What each row is most easily taken for, and how easily.
 
     Returns:
-        (N,) the class other than the true one to which the probe gives the largest probability, and (N,) 1 less the
-        margin in 0 .. 2: the margin is the probability of the true class less that of the other one.
+        (N,) the class other than the true one to which the probe gives the largest probability, and (N,) the natural
+        logarithm of 1 less the margin, which is in 0 .. 2: the margin is the probability of the true class less that
+        of the other one. Finite wherever there is another class, however sure the probe is.
     """
-    probe, runner_up_N, ease_N = (
-        fitted_probe(pool),
-        np.empty(len(pool.labels_N), np.int64),
-        np.empty(len(pool.labels_N)),
-    )
-    for rows in _blocks(len(pool.labels_N)):
-        probabilities_BK = probe.probabilities(pool.embeddings_of(rows))
-        places_B, labels_B = np.arange(len(probabilities_BK)), pool.labels_N[rows]
-        true_B = probabilities_BK[places_B, labels_B]
-        probabilities_BK[places_B, labels_B] = -1
-        runner_up_N[rows] = probabilities_BK.argmax(axis=1)
-        ease_N[rows] = 1 - (true_B - probabilities_BK.max(axis=1))
-    return runner_up_N, ease_N
+    probe, count = fitted_probe(pool), len(pool.labels_N)
+    runner_up_N, log_ease_N = np.empty(count, np.int64), np.empty(count)
+    for rows in _blocks(count):
+        logits_BK = probe.scores(pool.embeddings_of(rows)) / probe.temperature
+        places_B, labels_B = np.arange(len(logits_BK)), pool.labels_N[rows]
+        log_sum_B = _log_sum(logits_BK)
+        logits_BK[places_B, labels_B] = -np.inf
+        runner_up_N[rows] = logits_BK.argmax(axis=1)
+        # 1 - (true - other) is the sum of all other probabilities, plus the largest of them: nothing is subtracted.
+        log_ease_N[rows] = np.logaddexp(_log_sum(logits_BK), logits_BK.max(axis=1)) - log_sum_B
+    return runner_up_N, log_ease_N
 
 
 def _blocks(rows: int) -> Iterator[slice]:
     return (slice(start, min(rows, start + BLOCK_ROWS)) for start in range(0, rows, BLOCK_ROWS))
 
 
-def _softmax(logits_BK: Doubles) -> Doubles:
-    powers_BK = np.exp(logits_BK - logits_BK.max(axis=1, keepdims=True))
-    probabilities_BK: Doubles = powers_BK / powers_BK.sum(axis=1, keepdims=True)
-    return probabilities_BK
+def _log_sum(logits_BK: Doubles) -> Doubles:
+    """(B,) the logarithm of the sum of exponentials; -inf where all logits are."""
+    log_sum_B: Doubles = np.logaddexp.reduce(logits_BK, axis=1)
+    return log_sum_B
 
 
 def _loss(logits_BK: Doubles, labels_B: NDArray[np.int64]) -> float:

@@ -69,10 +69,13 @@ class Annotators(SeededCorrupter):
         annotators_N = (first_N + time) % self.annotators
         draws_N = self.stream(pool, time).random(len(pool.labels_N))
         answers_N = pool.labels_N.copy()
-        for annotator, matrix_KK in enumerate(panel.matrices()):
-            for label, cumulative_K in enumerate(matrix_KK.cumsum(axis=1)):
-                rows = np.flatnonzero((annotators_N == annotator) & (pool.labels_N == label))
-                answers_N[rows] = np.searchsorted(cumulative_K / cumulative_K[-1], draws_N[rows], side="right")
+        groups_N = annotators_N * len(pool.classes) + pool.labels_N
+        ordered_N = np.argsort(groups_N, kind="stable")
+        starts_G = np.flatnonzero(np.diff(groups_N[ordered_N], prepend=-1))
+        matrices_WKK = panel.matrices()
+        for rows in np.split(ordered_N, starts_G[1:]) if len(ordered_N) else ():
+            cumulative_K = matrices_WKK[annotators_N[rows[0]], pool.labels_N[rows[0]]].cumsum()
+            answers_N[rows] = np.searchsorted(cumulative_K / cumulative_K[-1], draws_N[rows], side="right")
         return answers_N
 
     def answers(self, pool: TruePool) -> Labels:

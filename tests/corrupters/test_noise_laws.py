@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from labelbench_ray import corrupters, plugins
 from labelbench_ray.config import Trial, vary
@@ -13,7 +14,7 @@ from labelbench_ray.corrupters import TruePool
 from labelbench_ray.corrupters._reference_probe import confusions, fitted_probe
 from labelbench_ray.corrupters.annotators import Annotators
 from labelbench_ray.corrupters.instance_dependent import flip_probabilities
-from labelbench_ray.errors import ConfigError
+from labelbench_ray.errors import ConfigError, DataError
 from labelbench_ray.plugins import Part
 from labelbench_ray.trial import parts
 
@@ -87,9 +88,9 @@ def test_the_transition_matrix_is_recovered(name: str, settings: dict, classes: 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.4])
 def test_instance_dependent_noise_has_its_rate_and_flips_to_the_runner_up_alone(rate: float):
     pool = a_pool()
-    answers, (runner_up, ease) = make("instance_dependent", rate=rate).answers(pool), confusions(pool)
+    answers, (runner_up, log_ease) = make("instance_dependent", rate=rate).answers(pool), confusions(pool)
     flipped = answers != pool.labels_N
-    probabilities = flip_probabilities(ease, rate)
+    probabilities = flip_probabilities(log_ease, rate)
     assert probabilities.mean() == pytest.approx(rate, abs=1e-6)
     assert abs(flipped.sum() - ROWS * rate) <= 3 * np.sqrt((probabilities * (1 - probabilities)).sum())
     assert (runner_up != pool.labels_N).all()
@@ -99,13 +100,14 @@ def test_instance_dependent_noise_has_its_rate_and_flips_to_the_runner_up_alone(
 def test_instance_dependent_noise_is_proportional_to_one_less_the_margin():
     """The margin is computed here from the probe's own probabilities; rows are counted by tenths of their ease."""
     pool = a_pool()
-    probabilities = fitted_probe(pool).probabilities(np.asarray(pool.embeddings, np.float32))
+    probe = fitted_probe(pool)
+    probabilities = softmax(probe.scores(np.asarray(pool.embeddings, np.float32)) / probe.temperature, axis=1)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     rows = np.arange(ROWS)
     others = probabilities.copy()
     others[rows, pool.labels_N] = -1
     ease = 1 - probabilities[rows, pool.labels_N] + others.max(axis=1)
-    law = flip_probabilities(ease, 0.2)
+    law = flip_probabilities(np.log(ease), 0.2)
     below = law < 1
     assert 0.9 < below.mean() < 1, "some rows are cut off at 1"
     np.testing.assert_allclose((law / ease)[below], (law / ease)[0])
@@ -114,10 +116,31 @@ def test_instance_dependent_noise_is_proportional_to_one_less_the_margin():
         assert abs(flipped[tenth].sum() - law[tenth].sum()) <= 3 * np.sqrt((law[tenth] * (1 - law[tenth])).sum())
 
 
+@pytest.mark.parametrize("rate", [0.2, 0.4, 0.8])
+@pytest.mark.parametrize("distance", [6.0, 30.0])
+def test_the_rate_is_reached_however_well_classes_separate(distance: float, rate: float):
+    """The probe is so sure here that 1 less the margin, computed by subtraction, is exactly 0 for most rows."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 4000)
+    embeddings = (rng.normal(size=(10, 64)) * distance / 4)[labels] + rng.normal(size=(4000, 64))
+    pool = TruePool(labels, CIFAR10, 3, embeddings=embeddings.astype(np.float16))
+    _, log_ease = confusions(pool)
+    assert np.isfinite(log_ease).all()
+    assert flip_probabilities(log_ease, rate).mean() == pytest.approx(rate, abs=1e-6)
+    wrong = (make("instance_dependent", rate=rate).answers(pool) != labels).mean()
+    assert wrong == pytest.approx(rate, abs=3 * np.sqrt(rate * (1 - rate) / 4000))
+
+
+def test_a_rate_that_cannot_be_reached_is_refused_with_the_one_that_can():
+    pool = TruePool(np.zeros(50, np.int64), ("alone",), embeddings=np.ones((50, 2), np.float16))
+    with pytest.raises(DataError, match=r"rate=0.2 cannot be reached with these embeddings, only 0.000; use a smaller"):
+        make("instance_dependent", rate=0.2).answers(pool)
+
+
 def test_the_reference_probe_knows_the_classes_and_is_the_same_anywhere():
     pool = a_pool()
     probe = fitted_probe(pool)
-    right = probe.probabilities(np.asarray(pool.embeddings, np.float32)).argmax(axis=1) == pool.labels_N
+    right = probe.scores(np.asarray(pool.embeddings, np.float32)).argmax(axis=1) == pool.labels_N
     assert right.mean() > 0.85  # classes overlap
     again = fitted_probe(a_pool(seed=5))
     np.testing.assert_array_equal(probe.weight_DK, again.weight_DK)
@@ -139,6 +162,22 @@ def test_annotators_have_the_rates_and_confusions_of_their_panel():
     matrices = noise.panel(pool).matrices()
     np.testing.assert_allclose(matrices.sum(axis=2), 1)
     within_three_sigma(counted(pool.labels_N, noise.answers(pool), 10), matrices.mean(axis=0))
+
+
+@pytest.mark.parametrize("votes", [1, 3])
+def test_annotators_answer_each_row_as_its_own_draw_states(votes: int):
+    labels = np.random.default_rng(0).integers(0, 50, 5000)
+    pool = TruePool(labels, tuple(map(str, range(50))), 3)
+    wanted = np.empty_like(labels)
+    noise = Annotators(votes=votes)
+    for time in range(votes):
+        panel = noise.panel(pool)
+        who = (noise.stream(pool, purpose="assignment").integers(5, size=5000) + time) % 5
+        draws, matrices = noise.stream(pool, time).random(5000), panel.matrices()
+        for row in range(5000):
+            cumulative = matrices[who[row], labels[row]].cumsum()
+            wanted[row] = np.searchsorted(cumulative / cumulative[-1], draws[row], side="right")
+        np.testing.assert_array_equal(noise.asked(pool, time), wanted)
 
 
 def test_abilities_follow_their_beta_distribution():
