@@ -143,9 +143,25 @@ CASES = [
         r"2 columns \(headline, body\) could hold the text payloads .*; name one, as in column=\"headline\"",
     ),
     Case(
+        "columns in other letters",
+        {"train.csv": b"Id,Text,Label\n1,a,x\n2,b,y\n"},
+        r"train\.csv: 3 columns \(Id, Text, Label\) could hold the text payloads .*; name one, as in column=\"Text\"",
+    ),
+    Case(
+        "a column of labels in other letters",
+        {"train.csv": b"Id,Label,Text\n1,x,a\n2,y,b\n"},
+        r"train\.csv: no column of labels \(columns: Id, Label, Text\); name it, as in label=\"Label\"",
+        Part.of("tables", path="in", payload="text", column="Text"),
+    ),
+    Case(
         "id twice",
         {"train.csv": b"id,text,label\n7,a,x\n7,b,y\n"},
-        r"train\.csv, column 'id': '7' stands in 2 rows; ids are the keys of rows and must be distinct",
+        r"train\.csv, column 'id': '7' stands in 2 rows, the first are row 0 and row 1; ids are",
+    ),
+    Case(
+        "id twice in two files",
+        {"train-0.csv": ROWS, "train-1.csv": b"id,text,label\n9,a,x\n4,b,y\n"},
+        r"in/train-0\.csv, column 'id': '4' stands in 2 rows, the first are row 3 and .*/train-1\.csv, row 1;",
     ),
     Case("no id", {"train.csv": b"row_id,text,label\n7,a,x\n,b,y\n"}, r"train\.csv, column 'row_id': row 1 has none"),
     Case(
@@ -344,14 +360,38 @@ CASES = [
     Case(
         "names among numbers in a tar",
         {"a.tar": tar({"1.png": PNG, "1.cls": "0", "2.png": PNG, "2.cls": "cat"})},
-        r"a\.tar, sample '2': the label 'cat', and others such as 0; write numbers alone or names alone",
+        r"a\.tar, member '2\.cls': the label 'cat', and others such as 0; write numbers alone or names alone",
         TARS,
     ),
     Case(
         "label in a tar beyond the classes",
-        {"a.tar": tar({"1.png": PNG, "1.cls": "0", "2.png": PNG, "2.cls": "2"})},
-        r"a\.tar, labels, row 1: 2 is not a class \(classes: 0, 1\); fix the label or the list of classes",
+        {
+            "train-0.tar": tar({"0.png": PNG, "0.cls": "1"}),
+            "train-1.tar": tar({"1.png": PNG, "1.cls": "0", "2.png": PNG, "2.cls": "2"}),
+        },
+        r"train-1\.tar, member '2\.cls': 2 is not a class \(classes: 0, 1\); fix the label or the list of classes",
         Part.of("webdataset", path="in", payload="image", classes=["cat", "dog"]),
+    ),
+    Case(
+        "names and numbers in a list of a tar",
+        {
+            "train-0.tar": tar({"0.png": PNG, "0.json": '{"tags": ["a"]}'}),
+            "train-1.tar": tar({"1.png": PNG, "1.json": '{"tags": ["b", 1]}'}),
+        },
+        r"train-1\.tar, member '1\.json', key 'tags': \[\"b\", 1\] holds names and numbers; write one of them",
+        Part.of("webdataset", path="in", payload="image", label_list="tags"),
+    ),
+    Case(
+        "a number beyond 64 bits in a tar",
+        {"a.tar": tar({"1.png": PNG, "1.json": '{"label": 10000000000000000000}'})},
+        r"a\.tar, member '1\.json', key 'label': 10{19} is neither a name nor a whole number of 64 bits; write one",
+        TARS,
+    ),
+    Case(
+        "a list where a label is asked for in a tar",
+        {"a.tar": tar({"1.png": PNG, "1.json": '{"label": ["a"]}'})},
+        r"a\.tar, member '1\.json', key 'label': .* is a list; name the key as `label_list`, or write one label",
+        TARS,
     ),
     Case(
         "JSON in a tar that is cut short",

@@ -25,7 +25,12 @@ from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts, w
 from labelbench_ray.datasets.parquet_columns.group_column import column_groups, with_groups
 from labelbench_ray.datasets.parquet_columns.image_paths import inside, named_images
 from labelbench_ray.datasets.parquet_columns.keys import key_column
-from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding, named_label_encoding
+from labelbench_ray.datasets.parquet_columns.labels import (
+    LabelEncoding,
+    has_values,
+    label_encoding,
+    named_label_encoding,
+)
 from labelbench_ray.datasets.parquet_columns.parquet_files import (
     ParquetFiles,
     check_column,
@@ -216,17 +221,11 @@ class Parquet(Dataset):
             return named_label_encoding(train.column(self.label), train.column(self.label_name), where)
         if self.classes is None:
             return label_encoding(train.column(self.label), where, None)
-        labeled = [part for part in files if columns[part].label and _has_values(files[part], self.label)]
+        labeled = [part for part in files if columns[part].label and has_values(files[part].column(self.label))]
         if not labeled:
             return LabelEncoding(self.classes, self.classes)
         of = labeled[0]
         return label_encoding(files[of].column(self.label), label_column(files[of], columns[of]), self.classes)
-
-
-def _has_values(files: ParquetFiles, name: str) -> bool:
-    """Whether a column has a value that is not null, so that the type of its values is known."""
-    column = files.column(name)
-    return bool(column.null_count < len(column))
 
 
 def _origins(tables: Mapping[str, str], splits: Mapping[str, Split]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from labelbench_ray.datasets._held_out import labeled_parts, split_off
 from labelbench_ray.datasets._splits import evaluated
 from labelbench_ray.datasets.parquet_columns.columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
 from labelbench_ray.datasets.parquet_columns.group_column import column_groups, with_groups
-from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding
+from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, has_values, label_encoding
 from labelbench_ray.datasets.parquet_columns.parquet_files import (
     ParquetTable,
     check_column,
@@ -23,10 +23,9 @@ from labelbench_ray.datasets.parquet_columns.parquet_files import (
 )
 from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.datasets.row_files.answers import WrittenAnswers
-from labelbench_ray.datasets.row_files.features import Features
 from labelbench_ray.datasets.row_files.found import FoundTables, find_tables, row_key
 from labelbench_ray.datasets.row_files.named_files import named_files
-from labelbench_ray.datasets.row_files.roles import Named, Roles, find_roles
+from labelbench_ray.datasets.row_files.roles import LABEL, Named, Roles, find_label, find_roles, likely
 from labelbench_ray.datasets.row_files.split_files import PARTS
 from labelbench_ray.errors import DataError
 
@@ -94,7 +93,7 @@ class Tables(Dataset):
         columns = {part: self._columns(found.files[part], roles, key) for part, (key, _) in keys.items()}
         for part, files in found.files.items():
             check_columns(files, columns[part])
-        classes, row_labels = self._row_labels(found, columns["train"])
+        classes, row_labels = self._row_labels(found, columns)
         named_by = {part: named_files(found.top, files, columns[part]) for part, files in found.files.items()}
         tables = {
             part: make_table(files, columns[part], row_labels, named_by[part].states)
@@ -134,29 +133,45 @@ class Tables(Dataset):
         named = Named(self.column, self.label, self.label_list, self.label_value)
         roles = find_roles(str(train.places[0]), train.schema, self.payload, found.features, named)
         if roles.label is None and self.classes is None:
+            likeliest = likely(train.schema.names[::-1], LABEL)
             raise DataError(
                 f"{train.places[0]}: no column of labels (columns: {', '.join(train.schema.names)}); name it, as in "
-                f'label="{train.schema.names[-1]}", or give classes=["cat", "dog"] if no row has a label yet'
+                f'label="{likeliest}", or give classes=["cat", "dog"] if no row has a label '
+                "yet"
             )
+        return roles if roles.label is not None else self._labeled_elsewhere(found, roles, named)
+
+    def _labeled_elsewhere(self, found: FoundTables, roles: Roles, named: Named) -> Roles:
+        """The roles with the column of labels of a held-out split, where train has none: people are to give those."""
+        for part, files in found.files.items():
+            label, why = find_label(str(files.places[0]), files.schema, roles.payload, found.features, named)
+            if label is not None:
+                notes = (*roles.notes[:-1], f"{why}, in {part}; train has no column of labels")
+                return Roles(roles.payload, label, notes)
         return roles
 
     def _columns(self, files: RowFiles, roles: Roles, key: str | None) -> Columns:
-        label = roles.label if roles.label in files.schema.names or self.label else None
+        named = self.label or self.label_list or self.label_value
+        label = roles.label if named or roles.label in files.schema.names else None
         return Columns(roles.payload, label, key, self.payload)
 
-    def _row_labels(self, found: FoundTables, columns: Columns) -> tuple[tuple[str, ...], RowLabels]:
+    def _row_labels(self, found: FoundTables, columns: Mapping[str, Columns]) -> tuple[tuple[str, ...], RowLabels]:
         """The names of the classes, and how labels are read."""
         if self.label_value:
             return (self.label_value,), WrittenAnswers()
-        encoding = self._encoding(found.files["train"], found.features, columns)
+        encoding = self._encoding(found, columns)
         return encoding.classes, LabelLists(encoding) if self.label_list else OneLabel(encoding)
 
-    def _encoding(self, train: RowFiles, features: Features, columns: Columns) -> LabelEncoding:
-        where = label_column(train, columns)
-        if columns.label is None:
-            assert self.classes is not None, "`_roles` needs one of them"
-            return LabelEncoding(self.classes, self.classes)
-        names: Mapping[str, tuple[str, ...]] = features.class_lists if self.label_list else features.classes
-        classes = self.classes or names.get(columns.label)
-        column = train.column(columns.label)
+    def _encoding(self, found: FoundTables, columns: Mapping[str, Columns]) -> LabelEncoding:
+        """The classes by the labels of train, or by given names: as text or numbers, whichever labels are there."""
+        names: Mapping[str, tuple[str, ...]] = found.features.class_lists if self.label_list else found.features.classes
+        classes = self.classes or names.get(columns["train"].label or "")
+        labels = {part: found.files[part].column(each.label) for part, each in columns.items() if each.label}
+        part = next((part for part, column in labels.items() if has_values(column)), "train")
+        if classes is None:
+            part = "train"  # the labels of held-out rows do not decide what the classes are
+        elif part not in labels:
+            return LabelEncoding(classes, classes)
+        where = label_column(found.files[part], columns[part])
+        column = labels[part]
         return label_encoding(list_entries([column], where) if self.label_list else column, where, classes)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +20,14 @@ from labelbench_ray.datasets.parquet_columns.columns import Columns, LabelLists,
 from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding
 from labelbench_ray.datasets.row_files.hub import open_top
 from labelbench_ray.datasets.row_files.split_files import find_splits
-from labelbench_ray.datasets.row_files.tar_members import Sample, read_shard
+from labelbench_ray.datasets.row_files.tar_labels import are_numbers, kind_of_label, label_of_key, label_of_text
+from labelbench_ray.datasets.row_files.tar_members import CLASS, JSON, Label, Sample, read_shard
 from labelbench_ray.datasets.row_files.tar_table import TarTable
 from labelbench_ray.errors import DataError
 from labelbench_ray.types import Labels
 
 SUFFIXES: Final = (".tar",)
+PARTS: Final = ("train", "validation", "test")
 NO_PAYLOAD: Final = "samples without a payload"
 FILES: Final[Mapping[str, Callable[[], frozenset[str]]]] = {
     "image": IMAGES.suffixes,
@@ -66,11 +69,15 @@ class Webdataset(Dataset):
 
     def load(self, root: Path) -> Source:
         top = open_top(root, self.path)
-        named = {part: name for part in ("train", "validation", "test") if (name := getattr(self, part)) is not None}
+        named = {part: name for part in PARTS if (name := getattr(self, part)) is not None}
         found = find_splits(top.place, top.config, named, SUFFIXES)
         kinds: Kinds = Counter()
-        shards = {part: _Shards(self, files, kinds) for part, files in found.files.items()}
-        encoding = shards["train"].encoding()
+        shards = {part: _Shards(self, files, kinds) for part, files in found.files.items() if part in PARTS}
+        unused = [f"the split {part!r} is not used" for part in found.files if part not in PARTS]
+        numbers = all(each.numbered for each in shards.values())
+        for each in shards.values():
+            each.read_labels(numbers)
+        encoding = _deciding(shards, self.classes).encoding()
         tables = {part: each.table(encoding) for part, each in shards.items()}
         used, unlabeled = labeled_parts(tables)
         splits, origins = split_off(used, {part: shards[part].origin for part in used}, shards["train"].only_file)
@@ -82,7 +89,13 @@ class Webdataset(Dataset):
             findings=Findings(
                 origins=origins,
                 ignored=ignored(kinds, found.ignored_but(frozenset())),
-                notes=(*top.notes, *(shards["train"].note,), "row ids: the tar file's name and the key", *unlabeled),
+                notes=(
+                    *top.notes,
+                    *(shards["train"].note,),
+                    "row ids: the tar file's name and the key",
+                    *unlabeled,
+                    *unused,
+                ),
             ),
         )
 
@@ -111,7 +124,34 @@ class _Shards:
                 f"{self.places[0]}: no member {wanted} (found {have or 'none'}); set `payload` or `extension`"
             )
         self.by_key = settings.label_list or settings.label or ("label" if self._no_cls() else None)
-        self.labels = [_label(self.places[number], sample, self.by_key) for number, sample, _ in self.rows]
+        self.labels: list[Label] = []
+
+    @property
+    def numbered(self) -> bool:
+        """Whether every `.cls` of digits alone is a number as Python writes it: `007` beside `7` are two names."""
+        texts = [] if self.by_key else [sample.cls for _, sample, _ in self.rows if sample.cls]
+        return are_numbers(texts)
+
+    def read_labels(self, numbers: bool) -> None:
+        """Read the labels, those of `.cls` as numbers if all splits have numbers."""
+        if self.by_key is None:
+            self.labels = [label_of_text(sample.cls, numbers) for _, sample, _ in self.rows]
+        else:
+            lists = self.settings.label_list is not None
+            self.labels = [
+                label_of_key(self._where(row), sample, self.by_key, lists)
+                for row, (_, sample, _) in enumerate(self.rows)
+            ]
+
+    @property
+    def unlabeled(self) -> bool:
+        return all(label is None for label in self.labels)
+
+    def _where(self, row: int) -> str:
+        """The member that holds a row's label."""
+        number, sample, _ = self.rows[row]
+        member = f"{self.places[number]}, member {f'{sample.key}.{JSON if self.by_key else CLASS}'!r}"
+        return f"{member}, key {self.by_key!r}" if self.by_key else member
 
     @property
     def origin(self) -> str:
@@ -132,8 +172,8 @@ class _Shards:
         return list(zip(self.names, self.file_states, strict=True))
 
     def encoding(self) -> LabelEncoding:
-        where, classes = f"{self.places[0]}, labels", self.settings.classes
-        if classes is not None and all(label is None for label in self.labels):
+        where, classes = f"{self.places[0].folder / self.origin}, labels", self.settings.classes
+        if classes is not None and self.unlabeled:
             return LabelEncoding(classes, classes)
         column = pa.chunked_array([self._column()])
         return label_encoding(list_entries([column], where) if self.settings.label_list else column, where, classes)
@@ -162,35 +202,39 @@ class _Shards:
         return all(sample.cls is None for _, sample, _ in self.rows)
 
     def _encoded(self, encoding: LabelEncoding) -> Labels:
-        column, where = pa.chunked_array([self._column()]), f"{self.places[0]}, labels"
+        self._refuse_unknown(encoding)
+        column, where = pa.chunked_array([self._column()]), f"{self.places[0].folder / self.origin}, labels"
         if self.settings.label_list:
             columns = Columns("payload", "label", None, self.settings.payload)
             return LabelLists(encoding).encode(pa.table({"label": column}), columns, where)
-        if column.null_count == len(column):
+        if self.unlabeled:
             return np.full(len(column), UNLABELED)
         return encoding.encode(column, where)
+
+    def _refuse_unknown(self, encoding: LabelEncoding) -> None:
+        """Refuse a label that is not a class; names its member."""
+        known = {_form(value) for value in encoding.values}
+        for row, label in enumerate(self.labels):
+            for each in label if isinstance(label, list) else (label,):
+                if each is not None and _form(each) not in known and (each != UNLABELED or isinstance(label, list)):
+                    raise encoding.unknown(each, self._where(row))
 
     def _column(self) -> Any:  # noqa: ANN401  pyarrow has no types
         """The labels, of one type: all integers, all texts, or lists of one of them."""
         known = [row for row, label in enumerate(self.labels) if label not in (None, [])]
-        other = [row for row in known if _kind(self.labels[row]) != _kind(self.labels[known[0]])]
+        other = [row for row in known if kind_of_label(self.labels[row]) != kind_of_label(self.labels[known[0]])]
         if other:
-            number, sample, _ = self.rows[other[0]]
             raise DataError(
-                f"{self.places[number]}, sample {sample.key!r}: the label {self.labels[other[0]]!r}, and others such "
-                f"as {self.labels[known[0]]!r}; write numbers alone or names alone"
+                f"{self._where(other[0])}: the label {self.labels[other[0]]!r}, and others such as "
+                f"{self.labels[known[0]]!r}; write numbers alone or names alone"
             )
-        try:
-            return pa.array(self.labels)
-        except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
-            raise DataError(f"{self.places[0]}: labels that are no text and no number of 64 bits ({error})") from error
+        return pa.array(self.labels)
 
 
-def _kind(label: object) -> str:
-    """What all labels of a data set must be."""
-    if isinstance(label, list):
-        return f"a list of {_kind(label[0])}"
-    return "a number" if isinstance(label, int) else "a name"
+def _deciding(shards: Mapping[str, _Shards], classes: Sequence[str] | None) -> _Shards:
+    """The split whose labels decide what the classes are; of given ones, whether their numbers or names are written."""
+    labeled = [each for each in shards.values() if not each.unlabeled]
+    return labeled[0] if labeled and classes is not None else shards["train"]
 
 
 def _extension(place: Place, sample: Sample, settings: Webdataset) -> str | None:
@@ -212,17 +256,6 @@ def fits(extension: str, modality: Modality) -> bool:
     return f".{extension}" in FILES.get(modality, frozenset)()
 
 
-def _label(place: Place, sample: Sample, key: str | None) -> int | str | Sequence[Any] | None:
-    """A sample's label as it is written: a whole number, or a name."""
-    if key is None:
-        text = sample.cls or None
-        return int(text) if text is not None and text.lstrip("-").isdecimal() and len(text) < 18 else text
-    value = None if sample.json is None else sample.json.get(key)
-    where = f"{place}, member {sample.key + '.json'!r}, key {key!r}"
-    if isinstance(value, list):
-        if not all(isinstance(each, str | int) and not isinstance(each, bool) for each in value):
-            raise DataError(f"{where}: {str(value)[:40]}; labels are names or whole numbers")
-        return value
-    if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
-        raise DataError(f"{where}: {str(value)[:40]!r} is neither a name nor a whole number; write one of them")
-    return value
+def _form(label: int | str) -> int | str:
+    """A label in the one form of Unicode in which labels are compared."""
+    return normalize("NFC", label) if isinstance(label, str) else label

@@ -10,7 +10,9 @@ import pytest
 from labelbench_ray.datasets import UNLABELED
 from labelbench_ray.datasets.files.places import locate
 from labelbench_ray.errors import DataError
-from tests.datasets.row_samples import PNG
+from labelbench_ray.planning.data_words import describe_source
+from tests.datasets.row_samples import PNG, parquet
+from tests.datasets.test_found_folders import sizes
 from tests.datasets.test_tables import every, images, texts, write
 
 
@@ -77,3 +79,22 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
         DataError, match=r"in/secret: the folder cannot be listed \(Permission denied\); .* chmod u\+rx"
     ):
         locate(tmp_path, "in").listing(recursive=True)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_labels_of_a_test_split_are_used_where_train_has_none(tmp_path, suffix):
+    if suffix == "csv":
+        write(tmp_path / "in/train.csv", "id,text\n1,a\n2,b\n")
+        write(tmp_path / "in/test.csv", "id,text,label\n3,c,x\n4,d,y\n5,e,x\n6,f,y\n")
+    else:
+        write(tmp_path / "in/train.parquet", parquet({"text": ["a", "b"]}))
+        write(tmp_path / "in/test.parquet", parquet({"text": [*"cdef"], "label": [0, 1, 0, 1]}))
+    source = texts(classes=["x", "y"]).open(tmp_path)
+    assert sizes(source) == {"pool": 2, "validation": 2, "test": 2}
+    held_out = [every(source, split) for split in ("validation", "test")]
+    found = {payload: label for each in held_out for payload, label in zip(each.payloads, each.labels_B, strict=True)}
+    assert found == {"c": 0, "d": 1, "e": 0, "f": 1}
+    assert every(source).labels_B.tolist() == [UNLABELED, UNLABELED]
+    notes = describe_source(source)
+    assert "labels: column 'label' (by its name), in test; train has no column of labels" in notes
+    assert "without labels" not in notes

@@ -12,10 +12,13 @@ from labelbench_ray.datasets import UNLABELED
 from labelbench_ray.datasets.recognition import Stated, recognized
 from labelbench_ray.datasets.row_files import tar_members
 from labelbench_ray.datasets.webdataset import Webdataset
+from labelbench_ray.errors import DataError
 from labelbench_ray.planning.data_words import describe_source
 from labelbench_ray.plugins import Part
 from tests.datasets.row_samples import png, tar, wav
 from tests.datasets.test_tables import every, write
+
+SPLITS = ("train", "test", "extra")
 
 
 def shard(start, stop, label=lambda number: str(number % 2)):
@@ -126,3 +129,47 @@ def test_what_is_no_row_is_ignored_and_stated(tmp_path):
     assert "ignored (samples without a payload): .md (1 file)" in lines
     assert "ignored (a link or a device, not a file): png (1 file)" in lines
     assert "image payloads: .png; labels: .cls" in lines
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["0", "1"], ("0", "1")),
+        (["007", "7", "-1"], ("007", "7")),
+        (["000", "001", "100"], ("000", "001", "100")),
+        (["--5", "-"], ("-", "--5")),
+        (["\u0663", "3"], None),
+        (["9" * 20, "3"], ("3", "9" * 20)),
+    ],
+)
+def test_numbers_are_what_python_would_write_and_all_else_is_a_name(tmp_path, labels, classes):
+    write(tmp_path / "in/a.tar", shard(0, 30, lambda number: labels[number % len(labels)]))
+    if classes is None:
+        with pytest.raises(DataError, match=r"member '\d+\.cls': the label .*; write numbers alone or names alone"):
+            images().open(tmp_path)
+    else:
+        assert images().open(tmp_path).classes == classes
+
+
+def test_padded_numbers_of_one_split_make_names_in_all(tmp_path):
+    write(tmp_path / "in/train.tar", shard(0, 8, lambda number: ["007", "10"][number % 2]))
+    write(tmp_path / "in/test.tar", shard(8, 16, lambda number: "10"))
+    source = images().open(tmp_path)
+    assert source.classes == ("007", "10")
+    assert set(every(source, "test").labels_B.tolist()) == {1}
+
+
+def test_numbers_of_held_out_rows_alone_are_read_with_given_classes(tmp_path):
+    write(tmp_path / "in/train.tar", tar({f"{number}.png": png(number) for number in range(4)}))
+    write(tmp_path / "in/test.tar", shard(8, 16))
+    source = images(classes=["cat", "dog"]).open(tmp_path)
+    assert every(source, "test").labels_B.tolist() == [number % 2 for number in source.splits["test"].rows]
+
+
+def test_a_split_that_only_the_readme_names_is_not_opened_and_stated(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / f"in/{name}.tar", shard(0, 20) if name == "a" else shard(20, 30))
+    write(tmp_path / "in/c.tar", b"not a tar file")
+    parts = "".join(f"  - {{split: {part}, path: {name}.tar}}\n" for part, name in zip(SPLITS, "abc", strict=True))
+    write(tmp_path / "in/README.md", f"---\nconfigs:\n- config_name: default\n  data_files:\n{parts}---\n")
+    assert "the split 'extra' is not used" in describe_source(images().open(tmp_path))

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labelbench_ray.datasets.files.places import Place
 from labelbench_ray.datasets.parquet_columns.parquet_files import check_column
 from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.errors import DataError
@@ -21,9 +23,9 @@ def key_column(files: RowFiles, named: str | None) -> tuple[str | None, str]:
     """
     if named is not None:
         check_column(files, named)
-        if trouble := key_trouble(files, named):
+        if found := _trouble(files, named):
             raise DataError(
-                f"{files.places[0]}, column {named!r}: {trouble}; ids are the keys of rows and must be distinct; name "
+                f"{found[0]}, column {named!r}: {found[1]}; ids are the keys of rows and must be distinct; name "
                 "another column as `row_id`, or none to have rows numbered"
             )
         return named, f"row ids: column {named!r}"
@@ -37,17 +39,38 @@ def key_column(files: RowFiles, named: str | None) -> tuple[str | None, str]:
 
 def key_trouble(files: RowFiles, name: str) -> str | None:
     """Why a column cannot be a key; None if it can."""
+    return None if (found := _trouble(files, name)) is None else found[1]
+
+
+def _trouble(files: RowFiles, name: str) -> tuple[Place, str] | None:
+    """The file in which a column cannot be a key, and why; None if it can be one."""
     if files.schema.names.count(name) > 1:
-        return "the files have it twice"
+        return files.places[0], "the files have it twice"
     column: Any = files.column(name)
     try:
         column.validate(full=True)
         if column.null_count:
-            return f"row {pc.index(column.is_null(), True).as_py():,} has none"
+            place, row = _in_its_file(files, pc.index(column.is_null(), True).as_py())
+            return place, f"row {row:,} has none"
         if pc.count_distinct(column).as_py() == len(column):
             return None
         counts = pc.value_counts(column)
         most = pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py()
-        return f"{counts[most]['values'].as_py()!r} stands in {counts[most]['counts'].as_py():,} rows"
+        value, rows = counts[most]["values"], counts[most]["counts"].as_py()
+        first = pc.index(column, value).as_py()
+        second = first + 1 + pc.index(column.slice(first + 1), value).as_py()
     except pa.ArrowException as error:
-        return str(error)
+        return files.places[0], str(error)
+    trouble = f"{value.as_py()!r} stands in {rows:,} rows"
+    if first < 0 or second <= first:  # NaN equals no value
+        return files.places[0], trouble
+    (place, row), (other, again) = _in_its_file(files, first), _in_its_file(files, second)
+    where = f"row {again:,}" if other is place else f"{other}, row {again:,}"
+    return place, f"{trouble}, the first are row {row:,} and {where}"
+
+
+def _in_its_file(files: RowFiles, row: int) -> tuple[Place, int]:
+    """The file of a row, and its number in that file."""
+    number = int(files.file_numbers(np.array([row]))[0])
+    before = sum(len(files.file_columns(files.schema.names[:1], each)) for each in range(number))
+    return files.places[number], row - before

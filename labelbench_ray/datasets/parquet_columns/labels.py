@@ -87,6 +87,11 @@ def plain(column: Any, where: str) -> Any:  # noqa: ANN401
     return column
 
 
+def has_values(column: Any) -> bool:  # noqa: ANN401
+    """Whether a column has a value that is not null, so that the type of its values is known."""
+    return bool(column.null_count < len(column))
+
+
 def _without_gaps_as_floats(column: Any) -> Any:  # noqa: ANN401
     """Whole numbers beside gaps as integers: pandas makes floats of integers where a value is missing."""
     if not pa.types.is_floating(column.type):

@@ -51,7 +51,7 @@ def find_roles(where: str, schema: Any, modality: str, stated: Features, named: 
         if name is not None and name not in names:
             raise DataError(f"{where}: {unknown('column', name, names)}")
     payload, why_payload = _payload(where, schema, modality, stated, named)
-    label, why_label = _label(where, schema, payload, stated, named)
+    label, why_label = find_label(where, schema, payload, stated, named)
     return Roles(payload, label, tuple(filter(None, (why_payload, why_label))))
 
 
@@ -72,11 +72,22 @@ def _payload(where: str, schema: Any, modality: str, stated: Features, named: Na
     what = f"{len(candidates)} columns ({', '.join(candidates)})" if candidates else "no column"
     raise DataError(
         f"{where}: {what} could hold the {modality} payloads (columns: {', '.join(schema.names)}); name one, as in "
-        f'column="{(candidates or schema.names)[0]}"'
+        f'column="{likely(candidates or schema.names, USUAL.get(modality, ()))}"'
     )
 
 
-def _label(where: str, schema: Any, payload: str, stated: Features, named: Named) -> tuple[str | None, str]:  # noqa: ANN401
+def find_label(
+    where: str,
+    schema: Any,  # noqa: ANN401  pyarrow has no types
+    payload: str,
+    stated: Features,
+    named: Named,
+) -> tuple[str | None, str]:
+    """The column of labels of a file, or None if it has none; and a note that states how that is known.
+
+    Raises:
+        DataError: several columns could be meant, or one holds lists; names them.
+    """
     chosen = named.label_list or named.label_value or named.label
     if chosen is not None:
         return chosen, ""
@@ -98,6 +109,11 @@ def _label(where: str, schema: Any, payload: str, stated: Features, named: Named
         )
     usual = [name for name in usual if name not in lists]
     return (usual[0], f"labels: column {usual[0]!r} (by its name)") if usual else (None, "no column of labels")
+
+
+def likely(names: Sequence[str], usual: Sequence[str]) -> str:
+    """The column that is most likely meant, for a suggestion: one of the usual names in any case, or else the first."""
+    return next((name for word in usual for name in names if name.strip().lower() == word), names[0])
 
 
 def holds_text(kind: Any) -> bool:  # noqa: ANN401
