@@ -1,6 +1,7 @@
 """Stores that name files of embeddings: their ledgers, what lies on disk, and files that change."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from labelbench_ray.cluster.scorers import Scorer
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.embeddings import complete
 from labelbench_ray.embeddings.complete import complete_store
+from labelbench_ray.embeddings.external.watched import watched_files
 from labelbench_ray.embeddings.local import LocalEmbedder
 from labelbench_ray.embeddings.origin import data_changes
 from labelbench_ray.embeddings.overlaps import read_overlaps
@@ -28,7 +30,7 @@ from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.pool import standardization
 from labelbench_ray.pool.blocks import BLOCK_ROWS, LinearModel, ModelShard
 from labelbench_ray.pool.gathered import GatheredRows
-from labelbench_ray.trial import parts
+from labelbench_ray.trial import loop, parts
 from labelbench_ray.trial.assembly import selection_job
 from tests.full_trials import untimed
 
@@ -154,7 +156,7 @@ def test_rows_in_two_splits_are_counted_as_elsewhere(environment: Environment, m
     save(environment, "test", test_ND)
     store, shards = make(environment), make_ordinary(in_shards(environment), monkeypatch)
     counted = [read_overlaps(each.directory, each.manifest.content) for each in (store, shards)]
-    assert counted[0] == counted[1]
+    assert counted[0].found == counted[1].found
     assert [(each.split, each.other, each.rows) for each in counted[0].found] == [
         ("test", "pool", 5),
         ("test", "validation", 1),
@@ -248,6 +250,68 @@ def test_another_label_is_refused(environment: Environment) -> None:
     save(environment, "train.labels", labels_N)
     with pytest.raises(ChangedDataError, match=r"pool: 1 row with another label .'00000003'"):
         make(environment)
+
+
+def negated(environment: Environment, path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(-2 * DIMENSIONS * ROWS, os.SEEK_END)
+        file.write((-load(environment, "train")).tobytes())
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_file_that_changes_during_a_round_gives_no_record(environment: Environment, is_renamed: bool) -> None:
+    make(environment)
+    job = selection_job(parts.build(TRIAL), environment.runs, environment)
+    steps, path = job.steps(), vectors(environment) / "train.npy"
+    next(steps)
+    new = path.with_suffix(".new")
+    shutil.copyfile(path, new)
+    negated(environment, new if is_renamed else path)
+    if is_renamed:
+        new.rename(path)
+    with pytest.raises(ChangedDataError, match=r"train.npy: written again while the trial ran, so no round"):
+        next(steps)
+    assert len(read_history(job.directory).records) == 1
+    with pytest.raises(ChangedDataError, match=r"train.npy: SHA-256 \w{12} instead of"):
+        rounds(environment)
+
+
+def test_a_file_that_changes_while_a_round_is_computed_gives_no_record(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(environment)
+    job, path = selection_job(parts.build(TRIAL), environment.runs, environment), vectors(environment) / "train.npy"
+    measured = loop.measure
+
+    def changing(*given: Any) -> Any:
+        os.truncate(path, path.stat().st_size + 2)
+        return measured(*given)
+
+    monkeypatch.setattr(loop, "measure", changing)
+    with pytest.raises(ChangedDataError, match=r"train.npy: 36,130 bytes instead of 36,128, changed while"):
+        list(job.steps())
+    assert not read_history(job.directory).records
+
+
+def test_a_file_with_another_time_and_the_same_content_is_read_once_more(environment: Environment) -> None:
+    store = make(environment)
+    origin = store.arrays().origin
+    os.utime(vectors(environment) / "train.npy", (1, 1))
+    files = watched_files(origin)
+    assert {file.modified for file in files.files} >= {10**9}
+    files.check()
+
+
+def test_ids_that_name_other_rows_are_refused(environment: Environment) -> None:
+    unsorted_ids(environment)
+    make(environment)
+    ids_N, labels_N = load(environment, "train.ids"), load(environment, "train.labels")
+    first, second = np.flatnonzero(labels_N == 1)[:2]
+    ids_N[[first, second]] = ids_N[[second, first]]
+    save(environment, "train.ids", ids_N)
+    with pytest.raises(ChangedDataError, match="pool: 2 rows with other content") as refused:
+        make(environment)
+    assert all(repr(str(ids_N[row])) in str(refused.value) for row in (first, second))
 
 
 def test_a_file_that_was_written_again_without_a_change_is_accepted(environment: Environment) -> None:

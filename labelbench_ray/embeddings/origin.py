@@ -25,6 +25,7 @@ from labelbench_ray.datasets import FileTable, Source, Split, Table
 from labelbench_ray.embeddings.changes import SHOWN, Changes, FileChange, RowChange, SplitChanges, class_change
 from labelbench_ray.embeddings.contents import SCHEMA, hashed_table
 from labelbench_ray.embeddings.external.files import changed_files, paths_now
+from labelbench_ray.embeddings.external.places import places_now, recorded_places
 from labelbench_ray.embeddings.label_columns import label_column
 from labelbench_ray.embeddings.manifests import publish_manifest
 from labelbench_ray.embeddings.shard_contents import read_contents
@@ -107,27 +108,24 @@ def data_changes(store: EmbeddingStore, source: Source) -> Changes | None:
     None also if a damaged shard prevents the comparison: `embed` makes the shard again and compares then.
     """
     found, recorded, classes = found_source(source), read_source(store.directory), store.manifest.classes
-    paths = paths_now(store.manifest.external, source)
+    external = store.manifest.external
+    paths = paths_now(external, source)
     if recorded and recorded.same(found) and classes == source.classes and paths == store.manifest.external_paths:
         return None
     try:
-        before = _recorded_rows(store)
+        before = recorded_places(store.directory, store.manifest) if external else _recorded_rows(store)
     except StoreError:
         return None
-    external = store.manifest.external
     unknown = not external and any(rows["content"].null_count for rows in before.values())
     again = ALL_FILES if unknown or recorded is None else _files_to_read(recorded, found)
-    if external:  # whole files are compared, by their hashes
-        again = {part: np.zeros(len(table.found_files().sizes_F), bool) for part, table in _file_tables(source)}
-    now = {name: _rows_now(source, split, again) for name, split in source.splits.items()}
-    splits = [
-        _differences(name, before[name], now[name], source.task, classes, source.classes)
-        for name in before
-        if name in now
-    ]
+    if external:  # whole files are compared, by their hashes, and which row of them each id names
+        now = places_now(source)
+    else:
+        now = {name: _rows_now(source, split, again) for name, split in source.splits.items()}
+    both = [name for name in before if name in now]
+    splits = [_differences(name, before[name], now[name], source.task, classes, source.classes) for name in both]
     other = (class_change(classes, source.classes), _changes(recorded, found), store.manifest.evaluation_change(source))
-    contents = changed_files(external, paths) if external and paths else []
-    changes = Changes(tuple(filter(None, splits)), *other, contents=tuple(contents))
+    changes = Changes(tuple(filter(None, splits)), *other, contents=tuple(changed_files(external, paths)))
     other_files = unknown and store.manifest.signature not in (source.listing, source.signature)
     if changes.splits or changes.classes or changes.evaluation or changes.contents or other_files:
         return changes

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.costs import Stopwatch
+from labelbench_ray.embeddings.external.watched import WatchedFiles, watched_files
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.errors import DataError
 from labelbench_ray.ledger.trials import Ledger, RoundRecord
@@ -91,12 +92,14 @@ class Loop:
         if self.scoring is not None:
             self.scoring.check()
         embedded = self.fitter.embedded
+        files = watched_files(embedded.origin)
         hidden_N = hidden_labels(self.parts, embedded)
         asking = Asking(self.parts, self.ledger, embedded.classes, self.rows, embedded.task, hidden_N)
         watch = Stopwatch()
         view = self._first_view(records, watch)
         while len(records) < self.parts.trial.rounds:
-            view, record = self._round(records, view, asking, watch)
+            files.check()
+            view, record = self._round(records, view, asking, watch, files)
             records.append(record)
             yield record
 
@@ -109,7 +112,7 @@ class Loop:
         return self.fitter.open_view(Timed(untrained(embedded), watch), *bought_rows(records, embedded))
 
     def _round(
-        self, records: Sequence[RoundRecord], view: PoolView, asking: Asking, watch: Stopwatch
+        self, records: Sequence[RoundRecord], view: PoolView, asking: Asking, watch: Stopwatch, files: WatchedFiles
     ) -> tuple[PoolView, RoundRecord]:
         trial, number = self.parts.trial, len(records)
         # A device works while the next stage waits for it, so every stage that reads scores holds the GPU.
@@ -140,6 +143,7 @@ class Loop:
             view = self._view(fitted, now, watch)
             measured = measure(view, fitted, self.fitter.validation_labels, self.parts.dataset.prior_alphas)
             kept = kept_labels(fitted, now.labeled_L, now.labels_L, len(known.labeled_L))
+        files.check()  # the numbers are of the files that were read
         record = self.ledger.publish(
             number,
             batch.chosen_B,
