@@ -151,7 +151,7 @@ def test_the_fingerprints_are_the_same_from_any_folder(here: Path, monkeypatch: 
     assert found.data_root == here
     (here / "other/deep").mkdir(parents=True)
     monkeypatch.chdir(here / "other/deep")
-    for dataset, root in (("../../photos", "data"), (here / "photos", "data"), ("photos", here)):
+    for dataset, root in (("../../photos", here), (here / "photos", here), ("photos", here), ("../../photos", "data")):
         again = quick(dataset, data_root=root, **options)
         assert (again.data_root, again.name) == (here, "photos")
         assert fingerprints(again.trials) == fingerprints(found.trials)
@@ -251,6 +251,22 @@ def test_plan_states_what_was_found_and_chosen_and_starts_nothing(command, here:
     assert "saved mine.py, which makes the same trials: labelbench run mine.py --data-root ." in printed
     assert "photos: 30 trials, 0 done, 30 to run" in printed
     assert not (here / "runs").exists()
+
+
+def test_nothing_is_saved_of_trials_that_are_refused(command, here: Path) -> None:
+    status, printed, errors = command(
+        "plan", "--dataset", "photos", "--encoder", "pixels", "--rounds", "500", "--budget", "1", "--save", "bad.py"
+    )
+    assert (status, "saved" in printed) == (2, False)
+    assert "the pool has" in errors
+    assert not (here / "bad.py").exists()
+
+
+def test_a_row_without_a_label_is_named(here: Path) -> None:
+    rows = [f"text {number},{'xy'[number % 2] if number != 7 else ''}" for number in range(100)]
+    (here / "reviews.csv").write_text("\n".join(["text,label", *rows]))
+    with pytest.raises(UserError, match=r"1 of 100 rows \(the first is 'reviews/00000007'\) of the pool have no label"):
+        quick("reviews.csv", encoder="sentence")
 
 
 def test_run_ends_with_the_answer_and_the_file_finds_it_done(command, here: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from labelbench_ray.api.preparation import planned
 from labelbench_ray.commands.options import AskedExperiment
 from labelbench_ray.commands.output import console, state
 from labelbench_ray.commands.quick_options import QuickWords
@@ -59,14 +60,18 @@ def _from_data(asked: AskedExperiment, words: QuickWords, environment: Environme
         check_name(asked.name)
     importable(str(Path.cwd()))
     with meter(console, f"reading {words.dataset}"):
-        from labelbench_ray.planning import quick, quick_file
+        from labelbench_ray.planning import quick
 
         found = quick.quick_experiment(words.request(), environment.data_root)
         experiment = found.experiment(asked.tiny, asked.name).labeled(asked.owner, parsed_tags(asked.tags))
-        command = quick_file.save(found, words.save) if words.save else None
+    environment = replace(environment, data_root=found.data_root)
     state(str(found).splitlines())
-    state([f"saved {words.save}, which makes the same trials: {command}"] if command else [])
-    return experiment, replace(environment, data_root=found.data_root)
+    if words.save:
+        from labelbench_ray.planning.quick_file import save
+
+        planned(experiment, environment, console)  # no file is left of trials that are refused
+        state([f"saved {words.save}, which makes the same trials: {save(found, words.save)}"])
+    return experiment, environment
 
 
 @contextmanager

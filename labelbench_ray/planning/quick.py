@@ -8,9 +8,11 @@ from types import MappingProxyType
 from typing import Final
 from unicodedata import normalize
 
+import numpy as np
+
 from labelbench_ray import datasets, plugins
 from labelbench_ray.config import Trial, grid, tiny
-from labelbench_ray.datasets import Dataset, Modality, Source
+from labelbench_ray.datasets import Dataset, FileTable, Modality, Source, without_label
 from labelbench_ray.datasets.recognition import Stated
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.planning.experiment import Experiment
@@ -239,8 +241,13 @@ def default_budget(rows: int, classes: int, rounds: int) -> int:
 
 
 def _refuse_unmeasured(dataset: Dataset, source: Source) -> None:
-    if not len(source.splits["test"]):
-        raise ConfigError(
-            f"{dataset}: rows of the pool have no label, so nothing can be measured; label all of them and name them "
-            "again, or let people label what strategies choose (docs/annotation.md)"
-        )
+    if len(source.splits["test"]):
+        return
+    table, which = source.splits["pool"].table, "rows"
+    if isinstance(table, FileTable) and len(rows := np.flatnonzero(without_label(table.labels(range(len(table)))))):
+        first = table.row_ids(rows[:1])[0].as_py()
+        which = f"{len(rows):,} of {len(table):,} rows (the first is {first!r})"
+    raise ConfigError(
+        f"{dataset}: {which} of the pool have no label, so no test rows are split off and nothing can be measured; "
+        "label these rows or take them out, or let people label what strategies choose (docs/annotation.md)"
+    )

@@ -224,6 +224,89 @@ def test_class_folders_of_sounds(tmp_path: Path) -> None:
     assert {split: len(rows) for split, rows in source.splits.items()} == {"pool": 14, "validation": 2, "test": 4}
 
 
+CLASSES = {f"{'xy'[number % 2]}/{number}.png": png(number) for number in range(20)}
+FOLDER = Part.of("image_folder", path="in", held_out="hash", train=".")
+STRAY = {
+    "photos.tar": b"PK",
+    "features.npy": b"none",
+    "notes.csv": "a,b\n1,2\n",
+    "broken.csv": 'a,b\n1,2,3\n"',
+    "info.json": '{\n "by": "me"}',
+    "rows.parquet": parquet({"text": ["t"] * 4, "label": [0, 1] * 2}),
+}
+
+
+@pytest.mark.parametrize("name", STRAY)
+def test_class_folders_are_read_whatever_lies_beside_them(tmp_path: Path, name: str) -> None:
+    for each, data in CLASSES.items() | {(name, STRAY[name])}:
+        write(tmp_path / "in" / each, data)
+    assert recognized(tmp_path, "in", Stated()).dataset == FOLDER
+    source = plugins.build(Dataset, datasets.PACKAGE, FOLDER).open(tmp_path)
+    suffix = name[name.index(".") :]
+    assert [(each.what, each.files) for each in source.findings.ignored] == [(suffix, 1)]
+
+
+def test_facts_beside_each_image_are_not_rows(tmp_path: Path) -> None:
+    for name, data in CLASSES.items():
+        write(tmp_path / "in" / name, data)
+        write(tmp_path / "in" / name.replace(".png", ".json"), f'{{"file": "{name}"}}')
+    assert recognized(tmp_path, "in", Stated()).dataset == FOLDER
+
+
+def test_rows_that_name_files_in_folders_come_first(tmp_path: Path) -> None:
+    rows = "path,label\n" + "".join(f"{name},{name[0]}\n" for name in CLASSES)
+    for name, data in CLASSES.items():
+        write(tmp_path / "in" / name, data)
+    write(tmp_path / "in/list.csv", rows)
+    assert recognized(tmp_path, "in", Stated()).dataset == Part.of("tables", path="in", payload="image")
+    write(tmp_path / "in/list.csv", f"{rows}y/19.png,y,y\n")
+    with pytest.raises(UserError, match=r"list\.csv"):
+        recognized(tmp_path, "in", Stated())
+
+
+PRICES = [f"{number}.{number % 7}5" for number in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings"),
+    [
+        (PRICES, {"label_value": "label"}),
+        ([*PRICES[:38], "none", ""], {"label_value": "label"}),
+        (["1.0", "1.1"] * 20, {}),
+        (["1", "2"] * 20, {}),
+        ([f"class {number // 2}" for number in range(40)], {}),
+    ],
+)
+def test_numbers_in_text_are_predicted_where_most_differ(
+    tmp_path: Path, labels: list[str], settings: dict[str, str]
+) -> None:
+    write(tmp_path / "rows.csv", "text,label\n" + "".join(f"t{n},{label}\n" for n, label in enumerate(labels)))
+    found = recognized(tmp_path, "rows.csv", Stated()).dataset
+    assert found == Part.of("tables", path="rows.csv", payload="text", **settings)
+
+
+def test_whole_numbers_most_of_which_differ_are_refused_with_both_settings(tmp_path: Path) -> None:
+    write(tmp_path / "rows.csv", "text,label\n" + "".join(f"t{n},{n * 100}\n" for n in range(40)))
+    with pytest.raises(UserError, match=r"40 different whole numbers in 40 rows .*label=label\)' or label_value=label"):
+        recognized(tmp_path, "rows.csv", Stated())
+
+
+def test_stated_columns_mean_the_rows_beside_class_folders(tmp_path: Path) -> None:
+    for name, data in {**CLASSES, "rows.csv": TEXTS}.items():
+        write(tmp_path / "in" / name, data)
+    assert recognized(tmp_path, "in", Stated(text="text")).dataset.name == "tables"
+
+
+@pytest.mark.parametrize("name", ["config.json", "schema.json"])
+def test_settings_beside_a_file_of_rows_are_not_rows(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "in/reviews.csv", TEXTS)
+    write(tmp_path / "in" / name, '{\n "columns": 3}')
+    found = recognized(tmp_path, "in", Stated()).dataset
+    assert found == Part.of("tables", path="in", payload="text")
+    source = plugins.build(Dataset, datasets.PACKAGE, found).open(tmp_path)
+    assert [each.what for each in source.findings.ignored] == [".json"]
+
+
 SPLITS = {
     ("train", "test"): {},
     ("Train", "Test"): {"train": "Train", "test": "Test"},

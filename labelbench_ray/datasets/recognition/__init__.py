@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from labelbench_ray.datasets._findings import kind_of, suffix_of
+from labelbench_ray.datasets.files.file_kinds import IMAGES, SOUNDS
 from labelbench_ray.datasets.files.places import Place
-from labelbench_ray.datasets.recognition.class_folders import IMAGE_FOLDER, SOUND_FOLDER
+from labelbench_ray.datasets.recognition.class_folders import IMAGE_FOLDER, SOUND_FOLDER, filled_folders
 from labelbench_ray.datasets.recognition.rules import Rule, Stated
-from labelbench_ray.datasets.recognition.tables import TABLES
+from labelbench_ray.datasets.recognition.tables import TABLES, names_files
 from labelbench_ray.datasets.recognition.tar_files import TAR_FILES
 from labelbench_ray.datasets.recognition.vector_files import VECTOR_FILES
 from labelbench_ray.datasets.row_files.hub import open_top
@@ -46,7 +47,7 @@ def recognized(root: Path, path: str, stated: Stated) -> Recognized:
     place, named = top.place, top.address
     if not place.exists():
         raise NotProvidedError(f"{place} is not there{_nearest(place)}; give a folder or a file of data")
-    for rule in RULES:
+    for rule in _rules(place, stated):
         if (dataset := rule.find(place, named, stated)) is not None:
             _refuse_unread(rule, place, stated)
             return Recognized(dataset, rule.what)
@@ -54,6 +55,17 @@ def recognized(root: Path, path: str, stated: Stated) -> Recognized:
         f"{place}: not recognized as a data set: {_found(place)}; what is read: "
         f"{' or '.join(rule.wanted for rule in RULES)}"
     )
+
+
+def _rules(place: Place, stated: Stated) -> tuple[Rule, ...]:
+    """The rules to ask. Where class folders are filled, files of rows count only if they name files in the folders."""
+    asked_for_rows = stated.label or stated.text or stated.image or stated.row_id
+    if asked_for_rows or not place.is_folder():
+        return RULES
+    for kind, rule in ((IMAGES, IMAGE_FOLDER), (SOUNDS, SOUND_FOLDER)):
+        if len(filled_folders(kind, place)) > 1 and not names_files(place):
+            return (rule,)
+    return RULES
 
 
 def _found(place: Place) -> str:

@@ -1,5 +1,6 @@
 """Files of rows: CSV, JSON lines, parquet and Arrow, with payloads in a column or in files that a column names."""
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,12 @@ from labelbench_ray.plugins import Part
 
 LOOKED_AT: Final = 20
 """Rows whose values are looked at."""
+BYTES_LOOKED_AT: Final = 2**20
+"""At the start of a file."""
+FEWEST_MEASURES: Final = 20
+"""Labels from which texts can be recognized as numbers to predict."""
+MOST_NUMBERS: Final = 0.9
+"""Of the labels; the reader of numbers reports the others, each with its row."""
 
 
 def _find(place: Place, path: str, stated: Stated) -> Part | None:
@@ -35,6 +42,40 @@ def _find(place: Place, path: str, stated: Stated) -> Part | None:
     beside_files = any(suffix_of(name) in files for name in names)
     # A CSV beside folders of images or sounds that names none of them holds something else.
     return None if beside_files and part.settings["payload"] == "text" and stated.text is None else part
+
+
+def names_files(place: Place) -> bool:
+    """Whether a file of rows in a folder names images or sounds that lie there, as far as its first bytes show it.
+
+    The bytes are looked at and not the rows, so that a list of files with a mistake in it is still refused as one.
+    `.json` is not asked: it holds facts of the one file that it lies beside, or settings.
+    """
+    visible = visible_files(place)[0]
+    kinds = IMAGES.suffixes() | SOUNDS.suffixes()
+    files = [name.rpartition("/")[2].encode() for name in visible if suffix_of(name) in kinds][:LOOKED_AT]
+    rows = [each for name, each in visible.items() if holds_rows(name) and suffix_of(name) != ".json"]
+    return any(_names_one(each, files) for each in rows)
+
+
+def _names_one(place: Place, files: list[bytes]) -> bool:
+    if suffix_of(place.name) in (".parquet", ".arrow"):
+        return _columns_name_files(place)  # bytes may be compressed
+    first = _first_bytes(place)
+    return any(file in first for file in files)
+
+
+def _columns_name_files(place: Place) -> bool:
+    try:
+        files = find_at(place, None, {}).files["train"]
+        return any(_kind_of_paths(files, name) for name in _text_columns(files))
+    except DataError:
+        return False
+
+
+def _first_bytes(place: Place) -> bytes:
+    with place.filesystem.open_input_stream(place.path) as opened:
+        found: bytes = opened.read(BYTES_LOOKED_AT)
+    return found
 
 
 def _part(place: Place, path: str, stated: Stated) -> Part:
@@ -123,7 +164,38 @@ def _labels(files: RowFiles, features: Features, stated: Stated) -> dict[str, An
         values = [value for value in files.column(name).to_pylist() if value is not None]
         if not all(value.is_integer() for value in values):
             return {"label_value": name}
+    if name not in features.classes and holds_text(schema.field(name).type) and _are_measures(files, name):
+        return {"label_value": name}
     return {"label": name} if stated.label and name != "label" else {}
+
+
+def _are_measures(files: RowFiles, column: str) -> bool:
+    """Whether texts are numbers to predict: some are not whole, and most differ.
+
+    Raises:
+        DataError: they are whole numbers most of which differ, which could be either.
+    """
+    texts = [text.strip() for text in files.column(column).to_pylist() if text and text.strip()]
+    if len(texts) < FEWEST_MEASURES or len({*texts}) <= len(texts) / 2:
+        return False
+    numbers = [value for text in texts if (value := _number(text)) is not None]
+    if len(numbers) < MOST_NUMBERS * len(texts):
+        return False
+    if all(value.is_integer() for value in numbers):
+        raise DataError(
+            f"{files.places[0]}, column {column!r}: {len({*texts}):,} different whole numbers in {len(texts):,} rows "
+            f"are names of classes or numbers to predict; state which: --dataset 'tables(path=..., payload=..., "
+            f"label={column})' or label_value={column}"
+        )
+    return True
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 TABLES: Final = Rule(

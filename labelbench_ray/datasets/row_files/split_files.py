@@ -196,9 +196,15 @@ def _by_words(
         if not rows:
             have = ", ".join(sorted({kind_of(name) for name in visible})) or "no files"
             raise missing(top / "train.csv", f"files of rows ({' '.join(suffixes)}; found {have})")
+        rows = _without_settings(rows)
         _refuse_unknown(top, rows)
         return {"train": rows}
     return found
+
+
+def _without_settings(rows: dict[str, Place]) -> dict[str, Place]:
+    """Rows without `.json` beside another format of rows: that is a schema, or settings."""
+    return {name: place for name, place in rows.items() if suffix_of(name) != ".json"} or rows
 
 
 def holds_rows(name: str) -> bool:
