@@ -49,10 +49,9 @@ class Inverse:
     pulling_DD: Doubles
 
     @classmethod
-    def of(cls, design: Design, root_DD: Doubles) -> Self:
-        """Of a design, without what earlier picks' rounding left behind."""
-        inverse_root_DD = _inverse_root(design)
-        inverse_DD = inverse_root_DD.T @ inverse_root_DD
+    def of(cls, lower_DD: Doubles, root_DD: Doubles) -> Self:
+        """Of a design with this `inverse_root`, without what earlier picks' rounding left behind."""
+        inverse_DD = lower_DD.T @ lower_DD
         return cls(inverse_DD, inverse_DD @ root_DD)
 
     def after(self, picks: "Picks") -> Self:
@@ -207,17 +206,18 @@ def pick_ahead(candidates: Candidates, inverse: Inverse, ahead: int, least: floa
     return Picks(steps, among_J, pulled_JD, along_JC).until(count)
 
 
-def roots(design: Design, inverse: Inverse) -> tuple[Doubles, Doubles]:
+def inverse_root(design: Design) -> Doubles:
+    """(D, D) lower S with M^-1 = S^T S, in Fortran order."""
+    from scipy.linalg.lapack import dtrtri
+
+    lower_DD: Doubles
+    lower_DD, _ = dtrtri(np.asfortranarray(np.linalg.cholesky(design.matrix_EE)), lower=1, overwrite_c=1)
+    return lower_DD
+
+
+def roots(lower_DD: Doubles, inverse: Inverse) -> tuple[Doubles, Doubles]:
     """(D, D) lower S and upper T, in Fortran order, for s = |S h|^2 and t = |T h|^2: no sum that cancels."""
     from scipy.linalg import qr
 
     (upper_DD,) = qr(inverse.pulling_DD.T, mode="r", check_finite=False)
-    return np.asfortranarray(_inverse_root(design)), np.asfortranarray(upper_DD)
-
-
-def _inverse_root(design: Design) -> Doubles:
-    from scipy.linalg import solve_triangular
-
-    factor_DD = np.linalg.cholesky(design.matrix_EE)
-    root_DD: Doubles = solve_triangular(factor_DD, np.eye(len(factor_DD)), lower=True, check_finite=False)
-    return root_DD
+    return lower_DD, np.asfortranarray(upper_DD)

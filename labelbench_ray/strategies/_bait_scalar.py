@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.strategies._bait_ahead import Candidates, Inverse, Places, Steps, pick_ahead, roots
+from labelbench_ray.strategies._bait_ahead import Candidates, Inverse, Places, Steps, inverse_root, pick_ahead, roots
 from labelbench_ray.strategies._bait_design import TIE, Counts, Design, Doubles
 from labelbench_ray.strategies._bait_rows import Rows, Terms, blocks_of, fresh_terms, joined, weights_of
 from labelbench_ray.strategies._ranking import leading, tie_hash
@@ -78,20 +78,21 @@ def greedy(view: PoolView, rows: Rows, design: Design, root_DD: Doubles, count: 
     while len(picked_C) < count:
         fresh = known is None or not _holds(known, open_U)
         if known is None or fresh:
-            inverse = Inverse.of(design, root_DD)
-            known, candidates = _known(view, rows, open_U, roots(design, inverse)), None
+            lower_DD = inverse_root(design)
+            inverse = Inverse.of(lower_DD, root_DD)
+            known, candidates = _known(view, rows, open_U, roots(lower_DD, inverse)), None
         gains_U = _open_gains(known.terms, open_U)
         error, best = ROUNDING * abs(gains_U.max()), abs(gains_U.max())
         places_C = _likely(gains_U, rows.hashes_U, error)
         candidates = _candidates(view, rows, places_C, inverse, candidates)
         error += UNSEEN * float(np.abs(candidates.gains() - gains_U[candidates.places_C]).max())
-        if error > MOST_ERROR * best and not fresh:
+        outside_U = open_U.copy()
+        outside_U[places_C] = False
+        if error > MOST_ERROR * best and outside_U.any() and not fresh:
             known = None
             continue
         hoped = min(ahead, count - len(picked_C), len(places_C))
         picks = pick_ahead(candidates, inverse, hoped, FALL * abs(known.top))
-        outside_U = open_U.copy()
-        outside_U[places_C] = False
         found = len(picks.steps.places_J)
         steps, terms = _check(view, rows, known.terms, outside_U, picks.steps, error, inverse)
         picks = picks.until(len(steps.places_J))

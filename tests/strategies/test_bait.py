@@ -11,7 +11,7 @@ from scipy import stats
 
 from labelbench_ray import strategies
 from labelbench_ray.strategies import _bait_scalar
-from labelbench_ray.strategies._bait_ahead import Candidates, Inverse, pick_ahead
+from labelbench_ray.strategies._bait_ahead import Candidates, Inverse, inverse_root, pick_ahead
 from labelbench_ray.strategies._bait_design import Design, factors, information, uncertainty
 from labelbench_ray.strategies._ranking import tie_hash
 from labelbench_ray.types import BLOCK_ROWS, PoolView
@@ -245,7 +245,7 @@ def test_what_picks_do_to_the_inverse_and_to_candidates_is_that_of_the_design_wi
     features, weights = rng.normal(size=(90, 7)), sign * rng.uniform(0.01, 0.1, size=90)
     root = rng.normal(size=(7, 7))
     design = Design(root @ root.T, 40 * np.eye(7))
-    inverse = Inverse.of(design, root)
+    inverse = Inverse.of(inverse_root(design), root)
     places = np.arange(100, 190)
     candidates = Candidates.of(places, weights, tie_hash(0, places), features, inverse)
     for ahead in (1, 50, 8):
@@ -253,7 +253,7 @@ def test_what_picks_do_to_the_inverse_and_to_candidates_is_that_of_the_design_wi
         taken = features[picks.steps.places_J - 100]
         before, design = design, design.plus((taken.T * weights[picks.steps.places_J - 100]) @ taken)
         inverse, candidates = inverse.after(picks), candidates.after(picks)
-        fresh = Inverse.of(design, root)
+        fresh = Inverse.of(inverse_root(design), root)
         np.testing.assert_allclose(inverse.inverse_DD, fresh.inverse_DD, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(candidates.pulled_CD, features @ fresh.inverse_DD @ root, rtol=1e-9, atol=1e-12)
         fall = np.trace((np.linalg.inv(before.matrix_EE) - fresh.inverse_DD) @ design.target_EE)
