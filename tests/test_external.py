@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
@@ -22,6 +23,7 @@ from labelbench_ray.embeddings.overlaps import read_overlaps
 from labelbench_ray.embeddings.shards import read_keys
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.embeddings.stretches import pool_stretch
+from labelbench_ray.encoders.precomputed import NOT_FINITE, TOO_SMALL
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ChangedDataError, ConfigError, DataError, NotProvidedError, StoreError
 from labelbench_ray.ledger.trials import read_history
@@ -223,6 +225,30 @@ def test_rows_that_are_not_finite_are_rejected_as_elsewhere(environment: Environ
     store = make(replace(environment, max_reject_fraction=0.01))
     assert (store.manifest.rejects, store.manifest.count("pool")) == (2, ROWS - 2)
     assert read_keys(store.directory / "shards/pool-00000.parquet").rejected == ["00000005", "00002000"]
+
+
+def test_rows_that_float16_would_hold_as_zeros_are_rejected_as_elsewhere(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows_ND = load(environment, "train").astype(np.float32)
+    rows_ND[[5, 2_000]] *= 1e-9
+    rows_ND[7], rows_ND[9, 0] = 0, np.nan
+    save(environment, "train", rows_ND)
+    environment = replace(environment, max_reject_fraction=0.01)
+    reasons = {"00000005": TOO_SMALL, "00002000": TOO_SMALL, "00000009": NOT_FINITE}
+    for store in (make(environment), make_ordinary(in_shards(environment), monkeypatch)):
+        rejects = pq.read_table(store.directory / "rejects.parquet").to_pylist()
+        assert {each["row_id"]: each["reason"] for each in rejects} == reasons
+        assert store.manifest.count("pool") == ROWS - 3
+
+
+def test_a_plan_states_magnitudes_that_are_too_small_for_float16(environment: Environment) -> None:
+    def notes() -> str:
+        return " ".join(parts.build(TRIAL).dataset.open(environment.data_root).findings.notes)
+
+    assert "largest magnitude" not in notes()
+    save(environment, "train", np.full((ROWS, DIMENSIONS), -2e-6, np.float32))
+    assert "largest magnitude in the first rows is 2.0e-06: float16 loses digits below 6e-5" in notes()
 
 
 def test_another_file_is_refused_by_name_with_what_changed(environment: Environment) -> None:

@@ -428,6 +428,12 @@ def npy(array: NDArray[Any]) -> bytes:
 
 CASES += [
     Case(
+        "a column of ids beside an array",
+        {"embeddings.npy": npy(np.zeros((4, 2), np.float16)), "labels.npy": npy(np.array([0, 1, 0, 1]))},
+        r"embeddings\.npy: has no columns, row_id='key' names one; leave row_id out and put ids into ids\.npy",
+        Part.of("embeddings", path="in", row_id="key"),
+    ),
+    Case(
         "no array of corrupted images",
         {"fog.npy": b"PK", "labels.npy": npy(np.zeros(5, np.int64))},
         r"fog\.npy: .*; it is not the published file, get it again",

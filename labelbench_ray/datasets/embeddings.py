@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from pydantic import Field
@@ -13,9 +14,15 @@ from labelbench_ray.datasets._splits import check_labeled, without_unlabeled
 from labelbench_ray.datasets.files.layout import beside
 from labelbench_ray.datasets.files.places import Place, locate, missing
 from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, label_encoding
+from labelbench_ray.datasets.vectors.arrays import NpyVectors, Vectors
 from labelbench_ray.datasets.vectors.parts import SUFFIXES, WANTED, VectorPart, open_part, part_names
 from labelbench_ray.datasets.vectors.table import VectorTable, files_found
 from labelbench_ray.errors import DataError
+
+SAMPLED: Final = 1024
+"""Rows that a plan reads of an array that will be converted."""
+SMALLEST_NORMAL: Final = 2.0**-14
+"""6.1e-5: float16 has 11 bits of each number from here on, and fewer of smaller ones."""
 
 
 class Embeddings(Dataset):
@@ -129,4 +136,14 @@ def _note(part: str, each: VectorPart) -> str:
     if why:
         held = f"{why}: converted to float16 once, {2 * rows * dimensions / 1e6:,.1f} MB in the store"
     ids = f"ids from {each.ids_where.rsplit('/', 1)[-1]}" if each.ids is not None else "row numbers as ids"
-    return f"{part}: {each.vectors.dtype} ({rows:,}, {dimensions:,}); {held}; {ids}"
+    return f"{part}: {each.vectors.dtype} ({rows:,}, {dimensions:,}); {held}; {ids}{_small(each.vectors)}"
+
+
+def _small(vectors: Vectors) -> str:
+    """A warning that float16 keeps few digits of an array's first rows, or none; "" where it keeps them."""
+    if not isinstance(vectors, NpyVectors) or vectors.header.dtype.itemsize == 2:
+        return ""
+    largest = float(np.nanmax(np.abs(vectors.mapped()[:SAMPLED]), initial=0))
+    if not 0 < largest < SMALLEST_NORMAL:
+        return ""
+    return f"; the largest magnitude in the first rows is {largest:.1e}: float16 loses digits below 6e-5, scale them"

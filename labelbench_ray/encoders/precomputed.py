@@ -8,10 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets.vectors.table import VANISHED
 from labelbench_ray.encoders import Decoded, Device, Encoder
 
 NOT_FINITE = "holds NaN or a number beyond 65,504, which float16 does not hold; scale the embeddings, or remove the row"
 """A reason to reject a row. The text is always the same, since a shard's hash covers it."""
+TOO_SMALL = "is all zeros as float16, whose smallest number is 6e-8; scale the embeddings, or remove the row"
+"""Another one."""
+
+
+def why_rejected(half_D: NDArray[np.float16]) -> str:
+    """The reason to reject a row that is not finite."""
+    return TOO_SMALL if (half_D.view("<u2") == VANISHED).all() else NOT_FINITE
 
 
 class Precomputed(Encoder):
@@ -31,8 +39,9 @@ class Precomputed(Encoder):
 
     def decode(self, payload: Payload) -> Decoded:
         assert isinstance(payload, bytes)
-        if not np.isfinite(np.frombuffer(payload, "<f2")).all():
-            raise ValueError(NOT_FINITE)
+        half_D = np.frombuffer(payload, "<f2")
+        if not np.isfinite(half_D).all():
+            raise ValueError(why_rejected(half_D))
         return np.frombuffer(payload, np.uint8)
 
     def load(self, device: Device) -> "PrecomputedNetwork":

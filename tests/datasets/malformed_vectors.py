@@ -69,6 +69,21 @@ VECTORS: Final[tuple[tuple[str, Mapping[str, bytes], str], ...]] = (
         r"ids\.npy, row 2: no id; every row needs one, or leave the ids out to have rows numbered",
     ),
     (
+        "a label that is not Unicode",
+        {"embeddings.npy": npy(ROWS_ND), "labels.npy": npy(np.array([b"a", b"\xe9", b"a", b"b"] * 2))},
+        r"labels\.npy, row 1: b'\\xe9' is not Unicode; save the texts as UTF-8",
+    ),
+    (
+        "an id with half of a surrogate pair",
+        {"embeddings.npy": npy(ROWS_ND), "ids.npy": npy(np.array([*"abc\ud800efgh"])), **LABELS},
+        r"ids\.npy, row 3: '\\ud800' is not Unicode; save the texts as UTF-8",
+    ),
+    (
+        "a column of labels that are not Unicode",
+        {"x.parquet": column(LISTS, label=pa.array([b"a", b"b", b"\xff", b"a", b"b"]).view(pa.string()))},
+        r"x\.parquet, column 'label', row 2: b'\\xff' is not Unicode; save the texts as UTF-8",
+    ),
+    (
         "labels of several columns",
         {"embeddings.npy": npy(ROWS_ND), "labels.npy": npy(np.eye(8, dtype=np.int64))},
         r"labels\.npy: shape \(8, 8\); labels have the shape \(N,\), one for each row",

@@ -18,6 +18,8 @@ WANTED: Final = "embeddings.npy, .npz or .parquet, or train.npy (and, where they
 LABELS: Final = ("label", "labels")
 IDS: Final = ("row_id", "id", "ids")
 """Names of columns and of arrays in a `.npz` file; of files, the last one."""
+BESIDE: Final = {"label": "labels", "row_id": "ids"}
+"""Files beside a `.npy` file that hold what these settings name elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +102,10 @@ def open_part(
     """
     if name.endswith(".npy"):
         path = _file(top, name)
+        for what, given in (("column", column), ("label", label), ("row_id", row_id)):
+            if given is not None:
+                beside_it = "" if what == "column" else f" and put {BESIDE[what]} into {BESIDE[what]}.npy"
+                raise DataError(f"{path}: has no columns, {what}={given!r} names one; leave {what} out{beside_it}")
         vectors: Vectors = open_npy(path)
         columns: Mapping[str, Any] = {}
         where, names = path, (name,)

@@ -17,6 +17,8 @@ from labelbench_ray.types import Labels
 
 FEWEST_DIGITS: Final = 8
 """Of row numbers that stand for ids, so that most data sets may grow and keep their ids."""
+VANISHED: Final = 0x7E5A
+"""The bits of a NaN that stands for each number of a row that float16 would hold as zeros alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,9 +80,17 @@ def row_numbers(rows: Rows) -> NDArray[np.int64]:
 
 
 def to_half(rows_BD: NDArray[np.floating]) -> NDArray[np.float16]:
-    """(B, D) little-endian float16; infinite where a number is too large."""
-    with np.errstate(over="ignore"):
-        return rows_BD.astype("<f2", copy=False)
+    """(B, D) little-endian float16; infinite where a number is too large; `VANISHED` where all numbers of a row that
+    is not zero are too small.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        half_BD: NDArray[np.float16] = rows_BD.astype("<f2", copy=False)
+    if rows_BD.dtype.itemsize > 2:
+        bits_BD = half_BD.view("<u2")
+        near = np.flatnonzero(bits_BD[:, 0] << 1 == 0)  # few, so that whole rows need not be compared
+        near = near[~(bits_BD[near] << 1).any(axis=1)]
+        bits_BD[near[rows_BD[near].any(axis=1)]] = VANISHED
+    return half_BD
 
 
 def numbered(rows_B: NDArray[np.int64], num_rows: int) -> Any:  # noqa: ANN401
@@ -123,13 +133,38 @@ def plain_array(values: Any, where: str, what: str) -> Any:  # noqa: ANN401
     if isinstance(values, np.ndarray):
         if values.ndim != 1:
             raise DataError(f"{where}: shape {values.shape}; {what} have the shape (N,), one for each row")
-        if values.dtype.kind == "S":
-            values = np.char.decode(values, "utf-8")
-        if values.dtype.kind not in "iufU":
+        if values.dtype.kind in "SU":
+            return pa.array(_unicode(values, where))
+        if values.dtype.kind not in "iuf":
             raise DataError(f"{where}: holds {values.dtype}; {what} are texts or integers; convert them")
         return pa.array(values.astype(values.dtype.newbyteorder("=")))
     column = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    plain = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    if _is_text(plain.type):
+        try:
+            plain.validate(full=True)
+        except pa.ArrowInvalid:
+            _unicode(np.array(plain.cast(pa.large_binary()).to_pylist(), object), where)
+            raise
+    return plain
+
+
+def _unicode(texts_N: NDArray[Any], where: str) -> NDArray[Any]:
+    """Texts, or their bytes in UTF-8, as numpy texts; `DataError` for one that is not Unicode, with its row."""
+    try:
+        if texts_N.dtype.kind == "U":
+            np.char.encode(texts_N, "utf-8")
+            return texts_N.astype(texts_N.dtype.newbyteorder("="))
+        if texts_N.dtype.kind == "S":
+            return np.char.decode(texts_N, "utf-8")
+    except UnicodeError:
+        pass
+    for row, text in enumerate(texts_N.tolist()):
+        try:
+            text.encode() if isinstance(text, str) else (text or b"").decode()
+        except (UnicodeError, ValueError) as error:
+            raise DataError(f"{where}, row {row}: {text!r} is not Unicode; save the texts as UTF-8") from error
+    return texts_N
 
 
 def check_count(count: int, num_rows: int, where: str, what: str, vectors: str) -> None:

@@ -32,7 +32,7 @@ from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, rejects_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders import Encoder
-from labelbench_ray.encoders.precomputed import NOT_FINITE, Precomputed
+from labelbench_ray.encoders.precomputed import Precomputed
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
 from labelbench_ray.storage.atomic import publish
@@ -73,8 +73,10 @@ def make_external(
     entries: list[ShardEntry] = []
     rejects: list[tuple[str, str, str]] = []
     for name, split in source.splits.items():
-        for number, window in enumerate(windows(split, taken[id(split.table)].finite_N, NOT_FINITE)):
-            entries.append(_published(directory, ShardId(name, number), window, taken[id(split.table)].array))
+        each = taken[id(split.table)]
+        rows_MD = external_rows(directory, each.array, _width(source))
+        for number, window in enumerate(windows(split, each.finite_N, rows_MD)):
+            entries.append(_published(directory, ShardId(name, number), window, each.array))
             rejects += [(row_id, name, reason) for row_id, reason in window.rejects.items()]
     check_rejects([(row_id, reason) for row_id, _, reason in rejects], total, environment.max_reject_fraction)
     _check_unchanged(source)
@@ -108,7 +110,8 @@ def make_external(
 def _published(directory: Path, shard: ShardId, window: WindowRows, array: ExternalArray) -> ShardEntry:
     """Write a window; `DataError` for one without rows."""
     if not len(window.rows_B):
-        raise DataError(f"{directory}: every row of the split {shard.split!r} {NOT_FINITE}; a split needs at least one")
+        why = next(iter(window.rejects.values()))
+        raise DataError(f"{directory}: every row of the split {shard.split!r} {why}; a split needs at least one")
     publish(directory / shard.file, window_bytes(window))
     sha256 = window.sha256(array.content)
     return ShardEntry(split=shard.split, number=shard.number, rows=len(window.rows_B), sha256=sha256)

@@ -23,6 +23,7 @@ from labelbench_ray.datasets.vectors.table import VectorTable, row_numbers
 from labelbench_ray.embeddings.decoding import SORTED_ROWS
 from labelbench_ray.embeddings.label_columns import label_array, label_column
 from labelbench_ray.embeddings.shards import HINT, ShardEntry, shard_content
+from labelbench_ray.encoders.precomputed import why_rejected
 from labelbench_ray.errors import StoreError
 from labelbench_ray.types import Labels
 
@@ -87,8 +88,8 @@ def read_window(directory: Path, entry: ShardEntry, array: str) -> WindowRows:
     return window
 
 
-def windows(split: Split, finite_N: NDArray[np.bool_], reason: str) -> Iterator[WindowRows]:
-    """The rows of a split in their order, cut into windows; rows that are not finite are rejected with the reason."""
+def windows(split: Split, finite_N: NDArray[np.bool_], rows_MD: NDArray[np.float16]) -> Iterator[WindowRows]:
+    """The rows of a split in their order, cut into windows; rows that are not finite in the array are rejected."""
     table = split.table
     assert isinstance(table, VectorTable)
     if not len(split):
@@ -100,7 +101,8 @@ def windows(split: Split, finite_N: NDArray[np.bool_], reason: str) -> Iterator[
     kept_N = finite_N[rows_N]
     rejects: dict[str, str] = {}
     if not kept_N.all():
-        rejects = dict.fromkeys(sorted(row_ids.filter(pa.array(~kept_N)).to_pylist()), reason)
+        rejected = zip(row_ids.filter(pa.array(~kept_N)).to_pylist(), rows_N[~kept_N].tolist(), strict=True)
+        rejects = {row_id: why_rejected(rows_MD[row]) for row_id, row in sorted(rejected)}
         rows_N, row_ids = rows_N[kept_N], row_ids.filter(pa.array(kept_N))
     for start in range(0, max(1, len(rows_N)), WINDOW_ROWS):
         rows_B = rows_N[start : start + WINDOW_ROWS]
