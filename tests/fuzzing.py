@@ -29,6 +29,7 @@ from labelbench_ray.costs import Cost
 from labelbench_ray.datasets import cifar_c
 from labelbench_ray.datasets.embeddings import Embeddings
 from labelbench_ray.datasets.esc50 import Esc50
+from labelbench_ray.datasets.images.opened import open_rgb
 from labelbench_ray.datasets.row_files.features import features as parsed_features
 from labelbench_ray.datasets.table_columns import row_values
 from labelbench_ray.datasets.tables import Tables
@@ -39,7 +40,6 @@ from labelbench_ray.embeddings.augmented import read_view_manifest
 from labelbench_ray.embeddings.manifests import ViewManifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, load_shard, read_keys, shard_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
-from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.encoders._sounds import open_sound
 from labelbench_ray.encoders.columns import Columns
 from labelbench_ray.errors import UserError

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets.images.opened import open_rgb
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import embed_images
-from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets.images.opened import open_rgb
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
-from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.encoders.networks.from_pixels import FromPixels
 from labelbench_ray.encoders.networks.image_network import TorchNetwork
 

@@ -88,7 +88,7 @@ class Clustered(Wrapped):
 
     def _far(self, source: Source) -> Mapping[str, Flags]:
         """For each split, whether a row is of a cluster that is held out; made once on each machine."""
-        key = signature(["clusters", 1, source.signature, *_rows_and_files(source), self.clusters, self.held_out])
+        key = signature(["clusters", 2, source.signature, *_rows_and_files(source), self.clusters, self.held_out])
         path = cache_folder() / key[:16] / "arrays" / f"{key[16:32]}.npy"
 
         def make(draft: Path) -> None:

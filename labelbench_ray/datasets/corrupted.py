@@ -9,16 +9,14 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from labelbench_ray.datasets import (
     LabeledTable,
     Modality,
-    Payload,
     Records,
     Rows,
     Source,
-    Split,
     Table,
     signature,
 )
 from labelbench_ray.datasets._wrapped import Wrapped
-from labelbench_ray.datasets.shifts.corruptions import CORRUPTIONS, SEVERITIES, corrupted
+from labelbench_ray.datasets.shifts.corruptions import CORRUPTIONS, SAMPLE, SEVERITIES, SPLIT, corrupted
 from labelbench_ray.datasets.shifts.published import sampled
 from labelbench_ray.errors import DataError, unknown
 from labelbench_ray.types import Labels
@@ -36,7 +34,8 @@ class Corrupted(Wrapped):
     severities: tuple[int, ...] = Field(default=SEVERITIES, min_length=1)
     """Which: 1, 2, 3."""
     rows: PositiveInt | None = None
-    """Corrupt at most this many test rows, a sample with a fixed seed, because each is embedded once a split."""
+    """Corrupt at most this many test rows, a sample with a fixed seed, because each is embedded once a split. The
+    split `test_sample` has the same rows as they are, so that a gap is that of the corruption and not of the rows."""
 
     @field_validator("corruptions")
     @classmethod
@@ -67,18 +66,22 @@ class Corrupted(Wrapped):
         test = sampled(source.splits["test"], self.rows)
         kinds = [(name, severity) for name in self.corruptions for severity in self.severities]
         splits = {
-            f"test_{name}_{severity}": Split(_table(test.table, name, severity), test.rows, test.groups)
+            SPLIT.format(name=name, severity=severity): replace(test, table=_table(test.table, name, severity))
             for name, severity in kinds
         }
+        if len(test) < len(source.splits["test"]):
+            splits[SAMPLE] = test
         if taken := sorted(splits.keys() & source.splits.keys()):
-            raise DataError(f"{self}: {self.dataset} has a split {taken[0]!r} already; leave that corruption out")
-        note = (
-            f"{len(splits)} splits of {len(test):,} corrupted test rows each, {len(splits) * len(test):,} rows in all"
-        )
+            raise DataError(
+                f"{self}: {self.dataset} has a split {taken[0]!r} already; leave that corruption, or `rows`, out"
+            )
+        note = f"{len(kinds)} splits of {len(test):,} corrupted test rows each, {len(kinds) * len(test):,} rows in all"
+        if SAMPLE in splits:
+            note += f"; {SAMPLE} has the same {len(test):,} rows as they are, to compare them with"
         return Source(
             source.classes,
             source.splits | splits,
-            signature(["corrupted", source.signature, kinds, self.rows]),
+            signature(["corrupted", 2, source.signature, kinds, self.rows]),
             replace(source.findings, notes=(*source.findings.notes, note)),
         )
 
@@ -97,14 +100,10 @@ class CorruptedTable:
     def read(self, rows: Rows) -> Records:
         records = self.table.read(rows)
         ids_and_payloads = zip(records.row_ids, records.payloads, strict=True)
-        payloads = [self._corrupted(row_id, payload) for row_id, payload in ids_and_payloads]
+        payloads = [corrupted(payload, self.name, self.severity, row_id) for row_id, payload in ids_and_payloads]
         return replace(
             records, row_ids=[f"{row_id}#{self.name}-{self.severity}" for row_id in records.row_ids], payloads=payloads
         )
-
-    def _corrupted(self, row_id: str, payload: Payload) -> bytes:
-        assert isinstance(payload, bytes), "only images are corrupted"
-        return corrupted(payload, self.name, self.severity, row_id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

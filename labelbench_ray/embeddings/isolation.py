@@ -24,7 +24,8 @@ from queue import LifoQueue
 from typing import Final
 
 from labelbench_ray.datasets import Payload
-from labelbench_ray.encoders import OUT_OF_MEMORY, Decoded, Encoder
+from labelbench_ray.datasets.images import OUT_OF_MEMORY
+from labelbench_ray.encoders import Decoded, Encoder
 from labelbench_ray.environment import ROW_SECONDS
 from labelbench_ray.errors import DataError, PluginError
 from labelbench_ray.user_code import raised

@@ -7,7 +7,7 @@ once in each embedding actor. An encoder holds settings only, so it is sent to w
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 PACKAGE = __name__
 
-OUT_OF_MEMORY: Final = "decoding this row takes more memory than there is"
-"""A reason to reject a row. The text is always the same, since a shard's hash covers it."""
 Decoded = NDArray[np.uint8] | NDArray[np.float32] | str
 Device = Literal["cpu", "cuda"]
 

@@ -10,9 +10,10 @@ from PIL import Image
 from pydantic import Field, JsonValue
 
 from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets.images.opened import open_rgb
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import file_hash
-from labelbench_ray.encoders._images import JpegDecoding, open_rgb
+from labelbench_ray.encoders._jpeg_decoding import JpegDecoding
 from labelbench_ray.encoders.networks.torch_settings import TorchSettings
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field, JsonValue, model_validator
 
 from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets.images.opened import open_rgb
 from labelbench_ray.encoders import Decoded, Device, Network, Trainable
 from labelbench_ray.encoders._batches import file_hash
-from labelbench_ray.encoders._images import JpegDecoding, open_rgb
+from labelbench_ray.encoders._jpeg_decoding import JpegDecoding
 from labelbench_ray.encoders._resize import resized
 from labelbench_ray.encoders.networks import open_clip_models as models
 from labelbench_ray.encoders.networks.torch_settings import TorchSettings

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from labelbench_ray.datasets import Modality, Payload
+from labelbench_ray.datasets.images.opened import open_gray
 from labelbench_ray.encoders import Decoded, Device, Encoder
 from labelbench_ray.encoders._batches import image_batches
-from labelbench_ray.encoders._images import JpegDecoding, open_gray
+from labelbench_ray.encoders._jpeg_decoding import JpegDecoding
 
 
 class Pixels(JpegDecoding, Encoder):

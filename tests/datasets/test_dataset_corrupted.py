@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from labelbench_ray import datasets, plugins
 from labelbench_ray.config import Part, vary
 from labelbench_ray.datasets import Source
+from labelbench_ray.datasets.images.opened import open_rgb
 from labelbench_ray.datasets.shifts.corruptions import CORRUPTIONS, NOISE, SEVERITIES, corrupted
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.planning.data_words import MOST_LINES, describe_source
@@ -31,7 +32,14 @@ def png(pixels_HWC: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def pixels(payload: bytes) -> np.ndarray:
+def changed(payload: bytes, name: str) -> bytes:
+    after = corrupted(payload, name, 1, "row")
+    assert isinstance(after, bytes)
+    return after
+
+
+def pixels(payload: datasets.Payload) -> np.ndarray:
+    assert isinstance(payload, bytes)
     return np.asarray(Image.open(io.BytesIO(payload)).convert("RGB"), np.float64)
 
 
@@ -69,8 +77,13 @@ def test_fewer_rows_are_corrupted_where_that_is_asked_for(tmp_path: Path):
     source = opened(tmp_path, rows=40)
     assert {len(source.splits[name]) for name in SPLITS} == {40}
     assert len(source.splits["test"]) == 360
-    some = [source.splits[name].read(0, 40).row_ids for name in ("test_blur_1", "test_jpeg_3")]
-    assert [row_id.partition("#")[0] for row_id in some[0]] == [row_id.partition("#")[0] for row_id in some[1]]
+    plain = source.splits["test_sample"].read(0, 40)
+    assert set(plain.row_ids) < set(source.splits["test"].read(0, 360).row_ids)
+    for name in ("test_blur_1", "test_jpeg_3"):
+        some = source.splits[name].read(0, 40)
+        assert [row_id.partition("#")[0] for row_id in some.row_ids] == plain.row_ids
+        np.testing.assert_array_equal(some.labels_B, plain.labels_B)
+    assert "test_sample" not in opened(tmp_path, rows=360).splits, "all test rows are corrupted"
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -116,6 +129,61 @@ def test_what_is_not_an_image_stays_so_that_it_is_rejected_for_its_own_reason():
     assert corrupted(b"no image", "blur", 1, "row") == b"no image"
 
 
+def exif(orientation: int) -> bytes:
+    buffer, tags = io.BytesIO(), Image.Exif()
+    tags[ExifTags.Base.Orientation] = orientation
+    halves = np.zeros((48, 64, 3), np.uint8)
+    halves[:24] = (220, 30, 30)
+    Image.fromarray(halves).save(buffer, "JPEG", quality=95, exif=tags)
+    return buffer.getvalue()
+
+
+def deep_gray() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("payload", [exif(6), deep_gray()], ids=["turned by EXIF", "gray of 16 bits"])
+@pytest.mark.parametrize("name", ["jpeg", "brightness", "blur"])
+def test_an_image_is_corrupted_as_encoders_see_it(payload: bytes, name: str):
+    """Decoded otherwise, turned images differ by 90 levels in half of their area, and deep gray is white."""
+    seen = np.asarray(open_rgb(payload), np.float64)
+    after = np.asarray(open_rgb(changed(payload, name)), np.float64)
+    assert after.shape == seen.shape
+    wanted = np.minimum(seen + 38, 255) if name == "brightness" else seen
+    assert np.abs(after - wanted).mean() < 6
+
+
+def damaged(row: int) -> bytes:
+    """Images that are cut short, and images with a wrong byte, for which Pillow raises errors of several types."""
+    rng = np.random.default_rng(row)
+    whole = bytearray(png(rng.integers(0, 255, (24, 24, 3), dtype=np.uint8)))
+    whole[rng.integers(33, len(whole))] = rng.integers(256)
+    return bytes(whole[: rng.integers(60, len(whole))])
+
+
+def test_a_damaged_image_stays_so_that_its_row_is_rejected_like_the_plain_one():
+    rejected = 0
+    for row in range(300):
+        payload = damaged(row)
+        try:
+            open_rgb(payload)
+        except ValueError:
+            rejected += 1
+            assert changed(payload, "noise") == payload
+        else:  # only what comes after the pixels is cut off
+            assert changed(payload, "noise") != payload
+    assert rejected > 200
+
+
+def test_an_image_that_cannot_be_corrupted_is_rejected():
+    long = png(np.zeros((1, 65_510, 3), np.uint8))
+    assert open_rgb(long).size == (65_510, 1)
+    with pytest.raises(ValueError, match="no image that is whole"):
+        open_rgb(changed(long, "jpeg"))
+
+
 def test_the_plan_has_one_line_for_all_of_them(tmp_path: Path):
     lines = describe_source(opened(tmp_path))
     assert len(lines) < MOST_LINES
@@ -142,6 +210,15 @@ def test_it_is_part_of_the_trial_s_identity():
     conditions = [{}, {"severities": [1]}, {"corruptions": ["jpeg"]}]
     trials = [vary(DIGITS, dataset=Part.of("corrupted", dataset="digits", **each)) for each in conditions]
     assert len({build(trial).fingerprint for trial in (DIGITS, *trials)}) == 4
+
+
+def test_a_trial_is_measured_on_the_plain_rows_of_the_sample_too(tmp_path: Path):
+    condition = Part.of("corrupted", dataset=DIGITS.dataset, corruptions=["noise"], severities=[1], rows=50)
+    trial = vary(DIGITS, rounds=1, dataset=condition)
+    make_store(trial, tmp_path / "store", tmp_path)
+    (record,) = make_home(tmp_path, tmp_path / "store").run(trial)
+    assert set(record.groups) == {"test_noise_1", "test_sample"}
+    assert record.metrics["Test Noise 1 Accuracy"] <= record.metrics["Test Sample Accuracy"] + 0.02
 
 
 def test_a_trial_is_measured_on_them_and_chooses_the_same_rows(tmp_path: Path):

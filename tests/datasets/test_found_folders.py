@@ -11,7 +11,7 @@ from PIL import Image
 
 from labelbench_ray.datasets import SPLITS, Source
 from labelbench_ray.datasets.files.image_formats import FORMATS, suffixes
-from labelbench_ray.encoders._images import open_image
+from labelbench_ray.datasets.images.opened import open_image
 from labelbench_ray.errors import DataError
 from labelbench_ray.planning.data_words import describe_source
 from tests.datasets.test_dataset_cifar10 import CLASSES

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelbench_ray.encoders import _images, _shown
-from labelbench_ray.encoders._images import open_gray, open_image, open_rgb
+from labelbench_ray.datasets.images import opened, shown
+from labelbench_ray.datasets.images.opened import open_gray, open_image, open_rgb
 
 RED_HWC = np.full((4, 6, 3), (200, 30, 60), dtype=np.uint8)
 
@@ -85,7 +85,7 @@ def test_what_is_no_image_says_why(payload, reason):
 def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(ValueError, match="at most"):
-        open_image(bomb(int(_images.MAX_PIXELS**0.5) + 1))
+        open_image(bomb(int(opened.MAX_PIXELS**0.5) + 1))
 
 
 def test_the_reason_is_the_same_each_time():
@@ -112,7 +112,7 @@ def test_an_image_converted_by_strips_is_the_same_as_at_once(monkeypatch, mode):
         image = Image.fromarray(rng.integers(0, 256, (40, 30, len(mode)), dtype=np.uint8), mode=mode)
     payload = encoded(image, "TIFF" if mode == "F" else "PNG", **({"transparency": 3} if mode == "P" else {}))
     whole = [np.asarray(each(payload)) for each in (open_rgb, open_gray)]
-    monkeypatch.setattr(_shown, "STRIP_PIXELS", 30 * 7)
+    monkeypatch.setattr(shown, "STRIP_PIXELS", 30 * 7)
     for at_once, each in zip(whole, (open_rgb, open_gray), strict=True):
         np.testing.assert_array_equal(np.asarray(each(payload)), at_once)
 
@@ -127,7 +127,7 @@ def test_gray_of_sixteen_bits_and_of_hidden_colors_is_what_people_see():
 PEAK = """
 import sys
 from pathlib import Path
-from labelbench_ray.encoders._images import open_rgb
+from labelbench_ray.datasets.images.opened import open_rgb
 def most():  # of this process: that of getrusage begins with what its parent had
     return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
 payload = Path(sys.argv[1]).read_bytes()

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from labelbench_ray import plugins
+from labelbench_ray.datasets.images.opened import open_rgb
 from labelbench_ray.encoders import Encoder
-from labelbench_ray.encoders._images import open_rgb
 from labelbench_ray.encoders._resize import resized
 from labelbench_ray.encoders.open_clip import OpenClip
 from tests.encoders.image_files import ORIENTATION, encoded

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelbench_ray.encoders import _shown
-from labelbench_ray.encoders._images import open_gray, open_rgb
-from labelbench_ray.encoders._shown import shown
+from labelbench_ray.datasets.images import shown as shown_images
+from labelbench_ray.datasets.images.opened import open_gray, open_rgb
+from labelbench_ray.datasets.images.shown import shown
 from tests.encoders.image_files import ORIENTATION, encoded, png, tiff
 
 BLACK, WHITE, RED, SAND = (0, 0, 0), (255, 255, 255), (200, 30, 60), (90, 120, 30)
@@ -244,8 +244,8 @@ def test_a_tag_that_means_nothing_turns_nothing(orientation: int):
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "I;16", "CMYK", "P", "1", "F"])
 def test_a_large_image_is_the_mean_of_every_four_pixels_and_turned(mode: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_shown, "LARGE_PIXELS", 100)
-    monkeypatch.setattr(_shown, "STRIP_PIXELS", 61)
+    monkeypatch.setattr(shown_images, "LARGE_PIXELS", 100)
+    monkeypatch.setattr(shown_images, "STRIP_PIXELS", 61)
     blocks = np.kron(u8([RED, SAND, WHITE, BLACK] * 3, [SAND] * 12, [BLACK, WHITE] * 6), np.ones((2, 2, 1), np.uint8))
     image = Image.fromarray(blocks)
     if mode == "I;16":
@@ -259,7 +259,7 @@ def test_a_large_image_is_the_mean_of_every_four_pixels_and_turned(mode: str, mo
     form = "TIFF" if mode in ("CMYK", "F") else "PNG"
     payload = encoded(image, form, exif=exif)
     large = np.asarray(open_rgb(payload), int)
-    monkeypatch.setattr(_shown, "LARGE_PIXELS", 10**6)
+    monkeypatch.setattr(shown_images, "LARGE_PIXELS", 10**6)
     whole = np.asarray(open_rgb(payload), int)
     assert (large.shape, whole.shape) == ((3, 12, 3), (6, 24, 3))
     np.testing.assert_allclose(large, whole.reshape(3, 2, 12, 2, 3).mean(axis=(1, 3)), atol=1)

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image, ImageFile
 
 from labelbench_ray.datasets import Records
+from labelbench_ray.datasets.images import OUT_OF_MEMORY, opened, shown
+from labelbench_ray.datasets.images.opened import MAX_PIXELS, MAX_PIXELS_OF, MOST_BYTES, open_gray, open_rgb
 from labelbench_ray.embeddings.decoding import decode_shard
-from labelbench_ray.encoders import OUT_OF_MEMORY, _images, _resize, _shown
-from labelbench_ray.encoders._images import MAX_PIXELS, MAX_PIXELS_OF, MOST_BYTES, open_gray, open_rgb
+from labelbench_ray.encoders import _resize
 from labelbench_ray.encoders.efficientnet_lite0 import EfficientnetLite0
 from labelbench_ray.encoders.networks import open_clip_models
 from labelbench_ray.encoders.pixels import Pixels
@@ -21,15 +22,15 @@ PEAK = """
 import io, sys
 from pathlib import Path
 from PIL import Image
-from labelbench_ray.encoders import _images, _shown
+from labelbench_ray.datasets.images import opened, shown
 def most():  # of this process: that of getrusage begins with what its parent had
     return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
-payload, _shown.LARGE_PIXELS, _shown.STRIP_PIXELS = Path(sys.argv[1]).read_bytes(), int(sys.argv[2]), 50_000
+payload, shown.LARGE_PIXELS, shown.STRIP_PIXELS = Path(sys.argv[1]).read_bytes(), int(sys.argv[2]), 50_000
 Image.init()
 Image.new("RGBA", (4, 4)).save(small := io.BytesIO(), "PNG")
-_images.open_rgb(small.getvalue())  # so that what is imported for the first image does not count
+opened.open_rgb(small.getvalue())  # so that what is imported for the first image does not count
 before = most()
-image = _images.open_rgb(payload)
+image = opened.open_rgb(payload)
 print(image.width * image.height, (most() - before) * 1024)
 """
 SIDE = 1600
@@ -85,7 +86,7 @@ def test_an_image_takes_at_most_the_memory_that_is_stated(tmp_path: Path, name: 
     pixels, peak = map(int, done.stdout.split())
     assert pixels == (SIDE * SIDE / 4 if large else SIDE * SIDE)
     assert peak > SIDE * SIDE / 2, "the measurement sees the image"
-    most = MAX_PIXELS_OF.get(form, MAX_PIXELS) if large else _shown.LARGE_PIXELS
+    most = MAX_PIXELS_OF.get(form, MAX_PIXELS) if large else shown.LARGE_PIXELS
     assert peak / SIDE**2 * most + STRIPS <= MOST_BYTES
 
 
@@ -114,7 +115,7 @@ def test_a_size_beyond_the_bounds_is_rejected_before_it_is_decoded(
 
 @pytest.mark.parametrize("form", MAX_PIXELS_OF)
 def test_formats_whose_decoders_take_more_memory_have_a_bound_of_their_own(form: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(_images.MAX_PIXELS_OF, form, 99)
+    monkeypatch.setitem(opened.MAX_PIXELS_OF, form, 99)
     with pytest.raises(ValueError, match=f"10 x 10 pixels, at most 99 of a {form} image are decoded"):
         open_rgb(encoded(Image.new("RGB", (10, 10)), form))
     assert open_rgb(encoded(Image.new("RGB", (10, 10)))).size == (10, 10)
@@ -159,7 +160,7 @@ def test_an_image_for_which_memory_does_not_suffice_is_rejected_with_the_same_re
 
 def test_a_photo_that_is_too_large_is_decoded_at_half_its_size(monkeypatch: pytest.MonkeyPatch):
     image = Image.new("RGB", (64, 48), (9, 90, 200))
-    monkeypatch.setattr(_shown, "LARGE_PIXELS", 64 * 48 - 1)
-    opened = _images.open_image(encoded(image, "JPEG"))
-    assert opened.size == (32, 24)
+    monkeypatch.setattr(shown, "LARGE_PIXELS", 64 * 48 - 1)
+    halved = opened.open_image(encoded(image, "JPEG"))
+    assert halved.size == (32, 24)
     assert open_rgb(encoded(image, "JPEG")).size == (32, 24)

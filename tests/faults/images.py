@@ -27,8 +27,8 @@ from PIL import Image
 
 from benchmarks.machine import parser, show
 from labelbench_ray.datasets import SPLITS
+from labelbench_ray.datasets.images.opened import MOST_BYTES
 from labelbench_ray.embeddings.store import EmbeddingStore
-from labelbench_ray.encoders._images import MOST_BYTES
 from tests.faults.sweeps import Ran, Sweep
 
 EVERY = 100

@@ -182,6 +182,27 @@ def test_severities_are_one_shift_and_their_values_are_averaged(experiment: Expe
     assert by_name["margin"].outside_f1 is None
 
 
+def test_a_sample_of_corrupted_rows_is_compared_with_the_same_rows_and_not_with_all(experiment: Experiment):
+    """A corruption that does nothing, on a sample that is more difficult than all test rows."""
+    for seed in range(6):
+        for strategy, lower in (("random", 0.1), ("margin", 0.0)):
+            sample = 0.7 - lower + 0.01 * seed
+            extra = {"Test Sample Accuracy": sample, "Test Noise 1 Accuracy": sample, "Test Far Accuracy": 0.5}
+            groups: dict[str, dict[str, float]] = {"test_sample": {}, "test_noise_1": {}, "test_far": {}}
+            experiment.add(strategy, seed, [0.9 - lower] * 5, extra=extra, groups=groups)
+    noise, far = shift_of(experiment.write())
+    assert (noise.name, far.name) == ("test_noise_1", "test_far")
+    assert {each.gap.value for each in noise.reached} == {0}
+    assert not any(each.gap.excludes_zero for each in noise.reached)
+    assert noise.reached[0].inside.value == noise.reached[0].outside.value
+    assert {each.strategy: round(each.gap.value, 2) for each in far.reached} == {"random": -0.3, "margin": -0.4}
+
+
+def test_a_split_of_one_s_own_called_test_sample_is_a_shift_like_others():
+    assert families(["test_sample", "test_far"]) == {"test_sample": ("test_sample",), "test_far": ("test_far",)}
+    assert families(["test_noise_1", "test_sample"]) == {"test_noise_1": ("test_noise_1",)}
+
+
 def test_rows_and_effective_rows_are_stated(experiment: Experiment):
     for seed in range(3):
         for strategy in ("random", "margin"):

@@ -5,7 +5,6 @@ Lloyd's algorithm. Features and centers are integers, so that float64 holds ever
 clusters depend neither on the order of additions nor on the linear algebra library.
 """
 
-import io
 import re
 import zlib
 from collections import Counter
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelbench_ray.datasets import SPLIT_SEED, Payload
+from labelbench_ray.datasets.images.opened import open_rgb
 
 SIDE: Final = 8
 BUCKETS: Final = 256
@@ -34,15 +34,14 @@ Numbers = NDArray[np.int64]
 
 
 def image_features(payloads: Sequence[Payload]) -> Features:
-    """(N, 192) the colors of each image made small, 0 .. 255; zeros for what is not an image."""
+    """(N, 192) the colors of each image made small, 0 .. 255; zeros for what encoders reject."""
     return np.stack([_colors(payload) for payload in payloads])
 
 
 def _colors(payload: Payload) -> Features:
-    assert isinstance(payload, bytes), "a payload of images"
     try:
-        image = Image.open(io.BytesIO(payload)).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError):
+        image = open_rgb(payload)
+    except ValueError:
         return np.zeros(SIDE * SIDE * 3, np.uint16)
     small = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, np.uint16).ravel()

@@ -14,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
+from labelbench_ray.datasets import Payload
+from labelbench_ray.datasets.images import OUT_OF_MEMORY
+from labelbench_ray.datasets.images.opened import open_rgb
+
 Pixels = NDArray[np.uint8]
 SEVERITIES: Final = (1, 2, 3)
+UNDONE: Final = b"an image that could not be corrupted"
+"""Every encoder rejects it."""
 
 NOISE: Final = (16.0, 32.0, 64.0)
 """Standard deviation of Gaussian noise, in levels of 255."""
@@ -29,6 +35,10 @@ BRIGHTNESS: Final = (38, 77, 115)
 """Levels that are added."""
 PIXELATE: Final = (0.6, 0.4, 0.25)
 """Width and height of the image in between, as a part of the original's."""
+
+SAMPLE: Final = "test_sample"
+"""The split of the test rows, as they are, of which corrupted splits hold a sample: what they are compared with."""
+SPLIT: Final = "test_{name}_{severity}"
 
 
 def noise(image: Image.Image, severity: int, row_id: str) -> Image.Image:
@@ -74,14 +84,26 @@ CORRUPTIONS: Final[Mapping[str, Callable[[Image.Image, int, str], Image.Image]]]
 """By name, in the order in which they are reported."""
 
 
-def corrupted(payload: bytes, name: str, severity: int, row_id: str) -> bytes:
-    """An encoded image, corrupted, as PNG; bytes that are not an image stay, so that they are rejected as they are."""
+def is_corrupted(split: str) -> bool:
+    """Whether a split, by its name, holds images that are corrupted here."""
+    return any(split == SPLIT.format(name=name, severity=severity) for name in CORRUPTIONS for severity in SEVERITIES)
+
+
+def corrupted(payload: Payload, name: str, severity: int, row_id: str) -> Payload:
+    """An image as people see it, corrupted, as PNG.
+
+    What encoders do not decode stays, so that they reject it for the same reason as the plain row. Where the corruption
+    itself fails, what is returned is no image either.
+    """
     try:
-        image = Image.open(io.BytesIO(payload)).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return payload
+        image = open_rgb(payload)
+    except ValueError as error:
+        return UNDONE if str(error) == OUT_OF_MEMORY else payload
     buffer = io.BytesIO()
-    CORRUPTIONS[name](image, severity, row_id).save(buffer, format="PNG", compress_level=1)
+    try:
+        CORRUPTIONS[name](image, severity, row_id).save(buffer, format="PNG", compress_level=1)
+    except (OSError, ValueError, MemoryError):  # such as a side that JPEG cannot have
+        return UNDONE
     return buffer.getvalue()
 
 

@@ -2,11 +2,13 @@
 
 A shift is an evaluation split beyond validation and test, or several that differ in their severity alone
 (`test_noise_1`, `test_noise_2`, ..), whose values are averaged. Seeds are paired: within a seed, a strategy is measured
-in and out of distribution with the same models. Letters: S seeds, T checkpoints, C splits.
+in and out of distribution with the same models. Where images of a sample of the test rows are corrupted, "in
+distribution" are the plain images of that sample (`test_sample`): other rows would be a shift of their own.
+Letters: S seeds, T checkpoints, C splits.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets import SPLITS, split_title
+from labelbench_ray.datasets.shifts.corruptions import SAMPLE, is_corrupted
 from labelbench_ray.report.curves import Setting
 from labelbench_ray.report.shift.ranking import BySeed, Ranking, common, rank
 from labelbench_ray.report.statistics.comparison import compare
@@ -55,13 +58,17 @@ class Shift:
 def shifts(setting: Setting) -> tuple[Shift, ...]:
     """The setting's shifts in the order in which they were measured; none without such splits."""
     splits = dict.fromkeys(split for run in setting.compared for record in run.records for split in record.groups)
-    found = (_shift(setting, name, each) for name, each in families([*splits]).items())
+    corrupted_of = baseline_of(splits)
+    found = (
+        _shift(setting, name, each, corrupted_of if all(map(is_corrupted, each)) else "test")
+        for name, each in families([*splits]).items()
+    )
     return tuple(shift for shift in found if shift is not None)
 
 
 def families(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Evaluation splits beyond the usual ones; those that differ in a severity alone are one family."""
-    further = [split for split in splits if split not in SPLITS]
+    further = [split for split in splits if split not in (*SPLITS, baseline_of(splits))]
     stems = [re.sub(r"_[1-9]$", "", split) if not split.startswith(PRIOR) else split for split in further]
     names = [stem if stems.count(stem) > 1 else split for stem, split in zip(stems, further, strict=True)]
     return {
@@ -70,11 +77,16 @@ def families(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _shift(setting: Setting, name: str, splits: tuple[str, ...]) -> Shift | None:
+def baseline_of(splits: Collection[str]) -> str:
+    """The split with the plain rows of those that are corrupted here: a sample of the test rows, or all of them."""
+    return SAMPLE if SAMPLE in splits and any(map(is_corrupted, splits)) else "test"
+
+
+def _shift(setting: Setting, name: str, splits: tuple[str, ...], baseline: str) -> Shift | None:
     primary = setting.metrics[0].removeprefix("Test ")
-    titles = [split_title(split) for split in splits]
+    titles, plain = [split_title(split) for split in splits], split_title(baseline)
     outside = _finals_and_areas(setting, [f"{title} {primary}" for title in titles])
-    inside = _finals_and_areas(setting, [setting.metrics[0]])
+    inside = _finals_and_areas(setting, [setting.metrics[0] if baseline == "test" else f"{plain} {primary}"])
     if not inside[0] or not outside[0]:
         return None
     notes = [run.data.rows for run in setting.compared]
@@ -84,7 +96,7 @@ def _shift(setting: Setting, name: str, splits: tuple[str, ...]) -> Shift | None
     effective, _ = _finals_and_areas(setting, [f"{title} Effective Rows" for title in titles])
     worst = _worst(setting, titles, primary)
     inside_f1, outside_f1 = (
-        _finals_and_areas(setting, [f"{title} Macro F1" for title in some])[0] for some in (["Test"], titles)
+        _finals_and_areas(setting, [f"{title} Macro F1" for title in some])[0] for some in ([plain], titles)
     )
     return Shift(
         name,

@@ -1,18 +1,15 @@
-"""Opening encoded image bytes safely, as people see them: for the encoders of images."""
+"""Opening encoded images safely, as people see them: for encoders and for data sets that change images."""
 
 import io
 import warnings
-from collections.abc import Mapping
-from typing import ClassVar, Final, Literal
+from typing import Final
 
 from PIL import Image, ImageFile, UnidentifiedImageError
-from pydantic import JsonValue
 
 from labelbench_ray.datasets import Payload
 from labelbench_ray.datasets.files.image_formats import FORMATS
-from labelbench_ray.encoders import OUT_OF_MEMORY
-from labelbench_ray.encoders._shown import factor_of, shown
-from labelbench_ray.plugins import Plugin
+from labelbench_ray.datasets.images import OUT_OF_MEMORY
+from labelbench_ray.datasets.images.shown import factor_of, shown
 
 MAX_PIXELS: Final = 64_000_000
 """Of one image."""
@@ -26,27 +23,6 @@ GRAY_STEPS: Final = {"L;2": 85, "L;4": 17}
 """From one gray of 2 or 4 bits to the next, in 8 bits."""
 JPEG_SCALES: Final = (8, 4, 2)
 """The divisors of both sides at which libjpeg decodes without the finer frequencies."""
-
-
-class JpegDecoding(Plugin):
-    """Settings of encoders that read images: how many pixels of a JPEG are decoded."""
-
-    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {"jpeg_decoding": "complete"}
-    jpeg_decoding: Literal["complete", "scaled"] = "complete"
-    """`scaled` decodes a JPEG at 1/2, 1/4 or 1/8 of its sides, as far as no side gets shorter than what the network
-    takes: large photos decode several times as fast, and their embeddings differ a little."""
-
-    def least_side(self, longer: int) -> int | None:
-        """How long the shorter side of a decoded JPEG stays; None: it is decoded completely.
-
-        Args:
-            longer: the longer side of what the network takes.
-        """
-        return longer if self.jpeg_decoding == "scaled" else None
-
-    def describe_decoding(self) -> str:
-        """What it does to pixels, for the manifest; "" where nothing."""
-        return "JPEG decoded at 1/2, 1/4 or 1/8 (libjpeg), " if self.jpeg_decoding == "scaled" else ""
 
 
 def open_image(payload: Payload, least_side: int | None = None) -> Image.Image:
