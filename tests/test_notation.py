@@ -23,6 +23,52 @@ def test_what_is_printed_is_read_back(part: Part) -> None:
     assert read.settings.keys() == part.settings.keys()
 
 
+TEXTS = [
+    "my photos, é",
+    "2024",
+    "true",
+    "null",
+    "None",
+    "1e5",
+    "-.5",
+    "",
+    " lead",
+    "trail ",
+    "a]b",
+    "a[b",
+    "x=[1",
+    "a(b)c",
+    "a(b)",
+    "'q'",
+    "it's",
+    'say "hi"',
+    "both ' and \"",
+    "C:\\x\\",
+    "a\nb",
+    "{a}",
+    "a{",
+    "x 'y, z",
+    'a,"b',
+    "k=v",
+    "a b",
+    "'",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_texts_are_read_back_as_they_are(text: str) -> None:
+    part = Part.of(
+        "a", b=text, c=[text, 1], d={"x": text, "y": None}, e=Part.of("f", g=text), h=[Part.of("i", j=text), text]
+    )
+    assert notation.part(str(part), "--x") == part
+    assert notation.parts(f"{part}, {part}", "--x") == [part, part]
+
+
+@pytest.mark.parametrize("text", ["photos", "s3://bucket/a b/c.pt", "it's", "ViT-B-32", "a.b", "k=v", "1-2"])
+def test_usual_texts_are_printed_without_quotes(text: str) -> None:
+    assert str(Part.of("a", b=text)) == f"a(b={text})"
+
+
 def test_several_parts_are_separated_by_commas_outside_of_brackets() -> None:
     text = ", ".join(map(str, PARTS))
     assert [str(part) for part in notation.parts(text, "--strategies")] == [str(part) for part in PARTS]

@@ -29,6 +29,7 @@ from pydantic_core import PydanticCustomError
 from labelbench_ray.errors import ConfigError, UserError, install_hint, unknown
 from labelbench_ray.plugins.defined_classes import in_brackets
 from labelbench_ray.plugins.explanations import UNKNOWN_KEY, explain
+from labelbench_ray.plugins.quotes import quoted
 from labelbench_ray.user_code import raised
 
 
@@ -156,6 +157,8 @@ def _json(setting: Any) -> Any:  # noqa: ANN401
 def _shown(setting: JsonValue) -> str:
     if isinstance(setting, list) and any(map(_is_part, setting)):
         return f"[{', '.join(map(_shown, setting))}]"
+    if isinstance(setting, str):
+        return quoted(setting)
     return str(Part.model_validate(setting) if _is_part(setting) else setting)
 
 

@@ -1,7 +1,7 @@
 """Parts as people write and read them: `margin`, `power(coldness=2)`, `partition(strategy=margin, rows=300)`.
 
-It is what `str(part)` gives, read back. A value is a number, true, false or null (None), a list `[a, b]`, another part
-`name(...)`, text in quotes, or any other text as it stands.
+It is what `str(part)` gives, read back. A value is a number, true, false or null (None), a list `[a, b]`, a mapping
+`{'key': value}`, another part `name(...)`, text in quotes, or any other text as it stands.
 """
 
 import ast
@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part
+from labelbench_ray.plugins.quotes import NUMBER
 
 CALL: Final = re.compile(r"(?P<name>[^\W\d][\w.]*)\s*\((?P<inside>.*)\)", re.DOTALL)
 SETTING: Final = re.compile(r"(?P<key>[^\W\d]\w*)\s*=(?P<value>.*)", re.DOTALL)
+ENTRY: Final = re.compile(r"""(?P<key>'[^'\\]*'|"[^"\\]*"|[\w.-]+)\s*:(?P<value>.*)""", re.DOTALL)
 WORDS: Final = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
-NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-CLOSING: Final = {")": "(", "]": "["}
+CLOSING: Final = {")": "(", "]": "[", "}": "{"}
 
 
 def parts(text: str, what: str) -> list[Part]:
@@ -55,9 +56,21 @@ def _value(text: str, what: str) -> Any:  # noqa: ANN401  JSON, or a part
     if text.startswith("[") and text.endswith("]"):
         inside = text[1:-1].strip()
         return [_value(each.strip(), what) for each in _pieces(inside, what)] if inside else []
+    if text.startswith("{") and text.endswith("}"):
+        return _mapping(text[1:-1].strip(), what)
     if len(text) > 1 and text[0] in "'\"" and text[0] == text[-1]:
         return _quoted(text, what)
     return part(text, what) if CALL.fullmatch(text) else text
+
+
+def _mapping(inside: str, what: str) -> dict[str, Any]:
+    """`{'far': 'far.csv'}`, as mappings are printed."""
+    found: dict[str, Any] = {}
+    for each in _pieces(inside, what) if inside else ():
+        if not (entry := ENTRY.fullmatch(each.strip())):
+            raise ConfigError(f"{what}: {each.strip()!r} is not an entry of a mapping; write {{'key': value}}")
+        found[str(_value(entry["key"], what))] = _value(entry["value"].strip(), what)
+    return found
 
 
 def _quoted(text: str, what: str) -> str:
@@ -69,13 +82,14 @@ def _quoted(text: str, what: str) -> str:
 
 def _pieces(text: str, what: str) -> Iterator[str]:
     """The pieces between the commas that are in no bracket and in no quotes."""
-    start, opened, quote = 0, [], ""
+    start, opened, quote, escaped = 0, [], "", False
     for place, letter in enumerate(text):
         if quote:
-            quote = "" if letter == quote and text[place - 1] != "\\" else quote
+            quote = "" if letter == quote and not escaped else quote
+            escaped = letter == "\\" and not escaped
         elif letter in "'\"" and _begins(text, place):
             quote = letter
-        elif letter in "([":
+        elif letter in "([{":
             opened.append(letter)
         elif letter in CLOSING:
             if not opened or opened.pop() != CLOSING[letter]:
@@ -91,4 +105,4 @@ def _pieces(text: str, what: str) -> Iterator[str]:
 def _begins(text: str, place: int) -> bool:
     """Whether a quote here begins a value; one within a word is an apostrophe."""
     before = text[:place].rstrip()
-    return not before or before[-1] in "=[,("
+    return not before or before[-1] in "=[,({:"
