@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from labelbench_ray.config import Part
 from labelbench_ray.errors import UserError
 from tests.datasets.malformed_vectors import VECTORS
 from tests.datasets.row_samples import PNG, arrow, features, parquet, tar, tar_of
+from tests.datasets.vector_samples import LABELS_N, ROWS_ND, npz
 
 ROWS = b"id,text,label\n1,a,x\n2,b,y\n3,c,x\n4,d,y\n"
 TEXTS = Part.of("tables", path="in", payload="text")
@@ -167,7 +168,7 @@ CASES = [
     Case(
         "one class",
         {"train.csv": b"id,text,label\n7,a,x\n8,b,x\n"},
-        r"1 classes \(x\); at least 2 are needed",
+        r"1 classes \(x\); at least 2 are needed: add rows of another class \(.* of train\.csv",
     ),
     Case(
         "label beyond the classes",
@@ -183,7 +184,7 @@ CASES = [
     Case(
         "held-out row without a label",
         {"train.csv": ROWS, "test.csv": b"id,text,label\n9,a,x\n10,b,\n"},
-        r"1 of 2 rows of the split 'test' have no label, the first is '10': .* label them, or take them out",
+        r"1 of 2 rows of the split 'test' have no label, the first is '10': .* label them, or take them out of test",
     ),
     Case(
         "files of one split with other columns",
@@ -205,7 +206,11 @@ CASES = [
         {"de/train.csv": ROWS, "fr/train.csv": ROWS},
         r"are of 2 data sets, which would be mixed; name the folder of one, as in config=\"fr\"",
     ),
-    Case("no train", {"test.csv": ROWS}, r"in: no split 'train' \(splits: test\); name its files, as in train="),
+    Case(
+        "no train",
+        {"test.csv": ROWS},
+        r"in: no split 'train' \(splits: test: test\.csv\); name its files, as in train=",
+    ),
     Case(
         "numbers to predict",
         {"train.csv": b"id,text,label\n1,a,0.5\n2,b,much\n"},
@@ -471,6 +476,9 @@ def test_a_malformed_input_is_refused_in_one_line(case: Case, tmp_path: Path):
     message = str(caught.value)
     assert "\n" not in message
     assert re.search(case.states, message), message
+    folders = {f"in/{folder}" for name in case.files for folder in PurePosixPath(name).parents} - {"in/."}
+    named = [place for place in {*case.files, *folders} if place in message]
+    assert named, f"no file is named: {message}"
     assert tree(tmp_path) == before, "something was written"
 
 
@@ -480,21 +488,43 @@ def read_all(part: Part, root: Path) -> None:
         split.read(0, len(split))
 
 
-def test_a_run_of_a_malformed_input_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+READERS = {
+    "CSV": ({"train.csv": ROWS + b"5,e,x,y\n"}, "quote cells that hold ',' or a quote"),
+    "JSON lines": ({"train.jsonl": b'{"text": "a", "label": "x"}\n{"text": "b", "label": NaN}\n'}, "or a number"),
+    "parquet": ({"train.parquet": parquet({"text": ["a", "b"], "label": [0, 1]}, CAT_DOG)[:-20]}, "from its source"),
+    "Arrow": ({"train.arrow": arrow({"text": ["a", "b"], "label": [0, 1]}, CAT_DOG)[:-8]}, "from its source"),
+    "tar": ({"a.tar": tar_of([("1.png", PNG), ("1.png", PNG), ("1.cls", "1")])}, "write the tar again"),
+    "npz": ({"x.npz": npz(embeddings=ROWS_ND, labels=LABELS_N)[:-30]}, "numpy.savez"),
+    "files in rows": ({"labels.csv": b"path,label\na.png,x\nb.png,y\n", "a.png": PNG}, "that names them"),
+}
+"""A malformed folder for each reader of files, and how its message ends."""
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_command_on_a_malformed_input_leaves_nothing(
+    reader: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    files, end = READERS[reader]
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/train.csv").write_bytes(ROWS + b"5,e,x,y\n")
+    for name, data in files.items():
+        (tmp_path / "in" / name).write_bytes(data)
     before = tree(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["labelbench", "run", "--dataset", "in", "--executor", "local"])
+    executor = ["--executor", "local"] if command == "run" else []
+    monkeypatch.setattr(sys, "argv", ["labelbench", command, "--dataset", "in", *executor])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
-    assert capsys.readouterr().err.strip().endswith("quote cells that hold ',' or a quote")
+    message = capsys.readouterr().err.strip()
+    assert message.endswith(end)
+    assert any(name in message for name in files), message
     assert tree(tmp_path) == before
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """The content of all files below a folder by their paths, and the empty texts of folders."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
 
 
 def test_there_are_as_many_as_are_asked_for():

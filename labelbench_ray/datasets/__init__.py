@@ -225,8 +225,8 @@ class Dataset(PriorShift, ABC):
         source, task = self.load(root), tasks.create(self.task)
         if len(source.classes) < task.fewest_classes:
             raise DataError(
-                f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); at least "
-                f"{task.fewest_classes} are needed"
+                f"{self}: {len(source.classes)} classes ({', '.join(source.classes)}); at least {task.fewest_classes} "
+                f"are needed: add rows of another class ({source.findings.origins.get('pool', 'the data')})"
             )
         check_split_names(self, source.splits)
         for name, split in source.splits.items():

@@ -78,10 +78,13 @@ def arrange(train: Table, validation: Table | None, test: Table | None) -> dict[
 def check_labeled(table: Table, what: str) -> None:
     """Refuse a table with rows without labels; names the first."""
     if len(rows := unlabeled_rows(table)):
-        row_id = table.row_ids(rows[:1])[0].as_py() if isinstance(table, FileTable) else f"number {rows[0]}"
+        row_id, file = f"number {rows[0]}", ""
+        if isinstance(table, FileTable):
+            row_id = table.row_ids(rows[:1])[0].as_py()
+            file = f" of {table.found_files().names_F[int(table.file_numbers(rows[:1])[0])].as_py()}"
         raise DataError(
             f"{len(rows):,} of {len(table):,} {what} have no label, the first is {row_id!r}: they steer "
-            "training or measure it; label them, or take them out"
+            f"training or measure it; label them, or take them out{file}"
         )
 
 

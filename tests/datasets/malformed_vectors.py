@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from tests.datasets.vector_samples import LABELS_N, ROWS_ND, claims, column, npy, npz, zipped
+from tests.datasets.vector_samples import LABELS_N, ROWS_ND, bomb, claims, column, npy, npz, zipped
 
 LABELS: Final = {"labels.npy": npy(LABELS_N)}
 OBJECTS = np.array([[1.0], [1.0, 2.0]], dtype=object)
@@ -134,9 +134,14 @@ VECTORS: Final[tuple[tuple[str, Mapping[str, bytes], str], ...]] = (
         r"x\.npz, array 'embeddings': 1,152 bytes, its header .* states 1,024,000,000,128; copy the file again",
     ),
     (
-        "a zip bomb",
+        "fewer labels than embeddings in an archive",
         {"x.npz": zipped(embeddings=claims((100_000, 512), zeros=100_000 * 1024), labels=npy(LABELS_N))},
         r"x\.npz, array 'labels': 8 labels, x\.npz has 100,000 rows",
+    ),
+    (
+        "a zip bomb",
+        {"x.npz": bomb(claims((100_000, 512), zeros=1024), 100_000 * 1024 - 1024, labels=npy(np.arange(100_000) % 2))},
+        r"x\.npz, array 'embeddings': its bytes end in row 1 of 100,000 that the archive states; copy the file again",
     ),
     (
         "an archive cut short",
@@ -156,11 +161,11 @@ VECTORS: Final[tuple[tuple[str, Mapping[str, bytes], str], ...]] = (
     (
         "a column of texts instead of lists",
         {"x.parquet": column(["1 2", "3 4"], label=[0, 1])},
-        r'x\.parquet: 0 columns hold lists of floats \(\["embedding", "label"\] are all\); name the one',
+        r"x\.parquet: 0 columns hold lists of floats \(columns: embedding string, label int64\); name the one",
     ),
     (
         "lists of integers",
         {"x.parquet": column([[1, 2]] * 4, pa.list_(pa.int8()), label=[0, 1, 0, 1])},
-        r"x\.parquet: 0 columns hold lists of floats",
+        r"x\.parquet: 0 columns hold lists of floats \(columns: embedding list<.*int8>, label int64\); .* write lists",
     ),
 )

@@ -1,6 +1,7 @@
 """Files of embeddings as bytes."""
 
 import io
+import struct
 import zipfile
 from typing import Any
 
@@ -38,6 +39,14 @@ def zipped(**members: bytes) -> bytes:
         for name, data in members.items():
             packed.writestr(f"{name}.npy", data)
     return sink.getvalue()
+
+
+def bomb(array: bytes, more: int, **members: bytes) -> bytes:
+    """An archive whose embeddings are these bytes, and that states so many more in both places that state a size."""
+    packed = bytearray(zipped(embeddings=array, **members))
+    for mark, offset in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
+        struct.pack_into("<I", packed, packed.index(mark) + offset, len(array) + more)
+    return bytes(packed)
 
 
 def column(rows: Any, kind: Any = None, **others: Any) -> bytes:

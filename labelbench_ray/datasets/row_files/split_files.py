@@ -78,7 +78,7 @@ def find_splits(top: Place, config: str | None, named: Mapping[str, str], suffix
         found = _by_words(top, visible, config, suffixes, named)
     found |= {part: _matching(top, visible, (name,), part, suffixes) for part, name in named.items()}
     if "train" not in found:
-        stated_names = ", ".join(sorted(found)) or "none"
+        stated_names = ", ".join(f"{part}: {min(found[part])}" for part in sorted(found)) or "none"
         raise DataError(f"{top}: no split 'train' (splits: {stated_names}); name its files, as in train=\"rows.csv\"")
     files = {part: found[part] for part in sorted(found, key=_order)}
     used = {name for each in files.values() for name in each}

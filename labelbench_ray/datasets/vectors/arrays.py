@@ -1,6 +1,5 @@
 """Arrays of embeddings in files: rows in the order of the file, as the floats that the file holds."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -143,7 +142,13 @@ class NpzVectors:
             step = block_rows(self.header)
             for start in range(0, rows, step):
                 count = min(step, rows - start)
-                data = file.read(count * dimensions * self.header.dtype.itemsize)
+                wanted = count * dimensions * self.header.dtype.itemsize
+                if len(data := file.read(wanted)) < wanted:
+                    row = start + len(data) * count // wanted
+                    raise DataError(
+                        f"{self.path}, array {self.name!r}: its bytes end in row {row:,} of {rows:,} that the "
+                        "archive states; copy the file again from its source"
+                    )
                 yield np.frombuffer(data, self.header.dtype).reshape(count, dimensions)
 
     def take(self, rows_B: NDArray[np.int64]) -> NDArray[np.floating]:
@@ -249,8 +254,8 @@ def open_column(files: ParquetFiles, named: str | None) -> ParquetVectors:
         known = [name for name in NAMES if name in fits]
         if not known and len(fits) != 1:
             raise DataError(
-                f"{where}: {len(fits)} columns hold lists of floats ({json.dumps(schema.names)} are all); name the one "
-                "of the embeddings as `column`"
+                f"{where}: {len(fits)} columns hold lists of floats (columns: {_columns(schema)}); name the one of the "
+                "embeddings as `column`, or write lists of float16, float32 or float64"
             )
         named = (known or fits)[0]
     check_column(files, named)
@@ -271,6 +276,10 @@ def _first(files: ParquetFiles, name: str) -> list[float] | None:
     with reading(place), pq.ParquetFile(place.path, filesystem=place.filesystem) as opened:
         value: list[float] | None = next(opened.iter_batches(1, columns=[name])).column(0)[0].as_py()
         return value
+
+
+def _columns(schema: Any) -> str:  # noqa: ANN401
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 
 def _holds_floats(kind: Any) -> bool:  # noqa: ANN401
