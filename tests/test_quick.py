@@ -113,6 +113,15 @@ def test_sounds_have_the_encoder_of_sounds(here: Path) -> None:
     assert (study.what, study.trials[0].encoder) == ("a sound folder", Part(name="spectra"))
 
 
+def test_tables_have_the_encoder_of_columns(here: Path) -> None:
+    rows = "".join(f"{number / 7:.2f},{number % 5},{'xy'[number % 2]}\n" for number in range(60))
+    (here / "wine.csv").write_text("acid,sugar,label\n" + rows)
+    study = quick("wine.csv")
+    assert study.trials[0].dataset == Part.of("tabular", path="wine.csv")
+    assert (study.trials[0].encoder, study.trials[0].trainer) == (Part(name="columns"), Part(name="logistic"))
+    assert fingerprints(study.trials)
+
+
 def test_embeddings_are_taken_as_they_are(here: Path) -> None:
     labels = np.arange(40) % 2
     np.save(here / "vectors.npy", np.random.default_rng(0).normal(labels[:, None], size=(40, 8)).astype(np.float16))

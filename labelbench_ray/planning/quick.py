@@ -25,6 +25,7 @@ ENCODERS: Final = MappingProxyType(
         Modality.IMAGE: Part(name="efficientnet_lite0"),
         Modality.TEXT: Part(name="sentence"),
         Modality.AUDIO: Part(name="spectra"),
+        Modality.TABLE: Part(name="columns"),
         Modality.EMBEDDING: Part(name="precomputed"),
     }
 )

@@ -291,6 +291,17 @@ def test_whole_numbers_most_of_which_differ_are_refused_with_both_settings(tmp_p
         recognized(tmp_path, "rows.csv", Stated())
 
 
+@pytest.mark.parametrize("label", ["label", "kind"])
+def test_columns_of_numbers_and_categories_are_a_table(tmp_path: Path, label: str) -> None:
+    rows = (f"{n},{n / 7:.2f},{('red', 'blue')[n % 3 > 0]},{'xy'[n % 2]}\n" for n in range(40))
+    write(tmp_path / "in/wine.csv", f"id,acid,color,{label}\n" + "".join(rows))
+    stated = Stated(label=None if label == "label" else label)
+    found = recognized(tmp_path, "in", stated).dataset
+    assert found == Part.of("tabular", path="in", **({} if label == "label" else {"label": label}))
+    source = plugins.build(Dataset, datasets.PACKAGE, found).open(tmp_path)
+    assert {split: len(rows) for split, rows in source.splits.items()} == {"pool": 28, "validation": 4, "test": 8}
+
+
 def test_stated_columns_mean_the_rows_beside_class_folders(tmp_path: Path) -> None:
     for name, data in {**CLASSES, "rows.csv": TEXTS}.items():
         write(tmp_path / "in" / name, data)

@@ -16,8 +16,10 @@ from labelbench_ray.datasets.recognition.vector_files import holds_vectors, vect
 from labelbench_ray.datasets.row_files.features import Features
 from labelbench_ray.datasets.row_files.found import find_at
 from labelbench_ray.datasets.row_files.hub import config_of
-from labelbench_ray.datasets.row_files.roles import LABEL, holds_bytes, holds_lists, holds_text
+from labelbench_ray.datasets.row_files.roles import LABEL, ROW_ID, holds_bytes, holds_lists, holds_text
 from labelbench_ray.datasets.row_files.split_files import SUFFIXES, holds_rows, visible_files
+from labelbench_ray.datasets.table_columns.roles import Stated as Columns
+from labelbench_ray.datasets.table_columns.roles import find_roles
 from labelbench_ray.errors import ConfigError, DataError, unknown
 from labelbench_ray.plugins import Part
 
@@ -92,10 +94,36 @@ def _part(place: Place, path: str, stated: Stated) -> Part:
             raise ConfigError(f"--{option}: {unknown(f'column in {train.places[0]}', name, names)}")
     if holds_vectors(train) and not (stated.text or stated.image) and _modality(train, found.features, stated) is None:
         return vectors_part(path, stated)
+    if not (stated.text or stated.image) and _holds_columns(train, found.features, stated):
+        return _tabular(train, found.features, path, stated)
     settings: dict[str, Any] = {"path": path, **_payload(train, found.features, stated)}
     settings |= _labels(train, found.features, stated)
     settings |= {"row_id": stated.row_id} if stated.row_id else {}
     return Part.of("tables", **settings | ({"classes": list(stated.classes)} if stated.classes else {}))
+
+
+def _holds_columns(files: RowFiles, features: Features, stated: Stated) -> bool:
+    """Whether rows are numbers and categories: a column holds numbers, and none holds a text, an image or a sound."""
+    kind = _modality(files, features, stated)
+    if kind not in (None, "text") or {"text", "sentence"} & {*files.schema.names}:
+        return False
+    if any(holds_lists(field.type) for field in files.schema):
+        return False
+    reserved = {*LABEL, *ROW_ID, stated.label, stated.row_id}
+    columns = {name: files.column(name) for name in files.schema.names if name not in reserved}
+    if not columns:
+        return False
+    try:
+        roles = find_roles(str(files.places[0]), columns, Columns())
+    except DataError:
+        return False
+    return bool(roles.numeric) and not any(holds_text(columns[name].type) for name in roles.left_out)
+
+
+def _tabular(files: RowFiles, features: Features, path: str, stated: Stated) -> Part:
+    settings: dict[str, Any] = {"path": path, **_labels(files, features, stated)}
+    settings |= {"row_id": stated.row_id} if stated.row_id else {}
+    return Part.of("tabular", **settings | ({"classes": list(stated.classes)} if stated.classes else {}))
 
 
 def _payload(files: RowFiles, features: Features, stated: Stated) -> dict[str, Any]:
