@@ -368,6 +368,43 @@ def test_what_is_damaged_in_the_store_is_made_again(environment: Environment, fi
     assert rounds(environment)
 
 
+def test_a_store_that_cannot_be_made_again_stays_as_it_was(environment: Environment) -> None:
+    store = make(environment)
+    damaged = store.directory / "shards/pool-00000.parquet"
+    whole = damaged.read_bytes()
+
+    def held() -> dict[str, bytes]:
+        return {
+            str(path): path.read_bytes()
+            for path in store.directory.rglob("*")
+            if path.is_file() and path.name in ("manifest.json", "source.parquet", "test-00000.parquet")
+        }
+
+    before = held()
+    damaged.write_bytes(b"damaged")
+    labels_N = load(environment, "train.labels")
+    save(environment, "train.labels", (labels_N + 1) % CLASSES)
+    with pytest.raises(StoreError, match=r"made again, have other content than its manifest states; put the damaged"):
+        make(environment)
+    assert held() == before
+    damaged.write_bytes(whole)
+    with pytest.raises(ChangedDataError, match="pool: 3,000 rows with another label"):
+        make(environment)
+    save(environment, "train.labels", labels_N)
+    assert make(environment).manifest == store.manifest
+
+
+def test_rows_are_not_converted_again_from_other_files(environment: Environment) -> None:
+    float64(environment)
+    store = make(environment)
+    (store.directory / "shards/test-00000.parquet").write_bytes(b"damaged")
+    converted = (store.directory / "converted/0.npy").read_bytes()
+    save(environment, "train", load(environment, "train") + 1)
+    with pytest.raises(ChangedDataError, match=r"train.npy: SHA-256 \w{12} instead of"):
+        make(environment)
+    assert (store.directory / "converted/0.npy").read_bytes() == converted
+
+
 def test_trainers_that_want_augmented_views_are_refused(environment: Environment) -> None:
     with pytest.raises(ConfigError, match="no augmentation fits"):
         parts.build(TRIAL.model_copy(update={"trainer": Part.of("fixmatch")}))

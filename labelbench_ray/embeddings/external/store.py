@@ -16,17 +16,20 @@ from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.costs import cpu_seconds
 from labelbench_ray.datasets import Dataset, Source
 from labelbench_ray.datasets.vectors.table import VectorTable, files_found
+from labelbench_ray.embeddings.changes import Changes
 from labelbench_ray.embeddings.external.files import (
     ExternalArray,
+    changed_files,
     check_sizes,
     external_rows,
+    paths_now,
     take_array,
 )
 from labelbench_ray.embeddings.external.overlaps import SplitRows, count_equal
 from labelbench_ray.embeddings.external.windows import WindowRows, read_window, window_bytes, windows
 from labelbench_ray.embeddings.finished import StoreRecipe, check_rejects
 from labelbench_ray.embeddings.manifests import Manifest, publish_manifest
-from labelbench_ray.embeddings.origin import found_source, write_source
+from labelbench_ray.embeddings.origin import changed_data, found_source, write_source
 from labelbench_ray.embeddings.overlaps import Overlaps, write_overlaps
 from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, rejects_bytes
@@ -35,12 +38,15 @@ from labelbench_ray.encoders import Encoder
 from labelbench_ray.encoders.precomputed import Precomputed
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
-from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.atomic import publish, remove
 from labelbench_ray.storage.quarantine import set_aside
 from labelbench_ray.storage.remote import is_remote
 from labelbench_ray.storage.versions import versions
 
 COMPUTE = "float16 as stored"
+DRAFT = ".draft"
+"""The folder in a store where windows lie until all of them are written."""
+AGAIN = "put the damaged file and the data back as they were, or delete this folder to start afresh"
 Progress = Callable[[int, int], None]
 
 
@@ -52,18 +58,20 @@ def names_files(dataset: Dataset, encoder: Encoder, source: Source, store: Path)
 
 
 def make_external(
-    recipe: StoreRecipe, source: Source, weights: str, environment: Environment, progress: Progress
+    recipe: StoreRecipe, source: Source, weights: str, environment: Environment, progress: Progress, stated: str = ""
 ) -> None:
     """Hash the files, check every row, and write the windows and the manifest.
 
+    Args:
+        stated: the content of the store that is made again, so that nothing else is written; "" for a new one.
+
     Raises:
         DataError: a file is damaged or changed meanwhile, or too many rows are not finite.
-        StoreError: there is no room for rows that must be converted.
+        StoreError: there is no room for rows that must be converted, or the content is not what was stated.
     """
     start, cpu, directory = time.monotonic(), cpu_seconds(), environment.store / recipe.key
-    write_source(directory, found_source(source))  # before a row is read, so that later changes are detected
-    total = sum(len(split) for split in source.splits.values())
-    progress(0, total)
+    found, draft = found_source(source), _new_draft(directory)  # before a row is read: later changes are detected
+    progress(0, total := sum(len(split) for split in source.splits.values()))
     tables = {id(table): (name.split(" and "), table) for name, table in source.tables().items()}
     taken = {
         number: take_array(directory, place, tuple(splits), table)
@@ -76,18 +84,19 @@ def make_external(
         each = taken[id(split.table)]
         rows_MD = external_rows(directory, each.array, _width(source))
         for number, window in enumerate(windows(split, each.finite_N, rows_MD)):
-            entries.append(_published(directory, ShardId(name, number), window, each.array))
+            entries.append(_published(draft, ShardId(name, number), window, each.array))
             rejects += [(row_id, name, reason) for row_id, reason in window.rejects.items()]
     check_rejects([(row_id, reason) for row_id, _, reason in rejects], total, environment.max_reject_fraction)
     _check_unchanged(source)
-    publish(directory / "rejects.parquet", rejects_bytes(rejects))
     arrays = tuple(each.array for each in taken.values())
-    written = [entry.file for entry in entries] + [each.converted for each in arrays if each.converted]
+    written = [draft / each.file for each in entries] + [
+        directory / each.converted for each in arrays if each.converted
+    ]
     manifest = Manifest(
         compute=COMPUTE,
         seconds=time.monotonic() - start,
         cpu_seconds=cpu_seconds() - cpu,
-        bytes_written=sum((directory / file).stat().st_size for file in written),
+        bytes_written=sum(file.stat().st_size for file in written),
         shards=ShardTable.of(entries),
         versions=versions(),
         key=recipe.key,
@@ -102,9 +111,30 @@ def make_external(
         rejects=len(rejects),
         external=arrays,
     )
+    _move_windows(draft, manifest, stated)
+    write_source(directory, found)
+    publish(directory / "rejects.parquet", rejects_bytes(rejects))
     write_overlaps(directory, _overlaps(directory, manifest), manifest.content)
     publish_manifest(directory, manifest)
     progress(total, total)
+
+
+def _new_draft(directory: Path) -> Path:
+    """An empty folder for windows."""
+    draft = directory / DRAFT
+    remove(draft)
+    (draft / "shards").mkdir(parents=True)
+    return draft
+
+
+def _move_windows(draft: Path, manifest: Manifest, stated: str) -> None:
+    """Put the windows into their store; `StoreError` for other content than what was stated, "" for nothing."""
+    if stated not in ("", manifest.content):
+        remove(draft)
+        raise StoreError(f"{draft.parent}: its rows, made again, have other content than its manifest states; {AGAIN}")
+    for entry in manifest.shards:
+        (draft / entry.file).replace(draft.parent / entry.file)
+    remove(draft)
 
 
 def _published(directory: Path, shard: ShardId, window: WindowRows, array: ExternalArray) -> ShardEntry:
@@ -183,16 +213,13 @@ def checked_external(
     damaged = _damaged(store)
     if not damaged:
         return store
+    external = store.manifest.external
+    if changed := changed_files(external, paths_now(external, source)):  # before rows are converted again
+        raise changed_data(store, Changes((), None, (), contents=tuple(changed)))
     for path, why in damaged.items():
         set_aside(store.directory, [path], why)
-    make_external(recipe, source, weights, environment, lambda done, total: None)
-    again = EmbeddingStore.open(store.directory)
-    if again.manifest.content != store.manifest.content:
-        raise StoreError(
-            f"{next(iter(damaged))}: was damaged, and making it again gave other content than the manifest stated; "
-            f"put it back from a copy, or delete {store.directory} to start afresh"
-        )
-    return again
+    make_external(recipe, source, weights, environment, lambda done, total: None, store.manifest.content)
+    return EmbeddingStore.open(store.directory)
 
 
 def _damaged(store: EmbeddingStore) -> dict[Path, str]:
