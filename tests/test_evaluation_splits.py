@@ -268,6 +268,11 @@ def test_other_names_are_refused_with_the_rule(name: str):
         check_split_names("own", (*SPLITS, name))
 
 
+def test_a_name_of_shifted_class_shares_is_refused():
+    with pytest.raises(DataError, match="'test_prior_1': names that begin with 'test_prior_'"):
+        check_split_names("own", (*SPLITS, "test_prior_1"))
+
+
 def test_a_name_that_is_refused_is_refused_at_the_setting():
     with pytest.raises(ConfigError, match=r"splits: the split 'Far': its name must be words"):
         build(payload="image", splits={"Far": "far.parquet"})

@@ -1,5 +1,6 @@
 """Prior shift: accuracies under other class shares are weighted accuracies of the same rows."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,18 @@ def test_equal_recalls_are_the_accuracy_under_all_shares():
         assert len(draws[split_of(alpha)]) == DRAWS
 
 
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_the_mean_is_that_of_each_draw_in_all_its_rotations(alpha: float):
+    """And therefore balanced accuracy, without the error of 20 draws."""
+    support_K = np.array([40, 0, 90, 20, 300])
+    correct_K = np.array([10, 0, 80, 19, 100])
+    recall_C = correct_K[support_K > 0] / support_K[support_K > 0]
+    rotated = [np.roll(class_shares(alpha, draw, 4), by) @ recall_C for draw in range(DRAWS) for by in range(4)]
+    metrics, _ = prior_shift_metrics(support_K, correct_K, [alpha])
+    assert metrics[f"Test Prior {alpha:g} Accuracy"] == pytest.approx(np.mean(rotated), abs=1e-12)
+    assert metrics[f"Test Prior {alpha:g} Accuracy"] == pytest.approx(recall_C.mean(), abs=1e-12)
+
+
 def test_a_stronger_shift_leaves_fewer_effective_rows_and_a_worse_worst_draw():
     rng = np.random.default_rng(0)
     support_K = np.full(10, 500)
@@ -91,9 +104,9 @@ def test_a_trial_records_them_from_the_recalls_of_its_test_rows_and_reads_the_sa
             for alpha in ALPHAS:
                 wanted = [float(class_shares(alpha, draw, len(present)) @ recall_C) for draw in range(DRAWS)]
                 assert [*record.groups[split_of(alpha)].values()] == pytest.approx(wanted, abs=1e-12)
-                assert record.metrics[f"Test Prior {alpha:g} Accuracy"] == pytest.approx(np.mean(wanted), abs=1e-12)
+                assert record.metrics[f"Test Prior {alpha:g} Accuracy"] == pytest.approx(np.mean(recall_C), abs=1e-12)
                 worst = record.metrics[f"Test Prior {alpha:g} Worst Group Accuracy"]
-                assert worst <= record.metrics[f"Test Prior {alpha:g} Accuracy"]
+                assert worst == pytest.approx(min(wanted), abs=1e-12)
 
 
 def test_it_is_part_of_the_trial_s_identity_and_not_of_its_store_s():
@@ -105,10 +118,18 @@ def test_it_is_part_of_the_trial_s_identity_and_not_of_its_store_s():
     assert {str(each.store_recipe.dataset) for each in built} == {str(built[0].dataset)}
 
 
+@pytest.mark.parametrize("alpha", [1e-4, 0.123456789, 999_999, 999_999.4])
+def test_alphas_are_named_with_digits_and_a_point_alone(alpha: float):
+    plugins.build(datasets.Dataset, datasets.PACKAGE, Part.of("digits", prior_alphas=[alpha]))
+    assert re.fullmatch(r"test_prior_[0-9.]+", split_of(alpha))
+
+
 @pytest.mark.parametrize(
     ("dataset", "states"),
     [
-        (Part.of("digits", prior_alphas=[0]), "prior_alphas.*greater than 0"),
+        (Part.of("digits", prior_alphas=[0]), "prior_alphas.*greater than or equal to 0.0001"),
+        (Part.of("digits", prior_alphas=[1e6]), "prior_alphas.*less than 999999.5"),
+        (Part.of("digits", prior_alphas=[0.1, 0.10000001]), "names one twice, to the six digits"),
         (Part.of("digits", prior_alphas=[1, 1]), "names one twice"),
         (Part.of("cifar10_pairs", prior_alphas=[1]), "where rows have one label, not 'multi_label'; leave it out"),
         (

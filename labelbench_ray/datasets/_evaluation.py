@@ -20,6 +20,8 @@ METRIC_WORDS: Final = frozenset(
     ("balanced", "labeled", "labeling", "max", "min", "num", "std", "total", "train", "training", "val", "worst")
 )
 """Words that begin a metric's name; a split of that name could give two metrics one name."""
+PRIOR_SPLIT: Final = "test_prior_"
+"""Begins the names under which test rows are recorded with other class shares (`prior_alphas`)."""
 MOST_GROUPS: Final = 1000
 
 
@@ -60,6 +62,8 @@ def split_name_trouble(name: str) -> str:
     """Why a split may not have this name, and which names it may have; "" for a name that it may have."""
     fits = re.fullmatch(SPLIT_NAME, name) is not None and len(name) <= LONGEST_SPLIT_NAME
     words = name.split("_")
+    if name.startswith(PRIOR_SPLIT):
+        return f"the split {name!r}: names that begin with {PRIOR_SPLIT!r} are those of prior_alphas; use another name"
     if fits and words[0] not in METRIC_WORDS and words[-1] != "group":
         return ""
     return (

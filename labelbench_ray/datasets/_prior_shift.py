@@ -10,11 +10,12 @@ from labelbench_ray import plugins, tasks
 class PriorShift(plugins.Plugin):
     """The settings of every data set that concern the measuring alone: a store does not depend on them."""
 
-    prior_alphas: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
+    prior_alphas: tuple[Annotated[float, Field(ge=1e-4, lt=999_999.5)], ...] = Field(
         default=(), exclude_if=lambda alphas: not alphas
     )
     """Measure the test rows under shifted class shares too, drawn from symmetric Dirichlet distributions with these
-    parameters: 10 shifts them a little, 0.1 leaves few classes."""
+    parameters, from 0.0001 to 999,999: 10 shifts them a little, 0.1 leaves few classes. Metrics name them by their
+    first six digits."""
 
     @property
     def task(self) -> str:
@@ -33,6 +34,9 @@ class PriorShift(plugins.Plugin):
                 f"prior_alphas: shares of classes are shifted where rows have one label, not {self.task!r}; "
                 "leave it out"
             )
-        if len(set(self.prior_alphas)) < len(self.prior_alphas):
-            raise ValueError(f"prior_alphas: {list(self.prior_alphas)} names one twice; give each once")
+        if len({f"{alpha:g}" for alpha in self.prior_alphas}) < len(self.prior_alphas):
+            raise ValueError(
+                f"prior_alphas: {list(self.prior_alphas)} names one twice, to the six digits that metrics state; give "
+                "each once"
+            )
         return self

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, model_validator
 
-from labelbench_ray.datasets import FileTable, Modality, Source, Split, Table, signature, without_label
+from labelbench_ray.datasets import Dataset, FileTable, Modality, Source, Split, Table, signature, without_label
 from labelbench_ray.datasets._wrapped import Wrapped
+from labelbench_ray.datasets.corrupted import Corrupted
 from labelbench_ray.datasets.shifts.clusters import (
     Features,
     Numbers,
@@ -60,6 +61,14 @@ class Clustered(Wrapped):
                 f"dataset: {self.dataset} holds {modality.traits.plural}; rows are clustered by the features of "
                 f"{' or '.join(each.traits.plural for each in CLUSTERED)}, so use another data set"
             )
+        inner: Dataset = self.inner
+        while isinstance(inner, Wrapped):
+            if isinstance(inner, Corrupted):
+                raise ValueError(
+                    f"dataset: {self.dataset} would keep rows of held-out clusters in its corrupted splits; corrupt "
+                    "what is clustered instead: corrupted(dataset=clustered(...))"
+                )
+            inner = inner.inner
         if self.held_out >= self.clusters:
             raise ValueError(f"held_out: {self.held_out} of {self.clusters} clusters, which are numbered from 0")
         return self

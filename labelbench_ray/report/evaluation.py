@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from labelbench_ray.datasets import split_title
+from labelbench_ray.datasets._evaluation import PRIOR_SPLIT
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table
 from labelbench_ray.report.curves import Run, Setting
-from labelbench_ray.report.shift import PRIOR
 from labelbench_ray.report.statistics.comparison import Comparison, Row, compare
 
 
@@ -17,7 +17,7 @@ def evaluation_table(setting: Setting) -> Table:
     head = ("split", "strategy", setting.noun, f"worst group's {setting.noun}", "worst group", "best less worst")
     splits = dict.fromkeys(split for run in setting.compared for record in run.records for split in record.groups)
     # Shifted class shares have draws, not groups, and stand in the section on distribution shift.
-    rows = [row for split in splits if not split.startswith(PRIOR) for row in _rows(setting, split, primary)]
+    rows = [row for split in splits if not split.startswith(PRIOR_SPLIT) for row in _rows(setting, split, primary)]
     return Table(head, tuple(rows))
 
 

@@ -3,6 +3,11 @@
 With the shares q_c of the classes, the accuracy is the sum over the classes of q_c times recall_c. Class shares are
 drawn from a symmetric Dirichlet distribution over the classes that test rows have, `DRAWS` times for each of its
 parameters alpha; a draw depends on alpha, its number and the number of classes alone.
+
+The mean is that of each draw in all its rotations: shares that are moved on by one class, by two, and so on. Every
+class then has every share once, so that the mean is exactly the mean recall (balanced accuracy), for every alpha. The
+mean of `DRAWS` draws alone would be off by what those few draws happen to favor. The worst draw and the spread are
+those of the draws as they are.
 """
 
 from collections.abc import Sequence
@@ -11,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.datasets._evaluation import PRIOR_SPLIT
 from labelbench_ray.streams import stream
 
 DRAWS: Final = 20
@@ -19,7 +25,7 @@ Floats = NDArray[np.float64]
 
 def split_of(alpha: float) -> str:
     """How records name what is measured with this parameter."""
-    return f"test_prior_{alpha:g}"
+    return f"{PRIOR_SPLIT}{alpha:g}"
 
 
 def class_shares(alpha: float, draw: int, num_classes: int) -> Floats:
@@ -48,10 +54,12 @@ def prior_shift_metrics(
     """The metrics of test rows under shifted shares, named as those of evaluation splits; and each draw's accuracy."""
     metrics: dict[str, float] = {}
     draws: dict[str, dict[str, float]] = {}
+    present_C = np.flatnonzero(support_K)
+    balanced = float((correct_K[present_C] / support_K[present_C]).mean())
     for alpha in alphas:
         accuracy_R, rows_R = shifted_accuracies(support_K, correct_K, alpha)
         title = f"Test Prior {alpha:g}"
-        metrics[f"{title} Accuracy"] = float(accuracy_R.mean())
+        metrics[f"{title} Accuracy"] = balanced
         metrics[f"{title} Worst Group Accuracy"] = float(accuracy_R.min())
         metrics[f"{title} Group Gap"] = float(accuracy_R.max() - accuracy_R.min())
         metrics[f"{title} Effective Rows"] = float(rows_R.mean())

@@ -188,6 +188,13 @@ def test_what_cannot_be_clustered_is_refused(settings: dict[str, object], states
         plugins.build(datasets.Dataset, datasets.PACKAGE, Part.of("clustered", **({"dataset": "digits"} | settings)))
 
 
+def test_corrupted_rows_are_not_clustered_around():
+    """Their splits would keep rows of the clusters that are held out."""
+    inner = Part.of("corrupted", dataset="digits")
+    with pytest.raises(ConfigError, match=r"what is clustered instead: corrupted\(dataset=clustered"):
+        plugins.build(datasets.Dataset, datasets.PACKAGE, Part.of("clustered", dataset=inner))
+
+
 def test_a_data_set_without_test_rows_in_the_cluster_is_refused(tmp_path: Path):
     for name, rows in (("train", 60), ("validation", 2), ("test", 2)):
         texts = [f"topic{row // 2 % 3 if name == 'train' else 0} {name}{row}" for row in range(rows)]

@@ -10,19 +10,17 @@ Letters: S seeds, T checkpoints, C splits.
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets import SPLITS, split_title
+from labelbench_ray.datasets._evaluation import PRIOR_SPLIT
 from labelbench_ray.datasets.shifts.corruptions import SAMPLE, is_corrupted
 from labelbench_ray.report.curves import Setting
 from labelbench_ray.report.shift.ranking import BySeed, Ranking, common, rank
 from labelbench_ray.report.statistics.comparison import compare
 from labelbench_ray.report.statistics.paired import Estimate, area_under_curve, estimate
-
-PRIOR: Final = "test_prior_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def shifts(setting: Setting) -> tuple[Shift, ...]:
 def families(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Evaluation splits beyond the usual ones; those that differ in a severity alone are one family."""
     further = [split for split in splits if split not in (*SPLITS, baseline_of(splits))]
-    stems = [re.sub(r"_[1-9]$", "", split) if not split.startswith(PRIOR) else split for split in further]
+    stems = [re.sub(r"_[1-9]$", "", split) if not split.startswith(PRIOR_SPLIT) else split for split in further]
     names = [stem if stems.count(stem) > 1 else split for stem, split in zip(stems, further, strict=True)]
     return {
         name: tuple(split for split, mine in zip(further, names, strict=True) if mine == name)
@@ -91,7 +89,9 @@ def _shift(setting: Setting, name: str, splits: tuple[str, ...], baseline: str) 
         return None
     notes = [run.data.rows for run in setting.compared]
     rows = [note[split] for note in notes[:1] for split in splits if split in note]
-    if splits[0].startswith(PRIOR):
+    ranked_by = outside[1]
+    if splits[0].startswith(PRIOR_SPLIT):  # whose means are balanced accuracy for every alpha
+        ranked_by = _finals_and_areas(setting, [f"{title} Worst Group {primary}" for title in titles])[1]
         rows = [note["test"] for note in notes[:1] if "test" in note]
     effective, _ = _finals_and_areas(setting, [f"{title} Effective Rows" for title in titles])
     worst = _worst(setting, titles, primary)
@@ -118,7 +118,7 @@ def _shift(setting: Setting, name: str, splits: tuple[str, ...], baseline: str) 
             for strategy, mine in outside[0].items()
             if common(mine, inside[0].get(strategy, {}))
         ),
-        rank(inside[1], outside[1]),
+        rank(inside[1], ranked_by),
     )
 
 
