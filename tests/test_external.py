@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray.api.plan_words import describe
 from labelbench_ray.cluster.scorers import Scorer
-from labelbench_ray.config import Part, Trial
+from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.embeddings import complete
 from labelbench_ray.embeddings.complete import complete_store
 from labelbench_ray.embeddings.external.watched import watched_files
@@ -433,3 +433,10 @@ def test_the_standardization_of_a_large_pool_has_the_bits_of_one_pass() -> None:
         for add, (sums_D, squares_D) in zip((standardization._add, standardization._add_in_parts), sums, strict=True):
             add(rows_ND[start : start + BLOCK_ROWS], rows_ND[0].astype(np.float64), sums_D, squares_D)
     assert np.array_equal(*sums)
+
+
+def test_a_store_that_removes_near_duplicates_holds_its_rows(environment: Environment) -> None:
+    """What it removes it cannot leave in the user's file."""
+    near = vary(TRIAL, dataset=Part.of(TRIAL.dataset.name, **TRIAL.dataset.settings, drop_near_duplicates=0.98))
+    assert make(environment, near).manifest.external == ()
+    assert make(environment).manifest.external

@@ -54,7 +54,8 @@ def names_files(dataset: Dataset, encoder: Encoder, source: Source, store: Path)
     """Whether a store of this data set names its files: what it holds lies on this disk, as it is embedded."""
     splits = source.splits.values()
     plain = all(isinstance(each.table, VectorTable) and not each.groups and not each.facts for each in splits)
-    return plain and isinstance(encoder, Precomputed) and not dataset.drop_duplicates and not is_remote(store)
+    removes = dataset.drop_duplicates or dataset.drop_near_duplicates is not None
+    return plain and isinstance(encoder, Precomputed) and not removes and not is_remote(store)
 
 
 def make_external(
