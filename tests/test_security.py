@@ -24,6 +24,10 @@ FORBIDDEN_CALLS |= {
 FORBIDDEN_IMPORTS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "tarfile", "zipfile"}
 
 
+ARCHIVE_READERS = {"datasets/row_files/tar_members.py": ["tarfile"], "datasets/vectors/headers.py": ["zipfile"]}
+"""Files that read members of archives where they lie; none extracts one."""
+
+
 def dangers(source: str) -> list[str]:
     """What of a file could run code that lies in data, or be reached from outside."""
     found = []
@@ -36,7 +40,7 @@ def dangers(source: str) -> list[str]:
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
             given = {each.arg: ast.unparse(each.value) for each in node.keywords}
-            if name in FORBIDDEN_CALLS or name.endswith(".extractall"):
+            if name in FORBIDDEN_CALLS or name.endswith((".extractall", ".extract")):
                 found.append(name)
             if name == "torch.load" and given.get("weights_only") != "True":
                 found.append("torch.load without weights_only=True")
@@ -47,7 +51,7 @@ def dangers(source: str) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_file_of_ours_runs_what_lies_in_data(path: Path):
-    assert dangers(path.read_text()) == []
+    assert dangers(path.read_text("utf-8")) == ARCHIVE_READERS.get(str(path.relative_to(PACKAGE)), [])
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,7 @@ def test_no_file_of_ours_runs_what_lies_in_data(path: Path):
         "eval(text)",
         "subprocess.run(line, shell=True)",
         "archive.extractall(folder)",
+        "archive.extract(member, folder)",
         "serve(host='0.0.0.0')",
     ],
 )

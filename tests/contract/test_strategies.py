@@ -11,6 +11,7 @@ from labelbench_ray.contracts.law import Law, NotApplicable
 from labelbench_ray.contracts.trying import chosen_on, wanted, with_facts
 from labelbench_ray.plugins import Part
 from labelbench_ray.strategies import MemoryStrategy
+from labelbench_ray.strategies._arms import _asks
 from labelbench_ray.types import PoolView
 from tests.samples import make_pool
 
@@ -51,7 +52,7 @@ every_name = pytest.mark.parametrize("name", strategies.names())
 NOT_ABOUT = {
     "refuses a row of NaN": lambda strategy: not wanted(strategy) & {"embeddings", "probabilities"},
     "reads only what `wants` names": lambda strategy: {"embeddings", "probabilities"} <= wanted(strategy),
-    "asks only for rows that it chooses": lambda strategy: not strategy.needs_ask,
+    "asks only for rows that it chooses": lambda strategy: not _asks(strategy),
     "chooses the first batch, if `cold_start` states that it can": lambda strategy: not strategy.cold_start,
     "remembers by its notes alone, if it has memory": lambda strategy: not isinstance(strategy, MemoryStrategy),
     "its settings cannot be assigned": lambda strategy: not type(strategy).model_fields,
