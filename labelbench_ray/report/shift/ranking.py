@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Estimate, Floats, estimate
+from labelbench_ray.report.statistics.ranking import correlations
 
 RESAMPLES: Final = 2000
 FEWEST_RANKED: Final = 3
@@ -132,22 +133,13 @@ def rank(inside: BySeed, outside: BySeed) -> Ranking | None:
 
 def spearman(first_M: Floats, second_M: Floats) -> float:
     """The rank correlation; ties share the mean of their ranks; 0 where all values of one are equal."""
-    ranks = [_ranks(values_M) - (len(values_M) - 1) / 2 for values_M in (first_M, second_M)]
-    norm = float(np.sqrt(np.square(ranks[0]).sum() * np.square(ranks[1]).sum()))
-    return float(ranks[0] @ ranks[1]) / norm if norm else 0.0
-
-
-def _ranks(values_M: Floats) -> Floats:
-    less_M = (values_M[None, :] < values_M[:, None]).sum(axis=1)
-    equal_M = (values_M[None, :] == values_M[:, None]).sum(axis=1)
-    ranks_M: Floats = less_M + (equal_M - 1) / 2
-    return ranks_M
+    return float(correlations(first_M[None], second_M[None])[0])
 
 
 def _interval(inside_MS: Floats, outside_MS: Floats) -> tuple[float, float]:
     """95 % of the correlation over resampled seeds, the same ones in and out of distribution."""
     picked_RS = _generator().integers(inside_MS.shape[1], size=(RESAMPLES, inside_MS.shape[1]))
-    found_R = [spearman(inside_MS[:, each].mean(axis=1), outside_MS[:, each].mean(axis=1)) for each in picked_RS]
+    found_R = correlations(*(each_MS[:, picked_RS].mean(axis=2).T for each_MS in (inside_MS, outside_MS)))
     low, high = np.quantile(found_R, (0.025, 0.975))
     return float(low), float(high)
 
@@ -156,8 +148,8 @@ def _of_halves(inside_MS: Floats) -> float:
     """The mean correlation of the rankings by two halves of the seeds."""
     rng, half = _generator(), inside_MS.shape[1] // 2
     orders = [rng.permutation(inside_MS.shape[1]) for _ in range(RESAMPLES // 10)]
-    halves = [(inside_MS[:, each[:half]].mean(axis=1), inside_MS[:, each[half:]].mean(axis=1)) for each in orders]
-    return float(np.mean([spearman(*each) for each in halves]))
+    halves = ([inside_MS[:, each[part]].mean(axis=1) for each in orders] for part in (slice(half), slice(half, None)))
+    return float(correlations(*map(np.array, halves)).mean())
 
 
 def _generator() -> np.random.Generator:
