@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "environment",
         "console",
         "storage",
+        "answers",
     ),
     ("tasks", "datasets", "corrupters", "oracles", "encoders", "augmentations", "proxies", "strategies", "trainers"),
     ("embeddings", "ledger"),
