@@ -48,7 +48,7 @@ class Answer:
     answer_id: str
     """The tool's id of the answer, the same for all its revisions."""
     revision: str
-    """Distinguishes corrections of one answer: the tool's time of change, or a hash of the content."""
+    """Distinguishes corrections of one answer; these sort in the order in which they were made (`revisions.py`)."""
     batch: str = ""
     """The id of the batch which asked for the row; "" for a row that no batch asked for."""
     shown: str | None = None
