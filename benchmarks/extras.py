@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
-EXTRAS = ("audio", "clip", "hub", "llm", "lora", "mlflow", "offline", "search", "docs", "check")
+EXTRAS = ("audio", "clip", "crowd", "hub", "llm", "lora", "mlflow", "offline", "search", "docs", "check")
 TORCH = ("torch", "triton", "cuda", "nvidia")
 """What torch consists of. On Linux its default build brings CUDA; its build for CPUs is far smaller."""
 Found = Mapping[str, Distribution]

