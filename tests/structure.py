@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("exports",),
     ("cluster",),
     ("api", "contracts"),
+    ("campaign",),
     ("commands", "__main__"),
 )
 """Every package and root module, from the bottom to the top: each imports only what stands before it."""
