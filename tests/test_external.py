@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from labelbench_ray.api.plan_words import describe
 from labelbench_ray.cluster.scorers import Scorer
 from labelbench_ray.config import Part, Trial, vary
+from labelbench_ray.datasets.vectors.table import numbered
 from labelbench_ray.embeddings import complete
 from labelbench_ray.embeddings.complete import complete_store
+from labelbench_ray.embeddings.external.scan import RowScan
 from labelbench_ray.embeddings.external.watched import watched_files
 from labelbench_ray.embeddings.local import LocalEmbedder
 from labelbench_ray.embeddings.origin import data_changes
@@ -158,6 +160,9 @@ def test_rows_in_two_splits_are_counted_as_elsewhere(environment: Environment, m
     save(environment, "test", test_ND)
     store, shards = make(environment), make_ordinary(in_shards(environment), monkeypatch)
     counted = [read_overlaps(each.directory, each.manifest.content) for each in (store, shards)]
+
+    assert counted[0]
+    assert counted[1]
     assert counted[0].found == counted[1].found
     assert [(each.split, each.other, each.rows) for each in counted[0].found] == [
         ("test", "pool", 5),
@@ -363,6 +368,7 @@ def test_files_that_moved_are_found_at_their_new_place(environment: Environment,
 def test_what_is_damaged_in_the_store_is_made_again(environment: Environment, file: str) -> None:
     float64(environment)
     store = make(environment)
+    shutil.rmtree(store.arrays_folder)  # with them, no window is read
     (store.directory / file).write_bytes(b"damaged")
     assert make(environment).manifest.content == store.manifest.content
     assert rounds(environment)
@@ -370,6 +376,7 @@ def test_what_is_damaged_in_the_store_is_made_again(environment: Environment, fi
 
 def test_a_store_that_cannot_be_made_again_stays_as_it_was(environment: Environment) -> None:
     store = make(environment)
+    shutil.rmtree(store.arrays_folder)  # with them, no window is read
     damaged = store.directory / "shards/pool-00000.parquet"
     whole = damaged.read_bytes()
 
@@ -397,6 +404,7 @@ def test_a_store_that_cannot_be_made_again_stays_as_it_was(environment: Environm
 def test_rows_are_not_converted_again_from_other_files(environment: Environment) -> None:
     float64(environment)
     store = make(environment)
+    shutil.rmtree(store.arrays_folder)  # with them, no window is read
     (store.directory / "shards/test-00000.parquet").write_bytes(b"damaged")
     converted = (store.directory / "converted/0.npy").read_bytes()
     save(environment, "train", load(environment, "train") + 1)
@@ -428,11 +436,14 @@ def test_gathered_rows_read_like_an_array() -> None:
 def test_the_standardization_of_a_large_pool_has_the_bits_of_one_pass() -> None:
     rows_ND = np.random.default_rng(0).normal(3, 50, size=(2 * BLOCK_ROWS + 300, 130)).astype(np.float16)
     assert rows_ND.size >= standardization.SMALL
-    sums = [np.zeros((2, 130)) for _ in range(2)]
+    shift_D, sums_D, squares_D = rows_ND[0].astype(np.float64), np.zeros(130), np.zeros(130)
     for start in range(0, len(rows_ND), BLOCK_ROWS):
-        for add, (sums_D, squares_D) in zip((standardization._add, standardization._add_in_parts), sums, strict=True):
-            add(rows_ND[start : start + BLOCK_ROWS], rows_ND[0].astype(np.float64), sums_D, squares_D)
-    assert np.array_equal(*sums)
+        standardization._add(rows_ND[start : start + BLOCK_ROWS], shift_D, sums_D, squares_D)
+    found = standardization.HalfSums(rows_ND[0])
+    for part_BD in np.split(rows_ND, [1, 50, 5_000, 5_007]):
+        found.add(part_BD)
+    found._close_block()
+    assert np.array_equal((found._sums_D, found._squares_D), (sums_D, squares_D))
 
 
 def test_a_store_that_removes_near_duplicates_holds_its_rows(environment: Environment) -> None:
@@ -440,3 +451,40 @@ def test_a_store_that_removes_near_duplicates_holds_its_rows(environment: Enviro
     near = vary(TRIAL, dataset=Part.of(TRIAL.dataset.name, **TRIAL.dataset.settings, drop_near_duplicates=0.98))
     assert make(environment, near).manifest.external == ()
     assert make(environment).manifest.external
+
+
+@pytest.mark.parametrize("change", [None, "not finite", "every second row"])
+def test_the_pool_is_standardized_while_its_file_is_hashed(change: str | None) -> None:
+    rows_ND = np.random.default_rng(0).normal(3, 50, size=(5 * BLOCK_ROWS + 300, 130)).astype(np.float16)
+    pool_N = np.arange(len(rows_ND))
+    if change == "every second row":
+        pool_N = pool_N[::2]
+        rows_ND[1, 3] = np.inf
+    if change == "not finite":
+        rows_ND[[5, 9_000], [7, 8]] = np.nan, -np.inf
+    scan = RowScan(len(rows_ND), 130, pool_N)
+    for part_BD in np.split(rows_ND, [1, 2_000, 9_100]):
+        scan.add(part_BD)
+    assert np.array_equal(scan.finite_N, np.isfinite(rows_ND).all(axis=1))
+    found = scan.standardization()
+    if change == "not finite":
+        assert found is None
+        return
+    expected = standardization.standardize(rows_ND[pool_N])
+    assert found is not None
+    assert np.array_equal((found.mean_D, found.scale_D), (expected.mean_D, expected.scale_D))
+
+
+def test_ids_are_row_numbers_of_equal_length() -> None:
+    rows_B = np.array([0, 7, 9_999, 10_000, 12_345_678, 123_456_789])
+    assert numbered(rows_B, 10).to_pylist()[:4] == ["00000000", "00000007", "00009999", "00010000"]
+    assert numbered(rows_B, 10**9).to_pylist() == [f"{row:09d}" for row in rows_B]
+
+
+def test_the_arrays_that_are_made_with_a_store_are_those_made_from_its_windows(environment: Environment) -> None:
+    one_array(environment)
+    store = make(environment)
+    made = {path.name: path.read_bytes() for path in store.arrays_folder.iterdir()}
+    shutil.rmtree(store.arrays_folder)
+    store.arrays()
+    assert {path.name: path.read_bytes() for path in store.arrays_folder.iterdir()} == made

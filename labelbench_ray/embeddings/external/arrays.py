@@ -4,6 +4,7 @@
                                pool-rows.npy                      else (-1) the number of each of its rows
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.embeddings.external.files import external_rows
+from labelbench_ray.embeddings.external.overlaps import SplitRows
 from labelbench_ray.embeddings.external.windows import read_window
 from labelbench_ray.embeddings.manifests import Manifest
 from labelbench_ray.embeddings.shards import ShardEntry, ShardRows
 from labelbench_ray.pool.gathered import GatheredRows
+from labelbench_ray.pool.standardization import Standardization
 from labelbench_ray.storage.memory_maps import mapped
 from labelbench_ray.types import Labels
 
@@ -29,12 +32,26 @@ def save_external(directory: Path, manifest: Manifest, split: str, draft: Path) 
         return np.empty(0, np.int64)
     array = manifest.array_of(split)
     read = [read_window(directory, entry, array.content) for entry in manifest.shards.split(split)]
-    rows_N = np.concatenate([window.rows_B for window in read])
+    _save_numbers(draft, split, np.concatenate([window.rows_B for window in read]))
+    return np.concatenate([window.labels_B for window in read])
+
+
+def save_arrays(splits: Mapping[str, SplitRows], standardization: Standardization, draft: Path) -> None:
+    """Write what a machine keeps, as the process that makes the store has it; no window is read."""
+    draft.mkdir()
+    for split, rows in splits.items():
+        np.save(draft / f"{split}-labels.npy", rows.labels_N)
+        if len(rows.rows_N):
+            _save_numbers(draft, split, rows.rows_N)
+    np.save(draft / "mean.npy", standardization.mean_D)
+    np.save(draft / "scale.npy", standardization.scale_D)
+
+
+def _save_numbers(draft: Path, split: str, rows_N: NDArray[np.int64]) -> None:
     is_stretch = np.array_equal(rows_N, np.arange(rows_N[0], rows_N[0] + len(rows_N)))
     np.save(draft / f"{split}-first.npy", np.array([rows_N[0] if is_stretch else -1]))
     if not is_stretch:
         np.save(draft / f"{split}-rows.npy", rows_N)
-    return np.concatenate([window.labels_B for window in read])
 
 
 def mapped_external(directory: Path, manifest: Manifest, split: str, folder: Path) -> NDArray[np.float16]:

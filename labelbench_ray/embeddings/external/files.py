@@ -13,15 +13,14 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from labelbench_ray.datasets import Source
 from labelbench_ray.datasets.vectors.table import VectorTable, to_half
+from labelbench_ray.embeddings.external.scan import RowScan
 from labelbench_ray.errors import ChangedDataError, DataError, StoreError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.memory_maps import ELSEWHERE, check_room, mapped
 
 CONVERTED: Final = "converted"
 """The folder in a store where rows lie that cannot be mapped where they are."""
-READ_BYTES: Final = 1 << 20
-LARGEST_HALF: Final = 0x7BFF
-"""The bits of 65,504; more, without the sign, is infinite or NaN."""
+READ_BYTES: Final = 1 << 19
 
 
 class ExternalFile(Frozen):
@@ -60,56 +59,51 @@ class TakenArray:
     """An array of a data set, as it is taken into a store."""
 
     array: ExternalArray
-    finite_N: NDArray[np.bool_]
-    """Rows whose numbers float16 holds."""
+    scan: RowScan
+    """Of its rows."""
 
 
-def take_array(directory: Path, number: int, splits: tuple[str, ...], table: VectorTable) -> TakenArray:
+def take_array(
+    directory: Path, number: int, splits: tuple[str, ...], table: VectorTable, pool_N: NDArray[np.int64] | None
+) -> TakenArray:
     """Hash a table's files, and convert the rows into the store where they cannot be mapped; reads each file once.
 
     Args:
         directory: the store's.
         number: of the table, for the name of what is converted.
+        pool_N: ascending numbers of the rows that the pool's standardization is wanted of; None: it is not wanted.
 
     Raises:
         DataError: a file is damaged, or a row is not what the file states.
         StoreError: there is no room for the converted rows.
     """
     rows, width = table.vectors.shape
+    scan = RowScan(rows, width, pool_N)
     if (vectors := table.mapped) is not None:
         offset = vectors.header.offset
-        file, finite_N = _hashed_rows(vectors.path, offset, rows, width)
-        return TakenArray(ExternalArray(splits=splits, files=(file,), rows=rows, offset=offset), finite_N)
+        file = _hashed_rows(vectors.path, offset, scan)
+        return TakenArray(ExternalArray(splits=splits, files=(file,), rows=rows, offset=offset), scan)
     name = f"{CONVERTED}/{number}.npy"
     (directory / CONVERTED).mkdir(exist_ok=True)
-    finite_N = _convert(directory / name, table)
+    _convert(directory / name, table, scan)
     files = tuple(hashed_file(path) for path in table.vectors.paths)
-    return TakenArray(ExternalArray(splits=splits, files=files, rows=rows, offset=0, converted=name), finite_N)
+    return TakenArray(ExternalArray(splits=splits, files=files, rows=rows, offset=0, converted=name), scan)
 
 
-def _hashed_rows(path: str, offset: int, rows: int, width: int) -> tuple[ExternalFile, NDArray[np.bool_]]:
-    """Hash a file whose rows are mapped, and find the rows that are not finite, in one pass."""
-    finite_N = np.ones(rows, np.bool_)
-    per_read = max(1, READ_BYTES // (2 * width))
-    buffer = memoryview(bytearray(max(offset, per_read * 2 * width)))
+def _hashed_rows(path: str, offset: int, scan: RowScan) -> ExternalFile:
+    """Hash a file whose rows are mapped, and scan the rows, in one pass."""
+    row_bytes = 2 * scan.width
+    per_read = max(1, READ_BYTES // row_bytes)
+    buffer = memoryview(bytearray(max(offset, per_read * row_bytes)))
     with open(path, "rb", buffering=0) as file:
         hashed = sha256(_filled(file, buffer[:offset], path))
-        for start in range(0, rows, per_read):
-            stop = min(start + per_read, rows)
-            data = _filled(file, buffer[: (stop - start) * 2 * width], path)
+        for start in range(0, scan.rows, per_read):
+            count = min(per_read, scan.rows - start)
+            data = _filled(file, buffer[: count * row_bytes], path)
             hashed.update(data)
-            finite_N[start:stop] = _finite_rows(np.frombuffer(data, "<f2").reshape(stop - start, width))
+            scan.add(np.frombuffer(data, "<f2").reshape(count, scan.width))
         size = os.fstat(file.fileno()).st_size
-    return ExternalFile(path=path, bytes=size, sha256=hashed.hexdigest()), finite_N
-
-
-def _finite_rows(half_BD: NDArray[np.float16]) -> NDArray[np.bool_]:
-    """(B,) whether all numbers of a row are finite: by their bits, as numpy needs ten times as long for float16."""
-    bits_BD = half_BD.view("<u2")
-    # Infinite and NaN have the largest exponent; a sign makes it the largest integer of the other kind.
-    if bits_BD.view("<i2").max() <= LARGEST_HALF and bits_BD.max() <= LARGEST_HALF + 0x8000:
-        return np.ones(len(half_BD), np.bool_)
-    return np.asarray(np.isfinite(half_BD).all(axis=1))
+    return ExternalFile(path=path, bytes=size, sha256=hashed.hexdigest())
 
 
 def _filled(file: Any, part: memoryview, path: str) -> memoryview:  # noqa: ANN401  a raw file
@@ -132,20 +126,19 @@ def hashed_file(path: str) -> ExternalFile:
         return ExternalFile(path=path, bytes=os.fstat(file.fileno()).st_size, sha256=hashed.hexdigest())
 
 
-def _convert(path: Path, table: VectorTable) -> NDArray[np.bool_]:
-    """Write the rows as float16, one block after the other; returns which are finite."""
+def _convert(path: Path, table: VectorTable, scan: RowScan) -> None:
+    """Write the rows as float16 and scan them, one block after the other."""
     rows, width = table.vectors.shape
     check_room(path, 2 * rows * width, ELSEWHERE)
-    draft, finite = path.with_name(f".{path.name}.draft"), []
+    draft = path.with_name(f".{path.name}.draft")
     with draft.open("wb") as file:
         header = {"descr": "<f2", "fortran_order": False, "shape": (rows, width)}
         np.lib.format.write_array_header_1_0(file, header)
         for rows_BD in table.vectors.blocks():
             half_BD = np.ascontiguousarray(to_half(rows_BD))
-            finite.append(_finite_rows(half_BD))
+            scan.add(half_BD)
             file.write(half_BD.data)
     draft.rename(path)
-    return np.concatenate(finite)
 
 
 def external_rows(directory: Path, array: ExternalArray, width: int) -> NDArray[np.float16]:

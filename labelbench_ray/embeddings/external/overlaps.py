@@ -5,34 +5,45 @@ A few numbers of each row are compared first, so that few rows are read as a who
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.embeddings.label_columns import LabelValue, label_values
 from labelbench_ray.embeddings.overlaps import Overlap, Overlaps
+from labelbench_ray.pool.gathered import GatheredRows
 from labelbench_ray.types import Labels
 
-COMPARED: Final = 4
-"""Numbers of each row, which are 8 bytes."""
+SLOT_BITS: Final = 20
+"""Keys are looked up in a table of so many bits first: most rows of a pool have the key of no held-out row."""
+ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitRows:
-    """The rows of a split: the mapped array (M, D), and (N,) numbers and labels."""
+    """The rows of a split: the mapped array (M, D), and (N,) numbers, labels and keys."""
 
     array_MD: NDArray[np.float16]
     rows_N: NDArray[np.int64]
     labels_N: Labels
+    keys_N: NDArray[np.uint64]
+    """Of rows that are equal, equal."""
 
-    def keys(self) -> NDArray[np.uint64]:
-        """(N,) numbers from the middle of each row, as one integer."""
-        width = self.array_MD.shape[1]
-        first = max(0, width // 2 - COMPARED // 2)
-        few_NC = np.zeros((len(self.rows_N), COMPARED), np.float16)
-        few_NC[:, : min(COMPARED, width - first)] = self.array_MD[self.rows_N, first : first + COMPARED]
-        return few_NC.view(np.uint64)[:, 0]
+    def __len__(self) -> int:
+        return len(self.rows_N)
+
+    @property
+    def gathered(self) -> NDArray[np.float16]:
+        """The rows, read when they are used."""
+        return cast("NDArray[np.float16]", GatheredRows(self.array_MD, self.rows_N))
+
+    def near(self, other: "SplitRows") -> NDArray[np.intp]:
+        """Places of the rows whose keys the other split has."""
+        is_used = np.zeros(1 << SLOT_BITS, np.bool_)
+        is_used[_slots(other.keys_N)] = True
+        places = np.flatnonzero(is_used[_slots(self.keys_N)])
+        return places[np.isin(self.keys_N[places], other.keys_N)]
 
     def read(self, places: NDArray[np.intp]) -> list[tuple[bytes, LabelValue]]:
         """The bytes and the label of the rows at these places."""
@@ -42,16 +53,21 @@ class SplitRows:
 
 def count_equal(splits: Mapping[str, SplitRows]) -> Overlaps:
     """How many rows of each evaluation split are in the pool too, and of test in validation."""
-    keys = {name: split.keys() for name, split in splits.items()}
     pairs = [(name, "pool") for name in splits if name != "pool"]
     pairs += [("test", "validation")] if {"test", "validation"} <= splits.keys() else []
     found = []
     for name, other in pairs:
         there: dict[bytes, set[LabelValue]] = {}
-        for data, label in splits[other].read(np.flatnonzero(np.isin(keys[other], keys[name]))):
+        for data, label in splits[other].read(splits[other].near(splits[name])):
             there.setdefault(data, set()).add(label)
-        near = splits[name].read(np.flatnonzero(np.isin(keys[name], keys[other])) if there else np.empty(0, np.intp))
+        near = splits[name].read(splits[name].near(splits[other])) if there else []
         met = [(label, there[data]) for data, label in near if data in there]
         relabeled = sum(bool(others - {label, -1}) for label, others in met)
         found.append(Overlap(split=name, other=other, rows=len(met), relabeled=relabeled))
     return Overlaps(found=tuple(each for each in found if each.rows))
+
+
+def _slots(keys_N: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """(N,) of each key a number below 2 ** `SLOT_BITS`, spread by multiplication."""
+    slots_N: NDArray[np.uint64] = keys_N * ODD >> np.uint64(64 - SLOT_BITS)
+    return slots_N

@@ -6,10 +6,12 @@ that removes rows, holds its embeddings.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelbench_ray import plugins
 from labelbench_ray.augmentations import WantedViews
@@ -17,8 +19,10 @@ from labelbench_ray.costs import cpu_seconds
 from labelbench_ray.datasets import Dataset, Source
 from labelbench_ray.datasets.vectors.table import VectorTable, files_found
 from labelbench_ray.embeddings.changes import Changes
+from labelbench_ray.embeddings.external.arrays import save_arrays
 from labelbench_ray.embeddings.external.files import (
     ExternalArray,
+    TakenArray,
     changed_files,
     check_sizes,
     external_rows,
@@ -26,11 +30,19 @@ from labelbench_ray.embeddings.external.files import (
     take_array,
 )
 from labelbench_ray.embeddings.external.overlaps import SplitRows, count_equal
-from labelbench_ray.embeddings.external.windows import WindowRows, read_window, window_bytes, windows
+from labelbench_ray.embeddings.external.scan import RowScan
+from labelbench_ray.embeddings.external.windows import (
+    OrderedRows,
+    WindowRows,
+    ordered_rows,
+    read_window,
+    window_bytes,
+    windows,
+)
 from labelbench_ray.embeddings.finished import StoreRecipe, check_rejects
 from labelbench_ray.embeddings.manifests import Manifest, publish_manifest
 from labelbench_ray.embeddings.origin import changed_data, found_source, write_source
-from labelbench_ray.embeddings.overlaps import Overlaps, write_overlaps
+from labelbench_ray.embeddings.overlaps import write_overlaps
 from labelbench_ray.embeddings.shard_table import ShardTable
 from labelbench_ray.embeddings.shards import ShardEntry, ShardId, rejects_bytes
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -38,7 +50,9 @@ from labelbench_ray.encoders import Encoder
 from labelbench_ray.encoders.precomputed import Precomputed
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
+from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.storage.atomic import publish, remove
+from labelbench_ray.storage.memory_maps import make_once
 from labelbench_ray.storage.quarantine import set_aside
 from labelbench_ray.storage.remote import is_remote
 from labelbench_ray.storage.versions import versions
@@ -73,20 +87,19 @@ def make_external(
     start, cpu, directory = time.monotonic(), cpu_seconds(), environment.store / recipe.key
     found, draft = found_source(source), _new_draft(directory)  # before a row is read: later changes are detected
     progress(0, total := sum(len(split) for split in source.splits.values()))
-    tables = {id(table): (name.split(" and "), table) for name, table in source.tables().items()}
-    taken = {
-        number: take_array(directory, place, tuple(splits), table)
-        for place, (number, (splits, table)) in enumerate(tables.items())
-        if isinstance(table, VectorTable)
-    }
+    ordered = {name: ordered_rows(split) for name, split in source.splits.items()}
+    taken = _taken(directory, source, ordered["pool"])
     entries: list[ShardEntry] = []
     rejects: list[tuple[str, str, str]] = []
-    for name, split in source.splits.items():
-        each = taken[id(split.table)]
-        rows_MD = external_rows(directory, each.array, _width(source))
-        for number, window in enumerate(windows(split, each.finite_N, rows_MD)):
+    kept: dict[str, SplitRows] = {}
+    for name, rows in ordered.items():
+        each = taken[id(rows.table)]
+        rows_MD = external_rows(directory, each.array, each.scan.width)
+        made = [*windows(rows, each.scan.finite_N, rows_MD)]
+        for number, window in enumerate(made):
             entries.append(_published(draft, ShardId(name, number), window, each.array))
             rejects += [(row_id, name, reason) for row_id, reason in window.rejects.items()]
+        kept[name] = _kept_rows(rows_MD, each.scan.keys_N, made)
     check_rejects([(row_id, reason) for row_id, _, reason in rejects], total, environment.max_reject_fraction)
     _check_unchanged(source)
     arrays = tuple(each.array for each in taken.values())
@@ -115,8 +128,9 @@ def make_external(
     _move_windows(draft, manifest, stated)
     write_source(directory, found)
     publish(directory / "rejects.parquet", rejects_bytes(rejects))
-    write_overlaps(directory, _overlaps(directory, manifest), manifest.content)
+    write_overlaps(directory, count_equal({name: rows for name, rows in kept.items() if len(rows)}), manifest.content)
     publish_manifest(directory, manifest)
+    _keep_arrays(EmbeddingStore(directory, manifest), kept, taken[id(ordered["pool"].table)].scan)
     progress(total, total)
 
 
@@ -138,6 +152,30 @@ def _move_windows(draft: Path, manifest: Manifest, stated: str) -> None:
     remove(draft)
 
 
+def _taken(directory: Path, source: Source, pool: OrderedRows) -> dict[int, TakenArray]:
+    """The arrays of a source's tables, each read once, by the identities of the tables."""
+    taken: dict[int, TakenArray] = {}
+    for place, (name, table) in enumerate(source.tables().items()):
+        assert isinstance(table, VectorTable)
+        pool_N = pool.rows_N if table is pool.table and pool.is_ascending else None
+        taken[id(table)] = take_array(directory, place, tuple(name.split(" and ")), table, pool_N)
+    return taken
+
+
+def _kept_rows(array_MD: NDArray[np.float16], keys_M: NDArray[np.uint64], made: Sequence[WindowRows]) -> SplitRows:
+    """The rows of a split's windows."""
+    if not made:
+        return SplitRows(array_MD, np.empty(0, np.int64), np.empty(0, np.int64), keys_M[:0])
+    rows_N = np.concatenate([window.rows_B for window in made])
+    return SplitRows(array_MD, rows_N, np.concatenate([window.labels_B for window in made]), keys_M[rows_N])
+
+
+def _keep_arrays(store: EmbeddingStore, kept: Mapping[str, SplitRows], pool: RowScan) -> None:
+    """Make what this machine keeps of the store, without reading the windows again."""
+    standardization = pool.standardization() or standardize(kept["pool"].gathered)
+    make_once(store.arrays_folder, partial(save_arrays, kept, standardization))
+
+
 def _published(directory: Path, shard: ShardId, window: WindowRows, array: ExternalArray) -> ShardEntry:
     """Write a window; `DataError` for one without rows."""
     if not len(window.rows_B):
@@ -157,18 +195,6 @@ def _check_unchanged(source: Source) -> None:
         if not same_F.all():
             name = table.found.names_F[int(np.flatnonzero(~same_F)[0])].as_py()
             raise DataError(f"{table.folder}/{name}: changed while it was read; run the same command again")
-
-
-def _overlaps(directory: Path, manifest: Manifest) -> Overlaps:
-    """Count the rows that are in two splits."""
-    splits: dict[str, SplitRows] = {}
-    for name in manifest.shards.splits:
-        array = manifest.array_of(name)
-        read = [read_window(directory, entry, array.content) for entry in manifest.shards.split(name)]
-        rows_N = np.concatenate([window.rows_B for window in read])
-        labels_N = np.concatenate([window.labels_B for window in read])
-        splits[name] = SplitRows(external_rows(directory, array, manifest.dimensions), rows_N, labels_N)
-    return count_equal(splits)
 
 
 def _width(source: Source) -> int:

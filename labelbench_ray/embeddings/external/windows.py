@@ -88,16 +88,40 @@ def read_window(directory: Path, entry: ShardEntry, array: str) -> WindowRows:
     return window
 
 
-def windows(split: Split, finite_N: NDArray[np.bool_], rows_MD: NDArray[np.float16]) -> Iterator[WindowRows]:
-    """The rows of a split in their order, cut into windows; rows that are not finite in the array are rejected."""
+@dataclass(frozen=True, slots=True, eq=False)
+class OrderedRows:
+    """The rows of a split in the order of the store, those that will be rejected among them."""
+
+    table: VectorTable
+    rows_N: NDArray[np.int64]
+    """Numbers of rows in the table."""
+    row_ids: Any
+    """A pyarrow array of large strings."""
+
+    @property
+    def is_ascending(self) -> bool:
+        """Whether the rows have the order of the table."""
+        return bool((self.rows_N[1:] > self.rows_N[:-1]).all())
+
+
+def ordered_rows(split: Split) -> OrderedRows:
+    """The rows of a split, as a store orders them."""
     table = split.table
     assert isinstance(table, VectorTable)
-    if not len(split):
-        return
     rows_N = row_numbers(split.rows)
-    row_ids = table.row_ids(rows_N)
-    if (order_N := _order(row_ids)) is not None:
-        rows_N, row_ids = rows_N[order_N], row_ids.take(pa.array(order_N))
+    rows = OrderedRows(table, rows_N, table.row_ids(rows_N))
+    if table.ids_N is None and rows.is_ascending:  # row numbers of equal length
+        return rows
+    if (order_N := _order(rows.row_ids)) is None:
+        return rows
+    return OrderedRows(table, rows_N[order_N], rows.row_ids.take(pa.array(order_N)))
+
+
+def windows(ordered: OrderedRows, finite_N: NDArray[np.bool_], rows_MD: NDArray[np.float16]) -> Iterator[WindowRows]:
+    """The rows of a split, cut into windows; rows that are not finite in the array are rejected."""
+    rows_N, row_ids = ordered.rows_N, ordered.row_ids
+    if not len(rows_N):
+        return
     kept_N = finite_N[rows_N]
     rejects: dict[str, str] = {}
     if not kept_N.all():
@@ -107,7 +131,7 @@ def windows(split: Split, finite_N: NDArray[np.bool_], rows_MD: NDArray[np.float
     for start in range(0, max(1, len(rows_N)), WINDOW_ROWS):
         rows_B = rows_N[start : start + WINDOW_ROWS]
         ids = row_ids.slice(start, WINDOW_ROWS)
-        yield WindowRows(ids, table.labels(rows_B), rows_B, {} if start else rejects)
+        yield WindowRows(ids, ordered.table.labels(rows_B), rows_B, {} if start else rejects)
 
 
 def _order(row_ids: Any) -> NDArray[np.int64] | None:  # noqa: ANN401  pyarrow has no types
