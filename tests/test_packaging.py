@@ -25,7 +25,7 @@ from labelbench_ray.proxies import Proxy
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "labelbench_ray"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS_OF_USERS = {"audio", "clip", "hub", "llm", "lora", "mlflow", "offline", "search"}
+EXTRAS_OF_USERS = {"audio", "clip", "crowd", "hub", "llm", "lora", "mlflow", "offline", "search"}
 PARTS_OF_OTHERS = {
     "annotated_types": "pydantic",
     "markupsafe": "jinja2",
