@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Split, Table, signature
-from labelbench_ray.datasets._evaluation import check_further
+from labelbench_ray.datasets import Findings, Source, Split, Table, signature
 from labelbench_ray.datasets._findings import ignored, stated
 from labelbench_ray.datasets._splits import arrange, evaluated, origins, without_unlabeled
 from labelbench_ray.datasets.files.layout import TEST, VALIDATION, beside, one_of, parquet_files
@@ -21,8 +20,8 @@ from labelbench_ray.datasets.parquet_columns.columns import (
     RowLabels,
     list_entries,
 )
-from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts, with_facts
-from labelbench_ray.datasets.parquet_columns.group_column import column_groups, with_groups
+from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts, fact_numbers, with_facts
+from labelbench_ray.datasets.parquet_columns.group_column import with_column_groups
 from labelbench_ray.datasets.parquet_columns.image_paths import inside, named_images
 from labelbench_ray.datasets.parquet_columns.keys import key_column
 from labelbench_ray.datasets.parquet_columns.labels import (
@@ -39,10 +38,10 @@ from labelbench_ray.datasets.parquet_columns.parquet_files import (
     make_table,
     open_split,
 )
-from labelbench_ray.pool.facts import fact_name_trouble
+from labelbench_ray.datasets.parquet_columns.row_settings import RowSettings
 
 
-class Parquet(Dataset):
+class Parquet(RowSettings):
     """`<path>/<split>.parquet`, each split a file or a folder of files with one row an example.
 
     Shards as the Hugging Face hub names them are found as well: `<path>/<split>-*.parquet`, also in `<path>/data/`.
@@ -50,77 +49,33 @@ class Parquet(Dataset):
     label (null, -1 that is not a class, or no label column): its classes are then given, and nothing is cut from train.
     """
 
-    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {"label_list": None, "unknown_list": None}
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {
+        "label_list": None,
+        "label_value": None,
+        "unknown_list": None,
+    }
     path: str = Field(min_length=1)
     """Below the data root, or a URI."""
-    payload: Annotated[Modality, AfterValidator(Modality.of_column)]
     column: str | None = None
     """The column of encoded images or of text; None: called as the payload is, `image` or `text`."""
     label: str = "label"
     label_name: str | None = None
     """The column of class names, for int labels."""
-    label_list: str | None = None
-    """The column of lists of class names or numbers, of rows with several labels each; then `label` is not read."""
-    label_value: str | None = Field(default=None, exclude_if=lambda name: name is None)
-    """The column of numbers to predict (the task `regression`); then `label` is not read. Null: no answer."""
-    unknown_list: str | None = None
-    """The column of lists of those classes of which it is unknown whether a row has them (VOC's *difficult*)."""
     row_id: str | None = None
     """The column of unique ids; None: `path` if it is one, else the file's name and the row's number in it."""
-    classes: tuple[str, ...] | None = None
-    """Class names in order; None: the distinct labels of `train`, sorted."""
     train: str = "train.parquet"
     """A file, a folder of files, or a pattern such as `data/train-*.parquet`; as the next two."""
     validation: str | None = None
     """None: what is called `validation`, `valid` or `val`, if it is there."""
     test: str | None = None
     """None: what is called `test`, if it is there."""
-    splits: dict[str, str] = Field(default={}, exclude_if=lambda splits: not splits)
-    """Further evaluation splits: a name, such as `test_rotated`, and its files as for `train`."""
-    group: str | None = Field(default=None, exclude_if=lambda group: group is None)
-    """The column of the groups by which evaluation splits are compared; a split without this column has no groups."""
-
-    facts: tuple[str, ...] = Field(default=(), exclude_if=lambda facts: not facts)
-    """Columns of numbers that strategies may read of the pool's rows, such as `num_tokens`."""
-
-    @field_validator("facts")
-    @classmethod
-    def _check_fact_names(cls, facts: tuple[str, ...]) -> tuple[str, ...]:
-        for name in facts:
-            if trouble := fact_name_trouble(name):
-                raise ValueError(trouble)
-            if facts.count(name) > 1:
-                raise ValueError(f"{name!r} is named {facts.count(name)} times; name each column once")
-        return facts
-
-    @field_validator("splits")
-    @classmethod
-    def _check_split_names(cls, splits: dict[str, str]) -> dict[str, str]:
-        return check_further(splits)
-
-    @property
-    def task(self) -> str:
-        return "multi_label" if self.label_list else "regression" if self.label_value else "single_label"
-
-    def modality(self) -> Modality:
-        return self.payload
 
     @model_validator(mode="after")
     def _check_lists(self) -> Self:
-        if self.unknown_list and not self.label_list:
-            raise ValueError(
-                f"unknown_list={self.unknown_list!r} is for rows with several labels; name their column as `label_list`"
-            )
         if self.label_value and (self.label_list or self.label_name or self.classes):
             raise ValueError(
                 f"label_value={self.label_value!r} is a column of numbers, which have no classes; leave out "
                 "label_list, label_name and classes"
-            )
-        hidden = {self.label, self.label_name, self.label_list, self.label_value, self.unknown_list}
-        if seen := [name for name in self.facts if name in hidden]:
-            raise ValueError(
-                f"facts: {seen[0]!r} is a column of labels, which no strategy may see before it pays for them; "
-                "leave it out"
             )
         if self.label_list and self.label_name:
             raise ValueError("label_name names the classes of one int label a row; use `classes` with `label_list`")
@@ -153,11 +108,11 @@ class Parquet(Dataset):
         splits = arrange(used["train"], used.get("validation"), used.get("test"))
         splits |= {name: evaluated(name, tables[name]) for name in self.splits}
         if self.facts:
-            splits = with_facts(splits, column_facts(files["train"], self.facts))
+            splits = with_facts(splits, column_facts(files["train"], self.facts, fact_numbers))
         found = ((part, *each.facts(), *images[part].facts) for part, each in files.items())
         return Source(
             classes=classes,
-            splits=self._with_groups(files, tables, splits),
+            splits=with_column_groups(splits, files, tables, self.group),
             signature=signature([*classes, *found]),
             findings=Findings(
                 origins=_origins({part: files[part].origin for part in used}, splits)
@@ -182,18 +137,6 @@ class Parquet(Dataset):
             "test": self.test or one_of(TEST, found, top),
         }
         return {part: name for part, name in names.items() if name is not None} | self.splits
-
-    def _with_groups(
-        self, files: Mapping[str, ParquetFiles], tables: Mapping[str, Table], splits: dict[str, Split]
-    ) -> dict[str, Split]:
-        if self.group is None:
-            return splits
-        used = {id(split.table) for name, split in splits.items() if name != "pool"}
-        evaluated = {part: each for part, each in files.items() if id(tables[part]) in used}
-        having = [part for part, each in evaluated.items() if self.group in each.schema.names]
-        if not having:
-            check_column(next(reversed(evaluated.values())), self.group)
-        return with_groups(splits, {id(tables[part]): column_groups(files[part], self.group) for part in having})
 
     def _label(self, files: ParquetFiles) -> str | None:
         """The label column; None where there is none, and given classes state that rows may have no label."""

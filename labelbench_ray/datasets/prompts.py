@@ -12,7 +12,7 @@ from labelbench_ray.datasets import Dataset, Findings, Modality, Source, signatu
 from labelbench_ray.datasets._findings import ignored
 from labelbench_ray.datasets.files.layout import beside
 from labelbench_ray.datasets.files.places import Place, locate
-from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts
+from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts, fact_numbers
 from labelbench_ray.datasets.parquet_columns.group_column import column_groups
 from labelbench_ray.datasets.parquet_columns.keys import key_column
 from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, open_split
@@ -70,7 +70,7 @@ class Prompts(Dataset):
         table = PromptTable(files, self.prompt, response, key, hashed, further, str(top))
         tasks_N, names = self._tasks(files)
         held_out_N = held_out(row_ids, tasks_N, self.test_rows, str(files.places[0]))
-        facts = column_facts(files, self.facts) if self.facts else Facts()
+        facts = column_facts(files, self.facts, fact_numbers) if self.facts else Facts()
         if self.deduplicate:
             facts[DUPLICATE_OF] = duplicates(_comparable(files, self.prompt), row_ids, ~held_out_N)
         return Source(

@@ -2,27 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import ClassVar, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from labelbench_ray.datasets import Dataset, Findings, Modality, Source, Split, signature
-from labelbench_ray.datasets._evaluation import check_further
+from labelbench_ray.datasets import Findings, Source, signature
 from labelbench_ray.datasets._findings import ignored, stated
 from labelbench_ray.datasets._held_out import labeled_parts, split_off
 from labelbench_ray.datasets._splits import evaluated
 from labelbench_ray.datasets.parquet_columns.columns import Columns, LabelLists, OneLabel, RowLabels, list_entries
-from labelbench_ray.datasets.parquet_columns.group_column import column_groups, with_groups
+from labelbench_ray.datasets.parquet_columns.fact_columns import column_facts, with_facts
+from labelbench_ray.datasets.parquet_columns.group_column import with_column_groups
 from labelbench_ray.datasets.parquet_columns.labels import LabelEncoding, has_values, label_encoding
-from labelbench_ray.datasets.parquet_columns.parquet_files import (
-    ParquetTable,
-    check_column,
-    check_columns,
-    label_column,
-    make_table,
-)
+from labelbench_ray.datasets.parquet_columns.parquet_files import check_columns, label_column, make_table
 from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
-from labelbench_ray.datasets.row_files.answers import WrittenAnswers
+from labelbench_ray.datasets.parquet_columns.row_settings import RowSettings, facts_of_labels
+from labelbench_ray.datasets.row_files.answers import WrittenAnswers, written_facts
 from labelbench_ray.datasets.row_files.found import FoundTables, find_tables, row_key
 from labelbench_ray.datasets.row_files.named_files import named_files
 from labelbench_ray.datasets.row_files.roles import LABEL, Named, Roles, find_label, find_roles, likely
@@ -30,7 +25,7 @@ from labelbench_ray.datasets.row_files.split_files import PARTS
 from labelbench_ray.errors import DataError
 
 
-class Tables(Dataset):
+class Tables(RowSettings):
     """Rows of `.csv`, `.tsv`, `.jsonl`, `.parquet` or `.arrow` files, found by what their names state.
 
     Every column of CSV and JSON lines is text: ids and labels stay as they are written. Names of classes and the roles
@@ -38,43 +33,21 @@ class Tables(Dataset):
     of train are split off by a keyed hash of each row's id, and 10 % where there is no validation split.
     """
 
+    neutral_settings: ClassVar[Mapping[str, JsonValue]] = {"unknown_list": None}
     path: str = Field(min_length=1)
     """A file or a folder below the data root, a URI, or `hf://owner/name` (`hf://owner/name@revision`)."""
-    payload: Annotated[Modality, AfterValidator(Modality.of_column)]
     column: str | None = None
     """The column of payloads or of their paths; None: what the metadata, the usual names or the types state."""
     label: str | None = None
     """The column of labels, one a row; None: as for `column`."""
-    label_list: str | None = None
-    """The column of lists of labels (the task `multi_label`)."""
-    label_value: str | None = None
-    """The column of numbers to predict (the task `regression`)."""
     row_id: str | None = None
     """The column of unique ids; None: `row_id`, `id` or `path` if there is one, else rows are numbered."""
-    classes: tuple[str, ...] | None = None
-    """Class names in order; None: those of the metadata, or the distinct labels of train, sorted."""
     config: str | None = None
     """A configuration that the README states, or a folder below `path`."""
     train: str | None = None
     """A file, a folder or a pattern such as `en/train-*.csv`; None: what is called so. As the next two."""
     validation: str | None = None
     test: str | None = None
-    splits: dict[str, str] = Field(default={}, exclude_if=lambda splits: not splits)
-    """Further evaluation splits: a name, such as `test_rotated`, and its files as for `train`."""
-    group: str | None = Field(default=None, exclude_if=lambda group: group is None)
-    """The column of the groups by which evaluation splits are compared; a split without this column has no groups."""
-
-    @field_validator("splits")
-    @classmethod
-    def _check_split_names(cls, splits: dict[str, str]) -> dict[str, str]:
-        return check_further(splits)
-
-    @property
-    def task(self) -> str:
-        return "multi_label" if self.label_list else "regression" if self.label_value else "single_label"
-
-    def modality(self) -> Modality:
-        return self.payload
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:
@@ -105,11 +78,13 @@ class Tables(Dataset):
         )
         splits |= {name: evaluated(name, tables[name]) for name in self.splits}
         origins |= {name: found.origin(name) for name in self.splits}
+        if self.facts:
+            splits = with_facts(splits, column_facts(found.files["train"], self.facts, written_facts))
         facts = ((part, *found.facts(part), *named_by[part].facts) for part in found.files)
         notes = stated({part: (note, named_by[part].note) for part, (_, note) in keys.items()})
         return Source(
             classes=classes,
-            splits=self._with_groups(found.files, tables, splits),
+            splits=with_column_groups(splits, found.files, tables, self.group),
             signature=signature([*found.revision, *classes, *facts]),
             findings=Findings(
                 origins=origins,
@@ -118,20 +93,13 @@ class Tables(Dataset):
             ),
         )
 
-    def _with_groups(
-        self, files: Mapping[str, RowFiles], tables: Mapping[str, ParquetTable], splits: dict[str, Split]
-    ) -> dict[str, Split]:
-        if self.group is None:
-            return splits
-        having = [part for part, each in files.items() if self.group in each.schema.names]
-        if not having:
-            check_column(files["train"], self.group)
-        return with_groups(splits, {id(tables[part]): column_groups(files[part], self.group) for part in having})
-
     def _roles(self, found: FoundTables) -> Roles:
         train = found.files["train"]
-        named = Named(self.column, self.label, self.label_list, self.label_value)
+        others = tuple(filter(None, (self.unknown_list, self.group, *self.facts)))
+        named = Named(self.column, self.label, self.label_list, self.label_value, others)
         roles = find_roles(str(train.places[0]), train.schema, self.payload, found.features, named)
+        if trouble := facts_of_labels(self.facts, [roles.label]):
+            raise DataError(f"{train.places[0]}: {trouble}")
         if roles.label is None and self.classes is None:
             likeliest = likely(train.schema.names[::-1], LABEL)
             raise DataError(
@@ -153,7 +121,7 @@ class Tables(Dataset):
     def _columns(self, files: RowFiles, roles: Roles, key: str | None) -> Columns:
         named = self.label or self.label_list or self.label_value
         label = roles.label if named or roles.label in files.schema.names else None
-        return Columns(roles.payload, label, key, self.payload)
+        return Columns(roles.payload, label, key, self.payload, self.unknown_list)
 
     def _row_labels(self, found: FoundTables, columns: Mapping[str, Columns]) -> tuple[tuple[str, ...], RowLabels]:
         """The names of the classes, and how labels are read."""
@@ -172,6 +140,8 @@ class Tables(Dataset):
             part = "train"  # the labels of held-out rows do not decide what the classes are
         elif part not in labels:
             return LabelEncoding(classes, classes)
-        where = label_column(found.files[part], columns[part])
-        column = labels[part]
-        return label_encoding(list_entries([column], where) if self.label_list else column, where, classes)
+        files, where = found.files[part], label_column(found.files[part], columns[part])
+        if self.label_list:
+            lists = [files.column(name) for name in columns[part].labels]
+            return label_encoding(list_entries(lists, where), where, classes)
+        return label_encoding(labels[part], where, classes)

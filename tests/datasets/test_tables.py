@@ -1,5 +1,6 @@
 """`tables`: text stays text, roles and classes from metadata, held-out rows by a keyed hash, paths in rows."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -13,7 +14,7 @@ from labelbench_ray.datasets.image_folder import ImageFolder
 from labelbench_ray.datasets.recognition import Stated, recognized
 from labelbench_ray.datasets.tables import Tables
 from labelbench_ray.encoders.spectra import Spectra
-from labelbench_ray.errors import ConfigError
+from labelbench_ray.errors import ConfigError, DataError
 from labelbench_ray.planning.data_words import describe_source
 from tests.datasets.row_samples import PNG, arrow, features, parquet, png, wav
 from tests.datasets.test_found_folders import ids, sizes
@@ -118,6 +119,23 @@ def test_a_list_of_classes_is_several_labels_a_row(tmp_path, kind):
     assert every(source).labels_B.tolist() == [[1, 0, 1], [0, 0, 0], [-1, -1, -1]]
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "jsonl"])
+def test_unknown_entries_stand_in_a_second_column(tmp_path, suffix):
+    rows = {"text": ["t", "u", "v"], "tags": [["a", "c"], [], None], "hard": [["b"], ["a", "c"], []]}
+    if suffix == "jsonl":
+        each = [dict(zip(rows, cells, strict=True)) for cells in zip(*rows.values(), strict=True)]
+        data = "".join(json.dumps(row) + "\n" for row in each)
+    else:
+        data = (parquet if suffix == "parquet" else arrow)(rows)
+    write(tmp_path / f"in/train.{suffix}", data)
+    held_out = f"train.{suffix}"
+    source = texts(label_list="tags", unknown_list="hard", test=held_out, validation=held_out).open(tmp_path)
+    assert source.classes == ("a", "b", "c")
+    assert every(source).labels_B.tolist() == [[1, -1, 1], [-1, 0, -1], [-1, -1, -1]]
+    with pytest.raises(DataError, match=rf"train\.{suffix}: no column called 'hards'; did you mean 'hard'"):
+        texts(label_list="tags", unknown_list="hards").open(tmp_path)
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
 def test_a_struct_without_bytes_is_read_by_its_path(tmp_path, suffix):
     rows = {
@@ -215,6 +233,77 @@ def test_further_evaluation_splits_with_groups(tmp_path):
     assert source.splits["validation"].groups is not None
     assert source.splits["pool"].groups is None
     assert {"splits", "group"}.isdisjoint(plugins.recipe("tables", texts())["settings"])  # type: ignore[arg-type]
+
+
+FACTS = {"tokens": [str(7 * row) for row in range(20)], "urgent": [str(row % 3 == 0) for row in range(20)]}
+
+
+def with_facts(path, suffix, **changed):
+    """Rows with facts as text (CSV), as JSON's numbers and truths, or in typed columns."""
+    columns = {
+        "id": [f"r{row:02}" for row in range(20)],
+        "sms": ["t"] * 20,
+        "label": ["x", "y"] * 10,
+        **FACTS,
+        **changed,
+    }
+    if suffix == "csv":
+        lines = [",".join(cells) for cells in zip(*columns.values(), strict=True)]
+        write(path / "in/train.csv", "\n".join([",".join(columns), *lines]) + "\n")
+        return
+    typed = columns | {"tokens": [int(each) for each in columns["tokens"]]}
+    typed |= {"urgent": [each == "True" for each in columns["urgent"]]}
+    if suffix == "jsonl":
+        rows = [dict(zip(typed, cells, strict=True)) for cells in zip(*typed.values(), strict=True)]
+        write(path / "in/train.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        write(path / f"in/train.{suffix}", (parquet if suffix == "parquet" else arrow)(typed))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "arrow"])
+def test_the_pool_has_the_facts_of_its_rows_whatever_the_format(tmp_path, suffix):
+    with_facts(tmp_path, suffix)
+    source = texts(facts=["tokens", "urgent"]).open(tmp_path)  # the text column `sms` is the only one that is left
+    pool = source.splits["pool"]
+    rows = [int(row_id[1:]) for row_id in every(source).row_ids]
+    assert len(rows) == 14
+    assert pool.facts["tokens"].tolist() == [7.0 * row for row in rows]
+    assert pool.facts["urgent"].tolist() == [float(row % 3 == 0) for row in rows]
+    assert not source.splits["test"].facts
+
+
+@pytest.mark.parametrize(
+    ("value", "states"),
+    [
+        ("", "no number; a fact must be a finite number in every row"),
+        ("many", "'many'; a fact must be a finite number"),
+        ("1_000", "'1_000'; a fact"),
+        ("nan", "'nan'; a fact"),
+        ("-inf", "'-inf'; a fact"),
+        ("9007199254740993", "'9007199254740993'; a fact"),
+    ],
+)
+def test_what_is_not_a_fact_is_refused_with_its_row(tmp_path, value, states):
+    with_facts(tmp_path, "csv", tokens=[*FACTS["tokens"][:5], value, *FACTS["tokens"][6:]])
+    with pytest.raises(DataError, match=rf"train\.csv, column 'tokens', row 5: {states}"):
+        texts(column="sms", facts=["tokens"]).open(tmp_path)
+
+
+def test_labels_cannot_be_facts(tmp_path):
+    with_facts(tmp_path, "csv")
+    with pytest.raises(DataError, match=r"train\.csv: facts: 'label' is a column of labels, which no strategy may see"):
+        texts(column="sms", facts=["label"]).open(tmp_path)
+    with pytest.raises(ConfigError, match="facts: 'kind' is a column of labels"):
+        plugins.build(
+            Tables, "labelbench_ray.datasets", Part.of("tables", path="a", payload="text", label="kind", facts=["kind"])
+        )
+
+
+def test_the_settings_that_are_new_leave_recipes_alone():
+    settings = plugins.recipe("tables", texts())["settings"]
+    assert isinstance(settings, dict)
+    assert {"facts", "unknown_list"}.isdisjoint(settings)
+    assert {"label_list", "label_value", "classes"} <= settings.keys()
 
 
 def test_other_splits_of_a_readme_are_not_used_unless_they_are_named(tmp_path):

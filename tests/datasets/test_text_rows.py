@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import random
 
@@ -9,6 +10,7 @@ import pytest
 
 from labelbench_ray.datasets import UNLABELED
 from labelbench_ray.datasets.files.places import locate
+from labelbench_ray.datasets.tables import Tables
 from labelbench_ray.errors import DataError
 from labelbench_ray.planning.data_words import describe_source
 from tests.datasets.row_samples import PNG, parquet
@@ -46,6 +48,20 @@ def test_an_empty_label_is_none_also_where_a_program_quotes_every_cell(tmp_path)
     source = texts().open(tmp_path)
     assert source.classes == ("x", "y")
     assert every(source).labels_B.tolist() == [UNLABELED, 0, 1]
+
+
+def test_an_empty_text_of_json_lines_is_none_as_an_empty_cell_of_a_csv_is(tmp_path):
+    rows = [("1", "a", ""), ("2", "b", "x"), ("3", "c", "y"), ("4", "", "x")]
+    write(
+        tmp_path / "in/train.jsonl",
+        "".join(json.dumps(dict(zip(("id", "text", "label"), row, strict=True))) + "\n" for row in rows),
+    )
+    write(tmp_path / "csv/train.csv", "id,text,label\n" + "".join(",".join(row) + "\n" for row in rows))
+    for source in (texts().open(tmp_path), Tables(path="csv", payload="text").open(tmp_path)):
+        assert source.classes == ("x", "y")
+        pool = every(source)
+        assert pool.labels_B.tolist() == [UNLABELED, 0, 1, 0]
+        assert pool.payloads[3] == b""
 
 
 def test_columns_of_lists_that_hold_no_labels_are_left_alone(tmp_path):

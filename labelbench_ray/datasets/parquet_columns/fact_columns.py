@@ -1,6 +1,6 @@
-"""Facts in parquet files: columns of numbers that go with the rows of the pool."""
+"""Facts in files of rows: columns of numbers that go with the rows of the pool."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +10,21 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from labelbench_ray.datasets import Split
-from labelbench_ray.datasets.parquet_columns.parquet_files import ParquetFiles, check_column
+from labelbench_ray.datasets.parquet_columns.parquet_files import check_column
+from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.errors import DataError
 from labelbench_ray.pool.facts import RULE, Facts, wrong_values
 
 
-def column_facts(files: ParquetFiles, names: Sequence[str]) -> Facts:
+def column_facts(
+    files: RowFiles,
+    names: Sequence[str],
+    numbers: Callable[[Any, str], NDArray[np.float64]],
+) -> Facts:
     """These columns of all rows of some files.
+
+    Args:
+        numbers: how a column is read, which `where` names in errors: `fact_numbers`, or one that takes text, too.
 
     Raises:
         DataError: a column that is not there or does not hold numbers, a null, NaN or infinity, or an integer that
@@ -29,7 +37,7 @@ def column_facts(files: ParquetFiles, names: Sequence[str]) -> Facts:
         {
             name: np.concatenate(
                 [
-                    _numbers(table[name], f"{place}, column {name!r}")
+                    numbers(table[name], f"{place}, column {name!r}")
                     for table, place in zip(tables, files.places, strict=True)
                 ]
             )
@@ -44,7 +52,8 @@ def with_facts(splits: Mapping[str, Split], facts: Facts) -> dict[str, Split]:
     return {**splits, "pool": replace(pool, facts=facts.take(np.asarray(pool.rows, np.int64)))}
 
 
-def _numbers(column: Any, where: str) -> NDArray[np.float64]:  # noqa: ANN401  pyarrow has no types
+def fact_numbers(column: Any, where: str) -> NDArray[np.float64]:  # noqa: ANN401  pyarrow has no types
+    """(N,) the numbers or truths of a column; `DataError` as above."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     kind = column.type

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelbench_ray.datasets import Groups, Split
+from labelbench_ray.datasets import Groups, Split, Table
 from labelbench_ray.datasets.parquet_columns.parquet_files import check_column
 from labelbench_ray.datasets.parquet_columns.row_files import RowFiles
 from labelbench_ray.errors import DataError
@@ -37,11 +37,29 @@ def column_groups(files: RowFiles, name: str) -> Groups:
     return Groups(np.asarray(numbers.to_numpy(), np.int64), tuple(str(value) for value in values))
 
 
-def with_groups(splits: Mapping[str, Split], groups: Mapping[int, Groups]) -> dict[str, Split]:
-    """The splits with the groups of their rows; `groups` are those of whole tables, by the table's `id`."""
+def with_column_groups(
+    splits: Mapping[str, Split], files: Mapping[str, RowFiles], tables: Mapping[str, Table], name: str | None
+) -> dict[str, Split]:
+    """The splits, those that are evaluated with the groups in a column of their files; without a name, as they are.
+
+    Args:
+        files: by part.
+        tables: the table of each part's files.
+
+    Raises:
+        DataError: no evaluated file has the column; as from `column_groups`.
+    """
+    if name is None:
+        return dict(splits)
+    used = {id(split.table) for split_name, split in splits.items() if split_name != "pool"}
+    evaluated = [part for part in files if id(tables[part]) in used]
+    having = [part for part in evaluated if name in files[part].schema.names]
+    if not having:
+        check_column(files[evaluated[-1]], name)
+    groups = {id(tables[part]): column_groups(files[part], name) for part in having}
     return {
-        name: split
-        if name == "pool" or id(split.table) not in groups
+        split_name: split
+        if split_name == "pool" or id(split.table) not in groups
         else replace(split, groups=groups[id(split.table)].take(np.asarray(split.rows, np.int64)))
-        for name, split in splits.items()
+        for split_name, split in splits.items()
     }

@@ -23,7 +23,8 @@ class Literal(NamedTuple):
 def read_json_lines(place: Place) -> Any:  # noqa: ANN401  pyarrow has no types
     """A file of JSON lines as a table of text columns, and of columns of lists of texts; null where there is none.
 
-    A column of objects is left out: no payload and no label is one.
+    An empty text is null, too, as an empty cell of a CSV is. A column of objects is left out: no payload and
+    no label is one.
 
     Raises:
         DataError: not UTF-8, a line that is not one JSON object, a repeated key, NaN, a column or a list of several
@@ -38,7 +39,7 @@ def read_json_lines(place: Place) -> Any:  # noqa: ANN401  pyarrow has no types
         for name, value in _object(place, number, line).items():
             column = columns.setdefault(name, [])
             column += [None] * (count - len(column))
-            column.append(_plain(value))
+            column.append(None if value == "" else _plain(value))  # as an empty cell of a CSV
             _check_kind(place, number, name, value, kinds)
         count += 1
     if not count:

@@ -28,6 +28,8 @@ class Named:
     label: str | None = None
     label_list: str | None = None
     label_value: str | None = None
+    others: tuple[str, ...] = ()
+    """Columns that hold neither payloads nor labels: groups, facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def _payload(where: str, schema: Any, modality: str, stated: Features, named: Na
         return features[0], f"{modality} payloads: column {features[0]!r} (by the metadata)"
     if usual and not features:
         return usual[0], f"{modality} payloads: column {usual[0]!r} (by its name)"
-    hidden = {named.label, named.label_list, named.label_value, *stated.classes, *stated.class_lists, *LABEL, *ROW_ID}
+    hidden = {named.label, named.label_list, named.label_value, *named.others}
+    hidden |= {*stated.classes, *stated.class_lists, *LABEL, *ROW_ID}
     fits = holds_text if modality == "text" else holds_bytes
     candidates = features or [each.name for each in schema if each.name not in hidden and fits(each.type)]
     if len(candidates) == 1:
