@@ -156,7 +156,7 @@ class Environment:
     )
     max_reject_fraction: float = _option(
         0.01,
-        "Share of rows that may be undecodable; with more, embedding stops.",
+        "Share of rows that may be undecodable, but up to five rows are accepted; with more, embedding stops. 0: none.",
         EMBEDDING,
         (PLAN, FINETUNE),
         min=0,

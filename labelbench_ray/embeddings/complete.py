@@ -22,6 +22,7 @@ from labelbench_ray.embeddings.external.store import checked_external, make_exte
 from labelbench_ray.embeddings.facts import stored_facts
 from labelbench_ray.embeddings.finished import (
     StoreRecipe,
+    allowed_rejects,
     check_rejects,
     check_store,
     close_store,
@@ -235,9 +236,8 @@ def _job(
         dict(each) for each in (stored_facts(source, recipe.encoder), group_hashes(source)) if each
     ]
     identity = digest([recipe.key, weights, device, shard_rows, *beside])
-    most_rejects = int(environment.max_reject_fraction * _rows(source))
-    directory, seconds = environment.store / recipe.key, environment.row_seconds
-    return EmbeddingJob(recipe.encoder, directory, identity, device, shard_rows, seconds, most_rejects)
+    directory, allowed = environment.store / recipe.key, allowed_rejects(environment.max_reject_fraction, _rows(source))
+    return EmbeddingJob(recipe.encoder, directory, identity, device, shard_rows, environment.row_seconds, allowed)
 
 
 def _rows(source: Source) -> int:

@@ -28,6 +28,9 @@ from labelbench_ray.errors import DataError, StoreError
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.versions import versions
 
+FEW_REJECTS = 5
+"""Rows that may be rejected however few there are, unless no row may be: one damaged photo does not end embedding."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreRecipe:
@@ -44,13 +47,19 @@ class StoreRecipe:
         return replace(self, encoder=self.encoder.fitted(source.splits["pool"]))
 
 
-def check_rejects(rejects: Sequence[tuple[str, str]], total: int, limit: float) -> None:
-    """Raise `DataError` if more than `limit` of all rows are rejected (row_id, reason)."""
-    if len(rejects) > limit * total:
+def allowed_rejects(fraction: float, total: int) -> int:
+    """How many rows may be rejected: a share of all, and of a small data set a few; none if the share is 0."""
+    return max(int(fraction * total), FEW_REJECTS) if fraction else 0
+
+
+def check_rejects(rejects: Sequence[tuple[str, str]], total: int, fraction: float) -> None:
+    """Raise `DataError` if more rows are rejected (row_id, reason) than `allowed_rejects`."""
+    allowed = allowed_rejects(fraction, total)
+    if len(rejects) > allowed:
         row_id, reason = rejects[0]
         raise DataError(
-            f"{len(rejects)} of {total} rows cannot be decoded, more than --max-reject-fraction {limit} allows; the "
-            f"first: {row_id!r}: {reason}; repair or remove such rows, or allow more"
+            f"{len(rejects)} of {total} rows cannot be decoded, more than --max-reject-fraction {fraction} allows "
+            f"({allowed:,}); the first: {row_id!r}: {reason}; repair or remove such rows, or allow more"
         )
 
 
