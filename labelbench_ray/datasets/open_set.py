@@ -28,7 +28,7 @@ from labelbench_ray.datasets._wrapped import Wrapped
 from labelbench_ray.errors import DataError, unknown
 from labelbench_ray.plugins import Part
 from labelbench_ray.pool.facts import DUPLICATE_OF, Facts
-from labelbench_ray.tasks.open_set import NONE_OF_THESE
+from labelbench_ray.tasks.open_set import NAME, NONE_OF_THESE
 from labelbench_ray.types import Labels
 
 MARK: Final = "out of scope: "
@@ -85,6 +85,11 @@ class OpenSet(Wrapped):
         if len(classes) < 2:
             raise DataError(
                 f"open_set({self.dataset}): held_out: {len(classes)} classes remain, and 2 are needed; hold out fewer"
+            )
+        if NAME in classes:
+            raise DataError(
+                f"open_set({self.dataset}): a class is called {NAME!r}, which is the answer for rows that are out of "
+                "scope; rename the class"
             )
         relabeled = _relabeled(source, classes)
         splits = {name: _where(split, _labels(split) != NONE_OF_THESE) for name, split in relabeled.items()}

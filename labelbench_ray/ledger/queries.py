@@ -18,6 +18,7 @@ from labelbench_ray.storage.atomic import publish_once
 from labelbench_ray.storage.checksummed import from_checked_json, to_checked_json
 from labelbench_ray.storage.locks import Lock
 from labelbench_ray.storage.quarantine import set_aside
+from labelbench_ray.tasks.open_set import NAME as NONE_OF_THESE
 
 FOLDER: Final = "queries"
 AGAIN: Final = "`labelbench run` sets it aside and chooses again"
@@ -119,6 +120,8 @@ def other_rows(directory: Path, fingerprint: str, records: Sequence[RoundRecord]
 
 
 def _name(label: JsonValue, classes: Sequence[str]) -> str:
+    if label is None:
+        return NONE_OF_THESE
     return classes[label] if isinstance(label, int) else str(label)
 
 

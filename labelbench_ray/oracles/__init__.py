@@ -72,6 +72,8 @@ class Question:
     other_rows: Mapping[str, str | None] = field(default_factory=dict)
     """By row id, what other rounds of the trial ask an oracle that does not answer at once: the class that is recorded,
     or None while none is."""
+    further_answers: Mapping[str, int] = field(default_factory=dict)
+    """Answers that name no class, such as "none of these" where rows may be out of scope, and their labels."""
 
     @property
     def row_ids(self) -> list[str]:

@@ -68,7 +68,8 @@ def judged(given: GivenAnswers, question: Question) -> Answers:
     """The usable answers to a question, and what is wrong with the others."""
     asked = question.row_ids
     rows = Names.of({row_id: row_id for row_id in (*question.other_rows, *asked)})
-    classes = Names.of({name: number for number, name in enumerate(question.classes)})
+    numbers = {name: number for number, name in enumerate(question.classes)} | question.further_answers
+    names, classes = {number: name for name, number in numbers.items()}, Names.of(numbers)
     refused = Refusals(list(given.unreadable))
     usable: dict[str, list[tuple[GivenAnswer, int]]] = {}
     for answer in given.answers:
@@ -78,8 +79,8 @@ def judged(given: GivenAnswers, question: Question) -> Answers:
         if row_id is None:
             refused.add(partial(_not_asked, answer, rows))
         elif label is None:
-            refused.add(partial(_no_class, answer, question.classes))
-        elif question.other_rows.get(row_id) not in (None, question.classes[label]):
+            refused.add(partial(_no_class, answer, tuple(numbers)))
+        elif question.other_rows.get(row_id) not in (None, names[label]):
             refused.add(partial(_recorded, answer, question.other_rows[row_id]))
         else:
             usable.setdefault(row_id, []).append((answer, label))

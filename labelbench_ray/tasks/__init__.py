@@ -44,6 +44,8 @@ class Task(plugins.Plugin, ABC):
     split, and held-out splits may be empty."""
     answers_every_row: ClassVar[bool] = True
     """Whether every answer names a class or a number. Else strategies cannot ask while they choose a batch."""
+    further_answers: ClassVar[Mapping[str, int]] = {}
+    """What people may answer beside the classes, in words, and the labels that stand for it."""
     instead: ClassVar[Mapping[str, str]] = {}
     """Plug-ins that do not serve it, and what does the same work for it, to name in an error."""
     refusal: ClassVar[str] = ""

@@ -1,6 +1,6 @@
 """One class a row, or none: rows that are out of scope are answered with "none of these"."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -24,6 +24,7 @@ class OpenSet(SingleLabel):
     """
 
     answers_every_row: ClassVar[bool] = False
+    further_answers: ClassVar[Mapping[str, int]] = {NAME: NONE_OF_THESE}
 
     def teaches(self, labels_B: Labels) -> NDArray[np.bool_]:
         teaches_B: NDArray[np.bool_] = labels_B != NONE_OF_THESE

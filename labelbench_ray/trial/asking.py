@@ -145,7 +145,7 @@ class Asking:
         directory, header = self.ledger.directory, self.ledger.header
         query = sound_query(directory, self.ledger.lock, header, records) or self._chosen(records, view)
         others = other_rows(directory, header.fingerprint, records)
-        question = _question(query, directory, self.rows, others)
+        question = _question(query, directory, self.rows, others, self.task)
         labels_B = _checked(self.parts, self.task, question)
         if unanswered(labels_B).any():
             self.parts.oracle.post(question)
@@ -225,14 +225,23 @@ def waiting(built: Parts, directory: Path, records: Sequence[RoundRecord]) -> Wa
     if query is None or not (directory / batch_file).is_file():
         return None
     others = other_rows(directory, built.fingerprint, records)
-    question = _question(query, directory, RecordedRows(query, Modality.of(built.dataset.modality())), others)
+    rows = RecordedRows(query, Modality.of(built.dataset.modality()))
+    question = _question(query, directory, rows, others, built.task)
     labels_B = _checked(built, built.task, question)
     return _waiting(built, query, question, labels_B) if unanswered(labels_B).any() else None
 
 
-def _question(query: Query, directory: Path, rows: PoolRows, others: dict[str, str | None]) -> Question:
-    ids_B = np.array(query.ids, np.int64)
-    return Question(query.round, ids_B, query.classes, query.strategy, directory, rows, other_rows=others)
+def _question(query: Query, directory: Path, rows: PoolRows, others: dict[str, str | None], task: Task) -> Question:
+    return Question(
+        query.round,
+        np.array(query.ids, np.int64),
+        query.classes,
+        query.strategy,
+        directory,
+        rows,
+        other_rows=others,
+        further_answers=task.further_answers,
+    )
 
 
 def _waiting(built: Parts, query: Query, question: Question, labels_B: Labels) -> Waiting:
@@ -241,9 +250,15 @@ def _waiting(built: Parts, query: Query, question: Question, labels_B: Labels) -
         asked=len(query.ids),
         missing=int(unanswered(labels_B).sum()),
         where=str(question.directory / query.batch_file) if query.batch_file else "",
-        directions=built.oracle.directions,
+        directions=_directions(built.oracle.directions, built.task),
         refused=built.oracle.refused(question),
     )
+
+
+def _directions(directions: str, task: Task) -> str:
+    """What people do, with the answers that name no class."""
+    further = " or ".join(map(repr, task.further_answers))
+    return "; ".join(filter(None, (directions, further and f"a row of none of the classes is answered {further}")))
 
 
 def _strategy(parts: Parts, number: int) -> str:

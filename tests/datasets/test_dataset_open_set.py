@@ -113,6 +113,18 @@ def test_the_plan_states_which_rows_are_out_of_scope(tmp_path: Path):
     assert note.endswith("held-out classes 3, 8 (open_set)")
 
 
+def test_a_class_with_the_name_of_the_answer_is_refused(tmp_path: Path):
+    for name in ("a", "b", "none of these"):
+        for part in ("train", "test"):
+            (tmp_path / "in" / part / name).mkdir(parents=True)
+            (tmp_path / "in" / part / name / "0.png").write_bytes(b"")
+            (tmp_path / "in" / part / name / "1.png").write_bytes(b"")
+    photos = Part.of("image_folder", path="in")
+    with pytest.raises(DataError, match="a class is called 'none of these', which is the answer for rows that are out"):
+        opened(tmp_path, dataset=photos, held_out=["a"])
+    assert opened(tmp_path, dataset=photos, held_out=["none of these"]).classes == ("a", "b")
+
+
 def test_more_rows_than_there_are_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match=r"rows are needed beside .* lower it to 0\.\d+ at most"):
         opened(tmp_path, out_of_scope_fraction=0.9)

@@ -38,6 +38,7 @@ class Asked:
     row_ids: Sequence[str]
     classes: tuple[str, ...] = ("cat", "dog")
     other_rows: Mapping[str, str | None] = field(default_factory=dict)
+    further_answers: Mapping[str, int] = field(default_factory=dict)
     rows: Any = None
     round: int = 0
 
@@ -50,4 +51,5 @@ class Asked:
             directory=self.directory,
             rows=self.rows or MadeUpRows(self.row_ids, [f"text of {row_id}" for row_id in self.row_ids]),
             other_rows=self.other_rows,
+            further_answers=self.further_answers,
         )

@@ -11,6 +11,7 @@ from labelbench_ray.oracles import UNANSWERED
 from labelbench_ray.oracles._answer_files import read_answers
 from labelbench_ray.oracles._judging import Answers, judged
 from labelbench_ray.oracles.files import Files
+from labelbench_ray.tasks.open_set import NONE_OF_THESE
 from tests.oracles.questions import Asked
 
 ROWS = ("007", "8", "a b", 'say "hi", twice')
@@ -127,6 +128,26 @@ def test_an_answer_that_cannot_be_used_is_refused_by_name_and_the_rest_is_kept(t
     assert re.search(words, refused), refused
     assert labels(answers)[2] == 1
     assert labels(answers)[0] == (UNANSWERED if "different" in refused else 0)
+
+
+def test_none_of_these_is_an_answer_where_rows_may_be_out_of_scope(tmp_path):
+    recorded = {"old": "none of these", "other": "cat"}
+    asked = Asked(tmp_path, ROWS, other_rows=recorded, further_answers={"none of these": NONE_OF_THESE})
+    data = (
+        b"row_id,label\n007,none of these\n8, none of these \na b,None of these\n"
+        b"old,none of these\nother,none of these\nold,dog\n"
+    )
+    answers = answered(tmp_path, {"a.csv": data}, asked)
+    assert labels(answers) == [NONE_OF_THESE, NONE_OF_THESE, UNANSWERED, UNANSWERED]
+    assert [line.partition(": ")[2].split(";")[0] for line in answers.refused] == [
+        "row 'a b': no class called 'None of these'",
+        "row 'other' is labeled 'none of these' here and was recorded as 'cat'",
+        "row 'old' is labeled 'dog' here and was recorded as 'none of these'",
+    ]
+    assert "did you mean 'none of these'? (have: cat, dog, none of these)" in answers.refused[0]
+    elsewhere = answered(tmp_path, {}, Asked(tmp_path, ROWS))
+    assert labels(elsewhere) == [UNANSWERED] * 4
+    assert "no class called 'none of these'" in elsewhere.refused[0]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Answers "none of these": paid for, recorded, and kept from models, strategies and metrics."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from labelbench_ray.planning.experiment import Experiment
 from labelbench_ray.planning.plan import plan
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.streams import integer
-from labelbench_ray.tasks.open_set import NONE_OF_THESE, OpenSet
+from labelbench_ray.tasks.open_set import NAME, NONE_OF_THESE, OpenSet
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.asking import history
 from labelbench_ray.trial.bought import bought, lessons
@@ -63,6 +64,27 @@ def test_the_accuracies_are_of_the_classes_alone(records: list[RoundRecord]):
     assert 0.8 < records[-1].metrics["Pool Accuracy"] <= 1
     assert records[-1].metrics["Labeling Accuracy"] > 0.8
     assert records[-1].metrics["Total Number of Positive"] == 80 - records[-1].metrics["Labels Wasted"]
+
+
+def test_people_answer_none_of_these_in_files(tmp_path: Path):
+    environment = environment_of(tmp_path / "runs", Path("data"))
+    trial = BASE.model_copy(update={"oracle": Part(name="files"), "rounds": 2})
+    assert run_locally(environment, trial) == []
+    source = parts.build(trial).dataset.open(Path("data"))
+    folder = tmp_path / "runs" / "facts" / parts.build(trial).fingerprint
+    pool = source.splits["pool"].read(0, 10**9)
+    truth = dict(zip(pool.row_ids, pool.labels_B.tolist(), strict=True))
+    for _ in range(2):
+        with (folder / "batch.csv").open(newline="") as file:
+            rows = [row["row_id"] for row in csv.DictReader(file)]
+        words = [NAME if truth[row] == NONE_OF_THESE else source.classes[truth[row]] for row in rows]
+        (folder / "batch.csv").write_text(
+            "row_id,label\n" + "".join(f"{row},{word}\n" for row, word in zip(rows, words, strict=True))
+        )
+        records = run_locally(environment, trial)
+    simulated = run_locally(environment, BASE.model_copy(update={"rounds": 2}))
+    assert [(each.chosen, each.labels) for each in records] == [(each.chosen, each.labels) for each in simulated]
+    assert records[-1].metrics["Labels Wasted"] == sum(record.labels.count(None) for record in records) > 0
 
 
 SPY = """
