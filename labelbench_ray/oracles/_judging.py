@@ -68,7 +68,7 @@ def judged(given: GivenAnswers, question: Question) -> Answers:
     """The usable answers to a question, and what is wrong with the others."""
     asked = question.row_ids
     rows = Names.of({row_id: row_id for row_id in (*question.other_rows, *asked)})
-    numbers = {name: number for number, name in enumerate(question.classes)} | question.further_answers
+    numbers = {name: number for number, name in enumerate(question.classes)} | dict(question.further_answers)
     names, classes = {number: name for name, number in numbers.items()}, Names.of(numbers)
     refused = Refusals(list(given.unreadable))
     usable: dict[str, list[tuple[GivenAnswer, int]]] = {}
