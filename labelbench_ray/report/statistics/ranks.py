@@ -1,4 +1,4 @@
-"""Ranks over settings: which strategies can be told apart when each setting counts once.
+"""Ranks over settings: which strategies differ when each setting counts once.
 
 A setting is a data set with a protocol; its score is the mean over seeds. Friedman's test asks whether all strategies
 are equal; Wilcoxon's signed-rank test compares each pair, adjusted by Holm (Demsar, JMLR 2006; Benavoli, Corani and
@@ -80,7 +80,7 @@ def ranks(strategies: tuple[str, ...], scores_DM: Floats) -> Ranks:
 
 
 def critical_difference(strategies: int, settings: int) -> float:
-    """Nemenyi's: average ranks that differ by less are not told apart at 5 %."""
+    """Nemenyi's: average ranks that differ by less are equal at 5 %."""
     quantile = float(stats.studentized_range.ppf(LEVEL, strategies, np.inf)) / sqrt(2)
     return quantile * sqrt(strategies * (strategies + 1) / (6 * settings))
 
