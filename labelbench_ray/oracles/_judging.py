@@ -1,13 +1,13 @@
 """Which of the answers that people gave can be used: those for rows that are asked for, with a class, stated once."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Generic, TypeVar
-from unicodedata import normalize
+from typing import Final
 
 import numpy as np
 
+from labelbench_ray.answers.names import Names
 from labelbench_ray.errors import unknown
 from labelbench_ray.oracles import UNANSWERED, Question
 from labelbench_ray.oracles._answer_files import GivenAnswer, GivenAnswers
@@ -15,7 +15,6 @@ from labelbench_ray.types import Ids
 
 SHOWN: Final = 20
 """Refused answers that are named; the others are counted."""
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,23 +25,6 @@ class Answers:
     """In the order of the question; `UNANSWERED` for a row without a usable answer."""
     refused: tuple[str, ...]
     """Answers that cannot be used, a line each: file, row, value, rule and fix."""
-
-
-@dataclass(frozen=True, slots=True)
-class Names(Generic[Value]):
-    """Values by name. A name with other spaces around it, or in another form of Unicode, finds the same value."""
-
-    exact: Mapping[str, Value]
-    folded: Mapping[str, Value]
-
-    @classmethod
-    def of(cls, values: Mapping[str, Value]) -> "Names[Value]":
-        """These values."""
-        return cls(values, {_folded(name): value for name, value in values.items()})
-
-    def find(self, name: str) -> Value | None:
-        """The value of a name; the exact name comes first."""
-        return self.exact.get(name, self.folded.get(_folded(name)))
 
 
 @dataclass(slots=True)
@@ -67,9 +49,9 @@ class Refusals:
 def judged(given: GivenAnswers, question: Question) -> Answers:
     """The usable answers to a question, and what is wrong with the others."""
     asked = question.row_ids
-    rows = Names.of({row_id: row_id for row_id in (*question.other_rows, *asked)})
+    rows = Names({row_id: row_id for row_id in (*question.other_rows, *asked)})
     numbers = {name: number for number, name in enumerate(question.classes)} | dict(question.further_answers)
-    names, classes = {number: name for name, number in numbers.items()}, Names.of(numbers)
+    names, classes = {number: name for name, number in numbers.items()}, Names(numbers)
     refused = Refusals(list(given.unreadable))
     usable: dict[str, list[tuple[GivenAnswer, int]]] = {}
     for answer in given.answers:
@@ -95,8 +77,7 @@ def judged(given: GivenAnswers, question: Question) -> Answers:
 
 
 def _not_asked(answer: GivenAnswer, rows: Names[str]) -> str:
-    bare = answer.row_id.strip().lstrip("0")
-    meant = next((row_id for row_id in rows.exact if bare and row_id.strip().lstrip("0") == bare), None)
+    meant = rows.likely(answer.row_id)
     hint = f"; {meant!r} was: a spreadsheet drops zeros unless ids are imported as text" if meant else ""
     return f"{answer.place}: row {answer.row_id!r} was not asked for{hint}; correct the row_id or remove the row"
 
@@ -117,7 +98,3 @@ def _recorded(answer: GivenAnswer, recorded: str | None) -> str:
 def _several(row_id: str, answers: Iterable[tuple[GivenAnswer, int]]) -> str:
     places = ", ".join(f"{answer.label.strip()!r} ({answer.place})" for answer, _ in answers)
     return f"row {row_id!r} has different labels: {places}; keep one of them"
-
-
-def _folded(name: str) -> str:
-    return normalize("NFC", name.strip())

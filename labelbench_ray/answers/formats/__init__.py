@@ -1,0 +1,71 @@
+"""Files of answers, recognized by their content: CSV, parquet, Argilla's flattened records, Prodigy's JSON lines."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from labelbench_ray.answers.formats import argilla, delimited, prodigy
+from labelbench_ray.answers.formats.json_records import Record, is_json, read_records
+from labelbench_ray.answers.formats.stated import Read, Rejected, Source, Stated, answers_of
+from labelbench_ray.errors import DataError
+
+Rows = Iterator[Stated | Rejected]
+
+
+def read(path: Path, annotator: str = "", batch: str = "", separator: str | None = None) -> Read:
+    """The answers in a file, and the rows of it that do not state one.
+
+    Args:
+        path: the file; its name is the one in messages.
+        annotator: who answered, where the file does not state it.
+        batch: the batch that asked, where the file does not state it.
+        separator: between several labels in a cell of a CSV or parquet file (`delimited.SEVERAL`); None: a cell is one
+            label.
+
+    Raises:
+        DataError: it is not there, or not a file of answers.
+    """
+    try:
+        saved_at, data = datetime.fromtimestamp(path.stat().st_mtime, UTC), path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a file of answers") from error
+    tool, form, rows = _recognized(path.name, data, annotator, batch, separator)
+    return answers_of(Source(path.name, tool, saved_at, sha256(data).hexdigest()), form, rows)
+
+
+def _recognized(name: str, data: bytes, annotator: str, batch: str, separator: str | None) -> tuple[str, str, Rows]:
+    """The tool that wrote a file, its format in words, and what its rows state."""
+    if data.startswith(delimited.PARQUET):
+        records = _flattened(name, data)
+        if records is not None:
+            return "argilla", "Argilla's records as parquet", argilla.stated_rows(name, records, annotator, batch)
+        return "file", "parquet", delimited.stated_rows(name, data, annotator, batch, separator)
+    if not is_json(data):
+        return "file", "CSV", delimited.stated_rows(name, data, annotator, batch, separator)
+    records = read_records(name, data)
+    objects = [record for _, record in records if not isinstance(record, str)]
+    if any(map(argilla.is_flattened, objects)):
+        return "argilla", "Argilla's flattened records", argilla.stated_rows(name, records, annotator, batch)
+    if any(map(prodigy.is_prodigy, objects)):
+        return "prodigy", "Prodigy's JSON lines", prodigy.stated_rows(name, records, annotator, batch)
+    if any(map(argilla.is_nested, objects)):
+        raise DataError(f"{name}: Argilla's nested records lack the status of responses; {argilla.EXPORT}")
+    raise DataError(
+        f"{name}: JSON without answers that are known here: Argilla's flattened records have label.responses.status, "
+        "Prodigy's tasks have answer; export one of these, or a CSV with the columns row_id,label"
+    )
+
+
+def _flattened(name: str, data: bytes) -> list[tuple[int, Record | str]] | None:
+    """The records of a parquet file of Argilla's; None for another file."""
+    try:
+        buffer = pa.BufferReader(data)
+        if not argilla.is_flattened(pq.read_schema(buffer).names):
+            return None
+        return list(enumerate(pq.read_table(buffer).to_pylist(), 1))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{name}: not a parquet file, or cut short ({error}); write it again") from error

@@ -1,0 +1,180 @@
+"""Answers as people save them: CSV from spreadsheets and scripts, and parquet. Every cell is read as text.
+
+A CSV may begin with a byte-order mark or `sep=;`, may use commas, semicolons or tabs, CRLF, and quotes; its columns may
+stand in any order, and others than those that are asked for are ignored.
+"""
+
+import codecs
+import csv
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from labelbench_ray.answers.events import Status
+from labelbench_ray.answers.formats.stated import NONE_OF_THESE, Rejected, RowError, Stated, seconds_of, time_of
+from labelbench_ray.errors import DataError, unknown
+from labelbench_ray.storage.spreadsheets import unguarded
+
+ROW_ID, LABEL = "row_id", "label"
+REQUIRED: Final = (ROW_ID, LABEL)
+OPTIONAL: Final = ("annotator", "status", "answered_at", "seconds", "batch")
+DELIMITERS: Final = (",", ";", "\t")
+SEVERAL: Final = ","
+"""Between the labels of a row that has several, as in "bus, dog"."""
+FIRST_ROW: Final = 2
+"""A spreadsheet's number of the row below the header."""
+PARQUET: Final = b"PAR1"
+STATUSES: Final = (Status.SUBMITTED, Status.SKIPPED, Status.UNSURE)
+
+
+def stated_rows(
+    name: str, data: bytes, annotator: str, batch: str, separator: str | None
+) -> Iterator[Stated | Rejected]:
+    """What the rows of a CSV or parquet file state; a row without a label and a status is not an answer.
+
+    Args:
+        name: the file, as messages name it.
+        data: its content.
+        annotator: who answered, where no column states it.
+        batch: the batch that asked, where no column states it.
+        separator: between labels in one cell; None: a cell is one label.
+
+    Raises:
+        DataError: it is not a CSV or parquet file with the columns row_id and label.
+    """
+    for number, cells in enumerate(read_cells(name, data, REQUIRED, OPTIONAL), FIRST_ROW):
+        row_id, label, who, status, at, seconds, whose, surplus = map(str.strip, cells)
+        if not (label or status):
+            continue
+        try:
+            if surplus:
+                rule = "the row has more cells than the header"
+                raise RowError(row_id, surplus, rule, "put a cell that has a delimiter in it into quotes")
+            labels, stated = _labels(row_id, label, status, separator)
+            yield Stated(
+                row=number,
+                row_id=row_id,
+                annotator=who or annotator,
+                labels=labels,
+                status=stated,
+                answered_at=time_of(row_id, at),
+                seconds=seconds_of(row_id, seconds),
+                batch=whose or batch,
+            )
+        except RowError as error:
+            yield Rejected(name, number, error.row_id, error.value, error.rule, error.fix)
+
+
+def _labels(row_id: str, label: str, status: str, separator: str | None) -> tuple[tuple[str, ...] | None, Status]:
+    if not row_id:
+        raise RowError(row_id, label, "an answer needs a row_id", "fill it in, or remove the row")
+    stated = Status(status.lower()) if status.lower() in STATUSES else None
+    if status and stated is None:
+        raise RowError(row_id, status, unknown("status", status, STATUSES), "correct the status")
+    stated = stated or Status.SUBMITTED
+    if (stated is Status.SUBMITTED) != bool(label):
+        rule = "a row has either a label or the status skipped or unsure"
+        fix = f"remove one of both; a row of no class has the label {NONE_OF_THESE!r}"
+        raise RowError(row_id, f"{label} {status}".strip(), rule, fix)
+    if not label:
+        return None, stated
+    if label.lower() == NONE_OF_THESE:
+        return (), stated
+    parts = [label] if separator is None else [part.strip() for part in label.split(separator)]
+    return tuple(dict.fromkeys(part for part in parts if part)), stated
+
+
+def read_cells(
+    name: str, data: bytes, required: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[tuple[str, ...]]:
+    """The cells of these columns, row by row; "" where an optional column or a cell is missing.
+
+    The last of each row is what stands beyond the columns of the header, usually nothing.
+
+    Raises:
+        DataError: it is not a CSV or parquet file with each required column once.
+    """
+    is_parquet = data.startswith(PARQUET) or name.lower().endswith(".parquet")
+    header, rows = _parquet_rows(name, data) if is_parquet else _csv_rows(name, data, required)
+    header = [column.strip() for column in header]
+    needed = [_place(name, header, column) for column in required]
+    places = [*needed, *(_place(name, header, column, least=0) for column in optional)]
+    for row in rows:
+        cells = ("" if place is None or place >= len(row) else row[place] for place in places)
+        yield (*cells, " ".join(row[len(header) :]))
+
+
+def _csv_rows(name: str, data: bytes, required: Sequence[str]) -> tuple[list[str], Iterable[list[str]]]:
+    text = _decoded(name, data)
+    first, _, rest = text.partition("\n")
+    if first.strip().lower().startswith("sep="):  # states the delimiter, for spreadsheets
+        text = rest
+    delimiter = _delimiter(name, text, required)
+    try:
+        with _long_cells():
+            header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    except csv.Error as error:
+        raise DataError(f"{name}: not a CSV file ({error}); save it again as CSV UTF-8") from error
+    return header, ([unguarded(cell) for cell in row] for row in rows)
+
+
+def _decoded(name: str, data: bytes) -> str:
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: not UTF-8 text ({error}); save it as CSV UTF-8") from error
+
+
+def _delimiter(name: str, text: str, required: Sequence[str]) -> str:
+    """The delimiter by which the first row has all required columns."""
+    first = text.partition("\n")[0]
+    for delimiter in DELIMITERS:
+        header = next(csv.reader([first], delimiter=delimiter), [])
+        if {*required} <= {cell.strip().lower() for cell in header}:
+            return delimiter
+    raise DataError(
+        f"{name}: its first row is {first.strip()[:80]!r}; it must name the columns {' and '.join(required)}, as in "
+        f"'{','.join(required)}'"
+    )
+
+
+def _place(name: str, header: list[str], column: str, least: int = 1) -> int | None:
+    """The place of a column, whatever its case; None where there is none and need not be."""
+    found = [place for place, cell in enumerate(header) if cell.lower() == column]
+    if not least <= len(found) <= 1:
+        raise DataError(f"{name}: has {len(found)} columns called {column!r}; it needs exactly one")
+    return found[0] if found else None
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let cells be as long as texts of a pool are; the limit is one of the process."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _parquet_rows(name: str, data: bytes) -> tuple[list[str], Iterable[list[str]]]:
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+        columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{name}: not a parquet file, or cut short ({error}); write it again") from error
+    return table.column_names, map(list, zip(*columns, strict=True))
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  whatever a parquet column holds
+    """A cell as text: "" for none, and a whole number without the fraction that a column with gaps gives it."""
+    if isinstance(value, list):
+        return f"{SEVERAL} ".join(map(_text, value)) or NONE_OF_THESE
+    if value is None or value != value:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

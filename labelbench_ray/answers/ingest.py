@@ -1,0 +1,115 @@
+"""Files of answers go into a campaign's log, and what cannot be used into `rejected.csv`."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelbench_ray.answers.events import SCHEMA, Answer, to_table
+from labelbench_ray.answers.fold import ANSWER, REVISION, retractions
+from labelbench_ray.answers.formats.stated import Read, Rejected
+from labelbench_ray.answers.log import AnswerLog
+from labelbench_ray.answers.ordering import last_of_each
+from labelbench_ray.answers.revisions import content_of
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.spreadsheets import guarded
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What came of files; the numbers count answers."""
+
+    new: int
+    corrected: int
+    """Answers that the log had with another content."""
+    repeated: int
+    outdated: int
+    """Answers that differ from a later one in the log, which holds: the file was saved before. They are kept too."""
+    retracted: int
+    rejected: tuple[Rejected, ...]
+
+
+def ingest(log: AnswerLog, reads: Sequence[Read], complete: bool = False) -> Ingested:
+    """Add the answers of files to a log.
+
+    A row that restates what the log's latest revision of the same answer states adds nothing, whenever the file was
+    saved: files that people go on filling in repeat most of their rows.
+
+    Args:
+        log: the campaign's.
+        reads: what is read and checked.
+        complete: the files together hold all answers of their tools to the batches that occur in them, so that others
+            are retracted. An answer to a row that is rejected is not retracted.
+    """
+    events = log.read()
+    answers = sorted((answer for read in reads for answer in read.answers), key=lambda answer: answer.revision)
+    recorded, latest = _recorded(events, answers)
+    counts: Counter[str] = Counter()
+    fresh: list[Answer] = []
+    for answer in answers:
+        key = (answer.tool, answer.answer_id)
+        last = latest.get(key)
+        if answer.identity in recorded or (last is not None and _restates(answer, last)):
+            counts["repeated"] += 1
+            continue
+        fresh.append(answer)
+        if last is not None and answer.revision < last:
+            counts["outdated"] += 1
+        else:
+            counts["new" if last is None else "corrected"] += 1
+            latest[key] = answer.revision
+    gone = _gone(events, reads) if complete else SCHEMA.empty_table()
+    log.append_table(pa.concat_tables([to_table(fresh), gone]))
+    rejected = tuple(each for read in reads for each in read.rejected)
+    return Ingested(counts["new"], counts["corrected"], counts["repeated"], counts["outdated"], len(gone), rejected)
+
+
+def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
+    """Publish what was rejected, for a spreadsheet; without any, remove what the ingest before left."""
+    if not rejected:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Rejected))
+    for each in rejected:
+        writer.writerow(value if isinstance(value, int) else guarded(value) for value in astuple(each))
+    publish(path, text.getvalue().encode(errors="replace"))
+
+
+def _restates(answer: Answer, last: str) -> bool:
+    content = content_of(answer.revision)
+    return content != "" and content == content_of(last)
+
+
+def _recorded(
+    events: pa.Table, answers: Iterable[Answer]
+) -> tuple[set[tuple[str, str, str]], dict[tuple[str, str], str]]:
+    """Of these answers, the identities in the log, and the latest revision of each."""
+    ids = pa.array([answer.answer_id for answer in answers], pa.string())
+    known = events.filter(pc.is_in(events.column("answer_id"), value_set=ids)).select(REVISION)
+    found = last_of_each(known, REVISION, ANSWER)
+    return {*_identities(known)}, {(tool, answer): revision for tool, answer, revision in _identities(found)}
+
+
+def _identities(table: pa.Table) -> Iterable[tuple[str, str, str]]:
+    return zip(*(table.column(name).to_pylist() for name in REVISION), strict=True)
+
+
+def _gone(events: pa.Table, reads: Sequence[Read]) -> pa.Table:
+    """Retractions of what complete files no longer have."""
+    tables = [SCHEMA.empty_table()]
+    for tool in sorted({read.source.tool for read in reads}):
+        of_tool = [read for read in reads if read.source.tool == tool]
+        answers = [answer for read in of_tool for answer in read.answers]
+        rejected = pa.array({each.row_id for read in of_tool for each in read.rejected}, pa.string())
+        at_rejected = events.filter(pc.is_in(events.column("row_id"), value_set=rejected)).column("answer_id")
+        kept = {*(answer.answer_id for answer in answers), *at_rejected.to_pylist()}
+        saved_at = max(read.source.saved_at for read in of_tool)
+        tables.append(retractions(events, kept, tool, saved_at, {answer.batch for answer in answers}))
+    return pa.concat_tables(tables)
