@@ -59,6 +59,11 @@ COMMANDS: Final = {
         "report",
         "Write the page of an experiment's folder (or of each experiment below RUNS_DIR) and print its table.",
     ),
+    "annotate": Entry(
+        "annotate",
+        "annotate",
+        "Let people label a pool: propose what to label, ingest their answers, show the status, export the labels.",
+    ),
     "export": Entry(
         "export",
         "export",

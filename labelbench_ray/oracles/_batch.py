@@ -41,7 +41,7 @@ def post_batch(question: Question) -> None:
             if any(answer.label.strip() for answer in listed):
                 _keep(path)
     (question.directory / FOLDER).mkdir(parents=True, exist_ok=True)
-    publish(path, batch_bytes(question, row_ids, _shown(question)))
+    publish(path, batch_bytes(question, row_ids, shown(question)))
 
 
 def batch_bytes(question: Question, row_ids: list[str], shown: list[str]) -> bytes:
@@ -62,7 +62,7 @@ def _keep(path: Path) -> None:
     publish(folder / f"batch-{sha256(data).hexdigest()[:8]}.csv", data)
 
 
-def _shown(question: Question) -> list[str]:
+def shown(question: Question) -> list[str]:
     """What people look at: texts, or paths of images and sounds."""
     rows, ids_B = question.rows, question.ids_B
     if not rows.modality.traits.is_file:

@@ -47,6 +47,9 @@ class Strategy(tasks.ServesTasks, ABC):
     """Has a form that asks for nothing, `choose_batched`, for strategies around it whose oracle answers later."""
     on_device: ClassVar[bool] = False
     """Computes scores or distances where the model lies, for a model on a GPU too; others copy what they read of it."""
+    labels_as_places: ClassVar[bool] = False
+    """Of labeled rows it reads where they lie and never their labels, so rows that await a label may stand among
+    them."""
     facts: ClassVar[tuple[str, ...]] = ()
     """The facts of pool rows that it reads, by name: `shard.facts[name]`, `block.facts[name]`."""
     bytes_per_row: ClassVar[int] = 300

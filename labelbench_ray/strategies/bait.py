@@ -26,6 +26,7 @@ class Bait(Strategy):
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities", "labels")
+    labels_as_places: ClassVar[bool] = True
     cost: ClassVar[str] = "N·D·2b forward, D·b² backward"
     guarantee: ClassVar[str] = (
         "approximate by default: each row's Fisher information is replaced by its trace over the classes; "

@@ -16,6 +16,7 @@ class Coreset(Strategy):
     bytes_per_row: ClassVar[int] = 128
     """90 were measured."""
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    labels_as_places: ClassVar[bool] = True
     cost: ClassVar[str] = "N·D·(L + b); bounds leave most of it out"
     guarantee: ClassVar[str] = "exact: the greedy's picks in float64"
     source: ClassVar[str] = (

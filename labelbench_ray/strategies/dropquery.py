@@ -27,6 +27,7 @@ class DropQuery(Strategy):
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "probabilities", "labels")
+    labels_as_places: ClassVar[bool] = True
     cost: ClassVar[str] = "passes·N·D·K, then k-means on at most 50·b candidates"
     guarantee: ClassVar[str] = (
         "exact candidates; k-means of 15 iterations, on a sample of the candidates where they are many; the "

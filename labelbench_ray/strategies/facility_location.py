@@ -30,6 +30,7 @@ class FacilityLocation(Strategy):
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    labels_as_places: ClassVar[bool] = True
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "response")
     cost: ClassVar[str] = "N·4096·D, lazy greedy after it"
     guarantee: ClassVar[str] = (

@@ -19,6 +19,7 @@ class MaxHerding(Strategy):
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    labels_as_places: ClassVar[bool] = True
     cost: ClassVar[str] = "N·4096·D, lazy greedy after it"
     guarantee: ClassVar[str] = (
         "exact greedy on pools of up to 4,096 rows; gains estimated from 4,096 sampled rows above"

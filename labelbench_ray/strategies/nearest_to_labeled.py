@@ -29,6 +29,7 @@ class NearestToLabeled(Wrapper):
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    labels_as_places: ClassVar[bool] = True
     cost: ClassVar[str] = "N·D·L twice, and that of its strategy on the neighbors"
     guarantee: ClassVar[str] = "exact neighbors, taken anew every round"
     source: ClassVar[str] = (

@@ -34,6 +34,7 @@ class Probcover(Strategy):
     bytes_per_row: ClassVar[int] = 32
     """2 were measured."""
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    labels_as_places: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "n²·D for the graph of n = 20,000 sampled rows (twice the budget if that is more, up to 49,152)"
     )

@@ -46,6 +46,7 @@ class TypiClust(Strategy):
     """
 
     wants: ClassVar[tuple[Want, ...]] = ("embeddings", "labels")
+    labels_as_places: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "N·D·clusters an iteration (500 clusters, 20 iterations at most), then D·1,000² a cluster at most"
     )

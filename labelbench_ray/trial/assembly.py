@@ -220,7 +220,9 @@ def finetune_job(
 
 def light_fitter(built: Parts, place: Place, open_view: OpenView, processes: Processes = ONE_PROCESS) -> LightFitter:
     """Fits the trial's light proxy."""
-    return LightFitter(built, embedded(place.store), _pairs(built, place.store), open_view, map_tasks=processes.map)
+    return LightFitter(
+        built, embedded(place.store), stored_pairs(built, place.store), open_view, map_tasks=processes.map
+    )
 
 
 def full_fitter(
@@ -283,6 +285,7 @@ def _views_content(built: Parts, store: EmbeddingStore) -> str:
     return digest([read_view_manifest(store, wanted.digest, view).content for view in range(wanted.count)])
 
 
-def _pairs(built: Parts, store: Path) -> tuple[NDArray[np.float16], ...]:
+def stored_pairs(built: Parts, store: Path) -> tuple[NDArray[np.float16], ...]:
+    """The augmented views of a store that the trainer wants; none where it wants none."""
     wanted = built.wanted_views
     return augmented_pairs(EmbeddingStore.open(store), wanted.digest, wanted.count) if wanted else ()

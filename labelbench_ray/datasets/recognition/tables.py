@@ -181,6 +181,8 @@ def _labels(files: RowFiles, features: Features, stated: Stated) -> dict[str, An
     lists = [name for name in features.class_lists if name in schema.names]
     lists += [name for name in usual if holds_lists(schema.field(name).type) and name not in lists]
     name = stated.label or next(iter(classes or [each for each in usual if each not in lists] or lists), None)
+    if name is None and stated.classes:
+        return {}  # people give the labels
     if name is None:
         raise DataError(
             f"{files.places[0]}: no column 'label'; name the column of labels with --label (have: "

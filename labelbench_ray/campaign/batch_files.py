@@ -1,0 +1,131 @@
+"""The files of a batch that leave the campaign: `batch.csv`, or one for each annotator, and `manifest.json`.
+
+The same batch gives the same bytes. A file that people have begun to fill in is left as it is.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from labelbench_ray.campaign.annotators import plan
+from labelbench_ray.campaign.record import Batch
+from labelbench_ray.errors import ConfigError, DataError
+from labelbench_ray.oracles import PoolRows, Question
+from labelbench_ray.oracles._answer_files import BATCH, read_file
+from labelbench_ray.oracles._batch import batch_bytes, shown
+from labelbench_ray.storage.atomic import publish
+from labelbench_ray.storage.folders import make_folder
+from labelbench_ray.types import Ids
+
+MANIFEST: Final = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file of a batch in its folder."""
+
+    path: Path
+    rows: int
+    kept: bool
+    """It was there, with rows of this batch in it."""
+
+
+def assigned(batch: Batch) -> dict[str, list[int]]:
+    """The rows of each file by its name, as places in the batch; one file for all where there are no annotators."""
+    if not batch.annotators:
+        return {BATCH: list(range(len(batch.row_ids)))}
+    groups = plan(len(batch.row_ids), len(batch.annotators), batch.overlap)
+    return {
+        annotator_file(name): [row for row, group in enumerate(groups) if number in group]
+        for number, name in enumerate(batch.annotators)
+    }
+
+
+def annotator_file(annotator: str) -> str:
+    """The name of an annotator's file."""
+    return f"batch.{annotator}.csv"
+
+
+def contents(batch: Batch, ids_B: Ids, rows: PoolRows) -> dict[str, bytes]:
+    """Each file's content by its name; images and sounds that are not files of their own are written beside them.
+
+    Args:
+        batch: the proposal.
+        ids_B: the pool ids of its rows.
+        rows: what the data set holds for them.
+    """
+    question = Question(batch.number, ids_B, batch.classes, batch.chosen_by, Path(batch.out), rows)
+    visible = shown(question)
+    files = {
+        name: batch_bytes(question, [batch.row_ids[row] for row in places], [visible[row] for row in places])
+        for name, places in assigned(batch).items()
+    }
+    files = {name: _signed(data, name, batch) for name, data in files.items()}
+    return files | {MANIFEST: _manifest(batch, files)}
+
+
+def write_files(batch: Batch, files: Mapping[str, bytes]) -> list[Written]:
+    """Write what is not there yet.
+
+    Raises:
+        ConfigError: a file of another batch is there.
+    """
+    folder = make_folder(Path(batch.out))
+    kept = {name: _check(folder / name, data, batch) for name, data in files.items()}
+    for name, data in files.items():
+        if not kept[name]:
+            publish(folder / name, data)
+    counts = {name: len(places) for name, places in assigned(batch).items()}
+    return [Written(folder / name, count, kept[name]) for name, count in counts.items()]
+
+
+def _check(path: Path, data: bytes, batch: Batch) -> bool:
+    """Whether a file is there that is to be kept."""
+    if not path.exists():
+        return False
+    if path.is_file() and path.read_bytes() == data:
+        return True
+    refusal = ConfigError(f"--out {batch.out}: {path.name} is there and is not of this batch; give another folder")
+    if path.suffix != ".csv":
+        raise refusal
+    try:
+        listed = {answer.row_id for answer in read_file(path.name, path)}
+    except DataError as error:
+        raise refusal from error
+    if not listed or not listed <= {*batch.row_ids}:
+        raise refusal
+    return True
+
+
+def _signed(data: bytes, name: str, batch: Batch) -> bytes:
+    """A file for one annotator with a column that states who answers."""
+    annotator = next((each for each in batch.annotators if annotator_file(each) == name), None)
+    if annotator is None:
+        return data
+    header, *rows = csv.reader(io.StringIO(data.decode(), newline=""))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([[*header, "annotator"], *([*row, annotator] for row in rows)])
+    return text.getvalue().encode()
+
+
+def _manifest(batch: Batch, files: Mapping[str, bytes]) -> bytes:
+    """What the files are, without what annotators should not know: which rows measure the model."""
+    stated = {
+        "format": 1,
+        "campaign": batch.campaign,
+        "batch": batch.id,
+        "number": batch.number,
+        "rows": len(batch.row_ids),
+        "strategy": batch.strategy,
+        "classes": list(batch.classes),
+        "annotators": list(batch.annotators),
+        "overlap": batch.overlap,
+        "files": {name: sha256(data).hexdigest() for name, data in files.items()},
+    }
+    return json.dumps(stated, indent=1, ensure_ascii=False).encode(errors="replace") + b"\n"

@@ -1,0 +1,84 @@
+"""What the answers so far come to, for those who choose the next rows."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelbench_ray.answers.fold import STATES, RowState, row_states
+from labelbench_ray.campaign.choosing import Knowledge
+from labelbench_ray.campaign.pool import KnownRows
+from labelbench_ray.campaign.record import Batch, asked_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The rows of a campaign by id: what is asked, and what the answers come to."""
+
+    asked: Mapping[str, Batch]
+    """Every row that was proposed, in that order, with the batch that first asked for it."""
+    states: Mapping[str, RowState]
+    """Of rows with an answer; every other row is open."""
+    labels: Mapping[str, str]
+    """The agreed class of rows that have exactly one: those that were asked in their order, then others by id."""
+
+    def state(self, row_id: str) -> RowState:
+        """The state of a row."""
+        return self.states.get(row_id, RowState.OPEN)
+
+
+def answered(events: Any, batches: Sequence[Batch]) -> Answered:  # noqa: ANN401  pyarrow has no types
+    """The state of each row. A row needs as many answers as the batch asked for; one that no batch asked for needs one.
+
+    Args:
+        events: rows of `answers.events.SCHEMA`.
+        batches: all proposals.
+    """
+    asked = asked_rows(batches)
+    table = pa.concat_tables([STATES.empty_table(), *_states(events, asked)])
+    row_ids, states = table.column("row_id").to_pylist(), table.column("state").to_pylist()
+    one = dict(zip(row_ids, map(_single, table.column("labels").to_pylist()), strict=True))
+    in_order = [*asked, *sorted(row_id for row_id in row_ids if row_id not in asked)]
+    labels = {row_id: label for row_id in in_order if (label := one.get(row_id)) is not None}
+    return Answered(asked, dict(zip(row_ids, map(RowState, states), strict=True)), labels)
+
+
+def knowledge(
+    found: Answered, rows: KnownRows, declared: tuple[str, ...] | None, closed: Collection[str] = ()
+) -> Knowledge:
+    """The same by pool id.
+
+    Args:
+        found: what the answers come to.
+        rows: the rows of the pool.
+        declared: names of classes in order; None: those of the answers, sorted.
+        closed: rows that no strategy may choose, and from whose labels no model learns.
+    """
+    shut = {*closed}
+    classes = declared if declared is not None else tuple(sorted({*found.labels.values()}))
+    numbers = {name: number for number, name in enumerate(classes)}
+    labeled = [row_id for row_id, label in found.labels.items() if row_id not in shut and label in numbers]
+    has_label = {*labeled}
+    pending = [row_id for row_id in (*found.asked, *found.states) if row_id not in has_label and row_id not in shut]
+    return Knowledge(
+        classes=classes,
+        labeled_L=rows.places(labeled),
+        labels_L=np.array([numbers[found.labels[row_id]] for row_id in labeled], np.int64),
+        pending_P=rows.places(list(dict.fromkeys(pending))),
+        closed_C=np.sort(rows.places(list(dict.fromkeys(closed)))),
+    )
+
+
+def _states(events: Any, asked: Mapping[str, Batch]) -> Iterable[Any]:  # noqa: ANN401
+    """Tables of `answers.fold.STATES`, one for each number of answers that rows need."""
+    row_ids = pc.unique(events.column("row_id"))
+    needs = np.array([asked[each].overlap if each in asked else 1 for each in row_ids.to_pylist()], np.int64)
+    needed_E = needs[pc.index_in(events.column("row_id"), value_set=row_ids).to_numpy()]
+    return [row_states(events.filter(pa.array(needed_E == need)), int(need)) for need in np.unique(needs)]
+
+
+def _single(labels: Sequence[str] | None) -> str | None:
+    return labels[0] if labels is not None and len(labels) == 1 else None

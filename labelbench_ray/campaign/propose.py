@@ -1,0 +1,199 @@
+"""Proposing a batch: what is known is read, rows are chosen and recorded, and then the files are written.
+
+The record comes first. A proposal that was interrupted, or is asked for again, writes the files of the recorded rows.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from labelbench_ray.answers.log import AnswerLog, content_hash
+from labelbench_ray.campaign.audit import audit_limit, audit_reserve, default_reserve, next_audit_rows
+from labelbench_ray.campaign.batch_files import Written, contents, write_files
+from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
+from labelbench_ray.campaign.known import answered, knowledge
+from labelbench_ray.campaign.pool import KnownRows, OpenPool, open_pool, read_known
+from labelbench_ray.campaign.record import (
+    ANSWERS,
+    Batch,
+    Campaign,
+    campaign_file,
+    read_batches,
+    read_campaign,
+    write_batch,
+    write_campaign,
+)
+from labelbench_ray.embeddings.complete import Embedder, Progress
+from labelbench_ray.environment import Environment
+from labelbench_ray.errors import ConfigError
+from labelbench_ray.plugins import Part
+from labelbench_ray.storage.folders import make_folder
+from labelbench_ray.storage.locks import Lock, locked
+from labelbench_ray.storage.versions import versions
+from labelbench_ray.streams import stream
+from labelbench_ray.trial import parts
+from labelbench_ray.trial.stored_rows import stored_rows
+
+FIXED: Final = ("encoder", "proxy", "trainer", "seed", "classes")
+"""What a campaign keeps from its first proposal on, by the names of the options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asks for."""
+
+    campaign: Campaign
+    """As it is begun, if it is not there yet; without its audit limit."""
+    given: frozenset[str]
+    """Which of `FIXED` the person stated."""
+    budget: int
+    strategy: Part
+    out: Path
+    annotators: tuple[str, ...] = ()
+    overlap: int = 1
+    reserve: int | None = None
+    """Rows that measure the model, of a new campaign; None: as many as suit its pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A batch with its files."""
+
+    batch: Batch
+    written: tuple[Written, ...]
+    rows: int
+    """Of the pool."""
+    gained: int
+    """Rows that the pool has gained since the last proposal."""
+    pending: int
+    """Rows that earlier batches asked for and that have no label."""
+    again: bool
+    """It was recorded before."""
+
+
+def propose(
+    folder: Path, request: Request, environment: Environment, embedder: Embedder, progress: Progress
+) -> Proposal:
+    """The batch of the folder `request.out`: the recorded one, or the next.
+
+    Raises:
+        ConfigError: the campaign or the folder is another one's, or more rows are asked for than are left.
+        UserError: the pool cannot be read or embedded, or lost or changed rows.
+    """
+    make_folder(folder)
+    with locked(folder / "lock") as lock:
+        campaign = _continued(folder, request) if campaign_file(folder).is_file() else None
+        base = campaign or request.campaign
+        built = parts.build(base.trial(request.strategy, request.budget))
+        rows = read_known(folder) if campaign else None
+        pool = open_pool(folder, lock, rows, built, environment, embedder, progress)
+        chooser = Chooser(built, pool.store.arrays())
+        if campaign is None:
+            campaign = _begin(folder, lock, request, pool.known)
+        batches = read_batches(folder, campaign)
+        batch = next((each for each in batches if each.out == str(request.out)), None)
+        reserve = audit_reserve(pool.known.row_ids, campaign.audit_key, campaign.audit_limit)
+        events = AnswerLog(folder / ANSWERS).read()
+        found = answered(events, batches)
+        known = knowledge(found, pool.known, campaign.classes, reserve)
+        again = batch is not None
+        if batch is None:
+            audit = next_audit_rows(reserve, found.asked, request.budget) if campaign.audit_limit else []
+            draft = _draft(campaign, request, len(batches), content_hash(events), known)
+            batch = _chosen(draft, chooser, known, pool, audit)
+            write_batch(folder, lock, batch)
+        else:
+            _check_same(batch, request)
+        ids_B, source_rows = pool.known.places(batch.row_ids), stored_rows(built, pool.store, environment.data_root)
+        written = write_files(batch, contents(batch, ids_B, source_rows))
+    mine = {*batch.row_ids}
+    waiting = [row_id for row_id in found.asked if row_id not in found.labels and row_id not in mine]
+    return Proposal(batch, tuple(written), len(pool.known), pool.gained, len(waiting), again)
+
+
+def _continued(folder: Path, request: Request) -> Campaign:
+    """The campaign that is there, if the request is of it."""
+    campaign = read_campaign(folder)
+    if _without_classes(campaign.dataset) != _without_classes(request.campaign.dataset):
+        raise ConfigError(
+            f"{folder} is the campaign of {campaign.dataset} below {campaign.data_root}, not of "
+            f"{request.campaign.dataset}; give --campaign DIR for another pool's"
+        )
+    for name in FIXED:
+        stated, there = getattr(request.campaign, name), getattr(campaign, name)
+        if name in request.given and stated != there:
+            raise ConfigError(
+                f"--{name} {_words(stated)}: {folder} began with {_words(there)}, which stays; leave the option out, "
+                "or begin another campaign with --campaign DIR"
+            )
+    return campaign
+
+
+def _begin(folder: Path, lock: Lock, request: Request, rows: KnownRows) -> Campaign:
+    reserve = default_reserve(len(rows)) if request.reserve is None else request.reserve
+    limit = audit_limit(rows.row_ids, request.campaign.audit_key, reserve)
+    campaign = request.campaign.model_copy(update={"audit_limit": limit})
+    write_campaign(folder, lock, campaign)
+    return campaign
+
+
+def _draft(campaign: Campaign, request: Request, number: int, answers: str, known: Knowledge) -> Batch:
+    """A batch without rows."""
+    return Batch(
+        campaign=campaign.id,
+        number=number,
+        row_ids=(),
+        budget=request.budget,
+        strategy=str(request.strategy),
+        chosen_by="",
+        model="",
+        answers=answers,
+        labels=len(known.labeled_L),
+        classes=known.classes,
+        annotators=request.annotators,
+        overlap=request.overlap,
+        out=str(request.out),
+        versions=versions(),
+    )
+
+
+def _chosen(draft: Batch, chooser: Chooser, known: Knowledge, pool: OpenPool, audit: list[str]) -> Batch:
+    """The batch with its rows: those of the strategy in its order, and audit rows at random places among them."""
+    budget, trial = draft.budget - len(audit), chooser.built.trial
+    left = len(pool.known) - len(known.labeled_L) - len(known.pending_P) - len(known.closed_C)
+    if budget > left:
+        raise ConfigError(
+            f"--budget {draft.budget}: {left + len(audit):,} of the pool's {len(pool.known):,} rows are left to ask; "
+            "give at most that many"
+        )
+    model = chooser.model(known, draft.number)
+    row_ids = pool.known.table.column("row_id").take(chooser.choose(known, model, draft.number, budget)).to_pylist()
+    places = stream(trial.seed, draft.number, "audit places").choice(draft.budget, len(audit), replace=False)
+    for place, row_id in zip(np.sort(places).tolist(), audit, strict=True):
+        row_ids.insert(place, row_id)
+    by = trial.first_batch if model is None else trial.strategy
+    update = {"row_ids": tuple(row_ids), "audit": tuple(audit), "chosen_by": str(by), "model": model_hash(model)}
+    return draft.model_copy(update=update)
+
+
+def _check_same(batch: Batch, request: Request) -> None:
+    """Refuse a folder that has a batch of another kind."""
+    for name in ("budget", "annotators", "overlap"):
+        stated, there = getattr(request, name), getattr(batch, name)
+        if stated != there:
+            raise ConfigError(
+                f"--{name} {_words(stated)}: {batch.out} has batch {batch.number}, which was proposed with "
+                f"{_words(there)}; give another --out for another batch"
+            )
+
+
+def _without_classes(dataset: Part) -> tuple[str, dict[str, object]]:
+    return dataset.name, {name: value for name, value in dataset.settings.items() if name != "classes"}
+
+
+def _words(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)

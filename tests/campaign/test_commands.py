@@ -1,0 +1,42 @@
+"""`labelbench annotate`, as people type it."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from labelbench_ray.commands.annotate import annotators, names
+from labelbench_ray.commands.cli import app
+from labelbench_ray.errors import ConfigError
+from tests.campaign.campaigns import rows, write_photos
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_photos(tmp_path, 20)
+    return tmp_path
+
+
+def annotate(*words: str) -> Result:
+    return CliRunner().invoke(app, ["annotate", *words], standalone_mode=False)
+
+
+def test_one_command_from_a_folder_of_images_to_the_first_batch(here):
+    ended = annotate("propose", "photos/", "--budget", "6", "--out", "b1", "--encoder", "pixels")
+    assert (ended.return_value, ended.exception) == (0, None)
+    assert "6 rows of 20, chosen by typiclust (no labels to learn from yet)" in ended.output
+    assert "labelbench annotate ingest b1/batch.csv" in ended.output
+    assert len(rows((here / "b1" / "batch.csv").read_bytes())) == 6
+    assert sorted(path.name for path in here.iterdir()) == ["b1", "photos", "runs", "store"]
+
+
+def test_names_of_annotators():
+    assert annotators("3") == ("1", "2", "3")
+    assert annotators("ann, ben") == ("ann", "ben")
+    assert annotators(None) == ()
+    for wrong in ("ann,ann", "ann,", "../ann"):
+        with pytest.raises(ConfigError, match="--annotators"):
+            annotators(wrong)
+    with pytest.raises(ConfigError, match="--classes"):
+        names("a,,b", "--classes")
