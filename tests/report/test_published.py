@@ -1,0 +1,99 @@
+"""LabelBench's published runs, as they ship here: all of them, and the figures that are known of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from labelbench_ray.errors import DataError
+from labelbench_ray.report.published.curves import COLUMNS, LABELBENCH, final_scores, published, with_random
+from labelbench_ray.report.statistics.mean_saving import PairedCurves, mean_saving
+from labelbench_ray.report.statistics.ranks import ranks
+from labelbench_ray.report.statistics.savings import saving
+from labelbench_ray.report.statistics.signed_rank import signed_rank
+
+SEVEN = ("badge", "confidence", "entropy", "galaxy", "margin", "random", "coreset")
+
+
+def test_all_runs_are_there() -> None:
+    table = pq.read_table(LABELBENCH)
+    run = ["dataset", "batch_size", "embed", "model", "trainer", "strategy", "seed"]
+    assert len(table.group_by(run).aggregate([])) == 624
+    assert len(published()) == 26
+    assert LABELBENCH.stat().st_size < 200_000
+
+
+def test_the_goldens_of_the_published_runs() -> None:
+    settings, scores_DM = final_scores(published(), SEVEN)
+    found = ranks(SEVEN, scores_DM)
+    assert len(settings) == found.settings == 17
+    assert round(found.chi_squared, 2) == 49.42
+    assert f"{found.p_value:.1e}" == "6.1e-09"
+    means = dict(zip(found.strategies, np.round(found.average_M, 2).tolist(), strict=True))
+    assert means == {
+        "margin": 2.59,
+        "galaxy": 2.74,
+        "badge": 2.91,
+        "confidence": 3.35,
+        "entropy": 4.41,
+        "coreset": 5.71,
+        "random": 6.29,
+    }
+    assert round(found.critical_difference, 3) == 2.185
+    margin, confidence, random = (scores_DM[:, SEVEN.index(name)] for name in ("margin", "confidence", "random"))
+    assert round(signed_rank(margin - random).better, 2) == 1.0
+    beside = signed_rank(margin - confidence)
+    assert (round(beside.better, 2), round(beside.equal, 2)) == (0.72, 0.28)
+
+
+@pytest.mark.parametrize(
+    ("model", "trainer", "strategy", "accuracy"),
+    [
+        ("linear", "flexmatch", "margin", 0.9488),
+        ("shallow", "flexmatch", "entropy", 0.9514),
+        ("clip_ViTB32", "passive", "margin", 0.9748),
+        ("clip_ViTB32", "flexmatch", "random", 0.9759),
+    ],
+)
+def test_final_accuracies_of_cifar10_are_the_published_ones(
+    model: str, trainer: str, strategy: str, accuracy: float
+) -> None:
+    (setting,) = (
+        each
+        for each in published()
+        if (each.dataset, each.batch_size, each.model, each.trainer) == ("cifar10", 1000, model, trainer)
+    )
+    assert round(float(setting.curves[strategy].values_ST[:, -1].mean()), 4) == pytest.approx(accuracy, abs=1e-4)
+
+
+def test_savings_of_the_published_runs() -> None:
+    settings = {each.name: each for each in with_random(published())}
+    passive = settings["cifar10, batches of 1,000, clip_ViTB32, passive"].curves
+    margin, random = passive["margin"], passive["random"]
+    assert round(saving(margin.labels_T, margin.values_ST, random.values_ST).fraction, 2) == pytest.approx(
+        0.74, abs=0.01
+    )
+    pairs = [
+        PairedCurves(each.curves["margin"].labels_T, each.curves["margin"].values_ST, each.curves["random"].values_ST)
+        for each in settings.values()
+        if "margin" in each.curves and each.curves["margin"].seeds == each.curves["random"].seeds
+    ]
+    found = mean_saving(pairs)
+    assert found.settings >= 20
+    assert 0 < found.low < found.fraction < found.high < 1
+
+
+def test_a_file_that_is_not_of_published_curves_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    path.write_text("nothing")
+    with pytest.raises(DataError, match=r"mine\.parquet: cannot be read as published curves"):
+        published(path)
+    pq.write_table(pa.table({"dataset": ["a"]}), path)
+    with pytest.raises(DataError, match="has no column batch_size"):
+        published(path)
+    row = dict.fromkeys(COLUMNS.names, 1) | {"metric": "Test Accuracy"}
+    pq.write_table(pa.Table.from_pylist([row | {"num_labels": 1}, row | {"round": 2}]), path)
+    with pytest.raises(DataError, match="twice"):
+        published(path)
