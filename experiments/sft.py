@@ -33,7 +33,7 @@ def here() -> list[Trial]:
         budget=32,
         finetune=FineTune(
             model=Part.of("causal_lm_lora", blocks=4, answer_tokens=8),
-            trainer=Part.of("sft", epochs=2, batch_size=8, learning_rate=1e-3, max_length=256),
+            trainer=Part.of("sft", epochs=2, batch_size=8, learning_rate=1e-2, max_length=256),
             budgets=(16, 32),
         ),
     )

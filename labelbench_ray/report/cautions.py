@@ -137,7 +137,7 @@ def _mixed(setting: Setting) -> Iterator[Caution]:
             "their differences are not due to the strategies alone.",
         )
     odd = sorted(seed for seed, first in _first_batches(setting.compared).items() if len(first) > 1)
-    if odd:
+    if odd and setting.shares_first_batches:
         yield Caution(
             "Not paired",
             f"Trials of {_seeds(odd)} do not share their first batch, so the comparison is not "

@@ -25,6 +25,8 @@ from labelbench_ray.storage.parallel import read_below
 from labelbench_ray.tasks import in_a_sentence
 
 RANDOM: Final = "random"
+OWN_CHOICE: Final = "the strategy"
+"""The first batch of designs that choose all at once, in a setting's recipe."""
 RECIPE: Final = ("dataset", "encoder", "proxy", "trainer", "corrupter", "oracle", "first_batch", "budget")
 """The fields that make a setting, in the order in which they are shown."""
 
@@ -111,6 +113,11 @@ class Setting:
     runs: tuple[Run, ...]
     baseline: str = RANDOM
     """The strategy that the others are compared with. Where it has no trial, they are compared with each other."""
+
+    @property
+    def shares_first_batches(self) -> bool:
+        """Whether trials of one seed begin with the same rows, so that their luck cancels out of a difference."""
+        return self.recipe["first_batch"] != OWN_CHOICE
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -246,7 +253,7 @@ def _recipe(run: Run) -> tuple[tuple[str, str], ...]:
     trial = run.trial
     stated = {field: escaped(str(getattr(trial, field))) for field in RECIPE}
     if trial.chooses_prompts and trial.first_batch == trial.strategy:
-        stated["first_batch"] = "the strategy"  # one choice, so designs are compared though their first batches differ
+        stated["first_batch"] = OWN_CHOICE  # one choice, so designs are compared though their first batches differ
     return tuple(stated.items())
 
 

@@ -71,6 +71,16 @@ def test_designs_share_one_setting_and_are_compared_by_their_fine_tuned_models(r
     assert "No accuracy" not in section.verdict.headline
 
 
+def test_first_batches_that_differ_by_design_are_no_mistake(folder: Path, report: Report):
+    """Designs choose all at once, so they share no first batch, which the caution "Not paired" is about."""
+    (section,) = report.sections
+    assert len({run.records[0].chosen for run in section.setting.compared}) > 1
+    assert "Not paired" not in [each.title for each in section.cautions]
+    page = (folder / "report.html").read_text()
+    assert "Gains are paired by seed." in page
+    assert "lucky" not in page
+
+
 def test_quality_is_shown_by_prompts_and_by_response_tokens(report: Report):
     table = quality_table(report.sections[0].setting)
     assert [row[0].text for row in table.rows] == list(TUNED)
