@@ -93,6 +93,18 @@ def read_known(folder: Path) -> KnownRows | None:
     return KnownRows(table.replace_schema_metadata(), stated[b"store"].decode(), stated[b"content"].decode())
 
 
+def known_rows(folder: Path) -> KnownRows:
+    """The same of a campaign that has proposed a batch.
+
+    Raises:
+        DamagedError: `pool.parquet` is damaged or missing.
+    """
+    known = read_known(folder)
+    if known is None:
+        raise DamagedError(f"{folder / POOL}: is missing; propose the last batch again, which writes it")
+    return known
+
+
 def open_pool(
     folder: Path,
     lock: Lock,

@@ -4,9 +4,16 @@ import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from labelbench_ray.answers.fold import RowState
+from labelbench_ray.answers.formats.stated import Rejected
+from labelbench_ray.campaign.ingest import Accepted
 from labelbench_ray.campaign.places import FoundPool
 from labelbench_ray.campaign.propose import Proposal, Request
+
+SHOWN: Final = 5
+"""Rejected answers that are printed; the file has all."""
 
 
 def describe_pool(found: FoundPool, request: Request) -> list[str]:
@@ -49,6 +56,46 @@ def _files(proposal: Proposal) -> Iterator[str]:
 def _next(proposal: Proposal) -> Iterator[str]:
     files = " ".join(shlex.quote(shown_path(written.path)) for written in proposal.written)
     yield f"next: fill in the column label, then run: labelbench annotate ingest {files}"
+
+
+def describe_ingest(accepted: Accepted, campaign: Path) -> list[str]:
+    """What was taken from the files, what was not, and what to do next."""
+    return [*_taken(accepted), *_rejected(accepted), *_after(accepted, campaign)]
+
+
+def _taken(accepted: Accepted) -> Iterator[str]:
+    found = accepted.ingested
+    counts = {
+        "new": found.new,
+        "corrected": found.corrected,
+        "already there": found.repeated,
+        "older than what is there": found.outdated,
+        "retracted": found.retracted,
+    }
+    stated = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    yield f"answers: {stated or 'none in the files'}"
+    if accepted.new_classes:
+        yield f"new classes: {', '.join(accepted.new_classes)} (correct a misspelled one in the file; ingest it again)"
+
+
+def _rejected(accepted: Accepted) -> Iterator[str]:
+    rejected: tuple[Rejected, ...] = accepted.ingested.rejected
+    if not rejected:
+        return
+    where = shown_path(accepted.rejected_file)
+    yield f"{len(rejected):,} answers cannot be used, the others are kept; {where} lists them:"
+    yield from (f"  {each}" for each in rejected[:SHOWN])
+
+
+def _after(accepted: Accepted, campaign: Path) -> Iterator[str]:
+    asked = accepted.found.asked
+    labeled = sum(row_id in accepted.found.labels for row_id in asked)
+    yield f"{labeled:,} of the {len(asked):,} rows that were asked have a label"
+    open_rows = sum(accepted.found.state(row_id) in (RowState.OPEN, RowState.PART) for row_id in asked)
+    if open_rows:
+        yield f"{open_rows:,} rows await answers; the next batch can be proposed at any time"
+    where = shlex.quote(shown_path(campaign))
+    yield f"next: propose with another --out, or labelbench annotate status --campaign {where}"
 
 
 def shown_path(path: Path) -> str:

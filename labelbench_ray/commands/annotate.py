@@ -110,6 +110,34 @@ def propose(
     return 0
 
 
+@annotate.command()
+@click.argument("files", metavar="FILE...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--annotator", default="", metavar="NAME", help="Who answered, where a file does not state it.")
+@click.option("--accept-extra", is_flag=True, help="Accept labels of rows that no batch asked for.")
+@click.option("--complete", is_flag=True, help="The files hold all answers to their batches: others were deleted.")
+@CAMPAIGN
+@RUNS
+def ingest(
+    files: tuple[Path, ...], annotator: str, accept_extra: bool, complete: bool, campaign: Path | None, runs: Path
+) -> int:
+    """Read the answers in files into the campaign.
+
+    FILE is a batch.csv that people filled in, any CSV or parquet file with the columns row_id and label (also:
+    annotator, status, answered_at, seconds), Argilla's flattened records, or Prodigy's JSON lines. Reading a file again
+    changes nothing. Exit status 1 where some answers cannot be used: rejected.csv in the campaign's folder names them,
+    and the others are kept.
+    """
+    with meter(console, "reading"):
+        from labelbench_ray.campaign.ingest import ingest_files
+        from labelbench_ray.campaign.places import the_campaign
+        from labelbench_ray.campaign.words import describe_ingest
+
+        folder = the_campaign(campaign, runs)
+        accepted = ingest_files(folder, files, annotator=annotator, accept_extra=accept_extra, complete=complete)
+    state(describe_ingest(accepted, folder))
+    return 1 if accepted.ingested.rejected else 0
+
+
 def _request(found: "FoundPool", out: Path, words: dict[str, Any]) -> "Request":
     from labelbench_ray.campaign.begin import begun
     from labelbench_ray.campaign.propose import FIXED, Request

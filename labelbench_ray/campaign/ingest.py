@@ -1,0 +1,91 @@
+"""Files of answers go into a campaign: what it asked for is kept, the rest is named in `rejected.csv`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from labelbench_ray.answers.checking import Rules, checked
+from labelbench_ray.answers.formats import read
+from labelbench_ray.answers.ingest import Ingested, ingest, write_rejected
+from labelbench_ray.answers.log import AnswerLog
+from labelbench_ray.answers.names import Names
+from labelbench_ray.campaign.batch_files import MANIFEST
+from labelbench_ray.campaign.known import Answered, answered
+from labelbench_ray.campaign.pool import known_rows
+from labelbench_ray.campaign.record import ANSWERS, Batch, Campaign, asked_rows, read_batches, read_campaign
+from labelbench_ray.storage.locks import locked
+
+REJECTED: Final = "rejected.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What ingesting files changed."""
+
+    ingested: Ingested
+    rejected_file: Path
+    new_classes: tuple[str, ...]
+    """Names that no answer had before, where the answers name the classes."""
+    found: Answered
+    """What all answers come to now."""
+    batches: tuple[Batch, ...]
+
+
+def ingest_files(
+    folder: Path,
+    files: Sequence[Path],
+    *,
+    annotator: str = "",
+    accept_extra: bool = False,
+    complete: bool = False,
+) -> Accepted:
+    """Read files of answers into the campaign of a folder; the same files again change nothing.
+
+    Args:
+        folder: the campaign's.
+        files: CSV, parquet, Argilla's flattened records, or Prodigy's JSON lines.
+        annotator: who answered, where a file does not state it.
+        accept_extra: accept rows that no batch asked for.
+        complete: the files hold all answers to their batches: others were deleted.
+
+    Raises:
+        DataError: a file is not there, or not one of answers; nothing is ingested.
+    """
+    campaign = read_campaign(folder)
+    read_in = [read(path, annotator, _foreign_batch(path, campaign)) for path in files]
+    with locked(folder / "lock"):
+        batches = read_batches(folder, campaign)
+        rules = _rules(folder, campaign, batches, accept_extra)
+        log = AnswerLog(folder / ANSWERS)
+        before = answered(log.read(), batches)
+        ingested = ingest(log, [checked(each, rules) for each in read_in], complete)
+        write_rejected(folder / REJECTED, ingested.rejected)
+        after = answered(log.read(), batches)
+    learned = {*after.labels.values()} - {*before.labels.values()} if campaign.classes is None else set()
+    return Accepted(ingested, folder / REJECTED, tuple(sorted(learned)), after, tuple(batches))
+
+
+def _rules(folder: Path, campaign: Campaign, batches: Sequence[Batch], accept_extra: bool) -> Rules:
+    by_row = dict.fromkeys(known_rows(folder).row_ids, "")
+    by_row |= {row_id: batch.id for row_id, batch in asked_rows(batches).items()}
+    classes = None if campaign.classes is None else Names({name: place for place, name in enumerate(campaign.classes)})
+    return Rules(
+        asked=Names(by_row),
+        batches=frozenset(batch.id for batch in batches),
+        classes=classes,
+        accepts_extra=accept_extra,
+    )
+
+
+def _foreign_batch(path: Path, campaign: Campaign) -> str:
+    """The batch of a file whose manifest beside it is another campaign's; "" for any other file."""
+    try:
+        stated = json.loads((path.parent / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return ""
+    if not isinstance(stated, dict) or not isinstance(files := stated.get("files"), dict) or path.name not in files:
+        return ""
+    is_ours = stated.get("campaign") == campaign.id
+    return "" if is_ours else f"{stated.get('batch')}"
