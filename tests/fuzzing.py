@@ -443,6 +443,30 @@ def _read_cifar_c(folder: Path, data: bytes) -> None:
     source.splits["test_fog_1"].read(0, 2)
 
 
+def _imagenet_c() -> bytes:
+    return "\n".join(f"{severity}/{synset}/val_0.JPEG" for severity in (1, 3, 5) for synset in ("n01", "n02")).encode()
+
+
+def _read_imagenet_c(folder: Path, data: bytes) -> None:
+    """The published folders, with files at these paths."""
+    top = folder / "imagenet-c/fog"
+    for synset in ("n01", "n02"):
+        for part in ("train", "val"):
+            (folder / "images" / part / synset).mkdir(parents=True, exist_ok=True)
+            for row in "ab":
+                (folder / "images" / part / synset / f"{row}.JPEG").touch()
+    for name in data.decode(errors="surrogateescape").split("\n"):
+        if ".." not in name and "\0" not in name and len(name) < 200:
+            try:
+                (top / name.strip("/")).parent.mkdir(parents=True, exist_ok=True)
+                (top / name.strip("/")).touch()
+            except OSError:  # a file where a folder is needed
+                continue
+    part = Part.of("imagenet_c", dataset=Part.of("image_folder", path="images"), corruptions=["fog"])
+    source = plugins.build(datasets.Dataset, datasets.PACKAGE, part).open(folder)
+    source.splits["test_fog_1"].read(0, 2)
+
+
 def _npy() -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.ones(4, np.float32))
@@ -504,6 +528,7 @@ def targets(scratch: Path) -> dict[str, Target]:
         **{f"sound {kind}": Target(encoded(tone(440, 0.05), kind=kind), _read_sound) for kind in ("WAV", "FLAC")},
         "esc50": Target(_esc50(), _read_esc50),
         "cifar_c": Target(_cifar_c(), _read_cifar_c),
+        "imagenet_c": Target(_imagenet_c(), _read_imagenet_c),
         "tabular rows": Target(_people(), _read_tabular),
         "table row": Target(b'{"age": 31, "job": "clerk", "paid": null}', _read_row_values),
     }

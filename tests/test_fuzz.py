@@ -40,7 +40,7 @@ NAMES = (
         "saved rows",
     ),
     *("image PNG", "image JPEG", "image GIF", "image TIFF", "image BMP", "image WEBP"),
-    *("sound WAV", "sound FLAC", "esc50", "cifar_c", "tabular rows", "table row"),
+    *("sound WAV", "sound FLAC", "esc50", "cifar_c", "imagenet_c", "tabular rows", "table row"),
 )
 
 

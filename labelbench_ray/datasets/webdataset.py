@@ -1,14 +1,16 @@
 """Tar files as WebDataset writes them: `0001.jpg` and `0001.cls` or `0001.json` are one row."""
 
 import hashlib
+from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from labelbench_ray.datasets import UNLABELED, Dataset, Findings, Modality, Source, signature
@@ -107,16 +109,22 @@ class _Shards:
         infos = [place.info() for place in files.values()]
         self.settings, self.names, self.places = settings, tuple(files), tuple(files.values())
         self.file_states = tuple(FileState(int(info.size), info.mtime_ns or 0) for info in infos)
-        self.rows: list[tuple[int, Sample, str]] = []
-        for number, (place, state) in enumerate(zip(self.places, self.file_states, strict=True)):
-            shard = read_shard(place, state)
+        self.shards = tuple(
+            read_shard(place, state) for place, state in zip(self.places, self.file_states, strict=True)
+        )
+        self.rows, self.extensions = array("q"), set[str]()
+        """Four numbers a row: of its file, of its sample, and where its payload lies and ends."""
+        for number, (place, shard) in enumerate(zip(self.places, self.shards, strict=True)):
             kinds.update(shard.ignored)
-            for sample in shard.samples:
+            for at in range(len(shard)):
+                sample = shard.sample(at)
                 extension = _extension(place, sample, settings)
                 if extension is None:
                     kinds[NO_PAYLOAD, f".{min(sample.members)}"] += 1
                 else:
-                    self.rows.append((number, sample, extension))
+                    member = sample.members[extension]
+                    self.rows.extend((number, at, member.offset, member.size))
+                    self.extensions.add(extension)
         if not self.rows:
             wanted = f".{settings.extension}" if settings.extension else f"of {settings.payload} files"
             have = ", ".join(sorted({name for _, name in kinds}))
@@ -129,19 +137,25 @@ class _Shards:
     @property
     def numbered(self) -> bool:
         """Whether every `.cls` of digits alone is a number as Python writes it: `007` beside `7` are two names."""
-        texts = [] if self.by_key else [sample.cls for _, sample, _ in self.rows if sample.cls]
-        return are_numbers(texts)
+        return bool(self.by_key) or are_numbers(sample.cls for sample in self.samples() if sample.cls)
 
     def read_labels(self, numbers: bool) -> None:
         """Read the labels, those of `.cls` as numbers if all splits have numbers."""
         if self.by_key is None:
-            self.labels = [label_of_text(sample.cls, numbers) for _, sample, _ in self.rows]
+            self.labels = [label_of_text(sample.cls, numbers) for sample in self.samples()]
         else:
             lists = self.settings.label_list is not None
             self.labels = [
-                label_of_key(self._where(row), sample, self.by_key, lists)
-                for row, (_, sample, _) in enumerate(self.rows)
+                label_of_key(self._where(row), sample, self.by_key, lists) for row, sample in enumerate(self.samples())
             ]
+
+    def samples(self) -> Iterator[Sample]:
+        """The sample of each row, made when it is asked for."""
+        for number, at, *_ in self._numbers():
+            yield self.shards[number].sample(at)
+
+    def _numbers(self) -> NDArray[np.int64]:
+        return np.asarray(self.rows).reshape(-1, 4)
 
     @property
     def unlabeled(self) -> bool:
@@ -149,7 +163,8 @@ class _Shards:
 
     def _where(self, row: int) -> str:
         """The member that holds a row's label."""
-        number, sample, _ = self.rows[row]
+        number, at, *_ = self._numbers()[row]
+        sample = self.shards[number].sample(at)
         member = f"{self.places[number]}, member {f'{sample.key}.{JSON if self.by_key else CLASS}'!r}"
         return f"{member}, key {self.by_key!r}" if self.by_key else member
 
@@ -164,9 +179,8 @@ class _Shards:
 
     @property
     def note(self) -> str:
-        kinds = sorted({extension for *_, extension in self.rows})
         where = f"the key {self.by_key!r} of .json" if self.by_key else ".cls"
-        return f"{self.settings.payload} payloads: .{' and .'.join(kinds)}; labels: {where}"
+        return f"{self.settings.payload} payloads: .{' and .'.join(sorted(self.extensions))}; labels: {where}"
 
     def states(self) -> list[tuple[str, FileState]]:
         return list(zip(self.names, self.file_states, strict=True))
@@ -180,8 +194,8 @@ class _Shards:
 
     def table(self, encoding: LabelEncoding) -> TarTable:
         names = [name.removesuffix(".tar") for name in self.names]
-        ids = [f"{names[number]}/{sample.key}" for number, sample, _ in self.rows]
-        members = [sample.members[extension] for _, sample, extension in self.rows]
+        numbers_N4 = self._numbers()
+        ids = [f"{names[number]}/{self.shards[number].key(at)}" for number, at, *_ in numbers_N4]
         labels_N = self._encoded(encoding)
         digest = hashlib.sha256("\0".join(ids).encode(errors="surrogatepass"))
         digest.update(labels_N.astype("<i8").tobytes())
@@ -191,15 +205,15 @@ class _Shards:
             self.file_states,
             self.settings.payload,
             pa.array(ids, pa.large_string()),
-            np.array([number for number, *_ in self.rows]),
-            np.array([member.offset for member in members]),
-            np.array([member.size for member in members]),
+            numbers_N4[:, 0].copy(),
+            numbers_N4[:, 2].copy(),
+            numbers_N4[:, 3].copy(),
             labels_N,
             digest.hexdigest(),
         )
 
     def _no_cls(self) -> bool:
-        return all(sample.cls is None for _, sample, _ in self.rows)
+        return all(sample.cls is None for sample in self.samples())
 
     def _encoded(self, encoding: LabelEncoding) -> Labels:
         self._refuse_unknown(encoding)

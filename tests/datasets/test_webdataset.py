@@ -1,14 +1,17 @@
 """`webdataset`: rows of tar files, read where their bytes lie; ids, labels, held-out rows, what is ignored."""
 
+import gc
 import io
 import json
 import tarfile
+import tracemalloc
 
 import numpy as np
 import pytest
 from ray import cloudpickle
 
 from labelbench_ray.datasets import UNLABELED
+from labelbench_ray.datasets.files.places import FileState, locate
 from labelbench_ray.datasets.recognition import Stated, recognized
 from labelbench_ray.datasets.row_files import tar_members
 from labelbench_ray.datasets.webdataset import Webdataset
@@ -173,3 +176,21 @@ def test_a_split_that_only_the_readme_names_is_not_opened_and_stated(tmp_path):
     parts = "".join(f"  - {{split: {part}, path: {name}.tar}}\n" for part, name in zip(SPLITS, "abc", strict=True))
     write(tmp_path / "in/README.md", f"---\nconfigs:\n- config_name: default\n  data_files:\n{parts}---\n")
     assert "the split 'extra' is not used" in describe_source(images().open(tmp_path))
+
+
+def test_samples_are_packed(tmp_path):
+    members = {f"{row:06}.{kind}": b"x" for row in range(3_000) for kind in ("jpg", "cls")}
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar(members))
+    place = locate(tmp_path, "a.tar")
+    state = FileState(path.stat().st_size, 0)
+    tracemalloc.start()
+    try:
+        shard = tar_members.read_shard(place, state)
+        gc.collect()
+        objects = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert objects + shard.keys_S.nbytes + shard.cls_S.nbytes < 200 * len(shard)
+    sample = shard.sample(2_999)
+    assert (sample.key, list(sample.members), sample.cls, sample.json) == ("002999", ["jpg", "cls"], "x", None)

@@ -29,7 +29,7 @@ def _find(place: Place, path: str, stated: Stated) -> Part | None:
 
 def _modality(place: Place, shard: Shard) -> str:
     """The kind of payload of a tar file's first samples."""
-    found = [name for sample in shard.samples[:20] for name in sample.members]
+    found = [name for sample in shard.first(20) for name in sample.members]
     for modality in Modality:
         if any(fits(name, modality) for name in found):
             return modality
@@ -39,7 +39,7 @@ def _modality(place: Place, shard: Shard) -> str:
 
 def _list_key(shard: Shard) -> str:
     """The key of `.json` that holds lists of labels, if no member and no key holds one label."""
-    for sample in shard.samples[:20]:
+    for sample in shard.first(20):
         if sample.cls is None and sample.json is not None:
             lists = [key for key in ("label", "labels") if isinstance(sample.json.get(key), list)]
             if lists:

@@ -2,12 +2,17 @@
 
 import json
 import tarfile
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO, Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from labelbench_ray.datasets._findings import HIDDEN, Kinds, hidden_kind
 from labelbench_ray.datasets.files.places import FileState, Place
@@ -36,16 +41,112 @@ class Sample:
     members: Mapping[str, Member]
     cls: str | None
     """The text of `.cls`."""
-    json: Mapping[str, Any] | None
-    """The object in `.json`."""
+    json_bytes: bytes | None
+
+    @property
+    def json(self) -> Mapping[str, Any] | None:
+        """The object in `.json`, which was checked when the tar file was read."""
+        if self.json_bytes is None:
+            return None
+        content: Mapping[str, Any] = json.loads(self.json_bytes)
+        return content
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shard:
-    """A tar file's samples in order."""
+    """A tar file's S samples in order, of M members: packed, since objects would take ten times as much memory."""
 
-    samples: tuple[Sample, ...]
+    keys_S: Any
+    """A pyarrow array of the bytes of keys, which need not be UTF-8."""
+    ends_S: NDArray[np.int64]
+    """The number of members up to the end of each sample."""
+    extensions: tuple[str, ...]
+    extension_M: NDArray[np.int64]
+    """Places in `extensions`."""
+    offset_M: NDArray[np.int64]
+    size_M: NDArray[np.int64]
+    cls_S: Any
+    json_S: Any
+    """Pyarrow arrays; null where a sample has no such member."""
     ignored: Kinds
+
+    def __len__(self) -> int:
+        return len(self.ends_S)
+
+    def first(self, most: int) -> Iterator[Sample]:
+        """At most this many samples."""
+        return map(self.sample, range(min(most, len(self))))
+
+    def key(self, number: int) -> str:
+        """The key of the sample of this number."""
+        key: bytes = self.keys_S[number].as_py()
+        return key.decode(errors="surrogatepass")
+
+    def sample(self, number: int) -> Sample:
+        """The sample of this number."""
+        begin, end = int(self.ends_S[number - 1]) if number else 0, int(self.ends_S[number])
+        members = {
+            self.extensions[self.extension_M[at]]: Member(int(self.offset_M[at]), int(self.size_M[at]))
+            for at in range(begin, end)
+        }
+        return Sample(self.key(number), members, self.cls_S[number].as_py(), self.json_S[number].as_py())
+
+
+@dataclass(slots=True)
+class _Packing:
+    """The samples of a tar file, while it is read."""
+
+    keys: dict[str, None] = field(default_factory=dict)
+    ends: "array[int]" = field(default_factory=lambda: array("q"))
+    extensions: dict[str, int] = field(default_factory=dict)
+    numbers: "array[int]" = field(default_factory=lambda: array("q"))
+    offsets: "array[int]" = field(default_factory=lambda: array("q"))
+    sizes: "array[int]" = field(default_factory=lambda: array("q"))
+    texts: dict[str, list[bytes | None]] = field(default_factory=lambda: {CLASS: [], JSON: []})
+    last: str | None = None
+
+    def add(self, where: str, named: tuple[str, str], member: Member) -> None:
+        """One more member; `DataError` for one that has been there, or whose key has."""
+        key, extension = named
+        if key != self.last and key in self.keys:
+            raise DataError(
+                f"{where}: the key {key!r} occurs twice, apart from its other members; keys "
+                "are the ids of rows and must be distinct; write the tar again"
+            )
+        if key != self.last:
+            self.keys[key], self.last = None, key
+            self.ends.append(len(self.numbers))
+            for texts in self.texts.values():
+                texts.append(None)
+        begin = self.ends[-2] if len(self.ends) > 1 else 0
+        number = self.extensions.setdefault(extension, len(self.extensions))
+        if number in self.numbers[begin:]:
+            raise DataError(f"{where}: it occurs twice; write the tar again")
+        self.numbers.append(number)
+        self.offsets.append(member.offset)
+        self.sizes.append(member.size)
+        self.ends[-1] = len(self.numbers)
+
+    def packed(self, place: Place, kinds: Kinds) -> Shard:
+        """All of it, labels checked."""
+        cls = [
+            None if data is None else _text(f"{place}, member {f'{key}.{CLASS}'!r}", data)
+            for key, data in zip(self.keys, self.texts[CLASS], strict=True)
+        ]
+        for key, data in zip(self.keys, self.texts[JSON], strict=True):
+            if data is not None:
+                _check_object(f"{place}, member {f'{key}.{JSON}'!r}", data)
+        return Shard(
+            pa.array([key.encode(errors="surrogatepass") for key in self.keys], pa.large_binary()),
+            np.array(self.ends),
+            tuple(self.extensions),
+            np.array(self.numbers),
+            np.array(self.offsets),
+            np.array(self.sizes),
+            pa.array(cls, pa.large_string()),
+            pa.array(self.texts[JSON], pa.large_binary()),
+            kinds,
+        )
 
 
 def read_shard(place: Place, state: FileState) -> Shard:
@@ -72,30 +173,19 @@ class _Found:
 
 @lru_cache(maxsize=64)
 def _read(found: _Found) -> Shard:
-    place, kinds = found.place, Counter[tuple[str, str]]()
-    members: dict[str, dict[str, Member]] = {}
-    texts: dict[tuple[str, str], bytes] = {}
-    last = None
+    place, kinds, packing = found.place, Counter[tuple[str, str]](), _Packing()
     with _opened(place) as (file, tar):
-        for info in tar:
+        while (info := tar.next()) is not None:
+            tar.members.clear()  # type: ignore[attr-defined]  # the heads that it has read, which it would keep
             if (named := _name(info, kinds)) is None:
                 continue
-            key, extension = named
-            if key != last and key in members:
-                raise DataError(
-                    f"{place}, member {info.name!r}: the key {key!r} occurs twice, apart from its other members; keys "
-                    "are the ids of rows and must be distinct; write the tar again"
-                )
-            if extension in members.setdefault(key, {}):
-                raise DataError(f"{place}, member {info.name!r}: it occurs twice; write the tar again")
+            where = f"{place}, member {info.name!r}"
+            packing.add(where, named, Member(info.offset_data, info.size))
             if info.offset_data + info.size > found.state.size or info.sparse is not None:
-                raise DataError(f"{place}, member {info.name!r}: cut short, or sparse; copy the tar from its source")
-            members[key][extension] = Member(info.offset_data, info.size)
-            last = key
-            if extension in (CLASS, JSON):
-                texts[key, extension] = _label_bytes(place, info, file)
-    samples = tuple(_sample(place, key, each, texts) for key, each in members.items())
-    return Shard(samples, kinds)
+                raise DataError(f"{where}: cut short, or sparse; copy the tar from its source")
+            if named[1] in packing.texts:
+                packing.texts[named[1]][-1] = _label_bytes(place, info, file)
+    return packing.packed(place, kinds)
 
 
 def _name(info: tarfile.TarInfo, kinds: Kinds) -> tuple[str, str] | None:
@@ -121,16 +211,6 @@ def _label_bytes(place: Place, info: tarfile.TarInfo, file: IO[bytes]) -> bytes:
     return file.read(info.size)
 
 
-def _sample(place: Place, key: str, members: Mapping[str, Member], texts: Mapping[tuple[str, str], bytes]) -> Sample:
-    cls, json_bytes = texts.get((key, CLASS)), texts.get((key, JSON))
-    return Sample(
-        key,
-        members,
-        None if cls is None else _text(f"{place}, member {f'{key}.{CLASS}'!r}", cls),
-        None if json_bytes is None else _object(f"{place}, member {f'{key}.{JSON}'!r}", json_bytes),
-    )
-
-
 def _text(where: str, data: bytes) -> str:
     try:
         return data.decode().strip()
@@ -138,14 +218,13 @@ def _text(where: str, data: bytes) -> str:
         raise DataError(f"{where}: {data[:20]!r} is not UTF-8; write the label as text") from error
 
 
-def _object(where: str, data: bytes) -> Mapping[str, Any]:
+def _check_object(where: str, data: bytes) -> None:
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON ({error}); write an object such as {{'label': 'cat'}}") from error
     if not isinstance(content, dict):
         raise DataError(f"{where}: {str(content)[:40]!r} is not an object; write one such as {{'label': 'cat'}}")
-    return content
 
 
 @contextmanager
