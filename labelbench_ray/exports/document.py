@@ -1,5 +1,6 @@
 """An experiment's report as one JSON document: verdicts, cautions, costs, and every table but the labels."""
 
+from dataclasses import asdict
 from typing import Any
 
 from labelbench_ray.costs import Prices
@@ -88,6 +89,7 @@ def _outlook(found: Outlook) -> dict[str, Any]:
                 "low": float(ahead.low_M[target]),
                 "high": float(ahead.high_M[target]),
                 "worth_it": found.call(target),
+                "points_per_1000_labels": asdict(found.points(target)),
             }
             for target, labels in enumerate(ahead.labels_M)
         ],

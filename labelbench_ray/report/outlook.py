@@ -9,14 +9,8 @@ from labelbench_ray.report import words
 from labelbench_ray.report.cells import NOTHING, Cell, Table
 from labelbench_ray.report.curves import Run, Setting
 from labelbench_ray.report.statistics.comparison import Comparison
-from labelbench_ray.report.statistics.forecast import (
-    LARGEST_FACTOR,
-    LEAST_ROUNDS,
-    THRESHOLD,
-    Call,
-    Forecast,
-    forecast,
-)
+from labelbench_ray.report.statistics.forecast import LEAST_ROUNDS, THRESHOLD, Call, Forecast, forecast
+from labelbench_ray.report.statistics.money import Range, points_per_thousand
 
 SHARES: Final = ("Accuracy", "mAP")
 """Ends of the names of metrics that lie between 0 and 1, and of which a quarter of a point is a quarter of a point."""
@@ -37,8 +31,12 @@ class Outlook:
 
     def call(self, target: int) -> Call:
         """Whether a target is worth its labels; unclear where no earlier forecast of the curve held, or was far off."""
-        trusted = self.forecast.held and self.forecast.factor < LARGEST_FACTOR
-        return self.forecast.call(target) if trusted else Call.UNCLEAR
+        return self.forecast.advised(target)
+
+    def points(self, target: int) -> Range:
+        """Percentage points for each 1,000 of the labels up to a target."""
+        labels = float(self.forecast.labels_M[target]) - self.labels
+        return points_per_thousand(self.forecast.gains_RM[:, target], labels)
 
 
 def outlooks(setting: Setting, main: Comparison | None) -> tuple[Outlook, ...]:
@@ -70,7 +68,17 @@ def outlook_table(found: tuple[Outlook, ...], noun: str) -> Table:
         return Table((), ())
     more = f"{words.signed(100 * THRESHOLD, 2, plus='')} points more?"
     return Table(
-        ("strategy", f"{noun} now", "one more batch", more, "twice the labels", more, "earlier forecasts that held"),
+        (
+            "strategy",
+            f"{noun} now",
+            "one more batch",
+            more,
+            "points per 1,000 labels",
+            "twice the labels",
+            more,
+            "points per 1,000 labels",
+            "earlier forecasts that held",
+        ),
         tuple(
             (
                 Cell(each.strategy, f"{words.count(each.labels)} labels"),
@@ -83,10 +91,16 @@ def outlook_table(found: tuple[Outlook, ...], noun: str) -> Table:
     )
 
 
-def _target(found: Outlook, target: int) -> tuple[Cell, Cell]:
+def _target(found: Outlook, target: int) -> tuple[Cell, Cell, Cell]:
     ahead = found.forecast
     if target >= len(ahead.labels_M):  # the pool has fewer rows
-        return NOTHING, NOTHING
+        return NOTHING, NOTHING, NOTHING
     low, high = np.clip([ahead.low_M[target], ahead.high_M[target]], 0, 1)
     band = f"{words.percent(float(low))} to {words.percent(float(high))}"
-    return Cell(words.percent(float(ahead.accuracies_M[target])), band), Cell(found.call(target).value)
+    points = found.points(target)
+    low_points, middle, high_points = (words.signed(each, 1, "") for each in (points.low, points.median, points.high))
+    return (
+        Cell(words.percent(float(ahead.accuracies_M[target])), band),
+        Cell(found.call(target).value),
+        Cell(middle, f"{low_points} to {high_points}"),
+    )

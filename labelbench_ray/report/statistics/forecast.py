@@ -62,6 +62,15 @@ class Forecast:
         low, high = np.quantile(self.gains_RM[:, target], CALL)
         return Call.LIKELY if low > least else Call.UNLIKELY if high < least else Call.UNCLEAR
 
+    @property
+    def trusted(self) -> bool:
+        """Some earlier forecast of the curve held, and they were not far off."""
+        return self.held > 0 and self.factor < LARGEST_FACTOR
+
+    def advised(self, target: int) -> Call:
+        """The call of a trusted forecast; unclear for others."""
+        return self.call(target) if self.trusted else Call.UNCLEAR
+
 
 def forecast(labels_T: Floats, accuracies_T: Floats, labels_M: Floats) -> Forecast:
     """The forecast at `labels_M`, all above the last round's labels; the same input gives the same one.
