@@ -17,7 +17,6 @@ from labelbench_ray.config import Part, Trial, vary
 from labelbench_ray.datasets.vectors.table import numbered
 from labelbench_ray.embeddings import complete
 from labelbench_ray.embeddings.complete import complete_store
-from labelbench_ray.embeddings.external.scan import RowScan
 from labelbench_ray.embeddings.external.watched import watched_files
 from labelbench_ray.embeddings.local import LocalEmbedder
 from labelbench_ray.embeddings.origin import data_changes
@@ -31,8 +30,7 @@ from labelbench_ray.errors import ChangedDataError, ConfigError, DataError, NotP
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.planning import plan
 from labelbench_ray.planning.experiment import Experiment
-from labelbench_ray.pool import standardization
-from labelbench_ray.pool.blocks import BLOCK_ROWS, LinearModel, ModelShard
+from labelbench_ray.pool.blocks import LinearModel, ModelShard
 from labelbench_ray.pool.gathered import GatheredRows
 from labelbench_ray.trial import loop, parts
 from labelbench_ray.trial.assembly import selection_job
@@ -433,46 +431,11 @@ def test_gathered_rows_read_like_an_array() -> None:
     assert np.array_equal(gathered[np.array([True, False, True])], rows_ND[[7, 5]])
 
 
-def test_the_standardization_of_a_large_pool_has_the_bits_of_one_pass() -> None:
-    rows_ND = np.random.default_rng(0).normal(3, 50, size=(2 * BLOCK_ROWS + 300, 130)).astype(np.float16)
-    assert rows_ND.size >= standardization.SMALL
-    shift_D, sums_D, squares_D = rows_ND[0].astype(np.float64), np.zeros(130), np.zeros(130)
-    for start in range(0, len(rows_ND), BLOCK_ROWS):
-        standardization._add(rows_ND[start : start + BLOCK_ROWS], shift_D, sums_D, squares_D)
-    found = standardization.HalfSums(rows_ND[0])
-    for part_BD in np.split(rows_ND, [1, 50, 5_000, 5_007]):
-        found.add(part_BD)
-    found._close_block()
-    assert np.array_equal((found._sums_D, found._squares_D), (sums_D, squares_D))
-
-
 def test_a_store_that_removes_near_duplicates_holds_its_rows(environment: Environment) -> None:
     """What it removes it cannot leave in the user's file."""
     near = vary(TRIAL, dataset=Part.of(TRIAL.dataset.name, **TRIAL.dataset.settings, drop_near_duplicates=0.98))
     assert make(environment, near).manifest.external == ()
     assert make(environment).manifest.external
-
-
-@pytest.mark.parametrize("change", [None, "not finite", "every second row"])
-def test_the_pool_is_standardized_while_its_file_is_hashed(change: str | None) -> None:
-    rows_ND = np.random.default_rng(0).normal(3, 50, size=(5 * BLOCK_ROWS + 300, 130)).astype(np.float16)
-    pool_N = np.arange(len(rows_ND))
-    if change == "every second row":
-        pool_N = pool_N[::2]
-        rows_ND[1, 3] = np.inf
-    if change == "not finite":
-        rows_ND[[5, 9_000], [7, 8]] = np.nan, -np.inf
-    scan = RowScan(len(rows_ND), 130, pool_N)
-    for part_BD in np.split(rows_ND, [1, 2_000, 9_100]):
-        scan.add(part_BD)
-    assert np.array_equal(scan.finite_N, np.isfinite(rows_ND).all(axis=1))
-    found = scan.standardization()
-    if change == "not finite":
-        assert found is None
-        return
-    expected = standardization.standardize(rows_ND[pool_N])
-    assert found is not None
-    assert np.array_equal((found.mean_D, found.scale_D), (expected.mean_D, expected.scale_D))
 
 
 def test_ids_are_row_numbers_of_equal_length() -> None:

@@ -23,6 +23,10 @@ from labelbench_ray.errors import DataError
 
 BLOCK_BYTES: Final = 1 << 25
 """Read at once."""
+DECODED_BYTES: Final = 1 << 20
+"""Of a column of parquet, decoded at once, while they are in the cache."""
+READ_BYTES: Final = 1 << 18
+"""Of a column of parquet, read at once."""
 NAMES: Final = ("embedding", "embeddings")
 """Parquet columns that hold embeddings, unless one is named."""
 
@@ -189,9 +193,11 @@ class ParquetVectors:
 
     def blocks(self) -> Iterator[NDArray[np.floating]]:
         row = 0
-        rows = max(1, BLOCK_BYTES // (8 * self.dimensions))
+        rows = max(1, DECODED_BYTES // (np.dtype(self.dtype).itemsize * self.dimensions))
+        # Without a buffer pyarrow reads a row group as a whole; with its own it keeps all of them until the last row.
+        settings: dict[str, Any] = {"pre_buffer": False, "buffer_size": READ_BYTES}
         for place in self.files.places:
-            with reading(place), pq.ParquetFile(place.path, filesystem=place.filesystem) as opened:
+            with reading(place), pq.ParquetFile(place.path, filesystem=place.filesystem, **settings) as opened:
                 for batch in opened.iter_batches(rows, columns=[self.column], use_threads=False):
                     yield self._array(batch.column(0), np.arange(row, row + len(batch)))
                     row += len(batch)

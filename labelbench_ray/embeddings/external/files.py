@@ -20,7 +20,8 @@ from labelbench_ray.storage.memory_maps import ELSEWHERE, check_room, mapped
 
 CONVERTED: Final = "converted"
 """The folder in a store where rows lie that cannot be mapped where they are."""
-READ_BYTES: Final = 1 << 19
+READ_BYTES: Final = 1 << 18
+"""Hashed and scanned while they are in the cache."""
 
 
 class ExternalFile(Frozen):
@@ -93,7 +94,7 @@ def take_array(
 def _hashed_rows(path: str, offset: int, scan: RowScan) -> ExternalFile:
     """Hash a file whose rows are mapped, and scan the rows, in one pass."""
     row_bytes = 2 * scan.width
-    per_read = max(1, READ_BYTES // row_bytes)
+    per_read = 1 << max(1, READ_BYTES // row_bytes).bit_length() - 1  # a block is a multiple of it, or it of blocks
     buffer = memoryview(bytearray(max(offset, per_read * row_bytes)))
     with open(path, "rb", buffering=0) as file:
         hashed = sha256(_filled(file, buffer[:offset], path))

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from labelbench_ray.pool.standardization import HalfSums, Standardization, is_large
+from labelbench_ray.pool.standardization import HalfSums, Standardization, is_large, standardize
 
 LARGEST_HALF: Final = 0x7BFF
 """The bits of 65,504; more, without the sign, is infinite or NaN."""
@@ -25,7 +25,7 @@ class RowScan:
         self.finite_N = np.ones(rows, np.bool_)
         """Rows whose numbers float16 holds."""
         self.keys_N = np.zeros(rows, np.uint64)
-        """Numbers from the middle of each row, as one integer."""
+        """Numbers from the middle of each row, as one integer: equal where rows are."""
         self._read = 0
         self._sums: HalfSums | None = None
         self._pool_N = np.zeros(rows, np.bool_)
@@ -54,9 +54,9 @@ class RowScan:
         self._pool_N[:], self._sums = False, None
         return False
 
-    def standardization(self) -> Standardization | None:
-        """Of the pool's rows; None for few of them, which are standardized in a moment."""
-        return None if self._sums is None else self._sums.standardization()
+    def standardization(self, pool_ND: NDArray[np.float16]) -> Standardization:
+        """Of the pool's finite rows, which are given once more."""
+        return standardize(pool_ND) if self._sums is None else self._sums.standardization(pool_ND)
 
 
 def _keys(half_BD: NDArray[np.float16]) -> NDArray[np.uint64]:

@@ -50,7 +50,6 @@ from labelbench_ray.encoders import Encoder
 from labelbench_ray.encoders.precomputed import Precomputed
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError, DataError, StoreError
-from labelbench_ray.pool.standardization import standardize
 from labelbench_ray.storage.atomic import publish, remove
 from labelbench_ray.storage.memory_maps import make_once
 from labelbench_ray.storage.quarantine import set_aside
@@ -172,7 +171,7 @@ def _kept_rows(array_MD: NDArray[np.float16], keys_M: NDArray[np.uint64], made: 
 
 def _keep_arrays(store: EmbeddingStore, kept: Mapping[str, SplitRows], pool: RowScan) -> None:
     """Make what this machine keeps of the store, without reading the windows again."""
-    standardization = pool.standardization() or standardize(kept["pool"].gathered)
+    standardization = pool.standardization(kept["pool"].gathered)
     make_once(store.arrays_folder, partial(save_arrays, kept, standardization))
 
 
