@@ -161,7 +161,7 @@ def _votes(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bool_], N
     is_gold_R = _counts(row_ids, submitted.filter(pa.array(is_gold_V))) > 0
     rows_V = _places(row_ids, submitted)
     counts_V = is_gold_V | ~is_gold_R[rows_V]
-    choices, choices_V = _choices(submitted.column("labels"))
+    choices, choices_V = choices_of(submitted.column("labels"))
     pairs_P, votes_P = np.unique(rows_V[counts_V] * len(choices) + choices_V[counts_V], return_counts=True)
     rows_P, choices_P = np.divmod(pairs_P, max(1, len(choices)))
     most_R = np.zeros(len(row_ids), np.int64)
@@ -174,7 +174,7 @@ def _votes(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bool_], N
     return labels, agrees_R, is_gold_R
 
 
-def _choices(labels: Any) -> tuple[list[list[str]], NDArray[np.int64]]:  # noqa: ANN401
+def choices_of(labels: Any) -> tuple[list[list[str]], NDArray[np.int64]]:  # noqa: ANN401
     """The distinct sets of labels, and (V,) the number of each answer's: neither order nor repetition matters."""
     joined = pc.if_else(pc.equal(pc.list_value_length(labels), 0), EMPTY, pc.binary_join(labels, SEPARATOR))
     encoded = joined.combine_chunks().dictionary_encode()
