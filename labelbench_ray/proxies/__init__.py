@@ -92,6 +92,8 @@ class SelfFitted(LightProxy, ABC):
     """A light proxy with a fit of its own, from pool rows that it reads block by block; its trainer is `none`."""
 
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
+    weighs: ClassVar[tuple[Distribution, ...]] = ()
+    """The kinds of labels whose weights it heeds; it is given none of other kinds."""
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -108,6 +110,7 @@ class SelfFitted(LightProxy, ABC):
         facts: Facts,
         distribution: Distribution,
         map_tasks: Map,
+        weights_L: NDArray[np.float64] | None = None,
     ) -> tuple[Classifier, int]:
         """The model of these labels, and how many passes over them it took; a pure function of its arguments.
 
@@ -119,6 +122,8 @@ class SelfFitted(LightProxy, ABC):
             facts: of these rows, those that `facts` names.
             distribution: what the model predicts.
             map_tasks: applies a function to items, perhaps in other processes.
+            weights_L: how much each label counts, above 0 and 1 in the mean; None: all alike. Passed only to proxies
+                that state `weighs`, and only where there are weights.
         """
 
 

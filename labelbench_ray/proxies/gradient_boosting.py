@@ -116,6 +116,7 @@ class GradientBoosting(SelfFitted):
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("single_label",)
+    weighs: ClassVar[tuple[Distribution, ...]] = (CATEGORICAL,)
     has_features: ClassVar[bool] = False
     iterations: PositiveInt = 100
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -140,17 +141,18 @@ class GradientBoosting(SelfFitted):
         facts: Facts,
         distribution: Distribution,
         map_tasks: Map,
+        weights_L: NDArray[np.float64] | None = None,
     ) -> tuple[Classifier, int]:
         present_P = np.unique(labels_L).astype(np.int64)
         trees = constant(len(present_P))
         if len(present_P) > 1:
-            trees = self._trees(inputs.standardized(labeled_L), labels_L)
+            trees = self._trees(inputs.standardized(labeled_L), labels_L, weights_L)
         fitted = TreeClassifier(
             standardization, (), distribution, trees=trees, present_P=present_P, classes=inputs.num_classes
         )
         return fitted, self.iterations
 
-    def _trees(self, rows_LD: Floats, labels_L: Labels) -> Trees:
+    def _trees(self, rows_LD: Floats, labels_L: Labels, weights_L: NDArray[np.float64] | None) -> Trees:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         boosted = HistGradientBoostingClassifier(
@@ -161,7 +163,7 @@ class GradientBoosting(SelfFitted):
             l2_regularization=self.l2,
             early_stopping=False,
             random_state=0,
-        ).fit(rows_LD, labels_L)
+        ).fit(rows_LD, labels_L, sample_weight=weights_L)
         return read_trees(boosted)
 
 

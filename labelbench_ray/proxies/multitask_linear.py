@@ -97,7 +97,9 @@ class MultitaskLinear(SelfFitted):
         facts: Facts,
         distribution: Distribution,
         map_tasks: Map,
+        weights_L: NDArray[np.float64] | None = None,
     ) -> tuple[Classifier, int]:
+        assert weights_L is None, "it states that it weighs no labels"
         by_task = self._by_task(labeled_L, labels_L, facts)
         classes, target_rows = distribution == CATEGORICAL, len(by_task.target_rows.ids_L)
         if isinstance(self.rank, int) and target_rows < 2 * self.rank and by_task.sources:

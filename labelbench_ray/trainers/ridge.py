@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import PositiveFloat
 
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.pool.distributions import REAL, Distribution
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.proxies.linear import Linear
 from labelbench_ray.trainers import EmbeddedInputs, FitData, Trainer
@@ -18,6 +19,7 @@ class Ridge(Trainer):
     teaches: ClassVar[str] = "nothing; closed form, linear proxies only"
     source: ClassVar[str] = "textbook"
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
+    weighs: ClassVar[tuple[Distribution, ...]] = (REAL,)
     uses_validation: ClassVar[bool] = False
     l2: PositiveFloat = 1e-3
 
@@ -30,11 +32,12 @@ class Ridge(Trainer):
 
     def fit(self, proxy: Proxy, data: FitData[EmbeddedInputs], seed: int) -> Classifier:
         inputs_LD, answers_L = data.inputs.labeled_LD.astype(np.float64), data.answers_L
-        center_D, mean = inputs_LD.mean(axis=0), answers_L.mean()
+        weights_L, rows = data.weights_L, len(answers_L)
+        center_D, mean = (np.average(each, axis=0, weights=weights_L) for each in (inputs_LD, answers_L))
         inputs_LD -= center_D
-        rows = len(answers_L)
-        gram_DD = inputs_LD.T @ inputs_LD / rows + self.l2 * np.eye(inputs_LD.shape[1])
-        weight_D = np.linalg.solve(gram_DD, inputs_LD.T @ (answers_L - mean) / rows)
+        counted_LD = inputs_LD if weights_L is None else inputs_LD * weights_L[:, None]
+        gram_DD = counted_LD.T @ inputs_LD / rows + self.l2 * np.eye(inputs_LD.shape[1])
+        weight_D = np.linalg.solve(gram_DD, counted_LD.T @ (answers_L - mean) / rows)
         layer = (weight_D[:, None].astype(np.float32), np.array([mean - center_D @ weight_D], np.float32))
         data.on_work(Work(1, rows))
         return Classifier(data.inputs.standardization, (layer,), data.task.distribution)

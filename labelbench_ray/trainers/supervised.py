@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, JsonValue, NonNegativeFloat, model_validator
 
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.pool.distributions import CATEGORICAL
+from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers._mixing import mixed_images
 from labelbench_ray.trainers.engine.data import FitData, Inputs
@@ -37,6 +37,7 @@ class Supervised(Descent):
     baseline: ClassVar[bool] = True
     neutral_settings: ClassVar[Mapping[str, JsonValue]] = {**Descent.neutral_settings, "until_accuracy": None}
     tasks: ClassVar[tuple[str, ...]] = ("single_label", "multi_label")
+    weighs: ClassVar[tuple[Distribution, ...]] = (CATEGORICAL,)
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     mixup: NonNegativeFloat = 0.2
     """Both parameters of the Beta distribution of the mixing weight; 0 mixes nothing."""
@@ -102,9 +103,10 @@ class Supervised(Descent):
         return bool(right >= self.until_accuracy * rows)
 
     def batch(self, step: Step) -> tuple[Tensor, Tensor]:
-        """A step's labeled rows and their smoothed targets (B, K), mixed."""
+        """A step's labeled rows and their smoothed targets (B, K), weighted and mixed."""
         inputs = step.data.inputs.labeled(step.labeled_B, step.epoch)
         targets_BK = step.data.task.targets(step.labels_B, step.data.num_classes, self.label_smoothing)
+        targets_BK = step.weighted(targets_BK)
         if inputs.ndim > 2:
             return mixed_images(inputs, targets_BK, self.mixup, self.cutmix)
         if not self.mixup:

@@ -53,7 +53,8 @@ class Uda(SemiSupervised):
 
         classes = step.data.num_classes
         labels_B = step.labels_B
-        losses_B = cross_entropy(logits_BK, smoothed(labels_B, classes, self.label_smoothing), reduction="none")
+        targets_BK = step.weighted(smoothed(labels_B, classes, self.label_smoothing))
+        losses_B = cross_entropy(logits_BK, targets_BK, reduction="none")
         correct_B = logits_BK.detach().softmax(dim=1).gather(1, labels_B[:, None])[:, 0]
         bound = risen(self.annealing, step.progress) * (1 - 1 / classes) + 1 / classes
         return ((correct_B <= bound).float() * losses_B).mean()

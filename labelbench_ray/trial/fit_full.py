@@ -21,6 +21,7 @@ from labelbench_ray.trainers.engine.descent import Gradient
 from labelbench_ray.trainers.engine.device import Device
 from labelbench_ray.trainers.engine.images import ImageInputs, validation
 from labelbench_ray.trial.fit_light import FitRequest, OpenView, TrainedModel, in_process, unlabeled_ids
+from labelbench_ray.trial.label_weights import refuse_weights
 from labelbench_ray.types import Floats, Ids
 
 CHUNK = 1024
@@ -59,6 +60,7 @@ class FullFitter:
         return len(self._validation_rows()) * self.trainer.uses_validation
 
     def fit(self, request: FitRequest) -> Tensors:
+        refuse_weights(request.weights_L)
         data = self._data(request)
         network = self.model.network(self._context(request))
         load_tensors(network, self.trainer.start(tensors(network), data.previous))

@@ -5,11 +5,12 @@ embeddings, so strategies and metrics see both in the same way.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelbench_ray.costs import Cost
 from labelbench_ray.embeddings.store import Embedded
@@ -17,6 +18,7 @@ from labelbench_ray.proxies import Classifier, LightProxy, SelfFitted
 from labelbench_ray.proxies.multitask.fit import Map, one_by_one
 from labelbench_ray.trainers import PreviousRound, PseudoLabels, Tensors
 from labelbench_ray.trainers.engine.data import NO_IDS, Pairs, Work, embedded_data, ignore
+from labelbench_ray.trial.label_weights import check_weighs, heeded
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.types import Floats, Ids, Labels, Model, PoolView
 
@@ -54,11 +56,21 @@ class FitRequest:
     """Called at the end of the fit."""
     wasted_W: Ids = field(default_factory=NO_IDS.copy)
     """Rows that were asked for and have no class: they do not count as unlabeled either."""
+    weights_L: NDArray[np.float64] | None = None
+    """How much each label counts, in any unit, such as its confidence; None: all alike. Light proxies alone."""
 
     @property
     def asked(self) -> Ids:
         """All rows that were asked for."""
         return np.concatenate([self.labeled_L, self.wasted_W])
+
+    def counted(self) -> Self:
+        """The request without labels of weight 0, its weights scaled to a mean of 1, or None where they are equal."""
+        if self.weights_L is None:
+            return self
+        counts_L, weights_L = heeded(self.labeled_L, self.weights_L)
+        labeled_L, labels_L = self.labeled_L[counts_L], self.labels_L[counts_L]
+        return replace(self, labeled_L=labeled_L, labels_L=labels_L, weights_L=weights_L)
 
 
 class Fitter(Protocol):
@@ -112,8 +124,10 @@ class LightFitter:
         return len(self.embedded.validation.labels_N) * self.parts.trainer.uses_validation
 
     def fit(self, request: FitRequest) -> Tensors:
-        embedded, labeled_L = self.embedded, request.labeled_L
+        request = request.counted()
+        embedded, labeled_L, weights_L = self.embedded, request.labeled_L, request.weights_L
         if isinstance(self.parts.proxy, SelfFitted):
+            check_weighs(self.parts.proxy, embedded.task.distribution, weights_L)
             classifier, passes = self.parts.proxy.fit(
                 StoredInputs(embedded),
                 embedded.standardization,
@@ -122,9 +136,12 @@ class LightFitter:
                 embedded.pool.facts.take(labeled_L),
                 embedded.task.distribution,
                 self.map_tasks,
+                # Proxies that do not weigh labels may lack the parameter.
+                **({} if weights_L is None else {"weights_L": weights_L}),
             )
             request.on_work(Work(passes, passes * len(labeled_L)))
             return classifier.tensors()
+        check_weighs(self.parts.trainer, embedded.task.distribution, weights_L)
         data = embedded_data(
             embedded.pool.embeddings_ND[labeled_L],
             request.labels_L,
@@ -138,6 +155,7 @@ class LightFitter:
             request.on_pseudo_labels,
             request.on_work,
             embedded.task,
+            weights_L,
         )
         return self.parts.trainer.fit(self.parts.proxy, data, request.seed).tensors()
 

@@ -8,6 +8,7 @@ from pydantic import PositiveInt, field_validator, model_validator
 from labelbench_ray import plugins
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.plugins import Part
+from labelbench_ray.pool.distributions import Distribution
 from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers.engine.data import PreviousRound, Tensors
 from labelbench_ray.trainers.engine.descent import Descent, Gradient
@@ -52,6 +53,10 @@ class Continued(Gradient):
     @property
     def uses_validation(self) -> bool:  # type: ignore[override]  # read of a trainer that is made, never of its class
         return self._inner().uses_validation
+
+    @property
+    def weighs(self) -> tuple[Distribution, ...]:  # type: ignore[override]  # as above
+        return self._inner().weighs
 
     def check(self, proxy: Proxy) -> None:
         self._inner().check(proxy)

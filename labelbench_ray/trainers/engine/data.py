@@ -123,6 +123,8 @@ class FitData(Generic[AnyInputs]):
     """Within a fit, each step reports here; a fit reports the epoch that it keeps, once, at its end."""
     on_work: Callable[[Work], None] = ignore
     """Called once, at the end of a fit."""
+    weights_L: NDArray[np.float64] | None = None
+    """How much each label counts, above 0 and 1 in the mean; None: all alike. For trainers that state `weighs`."""
 
     @property
     def labels_L(self) -> Tensor:
@@ -187,6 +189,7 @@ def embedded_data(
     on_pseudo_labels: Callable[[PseudoLabels], None] = ignore,
     on_work: Callable[[Work], None] = ignore,
     task: Task = SINGLE_LABEL,
+    weights_L: NDArray[np.float64] | None = None,
 ) -> FitData[EmbeddedInputs]:
     """The fit data of a light proxy, given the raw embeddings of the labeled rows and standardized validation rows."""
     labeled_LD = standardization.apply(raw_LD)
@@ -203,6 +206,7 @@ def embedded_data(
         previous=previous,
         on_pseudo_labels=on_pseudo_labels,
         on_work=on_work,
+        weights_L=weights_L,
     )
 
 

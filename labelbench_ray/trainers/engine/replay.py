@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue, PositiveFloat
 
 from labelbench_ray.plugins import Part
+from labelbench_ray.pool.distributions import Distribution
 from labelbench_ray.trainers.engine.data import FitData, Inputs, PreviousRound, Tensors
 from labelbench_ray.trainers.engine.step import State, Step
 from labelbench_ray.trainers.supervised import Supervised
@@ -49,6 +50,9 @@ class Outputs:
 
 class Newest(Supervised):
     """A supervised trainer that begins with the last round's weights, and whose epochs pass over the newest rows."""
+
+    # Places of older rows count all labels, and labels of weight 0 are left out.
+    weighs: ClassVar[tuple[Distribution, ...]] = ()
 
     @property
     def from_scratch(self) -> Part:

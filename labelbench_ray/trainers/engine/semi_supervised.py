@@ -20,6 +20,7 @@ from labelbench_ray import augmentations, plugins
 from labelbench_ray.augmentations import Augmentation, WantedViews
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Part, Plugin
+from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 from labelbench_ray.proxies import Proxy
 from labelbench_ray.trainers.engine.data import FitData, Inputs, PseudoLabels
 from labelbench_ray.trainers.engine.descent import Descent, smoothed
@@ -79,6 +80,7 @@ class SemiSupervised(Descent):
     """
 
     version: ClassVar[int] = 2
+    weighs: ClassVar[tuple[Distribution, ...]] = (CATEGORICAL,)
     epochs: PositiveInt = 20
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 3e-3
@@ -161,7 +163,8 @@ class SemiSupervised(Descent):
         """The loss of a batch's labeled rows, a mean over all of them."""
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(logits_BK, smoothed(step.labels_B, step.data.num_classes, self.label_smoothing))
+        targets_BK = smoothed(step.labels_B, step.data.num_classes, self.label_smoothing)
+        return cross_entropy(logits_BK, step.weighted(targets_BK))
 
     @abstractmethod
     def unlabeled_loss(self, pair: Pair, step: Step) -> Term:

@@ -44,3 +44,15 @@ class Step:
         import torch
 
         return self.data.labels_L[torch.from_numpy(self.labeled_B)].to(self.device.kind)
+
+    def weighted(self, targets_BK: Tensor) -> Tensor:
+        """Targets times the weight of each row's label.
+
+        A cross-entropy is linear in its targets, so it counts each row as much, also where rows are mixed afterwards.
+        """
+        import torch
+
+        if self.data.weights_L is None:
+            return targets_BK
+        weights_B = torch.from_numpy(self.data.weights_L[self.labeled_B])
+        return targets_BK * weights_B.to(targets_BK)[:, None]

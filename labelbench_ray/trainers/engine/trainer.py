@@ -6,6 +6,7 @@ from typing import ClassVar
 from labelbench_ray import tasks
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.plugins import Part
+from labelbench_ray.pool.distributions import Distribution
 from labelbench_ray.proxies import Classifier, Proxy
 from labelbench_ray.trainers.engine.data import EmbeddedInputs, FitData
 
@@ -17,6 +18,8 @@ class Trainer(tasks.ServesTasks, ABC):
 
     uses_validation: ClassVar[bool] = True
     """Uses validation labels, which are then reported beside the budget."""
+    weighs: ClassVar[tuple[Distribution, ...]] = ()
+    """The kinds of labels whose weights (`FitData.weights_L`) it heeds; it is given none of other kinds."""
     teaches: ClassVar[str] = "nothing"
     """What unlabeled rows teach; like the next two, for readers, and in Markdown."""
     remembers: ClassVar[str] = ""
