@@ -43,6 +43,7 @@ NAMES = (
         "continual",
         "multitask",
         "rare_classes",
+        "consensus",
         "overhead",
         "results",
         "hundred_million",
