@@ -32,6 +32,7 @@ def document(report: Report) -> dict[str, Any]:
         "multitask": report.across.multitask,
         "search": report.across.search and _search(report.across.search),
         "contributions": report.across.ablations,
+        "over_settings": report.across.over_settings,
         "savings": savings_table(found).to_pylist(),
         "comparisons": comparisons_table(found).to_pylist(),
         "trials": trials_table([experiment]).to_pylist(),

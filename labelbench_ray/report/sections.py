@@ -19,6 +19,7 @@ from labelbench_ray.report.fidelity import Trust, trusts
 from labelbench_ray.report.finetuned import FineTuned, finetuned
 from labelbench_ray.report.multitask import Multitask, multitask
 from labelbench_ray.report.noise import NoisyLabels, Survival, noisy_labels, survivals
+from labelbench_ray.report.over_settings import OverSettings, over_settings
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
 from labelbench_ray.report.rare_classes import RareClasses, rare_classes
 from labelbench_ray.report.searched import Searched, searched
@@ -69,6 +70,8 @@ class Across:
     measured: tuple[Block, ...]
     threshold: Threshold | None
     search: Searched | None
+    over_settings: OverSettings | None
+    """None with fewer than two settings or three strategies."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,6 +164,7 @@ def compose(
         measured,
         threshold(measured),
         searched(experiment),
+        None if experiment.search else _over_settings(sections),
     )
     return Report(
         experiment.name,
@@ -173,6 +177,12 @@ def compose(
         experiment.owner,
         experiment.tags,
     )
+
+
+def _over_settings(sections: Sequence[Section]) -> OverSettings | None:
+    compared = [section for section in sections if section.main is not None]
+    data_sets = len({section.setting.recipe["dataset"] for section in compared})
+    return over_settings([section.main for section in compared if section.main is not None], data_sets)
 
 
 def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping[str, str]) -> Section:

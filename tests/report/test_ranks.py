@@ -227,3 +227,13 @@ def test_gain_deficiency_and_speed_up_of_a_curve_by_hand() -> None:
     found = speed_up(labels_T, bound_T, random_T)
     np.testing.assert_allclose(found.factors_T, [200 / 100, 400 / 200, 400 / 400])
     assert found.at_least_T.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("count", [3, 4, 7, 8])
+def test_settings_needed_are_the_fewest_with_which_a_pair_can_differ(count: int) -> None:
+    def smallest(settings: int) -> float:
+        clear_DM = np.arange(count) + np.random.default_rng(0).uniform(0, 0.1, (settings, count))
+        return float(ranks(NAMES[:count], clear_DM).adjusted_MM.min())
+
+    needed = ranks(NAMES[:count], np.random.default_rng(0).normal(size=(5, count))).settings_needed
+    assert smallest(needed) < 0.05 <= smallest(needed - 1)

@@ -19,23 +19,20 @@ from labelbench_ray.console.escaping import escaped
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import cost_tables, words
 from labelbench_ray.report.cells import Table
-from labelbench_ray.report.continual_table import continual_table
 from labelbench_ray.report.curves import RECIPE
 from labelbench_ray.report.evaluation import evaluation_table
-from labelbench_ray.report.multitask.table import allocation_tables, multitask_table
-from labelbench_ray.report.noise.table import gains_table, noise_tables, ranking_table
+from labelbench_ray.report.noise.table import noise_tables
 from labelbench_ray.report.origin_table import data_facts, origin_facts, recorded
 from labelbench_ray.report.outlook import outlook_table, outlooks
-from labelbench_ray.report.page import axes, cost_figures, figures, forest
+from labelbench_ray.report.page import axes, figures, forest
 from labelbench_ray.report.page.explored import explored, spending
 from labelbench_ray.report.page.figures import Looks
 from labelbench_ray.report.page.forest import Forest
+from labelbench_ray.report.page.overview import Picture, overview
 from labelbench_ray.report.page.palette import Style, styles
 from labelbench_ray.report.page.prompt_tables import prompt_tables
-from labelbench_ray.report.page.search_figures import search_figures
 from labelbench_ray.report.page.shown import baseline, ranked, shown
 from labelbench_ray.report.rare_classes.table import rare_tables
-from labelbench_ray.report.search_table import search_gain, search_table
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.shift.table import answer, shift_tables
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, strategy_table, trouble_table
@@ -47,15 +44,6 @@ SCRIPTS: Final = ("uPlot.iife.min.js", "script.js")
 NO_TABLES: Final[Mapping[str, str]] = {}
 OPEN: Final = 1
 """The number of metrics whose pictures are open; others are folded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An inline drawing and what stands above it."""
-
-    title: str
-    unit: str
-    drawing: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,40 +86,6 @@ class Chapter:
         return sum(on for _, _, on in self.legend)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What each part contributes, drawn and as a table."""
-
-    title: str
-    drawing: Markup
-    table: Table
-    contexts: Table
-    labels: int
-    noun: str
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """What stands above the settings' own sections; tables without rows are left out."""
-
-    search: Table
-    searched: tuple[Picture, ...]
-    """A drawing for each searched setting."""
-    search_gain: str
-    embeddings: Table
-    parts: tuple[Part, ...]
-    protocols: Table
-    wholes: Table
-    continual: Table
-    multitask: Table
-    allocations: tuple[tuple[str, Table], ...]
-    ranking: Table
-    noisy_gains: Table
-    trusts: tuple[tuple[str, Table, str], ...]
-    threshold: str
-    fidelity: Markup
-
-
 def page(report: Report, tables: Mapping[str, str] = NO_TABLES) -> str:
     """The whole page; the same report gives the same text.
 
@@ -164,7 +118,7 @@ def page(report: Report, tables: Mapping[str, str] = NO_TABLES) -> str:
         troubles=trouble_table(report),
         finished=sum(run.state is TrialState.DONE for run in report.runs),
         chapters=[_chapter(report, number, looks) for number in range(1, len(report.sections) + 1)],
-        across=_across(report),
+        across=overview(report),
     )
 
 
@@ -190,43 +144,6 @@ def _data(report: Report, looks: Looks) -> Markup:
     """The curves as JSON for the script, which no name can end: `<` is escaped."""
     values = explored(report, looks)
     return Markup(json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
-
-
-def _across(report: Report) -> Overview:
-    measured = report.across.measured
-    gaps = cost_figures.fidelity(measured, report.across.threshold) if measured else Markup()
-    found = report.across.search
-    of_noise = [cost_tables.title_but(report, each.noisy, "corrupter") for each in report.across.noise]
-    return Overview(
-        search=search_table(found),
-        searched=tuple(Picture(name, "in %", drawing) for name, drawing in search_figures(found)),
-        search_gain=search_gain(found),
-        embeddings=cost_tables.embedding_table(report),
-        parts=tuple(
-            Part(
-                each.title,
-                cost_figures.contributions(each),
-                cost_tables.ablation_table(each),
-                cost_tables.context_table(each),
-                each.labels,
-                each.noun,
-            )
-            for each in report.across.ablations
-        ),
-        protocols=cost_tables.protocol_table(report),
-        wholes=cost_tables.whole_table(report),
-        continual=continual_table(report),
-        multitask=multitask_table(report),
-        allocations=allocation_tables(report),
-        ranking=ranking_table(report.across.noise, of_noise),
-        noisy_gains=gains_table(report.across.noise, of_noise),
-        trusts=tuple(
-            (cost_tables.trust_title(report, each), cost_tables.trust_table(each), cost_tables.needs(each))
-            for each in report.across.trusts
-        ),
-        threshold=cost_tables.threshold_words(report.across.threshold),
-        fidelity=gaps,
-    )
 
 
 def _chapter(report: Report, number: int, looks: Looks) -> Chapter:

@@ -9,7 +9,7 @@ which other strategies are present. (Letters: D settings, M strategies.)
 
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
+from math import floor, log2, sqrt
 from typing import Final
 
 import numpy as np
@@ -21,8 +21,6 @@ FEWEST_SETTINGS: Final = 2
 FEWEST_STRATEGIES: Final = 3
 MOST_TIED: Final = 13
 """Settings with equal differences that are tested exactly, as scipy does: 2^13 patterns of signs."""
-SURE_SETTINGS: Final = 6
-"""With fewer settings, no pair of strategies can differ at 5 %: the smallest two-sided p-value is 2 / 2^5."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +42,12 @@ class Ranks:
     """By Holm over all pairs."""
     cliques: tuple[tuple[int, int], ...]
     """First and last place of each maximal run, of two strategies or more, in which no pair differs at 5 %."""
+
+    @property
+    def settings_needed(self) -> int:
+        """The fewest settings with which a pair can differ: Wilcoxon's smallest p-value is 2^(1 - settings)."""
+        pairs = len(self.strategies) * (len(self.strategies) - 1) // 2
+        return 2 + floor(log2(pairs / (1 - LEVEL)))
 
 
 def ranks(strategies: tuple[str, ...], scores_DM: Floats) -> Ranks:
