@@ -1,0 +1,1 @@
+"""Label Studio through its HTTP API: projects, tasks to label, and the annotations as answers."""
