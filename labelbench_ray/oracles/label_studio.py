@@ -31,8 +31,8 @@ class LabelStudio(Oracle):
 
     answers_at_once: ClassVar[bool] = False
     directions: ClassVar[str] = (
-        f"label them in the project of Label Studio that the oracle names, and run the same command again ({TOKEN} holds "
-        "the token)"
+        f"label them in the project of Label Studio that the oracle names, and run the same command again ({TOKEN} "
+        "holds the token)"
     )
     url: str
     """The server's address, such as http://localhost:8080."""

@@ -16,12 +16,11 @@ from labelbench_ray.answers.events import Answer, Status
 from labelbench_ray.answers.label_studio.project import LABEL, UNSURE
 from labelbench_ray.answers.label_studio.tasks import BATCH, CAMPAIGN, MODEL, ROW_ID
 from labelbench_ray.answers.revisions import revision
+from labelbench_ray.config import digest
 from labelbench_ray.errors import DataError
 
 TOOL: Final = "label_studio"
 MOST_SECONDS: Final = 1e9
-DIGITS: Final = 12
-"""Of the hash that distinguishes contents of one moment: some menus of Label Studio change an annotation in silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def read_export(name: str, data: bytes, campaign: str | None = None) -> Annotati
         raise DataError(f"{name}: not JSON, or cut short ({error}); export it again as JSON") from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise DataError(f"{name}: not a list of tasks; export it from Label Studio again, as JSON")
-    if any(ROW_ID not in task and "annotations" not in task for task in tasks):
+    if not all("annotations" in task for task in tasks):
         raise DataError(f"{name}: its tasks have no annotations of their own; export as JSON, not as JSON-MIN")
     return of_tasks(tasks, sha256(data).hexdigest(), campaign)
 
@@ -123,8 +122,10 @@ def _answer(annotation: object, meta: Mapping[str, str], source_sha256: str) -> 
 
 
 def _content(answer: Answer) -> str:
-    stated = [answer.row_id, answer.annotator, answer.labels, answer.status, answer.seconds, answer.batch]
-    return sha256(json.dumps([*stated, answer.shown, answer.gold]).encode(errors="surrogatepass")).hexdigest()[:DIGITS]
+    """Distinguishes contents of one moment: some menus of Label Studio change an annotation and not its time."""
+    labels = None if answer.labels is None else list(answer.labels)
+    stated = [answer.row_id, answer.annotator, labels, answer.status, answer.seconds, answer.batch, answer.gold]
+    return digest([*stated, answer.shown])
 
 
 def _stated(annotation: Mapping[str, Any]) -> tuple[Status, tuple[str, ...] | None]:
@@ -182,7 +183,12 @@ def _seconds(lead_time: object) -> float | None:
 
 
 def _shown(prediction: object, model: str) -> str | None:
-    """The model whose prediction the annotator saw: one with a result, not one that holds the order alone."""
+    """The model whose prediction the annotator saw: the task states it, or a prediction with a result.
+
+    A listing of tasks has no predictions of annotations, and one without a result holds the order of the batch alone.
+    """
+    if model:
+        return model
     if not isinstance(prediction, dict) or not prediction.get("result"):
         return None
-    return model or str(prediction.get("model_version") or "unknown")
+    return str(prediction.get("model_version") or "unknown")

@@ -16,12 +16,14 @@ UNSURE: Final = "unsure"
 SHORTEST_TITLE, LONGEST_TITLE = 3, 50
 SAMPLING: Final = "Uncertainty sampling"
 """Tasks in the order of their predictions' scores: the strategy's order."""
+BESIDE: Final = "display: flex; gap: 1em"
+"""Below an image that fills the page nobody finds the last classes."""
 NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 OBJECTS: Final = {
     "image": ("Image", "image", {"zoom": "true", "zoomControl": "true"}),
     "text": ("Text", "text", {"valueType": "text"}),
     "table": ("Text", "text", {"valueType": "text"}),
-    "audio": ("Audio", "audio", {}),
+    "audio": ("Audio", "audio", {"player": "html5", "decoder": "none"}),
 }
 """By modality: the tag that shows a row, its name, which is also the key in a task's data, and its attributes."""
 
@@ -72,17 +74,19 @@ class Wanted:
 
 
 def label_config(wanted: Wanted) -> str:
-    """The page on which a row is labeled, as XML."""
+    """The page on which a row is labeled, as XML: what is shown, and beside it the classes and a box for "unsure"."""
     tag, name, attributes = OBJECTS[wanted.modality]
-    view = ElementTree.Element("View")
-    ElementTree.SubElement(view, tag, {"name": name, "value": f"${name}", **attributes})
-    choice = "multiple" if wanted.several else "single"
-    classes = ElementTree.SubElement(view, "Choices", {"name": LABEL, "toName": name, "choice": choice})
-    for value in wanted.classes:
-        ElementTree.SubElement(classes, "Choice", {"value": value})
-    unsure = ElementTree.SubElement(view, "Choices", {"name": UNSURE, "toName": name, "choice": "multiple"})
-    ElementTree.SubElement(unsure, "Choice", {"value": UNSURE})
-    return ElementTree.tostring(view, encoding="unicode")
+    page = ElementTree.Element("View", {"style": BESIDE} if tag == "Image" else {})
+    shown, choices = (ElementTree.SubElement(page, "View", {"style": style}) for style in ("flex: 3", "flex: 2"))
+    ElementTree.SubElement(shown, tag, {"name": name, "value": f"${name}", **attributes})
+    for control, choice, values in (
+        (LABEL, "multiple" if wanted.several else "single", wanted.classes),
+        (UNSURE, "multiple", (UNSURE,)),
+    ):
+        of_control = ElementTree.SubElement(choices, "Choices", {"name": control, "toName": name, "choice": choice})
+        for value in values:
+            ElementTree.SubElement(of_control, "Choice", {"value": value})
+    return ElementTree.tostring(page, encoding="unicode")
 
 
 def find_project(server: Server, named: str) -> Json | None:

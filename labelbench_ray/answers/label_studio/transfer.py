@@ -116,7 +116,7 @@ def _show_files(server: Server, number: int, files: LocalFiles, pool: Path, task
     folder = files.folder(pool)
     if folder not in server.local_storages(number):
         server.add_local_storage(number, folder)
-    (address,) = [*tasks[0]["data"].values()]
+    address = next(iter(tasks[0]["data"].values()))
     if not server.shows(address):
         raise ConfigError(
             f"{server.url}{address}: the server does not show the file; start it with "

@@ -1,4 +1,4 @@
-"""Projects of Label Studio: their page offers the classes as they are written, and a project that does not fit is refused."""
+"""Projects of Label Studio: the page offers the classes as they are written; a project that does not fit is refused."""
 
 from xml.etree import ElementTree
 
@@ -17,7 +17,7 @@ WANTED = Wanted("tickets", "text", ("bug", "praise"))
 def test_the_page_shows_the_row_and_offers_the_classes_as_they_are_written(modality: str):
     wanted = Wanted("a pool", modality, CLASSES)
     page = ElementTree.fromstring(label_config(wanted))
-    shown = page[0]
+    shown = page[0][0]
     assert shown.get("value") == f"${wanted.data_key}"
     assert {choices.get("toName") for choices in page.iter("Choices")} == {shown.get("name")}
     assert choices_of(label_config(wanted)) == ([*CLASSES], "single")

@@ -82,7 +82,7 @@ def test_local_files_are_named_below_the_document_root_of_the_server(tmp_path: P
         ConfigError, match=r"is the pool's folder itself, .*; start it with LABEL_STUDIO_LOCAL_FILES_DOC"
     ):
         LocalFiles(tmp_path).folder(tmp_path)
-    with pytest.raises(ConfigError, match="not below .*elsewhere, the document root of Label Studio; give the folder"):
+    with pytest.raises(ConfigError, match=r"not below .*elsewhere, the document root of Label Studio; give the"):
         LocalFiles(tmp_path / "elsewhere")(row)
 
 
