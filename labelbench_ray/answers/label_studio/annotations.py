@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
+from pydantic import JsonValue
+
 from labelbench_ray.answers.events import Answer, Status
 from labelbench_ray.answers.label_studio.project import LABEL, UNSURE
 from labelbench_ray.answers.label_studio.tasks import BATCH, CAMPAIGN, MODEL, ROW_ID
@@ -123,9 +125,19 @@ def _answer(annotation: object, meta: Mapping[str, str], source_sha256: str) -> 
 
 def _content(answer: Answer) -> str:
     """Distinguishes contents of one moment: some menus of Label Studio change an annotation and not its time."""
-    labels = None if answer.labels is None else list(answer.labels)
-    stated = [answer.row_id, answer.annotator, labels, answer.status, answer.seconds, answer.batch, answer.gold]
-    return digest([*stated, answer.shown])
+    labels: JsonValue = None if answer.labels is None else [*answer.labels]
+    return digest(
+        [
+            answer.row_id,
+            answer.annotator,
+            labels,
+            answer.status,
+            answer.seconds,
+            answer.batch,
+            answer.gold,
+            answer.shown,
+        ]
+    )
 
 
 def _stated(annotation: Mapping[str, Any]) -> tuple[Status, tuple[str, ...] | None]:
