@@ -63,18 +63,18 @@ class LabelStudio(Oracle):
         if find_project(server, self.project) is None:
             return GivenAnswers((), ())
         pulled = pull(server, self.project)
-        where = f"{server.url}, project {pulled.project}"
+        where = pulled.source.name
         _, batch = _names(question)
-        mine = [each for each in pulled.annotations.answers if each.batch == batch]
+        mine = [each for each in pulled.answers if each.batch == batch]
         asked = {*question.row_ids}
-        refused = [f"{where}: {each.reason}" for each in pulled.annotations.refused if each.row_id in asked]
+        refused = [str(each) for each in pulled.rejected if each.row_id in asked]
         agreed: list[GivenAnswer] = []
         for row in row_states(to_table(mine), self.overlap).to_pylist():
             state, row_id = RowState(row["state"]), row["row_id"]
             if state is RowState.AGREED and len(row["labels"]) == 1:
                 agreed.append(Agreed(where, 0, row_id, *row["labels"]))
             elif state not in WAITING:
-                fix = FIXES.get(state, f"has the classes {row['labels']}; choose exactly one")
+                fix = FIXES.get(state, f"has the classes {', '.join(row['labels'] or ())}; choose exactly one")
                 refused.append(f"{where}: row {row_id!r} {fix}")
         return GivenAnswers(tuple(agreed), tuple(refused))
 

@@ -1,4 +1,4 @@
-"""Files of answers, recognized by their content: CSV, parquet, Argilla's flattened records, Prodigy's JSON lines."""
+"""Files of answers, recognized by their content: CSV, parquet, and what Argilla, Label Studio and Prodigy export."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from labelbench_ray.answers.formats import argilla, delimited, prodigy
+from labelbench_ray.answers.formats import argilla, delimited, label_studio, prodigy
 from labelbench_ray.answers.formats.json_records import Record, is_json, read_records
 from labelbench_ray.answers.formats.stated import Read, Rejected, Source, Stated, answers_of
 from labelbench_ray.errors import DataError
@@ -33,8 +33,20 @@ def read(path: Path, annotator: str = "", batch: str = "", separator: str | None
         saved_at, data = datetime.fromtimestamp(path.stat().st_mtime, UTC), path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a file of answers") from error
+    digest = sha256(data).hexdigest()
+    if (tasks := _tasks(path.name, data)) is not None:
+        return label_studio.read_tasks(Source(path.name, label_studio.TOOL, saved_at, digest), tasks)
     tool, form, rows = _recognized(path.name, data, annotator, batch, separator)
-    return answers_of(Source(path.name, tool, saved_at, sha256(data).hexdigest()), form, rows)
+    return answers_of(Source(path.name, tool, saved_at, digest), form, rows)
+
+
+def _tasks(name: str, data: bytes) -> list[tuple[int, Record | str]] | None:
+    """The tasks of Label Studio's export, whose annotations have identities of their own; None for another file."""
+    records = read_records(name, data) if is_json(data) else []
+    objects = [record for _, record in records if not isinstance(record, str)]
+    if any(map(label_studio.is_minimal, objects)):
+        raise DataError(f"{name}: Label Studio's JSON-MIN lacks skipped tasks; export the project as JSON")
+    return records if any(map(label_studio.is_task, objects)) else None
 
 
 def _recognized(name: str, data: bytes, annotator: str, batch: str, separator: str | None) -> tuple[str, str, Rows]:
@@ -56,7 +68,8 @@ def _recognized(name: str, data: bytes, annotator: str, batch: str, separator: s
         raise DataError(f"{name}: Argilla's nested records lack the status of responses; {argilla.EXPORT}")
     raise DataError(
         f"{name}: JSON without answers that are known here: Argilla's flattened records have label.responses.status, "
-        "Prodigy's tasks have answer; export one of these, or a CSV with the columns row_id,label"
+        "Label Studio's tasks have annotations, Prodigy's have answer; export one of these, or a CSV with the columns "
+        "row_id,label"
     )
 
 

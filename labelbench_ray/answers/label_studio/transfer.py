@@ -8,7 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from labelbench_ray.answers.label_studio.annotations import Annotations, of_tasks, read_export
+from labelbench_ray.answers.formats.json_records import read_records
+from labelbench_ray.answers.formats.label_studio import TOOL, read_tasks
+from labelbench_ray.answers.formats.stated import Read, Source
 from labelbench_ray.answers.label_studio.client import Json, Server
 from labelbench_ray.answers.label_studio.pictures import LocalFiles
 from labelbench_ray.answers.label_studio.project import find_project, found_or_made
@@ -29,16 +31,6 @@ class Pushed:
     sent: int
     there: int
     """Rows of the batch that the project had."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """What a pull brought."""
-
-    project: int
-    annotations: Annotations
-    data: bytes
-    """The tasks as the server sent them."""
 
 
 def push(server: Server, named: str, batch: BatchOfTasks, pool: Path | None = None) -> Pushed:
@@ -69,13 +61,12 @@ def push(server: Server, named: str, batch: BatchOfTasks, pool: Path | None = No
     return Pushed(number, f"{server.url}/projects/{number}/data", sent, len(batch.rows) - sent)
 
 
-def pull(server: Server, named: str, campaign: str | None = None, since: datetime | None = None) -> Pulled:
+def pull(server: Server, named: str, since: datetime | None = None) -> Read:
     """The answers of a project.
 
     Args:
         server: the server.
         named: the project's title or number.
-        campaign: refuses answers to tasks of other campaigns.
         since: fetches tasks that changed after it alone; None: all, which alone shows what was deleted.
 
     Raises:
@@ -84,14 +75,14 @@ def pull(server: Server, named: str, campaign: str | None = None, since: datetim
     """
     project = find_project(server, named)
     if project is None:
-        raise ConfigError(f"--project {named!r}: {server.url} has no project with that title; push the batch first")
+        raise ConfigError(f"--project {named!r}: {server.url} has no project with that title; push a batch first")
     number = int(project["id"])
-    if since is None:
-        data = server.export(number)
-        return Pulled(number, read_export(f"{server.url}, project {number}", data, campaign), data)
-    tasks = list(server.tasks(number, changed_after(since)))
-    data = json.dumps(tasks).encode()
-    return Pulled(number, of_tasks(tasks, sha256(data).hexdigest(), campaign), data)
+    moment = datetime.now(UTC)
+    data = (
+        server.export(number) if since is None else json.dumps([*server.tasks(number, changed_after(since))]).encode()
+    )
+    name = f"{server.url}, project {number}"
+    return read_tasks(Source(name, TOOL, moment, sha256(data).hexdigest()), read_records(name, data))
 
 
 def changed_after(moment: datetime) -> str:
