@@ -11,7 +11,7 @@ from typing import Any, Final
 from labelbench_ray.answers.formats.json_records import read_records
 from labelbench_ray.answers.formats.label_studio import TOOL, read_tasks
 from labelbench_ray.answers.formats.stated import Read, Source
-from labelbench_ray.answers.label_studio.client import Json, Server
+from labelbench_ray.answers.label_studio.client import Json, Server, ServerError
 from labelbench_ray.answers.label_studio.pictures import LocalFiles
 from labelbench_ray.answers.label_studio.project import find_project, found_or_made
 from labelbench_ray.answers.label_studio.tasks import BATCH, ROW_ID, BatchOfTasks, requests_of
@@ -105,12 +105,17 @@ def _rows_there(tasks: Iterable[Mapping[str, Any]], batch: BatchOfTasks) -> froz
 def _show_files(server: Server, number: int, files: LocalFiles, pool: Path, tasks: Sequence[Json]) -> None:
     """Let the project show the pool's folder, and see that it does: people would find broken images."""
     folder = files.folder(pool)
+    hint = (
+        "start the server with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
+        f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={files.server_root or files.root}, where it can read the folder"
+    )
     if folder not in server.local_storages(number):
-        server.add_local_storage(number, folder)
+        try:
+            server.add_local_storage(number, folder)
+        except ServerError as error:
+            raise ConfigError(
+                f"{folder}: {server.url} may not show it, as it is not in its document root; {hint}"
+            ) from error
     address = next(iter(tasks[0]["data"].values()))
     if not server.shows(address):
-        raise ConfigError(
-            f"{server.url}{address}: the server does not show the file; start it with "
-            f"LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT="
-            f"{files.server_root or files.root}, where it sees {folder}"
-        )
+        raise ConfigError(f"{server.url}{address}: the server does not show the file; {hint}")
