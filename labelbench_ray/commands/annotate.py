@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from labelbench_ray.api.environments import environment_of
+from labelbench_ray.commands.annotate_server import pull, push
 from labelbench_ray.commands.options import PLACE, option
 from labelbench_ray.commands.output import console, state
 from labelbench_ray.console.progress import meter
@@ -53,6 +54,12 @@ def annotate() -> None:
     help="Rows that only measure the model; a tenth of each batch asks for them. Default: a tenth of the pool, 1,000 "
     "at most. 0: none.",
 )
+@click.option(
+    "--to",
+    type=click.Choice(["csv", "label-studio"]),
+    default="csv",
+    help="The tool: label-studio writes tasks.json and page.xml for its import, too. `annotate push` needs no file.",
+)
 @click.option("--encoder", metavar="NAME", help="What embeds the rows. Default: by what they are.")
 @click.option("--proxy", metavar="NAME", help="The model that is fitted to the labels. Default: linear.")
 @click.option("--trainer", metavar="NAME", help="How it is fitted. Default: logistic.")
@@ -72,6 +79,7 @@ def annotate() -> None:
 def propose(
     pool: str,
     out: Path,
+    to: str,
     campaign: Path | None,
     runs: Path,
     store: Path,
@@ -86,7 +94,7 @@ def propose(
     with meter(console, "reading"):
         from labelbench_ray.campaign.places import find_pool
         from labelbench_ray.campaign.propose import propose as proposed
-        from labelbench_ray.campaign.words import describe_pool, describe_proposal
+        from labelbench_ray.campaign.words import describe_pool, describe_proposal, shown_path
         from labelbench_ray.datasets.recognition import Stated
         from labelbench_ray.trial.local import LocalExecutor
 
@@ -107,6 +115,11 @@ def propose(
             lambda done, total: shown.show(done, total, "embedding, rows"),
         )
     state(describe_proposal(proposal, folder))
+    if to == "label-studio":
+        from labelbench_ray.campaign.label_studio import write_import
+
+        written = write_import(folder, store, proposal.batch.number, out)
+        state([f"{shown_path(path)}: for Label Studio, written" for path in written])
     return 0
 
 
@@ -179,3 +192,7 @@ def annotators(text: str | None) -> tuple[str, ...]:
     if wrong := [name for name in found if "/" in name or "\\" in name or name.startswith(".")]:
         raise ConfigError(f"--annotators: {wrong[0]!r} cannot be part of a file's name; write letters and digits")
     return found
+
+
+annotate.add_command(push)
+annotate.add_command(pull)
