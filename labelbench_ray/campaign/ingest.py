@@ -8,6 +8,7 @@ from typing import Final
 
 from labelbench_ray.answers.checking import Rules, checked
 from labelbench_ray.answers.formats import read
+from labelbench_ray.answers.formats.stated import Read
 from labelbench_ray.answers.ingest import Ingested, ingest, write_rejected
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.answers.names import Names
@@ -45,7 +46,7 @@ def ingest_files(
 
     Args:
         folder: the campaign's.
-        files: CSV, parquet, Argilla's flattened records, or Prodigy's JSON lines.
+        files: CSV, parquet, Argilla's flattened records, Label Studio's JSON export, or Prodigy's JSON lines.
         annotator: who answered, where a file does not state it.
         accept_extra: accept rows that no batch asked for.
         complete: the files hold all answers to their batches: others were deleted.
@@ -55,12 +56,19 @@ def ingest_files(
     """
     campaign = read_campaign(folder)
     read_in = [read(path, annotator, _foreign_batch(path, campaign)) for path in files]
+    return ingest_reads(folder, campaign, read_in, accept_extra=accept_extra, complete=complete)
+
+
+def ingest_reads(
+    folder: Path, campaign: Campaign, reads: Sequence[Read], *, accept_extra: bool = False, complete: bool = False
+) -> Accepted:
+    """Take what was read from files or from a tool's server into the campaign of a folder."""
     with locked(folder / "lock"):
         batches = read_batches(folder, campaign)
         rules = _rules(folder, campaign, batches, accept_extra)
         log = AnswerLog(folder / ANSWERS)
         before = answered(log.read(), batches)
-        ingested = ingest(log, [checked(each, rules) for each in read_in], complete)
+        ingested = ingest(log, [checked(each, rules) for each in reads], complete)
         write_rejected(folder / REJECTED, ingested.rejected)
         after = answered(log.read(), batches)
     learned = {*after.labels.values()} - {*before.labels.values()} if campaign.classes is None else set()

@@ -9,22 +9,20 @@ from typing import Final
 
 import pyarrow.compute as pc
 
-from labelbench_ray.answers.checking import Rules, checked
 from labelbench_ray.answers.formats.label_studio import TOOL
-from labelbench_ray.answers.ingest import Ingested, ingest, write_rejected
 from labelbench_ray.answers.label_studio.client import Server
 from labelbench_ray.answers.label_studio.pictures import Address, data_uri
 from labelbench_ray.answers.label_studio.project import LONGEST_TITLE, Wanted, label_config
 from labelbench_ray.answers.label_studio.tasks import BatchOfTasks, import_file
 from labelbench_ray.answers.label_studio.transfer import Pushed, pull, push
 from labelbench_ray.answers.log import AnswerLog
-from labelbench_ray.answers.names import Names
 from labelbench_ray.answers.to_show import FileAt, Suggestion, ToShow
 from labelbench_ray.campaign.audit import audit_reserve
 from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
+from labelbench_ray.campaign.ingest import Accepted, ingest_reads
 from labelbench_ray.campaign.known import answered, knowledge
-from labelbench_ray.campaign.pool import KnownRows, read_known
-from labelbench_ray.campaign.record import ANSWERS, SUFFIX, Batch, Campaign, asked_rows, read_batches, read_campaign
+from labelbench_ray.campaign.pool import known_rows
+from labelbench_ray.campaign.record import ANSWERS, SUFFIX, Batch, read_batches, read_campaign
 from labelbench_ray.datasets import Modality
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ConfigError
@@ -35,7 +33,6 @@ from labelbench_ray.trial import parts
 from labelbench_ray.trial.stored_rows import stored_rows
 from labelbench_ray.types import Ids
 
-REJECTED: Final = "rejected.csv"
 DIGITS: Final = 16
 """Of a model's hash that answers keep."""
 
@@ -80,8 +77,7 @@ def batch_of_tasks(
         raise ConfigError(
             f"{folder}: declares no classes, and Label Studio offers choices alone; begin a campaign with --classes"
         )
-    known = read_known(folder)
-    assert known is not None, "a batch was proposed"
+    known = known_rows(folder)
     built = parts.build(campaign.trial(Part(name="random"), batch.budget))
     opened = EmbeddingStore.open(store / known.store)
     ids_B = known.places(batch.row_ids)
@@ -172,8 +168,8 @@ def pool_folder(rows: Sequence[ToShow]) -> Path:
 
 
 def pull_answers(
-    server: Server, folder: Path, title: str, complete: bool = False, changed_only: bool = False, extra: bool = False
-) -> Ingested:
+    server: Server, folder: Path, title: str, *, complete: bool = False, changed: bool = False, extra: bool = False
+) -> Accepted:
     """Fetch the answers of a project into the campaign's log.
 
     Args:
@@ -181,36 +177,17 @@ def pull_answers(
         folder: the campaign's.
         title: the project's, or its number.
         complete: retract answers that the project no longer has.
-        changed_only: fetch only tasks that changed since the newest answer that is known; cannot be complete.
+        changed: fetch only tasks that changed since the newest answer that is known; cannot be complete.
         extra: accept answers to rows of the pool that no batch asked for.
 
     Raises:
         UserError: as from `pull`, or the log is damaged.
     """
-    if complete and changed_only:
-        raise ConfigError(
-            "--complete and --changed-only exclude each other: what changed does not show what was deleted"
-        )
-    campaign, known = read_campaign(folder), read_known(folder)
-    batches, log = read_batches(folder, campaign), AnswerLog(folder / ANSWERS)
-    since = _newest(log) if changed_only else None
-    found = checked(pull(server, title, since), rules(campaign, known, batches, extra))
-    ingested = ingest(log, [found], complete)
-    write_rejected(folder / REJECTED, ingested.rejected)
-    return ingested
-
-
-def rules(campaign: Campaign, known: KnownRows | None, batches: Sequence[Batch], extra: bool) -> Rules:
-    """What the campaign accepts."""
-    asked = dict.fromkeys(known.row_ids if known else (), "")
-    asked |= {row_id: batch.id for row_id, batch in asked_rows(batches).items()}
-    classes = {name: number for number, name in enumerate(campaign.classes or ())}
-    return Rules(
-        asked=Names(asked),
-        batches=frozenset(batch.id for batch in batches),
-        classes=Names(classes) if campaign.classes else None,
-        accepts_extra=extra,
-    )
+    if complete and changed:
+        raise ConfigError("--complete and --changed-only exclude each other: deleted answers are not among the changed")
+    campaign = read_campaign(folder)
+    since = _newest(AnswerLog(folder / ANSWERS)) if changed else None
+    return ingest_reads(folder, campaign, [pull(server, title, since)], accept_extra=extra, complete=complete)
 
 
 def _newest(log: AnswerLog) -> datetime | None:

@@ -136,9 +136,9 @@ def ingest(
     """Read the answers in files into the campaign.
 
     FILE is a batch.csv that people filled in, any CSV or parquet file with the columns row_id and label (also:
-    annotator, status, answered_at, seconds), Argilla's flattened records, or Prodigy's JSON lines. Reading a file again
-    changes nothing. Exit status 1 where some answers cannot be used: rejected.csv in the campaign's folder names them,
-    and the others are kept.
+    annotator, status, answered_at, seconds), Argilla's flattened records, Label Studio's JSON export, or Prodigy's
+    JSON lines. Reading a file again changes nothing. Exit status 1 where some answers cannot be used: rejected.csv in the
+    campaign's folder names them, and the others are kept.
     """
     with meter(console, "reading"):
         from labelbench_ray.campaign.ingest import ingest_files

@@ -11,10 +11,8 @@ from labelbench_ray.console.progress import meter
 from labelbench_ray.errors import ConfigError
 
 if TYPE_CHECKING:
-    from labelbench_ray.answers.ingest import Ingested
     from labelbench_ray.answers.label_studio.pictures import Address
 
-SHOWN: Final = 5
 RUNS: Final = option("runs", type=PLACE, default="runs", help="Where campaigns lie.")
 CAMPAIGN: Final = click.option(
     "--campaign",
@@ -117,29 +115,21 @@ def pull(
     """
     with meter(console, "pulling"):
         from labelbench_ray.answers.label_studio.client import Server
-        from labelbench_ray.campaign.label_studio import REJECTED, default_title, pull_answers
+        from labelbench_ray.campaign.label_studio import default_title, pull_answers
         from labelbench_ray.campaign.places import the_campaign
+        from labelbench_ray.campaign.words import describe_ingest
 
         folder = the_campaign(campaign, runs)
-        title = project or default_title(folder)
-        ingested = pull_answers(Server(url), folder, title, complete, changed_only, accept_extra)
-    state(_words(ingested, folder / REJECTED))
-    return 1 if ingested.rejected else 0
-
-
-def _words(ingested: "Ingested", rejected: Path) -> list[str]:
-    counts = {
-        "new": ingested.new,
-        "corrected": ingested.corrected,
-        "already there": ingested.repeated,
-        "older than what is there": ingested.outdated,
-        "retracted": ingested.retracted,
-    }
-    lines = [f"answers: {', '.join(f'{count:,} {what}' for what, count in counts.items() if count) or 'none'}"]
-    if ingested.rejected:
-        lines.append(f"{len(ingested.rejected):,} cannot be used, the others are kept; all of them: {rejected}")
-        lines += [f"  {each}" for each in ingested.rejected[:SHOWN]]
-    return lines
+        accepted = pull_answers(
+            Server(url),
+            folder,
+            project or default_title(folder),
+            complete=complete,
+            changed=changed_only,
+            extra=accept_extra,
+        )
+    state(describe_ingest(accepted, folder))
+    return 1 if accepted.ingested.rejected else 0
 
 
 def _check_words(images: str, files_root: Path | None, server_root: str | None, url_prefix: str | None) -> None:

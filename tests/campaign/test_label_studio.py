@@ -64,9 +64,10 @@ def test_a_batch_goes_there_and_its_answers_come_back(home: Home, server: FakeSe
     deleted["updated_at"] = "2026-05-01T00:00:00+00:00"
     server.in_projects[1][2]["annotations"] = []
     ended = annotate("pull", "--url", URL, "--project", "1", "--complete")
-    assert (ended.return_value, ended.output) == (0, f"answers: {len(others)} new, 1 already there, 1 retracted\n")
+    assert ended.return_value == 0
+    assert f"answers: {len(others)} new, 1 already there, 1 retracted\n" in ended.output
     assert not (home.campaign / "rejected.csv").exists()
-    assert annotate("pull", "--url", URL, "--changed-only").output == f"answers: {len(others) + 1} already there\n"
+    assert f"answers: {len(others) + 1} already there\n" in annotate("pull", "--url", URL, "--changed-only").output
     assert len(AnswerLog(home.campaign / "answers.parquet").read()) == len(others) + 3
 
 
@@ -109,7 +110,7 @@ def test_files_for_a_server_out_of_reach_are_the_same_each_time(home: Home):
     ("words", "message"),
     [
         (["push", "--url", URL, "--batch", "7"], "--batch 7: the campaign has batches 0 to 0"),
-        (["push", "--url", URL, "--images", "files"], "document root"),
+        (["push", "--url", URL, "--images", "files"], "the server does not show the file; start the server with"),
         (["push", "--url", URL, "--files-root", "."], "--files-root and --server-root are for --images files"),
         (["push", "--url", URL, "--images", "url-prefix"], "--images url-prefix and --url-prefix URL belong together"),
         (["pull", "--url", URL], "no project with that title; push a batch first"),
