@@ -137,8 +137,8 @@ def ingest(
 
     FILE is a batch.csv that people filled in, any CSV or parquet file with the columns row_id and label (also:
     annotator, status, answered_at, seconds), Argilla's flattened records, Label Studio's JSON export, or Prodigy's
-    JSON lines. Reading a file again changes nothing. Exit status 1 where some answers cannot be used: rejected.csv in the
-    campaign's folder names them, and the others are kept.
+    JSON lines. Reading a file again changes nothing. Exit status 1 where some answers cannot be used: rejected.csv in
+    the campaign's folder names them, and the others are kept.
     """
     with meter(console, "reading"):
         from labelbench_ray.campaign.ingest import ingest_files
