@@ -35,6 +35,7 @@ NAMES = (
         "report",
         "mirror",
         "precomputed",
+        "answers",
     ),
     *(
         "flexmatch",

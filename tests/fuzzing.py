@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from PIL import Image
 from pydantic import ValidationError
@@ -24,6 +26,13 @@ from rich.console import Console
 from safetensors.numpy import save as save_tensors
 
 from labelbench_ray import datasets, plugins, report
+from labelbench_ray.answers.checking import Rules, checked
+from labelbench_ray.answers.events import to_table
+from labelbench_ray.answers.fold import row_states
+from labelbench_ray.answers.formats import read as read_answers
+from labelbench_ray.answers.ingest import ingest, write_rejected
+from labelbench_ray.answers.log import AnswerLog, content_hash
+from labelbench_ray.answers.names import Names
 from labelbench_ray.config import FineTune, Part, Trial, digest
 from labelbench_ray.costs import Cost
 from labelbench_ray.datasets import cifar_c
@@ -52,6 +61,7 @@ from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_aside, set_asides
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
 from labelbench_ray.trial import parts
+from tests.answers.samples import crowd
 from tests.datasets.row_samples import arrow, features, parquet, tar
 from tests.datasets.vector_samples import LABELS_N, ROWS_ND, column, npy, npz
 from tests.samples import make_manifest
@@ -421,6 +431,41 @@ def _read_row_values(folder: Path, data: bytes) -> None:
         raise UserError(str(error)) from error  # a row's reason in rejects.parquet
 
 
+def _read_log(folder: Path, data: bytes) -> None:
+    log = AnswerLog(_put(folder / "answers.parquet", data))
+    row_states(log.read())
+
+
+def _read_answers(name: str) -> Callable[[Path, bytes], object]:
+    """Reads a file of answers, checks it against a campaign and ingests it."""
+    rules = Rules(asked=Names({"01": "b", "2": "b"}), batches=frozenset("b"), classes=Names({"cat": 0}))
+
+    def read(folder: Path, data: bytes) -> None:
+        done = ingest(AnswerLog(folder / "answers.parquet"), [checked(read_answers(_put(folder / name, data)), rules)])
+        write_rejected(folder / "rejected.csv", done.rejected)
+
+    return read
+
+
+def _answer_targets() -> dict[str, Target]:
+    table = to_table(crowd(20))
+    log = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata({"format": "1", "content": content_hash(table)}), log)
+    responses = {"label.responses": ["cat"], "label.responses.users": ["u"], "label.responses.status": ["submitted"]}
+    task = {"row_id": "2", "accept": ["cat"], "answer": "accept", "_timestamp": 1_777_600_000, "meta": {"batch": "b"}}
+    rows = "row_id,label,annotator,status,answered_at,seconds\n01,cat,ann,,2026-05-01T10:00:00Z,3.5\n2,,b,skipped,,\n"
+    files = {
+        "answers.csv": rows.encode(),
+        "answers.parquet": parquet({"row_id": ["01", "2"], "label": ["cat", "cat"], "seconds": [1.5, 2.0]}),
+        "argilla.json": json.dumps([{"id": "01"} | responses]).encode(),
+        "argilla.parquet": parquet({"id": ["01"]} | {key: [value] for key, value in responses.items()}),
+        "prodigy.jsonl": json.dumps(task).encode(),
+    }
+    return {"answer log": Target(bytes(log.getvalue()), _read_log)} | {
+        f"answers {name}": Target(sound, _read_answers(name)) for name, sound in files.items()
+    }
+
+
 def _esc50() -> bytes:
     rows = [f"{fold}{take},{fold},{number},kind {number},True" for fold in range(1, 6) for number, take in
             enumerate((".wav", "b.wav"))]  # fmt: skip
@@ -525,6 +570,7 @@ def targets(scratch: Path) -> dict[str, Target]:
         **images,
         **_vector_targets(),
         **_row_targets(),
+        **_answer_targets(),
         **{f"sound {kind}": Target(encoded(tone(440, 0.05), kind=kind), _read_sound) for kind in ("WAV", "FLAC")},
         "esc50": Target(_esc50(), _read_esc50),
         "cifar_c": Target(_cifar_c(), _read_cifar_c),

@@ -25,6 +25,14 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
 
 NAMES = (
     *(f"embeddings {name}" for name in ("x.npy", "labels.npy", "ids.npy", "x.npz", "x.parquet")),
+    *(
+        "answer log",
+        "answers answers.csv",
+        "answers answers.parquet",
+        "answers argilla.json",
+        "answers argilla.parquet",
+    ),
+    "answers prodigy.jsonl",
     *("trial", "part", "fine-tune", "header", "record", "grid", "point", "failure", "point header", "why", "manifest"),
     "stopped",
     *("view manifest", "shard", "arrays", "proxy", "checkpoint"),

@@ -25,7 +25,9 @@ from labelbench_ray.answers.revisions import revision
 ANSWER: Final = ("tool", "answer_id")
 REVISION: Final = (*ANSWER, "revision")
 PERSON: Final = ("row_id", "annotator")
-LATEST: Final = (*PERSON, "answered_at", "revision", *ANSWER)
+MOMENT: Final = "moment"
+"""Orders `answered_at`: none comes first."""
+LATEST: Final = (*PERSON, MOMENT, "revision", *ANSWER)
 SEPARATOR: Final = "\x1f"
 EMPTY: Final = SEPARATOR
 """Stands for the answer "none of them" among joined labels."""
@@ -75,8 +77,14 @@ def given(events: pa.Table) -> pa.Table:
 
 def latest(events: pa.Table) -> pa.Table:
     """What holds: the latest answer of each annotator to each row, sorted by row and annotator."""
-    answers = last_of_each(events, REVISION, ANSWER)
-    return last_of_each(answers.filter(pc.not_equal(answers.column("status"), Status.RETRACTED)), LATEST, PERSON)
+    return _held(last_of_each(events, REVISION, ANSWER))
+
+
+def _held(answers: pa.Table) -> pa.Table:
+    """The latest answers, given the latest revision of each."""
+    answers = answers.filter(pc.not_equal(answers.column("status"), Status.RETRACTED))
+    moments = pc.fill_null(answers.column("answered_at").cast(pa.int64()), np.iinfo(np.int64).min)
+    return last_of_each(answers.append_column(MOMENT, moments), LATEST, PERSON).select(SCHEMA.names)
 
 
 def row_states(events: pa.Table, overlap: int = 1, skips_to_retire: int | None = None) -> pa.Table:
@@ -90,7 +98,9 @@ def row_states(events: pa.Table, overlap: int = 1, skips_to_retire: int | None =
     """
     row_ids = pc.unique(events.column("row_id"))
     row_ids = row_ids.take(pc.sort_indices(row_ids))
-    held, paid = latest(events), given(events)
+    answers = last_of_each(events, REVISION, ANSWER)
+    is_retracted = pc.any(pc.equal(answers.column("status"), Status.RETRACTED)).as_py()
+    held, paid = _held(answers), given(events) if is_retracted else answers
     status = held.column("status").to_numpy()
     submitted_R, skipped_R, unsure_R = (
         _counts(row_ids, held.filter(pa.array(status == kind)))

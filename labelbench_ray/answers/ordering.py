@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 
 def ordered(table: pa.Table, columns: Iterable[str]) -> pa.Table:
-    """The rows sorted by these columns, ascending, nulls first; texts by their UTF-8 bytes."""
-    keys = [(name, "ascending") for name in columns]
-    return table.take(pc.sort_indices(table, sort_keys=keys, null_placement="at_start")).combine_chunks()
+    """The rows sorted by these columns, ascending; texts by their UTF-8 bytes."""
+    places = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in columns])
+    return table.take(places).combine_chunks()
 
 
 def starts(table: pa.Table, columns: Iterable[str]) -> NDArray[np.bool_]:

@@ -36,6 +36,7 @@ PARTS = {
     "kill-embedding": Part("kill", "--what embedding --kills 1 --pool-rows 12000", "--what embedding --kills 20"),
     "kill-node": Part("kill", "--what node --kills 1 --pool-rows 6000", "--what node --kills 20"),
     "kill-scorer-node": Part("kill", "--what scorer-node --kills 1 --pool-rows 6000", "--what scorer-node --kills 20"),
+    "kill-ingest": Part("answers", "--kills 5 --files 10", "--kills 20"),
     "scorer-nodes": Part("scorer_nodes", "--kills 1", "--kills 6"),
     "fit-workers": Part("fit_workers", None, ""),
     "nodes": Part("nodes", "", ""),
