@@ -441,7 +441,8 @@ def _read_answers(name: str) -> Callable[[Path, bytes], object]:
     rules = Rules(asked=Names({"01": "b", "2": "b"}), batches=frozenset("b"), classes=Names({"cat": 0}))
 
     def read(folder: Path, data: bytes) -> None:
-        done = ingest(AnswerLog(folder / "answers.parquet"), [checked(read_answers(_put(folder / name, data)), rules)])
+        log = AnswerLog(folder / "campaign" / "answers.parquet")
+        done = ingest(log, [checked(read_answers(_put(folder / name, data)), rules)])
         write_rejected(folder / "rejected.csv", done.rejected)
 
     return read
