@@ -45,6 +45,8 @@ NAMES = (
         "multitask",
         "rare_classes",
         "consensus",
+        "audit",
+        "stopping",
         "overhead",
         "results",
         "hundred_million",

@@ -6,7 +6,8 @@
 A logistic regression on TF-IDF features of Banking77 (1,500 labels), and on EfficientNet-Lite0 features at 64 pixels of
 8,000 images of CIFAR-10 (1,000 labels), predicts the rest of the pool. Of that rest, slices of 100, 200, 400 and 800
 rows are drawn; the truth is the accuracy on all of it. `error_of_plain` is the root mean squared error over that of
-the plain share of the same slice, `half_width` is in points.
+the plain share of the same slice, `half_width` is in points. Slices are compared with all other rows' confidences;
+`banking77_reserve`: with those of a reserve of 1,000 rows, drawn anew each time, as a campaign compares them.
 
 `reference_bias`: the model of Banking77 learns from the 1,500 rows of the smallest margins instead, with 1,000 audit
 rows closed to it. The confidences of the slice may be compared with those of the reserve, or of the complete pool, rows
@@ -20,12 +21,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from machine import parser, show
+from machine import parser, show, show_skipped
 from numpy.typing import NDArray
 
 from labelbench_ray import datasets, plugins
 from labelbench_ray.config import Part
 from labelbench_ray.datasets import Split
+from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.report.statistics.audit import (
     AuditEstimate,
     audit_estimate,
@@ -102,8 +104,8 @@ def without(found: Predicted, rows_L: NDArray[np.int64]) -> Predicted:
     return Predicted(found.correct_N[kept_N], found.confidence_N[kept_N])
 
 
-def measure(pool: Predicted, sizes: Sequence[int], draws: int) -> dict[str, Any]:
-    """Coverage, error and width of each method on slices of each size."""
+def measure(pool: Predicted, sizes: Sequence[int], draws: int, compared: int | None = None) -> dict[str, Any]:
+    """Coverage, error and width of each method on slices of each size; beside so many rows at most, slice included."""
     rows, truth = len(pool.correct_N), float(pool.correct_N.mean())
     methods: dict[str, Callable[..., AuditEstimate]] = {
         "plain": lambda correct_A, *_: wilson_estimate(correct_A),
@@ -112,6 +114,7 @@ def measure(pool: Predicted, sizes: Sequence[int], draws: int) -> dict[str, Any]
     }
     measured: dict[str, Any] = {
         "rows": rows,
+        "compared": compared,
         "accuracy": truth,
         "correlation": float(np.corrcoef(pool.correct_N, pool.confidence_N)[0, 1]),
         **{name: {} for name in methods},
@@ -121,7 +124,7 @@ def measure(pool: Predicted, sizes: Sequence[int], draws: int) -> dict[str, Any]
         found: dict[str, list[AuditEstimate]] = {name: [] for name in methods}
         for _ in range(draws):
             order = rng.permutation(rows)
-            inside, outside = order[:size], order[size:]
+            inside, outside = order[:size], order[size:compared]
             given = pool.correct_N[inside], pool.confidence_N[inside], pool.confidence_N[outside], rows
             for name, method in methods.items():
                 found[name].append(method(*given))
@@ -163,7 +166,8 @@ def reached(measured: dict[str, Any]) -> bool:
     return all(
         COVERAGE[0] <= each["coverage"] <= COVERAGE[1]
         and (
-            measured["correlation"] < CORRELATED
+            measured["compared"] is not None
+            or measured["correlation"] < CORRELATED
             or each["error_of_plain"] <= (MOST_ERROR_AT_100 if size == "100" else MOST_ERROR)
         )
         for size, each in measured["strata"].items()
@@ -179,15 +183,22 @@ def main(words: Sequence[str] | None = None) -> None:
         measured: dict[str, Any] = {"made_up": measure(made_up(2000), SIZES[:1], 200)}
     else:
         root = Path(given.data_root)
-        texts, labels_N = banking77(root)
+        try:
+            texts, labels_N = banking77(root)
+            images, image_labels_N = cifar10(root)
+        except NotProvidedError as error:
+            show_skipped("audit", str(error))
+            return
         learned = np.random.default_rng(0).permutation(len(labels_N))[:1500]
+        asked = without(probabilities(texts, labels_N, learned, 100.0), learned)
         measured = {
-            "banking77": measure(without(probabilities(texts, labels_N, learned, 100.0), learned), SIZES, DRAWS)
+            "banking77": measure(asked, SIZES, DRAWS),
+            "banking77_reserve": measure(asked, SIZES, DRAWS, RESERVE),
         }
         measured["banking77"]["reference_bias"] = reference_bias(texts, labels_N)
-        images, labels_N = cifar10(root)
-        learned = np.random.default_rng(0).permutation(len(labels_N))[:1000]
-        measured["cifar10"] = measure(without(probabilities(images, labels_N, learned, 0.01), learned), SIZES, DRAWS)
+        learned = np.random.default_rng(0).permutation(len(image_labels_N))[:1000]
+        seen = probabilities(images, image_labels_N, learned, 0.01)
+        measured["cifar10"] = measure(without(seen, learned), SIZES, DRAWS)
     target = {
         "coverage": list(COVERAGE),
         "error_of_plain": MOST_ERROR,
