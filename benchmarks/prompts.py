@@ -7,7 +7,7 @@ python benchmarks/prompts.py coverage --measured 1 --only coreset    # in full: 
 
 `coverage` measures a tenth and a fifth of the prompts with the same shares of the budget and of the targets, and
 projects their CPU seconds by the exponent that lies between the two: s(5 n) = s(n) * (s(n) / s(n / 2)) ** log2(5).
-k-center's exponent rises with the size, so that its projection is too low: measure it in full.
+The exponents rise with the size, so that projections are too low: measure in full (facility location: 20 minutes).
 
 `scoring` needs the model of `make offline-extras`, and compares CPU seconds of pairs that take turns.
 """
