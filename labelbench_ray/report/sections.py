@@ -21,6 +21,7 @@ from labelbench_ray.report.multitask import Multitask, multitask
 from labelbench_ray.report.noise import NoisyLabels, Survival, noisy_labels, survivals
 from labelbench_ray.report.over_settings import OverSettings, over_settings
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
+from labelbench_ray.report.published.beside import Beside, beside_labelbench
 from labelbench_ray.report.rare_classes import RareClasses, rare_classes
 from labelbench_ray.report.searched import Searched, searched
 from labelbench_ray.report.shift import Shift, shifts
@@ -49,6 +50,8 @@ class Section:
     """Evaluation splits beyond the usual ones, beside the test rows."""
     noise: NoisyLabels | None
     """None where every answer is right and names a class."""
+    published: tuple[Beside, ...]
+    """Beside each published setting on the same data set."""
 
     @property
     def main(self) -> Comparison | None:
@@ -200,6 +203,7 @@ def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping
         rare_classes(setting),
         shifts(setting),
         noisy_labels(setting),
+        beside_labelbench(setting, main),
     )
 
 

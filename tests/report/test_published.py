@@ -1,5 +1,6 @@
 """LabelBench's published runs, as they ship here: all of them, and the figures that are known of them."""
 
+from math import factorial
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from labelbench_ray.errors import DataError
-from labelbench_ray.report.published.curves import COLUMNS, LABELBENCH, final_scores, published, with_random
+from labelbench_ray.report import build, page
+from labelbench_ray.report.published.beside import beside, permutation_p
+from labelbench_ray.report.published.curves import (
+    COLUMNS,
+    DATA_SETS,
+    LABELBENCH,
+    PublishedSetting,
+    final_scores,
+    labelbench,
+    published,
+    with_random,
+)
+from labelbench_ray.report.published.table import published_tables
+from labelbench_ray.report.statistics.comparison import Comparison, Row, differences
 from labelbench_ray.report.statistics.mean_saving import PairedCurves, mean_saving
+from labelbench_ray.report.statistics.paired import area_under_curve, estimate
 from labelbench_ray.report.statistics.ranks import ranks
 from labelbench_ray.report.statistics.savings import saving
 from labelbench_ray.report.statistics.signed_rank import signed_rank
+from tests.report.conftest import CURVES, Experiment
 
 SEVEN = ("badge", "confidence", "entropy", "galaxy", "margin", "random", "coreset")
 
@@ -97,3 +113,63 @@ def test_a_file_that_is_not_of_published_curves_is_refused(tmp_path: Path) -> No
     pq.write_table(pa.Table.from_pylist([row | {"num_labels": 1}, row | {"round": 2}]), path)
     with pytest.raises(DataError, match="twice"):
         published(path)
+
+
+def as_comparison(setting: PublishedSetting) -> Comparison:
+    """A published setting as if it were ours."""
+    curves = list(setting.curves.values())
+    found = differences(curves)
+    rows = [
+        Row(
+            each.strategy,
+            each,
+            estimate(each.values_ST[:, -1]),
+            estimate(area_under_curve(each.labels_T, each.values_ST)),
+            found.get(each.strategy),
+        )
+        for each in curves
+    ]
+    labels = tuple(int(count) for count in curves[0].labels_T)
+    return Comparison("Test Accuracy", labels, tuple(sorted(rows, key=lambda row: -row.area.value)))
+
+
+def test_a_published_setting_beside_itself_agrees_entirely() -> None:
+    setting = next(each for each in labelbench() if each.dataset == "cifar100" and each.model == "linear")
+    (itself,) = (each for each in beside(as_comparison(setting), "cifar100", labelbench()) if each.published == setting)
+    assert itself.correlation == pytest.approx(1)
+    assert itself.p_value == pytest.approx(1 / factorial(len(itself.strategies)))
+    assert all(each.rank == each.published_rank for each in itself.strategies)
+    assert all(
+        each.saving is None or each.saving.labels == pytest.approx(each.published_saving.labels)
+        for each in itself.strategies
+        if each.published_saving is not None
+    )
+    for finding in itself.findings:
+        assert finding.here is not None
+        assert finding.here.value == pytest.approx(finding.published)
+    titles = [caption for caption, _ in published_tables((itself,))]
+    assert len(titles) == 3
+    assert beside(as_comparison(setting), "digits", labelbench()) == ()
+
+
+def test_the_permutation_p_is_the_share_of_orders() -> None:
+    values_M = np.array([0.1, 0.2, 0.3, 0.4])
+    assert permutation_p(values_M, values_M) == pytest.approx(1 / 24)
+    assert permutation_p(values_M, -values_M) == 1
+    many_M = np.random.default_rng(0).normal(size=10)
+    assert permutation_p(many_M, many_M) == pytest.approx(1 / 20_001)
+    assert 0.2 < permutation_p(many_M, np.random.default_rng(1).permutation(many_M)) <= 1
+
+
+def test_data_sets_are_those_of_the_file() -> None:
+    assert {each.dataset for each in labelbench()} == DATA_SETS | {"cifar10_eval", "fmow_random", "iwildcam_random"}
+
+
+def test_the_page_of_a_published_data_set_has_the_section(experiment: Experiment) -> None:
+    rng = np.random.default_rng(0)
+    for strategy, curve in CURVES.items():
+        for seed in range(3):
+            experiment.add(strategy, seed, (curve + rng.normal(0, 0.002, 5)).tolist(), dataset="cifar10")
+    text = page(build(experiment.write()))
+    assert "published runs</h3>" in text
+    assert "random ahead of coreset" in text

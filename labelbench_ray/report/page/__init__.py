@@ -32,6 +32,7 @@ from labelbench_ray.report.page.overview import Picture, overview
 from labelbench_ray.report.page.palette import Style, styles
 from labelbench_ray.report.page.prompt_tables import prompt_tables
 from labelbench_ray.report.page.shown import baseline, ranked, shown
+from labelbench_ray.report.published.table import published_tables
 from labelbench_ray.report.rare_classes.table import rare_tables
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.shift.table import answer, shift_tables
@@ -72,6 +73,8 @@ class Chapter:
     """What more labels would bring; no rows where curves are too short for a forecast."""
     noise: tuple[tuple[str, Table], ...]
     """What there is to show of noisy labels, in the same way."""
+    published: tuple[tuple[str, Table], ...]
+    """Beside published runs on the same data set, each with what stands above it."""
     savings: Forest | None
     costs: Table
     stages: Table
@@ -166,6 +169,7 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         rare=rare_tables(section.rare) if section.rare else (),
         outlook=outlook_table(outlooks(section.setting, main), main.noun) if main else Table((), ()),
         noise=noise_tables(section.noise) if section.noise else (),
+        published=published_tables(section.published),
         savings=forest.savings(main) if main else None,
         costs=cost_tables.cost_table(report, section),
         stages=cost_tables.stage_table(section),

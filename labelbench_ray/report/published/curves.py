@@ -6,6 +6,7 @@ LabelBench's runs hold one label too many a round, so that runs are aligned by t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -23,6 +24,8 @@ from labelbench_ray.report.statistics.paired import Floats
 
 LABELBENCH: Final = Path(__file__).parent / "labelbench.parquet"
 ACCURACY: Final = "Test Accuracy"
+DATA_SETS: Final = frozenset({"cifar10", "cifar100", "fmow", "imagenet", "iwildcam"})
+"""Data sets of this package that LabelBench published runs on; there are more runs under other names."""
 SETTING: Final = ("dataset", "batch_size", "embed", "model", "trainer")
 COLUMNS: Final = pa.schema(
     [
@@ -58,6 +61,12 @@ class PublishedSetting:
         """The setting in one line."""
         embed = "" if self.embed == "none" else f", {self.embed}"
         return f"{self.dataset}, batches of {self.batch_size:,}{embed}, {self.model}, {self.trainer}"
+
+
+@cache
+def labelbench() -> tuple[PublishedSetting, ...]:
+    """LabelBench's settings by test accuracy, read once a process."""
+    return published()
 
 
 def published(path: Path = LABELBENCH, metric: str = ACCURACY) -> tuple[PublishedSetting, ...]:
