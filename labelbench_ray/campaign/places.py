@@ -13,7 +13,7 @@ from labelbench_ray.datasets.files.places import Place, locate
 from labelbench_ray.datasets.recognition import Stated, recognized
 from labelbench_ray.datasets.row_files.split_files import holds_rows, visible_files
 from labelbench_ray.datasets.unlabeled_folder import KINDS
-from labelbench_ray.errors import ConfigError, DataError
+from labelbench_ray.errors import ConfigError, DataError, NotProvidedError
 from labelbench_ray.planning.places_of_data import FoundData, find_data, place_below_root
 from labelbench_ray.planning.quick import experiment_name
 from labelbench_ray.plugins import Part
@@ -50,6 +50,11 @@ def find_pool(text: str, root: Path, stated: Stated) -> FoundPool:
     """
     placed = place_below_root(text, root)
     if placed is None:
+        if "(" not in text and text not in plugins.names(datasets.PACKAGE):
+            raise NotProvidedError(
+                f"POOL {text}: nothing is there, neither in the working directory nor below {root}; give a folder or a "
+                "file of data, or a data set by name (`labelbench list datasets`)"
+            )
         found = find_data(text, root, stated)
         return FoundPool(found, _opened(found).classes)
     top, path = placed

@@ -3,6 +3,7 @@
 The record comes first. A proposal that was interrupted, or is asked for again, writes the files of the recorded rows.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.answers.log import AnswerLog, content_hash
-from labelbench_ray.campaign.audit import audit_limit, audit_reserve, default_reserve, next_audit_rows
+from labelbench_ray.campaign.audit import audit_limit, default_reserve, next_audit_rows
 from labelbench_ray.campaign.batch_files import Written, contents, write_files
 from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
 from labelbench_ray.campaign.known import answered, knowledge
@@ -25,6 +26,7 @@ from labelbench_ray.campaign.record import (
     write_batch,
     write_campaign,
 )
+from labelbench_ray.campaign.standing import reserve_of
 from labelbench_ray.embeddings.complete import Embedder, Progress
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
@@ -61,6 +63,7 @@ class Request:
 class Proposal:
     """A batch with its files."""
 
+    campaign: Campaign
     batch: Batch
     written: tuple[Written, ...]
     rows: int
@@ -94,13 +97,14 @@ def propose(
             campaign = _begin(folder, lock, request, pool.known)
         batches = read_batches(folder, campaign)
         batch = next((each for each in batches if each.out == str(request.out)), None)
-        reserve = audit_reserve(pool.known.row_ids, campaign.audit_key, campaign.audit_limit)
+        reserve = reserve_of(campaign, pool.known)
         events = AnswerLog(folder / ANSWERS).read()
         found = answered(events, batches)
         known = knowledge(found, pool.known, campaign.classes, reserve)
         again = batch is not None
         if batch is None:
-            audit = next_audit_rows(reserve, found.asked, request.budget) if campaign.audit_limit else []
+            _check_budget(request.budget, known, pool.known, reserve, found.asked)
+            audit = next_audit_rows(reserve, found.asked, request.budget)
             draft = _draft(campaign, request, len(batches), content_hash(events), known)
             batch = _chosen(draft, chooser, known, pool, audit)
             write_batch(folder, lock, batch)
@@ -110,7 +114,7 @@ def propose(
         written = write_files(batch, contents(batch, ids_B, source_rows))
     mine = {*batch.row_ids}
     waiting = [row_id for row_id in found.asked if row_id not in found.labels and row_id not in mine]
-    return Proposal(batch, tuple(written), len(pool.known), pool.gained, len(waiting), again)
+    return Proposal(campaign, batch, tuple(written), len(pool.known), pool.gained, len(waiting), again)
 
 
 def _continued(folder: Path, request: Request) -> Campaign:
@@ -162,12 +166,6 @@ def _draft(campaign: Campaign, request: Request, number: int, answers: str, know
 def _chosen(draft: Batch, chooser: Chooser, known: Knowledge, pool: OpenPool, audit: list[str]) -> Batch:
     """The batch with its rows: those of the strategy in its order, and audit rows at random places among them."""
     budget, trial = draft.budget - len(audit), chooser.built.trial
-    left = len(pool.known) - len(known.labeled_L) - len(known.pending_P) - len(known.closed_C)
-    if budget > left:
-        raise ConfigError(
-            f"--budget {draft.budget}: {left + len(audit):,} of the pool's {len(pool.known):,} rows are left to ask; "
-            "give at most that many"
-        )
     model = chooser.model(known, draft.number)
     row_ids = pool.known.table.column("row_id").take(chooser.choose(known, model, draft.number, budget)).to_pylist()
     places = stream(trial.seed, draft.number, "audit places").choice(draft.budget, len(audit), replace=False)
@@ -176,6 +174,22 @@ def _chosen(draft: Batch, chooser: Chooser, known: Knowledge, pool: OpenPool, au
     by = trial.first_batch if model is None else trial.strategy
     update = {"row_ids": tuple(row_ids), "audit": tuple(audit), "chosen_by": str(by), "model": model_hash(model)}
     return draft.model_copy(update=update)
+
+
+def _check_budget(
+    budget: int, known: Knowledge, rows: KnownRows, reserve: Sequence[str], asked: Collection[str]
+) -> None:
+    """Refuse more rows than are left; a tenth of them are audit rows, while there are any."""
+    left = len(rows) - len(known.labeled_L) - len(known.pending_P) - len(known.closed_C)
+
+    def fits(size: int) -> bool:
+        return size - len(next_audit_rows(reserve, asked, size)) <= left
+
+    if not fits(budget):
+        most = next(size for size in range(budget, -1, -1) if fits(size))
+        raise ConfigError(
+            f"--budget {budget}: the pool's {len(rows):,} rows have {most:,} left for a batch; give at most that many"
+        )
 
 
 def _check_same(batch: Batch, request: Request) -> None:

@@ -104,6 +104,11 @@ class Batch(Frozen):
         return digest([self.campaign, self.number, list(self.row_ids), self.strategy, self.answers])
 
 
+def pool_name(campaign: Campaign) -> str:
+    """Where the pool lies below the data root, or the name of its data set."""
+    return str(campaign.dataset.settings.get("path", campaign.dataset))
+
+
 def audit_key(dataset: Part, seed: int) -> str:
     """The key of a pool's audit rows."""
     return digest([dataset.name, dict(dataset.settings), seed, "audit"])

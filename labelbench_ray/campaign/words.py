@@ -8,24 +8,26 @@ from typing import Final
 
 from labelbench_ray.answers.fold import RowState
 from labelbench_ray.answers.formats.stated import Rejected
+from labelbench_ray.campaign.export import Exported
 from labelbench_ray.campaign.ingest import Accepted
 from labelbench_ray.campaign.places import FoundPool
-from labelbench_ray.campaign.propose import Proposal, Request
+from labelbench_ray.campaign.propose import Proposal
 
 SHOWN: Final = 5
 """Rejected answers that are printed; the file has all."""
 
 
-def describe_pool(found: FoundPool, request: Request) -> list[str]:
+def describe_pool(found: FoundPool) -> list[str]:
     """What the data are read as."""
-    classes = ", ".join(found.classes) if found.classes else "named by the answers"
-    place = found.data.root / found.data.name
-    return [f"{place}: {found.data.what}; encoder {request.campaign.encoder}; classes: {classes}"]
+    return [f"{found.data.root / found.data.name}: {found.data.what}"]
 
 
 def describe_proposal(proposal: Proposal, campaign: Path) -> list[str]:
     """What was chosen, where it is, and what to do with it."""
-    return [*_chosen(proposal), *_files(proposal), *_next(proposal), f"campaign: {shown_path(campaign)}"]
+    begun = proposal.campaign
+    classes = ", ".join(begun.classes) if begun.classes else "named by the answers"
+    how = f"campaign {shown_path(campaign)}: encoder {begun.encoder}; classes: {classes}"
+    return [how, *_chosen(proposal), *_files(proposal), *_next(proposal)]
 
 
 def _chosen(proposal: Proposal) -> Iterator[str]:
@@ -40,7 +42,7 @@ def _chosen(proposal: Proposal) -> Iterator[str]:
     yield f"batch {batch.number}: {asked:,} rows of {proposal.rows:,}, chosen by {batch.chosen_by} ({why})"
     if batch.audit:
         yield (
-            f"{len(batch.audit):,} of them are a random sample that only measures the model; the file does not show "
+            f"{len(batch.audit):,} of them only measure the model, and were drawn at random; the files do not show "
             "which, so that they are labeled like all others"
         )
     if proposal.pending:
@@ -83,7 +85,7 @@ def _rejected(accepted: Accepted) -> Iterator[str]:
     if not rejected:
         return
     where = shown_path(accepted.rejected_file)
-    yield f"{len(rejected):,} answers cannot be used, the others are kept; {where} lists them:"
+    yield f"not used: {len(rejected):,}, while the others are kept; {where} lists them:"
     yield from (f"  {each}" for each in rejected[:SHOWN])
 
 
@@ -96,6 +98,16 @@ def _after(accepted: Accepted, campaign: Path) -> Iterator[str]:
         yield f"{open_rows:,} rows await answers; the next batch can be proposed at any time"
     where = shlex.quote(shown_path(campaign))
     yield f"next: propose with another --out, or labelbench annotate status --campaign {where}"
+
+
+def describe_export(exported: Exported) -> list[str]:
+    """What a file of labels holds."""
+    by_model = f", and predictions of a model for {exported.model:,} other rows" if exported.model else ""
+    lines = [f"{shown_path(exported.path)}: {exported.people:,} labels of people{by_model}"]
+    lines.append(f"classes: {', '.join(exported.classes)}")
+    if exported.left_out:
+        lines.append(f"{exported.left_out:,} rows that were asked have no label, and are not in it")
+    return lines
 
 
 def shown_path(path: Path) -> str:

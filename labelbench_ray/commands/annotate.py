@@ -11,8 +11,10 @@ from labelbench_ray.commands.annotate_server import pull, push
 from labelbench_ray.commands.options import PLACE, option
 from labelbench_ray.commands.output import console, state
 from labelbench_ray.console.progress import meter
+from labelbench_ray.costs import ASSUMED
 from labelbench_ray.environment import Environment
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.storage.folders import folder_place
 
 if TYPE_CHECKING:
     from labelbench_ray.campaign.places import FoundPool
@@ -30,6 +32,9 @@ CAMPAIGN: Final = click.option(
 @click.group(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 def annotate() -> None:
     """Let people label a pool: propose what to label, ingest their answers, show the status, export the labels."""
+
+
+STORE: Final = option("store", type=PLACE, default="store", help="Where embeddings lie.")
 
 
 @annotate.command()
@@ -74,7 +79,7 @@ def annotate() -> None:
     help="The campaign's folder. Default: RUNS/<name of the pool>.campaign.",
 )
 @RUNS
-@option("store", type=PLACE, default="store", help="Where embeddings lie.")
+@STORE
 @option("data_root", type=PLACE, default="data", help="Where POOL is looked for, beside the working directory.")
 def propose(
     pool: str,
@@ -104,7 +109,7 @@ def propose(
         request = _request(found, out, words)
     environment = _environment(runs, store, found.data.root)
     executor = LocalExecutor(environment)
-    state(describe_pool(found, request))
+    state(describe_pool(found))
     with executor.started(), meter(console, "embedding") as shown:
         folder = campaign or runs / found.name
         proposal = proposed(
@@ -149,6 +154,89 @@ def ingest(
         accepted = ingest_files(folder, files, annotator=annotator, accept_extra=accept_extra, complete=complete)
     state(describe_ingest(accepted, folder))
     return 1 if accepted.ingested.rejected else 0
+
+
+@annotate.command()
+@click.option("--price", type=click.FloatRange(0), metavar="MONEY", help="What an answer costs. Default: not stated.")
+@click.option("--use", type=click.FloatRange(0), metavar="N", help="Decisions that the model is to make, in all.")
+@click.option("--harm", type=click.FloatRange(0), metavar="MONEY", help="What a wrong decision costs.")
+@option("currency", default=ASSUMED.currency, help="What the prices are in.")
+@CAMPAIGN
+@RUNS
+@STORE
+def status(campaign: Path | None, runs: Path, store: Path, **money: Any) -> int:  # noqa: ANN401
+    """Show what was asked and answered, how good the model is, and what to do next.
+
+    The model's accuracy is estimated from rows of each batch that were chosen at random and that it did not learn from.
+    """
+    with meter(console, "reading"):
+        from labelbench_ray.campaign.places import the_campaign
+        from labelbench_ray.campaign.status import Money, campaign_status, describe_status
+
+        folder = the_campaign(campaign, runs)
+    with meter(console, "fitting models to the labels"):
+        found = campaign_status(folder, store)
+    state(describe_status(found, Money(**money)))
+    return 0
+
+
+@annotate.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE.parquet")
+@click.option(
+    "--consensus",
+    default="majority",
+    type=click.Choice(["majority", "one_coin"]),
+    help="How several answers to a row become one label.",
+)
+@click.option("--predict", is_flag=True, help="Add what a model of the labels predicts for all other rows.")
+@click.option(
+    "--release-audit",
+    is_flag=True,
+    help="With --predict: let the model learn from the rows that measure it, too. Nothing measures it then.",
+)
+@click.option("--labels-only", is_flag=True, help="Leave texts, images and sounds out.")
+@CAMPAIGN
+@RUNS
+@STORE
+@click.option("--data-root", type=PLACE, help="The folder of the pool's folder, where that was moved.")
+def export(
+    out: Path,
+    consensus: str,
+    predict: bool,
+    release_audit: bool,
+    labels_only: bool,
+    campaign: Path | None,
+    runs: Path,
+    store: Path,
+    data_root: Path | None,
+) -> int:
+    """Write the labels as parquet, with the confidence of each and who gave it.
+
+    `datasets.load_dataset("parquet", data_files=FILE)` reads the file, and so does `labelbench run --dataset FILE`.
+    """
+    if release_audit and not predict:
+        raise ConfigError("--release-audit: is about the model that --predict fits; give both, or leave it out")
+    with meter(console, "exporting"):
+        from labelbench_ray.campaign.export import export_labels
+        from labelbench_ray.campaign.places import the_campaign
+        from labelbench_ray.campaign.record import read_campaign
+        from labelbench_ray.campaign.words import describe_export
+        from labelbench_ray.trial.local import LocalExecutor
+
+        folder = the_campaign(campaign, runs)
+        environment = _environment(runs, store, data_root or folder_place(read_campaign(folder).data_root))
+        with LocalExecutor(environment).started():
+            exported = export_labels(
+                folder,
+                out,
+                environment,
+                method=consensus,
+                predict=predict,
+                release_audit=release_audit,
+                payloads=not labels_only,
+            )
+    state(describe_export(exported))
+    return 0
 
 
 def _request(found: "FoundPool", out: Path, words: dict[str, Any]) -> "Request":

@@ -55,6 +55,11 @@ class Home:
         return self.folder / "runs" / self.name
 
     @property
+    def environment(self) -> Environment:
+        runs, store = self.folder / "runs", self.folder / "store"
+        return Environment(runs=runs, store=store, data_root=self.folder, tracking_uri="", executor="local")
+
+    @property
     def batches(self) -> list[Batch]:
         return read_batches(self.campaign, read_campaign(self.campaign))
 
@@ -69,15 +74,7 @@ class Home:
 
     def propose(self, out: str, budget: int = 6, **fields: Any) -> Proposal:
         request = self.request(out, budget, **fields)
-        environment = Environment(
-            runs=self.folder / "runs",
-            store=self.folder / "store",
-            data_root=self.folder,
-            tracking_uri="",
-            address=None,
-            executor="local",
-        )
-        return propose(self.campaign, request, environment, InProcess(), lambda done, total: None)
+        return propose(self.campaign, request, self.environment, InProcess(), lambda done, total: None)
 
     def answer(self, labels: Mapping[str, str], annotator: str = "ann") -> None:
         """Answers in the log, as ingest writes them."""

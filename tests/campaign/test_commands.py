@@ -31,6 +31,11 @@ def test_one_command_from_a_folder_of_images_to_the_first_batch(here):
     assert sorted(path.name for path in here.iterdir()) == ["b1", "photos", "runs", "store"]
 
 
+def test_a_pool_that_is_not_there_is_named(here):
+    ended = annotate("propose", "nothing", "--budget", "6", "--out", "b1")
+    assert "POOL nothing: nothing is there" in str(ended.exception)
+
+
 def test_names_of_annotators():
     assert annotators("3") == ("1", "2", "3")
     assert annotators("ann, ben") == ("ann", "ben")

@@ -125,7 +125,7 @@ def test_a_tenth_of_each_batch_measures_and_no_file_shows_which(home):
 
 def test_without_audit_rows(home):
     assert home.propose("b1", 40, reserve=0).batch.audit == ()
-    with pytest.raises(ConfigError, match="0 of the pool's 40 rows are left"):
+    with pytest.raises(ConfigError, match="have 0 left for a batch"):
         home.propose("b2", 1, reserve=0)
 
 

@@ -1,0 +1,133 @@
+"""Everything that a campaign's folder holds, read once; and the models of its labels, measured on the audit rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelbench_ray.answers.log import AnswerLog
+from labelbench_ray.campaign.audit import audit_reserve, audited_accuracy
+from labelbench_ray.campaign.choosing import Chooser, Knowledge
+from labelbench_ray.campaign.known import Answered, answered, knowledge
+from labelbench_ray.campaign.pool import KnownRows, known_rows
+from labelbench_ray.campaign.record import ANSWERS, Batch, Campaign, asked_rows, read_batches, read_campaign
+from labelbench_ray.embeddings.store import EmbeddingStore
+from labelbench_ray.plugins import Part
+from labelbench_ray.pool.blocks import BLOCK_ROWS
+from labelbench_ray.proxies import Classifier
+from labelbench_ray.report.statistics.audit import AuditEstimate
+from labelbench_ray.trial import parts
+from labelbench_ray.types import Floats, Ids
+
+ANY_STRATEGY = Part(name="random")
+"""Parts are built with one; a fit does not depend on it."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A campaign as its folder holds it."""
+
+    folder: Path
+    campaign: Campaign
+    batches: tuple[Batch, ...]
+    events: Any
+    """Rows of `answers.events.SCHEMA`."""
+    rows: KnownRows
+    found: Answered
+
+    @cached_property
+    def reserve(self) -> list[str]:
+        """The rows that measure the model, in the order in which they are asked."""
+        return reserve_of(self.campaign, self.rows)
+
+    def knowledge(self, batches: int | None = None, release_audit: bool = False) -> Knowledge:
+        """What is known by pool id; of the first batches alone, where a number is given.
+
+        Args:
+            batches: labels of later batches, and of rows that no batch asked for, are left out. None: no label is.
+            release_audit: learn from the audit rows, too.
+        """
+        found = self.found
+        if batches is not None:
+            asked = asked_rows(self.batches[:batches])
+            labels = {row_id: label for row_id, label in found.labels.items() if row_id in asked}
+            found = Answered(asked, found.states, labels)
+        declared = self.campaign.classes or tuple(sorted({*self.found.labels.values()}))
+        return knowledge(found, self.rows, declared, () if release_audit else self.reserve)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A model of a campaign's labels, measured on the audit rows."""
+
+    labels: int
+    estimate: AuditEstimate
+
+
+def reserve_of(campaign: Campaign, rows: KnownRows) -> list[str]:
+    """The rows that measure the model, in the order in which they are asked; none where the campaign has none."""
+    return audit_reserve(rows.row_ids, campaign.audit_key, campaign.audit_limit) if campaign.audit_limit else []
+
+
+def read_standing(folder: Path) -> Standing:
+    """What a campaign's folder holds.
+
+    Raises:
+        ConfigError: it is not a campaign's.
+        DamagedError: a file in it is damaged.
+    """
+    campaign = read_campaign(folder)
+    batches, events = read_batches(folder, campaign), AnswerLog(folder / ANSWERS).read()
+    return Standing(folder, campaign, tuple(batches), events, known_rows(folder), answered(events, batches))
+
+
+def chooser_of(standing: Standing, store: Path) -> Chooser:
+    """What fits the models of a campaign.
+
+    Raises:
+        StoreError: its embeddings are not below `store`.
+    """
+    built = parts.build(standing.campaign.trial(ANY_STRATEGY, 1))
+    return Chooser(built, EmbeddingStore.open(store / standing.rows.store).arrays())
+
+
+def predictions(chooser: Chooser, model: Classifier, ids_B: Ids) -> tuple[Ids, Floats]:
+    """(B,) the likeliest class of each row, and its probability."""
+    labels_B, confidence_B = np.empty(len(ids_B), np.int64), np.empty(len(ids_B), np.float32)
+    for start in range(0, len(ids_B), BLOCK_ROWS):
+        some = slice(start, start + BLOCK_ROWS)
+        probabilities_BK = model.probabilities(chooser.embedded.pool.embeddings_ND[ids_B[some]])
+        labels_B[some], confidence_B[some] = probabilities_BK.argmax(axis=1), probabilities_BK.max(axis=1)
+    return labels_B, confidence_B
+
+
+def curve(standing: Standing, chooser: Chooser) -> list[Point]:
+    """The model after each batch, by the answers of today, measured on all answered audit rows.
+
+    A batch that added no label adds no point. Empty before the first answered audit row.
+    """
+    reserve, labels = standing.reserve, standing.found.labels
+    if not any(row_id in labels for row_id in reserve):
+        return []
+    points: list[Point] = []
+    for number in range(1, len(standing.batches) + 1):
+        known = standing.knowledge(number)
+        if points and len(known.labeled_L) <= points[-1].labels:
+            continue
+        model = chooser.model(known, number)
+        estimate = None if model is None else _measured(standing, chooser, model, known, reserve)
+        if estimate is not None:
+            points.append(Point(len(known.labeled_L), estimate))
+    return points
+
+
+def _measured(
+    standing: Standing, chooser: Chooser, model: Classifier, known: Knowledge, reserve: Sequence[str]
+) -> AuditEstimate | None:
+    numbers = {name: number for number, name in enumerate(known.classes)}
+    labels = {row_id: numbers[label] for row_id, label in standing.found.labels.items() if label in numbers}
+    predicted_R, confidence_R = predictions(chooser, model, standing.rows.places(reserve))
+    return audited_accuracy(reserve, labels, predicted_R, confidence_R.astype(np.float64), len(standing.rows))

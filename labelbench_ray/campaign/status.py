@@ -1,0 +1,222 @@
+"""The status of a campaign: what was bought, how good the labels and the model are, and whether to go on."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from labelbench_ray.answers.agreement import agreement
+from labelbench_ray.answers.fold import RowState, given
+from labelbench_ray.campaign.record import pool_name
+from labelbench_ray.campaign.standing import Point, Standing, chooser_of, curve, read_standing
+from labelbench_ray.console.progress import duration
+from labelbench_ray.errors import StoreError
+from labelbench_ray.report.statistics.forecast import LEAST_ROUNDS, THRESHOLD, Call, Forecast, forecast
+from labelbench_ray.report.statistics.money import Stakes, batch_value, decide, points_per_thousand
+
+MEANING = {
+    RowState.AGREED: "with a label",
+    RowState.PART: "that await more answers",
+    RowState.DISPUTED: "disputed (answers differ, none leads)",
+    RowState.UNSURE: "that people are unsure about",
+    RowState.RETIRED: "that people skipped",
+    RowState.OPEN: "without an answer",
+}
+"""Each state of a row, in words."""
+CALLS = {
+    Call.LIKELY: "likely worth it",
+    Call.UNCLEAR: "not clear yet; ask one more batch",
+    Call.UNLIKELY: "unlikely to be worth it",
+}
+MOST_CLASSES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignStatus:
+    """A campaign in numbers."""
+
+    standing: Standing
+    answers: int
+    """That are paid: skips count, corrections do not."""
+    annotators: tuple[str, ...]
+    seconds: float
+    """That people worked, where their tool measured it."""
+    points: tuple[Point, ...]
+    """The models so far, measured."""
+    unmeasured: str
+    """Why no model is measured; "" where one is."""
+    forecast: Forecast | None
+    """With one more batch like the last, and with twice the labels."""
+
+
+def campaign_status(folder: Path, store: Path) -> CampaignStatus:
+    """The status of the campaign in a folder; `store`: where embeddings lie.
+
+    Raises:
+        UserError: as from `read_standing`.
+    """
+    standing = read_standing(folder)
+    paid = given(standing.events)
+    try:
+        points, why = tuple(curve(standing, chooser_of(standing, store))), ""
+    except StoreError as error:
+        points, why = (), f"the embeddings are not here: {error}"
+    if not points and not why:
+        why = _unmeasured(standing)
+    return CampaignStatus(
+        standing=standing,
+        answers=len(paid),
+        annotators=tuple(sorted({*paid.column("annotator").to_pylist()})),
+        seconds=float(pc.sum(paid.column("seconds")).as_py() or 0),
+        points=points,
+        unmeasured=why,
+        forecast=_forecast(standing, points),
+    )
+
+
+def _unmeasured(standing: Standing) -> str:
+    if not standing.reserve:
+        return "the campaign has no audit rows (--audit-reserve 0)"
+    if not any(row_id in standing.found.labels for row_id in standing.reserve):
+        return "no audit row has a label yet"
+    return "the labels do not suffice for a model: two classes are needed"
+
+
+def _forecast(standing: Standing, points: tuple[Point, ...]) -> Forecast | None:
+    if len(points) < LEAST_ROUNDS:
+        return None
+    labels_T = np.array([point.labels for point in points], np.float64)
+    batch = standing.batches[-1]
+    targets = labels_T[-1] + max(1, len(batch.row_ids) - len(batch.audit)), 2 * labels_T[-1]
+    accuracies_T = np.array([point.estimate.accuracy for point in points])
+    return forecast(labels_T, accuracies_T, np.array(sorted(targets)))
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What a person states of what things are worth, in one currency."""
+
+    currency: str
+    price: float | None = None
+    """Of an answer."""
+    use: float | None = None
+    """Decisions that the model is to make."""
+    harm: float | None = None
+    """Of a wrong decision."""
+
+
+def describe_status(status: CampaignStatus, money: Money) -> list[str]:
+    """The status in lines, each number with what it is."""
+    return [
+        *_bought(status),
+        *_answers(status, money),
+        *_agreement(status),
+        *_accuracy(status),
+        *_outlook(status),
+        *_worth(status, money),
+        *_next(status),
+    ]
+
+
+def _bought(status: CampaignStatus) -> Iterator[str]:
+    standing = status.standing
+    versions = f", in {standing.rows.versions} versions" if standing.rows.versions > 1 else ""
+    place = Path(standing.campaign.data_root) / pool_name(standing.campaign)
+    yield f"pool: {place}, {len(standing.rows):,} rows{versions}"
+    audit = sum(len(batch.audit) for batch in standing.batches)
+    asked = len(standing.found.asked)
+    yield (
+        f"asked: {asked:,} rows in {len(standing.batches)} batch{'es' * (len(standing.batches) != 1)}, of which "
+        f"{audit:,} only measure the model"
+    )
+    for batch in standing.batches:
+        labeled = sum(row_id in standing.found.labels for row_id in batch.row_ids)
+        yield (
+            f"  batch {batch.number}: {labeled:,} of {len(batch.row_ids):,} rows have a label; by {batch.chosen_by}; "
+            f"{batch.out}"
+        )
+    states = Counter(standing.found.state(row_id) for row_id in standing.found.asked)
+    yield f"rows: {', '.join(f'{states[state]:,} {words}' for state, words in MEANING.items() if states[state])}"
+    extra = sum(row_id not in standing.found.asked for row_id in standing.found.labels)
+    if extra:
+        yield f"and {extra:,} labeled rows that no batch asked for"
+
+
+def _answers(status: CampaignStatus, money: Money) -> Iterator[str]:
+    classes = Counter(status.standing.found.labels.values()).most_common()
+    shown = ", ".join(f"{name} {count:,}" for name, count in classes[:MOST_CLASSES])
+    more = f" and {len(classes) - MOST_CLASSES} more" if len(classes) > MOST_CLASSES else ""
+    yield f"classes: {shown}{more}" if classes else "classes: none yet"
+    who = f" by {len(status.annotators)} annotators" if len(status.annotators) > 1 else ""
+    work = f"; {duration(status.seconds)} of work" if status.seconds else ""
+    cost = ""
+    if money.price is not None:
+        cost = f"; at {money.price:g} {money.currency} each: {money.price * status.answers:,.2f} {money.currency}"
+    yield f"answers: {status.answers:,}{who}{work}{cost} (skips count, corrections do not)"
+
+
+def _agreement(status: CampaignStatus) -> list[str]:
+    return agreement(status.standing.events).lines() if len(status.annotators) > 1 else []
+
+
+def _accuracy(status: CampaignStatus) -> Iterator[str]:
+    if not status.points:
+        yield f"accuracy of the model: unknown; {status.unmeasured}"
+        return
+    last = status.points[-1]
+    estimate = last.estimate
+    yield (
+        f"accuracy of the model of {last.labels:,} labels on rows like the pool's: {estimate.accuracy:.1%} "
+        f"(95 % interval {estimate.low:.1%} to {estimate.high:.1%}). {estimate.sentence}"
+    )
+
+
+def _outlook(status: CampaignStatus) -> Iterator[str]:
+    found = status.forecast
+    if found is None:
+        if status.points:
+            yield f"forecast: after {LEAST_ROUNDS} measured batches; {len(status.points)} so far"
+        return
+    for place, labels in enumerate(found.labels_M.tolist()):
+        yield (
+            f"with {labels:,.0f} labels: {found.accuracies_M[place]:.1%} (90 % band {found.low_M[place]:.1%} to "
+            f"{found.high_M[place]:.1%}); {THRESHOLD:.2%} more than now is {CALLS[found.call(place)]}"
+        )
+    yield f"of the last {found.backtests} forecasts, {found.held} held the accuracy that came"
+
+
+def _worth(status: CampaignStatus, money: Money) -> Iterator[str]:
+    """Whether the next batch is worth its price, where it is known what an error costs."""
+    found, batch = status.forecast, status.standing.batches[-1:]
+    if found is None or not batch:
+        return
+    labels, gains_R = float(len(batch[0].row_ids)), found.gains_RM[:, 0]
+    if money.price is None or money.use is None or money.harm is None:
+        points = points_per_thousand(gains_R, labels)
+        yield (
+            f"the next 1,000 labels bring about {points.median:.1f} points of accuracy ({points.low:.1f} to "
+            f"{points.high:.1f}, 80 % interval); --price, --use and --harm weigh that against what they cost"
+        )
+        return
+    stakes = Stakes(money.use, money.harm, money.price, answers_per_row=batch[0].overlap)
+    value = batch_value(gains_R, stakes)
+    yield (
+        f"a batch of {labels:,.0f} rows costs {stakes.cost(labels):,.2f} {money.currency} and saves errors worth "
+        f"{value.median:,.2f} ({value.low:,.2f} to {value.high:,.2f}, 80 % interval): {decide(gains_R, labels, stakes)}"
+    )
+
+
+def _next(status: CampaignStatus) -> Iterator[str]:
+    standing = status.standing
+    waiting = [
+        batch
+        for batch in standing.batches
+        if any(standing.found.state(row_id) in (RowState.OPEN, RowState.PART) for row_id in batch.row_ids)
+    ]
+    if waiting:
+        yield f"next: label the rest of {waiting[0].out}, and run labelbench annotate ingest with its files"
+    else:
+        yield "next: propose another batch with a new --out, or labelbench annotate export --out labels.parquet"

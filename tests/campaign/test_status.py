@@ -1,0 +1,88 @@
+"""The status: numbers by hand, the accuracy on the audit rows, a forecast once there is a curve."""
+
+import numpy as np
+import pytest
+
+from labelbench_ray.campaign.ingest import ingest_files
+from labelbench_ray.campaign.standing import chooser_of, curve, predictions, read_standing
+from labelbench_ray.campaign.status import Money, campaign_status, describe_status
+from tests.campaign.campaigns import Home, make_home, truth
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    return make_home(tmp_path)
+
+
+def status(home: Home, **money: float) -> str:
+    found = campaign_status(home.campaign, home.folder / "store")
+    return "\n".join(describe_status(found, Money("EUR", **money)))
+
+
+def answer(home: Home, row_ids, **options) -> None:
+    home.answer({row_id: truth(row_id) for row_id in row_ids}, **options)
+
+
+def test_without_answers(home):
+    home.propose("b1", 10)
+    text = status(home)
+    assert "asked: 10 rows in 1 batch, of which 1 only measure the model" in text
+    assert "rows: 10 without an answer" in text
+    assert "answers: 0 (" in text
+    assert "accuracy of the model: unknown; no audit row has a label yet" in text
+    assert f"next: label the rest of {home.folder / 'b1'}" in text
+
+
+def test_numbers_and_money(home):
+    batch = home.propose("b1", 10).batch
+    answer(home, batch.row_ids[:8])
+    home.answer(dict.fromkeys(batch.row_ids[:2], "dark"), "ben")
+    text = status(home, price=0.5)
+    dark = sum(truth(row_id) == "dark" for row_id in batch.row_ids[:8])
+    assert "rows: " in text
+    assert "at 0.5 EUR each: 5.00 EUR" in text
+    assert "answers: 10 by 2 annotators" in text
+    assert "agreement: " in text
+    assert f"dark {dark}" in text or "disputed" in text
+
+
+def test_accuracy_is_that_of_the_model_on_the_answered_audit_rows(home):
+    for number, budget in enumerate((20, 12)):
+        answer(home, home.propose(f"b{number}", budget, reserve=10).batch.row_ids)
+    standing = read_standing(home.campaign)
+    chooser = chooser_of(standing, home.folder / "store")
+    (*_, last) = curve(standing, chooser)
+    known = standing.knowledge()
+    model = chooser.model(known, 2)
+    audit = [row_id for batch in standing.batches for row_id in batch.audit]
+    predicted, _ = predictions(chooser, model, standing.rows.places(audit))
+    right = np.mean([known.classes[label] == truth(row_id) for label, row_id in zip(predicted, audit, strict=True)])
+    assert last.estimate.answered == len(audit) == 3
+    assert last.estimate.accuracy == pytest.approx(right)
+    assert not {*known.labeled_L.tolist()} & {*standing.rows.places(standing.reserve).tolist()}
+    assert "95 % interval" in status(home)
+
+
+def test_a_forecast_after_four_measured_batches(home):
+    for number in range(4):
+        answer(home, home.propose(f"b{number}", 8, reserve=10).batch.row_ids)
+    text = status(home)
+    assert "90 % band" in text
+    assert "of the last 2 forecasts" in text
+    assert "the next 1,000 labels bring about" in text
+    assert "a batch of 8 rows costs 4.00 EUR" in status(home, price=0.5, use=1000, harm=1)
+
+
+def test_embeddings_that_are_elsewhere_leave_the_rest(home):
+    answer(home, home.propose("b1", 10).batch.row_ids)
+    lines = describe_status(campaign_status(home.campaign, home.folder / "elsewhere"), Money("EUR"))
+    assert any("the embeddings are not here" in line for line in lines)
+    assert any("10 with a label" in line for line in lines)
+
+
+def test_ingested_files_count_the_same(home):
+    batch = home.propose("b1", 10).batch
+    path = home.folder / "all.csv"
+    path.write_text("row_id,label\n" + "".join(f"{row_id},{truth(row_id)}\n" for row_id in batch.row_ids))
+    ingest_files(home.campaign, [path])
+    assert "rows: 10 with a label" in status(home)
