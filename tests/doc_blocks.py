@@ -32,6 +32,7 @@ NOT_RUN: Final = {
     "CONTRIBUTING.md": "they run this suite",
     "docs/clusters.md": "they need a Ray cluster, a cloud account or Kubernetes; `tests/faults` starts clusters",
     "docs/install.md": "they download gigabytes; a workflow installs the wheel with everything",
+    "docs/label_studio.md": "they need a Label Studio that runs; `tests/servers/label_studio.py` starts one",
     "docs/observability.md": "they need a Ray cluster that runs, and jq",
     "docs/reliability.md": "they run the fault suite: minutes to hours",
     "docs/results.md": "they need the runs of the quickstart; the tutorial executes them on runs of its own",

@@ -454,12 +454,16 @@ def _answer_targets() -> dict[str, Target]:
     pq.write_table(table.replace_schema_metadata({"format": "1", "content": content_hash(table)}), log)
     responses = {"label.responses": ["cat"], "label.responses.users": ["u"], "label.responses.status": ["submitted"]}
     task = {"row_id": "2", "accept": ["cat"], "answer": "accept", "_timestamp": 1_777_600_000, "meta": {"batch": "b"}}
+    choice = {"from_name": "label", "type": "choices", "value": {"choices": ["cat"]}}
+    annotation = {"id": 7, "completed_by": 1, "updated_at": "2026-05-01T10:00:00Z", "lead_time": 3.5, "result": [choice]}
+    labeled = {"id": 1, "data": {"text": "a"}, "meta": {"row_id": "01", "batch": "b"}, "annotations": [annotation]}
     rows = "row_id,label,annotator,status,answered_at,seconds\n01,cat,ann,,2026-05-01T10:00:00Z,3.5\n2,,b,skipped,,\n"
     files = {
         "answers.csv": rows.encode(),
         "answers.parquet": parquet({"row_id": ["01", "2"], "label": ["cat", "cat"], "seconds": [1.5, 2.0]}),
         "argilla.json": json.dumps([{"id": "01"} | responses]).encode(),
         "argilla.parquet": parquet({"id": ["01"]} | {key: [value] for key, value in responses.items()}),
+        "label_studio.json": json.dumps([labeled]).encode(),
         "prodigy.jsonl": json.dumps(task).encode(),
     }
     return {"answer log": Target(bytes(log.getvalue()), _read_log)} | {

@@ -14,7 +14,7 @@ from tests.doc_blocks import ELSEWHERE, NOT_RUN, PAGES, ROOT, Block, blocks, inl
 
 ALL = {page: list(blocks(page)) for page in PAGES}
 EXECUTED = {page: [block for block in found if not block.reason] for page, found in ALL.items()}
-PLACEHOLDERS = {"KIND": "strategies", "...": "--tiny"}
+PLACEHOLDERS = {"KIND": "strategies", "...": "--tiny", "N": "20"}
 """Words that stand for others in a page's text."""
 CHOICES = "|"
 

@@ -31,6 +31,7 @@ NAMES = (
         "answers answers.parquet",
         "answers argilla.json",
         "answers argilla.parquet",
+        "answers label_studio.json",
     ),
     "answers prodigy.jsonl",
     *("trial", "part", "fine-tune", "header", "record", "grid", "point", "failure", "point header", "why", "manifest"),

@@ -8,7 +8,7 @@ from typing import Final
 from labelbench_ray.answers.label_studio.client import Json
 from labelbench_ray.answers.label_studio.pictures import Address, data_uri
 from labelbench_ray.answers.label_studio.project import LABEL, Wanted
-from labelbench_ray.answers.to_show import FileAt, ToShow
+from labelbench_ray.answers.to_show import ToShow
 
 ROW_ID, BATCH, CAMPAIGN, MODEL = "row_id", "batch", "campaign", "model"
 """Keys of a task's `meta`, by which answers find their way back."""
@@ -74,8 +74,3 @@ def import_file(batch: BatchOfTasks) -> bytes:
     return json.dumps([batch.task(row) for row in batch.rows], ensure_ascii=False, indent=1).encode(
         errors="backslashreplace"
     )
-
-
-def needs_files(batch: BatchOfTasks) -> bool:
-    """Whether its rows are images or sounds."""
-    return any(isinstance(row.payload, FileAt | bytes) for row in batch.rows)
