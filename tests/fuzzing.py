@@ -455,7 +455,7 @@ def _answer_targets() -> dict[str, Target]:
     responses = {"label.responses": ["cat"], "label.responses.users": ["u"], "label.responses.status": ["submitted"]}
     task = {"row_id": "2", "accept": ["cat"], "answer": "accept", "_timestamp": 1_777_600_000, "meta": {"batch": "b"}}
     choice = {"from_name": "label", "type": "choices", "value": {"choices": ["cat"]}}
-    annotation = {"id": 7, "completed_by": 1, "updated_at": "2026-05-01T10:00:00Z", "lead_time": 3.5, "result": [choice]}
+    annotation = {"id": 7, "completed_by": 1, "updated_at": "2026-05-01T10:00:00Z", "lead_time": 3, "result": [choice]}
     labeled = {"id": 1, "data": {"text": "a"}, "meta": {"row_id": "01", "batch": "b"}, "annotations": [annotation]}
     rows = "row_id,label,annotator,status,answered_at,seconds\n01,cat,ann,,2026-05-01T10:00:00Z,3.5\n2,,b,skipped,,\n"
     files = {
