@@ -33,6 +33,7 @@ NOT_RUN: Final = {
     "docs/clusters.md": "they need a Ray cluster, a cloud account or Kubernetes; `tests/faults` starts clusters",
     "docs/install.md": "they download gigabytes; a workflow installs the wheel with everything",
     "docs/label_studio.md": "they need a Label Studio that runs; `tests/servers/label_studio.py` starts one",
+    "docs/label_my_pool.md": "people fill in a file between them; tests/campaign/test_commands.py runs them",
     "docs/observability.md": "they need a Ray cluster that runs, and jq",
     "docs/reliability.md": "they run the fault suite: minutes to hours",
     "docs/results.md": "they need the runs of the quickstart; the tutorial executes them on runs of its own",

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from labelbench_ray.commands.annotate import annotators, names
 from labelbench_ray.commands.cli import app
 from labelbench_ray.errors import ConfigError
-from tests.campaign.campaigns import rows, write_photos
+from tests.campaign.campaigns import rows, truth, write_photos
 
 
 @pytest.fixture
@@ -29,6 +29,23 @@ def test_one_command_from_a_folder_of_images_to_the_first_batch(here):
     assert "labelbench annotate ingest b1/batch.csv" in ended.output
     assert len(rows((here / "b1" / "batch.csv").read_bytes())) == 6
     assert sorted(path.name for path in here.iterdir()) == ["b1", "photos", "runs", "store"]
+
+
+def test_from_a_folder_to_exported_labels(here):
+    """The commands of docs/label_my_pool.md, in their order."""
+    assert annotate("propose", "photos/", "--budget", "10", "--out", "b1", "--encoder", "pixels").return_value == 0
+    batch = here / "b1" / "batch.csv"
+    listed = rows(batch.read_bytes())
+    batch.write_text("row_id,label\n" + "".join(f"{row['row_id']},{truth(row['row_id'])}\n" for row in listed))
+    ended = annotate("ingest", "b1/batch.csv")
+    assert (ended.return_value, ended.exception) == (0, None)
+    assert "10 of the 10 rows that were asked have a label" in ended.output
+    ended = annotate("status", "--price", "0.05")
+    assert (ended.return_value, "0.50 USD" in ended.output) == (0, True)
+    ended = annotate("export", "--out", "labels.parquet")
+    assert (ended.return_value, ended.exception) == (0, None)
+    assert "labels.parquet: 10 labels of people" in ended.output
+    assert annotate("ingest", "photos/nothing.csv").exception is not None
 
 
 def test_a_pool_that_is_not_there_is_named(here):
