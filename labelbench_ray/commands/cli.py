@@ -30,6 +30,9 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = {
+    "power": Entry(
+        "power", "power", "Plan before running: how many seeds find a difference, and what a number of seeds can find."
+    ),
     "plan": Entry(
         "experiments",
         "plan_command",

@@ -26,6 +26,7 @@ from labelbench_ray.report.rare_classes import RareClasses, rare_classes
 from labelbench_ray.report.searched import Searched, searched
 from labelbench_ray.report.shift import Shift, shifts
 from labelbench_ray.report.statistics.comparison import Comparison, compare
+from labelbench_ray.report.statistics.spreads import power_line
 from labelbench_ray.report.threshold import Block, Threshold, blocks, threshold
 from labelbench_ray.report.verdict import Verdict, judge
 
@@ -57,6 +58,11 @@ class Section:
     def main(self) -> Comparison | None:
         """The comparison that decides, if any trial has a round."""
         return self.comparisons[0] if self.comparisons else None
+
+    @property
+    def power(self) -> str:
+        """What the seeds can show; empty where that is not known."""
+        return power_line(self.main) if self.main else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -59,7 +59,8 @@ def _section(section: Section, across: Across) -> list[RenderableType]:
     pairs = pairs_table(section.main)
     against = [_table(pairs, PAIRS, "right")] if pairs.rows else []
     further = _further(section)
-    return [answer, table, *against, *further, *tuned, *ratios, *notes, Text()]
+    power = [Text(section.power)] if section.power else []
+    return [answer, table, *power, *against, *further, *tuned, *ratios, *notes, Text()]
 
 
 def _further(section: Section) -> list[RenderableType]:

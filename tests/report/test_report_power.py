@@ -2,13 +2,25 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from labelbench_ray.commands import cli
+from labelbench_ray.report import build
+from labelbench_ray.report.published.spreads import published_spreads
 from labelbench_ray.report.statistics.paired import critical, estimate, holm
-from labelbench_ray.report.statistics.power import MOST_SEEDS, more_seeds, power, seeds_needed
+from labelbench_ray.report.statistics.power import (
+    MOST_PLANNED,
+    MOST_SEEDS,
+    more_seeds,
+    power,
+    seeds_for,
+    seeds_needed,
+    smallest_effect,
+)
 
 DRAWS = 4_000
 
@@ -78,3 +90,86 @@ def test_advice_in_words():
     )
     assert more_seeds(with_effect(3.0)) == "Run at least 5 seeds."
     assert more_seeds(estimate(np.array([0.3]))) == "Run at least 5 seeds."
+
+
+@pytest.mark.parametrize(
+    ("spread", "seeds"),
+    [(0.15, [20, 7, 5, 3]), (0.22, [40, 12, 7, 4]), (0.4, [128, 34, 16, 8]), (0.65, [334, 85, 39, 16])],
+)
+def test_seeds_to_plan_for_a_tenth_to_half_a_point(spread, seeds):
+    assert [seeds_for(difference / spread) for difference in (0.1, 0.2, 0.3, 0.5)] == seeds
+    assert seeds_for(0.0) == MOST_PLANNED
+
+
+def test_what_a_number_of_seeds_can_show():
+    assert [smallest_effect(seeds) for seeds in (2, 4, 10)] == pytest.approx([11.55, 2.128, 0.996], abs=1e-3)
+    assert smallest_effect(1) == np.inf
+
+
+@given(st.integers(3, 60), st.integers(1, 60))
+def test_the_smallest_effect_has_a_power_of_80_percent(seeds, comparisons):
+    effect = smallest_effect(seeds, comparisons)
+    assert power(effect, seeds, comparisons) == pytest.approx(0.8, abs=1e-4)
+    assert seeds_for(effect * 1.001, comparisons) <= seeds
+
+
+def test_the_published_spread_of_the_final_accuracy_is_22_hundredths_of_a_point_at_the_median():
+    spreads = {each.measured: 100 * each.value for each in published_spreads()}
+    assert len(spreads) == 6
+    assert spreads["published, median: final accuracy"] == pytest.approx(0.218, abs=5e-4)
+    assert spreads["published, lower quartile: final accuracy"] == pytest.approx(0.154, abs=5e-4)
+    assert spreads["published, upper quartile: final accuracy"] == pytest.approx(0.398, abs=5e-4)
+
+
+def printed(*words):
+    done = CliRunner().invoke(cli.app, ["power", *words])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_command_plans_from_the_published_spread():
+    lines = [line.split() for line in printed().splitlines()]
+    median = next(line for line in lines if line[:4] == ["published,", "median:", "final", "accuracy"])
+    assert median[4:] == ["0.22", "40", "12", "7", "4", "0.71", "0.37", "0.22"]
+    adjusted = printed("--strategies", "25", "--difference", "0.5", "--seeds", "5")
+    assert "adjusted for 25 strategies" in adjusted
+    assert next(line for line in adjusted.splitlines() if "median: final" in line).split()[-3:] == ["0.22", "8", "0.87"]
+
+
+def test_the_command_plans_from_the_spread_on_record(experiment):
+    """Two strategies, whose differences from random spread by 1 and 3 points: 2.24 as their root mean square."""
+    for seed in range(3):
+        experiment.add("random", seed, [0.5, 0.6])
+        experiment.add("margin", seed, [0.5, 0.6 + 0.01 * (seed - 1)])
+        experiment.add("entropy", seed, [0.5, 0.6 + 0.03 * (seed - 1)])
+    folder = str(experiment.write())
+    output = printed(folder, "--difference", "5")
+    assert "adjusted for 2 strategies" in output
+    expected = str(seeds_for(5 / 5**0.5, 2))
+    assert next(line for line in output.splitlines() if "digits: final accuracy" in line).split()[3:5] == [
+        "2.24",
+        expected,
+    ]
+    refused = CliRunner().invoke(cli.app, ["power", folder, "--baseline", "galaxy"])
+    assert "--baseline galaxy" in str(refused.exception)
+
+
+def test_one_seed_has_no_spread_to_plan_with(experiment):
+    experiment.add("random", 0, [0.5, 0.6])
+    experiment.add("margin", 0, [0.5, 0.7])
+    folder = experiment.write()
+    refused = CliRunner().invoke(cli.app, ["power", str(folder)])
+    assert "no strategy has two seeds" in str(refused.exception)
+    assert build(folder).sections[0].power == ""
+
+
+def test_the_report_states_what_its_seeds_can_show(experiment):
+    for seed in range(4):
+        experiment.add("random", seed, [0.5, 0.6])
+        experiment.add("margin", seed, [0.5, 0.6 + 0.01 * (seed - 1.5)])
+    spread = 100 * np.std([0.005 * (seed - 1.5) for seed in range(4)], ddof=1)
+    least = f"{spread * smallest_effect(4):.1f}"
+    assert build(experiment.write()).sections[0].power == (
+        f"These 4 seeds can show differences of {least} points or more in mean accuracy over the curve (power of 80 %; "
+        f"spread over seeds {spread:.2f} points)."
+    )

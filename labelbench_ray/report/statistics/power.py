@@ -5,10 +5,10 @@ n - 1 degrees of freedom and noncentrality d * sqrt(n) exceeds the critical valu
 step, 5 % over the number of strategies compared; later steps ask for less, so the power is a lower bound.
 """
 
-from math import sqrt
+from math import inf, sqrt
 from typing import Final
 
-from scipy import stats
+from scipy import optimize, stats
 
 from labelbench_ray.report import words
 from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Estimate, critical
@@ -16,14 +16,39 @@ from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Estimate, crit
 POWER: Final = 0.8
 ADVISED_SEEDS: Final = 5
 MOST_SEEDS: Final = 100
-_LARGEST: Final = 10.0
-"""Standard deviations: what lies further from 0 is found with a handful of seeds anyway."""
+MOST_PLANNED: Final = 10_000
+_LARGEST: Final = 1_000.0
+"""Standard deviations, as far as the noncentral t is computed without overflow."""
 
 
 def power(effect: float, seeds: int, comparisons: int = 1) -> float:
     """The probability that this number of seeds finds a mean of `effect` standard deviations."""
     shift = min(abs(effect), _LARGEST) * sqrt(seeds)
     return float(stats.nct.sf(critical(seeds, comparisons), seeds - 1, shift))
+
+
+def seeds_for(effect: float, comparisons: int = 1, most: int = MOST_PLANNED) -> int:
+    """The fewest seeds that find a mean of `effect` standard deviations with a probability of 80 %, or `most`."""
+    fewer, enough = ENOUGH_PAIRS - 1, most
+    while enough - fewer > 1:
+        middle = (fewer + enough) // 2
+        fewer, enough = (fewer, middle) if power(effect, middle, comparisons) >= POWER else (middle, enough)
+    return enough
+
+
+def smallest_effect(seeds: int, comparisons: int = 1) -> float:
+    """The least mean, in standard deviations, that this number of seeds finds with a probability of 80 %.
+
+    Infinite for one seed.
+    """
+    if seeds < 2:
+        return inf
+    threshold = critical(seeds, comparisons) / sqrt(seeds)
+
+    def lacks(effect: float) -> float:
+        return power(effect, seeds, comparisons) - POWER
+
+    return float(optimize.brentq(lacks, 0.0, min(6 * threshold, _LARGEST), xtol=1e-6))
 
 
 def seeds_needed(estimate: Estimate) -> int:
@@ -33,9 +58,7 @@ def seeds_needed(estimate: Estimate) -> int:
     """
     if estimate.spread == 0:
         return MOST_SEEDS if estimate.value == 0 else ENOUGH_PAIRS
-    effect = estimate.value / estimate.spread
-    enough = (seeds for seeds in range(ENOUGH_PAIRS, MOST_SEEDS) if power(effect, seeds, estimate.comparisons) >= POWER)
-    return next(enough, MOST_SEEDS)
+    return seeds_for(estimate.value / estimate.spread, estimate.comparisons, MOST_SEEDS)
 
 
 def more_seeds(estimate: Estimate) -> str:
