@@ -75,6 +75,10 @@ class OtherVersionError(LedgerError):
     """A sound file of a version that knows more than this one: nobody touches it, and commands end at it."""
 
 
+class RegistryError(UserError):
+    """Files of a registry that contradict each other or themselves: names the file, the trial, the round, the value."""
+
+
 class PluginError(UserError):
     """What a plug-in of the user's raised, with their own frames, as it travels from a worker."""
 

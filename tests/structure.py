@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("trial",),
     ("planning", "report", "tracking"),
     ("exports",),
+    ("registry",),
     ("cluster",),
     ("api", "contracts"),
     ("campaign",),

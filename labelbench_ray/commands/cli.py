@@ -72,6 +72,11 @@ COMMANDS: Final = {
         "export",
         "Write what experiments recorded as tables, LaTeX and figures, for spreadsheets, papers and programs.",
     ),
+    "registry": Entry(
+        "registry",
+        "registry",
+        "Pack finished trials for a registry, and check what others packed.",
+    ),
     "sync": Entry(
         "ledgers",
         "sync",

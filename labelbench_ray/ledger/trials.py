@@ -42,7 +42,7 @@ from labelbench_ray.storage.locks import NO_LOCK, Lock, locked
 from labelbench_ray.storage.quarantine import set_aside
 from labelbench_ray.types import Labels
 
-__all__ = ["Failure", "Header", "History", "Ledger", "RoundRecord", "Sound", "read_failure"]
+__all__ = ["Failure", "Header", "History", "Ledger", "RoundRecord", "Sound", "check_record", "read_failure"]
 __all__ += ["read_header", "read_history", "read_record", "read_records", "sound_records", "write_failure"]
 
 
@@ -240,7 +240,7 @@ def sound_records(directory: Path, header: Header) -> Sound:
             if number != expected:
                 raise DamagedError(f"{path}: round {expected} is missing before it; {ROUNDS}")
             record = from_checked_json(RoundRecord, path)
-            _check_record(path, record, number, chosen, header)
+            check_record(path, record, number, chosen, header)
             chosen.update(record.chosen)
             records.append(record)
     except DamagedError as error:
@@ -248,19 +248,22 @@ def sound_records(directory: Path, header: Header) -> Sound:
     return Sound(tuple(records), None)
 
 
-def _check_record(path: Path, record: RoundRecord, number: int, chosen: set[int], header: Header) -> None:
+def check_record(
+    path: Path, record: RoundRecord, number: int, chosen: set[int], header: Header, hint: str = ROUNDS
+) -> None:
+    """Refuse a record that is not round `number` of the trial (`DamagedError`); `chosen`: rows of earlier rounds."""
     budget = header.trial.budget
     if record.fingerprint != header.fingerprint:
-        raise DamagedError(f"{path}: belongs to trial {record.fingerprint}, not to {header.fingerprint}; {ROUNDS}")
+        raise DamagedError(f"{path}: belongs to trial {record.fingerprint}, not to {header.fingerprint}; {hint}")
     if record.round != number:
-        raise DamagedError(f"{path}: holds round {record.round}, its name is of round {number}; {ROUNDS}")
+        raise DamagedError(f"{path}: holds round {record.round}, its name is of round {number}; {hint}")
     if len(record.chosen) != budget or len(record.labels) != budget or record.num_labeled != budget * (number + 1):
         raise DamagedError(
             f"{path}: {len(record.chosen)} rows, {len(record.labels)} labels, {record.num_labeled} in all; "
-            f"the budget is {budget} a round; {ROUNDS}"
+            f"the budget is {budget} a round; {hint}"
         )
     if len(set(record.chosen)) != budget or not chosen.isdisjoint(record.chosen):
-        raise DamagedError(f"{path}: chooses a row twice; {ROUNDS}")
+        raise DamagedError(f"{path}: chooses a row twice; {hint}")
 
 
 def _check_same(path: Path, found: Header, asked: Header) -> None:

@@ -38,7 +38,12 @@ def from_checked_json(kind: type[Value], path: Path, hint: str = ROUNDS) -> Valu
         DamagedError: it is missing, cut short or altered; with the fix.
         OtherVersionError: it is intact, and another version wrote it.
     """
-    content = _read_json(path, hint)
+    return checked_value_of(kind, path, read_file(path), hint)
+
+
+def checked_value_of(kind: type[Value], path: Path, data: bytes, hint: str = ROUNDS) -> Value:
+    """The same, given what the file holds."""
+    content = _json_object(path, data, hint)
     checksum = content.pop("checksum", None)
     if checksum != _digest(path, content, hint):
         raise DamagedError(f"{path}: its checksum does not match its content; {hint}")
@@ -129,11 +134,6 @@ def _stated_version(content: dict[str, JsonValue]) -> str | None:
     if not isinstance(version, str) or not 0 < len(version) <= LONGEST_VERSION:
         return None
     return version if version.isascii() and version.isprintable() and " " not in version else None
-
-
-def _read_json(path: Path, hint: str) -> dict[str, Any]:
-    """The object in a JSON file."""
-    return _json_object(path, read_file(path), hint)
 
 
 def _json_object(path: Path, data: bytes, hint: str) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""The commands `labelbench registry`: pack and check."""
+
+from pathlib import Path
+
+import click
+
+from labelbench_ray.commands.options import PLACE, option
+from labelbench_ray.commands.output import console, state
+from labelbench_ray.console.progress import meter
+from labelbench_ray.ledger.experiments import experiment_folders
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
+def registry() -> None:
+    """Pack finished trials for a registry, and check what others packed."""
+
+
+@registry.command()
+@click.argument("places", metavar="RUNS_DIR...", type=PLACE, nargs=-1, required=True)
+@click.option("--out", metavar="P", type=FILE, required=True, help="What the names of the three files begin with.")
+@click.option("--submitter", default="", metavar="NAME", help="Who submits, as the leaderboard shows it.")
+@option("store", type=PLACE, default="store", help="Where embeddings lie, for the hashes of data and encoder.")
+def pack(places: tuple[Path, ...], out: Path, submitter: str, store: Path) -> int:
+    """Write finished trials as P.trials.parquet, P.rounds.parquet and P.ledgers.zip.
+
+    RUNS_DIR is an experiment's folder, or holds some one level below; several are possible. The same runs give the same
+    bytes. Ledgers are packed as they lie on disk, without the weights of proxies.
+    """
+    with meter(console, "packing"):
+        from labelbench_ray.registry.pack import pack as packed
+        from labelbench_ray.registry.words import describe_packed
+
+        folders = list(dict.fromkeys(folder for each in places for folder in experiment_folders(each)))
+        found = packed(folders, out, store, submitter)
+    state(describe_packed(found))
+    return 0
+
+
+@registry.command()
+@click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
+def check(files: tuple[Path, ...]) -> int:
+    """Check files of a registry, in any order, and print each submission's tiers.
+
+    Where P.ledgers.zip is among the files, both tables are made again from the ledgers, and a difference is refused by
+    file, trial, round and value. Tables alone are `reported`.
+    """
+    with meter(console, "checking"):
+        from labelbench_ray.registry.check import check as checked
+        from labelbench_ray.registry.words import describe_checked
+
+        found = checked(files)
+    state(describe_checked(found))
+    return 0

@@ -1,0 +1,149 @@
+"""`check`: what files of a registry hold, refused where they contradict each other or themselves.
+
+Where the ledgers are among the files, both tables are made again from them and every value is compared. Tiers are given
+here, never by who submits:
+
+    reproduced  a trial of the submission was run again and chose the same rows
+    checked     everything follows from the ledgers, fingerprints included
+    reported    tables alone, or a recipe whose fingerprint cannot be computed here
+    imported    curves that others published
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.compute as pc
+
+from labelbench_ray.errors import RegistryError
+from labelbench_ray.registry.archive import HOW, read_archive
+from labelbench_ray.registry.differences import first_difference
+from labelbench_ray.registry.reported import check_reported
+from labelbench_ray.registry.rows import rounds_table, trials_table
+from labelbench_ray.registry.schema import (
+    LEDGERS_FILE,
+    ROUND_KEY,
+    ROUNDS,
+    ROUNDS_FILE,
+    TRIAL_KEY,
+    TRIALS,
+    TRIALS_FILE,
+)
+from labelbench_ray.registry.tables import read_registry_table
+from labelbench_ray.registry.trials import RegistryTrial, trial_of
+from labelbench_ray.report.curves import RANDOM
+
+SUFFIXES: Final = (TRIALS_FILE, ROUNDS_FILE, LEDGERS_FILE)
+
+
+class Tier(StrEnum):
+    """How far a trial's numbers were verified, best first."""
+
+    REPRODUCED = "reproduced"
+    CHECKED = "checked"
+    REPORTED = "reported"
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """The files of one submission, consistent in themselves."""
+
+    name: str
+    """What its files' names begin with."""
+    trials: Any
+    """The table of trials."""
+    rounds: Any
+    ledgers: tuple[RegistryTrial, ...]
+    """Empty where the ledgers are not among the files."""
+    sha256: str
+    """Of the table of trials, as a file."""
+
+    @property
+    def tiers(self) -> dict[str, Tier]:
+        """The tier of each trial, by fingerprint."""
+        known = {each.fingerprint: each for each in self.ledgers if not each.unchecked}
+        names = self.trials["fingerprint"].to_pylist()
+        return {name: Tier.CHECKED if name in known else Tier.REPORTED for name in names}
+
+
+def check(paths: Iterable[Path]) -> tuple[Checked, ...]:
+    """Read and check files of a registry, in any order.
+
+    Raises:
+        RegistryError: names the file, the trial, the round and the value.
+        LedgerError: a packed ledger is damaged.
+    """
+    found = tuple(_submission(name, mine) for name, mine in _by_name(paths))
+    _refuse_repeated(found)
+    return found
+
+
+def unpaired(submissions: Iterable[Checked]) -> Iterator[str]:
+    """What keeps strategies from being compared by pairs of seeds, in a sentence each: seeds that random has alone."""
+    columns = ("protocol_id", "dataset", "strategy", "seed")
+    values = [[each.trials[name].to_pylist() for name in columns] for each in submissions]
+    rows = sorted({row for each in values for row in zip(*each, strict=True)})
+    for (protocol, dataset), mine in groupby(rows, lambda row: row[:2]):
+        seeds: dict[str, set[int]] = {}
+        for _, _, strategy, seed in mine:
+            seeds.setdefault(strategy, set()).add(seed)
+        if RANDOM not in seeds:
+            yield f"{dataset}, protocol {protocol}: no trial of {RANDOM}, so nothing can be compared with it"
+            continue
+        for strategy, own in seeds.items():
+            if lacking := seeds[RANDOM] - own:
+                listed = ", ".join(map(str, sorted(lacking)))
+                yield f"{dataset}, protocol {protocol}: {strategy} lacks seeds that {RANDOM} has: {listed}"
+
+
+def _by_name(paths: Iterable[Path]) -> list[tuple[str, dict[str, Path]]]:
+    found: dict[Path, dict[str, Path]] = {}
+    for path in paths:
+        suffix = next((each for each in SUFFIXES if path.name.endswith(each)), None)
+        if suffix is None:
+            raise RegistryError(f"{path}: is not a file of a registry; their names end in {', '.join(SUFFIXES)}")
+        if not path.is_file():
+            raise RegistryError(f"{path}: there is no such file")
+        found.setdefault(path.with_name(path.name.removesuffix(suffix)), {})[suffix] = path
+    for name, mine in found.items():
+        for suffix in (TRIALS_FILE, ROUNDS_FILE):
+            if suffix not in mine:
+                raise RegistryError(
+                    f"{name}{suffix} is not among the files, and {next(iter(mine.values()))} is; give both"
+                )
+    return [(name.name, mine) for name, mine in sorted(found.items())]
+
+
+def _submission(name: str, files: dict[str, Path]) -> Checked:
+    trials = read_registry_table(files[TRIALS_FILE], TRIALS)
+    rounds = read_registry_table(files[ROUNDS_FILE], ROUNDS)
+    ledgers: tuple[RegistryTrial, ...] = ()
+    if LEDGERS_FILE in files:
+        archive = files[LEDGERS_FILE]
+        ledgers = tuple(trial_of(archive, fingerprint, mine) for fingerprint, mine in read_archive(archive))
+        for suffix, given, expected, key in (
+            (ROUNDS_FILE, rounds, rounds_table(ledgers), ROUND_KEY),  # first: it names the round of an altered record
+            (TRIALS_FILE, trials, trials_table(ledgers), TRIAL_KEY),
+        ):
+            if wrong := first_difference(given, expected, key):
+                raise RegistryError(f"{files[suffix]}: {wrong} ({archive.name}); {HOW}")
+    else:
+        check_reported(files[TRIALS_FILE], trials, files[ROUNDS_FILE], rounds)
+    return Checked(name, trials, rounds, ledgers, sha256(files[TRIALS_FILE].read_bytes()).hexdigest())
+
+
+def _refuse_repeated(submissions: Sequence[Checked]) -> None:
+    seen: dict[str, str] = {}
+    for each in submissions:
+        for fingerprint in pc.unique(each.trials["fingerprint"]).to_pylist():
+            if fingerprint in seen:
+                raise RegistryError(
+                    f"{each.name}{TRIALS_FILE}: trial {fingerprint} is in {seen[fingerprint]}{TRIALS_FILE}, too; a "
+                    "registry holds a trial once, leave one of the two out"
+                )
+            seen[fingerprint] = each.name

@@ -1,0 +1,110 @@
+"""`pack`: the finished trials of experiments as the three files of a registry; the same runs give the same bytes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelbench_ray.config import digest
+from labelbench_ray.embeddings.manifests import Manifest
+from labelbench_ray.errors import ConfigError, RegistryError
+from labelbench_ray.exports.labels import stores_by_content
+from labelbench_ray.ledger.experiments import read_grid
+from labelbench_ray.ledger.origin import Origin
+from labelbench_ray.ledger.records import Grid
+from labelbench_ray.ledger.shared import entry_directory
+from labelbench_ray.ledger.trials import read_header
+from labelbench_ray.registry.archive import Files, archive_bytes
+from labelbench_ray.registry.rows import rounds_table, trials_table
+from labelbench_ray.registry.schema import LEDGERS_FILE, ROUNDS_FILE, TRIALS_FILE
+from labelbench_ray.registry.tables import table_bytes
+from labelbench_ray.registry.trials import HEADER, SUBMISSION, RegistryTrial, Submission, round_file, trial_of
+from labelbench_ray.storage.atomic import publish
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What was packed, and where."""
+
+    paths: tuple[Path, ...]
+    trials: tuple[RegistryTrial, ...]
+    unfinished: int
+    """Trials that were left out: a registry holds finished ones."""
+
+
+def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str) -> Packed:
+    """Write `out`.trials.parquet, .rounds.parquet and .ledgers.zip of every finished trial of these experiments.
+
+    Raises:
+        ConfigError: no trial is finished.
+        LedgerError: a ledger is damaged.
+        RegistryError: a trial states what must not be published, or lies in two folders.
+    """
+    manifests = {content: each.store.manifest for content, each in stores_by_content(store).items()}
+    places, unfinished = _places([(folder, read_grid(folder)) for folder in folders])
+    if not places:
+        raise ConfigError(f"0 of {unfinished} trials are finished; a registry holds finished ones, run them to the end")
+    files = {
+        fingerprint: _files(directory, manifests, origin, submitter)
+        for fingerprint, (directory, origin) in sorted(places.items())
+    }
+    trials = tuple(trial_of(places[name][0].parent, name, mine) for name, mine in files.items())
+    contents = {
+        TRIALS_FILE: table_bytes(trials_table(trials)),
+        ROUNDS_FILE: table_bytes(rounds_table(trials)),
+        LEDGERS_FILE: archive_bytes(files),
+    }
+    paths = tuple(out.with_name(out.name + suffix) for suffix in contents)
+    for path, data in zip(paths, contents.values(), strict=True):
+        publish(path, data)
+    return Packed(paths, trials, unfinished)
+
+
+def _places(grids: Iterable[tuple[Path, Grid]]) -> tuple[dict[str, tuple[Path, Origin]], int]:
+    """The folder of each finished trial, with the origin of its experiment; and how many are not finished."""
+    found: dict[str, tuple[Path, Origin]] = {}
+    unfinished = set()
+    for folder, grid in grids:
+        for entry in grid.entries:
+            directory = entry_directory(folder, entry)
+            if not _is_finished(directory):
+                unfinished.add(directory)
+                continue
+            before, _ = found.setdefault(entry.fingerprint, (directory, grid.origin or Origin()))
+            if before != directory:
+                raise RegistryError(
+                    f"trial {entry.fingerprint} lies in {before} and in {directory}; a registry holds it once, pack "
+                    "one of the two experiments"
+                )
+    return found, len(unfinished)
+
+
+def _is_finished(directory: Path) -> bool:
+    """Whether every round that the ledger asks for is recorded."""
+    if not (directory / HEADER).is_file():
+        return False
+    rounds = read_header(directory / HEADER).trial.rounds
+    return all((directory / round_file(number)).is_file() for number in range(rounds))
+
+
+def _files(directory: Path, manifests: Mapping[str, Manifest], origin: Origin, submitter: str) -> Files:
+    header = read_header(directory / HEADER)
+    manifest = manifests.get(header.store)
+    submission = Submission(
+        submitter=submitter,
+        commit=origin.commit,
+        machine=origin.machine,
+        data_hash=_data_hash(manifest) if manifest else header.store,
+        encoder_hash=_encoder_hash(manifest) if manifest else header.store,
+    )
+    rounds = (round_file(number) for number in range(header.trial.rounds))
+    return {name: (directory / name).read_bytes() for name in (HEADER, *rounds)} | {
+        SUBMISSION: submission.model_dump_json(indent=1).encode()
+    }
+
+
+def _data_hash(manifest: Manifest) -> str:
+    return digest([manifest.dataset, manifest.signature, list(manifest.classes)])
+
+
+def _encoder_hash(manifest: Manifest) -> str:
+    return digest([manifest.encoder, manifest.weights, manifest.preprocessing])

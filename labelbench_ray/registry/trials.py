@@ -1,0 +1,139 @@
+"""One trial of a registry, made from the files of its ledger and checked: the same for who packs and who checks."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePath
+from typing import Final
+
+from pydantic import JsonValue
+
+from labelbench_ray.console.redaction import redacted
+from labelbench_ray.errors import RegistryError
+from labelbench_ray.ledger.records import Header, RoundRecord
+from labelbench_ray.ledger.trials import check_record
+from labelbench_ray.plugins import Frozen
+from labelbench_ray.registry.archive import HOW, Files
+from labelbench_ray.registry.fingerprints import recomputed
+from labelbench_ray.storage.checksummed import checked_value_of, value_of
+
+HEADER: Final = "trial.json"
+SUBMISSION: Final = "submission.json"
+ELSEWHERE: Final = re.compile(r"^(/|~|[A-Za-z]:[\\/]|\\\\|file:)")
+"""How places begin that only one machine has."""
+RESPONSE: Final = "response"
+
+
+class Submission(Frozen):
+    """`submission.json`: what a ledger does not state about a trial. Nobody can check it."""
+
+    submitter: str
+    commit: str
+    """Of the experiment's file; "" where it was not recorded."""
+    machine: str
+    data_hash: str
+    """Of the data set: its recipe, files and classes; the store's content hash where the store was not at hand."""
+    encoder_hash: str
+    """Of the encoder: its recipe, weights and preprocessing; the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryTrial:
+    """A finished trial, consistent in itself."""
+
+    header: Header
+    records: tuple[RoundRecord, ...]
+    record_hashes: tuple[str, ...]
+    """SHA-256 of each round's file."""
+    submission: Submission
+    ledger_sha256: str
+    """Of all its files."""
+    unchecked: str
+    """Why its fingerprint could not be recomputed; "" where it was."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Its name."""
+        return self.header.fingerprint
+
+
+def round_file(number: int) -> str:
+    """The name of a round's record below the trial's folder."""
+    return f"rounds/{number:03d}.json"
+
+
+def trial_of(where: Path, fingerprint: str, files: Files) -> RegistryTrial:
+    """The trial in these files.
+
+    Raises:
+        LedgerError: a file is missing, altered, of another trial, or chooses a row twice.
+        RegistryError: it is unfinished, has another fingerprint, or states what must not be published.
+    """
+    place = where / fingerprint
+    for name in (HEADER, SUBMISSION):
+        if name not in files:
+            raise RegistryError(f"{place}: holds no {name}; {HOW}")
+    header = value_of(Header, place / HEADER, files[HEADER], HOW)
+    submission = value_of(Submission, place / SUBMISSION, files[SUBMISSION], HOW)
+    if header.fingerprint != fingerprint:
+        raise RegistryError(f"{place / HEADER}: is of trial {header.fingerprint}, not of {fingerprint}; {HOW}")
+    check_publishable(place, header, submission)
+    wanted = {HEADER, SUBMISSION, *map(round_file, range(header.trial.rounds))}
+    if odd := sorted(wanted ^ {*files}):
+        lack = "lacks" if odd[0] in wanted else "holds"
+        raise RegistryError(f"{place}: {lack} {odd[0]}; the trial has {header.trial.rounds} rounds; {HOW}")
+    found, unchecked = recomputed(header.trial)
+    if found not in ("", fingerprint):
+        stated = header.versions.get("labelbench-ray", "unknown")
+        raise RegistryError(
+            f"{place / HEADER}: its recipe has the fingerprint {found}, it states {fingerprint}; the file was altered, "
+            f"or version {stated}, which made it, computes other numbers than this one; {HOW}"
+        )
+    records = tuple(_records(place, header, files))
+    hashes = tuple(sha256(files[round_file(number)]).hexdigest() for number in range(len(records)))
+    return RegistryTrial(header, records, hashes, submission, ledger_hash(files), unchecked)
+
+
+def ledger_hash(files: Files) -> str:
+    """SHA-256 over the names and hashes of a trial's files."""
+    lines = (f"{name} {sha256(files[name]).hexdigest()}\n" for name in sorted(files))
+    return sha256("".join(lines).encode()).hexdigest()
+
+
+def check_publishable(place: PurePath, header: Header, submission: Submission) -> None:
+    """Refuse a trial that states a place of one machine or a secret, or whose labels are texts that people wrote."""
+    if header.task == RESPONSE:
+        raise RegistryError(
+            f"{place}: its labels are written responses, which a registry does not publish; leave it out"
+        )
+    stated = [*_texts(header.trial.model_dump(mode="json"), "trial"), *_texts(submission.model_dump(), "submission")]
+    for setting, text in stated:
+        if ELSEWHERE.match(text):
+            raise RegistryError(
+                f"{place}: {setting} is {text!r}, a place of one machine; give data by a path relative to --data-root "
+                "and run the trial again"
+            )
+        if redacted(text) != text:
+            raise RegistryError(f"{place}: {setting} holds what looks like a secret ({redacted(text)}); leave it out")
+
+
+def _texts(value: JsonValue, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner, f"{name}.{key}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, f"{name}.{number}")
+
+
+def _records(place: Path, header: Header, files: Files) -> Iterator[RoundRecord]:
+    chosen: set[int] = set()
+    for number in range(header.trial.rounds):
+        path = place / round_file(number)
+        record = checked_value_of(RoundRecord, path, files[round_file(number)], HOW)
+        check_record(path, record, number, chosen, header, HOW)
+        chosen.update(record.chosen)
+        yield record
