@@ -49,6 +49,7 @@ NAMES = (
         "stopping",
         "overhead",
         "results",
+        "registry",
         "hundred_million",
         "slowest",
         "gpu",

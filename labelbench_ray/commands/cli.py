@@ -77,6 +77,11 @@ COMMANDS: Final = {
         "registry",
         "Pack finished trials for a registry, and check what others packed.",
     ),
+    "leaderboard": Entry(
+        "registry",
+        "leaderboard",
+        "Write one page that ranks a registry's trials, beside LabelBench's published runs.",
+    ),
     "sync": Entry(
         "ledgers",
         "sync",

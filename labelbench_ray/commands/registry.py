@@ -53,3 +53,30 @@ def check(files: tuple[Path, ...]) -> int:
         found = checked(files)
     state(describe_checked(found))
     return 0
+
+
+@click.command()
+@click.argument("files", metavar="[FILE...]", type=FILE, nargs=-1)
+@click.option("--out", metavar="PAGE", type=FILE, required=True, help="The page, such as leaderboard.html.")
+def leaderboard(files: tuple[Path, ...], out: Path) -> int:
+    """Write one page that ranks a registry's trials, beside LabelBench's published runs.
+
+    FILE is as for `labelbench registry check`, which gives the tiers. Without any, the page shows the published runs
+    alone. It opens from a file, and requests nothing.
+    """
+    with meter(console, "reading"):
+        from labelbench_ray.registry.boards import LABELBENCH, boards, published_boards, standing
+        from labelbench_ray.registry.check import check as checked
+        from labelbench_ray.registry.leaderboard import leaderboard_page
+        from labelbench_ray.report import words
+        from labelbench_ray.report.published.curves import published
+        from labelbench_ray.storage.atomic import publish
+
+        found = checked(files)
+        tiers = {name: tier for each in found for name, tier in each.tiers.items()}
+        ours, theirs = boards(found, tiers), published_boards(published())
+        standings = [standing("this registry", ours), standing(f"{LABELBENCH}, as published", theirs)]
+        page = leaderboard_page((*ours, *theirs), [each for each in standings if each])
+        publish(out, page.encode())
+    state([f"wrote {out} ({words.size(out.stat().st_size)})"])
+    return 0

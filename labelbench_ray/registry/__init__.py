@@ -5,5 +5,5 @@
     P.ledgers.zip      <fingerprint>/trial.json, rounds/NNN.json as a run wrote them, and submission.json
 
 The tables hold nothing that the ledgers do not: `check` makes them again from the ledgers and compares every value.
-Only trials of one protocol are ranked together, and tiers are given by the check.
+Only trials of one protocol are ranked together (`boards`, `leaderboard`), and tiers are given by the check.
 """

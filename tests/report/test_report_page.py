@@ -11,7 +11,7 @@ import pytest
 
 from labelbench_ray.costs import Cost
 from labelbench_ray.report import build, page, write
-from labelbench_ray.report.page import ASSETS
+from labelbench_ray.report.page.rendering import ASSETS
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 RELEASED = {

@@ -4,18 +4,10 @@ Everything is there without JavaScript. A small script adds values under the poi
 tables that can be sorted and filtered, and an explorer of the curves (uPlot, see `assets/`).
 """
 
-import json
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from labelbench_ray.console.escaping import escaped
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report import cost_tables, words
 from labelbench_ray.report.cells import Table
@@ -31,6 +23,7 @@ from labelbench_ray.report.page.forest import Forest
 from labelbench_ray.report.page.overview import Picture, overview
 from labelbench_ray.report.page.palette import Style, styles
 from labelbench_ray.report.page.prompt_tables import prompt_tables
+from labelbench_ray.report.page.rendering import rendered
 from labelbench_ray.report.page.shown import baseline, ranked, shown
 from labelbench_ray.report.published.table import published_tables
 from labelbench_ray.report.rare_classes.table import rare_tables
@@ -38,10 +31,7 @@ from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.shift.table import answer, shift_tables
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, strategy_table, trouble_table
 
-ASSETS: Final = Path(__file__).parent / "assets"
 TEMPLATE: Final = "page.html.jinja"
-STYLES: Final = ("uPlot.min.css", "style.css")
-SCRIPTS: Final = ("uPlot.iife.min.js", "script.js")
 NO_TABLES: Final[Mapping[str, str]] = {}
 OPEN: Final = 1
 """The number of metrics whose pictures are open; others are folded."""
@@ -97,24 +87,12 @@ def page(report: Report, tables: Mapping[str, str] = NO_TABLES) -> str:
         tables: files beside the page that hold its tables: what each holds, by its address relative to the page.
     """
     looks = styles(ranked(report), baseline(report))
-    environment = Environment(
-        loader=FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    sheets, scripts = ([(ASSETS / name).read_text("utf-8") for name in names] for names in (STYLES, SCRIPTS))
-    return environment.get_template(TEMPLATE).render(
-        policy=_policy(sheets, scripts),
-        sheets=[Markup(sheet) for sheet in sheets],
-        scripts=[Markup(script) for script in scripts],
-        data=_data(report, looks),
+    return rendered(
+        TEMPLATE,
+        explored(report, looks),
         report=report,
         words=words,
         axes=axes,
-        licence=Markup(f"<!-- uPlot:\n{(ASSETS / 'uPlot.LICENSE').read_text('utf-8')}-->"),
         origin=origin_facts(report),
         files=tables,
         recorded=recorded(report.runs),
@@ -123,30 +101,6 @@ def page(report: Report, tables: Mapping[str, str] = NO_TABLES) -> str:
         chapters=[_chapter(report, number, looks) for number in range(1, len(report.sections) + 1)],
         across=overview(report),
     )
-
-
-def _shown(value: object) -> object:
-    """A name as text; drawings are made of such names already."""
-    return escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _policy(sheets: list[str], scripts: list[str]) -> str:
-    """What a browser may use of the page: our own styles and scripts by hash, and nothing from elsewhere.
-
-    The hashes are of our files, not of the page: whatever a name might smuggle into the page is not among them.
-    """
-
-    def hashes(texts: list[str]) -> str:
-        return " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in texts)
-
-    sources = [f"style-src {hashes(sheets)}", f"script-src {hashes(scripts)}"]
-    return "; ".join(["default-src 'none'", *sources, "base-uri 'none'", "form-action 'none'"])
-
-
-def _data(report: Report, looks: Looks) -> Markup:
-    """The curves as JSON for the script, which no name can end: `<` is escaped."""
-    values = explored(report, looks)
-    return Markup(json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
 
 
 def _chapter(report: Report, number: int, looks: Looks) -> Chapter:

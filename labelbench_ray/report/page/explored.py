@@ -39,7 +39,7 @@ def _section(report: Report, section: Section, looks: Looks) -> dict[str, Any]:
         return {"metrics": [], "costs": {}}
     seconds, unit = time_unit(spent)
     return {
-        "metrics": [_metric(comparison, looks) for comparison in section.comparisons],
+        "metrics": [metric_values(comparison, looks) for comparison in section.comparisons],
         "costs": {
             f"{unit} of CPU and GPU": {
                 looks[each.strategy].place: _rounded(each.computing_T / seconds) for each in spent
@@ -50,7 +50,8 @@ def _section(report: Report, section: Section, looks: Looks) -> dict[str, Any]:
     }
 
 
-def _metric(comparison: Comparison, looks: Looks) -> dict[str, Any]:
+def metric_values(comparison: Comparison, looks: Looks) -> dict[str, Any]:
+    """One metric's curves and gains, by the strategies' places in the legend."""
     values = [Curve(row.strategy, row.curves.labels_T, 100 * row.curves.values_ST) for row in comparison.rows]
     return {
         "name": comparison.metric,

@@ -93,9 +93,15 @@ def compare(setting: Setting, metric: str) -> Comparison | None:
     for run in runs:
         trials.setdefault(run.strategy, []).append(run)
     every = [_curves(name, trials[name], metric, labels) for name in setting.strategies if name in trials]
-    found = differences(every, setting.baseline)
-    rows = [_row(curves, found.get(curves.strategy), setting.baseline) for curves in every]
-    return Comparison(metric, tuple(labels), tuple(sorted(rows, key=lambda row: -row.area.value)), setting.baseline)
+    return compare_curves(metric, every, setting.baseline)
+
+
+def compare_curves(metric: str, every: list[Curves], baseline: str) -> Comparison:
+    """The same for curves at equal checkpoints; at least one."""
+    found = differences(every, baseline)
+    rows = [_row(curves, found.get(curves.strategy), baseline) for curves in every]
+    labels = tuple(int(count) for count in every[0].labels_T)
+    return Comparison(metric, labels, tuple(sorted(rows, key=lambda row: -row.area.value)), baseline)
 
 
 def paired_difference(first: Row, second: Row) -> Estimate | None:

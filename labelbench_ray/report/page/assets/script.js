@@ -47,8 +47,11 @@
     if (count <= 8) continue;
     const field = make("input", { type: "search", class: "filter", placeholder: "Filter the rows", "aria-label": "Filter the rows" });
     field.addEventListener("input", () => {
-      const wanted = field.value.toLowerCase();
-      for (const row of table.tBodies[0].rows) row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+      const words = field.value.toLowerCase().split(/\s+/);
+      for (const row of table.tBodies[0].rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((word) => text.includes(word));
+      }
     });
     table.parentElement.before(field);
   }

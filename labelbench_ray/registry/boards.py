@@ -1,0 +1,167 @@
+"""The boards of a leaderboard: the trials of one protocol each, ours and those that others published."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelbench_ray.config import digest
+from labelbench_ray.registry.check import Checked, Tier
+from labelbench_ray.report.curves import RANDOM
+from labelbench_ray.report.published.curves import ACCURACY, SETTING, PublishedSetting
+from labelbench_ray.report.statistics.comparison import Comparison, Curves, compare_curves
+from labelbench_ray.report.statistics.ranks import FEWEST_SETTINGS, FEWEST_STRATEGIES, Ranks, ranks
+
+LABELBENCH: Final = "LabelBench"
+FIELDS: Final = ("encoder", "proxy", "trainer", "corrupter", "oracle", "first_batch")
+"""What a board's facts state beside its data set and checkpoints."""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Board:
+    """The trials of one protocol on the metric that decides."""
+
+    protocol_id: str
+    dataset: str
+    facts: tuple[tuple[str, str], ...]
+    comparison: Comparison
+    tiers: Mapping[str, tuple[Tier, ...]]
+    """By strategy, of its trials, best first."""
+    seconds: Mapping[str, float]
+    """By strategy, CPU and GPU seconds of a trial, the mean; those that were not published are absent."""
+    submitters: Mapping[str, tuple[str, ...]]
+    dropped: int
+    """Trials of a strategy and seed that another trial has, too; the one of the better tier counts."""
+
+    @property
+    def trials(self) -> int:
+        """How many trials count."""
+        return sum(len(row.curves.seeds) for row in self.comparison.rows)
+
+    @property
+    def title(self) -> str:
+        """The protocol in one line."""
+        return f"{self.dataset}: {', '.join(value for _, value in self.facts)}"
+
+
+def boards(submissions: Iterable[Checked], tiers: Mapping[str, Tier]) -> tuple[Board, ...]:
+    """A board a protocol, by data set; `tiers`: of trials by fingerprint."""
+    rows: list[Row] = []
+    curves: dict[str, dict[int, float]] = {}
+    for each in submissions:
+        mine = each.trials.to_pylist()
+        rows += mine
+        curves |= _curves_of(each.rounds, {row["fingerprint"]: row["metric"] for row in mine})
+    protocol = itemgetter("dataset", "protocol_id", "metric")
+    grouped = groupby(sorted(rows, key=protocol), protocol)
+    return tuple(_board([*mine], curves, tiers) for _, mine in grouped)
+
+
+def published_boards(settings: Iterable[PublishedSetting]) -> tuple[Board, ...]:
+    """A board for each published setting, at the checkpoints that all its strategies have."""
+    return tuple(_published(each) for each in settings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """Average ranks of the strategies that several boards have, and which boards these are."""
+
+    source: str
+    ranks: Ranks
+    boards: tuple[Board, ...]
+
+
+def standing(source: str, every: Sequence[Board]) -> Standing | None:
+    """Ranks over boards by the mean final value of the strategies that at least half of random's boards have.
+
+    None where fewer than 2 boards have 3 such strategies.
+    """
+    own = [{row.strategy: row.final.value for row in board.comparison.rows} for board in every]
+    own = [values for values in own if RANDOM in values]
+    names = sorted({name for values in own for name in values})
+    strategies = tuple(name for name in names if 2 * sum(name in values for values in own) >= len(own))
+    kept = [values for values in own if all(name in values for name in strategies)]
+    if len(kept) < FEWEST_SETTINGS or len(strategies) < FEWEST_STRATEGIES:
+        return None
+    scores_DM = np.array([[values[name] for name in strategies] for values in kept])
+    having = [board for board in every if {*strategies} <= {row.strategy for row in board.comparison.rows}]
+    return Standing(source, ranks(strategies, scores_DM), tuple(having))
+
+
+def _curves_of(rounds: Any, metrics: Mapping[str, str]) -> dict[str, dict[int, float]]:  # noqa: ANN401
+    """Each trial's curve on the metric that decides."""
+    wanted = rounds.filter(pc.is_in(rounds["metric"], pa.array(sorted({*metrics.values()}), pa.string())))
+    found: dict[str, dict[int, float]] = {}
+    columns = (wanted[name].to_pylist() for name in ("fingerprint", "metric", "num_labels", "value"))
+    for fingerprint, metric, labels, value in zip(*columns, strict=True):
+        if metrics[fingerprint] == metric:
+            found.setdefault(fingerprint, {})[labels] = value
+    return found
+
+
+def _board(rows: list[Row], curves: Mapping[str, Mapping[int, float]], tiers: Mapping[str, Tier]) -> Board:
+    order = [*Tier]
+    rows = sorted(rows, key=lambda row: (row["strategy"], row["seed"], order.index(tiers[row["fingerprint"]])))
+    kept = [next(mine) for _, mine in groupby(rows, itemgetter("strategy", "seed"))]
+    shared = sorted(set.intersection(*({*curves.get(row["fingerprint"], {})} for row in kept)))
+    by_strategy = {name: [*mine] for name, mine in groupby(kept, itemgetter("strategy"))}
+    every = [
+        Curves(
+            name,
+            tuple(row["seed"] for row in mine),
+            np.array(shared, dtype=np.float64),
+            np.array([[curves[row["fingerprint"]][labels] for labels in shared] for row in mine], dtype=np.float64),
+        )
+        for name, mine in by_strategy.items()
+    ]
+    first = kept[0]
+    checkpoints = f"{first['rounds']} rounds of {first['budget']} labels"
+    return Board(
+        first["protocol_id"],
+        first["dataset"],
+        (*((field.replace("_", " "), first[field]) for field in FIELDS), ("checkpoints", checkpoints)),
+        compare_curves(first["metric"], every, RANDOM),
+        {name: _tiers(mine, tiers) for name, mine in by_strategy.items()},
+        {name: float(np.mean([_seconds(row) for row in mine])) for name, mine in by_strategy.items()},
+        {name: tuple(sorted({row["submitter"] for row in mine} - {""})) for name, mine in by_strategy.items()},
+        len(rows) - len(kept),
+    )
+
+
+def _tiers(rows: Iterable[Row], tiers: Mapping[str, Tier]) -> tuple[Tier, ...]:
+    found = {tiers[row["fingerprint"]] for row in rows}
+    return tuple(tier for tier in Tier if tier in found)
+
+
+def _seconds(row: Row) -> float:
+    return float(sum(value for clock in ("cpu_seconds", "gpu_seconds") for _, value in row[clock]))
+
+
+def _published(setting: PublishedSetting) -> Board:
+    shared = sorted(set.intersection(*({*curves.labels_T.tolist()} for curves in setting.curves.values())))
+    every = [
+        Curves(curves.strategy, curves.seeds, np.array(shared), curves.values_ST[:, np.isin(curves.labels_T, shared)])
+        for curves in setting.curves.values()
+    ]
+    facts = (
+        ("embeddings", setting.embed),
+        ("model", setting.model),
+        ("trainer", setting.trainer),
+        ("checkpoints", f"{len(shared)} rounds of {setting.batch_size} labels"),
+    )
+    return Board(
+        digest([LABELBENCH, *(getattr(setting, field) for field in SETTING)]),
+        setting.dataset,
+        facts,
+        compare_curves(ACCURACY, every, RANDOM),
+        {curves.strategy: (Tier.IMPORTED,) for curves in every},
+        {},
+        {curves.strategy: (LABELBENCH,) for curves in every},
+        0,
+    )
