@@ -57,6 +57,9 @@ from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records, read_recipe
 from labelbench_ray.ledger.records import Entry, Grid, Stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history
+from labelbench_ray.registry.check import check
+from labelbench_ray.registry.pack import pack
+from labelbench_ray.registry.trials import Submission, trial_of
 from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_aside, set_asides
 from labelbench_ray.trainers.engine.checkpoints import FileCheckpoints
@@ -529,6 +532,36 @@ def _checkpoint() -> bytes:
     return buffer.getvalue()
 
 
+@cache
+def _registry_files() -> dict[str, bytes]:
+    """The three files of a registry that hold the trial."""
+    with tempfile.TemporaryDirectory() as folder:
+        _ledger(Path(folder))
+        return {
+            path.name: path.read_bytes() for path in pack([Path(folder)], Path(folder) / "P", Path(folder), "").paths
+        }
+
+
+def _read_registry(name: str) -> Callable[[Path, bytes], object]:
+    """Checks a registry in which one file is spoiled."""
+    return lambda folder, data: check(
+        [_put(folder / other, content) for other, content in (_registry_files() | {name: data}).items()]
+    )
+
+
+def _read_packed(folder: Path, data: bytes) -> None:
+    trial_of(folder, HEADER.fingerprint, _packed_files() | {"trial.json": data})
+
+
+def _packed_files() -> dict[str, bytes]:
+    rounds = {f"rounds/{number:03d}.json": f"{HEADER.fingerprint}/rounds/{number:03d}.json" for number in range(2)}
+    submission = Submission(submitter="", commit="", machine="", data_hash="", encoder_hash="")
+    return {name: _files_of_ledger()[path] for name, path in rounds.items()} | {
+        "submission.json": submission.model_dump_json().encode(),
+        "trial.json": _files_of_ledger()[f"{HEADER.fingerprint}/trial.json"],
+    }
+
+
 def targets(scratch: Path) -> dict[str, Target]:
     """Every reader by name; `scratch`: an empty folder."""
     view = ViewManifest(
@@ -581,5 +614,7 @@ def targets(scratch: Path) -> dict[str, Target]:
         "cifar_c": Target(_cifar_c(), _read_cifar_c),
         "imagenet_c": Target(_imagenet_c(), _read_imagenet_c),
         "tabular rows": Target(_people(), _read_tabular),
+        **{f"registry {name}": Target(data, _read_registry(name)) for name, data in _registry_files().items()},
+        "registry trial.json": Target(_packed_files()["trial.json"], _read_packed),
         "table row": Target(b'{"age": 31, "job": "clerk", "paid": null}', _read_row_values),
     }

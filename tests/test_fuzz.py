@@ -49,6 +49,7 @@ NAMES = (
         "saved rows",
     ),
     *("image PNG", "image JPEG", "image GIF", "image TIFF", "image BMP", "image WEBP"),
+    *(f"registry {name}" for name in ("P.trials.parquet", "P.rounds.parquet", "P.ledgers.zip", "trial.json")),
     *("sound WAV", "sound FLAC", "esc50", "cifar_c", "imagenet_c", "tabular rows", "table row"),
 )
 
