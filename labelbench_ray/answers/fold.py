@@ -2,7 +2,8 @@
 
 Every function takes rows of `SCHEMA`, each event once, in any order, and the result does not depend on that order:
 
-1. Of one answer the latest revision holds, in the order of the texts of `revision`; a retraction is a revision.
+1. Of one answer the latest revision holds, in the order of the texts of `revision`; a retraction is a revision. One
+   that restates the revision before it does not count: the answer was given when that was.
 2. Of one annotator's answers to one row that are not retracted, the latest holds: by `answered_at` (none comes
    first), then revision, tool and answer id.
 3. The answers that hold decide the state of the row.
@@ -19,12 +20,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from labelbench_ray.answers.events import SCHEMA, Status
-from labelbench_ray.answers.ordering import last_of_each
-from labelbench_ray.answers.revisions import revision
+from labelbench_ray.answers.ordering import last_of_each, ordered, starts
+from labelbench_ray.answers.revisions import contents_of, revision
 
 ANSWER: Final = ("tool", "answer_id")
 REVISION: Final = (*ANSWER, "revision")
 PERSON: Final = ("row_id", "annotator")
+STATED: Final = "stated"
+"""The hash of an event's content."""
 MOMENT: Final = "moment"
 """Orders `answered_at`: none comes first."""
 LATEST: Final = (*PERSON, MOMENT, "revision", *ANSWER)
@@ -72,12 +75,22 @@ def given(events: pa.Table) -> pa.Table:
     People are paid for an answer, a skip and an "unsure" alike. A correction is not a second answer, and a retraction
     does not undo the work.
     """
-    return last_of_each(events.filter(pc.not_equal(events.column("status"), Status.RETRACTED)), REVISION, ANSWER)
+    return _last(events.filter(pc.not_equal(events.column("status"), Status.RETRACTED)))
 
 
 def latest(events: pa.Table) -> pa.Table:
     """What holds: the latest answer of each annotator to each row, sorted by row and annotator."""
-    return _held(last_of_each(events, REVISION, ANSWER))
+    return _held(_last(events))
+
+
+def _last(events: pa.Table) -> pa.Table:
+    """The latest revision of each answer that does not restate the one before it."""
+    rows = ordered(events, REVISION)
+    contents = contents_of(rows.column("revision"))
+    is_change_N = starts(rows.append_column(STATED, contents), (*ANSWER, STATED))
+    rows = rows.filter(pa.array(is_change_N | pc.equal(contents, "").to_numpy()))
+    ends_N = np.append(starts(rows, ANSWER)[1:], True)[: len(rows)]
+    return rows.filter(pa.array(ends_N)).combine_chunks()
 
 
 def _held(answers: pa.Table) -> pa.Table:
@@ -98,7 +111,7 @@ def row_states(events: pa.Table, overlap: int = 1, skips_to_retire: int | None =
     """
     row_ids = pc.unique(events.column("row_id"))
     row_ids = row_ids.take(pc.sort_indices(row_ids))
-    answers = last_of_each(events, REVISION, ANSWER)
+    answers = _last(events)
     is_retracted = pc.any(pc.equal(answers.column("status"), Status.RETRACTED)).as_py()
     held, paid = _held(answers), given(events) if is_retracted else answers
     status = held.column("status").to_numpy()

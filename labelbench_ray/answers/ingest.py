@@ -37,8 +37,8 @@ class Ingested:
 def ingest(log: AnswerLog, reads: Sequence[Read], complete: bool = False) -> Ingested:
     """Add the answers of files to a log.
 
-    A row that restates what the log's latest revision of the same answer states adds nothing, whenever the file was
-    saved: files that people go on filling in repeat most of their rows.
+    Every event that the log does not have is added, also one that restates an answer: whether that matters is known
+    only once the files that were saved in between are read, perhaps later. The fold leaves restatements out.
 
     Args:
         log: the campaign's.
@@ -54,15 +54,12 @@ def ingest(log: AnswerLog, reads: Sequence[Read], complete: bool = False) -> Ing
     for answer in answers:
         key = (answer.tool, answer.answer_id)
         last = latest.get(key)
-        if answer.identity in recorded or (last is not None and _restates(answer, last)):
+        if answer.identity in recorded:
             counts["repeated"] += 1
             continue
         fresh.append(answer)
-        if last is not None and answer.revision < last:
-            counts["outdated"] += 1
-        else:
-            counts["new" if last is None else "corrected"] += 1
-            latest[key] = answer.revision
+        counts[_came(answer, last)] += 1
+        latest[key] = answer.revision if last is None else max(last, answer.revision)
     gone = _gone(events, reads) if complete else SCHEMA.empty_table()
     log.append_table(pa.concat_tables([to_table(fresh), gone]))
     rejected = tuple(each for read in reads for each in read.rejected)
@@ -82,9 +79,13 @@ def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
     publish(path, text.getvalue().encode(errors="replace"))
 
 
-def _restates(answer: Answer, last: str) -> bool:
-    content = content_of(answer.revision)
-    return content != "" and content == content_of(last)
+def _came(answer: Answer, last: str | None) -> str:
+    """What an event is that the log does not have, given the latest revision of the same answer."""
+    if last is None:
+        return "new"
+    if content_of(answer.revision) == content_of(last) != "":
+        return "repeated"
+    return "outdated" if answer.revision < last else "corrected"
 
 
 def _recorded(
