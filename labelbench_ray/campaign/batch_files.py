@@ -1,12 +1,18 @@
-"""The files of a batch that leave the campaign: `batch.csv`, or one for each annotator, and `manifest.json`.
+"""The files of a batch that leave the campaign.
 
-The same batch gives the same bytes. A file that people have begun to fill in is left as it is.
+    OUT/batch.csv, or one for each annotator
+       /batch.<id of the batch>/0007.png      the image of row 7, where the data set has no file of it
+       /manifest.json
+
+The same batch gives the same bytes. OUT is a folder of people: nothing in it is removed or changed, a file that they
+have begun to fill in is left as it is, and every file is compared before the first one is written.
 """
 
 import csv
 import io
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,9 +23,10 @@ from labelbench_ray.campaign.record import Batch
 from labelbench_ray.errors import ConfigError, DataError
 from labelbench_ray.oracles import PoolRows, Question
 from labelbench_ray.oracles._answer_files import BATCH, read_file
-from labelbench_ray.oracles._batch import batch_bytes, shown
+from labelbench_ray.oracles._batch import FILES, batch_bytes, shown
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.folders import make_folder
+from labelbench_ray.storage.spreadsheets import guarded
 from labelbench_ray.types import Ids
 
 MANIFEST: Final = "manifest.json"
@@ -52,7 +59,7 @@ def annotator_file(annotator: str) -> str:
 
 
 def contents(batch: Batch, ids_B: Ids, rows: PoolRows) -> dict[str, bytes]:
-    """Each file's content by its name; images and sounds that are not files of their own are written beside them.
+    """Each file's content by its name in the folder, images and sounds that are not files of their own first.
 
     Args:
         batch: the proposal.
@@ -60,38 +67,46 @@ def contents(batch: Batch, ids_B: Ids, rows: PoolRows) -> dict[str, bytes]:
         rows: what the data set holds for them.
     """
     question = Question(batch.number, ids_B, batch.classes, batch.chosen_by, Path(batch.out), rows)
-    visible = shown(question)
+    folder = f"{FILES}.{batch.id}"
+    seen = shown(question, Path(batch.out) / folder)
     files = {
-        name: batch_bytes(question, [batch.row_ids[row] for row in places], [visible[row] for row in places])
+        name: batch_bytes(question, [batch.row_ids[row] for row in places], [seen.cells[row] for row in places])
         for name, places in assigned(batch).items()
     }
     files = {name: _signed(data, name, batch) for name, data in files.items()}
-    return files | {MANIFEST: _manifest(batch, files)}
+    pictures = {f"{folder}/{name}": data for name, data in seen.files.items()}
+    return pictures | files | {MANIFEST: _manifest(batch, files)}
 
 
-def write_files(batch: Batch, files: Mapping[str, bytes]) -> list[Written]:
-    """Write what is not there yet.
+def files_there(batch: Batch, files: Mapping[str, bytes]) -> frozenset[str]:
+    """The files of a batch that are in its folder and are to be kept. The folder is made, and nothing is written.
 
     Raises:
-        ConfigError: a file of another batch is there.
+        ConfigError: a file of another batch is there, or the folder cannot be written.
     """
-    folder = make_folder(Path(batch.out))
-    kept = {name: _check(folder / name, data, batch) for name, data in files.items()}
+    folder = Path(batch.out)
+    there = frozenset(name for name, data in files.items() if _is_there(folder / name, data, batch))
+    make_folder(folder)
+    return there
+
+
+def write_files(batch: Batch, files: Mapping[str, bytes], there: Collection[str]) -> list[Written]:
+    """Write the files that are not there yet."""
+    folder = Path(batch.out)
     for name, data in files.items():
-        if not kept[name]:
-            publish(folder / name, data)
-    counts = {name: len(places) for name, places in assigned(batch).items()}
-    return [Written(folder / name, count, kept[name]) for name, count in counts.items()]
+        if name not in there:
+            publish(make_folder((folder / name).parent) / Path(name).name, data)
+    return [Written(folder / name, len(places), name in there) for name, places in assigned(batch).items()]
 
 
-def _check(path: Path, data: bytes, batch: Batch) -> bool:
+def _is_there(path: Path, data: bytes, batch: Batch) -> bool:
     """Whether a file is there that is to be kept."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return False
-    if path.is_file() and path.read_bytes() == data:
+    if path.is_file() and (path.read_bytes() == data or (path.name == MANIFEST and _is_of(path, batch))):
         return True
     refusal = ConfigError(f"--out {batch.out}: {path.name} is there and is not of this batch; give another folder")
-    if path.suffix != ".csv":
+    if path.suffix != ".csv" or not path.is_file():
         raise refusal
     try:
         listed = {answer.row_id for answer in read_file(path.name, path)}
@@ -102,6 +117,15 @@ def _check(path: Path, data: bytes, batch: Batch) -> bool:
     return True
 
 
+def _is_of(manifest: Path, batch: Batch) -> bool:
+    """Whether a manifest names the batch; an earlier version may have written other files for it."""
+    try:
+        stated = json.loads(manifest.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(stated, dict) and stated.get("batch") == batch.id
+
+
 def _signed(data: bytes, name: str, batch: Batch) -> bytes:
     """A file for one annotator with a column that states who answers."""
     annotator = next((each for each in batch.annotators if annotator_file(each) == name), None)
@@ -110,7 +134,7 @@ def _signed(data: bytes, name: str, batch: Batch) -> bytes:
     header, *rows = csv.reader(io.StringIO(data.decode(), newline=""))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[*header, "annotator"], *([*row, annotator] for row in rows)])
+    writer.writerows([[*header, "annotator"], *([*row, guarded(annotator)] for row in rows)])
     return text.getvalue().encode()
 
 

@@ -1,6 +1,8 @@
 """Proposing a batch: what is known is read, rows are chosen and recorded, and then the files are written.
 
-The record comes first. A proposal that was interrupted, or is asked for again, writes the files of the recorded rows.
+What can be refused is refused first: a refusal leaves no record, and its rows can be chosen again. Then the record is
+written, and the files last. A proposal that was interrupted, or is asked for again, writes the files of the recorded
+rows.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,8 +13,9 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.answers.log import AnswerLog, content_hash
+from labelbench_ray.campaign.annotators import plan
 from labelbench_ray.campaign.audit import audit_limit, default_reserve, next_audit_rows
-from labelbench_ray.campaign.batch_files import Written, contents, write_files
+from labelbench_ray.campaign.batch_files import Written, contents, files_there, write_files
 from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
 from labelbench_ray.campaign.known import answered, knowledge
 from labelbench_ray.campaign.pool import KnownRows, OpenPool, open_pool, read_known
@@ -85,6 +88,8 @@ def propose(
         ConfigError: the campaign or the folder is another one's, or more rows are asked for than are left.
         UserError: the pool cannot be read or embedded, or lost or changed rows.
     """
+    if request.annotators:
+        plan(0, len(request.annotators), request.overlap)
     make_folder(folder)
     with locked(folder / "lock") as lock:
         campaign = _continued(folder, request) if campaign_file(folder).is_file() else None
@@ -107,11 +112,14 @@ def propose(
             audit = next_audit_rows(reserve, found.asked, request.budget)
             draft = _draft(campaign, request, len(batches), content_hash(events), known)
             batch = _chosen(draft, chooser, known, pool, audit)
-            write_batch(folder, lock, batch)
         else:
             _check_same(batch, request)
         ids_B, source_rows = pool.known.places(batch.row_ids), stored_rows(built, pool.store, environment.data_root)
-        written = write_files(batch, contents(batch, ids_B, source_rows))
+        files = contents(batch, ids_B, source_rows)
+        there = files_there(batch, files)
+        if not again:
+            write_batch(folder, lock, batch)
+        written = write_files(batch, files, there)
     mine = {*batch.row_ids}
     waiting = [row_id for row_id in found.asked if row_id not in found.labels and row_id not in mine]
     return Proposal(campaign, batch, tuple(written), len(pool.known), pool.gained, len(waiting), again)

@@ -10,6 +10,8 @@ the next batch takes its place.
 
 import csv
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,16 @@ from labelbench_ray.storage.atomic import publish, remove
 from labelbench_ray.storage.spreadsheets import guarded
 
 FILES: Final = "batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What people look at, and the files for it that are still to be written."""
+
+    cells: list[str]
+    """A text of each row, or the path of its image or sound."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """By name, in the folder that the cells name; empty where the data set has a file of each row."""
 
 
 def post_batch(question: Question) -> None:
@@ -41,7 +53,14 @@ def post_batch(question: Question) -> None:
             if any(answer.label.strip() for answer in listed):
                 _keep(path)
     (question.directory / FOLDER).mkdir(parents=True, exist_ok=True)
-    publish(path, batch_bytes(question, row_ids, shown(question)))
+    folder = question.directory / FILES / f"{question.round:03d}"
+    seen = shown(question, folder)
+    if seen.files:
+        remove(folder.parent)  # of the round before; the trial's folder is not a person's
+        folder.mkdir(parents=True)
+        for name, data in seen.files.items():
+            publish(folder / name, data)
+    publish(path, batch_bytes(question, row_ids, seen.cells))
 
 
 def batch_bytes(question: Question, row_ids: list[str], shown: list[str]) -> bytes:
@@ -62,26 +81,16 @@ def _keep(path: Path) -> None:
     publish(folder / f"batch-{sha256(data).hexdigest()[:8]}.csv", data)
 
 
-def shown(question: Question) -> list[str]:
-    """What people look at: texts, or paths of images and sounds."""
+def shown(question: Question, folder: Path) -> Shown:
+    """What people look at; rows that are not files of their own become files in `folder`. Nothing is written."""
     rows, ids_B = question.rows, question.ids_B
     if not rows.modality.traits.is_file:
-        return [_text(payload) for payload in question.payloads]
-    return rows.locations(ids_B) or _written_files(question)
-
-
-def _written_files(question: Question) -> list[str]:
-    folder = question.directory / FILES
-    remove(folder)  # of the round before
-    here = folder / f"{question.round:03d}"
-    here.mkdir(parents=True, exist_ok=True)
-    paths: list[str] = []
-    for order, payload in enumerate(question.payloads):
-        data = payload.encode() if isinstance(payload, str) else payload
-        path = here / f"{order:04d}{_suffix(data)}"
-        publish(path, data)
-        paths.append(str(path))
-    return paths
+        return Shown([_text(payload) for payload in question.payloads])
+    if locations := rows.locations(ids_B):
+        return Shown(locations)
+    contents = [payload.encode() if isinstance(payload, str) else payload for payload in question.payloads]
+    names = [f"{order:04d}{_suffix(data)}" for order, data in enumerate(contents)]
+    return Shown([str(folder / name) for name in names], dict(zip(names, contents, strict=True)))
 
 
 def _suffix(data: bytes) -> str:

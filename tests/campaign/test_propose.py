@@ -2,8 +2,12 @@
 
 import csv
 import json
+import shutil
 from hashlib import sha256
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from labelbench_ray.campaign.audit import audit_reserve
@@ -67,6 +71,72 @@ def test_a_folder_with_other_files_of_these_names_is_refused(home, name):
         home.propose("b1")
 
 
+def test_a_refused_proposal_takes_no_rows(home):
+    first = home.propose("b1")
+    (home.folder / "b2").mkdir()
+    (home.folder / "b2" / "batch.csv").write_text("row_id,label\nsomebody else's,1\n")
+    shutil.copytree(home.folder / "b1", home.folder / "b3")
+    (home.folder / "b4").mkdir()
+    (home.folder / "b4" / MANIFEST).mkdir()
+    for out in ("b2", "b3", "b4"):
+        before = {path: path.is_file() and path.read_bytes() for path in (home.folder / out).iterdir()}
+        with pytest.raises(ConfigError, match="is there and is not of this batch"):
+            home.propose(out)
+        assert {path: path.is_file() and path.read_bytes() for path in (home.folder / out).iterdir()} == before
+    with pytest.raises(ConfigError, match="--overlap 3"):
+        home.propose("b5", annotators=("ann", "ben"), overlap=3)
+    assert home.batches == [first.batch]
+
+
+def test_a_manifest_of_another_version_stays(home):
+    home.propose("b1")
+    manifest = home.folder / "b1" / MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_bytes()) | {"files": {}}))
+    before = home.files("b1")
+    home.propose("b1")
+    assert home.files("b1") == before
+
+
+def write_table_of_photos(folder: Path) -> Home:
+    """A pool of images that are not files of their own, in a folder called `batch`."""
+    write_photos(folder)
+    paths = sorted((folder / "photos").rglob("*.png"))
+    (folder / "batch").mkdir()
+    table = {"row_id": [f"r{number}" for number in range(len(paths))], "image": [path.read_bytes() for path in paths]}
+    pq.write_table(pa.table(table), folder / "batch" / "pool.parquet")
+    return Home(folder, "batch", name="batch.campaign")
+
+
+def test_nothing_in_the_folder_of_a_batch_is_removed(tmp_path):
+    """The pool itself lies in OUT/batch, where images of a trial's batch would be."""
+    home = write_table_of_photos(tmp_path)
+    table = pq.read_table(tmp_path / "batch" / "pool.parquet")
+    images = dict(zip(table["row_id"].to_pylist(), table["image"].to_pylist(), strict=True))
+    (tmp_path / "batch" / "000").mkdir()
+    (tmp_path / "batch" / "000" / "thesis.txt").write_text("precious")
+    batch = home.propose(".").batch
+    assert (tmp_path / "batch" / "000" / "thesis.txt").read_text() == "precious"
+    assert pq.read_table(tmp_path / "batch" / "pool.parquet").equals(table)
+    listed = rows((tmp_path / "batch.csv").read_bytes())
+    assert [Path(row["path"]).read_bytes() for row in listed] == [images[row_id] for row_id in batch.row_ids]
+    assert {Path(row["path"]).parent for row in listed} == {tmp_path / f"batch.{batch.id}"}
+
+
+def test_images_of_a_batch_are_there_as_they_were_or_the_folder_is_refused(tmp_path):
+    home = write_table_of_photos(tmp_path)
+    home.propose("b1")
+    row, other = rows((home.folder / "b1" / "batch.csv").read_bytes())[:2]
+    before = Path(row["path"]).read_bytes()
+    Path(row["path"]).unlink()
+    home.propose("b1")
+    assert Path(row["path"]).read_bytes() == before
+    Path(other["path"]).write_text("changed")
+    Path(row["path"]).unlink()
+    with pytest.raises(ConfigError, match=r"0001.png is there and is not of this batch"):
+        home.propose("b1")
+    assert (Path(other["path"]).read_text(), Path(row["path"]).exists()) == ("changed", False)
+
+
 def test_another_batch_in_the_same_folder_is_refused(home):
     home.propose("b1")
     with pytest.raises(ConfigError, match=r"--budget 7: .* proposed with 6"):
@@ -88,7 +158,7 @@ def test_an_interrupted_proposal_is_taken_up(home, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             home.propose("b1")
     (recorded,) = home.batches
-    assert not (home.folder / "b1").exists()
+    assert [*(home.folder / "b1").iterdir()] == []
     assert home.propose("b1").batch == recorded
     assert {*home.files("b1")} == {"batch.csv", MANIFEST}
 
