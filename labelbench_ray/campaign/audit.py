@@ -7,6 +7,7 @@ it that a model was trained on.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 from unicodedata import normalize
@@ -15,12 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.report.statistics.audit import AuditEstimate, audit_estimate
+from labelbench_ray.report.statistics.audit import (
+    AuditEstimate,
+    Sample,
+    error_covariance,
+    estimate_of_parts,
+)
 from labelbench_ray.report.statistics.paired import Floats
+from labelbench_ray.types import Ids
 
 AUDIT_SHARE: Final = 0.1
 """Of each batch's budget, and of a small pool."""
 LARGEST_RESERVE: Final = 1000
+LEAST_ANSWERS: Final = 10
+"""Of a version of the pool, from which on the estimate is for its rows, too."""
 
 
 def default_reserve(rows: int) -> int:
@@ -52,17 +61,17 @@ def audit_reserve(row_ids: Iterable[str], key: str, limit: str) -> list[str]:
     return audit_order((row_id for row_id in row_ids if _hash(row_id, key) <= limit), key)
 
 
-def next_audit_rows(order: Sequence[str], asked: Collection[str], budget: int, share: float = AUDIT_SHARE) -> list[str]:
-    """The audit rows of the next batch: the first ones that were not asked for, a tenth of its budget, rounded.
+def next_audit_rows(order: Sequence[str], known: Collection[str], budget: int, share: float = AUDIT_SHARE) -> list[str]:
+    """The audit rows of the next batch: the first ones that are not known yet, a tenth of its budget, rounded.
 
     Args:
         order: the audit reserve.
-        asked: rows that were proposed already, answered or not.
+        known: rows that were proposed already, answered or not, and those that have a label without.
         budget: of the batch, audit rows included.
         share: of the budget.
     """
-    asked = frozenset(asked)
-    return [row_id for row_id in order if row_id not in asked][: int(share * budget + 0.5)]
+    known = frozenset(known)
+    return [row_id for row_id in order if row_id not in known][: int(share * budget + 0.5)]
 
 
 def training_rows(answered: Iterable[str], reserve: Collection[str], *, release_audit: bool) -> list[str]:
@@ -74,32 +83,99 @@ def training_rows(answered: Iterable[str], reserve: Collection[str], *, release_
     return [row_id for row_id in answered if row_id not in closed]
 
 
-def audited_accuracy(
-    reserve: Sequence[str],
-    labels: Mapping[str, int],
-    predicted_R: NDArray[np.int64],
-    confidence_R: Floats,
-    population: int,
-) -> AuditEstimate | None:
-    """A model's accuracy on rows like the pool's, from all answered audit rows; None before the first answer.
+@dataclass(frozen=True, slots=True, eq=False)
+class AuditRows:
+    """The answered audit rows of a pool that may have gained rows. (Letters: R the reserve, V versions of the pool.)"""
 
-    The confidences are compared with those of the other rows of the reserve alone: a strategy chose from the rest of
-    the pool, and the model was fitted to a part of it.
+    reserve: Sequence[str]
+    labels_R: Ids
+    """Class numbers; -1 for a row that does not score models."""
+    version_R: Ids
+    """The version of the pool that brought each row."""
+    rows_V: Ids
+    """How many rows each version brought."""
+
+    def __len__(self) -> int:
+        """The answered rows."""
+        return int((self.labels_R >= 0).sum())
+
+    @property
+    def scored_V(self) -> Ids:
+        """The versions that models are scored on: those with ten answers; before the first, the one with the most."""
+        answers_V = self._answers_V()
+        enough_V = np.flatnonzero(answers_V >= LEAST_ANSWERS)
+        return enough_V if len(enough_V) else np.array([answers_V.argmax()])
+
+    def estimate(self, predicted_R: Ids, confidence_R: Floats) -> AuditEstimate | None:
+        """A model's accuracy on rows like those of the pool's versions that have answers enough; None before the first.
+
+        Later rows may be of another kind, and fewer of them were asked: each version has a sample of its own. The
+        confidences are compared with those of the other rows of the reserve alone: a strategy chose from the rest of
+        the pool, and the model was fitted to a part of it.
+
+        Args:
+            predicted_R: the model's classes for the reserve.
+            confidence_R: its largest probabilities there.
+        """
+        if not len(self):
+            return None
+        samples = []
+        for version in self.scored_V.tolist():
+            answered_R = self._answered_R(version)
+            others_R = (self.version_R == version) & ~answered_R
+            correct_A = self.labels_R[answered_R] == predicted_R[answered_R]
+            population = int(self.rows_V[version])
+            samples.append(Sample(correct_A, confidence_R[answered_R], confidence_R[others_R], population))
+        found = estimate_of_parts(samples)
+        return replace(found, sentence=f"{found.sentence}{self._left_out()}")
+
+    def covariance(self, predicted_TR: Ids) -> Floats:
+        """(T, T) covariances of the errors of the estimates of T models; needs two answers."""
+        versions = self.scored_V
+        answered_VR = [self._answered_R(version) for version in versions.tolist()]
+        correct_VTA = [self.labels_R[some_R] == predicted_TR[:, some_R] for some_R in answered_VR]
+        return error_covariance(correct_VTA, self.rows_V[versions] / self.rows_V[versions].sum())
+
+    def _answered_R(self, version: int) -> NDArray[np.bool_]:
+        answered_R: NDArray[np.bool_] = (self.version_R == version) & (self.labels_R >= 0)
+        return answered_R
+
+    def _answers_V(self) -> Ids:
+        return np.bincount(self.version_R[self.labels_R >= 0], minlength=len(self.rows_V))
+
+    def _left_out(self) -> str:
+        """A sentence on the versions that models are not scored on; "" where there is none."""
+        others_V = np.setdiff1d(np.arange(len(self.rows_V)), self.scored_V)
+        if not len(others_V):
+            return ""
+        answers, rows = int(self._answers_V()[others_V].sum()), int(self.rows_V[others_V].sum())
+        return (
+            f" It is for {self.rows_V.sum() - rows:,} of the pool's {self.rows_V.sum():,} rows: the other {rows:,} "
+            f"came at other times, and too few of them measure the model so far ({answers:,}; {LEAST_ANSWERS} of each "
+            "time)."
+        )
+
+
+def audit_rows(
+    reserve: Sequence[str], version_R: Ids, rows_V: Ids, asked: Collection[str], labels: Mapping[str, int]
+) -> AuditRows:
+    """The audit rows with the labels that score models: of each version, those up to the last row that was asked.
+
+    People may label rows that no batch asked for, and choose them by what they see. Such a label counts only where the
+    order of the reserve has come to its row.
 
     Args:
-        reserve: the audit reserve, R rows.
-        labels: class numbers that people agreed on, by row id; other rows than audit rows do not count.
-        predicted_R: the model's classes for the reserve.
-        confidence_R: its largest probabilities there.
-        population: the number of rows of the pool.
+        reserve: the audit reserve, R rows in their order.
+        version_R: the version of the pool that brought each.
+        rows_V: the rows of each version.
+        asked: rows that batches asked for.
+        labels: class numbers that people agreed on, by row id.
     """
-    answered_R = np.array([row_id in labels for row_id in reserve], bool)
-    if not answered_R.any():
-        return None
-    labels_A = np.array([labels[row_id] for row_id in reserve if row_id in labels])
-    return audit_estimate(
-        labels_A == predicted_R[answered_R], confidence_R[answered_R], confidence_R[~answered_R], population
-    )
+    asked_R = np.array([row_id in asked for row_id in reserve], bool)
+    labels_R = np.array([labels.get(row_id, -1) for row_id in reserve], np.int64)
+    last_V = np.full(len(rows_V), -1)
+    np.maximum.at(last_V, version_R[asked_R], np.flatnonzero(asked_R))
+    return AuditRows(reserve, np.where(np.arange(len(reserve)) <= last_V[version_R], labels_R, -1), version_R, rows_V)
 
 
 def _hash(row_id: str, key: str) -> str:

@@ -108,8 +108,8 @@ def propose(
         known = knowledge(found, pool.known, campaign.classes, reserve)
         again = batch is not None
         if batch is None:
-            _check_budget(request.budget, known, pool.known, reserve, found.asked)
-            audit = next_audit_rows(reserve, found.asked, request.budget)
+            _check_budget(request.budget, known, pool.known, reserve, {*found.asked, *found.labels})
+            audit = next_audit_rows(reserve, {*found.asked, *found.labels}, request.budget)
             draft = _draft(campaign, request, len(batches), content_hash(events), known)
             batch = _chosen(draft, chooser, known, pool, audit)
         else:

@@ -1,7 +1,6 @@
 """Everything that a campaign's folder holds, read once; and the models of its labels, measured on the audit rows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from labelbench_ray.answers.log import AnswerLog
-from labelbench_ray.campaign.audit import audit_reserve, audited_accuracy
+from labelbench_ray.campaign.audit import AuditRows, audit_reserve, audit_rows
 from labelbench_ray.campaign.choosing import Chooser, Knowledge
 from labelbench_ray.campaign.known import Answered, answered, knowledge
 from labelbench_ray.campaign.pool import KnownRows, known_rows
@@ -43,6 +42,20 @@ class Standing:
         """The rows that measure the model, in the order in which they are asked."""
         return reserve_of(self.campaign, self.rows)
 
+    @cached_property
+    def audit(self) -> AuditRows:
+        """The rows that score models, with their labels as numbers of `classes`."""
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        labels = {row_id: numbers[label] for row_id, label in self.found.labels.items() if label in numbers}
+        version_N = self.rows.table.column("version").to_numpy()
+        version_R = version_N[self.rows.places(self.reserve)].astype(np.int64)
+        return audit_rows(self.reserve, version_R, np.bincount(version_N), self.found.asked, labels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in order: the declared ones, or those of today's answers."""
+        return self.campaign.classes or tuple(sorted({*self.found.labels.values()}))
+
     def knowledge(self, batches: int | None = None, release_audit: bool = False) -> Knowledge:
         """What is known by pool id; of the first batches alone, where a number is given.
 
@@ -55,8 +68,7 @@ class Standing:
             asked = asked_rows(self.batches[:batches])
             labels = {row_id: label for row_id, label in found.labels.items() if row_id in asked}
             found = Answered(asked, found.states, labels)
-        declared = self.campaign.classes or tuple(sorted({*self.found.labels.values()}))
-        return knowledge(found, self.rows, declared, () if release_audit else self.reserve)
+        return knowledge(found, self.rows, self.classes, () if release_audit else self.reserve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,8 @@ class Point:
 
     labels: int
     estimate: AuditEstimate
+    predicted_R: Ids = field(compare=False, repr=False)
+    """Its classes for the audit reserve."""
 
 
 def reserve_of(campaign: Campaign, rows: KnownRows) -> list[str]:
@@ -109,25 +123,19 @@ def curve(standing: Standing, chooser: Chooser) -> list[Point]:
 
     A batch that added no label adds no point. Empty before the first answered audit row.
     """
-    reserve, labels = standing.reserve, standing.found.labels
-    if not any(row_id in labels for row_id in reserve):
+    if not len(standing.audit):
         return []
+    reserve_R = standing.rows.places(standing.reserve)
     points: list[Point] = []
     for number in range(1, len(standing.batches) + 1):
         known = standing.knowledge(number)
         if points and len(known.labeled_L) <= points[-1].labels:
             continue
         model = chooser.model(known, number)
-        estimate = None if model is None else _measured(standing, chooser, model, known, reserve)
+        if model is None:
+            continue
+        predicted_R, confidence_R = predictions(chooser, model, reserve_R)
+        estimate = standing.audit.estimate(predicted_R, confidence_R.astype(np.float64))
         if estimate is not None:
-            points.append(Point(len(known.labeled_L), estimate))
+            points.append(Point(len(known.labeled_L), estimate, predicted_R))
     return points
-
-
-def _measured(
-    standing: Standing, chooser: Chooser, model: Classifier, known: Knowledge, reserve: Sequence[str]
-) -> AuditEstimate | None:
-    numbers = {name: number for number, name in enumerate(known.classes)}
-    labels = {row_id: numbers[label] for row_id, label in standing.found.labels.items() if label in numbers}
-    predicted_R, confidence_R = predictions(chooser, model, standing.rows.places(reserve))
-    return audited_accuracy(reserve, labels, predicted_R, confidence_R.astype(np.float64), len(standing.rows))

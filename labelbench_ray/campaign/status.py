@@ -80,7 +80,7 @@ def campaign_status(folder: Path, store: Path) -> CampaignStatus:
 def _unmeasured(standing: Standing) -> str:
     if not standing.reserve:
         return "the campaign has no audit rows (--audit-reserve 0)"
-    if not any(row_id in standing.found.labels for row_id in standing.reserve):
+    if not len(standing.audit):
         return "no audit row has a label yet"
     return "the labels do not suffice for a model: two classes are needed"
 

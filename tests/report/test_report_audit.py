@@ -13,7 +13,10 @@ from scipy import stats
 
 from labelbench_ray.report.statistics.audit import (
     LEAST_IN_STRATUM,
+    Sample,
     audit_estimate,
+    error_covariance,
+    estimate_of_parts,
     ppi_accuracy,
     ppi_weight,
     prediction_powered_estimate,
@@ -196,3 +199,37 @@ def test_brute_force_of_ppi_over_all_samples():
         inside = np.isin(np.arange(9), picked)
         values.append(ppi_accuracy(correct_N[inside], confidence_N[inside], confidence_N[~inside], 0.6))
     assert np.mean(values) == pytest.approx(correct_N.mean())
+
+
+@pytest.mark.parametrize("shares_P", [(0.9, 0.6), (0.99, 0.95)])
+def test_parts_that_were_sampled_at_different_rates(shares_P):
+    """Three quarters of the rows are of the second part, a quarter of the answers: unbiased, and 95 % are held."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(400):
+        samples = [
+            Sample(rng.random(answers) < share, rng.random(answers), rng.random(answers), rows)
+            for share, answers, rows in zip(shares_P, (90, 30), (10_000, 30_000), strict=True)
+        ]
+        found.append(estimate_of_parts(samples))
+    truth = shares_P[0] / 4 + shares_P[1] * 3 / 4
+    accuracies = np.array([each.accuracy for each in found])
+    assert accuracies.mean() == pytest.approx(truth, abs=3 * accuracies.std() / 20)
+    assert np.mean([each.low <= truth <= each.high for each in found]) > 0.92
+
+
+def test_the_covariance_of_errors_is_that_of_repeated_samples():
+    """Two models that agree on most rows of two parts."""
+    rng, accuracies, covariances = np.random.default_rng(0), [], []
+    for _ in range(2000):
+        first = [rng.random(40) < 0.8, rng.random(80) < 0.5]
+        parts = [np.array([each_A, each_A ^ (rng.random(len(each_A)) < 0.1)]) for each_A in first]
+        accuracies.append(0.7 * parts[0].mean(axis=1) + 0.3 * parts[1].mean(axis=1))
+        covariances.append(error_covariance(parts, np.array([0.7, 0.3])))
+    assert np.mean(covariances, axis=0) == pytest.approx(np.cov(np.transpose(accuracies)), rel=0.1)
+
+
+def test_models_that_agree_on_every_answer_may_differ_on_other_rows():
+    correct_TA = np.tile(np.arange(50) % 5 > 0, (2, 1))
+    ((one, both), _) = error_covariance([correct_TA], np.ones(1))
+    assert both == pytest.approx(0.16 / 49)
+    assert one - both == pytest.approx(1 / (4 * 50 * 51))

@@ -10,12 +10,16 @@ have the correlation r:
 
 Below 30 answers, 10 errors or 10 correct rows neither interval holds what it promises, and Wilson's replaces them.
 
+A population may have parts that were sampled at different rates, such as the rows that a pool gained later. Each part
+then has its own sample, and the estimate is the mean of theirs, weighted by their rows.
+
 `others_M` must be exchangeable with the answered rows: rows that no strategy chose from and no model was fitted to,
 such as the audit reserve without its answered rows. A model is too confident in the rows that it was fitted to.
-(Letters: A answered rows, M other rows, H strata.)
+(Letters: A answered rows, M other rows, H strata, P parts of the population, T models.)
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Final
 
@@ -50,6 +54,16 @@ class AuditEstimate:
     """How the interval was computed, for the page."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A uniform sample of a population, or of a part of it: the arguments of `audit_estimate`."""
+
+    correct_A: Correct
+    confidence_A: Floats
+    others_M: Floats
+    population: int
+
+
 def audit_estimate(correct_A: Correct, confidence_A: Floats, others_M: Floats, population: int) -> AuditEstimate:
     """The accuracy by strata of confidence; Wilson's interval where answers, errors or correct rows are few.
 
@@ -68,8 +82,35 @@ def audit_estimate(correct_A: Correct, confidence_A: Floats, others_M: Floats, p
         ValueError: no answers, arrays of different lengths, confidences outside 0 .. 1, or a population that is
             smaller than the rows given.
     """
-    _check(correct_A, confidence_A, others_M, population)
-    return _few(correct_A) or _by_strata(correct_A, confidence_A, others_M, population)
+    return estimate_of_parts([Sample(correct_A, confidence_A, others_M, population)])
+
+
+def estimate_of_parts(samples_P: Sequence[Sample]) -> AuditEstimate:
+    """The accuracy on a population from a sample of each part of it.
+
+    Wilson's interval of several parts is that of 1 / sum(share^2 / answers) answers: exact where the parts have one
+    accuracy, and too wide elsewhere.
+
+    Raises:
+        ValueError: as from `audit_estimate`.
+    """
+    for sample in samples_P:
+        _check(sample.correct_A, sample.confidence_A, sample.others_M, sample.population)
+    few = _why_few(np.concatenate([sample.correct_A for sample in samples_P]))
+    return _wilson_of_parts(samples_P, few) if few else _by_strata(samples_P)
+
+
+def error_covariance(correct_PTA: Sequence[Correct], shares_P: Floats) -> Floats:
+    """(T, T) covariances of the errors of T models' accuracies, which the same answered rows measured.
+
+    Two models that agree on all of n rows may still differ on others: as much as by half a row.
+
+    Args:
+        correct_PTA: of each part of the population, whether each model is correct on each answered row, two or more.
+        shares_P: the part's share of the population.
+    """
+    parts = zip(correct_PTA, shares_P, strict=True)
+    return sum((share**2 * _covariance(correct_TA) for correct_TA, share in parts), np.zeros(()))
 
 
 def prediction_powered_estimate(
@@ -80,9 +121,9 @@ def prediction_powered_estimate(
     There is no correction for a finite population.
     """
     _check(correct_A, confidence_A, others_M, population)
-    few = _few(correct_A)
+    few = _why_few(correct_A)
     if few or not len(others_M):
-        return few or wilson_estimate(correct_A)
+        return wilson_estimate(correct_A, few)
     answered, weight = len(correct_A), ppi_weight(correct_A, confidence_A, others_M)
     accuracy = ppi_accuracy(correct_A, confidence_A, others_M, weight)
     # Two parameters, the mean and the weight, are fitted to the answers.
@@ -135,32 +176,71 @@ def strata_of(confidence_A: Floats, others_M: Floats) -> tuple[NDArray[np.int64]
     return merged[deciles_A], merged[deciles_M]
 
 
-def _by_strata(correct_A: Correct, confidence_A: Floats, others_M: Floats, population: int) -> AuditEstimate:
-    stratum_A, stratum_M = strata_of(confidence_A, others_M)
-    answers_H = np.bincount(stratum_A)
-    correct_H = np.bincount(stratum_A, weights=correct_A)
-    rows_H = answers_H + np.bincount(stratum_M, minlength=len(answers_H))
-    first_phase = len(correct_A) + len(others_M)
-    weight_H, share_H = rows_H / first_phase, correct_H / answers_H
-    accuracy = float(weight_H @ share_H)
-    smoothed_H = (correct_H + 0.5) / (answers_H + 1)
-    variance_H = smoothed_H * (1 - smoothed_H)
-    # Within strata: the variance of each mean, corrected for the population; between them: that of the weights.
-    within_H = weight_H**2 * variance_H / answers_H
-    finite = float(weight_H @ variance_H) / population
-    between = float(weight_H @ (share_H - accuracy) ** 2) * (1 / first_phase - 1 / population)
-    variance = max(float(within_H.sum()) - finite, 0.0) + between
-    freedom = float(within_H.sum()) ** 2 / float((within_H**2 / (answers_H - 1)).sum())
+def _by_strata(samples_P: Sequence[Sample]) -> AuditEstimate:
+    accuracy, variance, withins, freedoms, strata = 0.0, 0.0, [], [], 0
+    population = sum(sample.population for sample in samples_P)
+    for sample in samples_P:
+        share = sample.population / population
+        accuracy_of_part, within_H, rest, freedom_H = _part(sample)
+        accuracy += share * accuracy_of_part
+        variance += share**2 * (max(float(within_H.sum()) - rest[0], 0.0) + rest[1])
+        withins.append(share**2 * within_H)
+        freedoms.append(freedom_H)
+        strata += len(within_H)
+    within_H, freedom_H = np.concatenate(withins), np.concatenate(freedoms)
+    freedom = float(within_H.sum()) ** 2 / float((within_H**2 / freedom_H).sum())
     reach = float(stats.t.ppf(0.5 + LEVEL / 2, freedom)) * sqrt(variance)
-    strata = f"{len(answers_H)} strata" if len(answers_H) > 1 else "1 stratum"
+    correct_A = np.concatenate([sample.correct_A for sample in samples_P])
+    weighted = sum(len(sample.correct_A) + len(sample.others_M) for sample in samples_P)
+    words = f"{strata} strata" if strata > 1 else "1 stratum"
+    parts = f" and of {len(samples_P)} parts of the pool" if len(samples_P) > 1 else ""
     sentence = (
-        f"From {len(correct_A):,} answers in {strata} of the model's confidence, weighted by {first_phase:,} rows."
+        f"From {len(correct_A):,} answers in {words} of the model's confidence{parts}, weighted by {weighted:,} rows."
     )
     return _estimate(accuracy, reach, "strata", correct_A, sentence)
 
 
-def _few(correct_A: Correct) -> AuditEstimate | None:
-    """Wilson's interval with the reason, where there are too few answers; else None."""
+def _part(sample: Sample) -> tuple[float, Floats, tuple[float, float], Floats]:
+    """A part's accuracy; the variance of each stratum's mean, weighted; what the finite population takes from their
+    sum, and the variance of the weights; and the degrees of freedom of each stratum.
+    """
+    stratum_A, stratum_M = strata_of(sample.confidence_A, sample.others_M)
+    answers_H = np.bincount(stratum_A)
+    correct_H = np.bincount(stratum_A, weights=sample.correct_A)
+    rows_H = answers_H + np.bincount(stratum_M, minlength=len(answers_H))
+    first_phase = len(stratum_A) + len(stratum_M)
+    weight_H, share_H = rows_H / first_phase, correct_H / answers_H
+    accuracy = float(weight_H @ share_H)
+    smoothed_H = (correct_H + 0.5) / (answers_H + 1)
+    variance_H = smoothed_H * (1 - smoothed_H)
+    within_H = weight_H**2 * variance_H / answers_H
+    finite = float(weight_H @ variance_H) / sample.population
+    between = float(weight_H @ (share_H - accuracy) ** 2) * (1 / first_phase - 1 / sample.population)
+    return accuracy, within_H, (finite, between), (answers_H - 1).astype(np.float64)
+
+
+def _wilson_of_parts(samples_P: Sequence[Sample], why: str) -> AuditEstimate:
+    plain = wilson_estimate(np.concatenate([sample.correct_A for sample in samples_P]), why)
+    if len(samples_P) == 1:
+        return plain
+    share_P = np.array([sample.population for sample in samples_P]) / sum(sample.population for sample in samples_P)
+    accuracy = float(share_P @ np.array([sample.correct_A.mean() for sample in samples_P]))
+    answers = 1 / float((share_P**2 / np.array([len(sample.correct_A) for sample in samples_P])).sum())
+    z = float(stats.norm.ppf(0.5 + LEVEL / 2))
+    center = (accuracy + z**2 / 2 / answers) / (1 + z**2 / answers)
+    reach = z / (1 + z**2 / answers) * sqrt(accuracy * (1 - accuracy) / answers + z**2 / 4 / answers**2)
+    sentence = f"Share of {plain.answered:,} answers in {len(samples_P)} parts of the pool with Wilson's interval{why}."
+    return replace(plain, accuracy=accuracy, low=max(center - reach, 0.0), high=center + reach, sentence=sentence)
+
+
+def _covariance(correct_TA: Correct) -> Floats:
+    models, answered = correct_TA.shape
+    found = np.atleast_2d(np.cov(correct_TA)) / answered
+    return np.asarray(found + np.eye(models) / (4 * answered * (answered + 1)), np.float64)
+
+
+def _why_few(correct_A: Correct) -> str:
+    """The reason for Wilson's interval, where there are too few answers; else ""."""
     answered, correct = len(correct_A), int(correct_A.sum())
     for noun, count, least in (
         ("answers", answered, LEAST_ANSWERS),
@@ -168,8 +248,8 @@ def _few(correct_A: Correct) -> AuditEstimate | None:
         ("correct rows", correct, LEAST_OF_EACH),
     ):
         if count < least:
-            return wilson_estimate(correct_A, f", because there are fewer than {least} {noun}")
-    return None
+            return f", because there are fewer than {least} {noun}"
+    return ""
 
 
 def _estimate(accuracy: float, reach: float, method: str, correct_A: Correct, sentence: str) -> AuditEstimate:
