@@ -40,17 +40,28 @@ def pack(places: tuple[Path, ...], out: Path, submitter: str, store: Path) -> in
 
 @registry.command()
 @click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
-def check(files: tuple[Path, ...]) -> int:
+@click.option("--reproduce", is_flag=True, help="Run one random trial of each submission again, without Ray.")
+@option("store", type=PLACE, default="store", help="With --reproduce: where embeddings lie.")
+@option("data_root", type=PLACE, default="data", help="With --reproduce: where data sets lie.")
+def check(files: tuple[Path, ...], reproduce: bool, store: Path, data_root: Path) -> int:
     """Check files of a registry, in any order, and print each submission's tiers.
 
     Where P.ledgers.zip is among the files, both tables are made again from the ledgers, and a difference is refused by
-    file, trial, round and value. Tables alone are `reported`.
+    file, trial, round and value. Tables alone are `reported`. With --reproduce, a trial that chooses the same rows
+    again makes its submission's checked trials `reproduced`; else they stay `checked`, and the first other row is
+    printed.
     """
     with meter(console, "checking"):
         from labelbench_ray.registry.check import check as checked
         from labelbench_ray.registry.words import describe_checked
 
         found = checked(files)
+    if reproduce:
+        from labelbench_ray.api.reproduce import reproduce as run_again
+
+        again = [run_again(each, store, data_root) for each in found]
+        found = tuple(each for each, _ in again)
+        state(difference for _, difference in again if difference)
     state(describe_checked(found))
     return 0
 

@@ -62,13 +62,16 @@ class Checked:
     """Empty where the ledgers are not among the files."""
     sha256: str
     """Of the table of trials, as a file."""
+    is_reproduced: bool = False
+    """A trial of it was run again, and chose the same rows."""
 
     @property
     def tiers(self) -> dict[str, Tier]:
         """The tier of each trial, by fingerprint."""
         known = {each.fingerprint: each for each in self.ledgers if not each.unchecked}
         names = self.trials["fingerprint"].to_pylist()
-        return {name: Tier.CHECKED if name in known else Tier.REPORTED for name in names}
+        best = Tier.REPRODUCED if self.is_reproduced else Tier.CHECKED
+        return {name: best if name in known else Tier.REPORTED for name in names}
 
 
 def check(paths: Iterable[Path]) -> tuple[Checked, ...]:
