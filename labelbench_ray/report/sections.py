@@ -60,6 +60,12 @@ class Section:
         return self.comparisons[0] if self.comparisons else None
 
     @property
+    def pooled(self) -> bool:
+        """Whether the spread over seeds is pooled over strategies."""
+        rows = self.main.rows if self.main else ()
+        return any(row.difference.area.pooling > 1 for row in rows if row.difference)
+
+    @property
     def power(self) -> str:
         """What the seeds can show; empty where that is not known."""
         return power_line(self.main) if self.main else ""

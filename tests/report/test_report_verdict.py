@@ -149,7 +149,7 @@ def test_p_below_a_twentieth_beside_an_interval_that_includes_0_is_explained(exp
         experiment.add("random", seed, RISING.tolist())
         for number in range(3):  # found at Holm's first steps
             experiment.add(f"clear{number}", seed, (RISING + 0.1 + 0.001 * noise).tolist())
-        experiment.add("last", seed, (RISING + 0.012 + 0.01 * noise).tolist())
+        experiment.add("last", seed, (RISING + 0.0085 + 0.01 * noise).tolist())
     (section,) = build(experiment.write()).sections
     last = section.main.row("last").difference
     assert last.area_adjusted < 0.05

@@ -7,7 +7,6 @@ from math import isfinite
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy import stats
 
 import labelbench_ray
 from labelbench_ray.api.results import results
@@ -19,6 +18,7 @@ from labelbench_ray.ledger.records import Grid
 from labelbench_ray.ledger.trials import read_header, read_records
 from labelbench_ray.report import build
 from labelbench_ray.report.statistics.paired import holm
+from labelbench_ray.report.statistics.pooled import difference, pool
 from labelbench_ray.storage.locks import NO_LOCK
 from tests.samples import write_store
 from tests.test_frozen_files import FIXTURES
@@ -114,7 +114,11 @@ def test_pairs_are_tested_over_their_common_seeds_with_holm_over_all_pairs(plant
     ends = rounds[rounds["round"] == 4].pivot(index="seed", columns="strategy", values="Test Accuracy")
     names = {frozenset((row["first"], row["second"])) for row in rows}
     assert names == set(map(frozenset, combinations(ends.columns, 2)))
-    p_values = [stats.ttest_rel(ends[row["first"]], ends[row["second"]]).pvalue for row in rows]
+    pooled = pool({name: ends[name].to_numpy() for name in ends})
+    p_values = [
+        difference((ends[row["first"]] - ends[row["second"]]).to_numpy(), row["first"], row["second"], pooled).p_value
+        for row in rows
+    ]
     assert [row["final_difference_p"] for row in rows] == pytest.approx(p_values)
     assert [row["final_difference_p_holm"] for row in rows] == pytest.approx(holm(np.array(p_values)).tolist())
     gaps = [(ends[row["first"]] - ends[row["second"]]).mean() for row in rows]

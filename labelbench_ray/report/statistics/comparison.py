@@ -1,11 +1,20 @@
 """One setting's strategies on one metric: what each reaches, and how it differs from the baseline, by paired seeds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from labelbench_ray.report.curves import RANDOM, Run, Setting, noun
-from labelbench_ray.report.statistics.paired import Estimate, Floats, area_under_curve, estimate, holm
+from labelbench_ray.report.statistics.paired import (
+    ENOUGH_PAIRS,
+    Estimate,
+    Floats,
+    area_under_curve,
+    estimate,
+    holm,
+)
+from labelbench_ray.report.statistics.pooled import Pooled, difference, pool
 from labelbench_ray.report.statistics.savings import Saving, saving
 
 
@@ -131,17 +140,32 @@ def differences(every: list[Curves], baseline: str = RANDOM) -> dict[str, Differ
     if reference is None:
         return {}
     rivals = [curves for curves in every if curves is not reference and common_seeds(curves, reference)]
-    return _adjust({curves.strategy: _difference(curves, reference, len(rivals)) for curves in rivals})
+    pools = pooled([reference, *rivals])
+    return _adjust({curves.strategy: _difference(curves, reference, pools, len(rivals)) for curves in rivals})
 
 
-def _difference(curves: Curves, reference: Curves, comparisons: int) -> Difference:
+def pooled(every: Sequence[Curves]) -> tuple[Pooled | None, Pooled | None]:
+    """The variances of final values and of areas, over the seeds that all strategies with three seeds or more share."""
+    enough = [curves for curves in every if len(curves.seeds) >= ENOUGH_PAIRS]
+    if not enough:
+        return None, None
+    seeds = tuple(sorted(set.intersection(*(set(curves.seeds) for curves in enough))))
+    values_ST = {curves.strategy: curves.at(seeds) for curves in enough}
+    areas = {name: area_under_curve(enough[0].labels_T, each_ST) for name, each_ST in values_ST.items()}
+    return pool({name: each_ST[:, -1] for name, each_ST in values_ST.items()}), pool(areas)
+
+
+def _difference(
+    curves: Curves, reference: Curves, pools: tuple[Pooled | None, Pooled | None], comparisons: int
+) -> Difference:
+    names = curves.strategy, reference.strategy
     seeds = common_seeds(curves, reference)
     mine_ST, baseline_ST = curves.at(seeds), reference.at(seeds)
     area_S = area_under_curve(curves.labels_T, mine_ST) - area_under_curve(curves.labels_T, baseline_ST)
     return Difference(
         seeds,
-        estimate(mine_ST[:, -1] - baseline_ST[:, -1], comparisons),
-        estimate(area_S, comparisons),
+        difference(mine_ST[:, -1] - baseline_ST[:, -1], *names, pools[0], comparisons),
+        difference(area_S, *names, pools[1], comparisons),
         saving(curves.labels_T, mine_ST, baseline_ST, comparisons),
     )
 

@@ -33,10 +33,12 @@ class Estimate:
     high: float
     p_value: float
     spread: float
-    """Standard deviation over the seeds (ddof 1); 0 for one seed."""
+    """Standard deviation over the seeds (ddof 1); 0 for one seed. Pooled over strategies where `pooling` is above 1."""
     seeds: int
     comparisons: int = 1
     """The number of intervals, this one included, that hold at once with a probability of 95 %."""
+    pooling: float = 1.0
+    """The degrees of freedom of the spread over those of these seeds alone, see `statistics.pooled`."""
 
     @property
     def has_interval(self) -> bool:
@@ -75,9 +77,9 @@ def estimate(values_S: Floats, comparisons: int = 1) -> Estimate:
 
 
 @cache
-def critical(seeds: int, comparisons: int = 1) -> float:
+def critical(seeds: int, comparisons: int = 1, pooling: float = 1.0) -> float:
     """Student's two-sided critical value at the level 5 % / comparisons (infinite for one seed)."""
-    return float(stats.t.isf((1 - LEVEL) / 2 / comparisons, df=seeds - 1)) if seeds > 1 else inf
+    return float(stats.t.isf((1 - LEVEL) / 2 / comparisons, df=pooling * (seeds - 1))) if seeds > 1 else inf
 
 
 def bands(values_ST: Floats) -> tuple[Floats, Floats, Floats]:

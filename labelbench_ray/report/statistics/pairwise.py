@@ -5,8 +5,9 @@ from itertools import combinations
 
 import numpy as np
 
-from labelbench_ray.report.statistics.comparison import Comparison, Row, common_seeds
-from labelbench_ray.report.statistics.paired import LEVEL, Estimate, area_under_curve, estimate, holm
+from labelbench_ray.report.statistics.comparison import Comparison, Row, common_seeds, pooled
+from labelbench_ray.report.statistics.paired import LEVEL, Estimate, area_under_curve, holm
+from labelbench_ray.report.statistics.pooled import Pooled, difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ def pairwise(comparison: Comparison) -> tuple[Pair, ...]:
         for first, second in combinations(comparison.rows, 2)
         if common_seeds(first.curves, second.curves)
     ]
-    found = [_pair(first, second, len(pairs)) for first, second in pairs]
+    pools = pooled([row.curves for row in comparison.rows])
+    found = [_pair(first, second, pools, len(pairs)) for first, second in pairs]
     finals_M = holm(np.array([each.final.p_value for each in found]))
     areas_M = holm(np.array([each.area.p_value for each in found]))
     return tuple(
@@ -44,7 +46,7 @@ def pairwise(comparison: Comparison) -> tuple[Pair, ...]:
     )
 
 
-def _pair(first: Row, second: Row, pairs: int) -> Pair:
+def _pair(first: Row, second: Row, pools: tuple[Pooled | None, Pooled | None], pairs: int) -> Pair:
     seeds = common_seeds(first.curves, second.curves)
     first_ST, second_ST = first.curves.at(seeds), second.curves.at(seeds)
     labels_T = first.curves.labels_T
@@ -53,6 +55,6 @@ def _pair(first: Row, second: Row, pairs: int) -> Pair:
         first.strategy,
         second.strategy,
         seeds,
-        estimate(first_ST[:, -1] - second_ST[:, -1], pairs),
-        estimate(area_S, pairs),
+        difference(first_ST[:, -1] - second_ST[:, -1], first.strategy, second.strategy, pools[0], pairs),
+        difference(area_S, first.strategy, second.strategy, pools[1], pairs),
     )

@@ -21,32 +21,36 @@ _LARGEST: Final = 1_000.0
 """Standard deviations, as far as the noncentral t is computed without overflow."""
 
 
-def power(effect: float, seeds: int, comparisons: int = 1) -> float:
-    """The probability that this number of seeds finds a mean of `effect` standard deviations."""
+def power(effect: float, seeds: int, comparisons: int = 1, pooling: float = 1.0) -> float:
+    """The probability that this number of seeds finds a mean of `effect` standard deviations.
+
+    `pooling`: as of an `Estimate`.
+    """
     shift = min(abs(effect), _LARGEST) * sqrt(seeds)
-    return float(stats.nct.sf(critical(seeds, comparisons), seeds - 1, shift))
+    return float(stats.nct.sf(critical(seeds, comparisons, pooling), pooling * (seeds - 1), shift))
 
 
-def seeds_for(effect: float, comparisons: int = 1, most: int = MOST_PLANNED) -> int:
+def seeds_for(effect: float, comparisons: int = 1, most: int = MOST_PLANNED, pooling: float = 1.0) -> int:
     """The fewest seeds that find a mean of `effect` standard deviations with a probability of 80 %, or `most`."""
     fewer, enough = ENOUGH_PAIRS - 1, most
     while enough - fewer > 1:
         middle = (fewer + enough) // 2
-        fewer, enough = (fewer, middle) if power(effect, middle, comparisons) >= POWER else (middle, enough)
+        found = power(effect, middle, comparisons, pooling) >= POWER
+        fewer, enough = (fewer, middle) if found else (middle, enough)
     return enough
 
 
-def smallest_effect(seeds: int, comparisons: int = 1) -> float:
+def smallest_effect(seeds: int, comparisons: int = 1, pooling: float = 1.0) -> float:
     """The least mean, in standard deviations, that this number of seeds finds with a probability of 80 %.
 
     Infinite for one seed.
     """
     if seeds < 2:
         return inf
-    threshold = critical(seeds, comparisons) / sqrt(seeds)
+    threshold = critical(seeds, comparisons, pooling) / sqrt(seeds)
 
     def lacks(effect: float) -> float:
-        return power(effect, seeds, comparisons) - POWER
+        return power(effect, seeds, comparisons, pooling) - POWER
 
     return float(optimize.brentq(lacks, 0.0, min(6 * threshold, _LARGEST), xtol=1e-6))
 
@@ -58,7 +62,7 @@ def seeds_needed(estimate: Estimate) -> int:
     """
     if estimate.spread == 0:
         return MOST_SEEDS if estimate.value == 0 else ENOUGH_PAIRS
-    return seeds_for(estimate.value / estimate.spread, estimate.comparisons, MOST_SEEDS)
+    return seeds_for(estimate.value / estimate.spread, estimate.comparisons, MOST_SEEDS, estimate.pooling)
 
 
 def more_seeds(estimate: Estimate) -> str:

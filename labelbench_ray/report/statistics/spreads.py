@@ -53,9 +53,10 @@ def power_line(comparison: Comparison) -> str:
     if spread == 0:
         return ""
     seeds, strategies = min(len(each.seeds) for each in found), comparison.compared
+    least = spread * smallest_effect(seeds, strategies, min(each.area.pooling for each in found))
     adjusted = f", adjusted for {strategies} strategies" if strategies > 1 else ""
     return (
-        f"These {seeds} seeds can show differences of {_points(spread * smallest_effect(seeds, strategies))} points or "
+        f"These {seeds} seeds can show differences of {_points(least)} points or "
         f"more in mean {comparison.noun} over the curve (power of 80 %{adjusted}; spread over seeds "
         f"{_points(spread)} points)."
     )
