@@ -45,6 +45,9 @@ class Annotator:
     """How many that are paid, by status."""
     gold: Share
     """On rows with a reference answer; the complete set of labels must be equal."""
+    equal_pairs: int
+    pairs: int
+    """Pairs of a label of this annotator with one of another to the same row, and those of equal labels."""
     median_seconds: float | None
     """Of an answer, where the tool measured time."""
     seconds: float
@@ -116,6 +119,9 @@ def agreement(events: pa.Table) -> Agreement:
     reference_N = _reference(rows_V[is_gold_V], labels_V[is_gold_V], len(row_ids))
     judged_V = reference_N[votes.rows_V] >= 0
     right_V = judged_V & (reference_N[votes.rows_V] == votes.labels_V)
+    others_V = votes.answers_N[votes.rows_V] - 1
+    same_V = _counts(votes)[0][votes.pairs_V] - 1
+    equal_W, pairs_W = (np.bincount(votes.annotators_V, each, len(names)) for each in (same_V, others_V))
     judged_W, right_W = (np.bincount(votes.annotators_V[each], minlength=len(names)) for each in (judged_V, right_V))
     return Agreement(
         int((votes.answers_N > 0).sum()),
@@ -123,8 +129,15 @@ def agreement(events: pa.Table) -> Agreement:
         pairwise_agreement(votes),
         krippendorff_alpha(votes),
         tuple(
-            _annotator(name, paid.filter(pc.equal(paid.column("annotator"), name)), int(right), int(judged))
-            for name, right, judged in zip(names.to_pylist(), right_W, judged_W, strict=True)
+            _annotator(
+                name,
+                paid.filter(pc.equal(paid.column("annotator"), name)),
+                (int(right), int(judged)),
+                (int(equal), int(pairs)),
+            )
+            for name, right, judged, equal, pairs in zip(
+                names.to_pylist(), right_W, judged_W, equal_W, pairs_W, strict=True
+            )
         ),
     )
 
@@ -167,10 +180,11 @@ def _reference(rows_G: Ids, labels_G: Ids, rows: int) -> Ids:
     return np.where(lowest_N == highest_N, highest_N, -1)
 
 
-def _annotator(name: str, paid: pa.Table, right: int, judged: int) -> Annotator:
+def _annotator(name: str, paid: pa.Table, on_gold: tuple[int, int], with_others: tuple[int, int]) -> Annotator:
     # Imported here: scipy takes its time, and most commands do without it.
     from scipy.stats import binomtest
 
+    right, judged = on_gold
     counts = pc.value_counts(paid.column("status")).to_pylist()
     measured = pc.drop_null(paid.column("seconds")).to_numpy().astype(np.float64)
     low, high = binomtest(right, judged).proportion_ci(LEVEL, method="wilson") if judged else (0.0, 1.0)
@@ -178,6 +192,7 @@ def _annotator(name: str, paid: pa.Table, right: int, judged: int) -> Annotator:
         name,
         {each["values"]: each["counts"] for each in counts},
         Share(right, judged, float(low), float(high)),
+        *with_others,
         float(np.median(measured)) if len(measured) else None,
         float(measured.sum()),
     )

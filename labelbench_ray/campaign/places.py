@@ -1,5 +1,6 @@
 """Where campaigns lie, and which data set a place of unlabeled data is."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,3 +132,9 @@ def the_campaign(given: Path | None, runs: Path) -> Path:
 
 def _listed(folders: Sequence[Path]) -> str:
     return "".join(f"\n  --campaign {folder}" for folder in folders)
+
+
+def shown_path(path: Path) -> str:
+    """A path, relative to the working directory where it lies in it."""
+    absolute = Path(os.path.abspath(path))
+    return str(absolute.relative_to(Path.cwd())) if Path.cwd() in absolute.parents else str(absolute)

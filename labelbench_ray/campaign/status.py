@@ -10,12 +10,14 @@ import pyarrow.compute as pc
 
 from labelbench_ray.answers.agreement import agreement
 from labelbench_ray.answers.fold import RowState, given
+from labelbench_ray.campaign.next_step import Step, next_steps
 from labelbench_ray.campaign.record import pool_name
 from labelbench_ray.campaign.standing import Point, Standing, chooser_of, curve, read_standing
 from labelbench_ray.console.progress import duration
 from labelbench_ray.errors import StoreError
+from labelbench_ray.report import words
 from labelbench_ray.report.statistics.forecast import LEAST_ROUNDS, THRESHOLD, Call, Forecast, forecast
-from labelbench_ray.report.statistics.money import Stakes, batch_value, decide, points_per_thousand
+from labelbench_ray.report.statistics.money import Stakes, Worth, batch_value, decide, points_per_thousand
 
 MEANING = {
     RowState.AGREED: "with a label",
@@ -50,6 +52,8 @@ class CampaignStatus:
     """Why no model is measured; "" where one is."""
     forecast: Forecast | None
     """With one more batch like the last, and with twice the labels."""
+    steps: tuple[Step, ...]
+    """What to do next."""
 
 
 def campaign_status(folder: Path, store: Path) -> CampaignStatus:
@@ -66,6 +70,7 @@ def campaign_status(folder: Path, store: Path) -> CampaignStatus:
         points, why = (), f"the embeddings are not here: {error}"
     if not points and not why:
         why = _unmeasured(standing)
+    ahead = _forecast(standing, points)
     return CampaignStatus(
         standing=standing,
         answers=len(paid),
@@ -73,7 +78,8 @@ def campaign_status(folder: Path, store: Path) -> CampaignStatus:
         seconds=float(pc.sum(paid.column("seconds")).as_py() or 0),
         points=points,
         unmeasured=why,
-        forecast=_forecast(standing, points),
+        forecast=ahead,
+        steps=next_steps(standing, store, ahead.advised(0) if ahead else None),
     )
 
 
@@ -115,8 +121,8 @@ def describe_status(status: CampaignStatus, money: Money) -> list[str]:
         *_answers(status, money),
         *_agreement(status),
         *_accuracy(status),
-        *_outlook(status),
-        *_worth(status, money),
+        *outlook_lines(status),
+        *worth_lines(status, money),
         *_next(status),
     ]
 
@@ -125,11 +131,11 @@ def _bought(status: CampaignStatus) -> Iterator[str]:
     standing = status.standing
     versions = f", in {standing.rows.versions} versions" if standing.rows.versions > 1 else ""
     place = Path(standing.campaign.data_root) / pool_name(standing.campaign)
-    yield f"pool: {place}, {len(standing.rows):,} rows{versions}"
+    yield f"pool: {place}, {words.several(len(standing.rows), 'row')}{versions}"
     audit = sum(len(batch.audit) for batch in standing.batches)
     asked = len(standing.found.asked)
     yield (
-        f"asked: {asked:,} rows in {len(standing.batches)} batch{'es' * (len(standing.batches) != 1)}, of which "
+        f"asked: {words.several(asked, 'row')} in {words.several(len(standing.batches), 'batch', 'batches')}, of which "
         f"{audit:,} only measure the model"
     )
     for batch in standing.batches:
@@ -139,10 +145,10 @@ def _bought(status: CampaignStatus) -> Iterator[str]:
             f"{batch.out}"
         )
     states = Counter(standing.found.state(row_id) for row_id in standing.found.asked)
-    yield f"rows: {', '.join(f'{states[state]:,} {words}' for state, words in MEANING.items() if states[state])}"
+    yield f"rows: {', '.join(f'{states[state]:,} {meaning}' for state, meaning in MEANING.items() if states[state])}"
     extra = sum(row_id not in standing.found.asked for row_id in standing.found.labels)
     if extra:
-        yield f"and {extra:,} labeled rows that no batch asked for"
+        yield f"and {words.several(extra, 'labeled row')} that no batch asked for"
 
 
 def _answers(status: CampaignStatus, money: Money) -> Iterator[str]:
@@ -169,26 +175,30 @@ def _accuracy(status: CampaignStatus) -> Iterator[str]:
     last = status.points[-1]
     estimate = last.estimate
     yield (
-        f"accuracy of the model of {last.labels:,} labels on rows like the pool's: {estimate.accuracy:.1%} "
-        f"(95 % interval {estimate.low:.1%} to {estimate.high:.1%}). {estimate.sentence}"
+        f"accuracy of the model of {words.several(last.labels, 'label')} on rows like the pool's: "
+        f"{words.percent(estimate.accuracy)} "
+        f"(95 % interval {words.percent(estimate.low)} to {words.percent(estimate.high)}). {estimate.sentence}"
     )
 
 
-def _outlook(status: CampaignStatus) -> Iterator[str]:
+def outlook_lines(status: CampaignStatus) -> Iterator[str]:
+    """What more labels are forecast to bring, or when there will be a forecast."""
     found = status.forecast
     if found is None:
         if status.points:
             yield f"forecast: after {LEAST_ROUNDS} measured batches; {len(status.points)} so far"
         return
     for place, labels in enumerate(found.labels_M.tolist()):
+        low, high = max(found.low_M[place], 0), min(found.high_M[place], 1)
         yield (
-            f"with {labels:,.0f} labels: {found.accuracies_M[place]:.1%} (90 % band {found.low_M[place]:.1%} to "
-            f"{found.high_M[place]:.1%}); {THRESHOLD:.2%} more than now is {CALLS[found.call(place)]}"
+            f"with {labels:,.0f} labels: {words.percent(found.accuracies_M[place])} "
+            f"(90 % band {words.percent(low)} to {words.percent(high)}); "
+            f"{words.percent(THRESHOLD, 2)} more than now is {CALLS[found.advised(place)]}"
         )
     yield f"of the last {found.backtests} forecasts, {found.held} held the accuracy that came"
 
 
-def _worth(status: CampaignStatus, money: Money) -> Iterator[str]:
+def worth_lines(status: CampaignStatus, money: Money) -> Iterator[str]:
     """Whether the next batch is worth its price, where it is known what an error costs."""
     found, batch = status.forecast, status.standing.batches[-1:]
     if found is None or not batch:
@@ -203,20 +213,13 @@ def _worth(status: CampaignStatus, money: Money) -> Iterator[str]:
         return
     stakes = Stakes(money.use, money.harm, money.price, answers_per_row=batch[0].overlap)
     value = batch_value(gains_R, stakes)
+    worth = decide(gains_R, labels, stakes) if found.trusted else Worth.UNCLEAR
     yield (
         f"a batch of {labels:,.0f} rows costs {stakes.cost(labels):,.2f} {money.currency} and saves errors worth "
-        f"{value.median:,.2f} ({value.low:,.2f} to {value.high:,.2f}, 80 % interval): {decide(gains_R, labels, stakes)}"
+        f"{value.median:,.2f} ({value.low:,.2f} to {value.high:,.2f}, 80 % interval): {worth}"
     )
 
 
 def _next(status: CampaignStatus) -> Iterator[str]:
-    standing = status.standing
-    waiting = [
-        batch
-        for batch in standing.batches
-        if any(standing.found.state(row_id) in (RowState.OPEN, RowState.PART) for row_id in batch.row_ids)
-    ]
-    if waiting:
-        yield f"next: label the rest of {waiting[0].out}, and run labelbench annotate ingest with its files"
-    else:
-        yield "next: propose another batch with a new --out, or labelbench annotate export --out labels.parquet"
+    for number, step in enumerate(status.steps):
+        yield f"{'or' if number else 'next'}: {step.what}: {step.command}"

@@ -1,6 +1,5 @@
 """A campaign in words, as its commands print it."""
 
-import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,9 @@ from labelbench_ray.answers.fold import RowState
 from labelbench_ray.answers.formats.stated import Rejected
 from labelbench_ray.campaign.export import Exported
 from labelbench_ray.campaign.ingest import Accepted
-from labelbench_ray.campaign.places import FoundPool
+from labelbench_ray.campaign.places import FoundPool, shown_path
 from labelbench_ray.campaign.propose import Proposal
+from labelbench_ray.report.words import several
 
 SHOWN: Final = 5
 """Rejected answers that are printed; the file has all."""
@@ -33,26 +33,27 @@ def describe_proposal(proposal: Proposal, campaign: Path) -> list[str]:
 def _chosen(proposal: Proposal) -> Iterator[str]:
     batch = proposal.batch
     if proposal.gained:
-        yield f"the pool has {proposal.gained:,} new rows, {proposal.rows:,} in all"
+        yield f"the pool has {several(proposal.gained, 'new row')}, {proposal.rows:,} in all"
     asked = len(batch.row_ids)
     if proposal.again:
-        yield f"batch {batch.number} was proposed before: the same {asked:,} rows of {proposal.rows:,}"
+        yield f"batch {batch.number} was proposed before: the same {several(asked, 'row')} of {proposal.rows:,}"
         return
-    why = f"by a model of {batch.labels:,} labels" if batch.model else "no labels to learn from yet"
-    yield f"batch {batch.number}: {asked:,} rows of {proposal.rows:,}, chosen by {batch.chosen_by} ({why})"
+    why = f"by a model of {several(batch.labels, 'label')}" if batch.model else "no labels to learn from yet"
+    yield f"batch {batch.number}: {several(asked, 'row')} of {proposal.rows:,}, chosen by {batch.chosen_by} ({why})"
     if batch.audit:
+        measure = several(len(batch.audit), "of them only measures", "of them only measure")
         yield (
-            f"{len(batch.audit):,} of them only measure the model, and were drawn at random; the files do not show "
-            "which, so that they are labeled like all others"
+            f"{measure} the model, drawn at random; the files do not show which, so that people label all rows alike"
         )
     if proposal.pending:
-        yield f"{proposal.pending:,} rows of earlier batches await labels; they were counted as chosen"
+        waiting = _await(proposal.pending, "row of earlier batches", "rows of earlier batches")
+        yield f"{waiting} labels; counted as chosen"
 
 
 def _files(proposal: Proposal) -> Iterator[str]:
     for written in proposal.written:
         done = "is there already, and stays as it is" if written.kept else "written"
-        yield f"{shown_path(written.path)}: {written.rows:,} rows, {done}"
+        yield f"{shown_path(written.path)}: {several(written.rows, 'row')}, {done}"
 
 
 def _next(proposal: Proposal) -> Iterator[str]:
@@ -92,25 +93,23 @@ def _rejected(accepted: Accepted) -> Iterator[str]:
 def _after(accepted: Accepted, campaign: Path) -> Iterator[str]:
     asked = accepted.found.asked
     labeled = sum(row_id in accepted.found.labels for row_id in asked)
-    yield f"{labeled:,} of the {len(asked):,} rows that were asked have a label"
+    yield f"labeled: {labeled:,} of the {several(len(asked), 'row')} asked"
     open_rows = sum(accepted.found.state(row_id) in (RowState.OPEN, RowState.PART) for row_id in asked)
     if open_rows:
-        yield f"{open_rows:,} rows await answers; the next batch can be proposed at any time"
+        yield f"{_await(open_rows, 'row', 'rows')} answers; the next batch can be proposed at any time"
     where = shlex.quote(shown_path(campaign))
     yield f"next: propose with another --out, or labelbench annotate status --campaign {where}"
 
 
 def describe_export(exported: Exported) -> list[str]:
     """What a file of labels holds."""
-    by_model = f", and predictions of a model for {exported.model:,} other rows" if exported.model else ""
-    lines = [f"{shown_path(exported.path)}: {exported.people:,} labels of people{by_model}"]
+    by_model = f", and predictions of a model for {several(exported.model, 'other row')}" if exported.model else ""
+    lines = [f"{shown_path(exported.path)}: {several(exported.people, 'label')} of people{by_model}"]
     lines.append(f"classes: {', '.join(exported.classes)}")
     if exported.left_out:
-        lines.append(f"{exported.left_out:,} rows that were asked have no label, and are not in it")
+        lines.append(f"left out: {several(exported.left_out, 'row')} asked, without a label")
     return lines
 
 
-def shown_path(path: Path) -> str:
-    """A path, relative to the working directory where it lies in it."""
-    absolute = Path(os.path.abspath(path))
-    return str(absolute.relative_to(Path.cwd())) if Path.cwd() in absolute.parents else str(absolute)
+def _await(number: int, noun: str, plural: str) -> str:
+    return f"{several(number, noun, plural)} {'awaits' if number == 1 else 'await'}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from labelbench_ray.api.environments import environment_of
-from labelbench_ray.commands.annotate_server import pull, push
+from labelbench_ray.commands.annotate_server import CAMPAIGN, RUNS, pull, push
 from labelbench_ray.commands.options import PLACE, option
 from labelbench_ray.commands.output import console, state
 from labelbench_ray.console.progress import meter
@@ -19,14 +19,6 @@ from labelbench_ray.storage.folders import folder_place
 if TYPE_CHECKING:
     from labelbench_ray.campaign.places import FoundPool
     from labelbench_ray.campaign.propose import Request
-
-RUNS: Final = option("runs", type=PLACE, default="runs", help="Where campaigns lie.")
-CAMPAIGN: Final = click.option(
-    "--campaign",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="The campaign's folder. Default: the one campaign in --runs.",
-)
 
 
 @click.group(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -97,9 +89,9 @@ def propose(
     Nothing is sent anywhere: fill in the column `label`, and give the file to `labelbench annotate ingest`.
     """
     with meter(console, "reading"):
-        from labelbench_ray.campaign.places import find_pool
+        from labelbench_ray.campaign.places import find_pool, shown_path
         from labelbench_ray.campaign.propose import propose as proposed
-        from labelbench_ray.campaign.words import describe_pool, describe_proposal, shown_path
+        from labelbench_ray.campaign.words import describe_pool, describe_proposal
         from labelbench_ray.datasets.recognition import Stated
         from labelbench_ray.trial.local import LocalExecutor
 
@@ -161,10 +153,22 @@ def ingest(
 @click.option("--use", type=click.FloatRange(0), metavar="N", help="Decisions that the model is to make, in all.")
 @click.option("--harm", type=click.FloatRange(0), metavar="MONEY", help="What a wrong decision costs.")
 @option("currency", default=ASSUMED.currency, help="What the prices are in.")
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Write all of it as a page, too, with the rows that await answers.",
+)
 @CAMPAIGN
 @RUNS
 @STORE
-def status(campaign: Path | None, runs: Path, store: Path, **money: Any) -> int:  # noqa: ANN401
+def status(
+    page: Path | None,
+    campaign: Path | None,
+    runs: Path,
+    store: Path,
+    **money: Any,  # noqa: ANN401
+) -> int:
     """Show what was asked and answered, how good the model is, and what to do next.
 
     The model's accuracy is estimated from rows of each batch that were chosen at random and that it did not learn from.
@@ -177,6 +181,13 @@ def status(campaign: Path | None, runs: Path, store: Path, **money: Any) -> int:
     with meter(console, "fitting models to the labels"):
         found = campaign_status(folder, store)
     state(describe_status(found, Money(**money)))
+    if page is not None:
+        with meter(console, "writing the page"):
+            from labelbench_ray.campaign.page import write_page
+            from labelbench_ray.campaign.places import shown_path
+
+            write_page(page, found, Money(**money), store)
+        state([f"{shown_path(page)}: the same as a page, written"])
     return 0
 
 

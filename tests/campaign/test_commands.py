@@ -39,9 +39,11 @@ def test_from_a_folder_to_exported_labels(here):
     batch.write_text("row_id,label\n" + "".join(f"{row['row_id']},{truth(row['row_id'])}\n" for row in listed))
     ended = annotate("ingest", "b1/batch.csv")
     assert (ended.return_value, ended.exception) == (0, None)
-    assert "10 of the 10 rows that were asked have a label" in ended.output
-    ended = annotate("status", "--price", "0.05")
+    assert "labeled: 10 of the 10 rows asked" in ended.output
+    ended = annotate("status", "--price", "0.05", "--page", "campaign.html")
     assert (ended.return_value, "0.50 USD" in ended.output) == (0, True)
+    assert "campaign.html: the same as a page, written" in ended.output
+    assert "labelbench annotate propose photos --budget" in (here / "campaign.html").read_text()
     ended = annotate("export", "--out", "labels.parquet")
     assert (ended.return_value, ended.exception) == (0, None)
     assert "labels.parquet: 10 labels of people" in ended.output
