@@ -36,6 +36,7 @@ NAMES = (
         "mirror",
         "precomputed",
         "answers",
+        "annotate",
     ),
     *(
         "flexmatch",
