@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow.compute as pc
 
+from labelbench_ray.answers.fold import RowState
 from labelbench_ray.answers.log import AnswerLog, content_hash
 from labelbench_ray.campaign.annotators import plan
-from labelbench_ray.campaign.audit import audit_limit, default_reserve, next_audit_rows
+from labelbench_ray.campaign.audit import AUDIT_SHARE, audit_limit, default_reserve, next_audit_rows
 from labelbench_ray.campaign.batch_files import Written, contents, files_there, write_files
 from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
 from labelbench_ray.campaign.known import answered, knowledge
@@ -41,7 +43,7 @@ from labelbench_ray.streams import stream
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.stored_rows import stored_rows
 
-FIXED: Final = ("encoder", "proxy", "trainer", "seed", "classes")
+FIXED: Final = ("encoder", "proxy", "trainer", "first_batch", "seed", "classes")
 """What a campaign keeps from its first proposal on, by the names of the options."""
 
 
@@ -52,7 +54,7 @@ class Request:
     campaign: Campaign
     """As it is begun, if it is not there yet; without its audit limit."""
     given: frozenset[str]
-    """Which of `FIXED` the person stated."""
+    """Which of `FIXED`, and whether `strategy`, the person stated."""
     budget: int
     strategy: Part
     out: Path
@@ -74,7 +76,7 @@ class Proposal:
     gained: int
     """Rows that the pool has gained since the last proposal."""
     pending: int
-    """Rows that earlier batches asked for and that have no label."""
+    """Rows that earlier batches asked for and that await answers; skipped ones do not."""
     again: bool
     """It was recorded before."""
 
@@ -103,13 +105,13 @@ def propose(
         batches = read_batches(folder, campaign)
         batch = next((each for each in batches if each.out == str(request.out)), None)
         reserve = reserve_of(campaign, pool.known)
+        _check_reserve(folder, request, pool.known, reserve)
         events = AnswerLog(folder / ANSWERS).read()
         found = answered(events, batches)
         known = knowledge(found, pool.known, campaign.classes, reserve)
         again = batch is not None
         if batch is None:
-            _check_budget(request.budget, known, pool.known, reserve, {*found.asked, *found.labels})
-            audit = next_audit_rows(reserve, {*found.asked, *found.labels}, request.budget)
+            audit = _audit_rows(request.budget, known, pool.known, reserve, {*found.asked, *found.labels})
             draft = _draft(campaign, request, len(batches), content_hash(events), known)
             batch = _chosen(draft, chooser, known, pool, audit)
         else:
@@ -121,7 +123,9 @@ def propose(
             write_batch(folder, lock, batch)
         written = write_files(batch, files, there)
     mine = {*batch.row_ids}
-    waiting = [row_id for row_id in found.asked if row_id not in found.labels and row_id not in mine]
+    waiting = [
+        row_id for row_id in found.asked if found.state(row_id) in (RowState.OPEN, RowState.PART) and row_id not in mine
+    ]
     return Proposal(campaign, batch, tuple(written), len(pool.known), pool.gained, len(waiting), again)
 
 
@@ -136,11 +140,23 @@ def _continued(folder: Path, request: Request) -> Campaign:
     for name in FIXED:
         stated, there = getattr(request.campaign, name), getattr(campaign, name)
         if name in request.given and stated != there:
-            raise ConfigError(
-                f"--{name} {_words(stated)}: {folder} began with {_words(there)}, which stays; leave the option out, "
-                "or begin another campaign with --campaign DIR"
-            )
+            raise _stays(name, stated, folder, there)
     return campaign
+
+
+def _stays(name: str, stated: object, folder: Path, there: object) -> ConfigError:
+    return ConfigError(
+        f"--{name.replace('_', '-')} {_words(stated)}: {folder} began with {_words(there)}, which stays; leave the "
+        "option out, or begin another campaign with --campaign DIR"
+    )
+
+
+def _check_reserve(folder: Path, request: Request, rows: KnownRows, reserve: Collection[str]) -> None:
+    """Refuse another number of audit rows than the campaign began with, which is theirs in the pool's first version."""
+    at_first = set(rows.table.filter(pc.equal(rows.table.column("version"), 0)).column("row_id").to_pylist())
+    there = sum(row_id in at_first for row_id in reserve)
+    if request.reserve not in (None, there):
+        raise _stays("audit_reserve", request.reserve, folder, there)
 
 
 def _begin(folder: Path, lock: Lock, request: Request, rows: KnownRows) -> Campaign:
@@ -184,26 +200,29 @@ def _chosen(draft: Batch, chooser: Chooser, known: Knowledge, pool: OpenPool, au
     return draft.model_copy(update=update)
 
 
-def _check_budget(
+def _audit_rows(
     budget: int, known: Knowledge, rows: KnownRows, reserve: Sequence[str], asked: Collection[str]
-) -> None:
-    """Refuse more rows than are left; a tenth of them are audit rows, while there are any."""
+) -> list[str]:
+    """The audit rows of a batch: a tenth of it, and more where the strategy has not enough rows left.
+
+    Raises:
+        ConfigError: more rows are asked for than are left.
+    """
     left = len(rows) - len(known.labeled_L) - len(known.pending_P) - len(known.closed_C)
-
-    def fits(size: int) -> bool:
-        return size - len(next_audit_rows(reserve, asked, size)) <= left
-
-    if not fits(budget):
-        most = next(size for size in range(budget, -1, -1) if fits(size))
-        raise ConfigError(
-            f"--budget {budget}: the pool's {len(rows):,} rows have {most:,} left for a batch; give at most that many"
-        )
+    most = left + sum(row_id not in asked for row_id in reserve)
+    if budget > most:
+        fix = "give at most that many" if most else "add rows to the pool, or export the labels"
+        raise ConfigError(f"--budget {budget}: the pool's {len(rows):,} rows have {most:,} left for a batch; {fix}")
+    return next_audit_rows(reserve, asked, budget, max(AUDIT_SHARE, (budget - left) / budget))
 
 
 def _check_same(batch: Batch, request: Request) -> None:
     """Refuse a folder that has a batch of another kind."""
-    for name in ("budget", "annotators", "overlap"):
-        stated, there = getattr(request, name), getattr(batch, name)
+    asked = {"budget": request.budget, "annotators": request.annotators, "overlap": request.overlap}
+    if "strategy" in request.given:
+        asked |= {"strategy": str(request.strategy)}
+    for name, stated in asked.items():
+        there = getattr(batch, name)
         if stated != there:
             raise ConfigError(
                 f"--{name} {_words(stated)}: {batch.out} has batch {batch.number}, which was proposed with "

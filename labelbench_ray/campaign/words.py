@@ -47,7 +47,7 @@ def _chosen(proposal: Proposal) -> Iterator[str]:
         )
     if proposal.pending:
         waiting = _await(proposal.pending, "row of earlier batches", "rows of earlier batches")
-        yield f"{waiting} labels; counted as chosen"
+        yield f"{waiting} answers; counted as chosen"
 
 
 def _files(proposal: Proposal) -> Iterator[str]:
@@ -57,6 +57,14 @@ def _files(proposal: Proposal) -> Iterator[str]:
 
 
 def _next(proposal: Proposal) -> Iterator[str]:
+    batch = proposal.batch
+    if batch.overlap > 1 and not batch.annotators:
+        file = shlex.quote(shown_path(proposal.written[0].path))
+        yield (
+            f"next: each row is to get {batch.overlap} answers: give a copy of {file} to each person, and run for each "
+            "copy: labelbench annotate ingest COPY --annotator NAME (--annotators NAME,... shares the rows out)"
+        )
+        return
     files = " ".join(shlex.quote(shown_path(written.path)) for written in proposal.written)
     yield f"next: fill in the column label, then run: labelbench annotate ingest {files}"
 

@@ -40,7 +40,7 @@ STORE: Final = option("store", type=PLACE, default="store", help="Where embeddin
     help="The folder for the batch's files. The same folder gives the same batch, another one the next batch.",
 )
 @click.option("--classes", metavar="NAME,...", help="Class names in order; others are refused. Default: the answers'.")
-@click.option("--strategy", default="margin", metavar="NAME", help="What chooses once there are labels.")
+@click.option("--strategy", metavar="NAME", help="What chooses once there are labels. Default: margin.")
 @click.option("--first-batch", metavar="NAME", help="What chooses while there are none. Default: typiclust.")
 @click.option("--annotators", metavar="N|NAME,...", help="Who labels: a file for each. Default: one file for all.")
 @click.option("--overlap", type=click.IntRange(1), default=1, metavar="R", help="Answers that each row is to get.")
@@ -251,19 +251,20 @@ def export(
 
 
 def _request(found: "FoundPool", out: Path, words: dict[str, Any]) -> "Request":
-    from labelbench_ray.campaign.begin import begun
+    from labelbench_ray.campaign.begin import STRATEGY, begun
     from labelbench_ray.campaign.propose import FIXED, Request
     from labelbench_ray.plugins import notation
 
-    named = ("encoder", "proxy", "trainer", "first_batch")
+    named = ("encoder", "proxy", "trainer", "first_batch", "strategy")
     parts = {
         name: notation.part(text, f"--{name.replace('_', '-')}") for name in named if (text := words[name]) is not None
     }
+    strategy = parts.pop("strategy", STRATEGY)
     return Request(
         campaign=begun(found, seed=words["seed"] or 0, **parts),
-        given=frozenset(name for name in FIXED if words[name] is not None),
+        given=frozenset(name for name in (*FIXED, "strategy") if words[name] is not None),
         budget=words["budget"],
-        strategy=notation.part(words["strategy"], "--strategy"),
+        strategy=strategy,
         out=Path(os.path.abspath(out)),
         annotators=annotators(words["annotators"]),
         overlap=words["overlap"],

@@ -31,6 +31,16 @@ def test_one_command_from_a_folder_of_images_to_the_first_batch(here):
     assert sorted(path.name for path in here.iterdir()) == ["b1", "photos", "runs", "store"]
 
 
+def test_options_that_would_change_nothing_are_refused(here):
+    words = ("propose", "photos/", "--budget", "6", "--out", "b1", "--encoder", "pixels")
+    assert annotate(*words).return_value == 0
+    assert annotate(*words, "--strategy", "margin", "--first-batch", "typiclust").return_value == 0
+    for option, there in (("--strategy", "margin"), ("--first-batch", "typiclust")):
+        refused = str(annotate(*words, option, "random").exception)
+        assert refused.startswith(f"{option} random: ")
+        assert there in refused
+
+
 def test_from_a_folder_to_exported_labels(here):
     """The commands of docs/label_my_pool.md, in their order."""
     assert annotate("propose", "photos/", "--budget", "10", "--out", "b1", "--encoder", "pixels").return_value == 0
