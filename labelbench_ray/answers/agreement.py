@@ -208,4 +208,4 @@ def _words(line: Mapping[str, str]) -> list[str]:
     counts = [f"{line[status.value]} {status.value}" for status in SHOWN if line[status.value] != "0"]
     rest = [f"{name} {line[name]}" for name in ("right on gold", "median", "time") if line[name] != UNKNOWN]
     first, *others = [*counts, *rest]
-    return [f"{line['annotator']}: {first}", *others]
+    return [f"{line['annotator'] or 'annotator without a name'}: {first}", *others]

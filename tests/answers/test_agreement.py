@@ -119,6 +119,8 @@ def test_nothing_to_compare() -> None:
     alone = agreement(to_table([answer("r1", "anna", "cat", None)]))
     assert alone.raw is alone.alpha is None
     assert alone.lines()[1] == "anna: 1 submitted"
+    unnamed = agreement(to_table([answer("r1", "", "cat", None)]))
+    assert unnamed.lines()[1] == "annotator without a name: 1 submitted"
     same = agreement(to_table([answer("r1", who, "cat") for who in ("anna", "ben")]))
     assert same.raw == 1
     assert same.lines()[0].startswith("agreement: 100.0 % of pairs, Krippendorff's alpha undefined: one label alone (")
