@@ -7,8 +7,9 @@
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -98,10 +99,16 @@ class Batch(Frozen):
     """The name and SHA-256 of each file as it was written."""
     versions: dict[str, str] = {}
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Names the batch in files and answers: 16 hexadecimal digits."""
         return digest([self.campaign, self.number, list(self.row_ids), self.strategy, self.answers])
+
+    def __copy__(self) -> Self:
+        """A copy computes its own id: `model_copy` may give it other rows."""
+        copied = super().__copy__()
+        copied.__dict__.pop("id", None)
+        return copied
 
 
 def pool_name(campaign: Campaign) -> str:
