@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> None:
     pool = [f"photos/{number:08d}.jpg" for number in range(rows)]
     rules = Rules(
         asked=Names(dict.fromkeys(pool, "batch")),
-        batches=frozenset({"batch"}),
+        batches={"batch": frozenset(pool)},
         classes=Names({name: number for number, name in enumerate(CLASSES)}),
     )
     with tempfile.TemporaryDirectory(prefix="labelbench-") as folder:

@@ -441,7 +441,7 @@ def _read_log(folder: Path, data: bytes) -> None:
 
 def _read_answers(name: str) -> Callable[[Path, bytes], object]:
     """Reads a file of answers, checks it against a campaign and ingests it."""
-    rules = Rules(asked=Names({"01": "b", "2": "b"}), batches=frozenset("b"), classes=Names({"cat": 0}))
+    rules = Rules(asked=Names({"01": "b", "2": "b"}), batches={"b": {"01", "2"}}, classes=Names({"cat": 0}))
 
     def read(folder: Path, data: bytes) -> None:
         log = AnswerLog(folder / "campaign" / "answers.parquet")

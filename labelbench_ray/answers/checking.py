@@ -1,9 +1,11 @@
 """Which answers of a file a campaign can use: those to rows that it asked for, with its classes."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from unicodedata import category, normalize
 
 from labelbench_ray.answers.events import Answer
-from labelbench_ray.answers.formats.stated import Found, Read, Rejected, RowError, in_words
+from labelbench_ray.answers.formats.stated import Found, Read, Rejected, RowError, answer_id_of, in_words, one_of_each
 from labelbench_ray.answers.names import Names
 from labelbench_ray.errors import unknown
 
@@ -14,8 +16,8 @@ class Rules:
 
     asked: Names[str]
     """By the id of each row of the pool, the first batch that asked for it; "" for a row that none asked for."""
-    batches: frozenset[str]
-    """The ids of all batches."""
+    batches: Mapping[str, Collection[str]]
+    """The rows of each batch by its id."""
     classes: Names[int] | None
     """The number of each class by its name; None while classes are learned from answers."""
     labels: range = field(default=range(1, 2))
@@ -25,17 +27,28 @@ class Rules:
 
 
 def checked(read: Read, rules: Rules) -> Read:
-    """The usable answers, with row ids and classes as the pool writes them, and the batch that asked."""
-    found: list[Found] = []
-    rejected = list(read.rejected)
+    """The usable answers, with row ids and classes as the pool writes them, and the batch that asked.
+
+    An answer that is identified by what its row states is identified by these: other spaces, another form of Unicode and
+    a column for the batch do not make it a second answer.
+    """
+    usable: list[Found] = []
+    rejected = [replace(each, row_id=rules.asked.name(each.row_id) or each.row_id) for each in read.rejected]
     for each in read.found:
         try:
-            found.append(Found(each.row, _usable(each.answer, rules)))
+            usable.append(Found(each.row, _usable(each.answer, rules)))
         except RowError as error:
             rejected.append(
                 Rejected(read.source.name, each.row, error.row_id, error.value, error.rule, error.fix),
             )
-    return replace(read, found=tuple(found), rejected=tuple(sorted(rejected, key=lambda each: each.row)))
+    found, ambiguous = one_of_each(read.source, usable)
+    rejected = sorted([*rejected, *ambiguous], key=lambda each: each.row)
+    unanswered = (
+        replace(each, row_id=row_id, batch=_batch(row_id, each.batch, rules))
+        for each in read.unanswered
+        if (row_id := rules.asked.name(each.row_id)) is not None and (not each.batch or each.batch in rules.batches)
+    )
+    return replace(read, found=tuple(found), rejected=tuple(rejected), unanswered=tuple(unanswered))
 
 
 def _usable(answer: Answer, rules: Rules) -> Answer:
@@ -48,12 +61,19 @@ def _usable(answer: Answer, rules: Rules) -> Answer:
         meant = f"; {likely!r} is: a spreadsheet drops zeros unless ids are imported as text" if likely else ""
         rule = f"the row is not in the pool{meant}"
         raise RowError(answer.row_id, in_words(answer), rule, "correct the row_id, or remove the row")
-    batch = answer.batch or rules.asked.exact[row_id]
+    batch = _batch(row_id, answer.batch, rules)
     if not (batch or rules.accepts_extra):
         fix = "label rows of a batch, or accept it with --accept-extra"
-        raise RowError(answer.row_id, in_words(answer), "no batch asked for the row", fix)
+        raise RowError(row_id, in_words(answer), "no batch asked for the row", fix)
     labels = None if answer.labels is None else _labels(answer, rules)
-    return replace(answer, row_id=row_id, batch=batch, labels=labels)
+    is_by_row = answer.answer_id == answer_id_of(answer.row_id, answer.annotator, answer.batch)
+    answer_id = answer_id_of(row_id, answer.annotator, batch) if is_by_row else answer.answer_id
+    return replace(answer, row_id=row_id, batch=batch, labels=labels, answer_id=answer_id)
+
+
+def _batch(row_id: str, stated: str, rules: Rules) -> str:
+    """The batch that asked for the row: the stated one if it did, or the first one; "" for none."""
+    return stated if row_id in rules.batches.get(stated, ()) else rules.asked.exact[row_id]
 
 
 def _labels(answer: Answer, rules: Rules) -> tuple[str, ...]:
@@ -62,7 +82,7 @@ def _labels(answer: Answer, rules: Rules) -> tuple[str, ...]:
         rule = f"a row has {_counted(rules.labels)}"
         raise RowError(answer.row_id, in_words(answer), rule, "correct the label")
     if rules.classes is None:
-        return labels
+        return tuple(dict.fromkeys(_new_class(answer, label) for label in labels))
     return tuple(_class(answer, label, rules.classes) for label in labels)
 
 
@@ -71,6 +91,14 @@ def _class(answer: Answer, label: str, classes: Names[int]) -> str:
     if name is None:
         raise RowError(answer.row_id, label, unknown("class", label, classes.exact), "correct the label")
     return name
+
+
+def _new_class(answer: Answer, label: str) -> str:
+    """The name in one form of Unicode, so that both forms of it are one class."""
+    if any(category(letter) == "Cc" for letter in label):
+        rule = "the name of a class must not have line ends, tabs or other control characters"
+        raise RowError(answer.row_id, label, rule, "correct the label; a quote that is not closed takes rows into it")
+    return normalize("NFC", label.strip())
 
 
 def _counted(numbers: range) -> str:

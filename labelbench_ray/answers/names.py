@@ -11,7 +11,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Names(Generic[Value]):
-    """Values by name. A name with other spaces around it, or in another form of Unicode, finds the same value."""
+    """Values by name. A name with other spaces around it, or in another form of Unicode, finds the same value.
+
+    Where several names differ in nothing else, each is found by its exact writing alone.
+    """
 
     exact: Mapping[str, Value]
     """The values by their exact names."""
@@ -27,11 +30,18 @@ class Names(Generic[Value]):
 
     def likely(self, name: str) -> str | None:
         """The name that a spreadsheet turned into this number: "00007" for "7" and "7.0"; None if there is none."""
-        return self._by_number.get(_number(name))
+        found = self._by_number.get(_number(name))
+        return None if found is None or _folded(found) == _folded(name) else found
 
     @cached_property
     def _folded(self) -> Mapping[str, str]:
-        return {_folded(name): name for name in self.exact}
+        found: dict[str, str] = {}
+        several: set[str] = set()
+        for name in self.exact:
+            folded = _folded(name)
+            if found.setdefault(folded, name) is not name:
+                several.add(folded)
+        return {folded: name for folded, name in found.items() if folded not in several}
 
     @cached_property
     def _by_number(self) -> Mapping[str, str]:

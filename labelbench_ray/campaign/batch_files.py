@@ -127,14 +127,17 @@ def _is_of(manifest: Path, batch: Batch) -> bool:
 
 
 def _signed(data: bytes, name: str, batch: Batch) -> bytes:
-    """A file for one annotator with a column that states who answers."""
+    """A file with the batch's id in each row, wherever people move it; and who answers, where it is for one annotator.
+
+    The column of labels, which people fill in, is the last of those before the annotator.
+    """
     annotator = next((each for each in batch.annotators if annotator_file(each) == name), None)
-    if annotator is None:
-        return data
+    who = [] if annotator is None else [guarded(annotator)]
     header, *rows = csv.reader(io.StringIO(data.decode(), newline=""))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[*header, "annotator"], *([*row, guarded(annotator)] for row in rows)])
+    writer.writerow([*header[:-1], "batch", header[-1], *("annotator" for _ in who)])
+    writer.writerows([*row[:-1], batch.id, row[-1], *who] for row in rows)
     return text.getvalue().encode()
 
 

@@ -81,7 +81,7 @@ def _rules(folder: Path, campaign: Campaign, batches: Sequence[Batch], accept_ex
     classes = None if campaign.classes is None else Names({name: place for place, name in enumerate(campaign.classes)})
     return Rules(
         asked=Names(by_row),
-        batches=frozenset(batch.id for batch in batches),
+        batches={batch.id: frozenset(batch.row_ids) for batch in batches},
         classes=classes,
         accepts_extra=accept_extra,
     )

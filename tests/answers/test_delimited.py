@@ -50,8 +50,10 @@ FULL = HEADER + (
         FULL.replace("\n", "\r\n").encode("utf-16"),
         f"sep=;\n{FULL.replace(',', ';').replace('2;25', '2,25')}".encode("utf-8-sig"),
         FULL.replace(",", "\t").replace("2\t25", "2,25").encode(),
+        FULL.replace("\n", "\r").encode(),
+        f"sep=;\n{FULL.replace(',', ';').replace('2;25', '2,25')}".replace("\n", "\r").encode(),
     ],
-    ids=["plain", "mark", "utf-16", "semicolons", "tabs"],
+    ids=["plain", "mark", "utf-16", "semicolons", "tabs", "old Mac", "old Mac semicolons"],
 )
 def test_every_cell_is_text_and_every_column_is_read(tmp_path: Path, data: bytes) -> None:
     found = read(saved(tmp_path, data))
@@ -158,6 +160,9 @@ def test_two_answers_of_one_annotator_to_one_row_need_times(tmp_path: Path) -> N
         ("a.csv", "row_id,label\n1,Stra\xdfe\n".encode("cp1252"), "a.csv: not UTF-8 text"),
         ("a.csv", "row_id,label,label\n1,cat,dog\n", "a.csv: has 2 columns called 'label'"),
         ("a.csv", "row_id,label,status,Status\n1,cat,,\n", "a.csv: has 2 columns called 'status'"),
+        ("a.csv", 'row_id,label\n1,"red\n2,blue\n', "a.csv: not a CSV file (unexpected end of data); close each quote"),
+        ("a.csv", 'row_id,label\n1,"red"der"\n', "a.csv: not a CSV file (',' expected after '\"'); close each quote"),
+        ("a.csv", "id,label\r1,cat\r", "a.csv: its first row is 'id,label'; it must name"),
         ("a.parquet", b"PAR1", "a.parquet: not a parquet file, or cut short"),
         ("a.xlsx", b"PK\x03\x04\x00\xff", "a.xlsx: not UTF-8 text"),
     ],

@@ -16,7 +16,8 @@ from labelbench_ray.answers.names import Names
 from tests.answers.test_delimited import SAVED, saved
 
 ROWS = {"00007": "b1", "8": "b1", "café": "b2", "extra": "", "0.50": "b2"}
-RULES = Rules(asked=Names(ROWS), batches=frozenset({"b1", "b2"}), classes=Names({"cat": 0, "dog": 1}))
+BATCHES = {batch: {row_id for row_id, asked in ROWS.items() if asked == batch} for batch in ("b1", "b2")}
+RULES = Rules(asked=Names(ROWS), batches=BATCHES, classes=Names({"cat": 0, "dog": 1}))
 
 
 @pytest.fixture
@@ -127,6 +128,15 @@ def test_ids_and_classes_are_those_of_the_pool_and_the_batch_is_the_one_that_ask
     assert found.rejected == ()
 
 
+def test_a_row_id_that_differs_in_spaces_alone_is_another_row(log: AnswerLog) -> None:
+    rules = Rules(asked=Names({" x.png": "b", "x.png": "b", "y.png": "b"}), batches={"b": frozenset()}, classes=None)
+    path = saved(log.path.parent, "row_id,label\n x.png,red\nx.png,blue\ny.png ,red\nx.png  ,green\n")
+    found = checked(read(path), rules)
+    labels = {answer.row_id: answer.labels for answer in found.answers}
+    assert labels == {" x.png": ("red",), "x.png": ("blue",), "y.png": ("red",)}
+    assert [(each.row_id, each.rule) for each in found.rejected] == [("x.png  ", "the row is not in the pool")]
+
+
 @pytest.mark.parametrize(
     ("row", "rule"),
     [
@@ -138,6 +148,7 @@ def test_ids_and_classes_are_those_of_the_pool_and_the_batch_is_the_one_that_ask
         ("8,Cat,", "'8': 'Cat': no class called 'Cat'; did you mean 'cat'? (have: cat, dog); correct the label"),
         ("8,none of these,", "'none of these': a row has exactly one label; correct the label"),
         ("extra,cat,", "no batch asked for the row; label rows of a batch, or accept it with --accept-extra"),
+        ("extra,cat,b1", "no batch asked for the row"),
         ("8,cat,b9", "batch 'b9' is not one of this campaign; ingest the file into the campaign that asked for it"),
     ],
 )
@@ -152,14 +163,49 @@ def test_what_a_campaign_cannot_use_is_rejected_by_name_and_the_rest_goes_in(
     assert str(rejected).startswith("answers.csv, row 3: ")
 
 
+def test_an_answer_is_one_however_its_row_and_its_batch_are_written(log: AnswerLog) -> None:
+    """NFC, NFD, NFC with spaces and the batch: three revisions of one answer, which is paid once."""
+    rows = ("row_id,label\ncaf\u00e9,cat\n", "row_id,label\ncafe\u0301,dog\n", "row_id,label,batch\n café ,cat,b2\n")
+    for minute, row in enumerate(rows):
+        path = saved(log.path.parent, row, at=SAVED + minute)
+        found = ingest(log, [checked(read(path), RULES)])
+        assert (found.new, found.corrected) == ((1, 0) if minute == 0 else (0, 1))
+        assert held(log) == {"café": "dog" if minute == 1 else "cat"}
+    assert fold.row_states(log.read()).column("answers").to_pylist() == [1]
+
+
+def test_a_row_that_a_file_writes_in_two_ways_is_ambiguous(log: AnswerLog) -> None:
+    path = saved(log.path.parent, "row_id,label,batch\ncaf\u00e9,cat,\ncafe\u0301,dog,b2\n8,cat,\n8 ,cat,b1\n")
+    found = checked(read(path), RULES)
+    assert [answer.row_id for answer in found.answers] == ["8"]
+    assert [(each.row, each.row_id, each.fix) for each in found.rejected] == [
+        (2, "café", "keep one of them, or give each its answered_at"),
+        (3, "café", "keep one of them, or give each its answered_at"),
+    ]
+
+
+def test_the_batch_that_is_stated_is_taken_where_it_asked_for_the_row(log: AnswerLog) -> None:
+    rules = Rules(asked=Names(ROWS), batches={"b1": {"8"}, "b2": {"8"}}, classes=None)
+    path = saved(log.path.parent, "row_id,label,batch\n8,cat,b2\n00007,cat,b2\n")
+    assert [answer.batch for answer in checked(read(path), rules).answers] == ["b2", "b1"]
+
+
+def test_both_forms_of_a_learned_class_are_one_and_a_control_character_is_refused(log: AnswerLog) -> None:
+    rules = Rules(asked=Names(ROWS), batches=BATCHES, classes=None)
+    path = saved(log.path.parent, 'row_id,label\n8,caf\u00e9\n00007,cafe\u0301\n0.50,"red\n1,blue"\n')
+    found = checked(read(path), rules)
+    assert {answer.labels for answer in found.answers} == {("caf\u00e9",)}
+    (rejected,) = found.rejected
+    assert (rejected.row_id, rejected.value) == ("0.50", "red\n1,blue")
+    assert "must not have line ends" in rejected.rule
+
+
 def test_rules_of_other_tasks(log: AnswerLog) -> None:
     path = saved(log.path.parent, 'row_id,label\n8,none of these\n00007,"cat, dog"\nextra,new\n')
-    rules = Rules(asked=Names(ROWS), batches=frozenset(), classes=None, labels=range(0, 9), accepts_extra=True)
+    rules = Rules(asked=Names(ROWS), batches={}, classes=None, labels=range(0, 9), accepts_extra=True)
     found = checked(read(path, separator=","), rules)
     assert [(each.labels, each.batch) for each in found.answers] == [((), "b1"), (("cat", "dog"), "b1"), (("new",), "")]
-    one = checked(
-        read(path, separator=","), Rules(asked=Names(ROWS), batches=frozenset(), classes=None, labels=range(2))
-    )
+    one = checked(read(path, separator=","), Rules(asked=Names(ROWS), batches={}, classes=None, labels=range(2)))
     assert [each.rule for each in one.rejected] == ["a row has at most one label", "no batch asked for the row"]
 
 

@@ -94,6 +94,19 @@ def test_a_file_of_another_campaign_is_refused_row_by_row(home, tmp_path_factory
     assert "is not one of this campaign" in found.ingested.rejected[0].rule
 
 
+@pytest.mark.parametrize("annotators", [(), ("ann",)])
+def test_a_file_of_another_campaign_is_refused_wherever_it_lies(home, tmp_path_factory, annotators):
+    """Both pools have rows of the same names, and both campaigns asked for some of them."""
+    other = make_home(tmp_path_factory.mktemp("other"))
+    other.propose("b1", 10, seed=1, annotators=annotators)
+    (path,) = (other.folder / "b1").glob("batch*.csv")
+    sent = fill_in(path).rename(home.folder / "sent.csv")
+    found = ingest(home, sent)
+    assert (found.ingested.new, len(found.ingested.rejected)) == (0, 10)
+    assert "is not one of this campaign" in found.ingested.rejected[0].rule
+    assert ingest(other, sent).ingested.new == 10
+
+
 def test_two_annotators_agree_or_not(tmp_path):
     home = make_home(tmp_path)
     home.propose("b1", 8, annotators=("ann", "ben"), overlap=2)

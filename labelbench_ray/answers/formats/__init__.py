@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 
 from labelbench_ray.answers.formats import argilla, delimited, label_studio, prodigy
 from labelbench_ray.answers.formats.json_records import Record, is_json, read_records
-from labelbench_ray.answers.formats.stated import Read, Rejected, Source, Stated, answers_of
+from labelbench_ray.answers.formats.stated import FILE, Read, Rejected, Source, Stated, Unanswered, answers_of
 from labelbench_ray.errors import DataError
 
-Rows = Iterator[Stated | Rejected]
+Rows = Iterator[Stated | Rejected] | Iterator[Stated | Unanswered | Rejected]
 
 
 def read(path: Path, annotator: str = "", batch: str = "", separator: str | None = None) -> Read:
@@ -55,9 +55,9 @@ def _recognized(name: str, data: bytes, annotator: str, batch: str, separator: s
         records = _flattened(name, data)
         if records is not None:
             return "argilla", "Argilla's records as parquet", argilla.stated_rows(name, records, annotator, batch)
-        return "file", "parquet", delimited.stated_rows(name, data, annotator, batch, separator)
+        return FILE, "parquet", delimited.stated_rows(name, data, annotator, batch, separator)
     if not is_json(data):
-        return "file", "CSV", delimited.stated_rows(name, data, annotator, batch, separator)
+        return FILE, "CSV", delimited.stated_rows(name, data, annotator, batch, separator)
     records = read_records(name, data)
     objects = [record for _, record in records if not isinstance(record, str)]
     if any(map(argilla.is_flattened, objects)):

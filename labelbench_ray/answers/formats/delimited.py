@@ -1,12 +1,14 @@
 """Answers as people save them: CSV from spreadsheets and scripts, and parquet. Every cell is read as text.
 
 A CSV may begin with a byte-order mark or `sep=;`, may use commas, semicolons or tabs, CRLF, and quotes; its columns may
-stand in any order, and others than those that are asked for are ignored.
+stand in any order, and others than those that are asked for are ignored. Spaces around cells are, too, unless they are ids of
+rows: a pool may have "a" and " a".
 """
 
 import codecs
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labelbench_ray.answers.events import Status
-from labelbench_ray.answers.formats.stated import NONE_OF_THESE, Rejected, RowError, Stated, seconds_of, time_of
+from labelbench_ray.answers.formats.stated import (
+    NONE_OF_THESE,
+    Rejected,
+    RowError,
+    Stated,
+    Unanswered,
+    seconds_of,
+    time_of,
+)
 from labelbench_ray.errors import DataError, unknown
 from labelbench_ray.storage.spreadsheets import unguarded
 
@@ -28,13 +38,14 @@ SEVERAL: Final = ","
 """Between the labels of a row that has several, as in "bus, dog"."""
 FIRST_ROW: Final = 2
 """A spreadsheet's number of the row below the header."""
+LINE_END: Final = re.compile("\r\n|\r|\n")
 PARQUET: Final = b"PAR1"
 STATUSES: Final = (Status.SUBMITTED, Status.SKIPPED, Status.UNSURE)
 
 
 def stated_rows(
     name: str, data: bytes, annotator: str, batch: str, separator: str | None
-) -> Iterator[Stated | Rejected]:
+) -> Iterator[Stated | Unanswered | Rejected]:
     """What the rows of a CSV or parquet file state; a row without a label and a status is not an answer.
 
     Args:
@@ -48,8 +59,9 @@ def stated_rows(
         DataError: it is not a CSV or parquet file with the columns row_id and label.
     """
     for number, cells in enumerate(read_cells(name, data, REQUIRED, OPTIONAL), FIRST_ROW):
-        row_id, label, who, status, at, seconds, whose, surplus = map(str.strip, cells)
+        row_id, (label, who, status, at, seconds, whose, surplus) = cells[0], map(str.strip, cells[1:])
         if not (label or status):
+            yield Unanswered(row_id, who or annotator, whose or batch)
             continue
         try:
             if surplus:
@@ -71,7 +83,7 @@ def stated_rows(
 
 
 def _labels(row_id: str, label: str, status: str, separator: str | None) -> tuple[tuple[str, ...] | None, Status]:
-    if not row_id:
+    if not row_id.strip():
         raise RowError(row_id, label, "an answer needs a row_id", "fill it in, or remove the row")
     stated = Status(status.lower()) if status.lower() in STATUSES else None
     if status and stated is None:
@@ -111,15 +123,16 @@ def read_cells(
 
 def _csv_rows(name: str, data: bytes, required: Sequence[str]) -> tuple[list[str], Iterable[list[str]]]:
     text = _decoded(name, data)
-    first, _, rest = text.partition("\n")
+    first, *rest = LINE_END.split(text, maxsplit=1)
     if first.strip().lower().startswith("sep="):  # states the delimiter, for spreadsheets
-        text = rest
-    delimiter = _delimiter(name, text, required)
+        text = "".join(rest)
     try:
         with _long_cells():
-            header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            delimiter = _delimiter(name, text, required)
+            header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     except csv.Error as error:
-        raise DataError(f"{name}: not a CSV file ({error}); save it again as CSV UTF-8") from error
+        fix = "close each quote, write a quote in a cell twice, and save it again as CSV UTF-8"
+        raise DataError(f"{name}: not a CSV file ({error}); {fix}") from error
     return header, ([unguarded(cell) for cell in row] for row in rows)
 
 
@@ -133,7 +146,7 @@ def _decoded(name: str, data: bytes) -> str:
 
 def _delimiter(name: str, text: str, required: Sequence[str]) -> str:
     """The delimiter by which the first row has all required columns."""
-    first = text.partition("\n")[0]
+    first = LINE_END.split(text, maxsplit=1)[0]
     for delimiter in DELIMITERS:
         header = next(csv.reader([first], delimiter=delimiter), [])
         if {*required} <= {cell.strip().lower() for cell in header}:

@@ -18,6 +18,8 @@ from labelbench_ray.answers.events import Answer, Status
 from labelbench_ray.answers.revisions import revision
 from labelbench_ray.config import digest
 
+FILE: Final = "file"
+"""The tool of answers in CSV and parquet files."""
 NONE_OF_THESE: Final = "none of these"
 """The label of a row of none of the classes, as the task `open_set` writes it."""
 
@@ -64,7 +66,7 @@ class Stated:
     @property
     def answer_id(self) -> str:
         """The same for all revisions of this answer."""
-        return digest([self.row_id, self.annotator, self.batch])
+        return answer_id_of(self.row_id, self.annotator, self.batch)
 
     @property
     def content(self) -> str:
@@ -72,6 +74,20 @@ class Stated:
         at = None if self.answered_at is None else self.answered_at.isoformat()
         labels: JsonValue = None if self.labels is None else [*self.labels]
         return digest([labels, self.status, at, self.seconds, self.shown])
+
+
+def answer_id_of(row_id: str, annotator: str, batch: str) -> str:
+    """The id of an answer to which its tool gives none."""
+    return digest([row_id, annotator, batch])
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A row of a file that states no answer: a complete file retracts the one that was there."""
+
+    row_id: str
+    annotator: str
+    batch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +119,7 @@ class Read:
     """In words: "CSV", "flattened records of Argilla"."""
     found: tuple[Found, ...]
     rejected: tuple[Rejected, ...]
+    unanswered: tuple[Unanswered, ...] = ()
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -110,51 +127,68 @@ class Read:
         return tuple(each.answer for each in self.found)
 
 
-def answers_of(source: Source, form: str, rows: Iterable["Stated | Rejected"]) -> Read:
-    """The answers of a file, given what its rows state.
-
-    One annotator's answers to one row in one file are one answer: the latest holds if each states its time; answers
-    that differ without times are rejected.
-    """
+def answers_of(source: Source, form: str, rows: Iterable["Stated | Unanswered | Rejected"]) -> Read:
+    """The answers of a file, given what its rows state; see `one_of_each`."""
     rejected: list[Rejected] = []
-    by_answer: dict[str, list[Stated]] = {}
+    unanswered: list[Unanswered] = []
+    found: list[Found] = []
     for each in rows:
         if isinstance(each, Rejected):
             rejected.append(each)
+        elif isinstance(each, Unanswered):
+            unanswered.append(each)
         else:
-            by_answer.setdefault(each.answer_id, []).append(each)
-    found: list[Found] = []
+            found.append(Found(each.row, _answer(source, each)))
+    kept, ambiguous = one_of_each(source, found)
+    rejected = sorted([*rejected, *ambiguous], key=lambda each: each.row)
+    return Read(source, form, tuple(kept), tuple(rejected), tuple(unanswered))
+
+
+def one_of_each(source: Source, found: Iterable[Found]) -> tuple[list[Found], list[Rejected]]:
+    """One annotator's answers to one row in one file are one answer.
+
+    The latest holds if each states its time; answers that differ without times are rejected.
+    """
+    by_answer: dict[str, list[Found]] = {}
+    for each in found:
+        by_answer.setdefault(each.answer.answer_id, []).append(each)
+    kept: list[Found] = []
+    rejected: list[Rejected] = []
     for several in by_answer.values():
-        latest = _latest(several)
+        latest = several[0] if len(several) == 1 else _latest(source, several)
         if latest is None:
             rejected += [_ambiguous(source, each, several) for each in several]
         else:
-            found.append(Found(latest.row, _answer(source, latest)))
-    return Read(source, form, tuple(found), tuple(sorted(rejected, key=lambda each: each.row)))
+            kept.append(latest)
+    return kept, rejected
 
 
-def _latest(several: list[Stated]) -> Stated | None:
+def _latest(source: Source, several: list[Found]) -> Found | None:
     """The answer that holds; None if that is not known."""
-    if len({each.content for each in several}) == 1:
+    if len({_content(each.answer) for each in several}) == 1:
         return several[0]
-    times = [each.answered_at for each in several if each.answered_at is not None]
-    last = [each for each in several if each.answered_at == max(times)] if len(times) == len(several) else []
-    return last[0] if len({each.content for each in last}) == 1 else None
+    times = [at for each in several if (at := each.answer.answered_at) is not None and at != source.saved_at]
+    last = [each for each in several if each.answer.answered_at == max(times)] if len(times) == len(several) else []
+    return last[0] if len({_content(each.answer) for each in last}) == 1 else None
 
 
-def _ambiguous(source: Source, stated: Stated, several: list[Stated]) -> Rejected:
-    others = ", ".join(f"row {each.row}" for each in several if each is not stated)
+def _content(answer: Answer) -> tuple[object, ...]:
+    return answer.labels, answer.status, answer.answered_at, answer.seconds, answer.shown
+
+
+def _ambiguous(source: Source, found: Found, several: list[Found]) -> Rejected:
+    others = ", ".join(f"row {each.row}" for each in several if each is not found)
     return Rejected(
         source.name,
-        stated.row,
-        stated.row_id,
-        in_words(stated),
+        found.row,
+        found.answer.row_id,
+        in_words(found.answer),
         f"the same annotator answers the same row otherwise in {others}",
         "keep one of them, or give each its answered_at",
     )
 
 
-def in_words(stated: Stated | Answer) -> str:
+def in_words(stated: Answer) -> str:
     """A row's answer as people wrote it."""
     if stated.labels is None:
         return str(stated.status)

@@ -33,7 +33,7 @@ CLASSES = ("bug", 'a "question" & more', " praise ")
 ORDER = ("row/3", "row/1", "row/2", "row/0", "row/5", "row/4")
 RULES = Rules(
     asked=Names(dict.fromkeys(ORDER, "batch 1")),
-    batches=frozenset({"batch 1"}),
+    batches={"batch 1": ORDER},
     classes=Names({name: number for number, name in enumerate(CLASSES)}),
 )
 
