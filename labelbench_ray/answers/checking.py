@@ -29,11 +29,11 @@ class Rules:
 def checked(read: Read, rules: Rules) -> Read:
     """The usable answers, with row ids and classes as the pool writes them, and the batch that asked.
 
-    An answer that is identified by what its row states is identified by these: other spaces, another form of Unicode and
-    a column for the batch do not make it a second answer.
+    An answer that is identified by what its row states is identified by these: other spaces, another form of Unicode
+    and a column for the batch do not make it a second answer.
     """
     usable: list[Found] = []
-    rejected = [replace(each, row_id=rules.asked.name(each.row_id) or each.row_id) for each in read.rejected]
+    rejected = [*read.rejected]
     for each in read.found:
         try:
             usable.append(Found(each.row, _usable(each.answer, rules)))
@@ -42,13 +42,15 @@ def checked(read: Read, rules: Rules) -> Read:
                 Rejected(read.source.name, each.row, error.row_id, error.value, error.rule, error.fix),
             )
     found, ambiguous = one_of_each(read.source, usable)
-    rejected = sorted([*rejected, *ambiguous], key=lambda each: each.row)
+    named = (replace(each, row_id=rules.asked.name(each.row_id) or each.row_id) for each in [*rejected, *ambiguous])
     unanswered = (
         replace(each, row_id=row_id, batch=_batch(row_id, each.batch, rules))
         for each in read.unanswered
         if (row_id := rules.asked.name(each.row_id)) is not None and (not each.batch or each.batch in rules.batches)
     )
-    return replace(read, found=tuple(found), rejected=tuple(rejected), unanswered=tuple(unanswered))
+    return replace(
+        read, found=tuple(found), rejected=tuple(sorted(named, key=lambda each: each.row)), unanswered=tuple(unanswered)
+    )
 
 
 def _usable(answer: Answer, rules: Rules) -> Answer:

@@ -141,7 +141,12 @@ def row_states(events: pa.Table, overlap: int = 1, skips_to_retire: int | None =
 
 
 def retractions(
-    events: pa.Table, kept: Iterable[str], tool: str, moment: datetime, batches: Collection[str] | None = None
+    events: pa.Table,
+    kept: Iterable[str],
+    tool: str,
+    moment: datetime,
+    batches: Collection[str] | None = None,
+    annotators: Collection[str] | None = None,
 ) -> pa.Table:
     """Events that retract a tool's answers which a complete export of it no longer has; rows of `SCHEMA`.
 
@@ -153,14 +158,16 @@ def retractions(
         tool: the export's tool; answers of others are not concerned.
         moment: when the export was made.
         batches: the batches that the export covers; None for all.
+        annotators: those whose answers it holds; None for all.
     """
     made = revision(moment, Status.RETRACTED)
     last = last_of_each(events, REVISION, ANSWER)
     is_gone = pc.and_(pc.equal(last.column("tool"), tool), pc.less(last.column("revision"), made))
     is_gone = pc.and_not(is_gone, pc.equal(last.column("status"), Status.RETRACTED))
     is_gone = pc.and_not(is_gone, pc.is_in(last.column("answer_id"), value_set=pa.array(list(kept), pa.string())))
-    if batches is not None:
-        is_gone = pc.and_(is_gone, pc.is_in(last.column("batch"), value_set=pa.array(list(batches), pa.string())))
+    for name, covered in (("batch", batches), ("annotator", annotators)):
+        if covered is not None:
+            is_gone = pc.and_(is_gone, pc.is_in(last.column(name), value_set=pa.array(list(covered), pa.string())))
     gone = last.filter(is_gone)
     changed = {"labels": pa.nulls(len(gone), pa.list_(pa.string())), "seconds": pa.nulls(len(gone), pa.float32())}
     changed |= {name: pa.repeat(text, len(gone)) for name, text in (("status", "retracted"), ("revision", made))}

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from labelbench_ray.answers.events import SCHEMA, Answer, to_table
 from labelbench_ray.answers.fold import ANSWER, REVISION, retractions
-from labelbench_ray.answers.formats.stated import Read, Rejected
+from labelbench_ray.answers.formats.stated import FILE, Read, Rejected
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.answers.ordering import last_of_each
 from labelbench_ray.answers.revisions import content_of
@@ -44,7 +44,8 @@ def ingest(log: AnswerLog, reads: Sequence[Read], complete: bool = False) -> Ing
         log: the campaign's.
         reads: what is read and checked.
         complete: the files together hold all answers of their tools to the batches that occur in them, so that others
-            are retracted. An answer to a row that is rejected is not retracted.
+            are retracted; a CSV or parquet file holds those of the annotators that it names. An answer to a row that
+            is rejected is not retracted.
     """
     events = log.read()
     answers = sorted((answer for read in reads for answer in read.answers), key=lambda answer: answer.revision)
@@ -112,5 +113,7 @@ def _gone(events: pa.Table, reads: Sequence[Read]) -> pa.Table:
         at_rejected = events.filter(pc.is_in(events.column("row_id"), value_set=rejected)).column("answer_id")
         kept = {*(answer.answer_id for answer in answers), *at_rejected.to_pylist()}
         saved_at = max(read.source.saved_at for read in of_tool)
-        tables.append(retractions(events, kept, tool, saved_at, {answer.batch for answer in answers}))
+        named = [*answers, *(each for read in of_tool for each in read.unanswered)]
+        annotators = {each.annotator for each in named} if tool == FILE else None
+        tables.append(retractions(events, kept, tool, saved_at, {each.batch for each in named}, annotators))
     return pa.concat_tables(tables)

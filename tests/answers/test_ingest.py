@@ -117,6 +117,39 @@ def test_a_complete_file_of_one_batch_leaves_the_others(log: AnswerLog) -> None:
     assert held(log) == {"1": "cat", "2": "-", "3": "cat"}
 
 
+def test_a_complete_file_in_which_every_cell_was_cleared_retracts_all(log: AnswerLog) -> None:
+    path = saved(log.path.parent, "row_id,label\n00007,cat\n8,dog\ncaf\u00e9,cat\n")
+    ingest(log, [checked(read(path, "ann"), RULES)])
+    path = saved(log.path.parent, "row_id,label\n00007,\n8,\n", at=SAVED + 60)
+    assert ingest(log, [checked(read(path, "ann"), RULES)]).retracted == 0
+    assert ingest(log, [checked(read(path, "ann"), RULES)], complete=True).retracted == 2
+    assert held(log) == {"00007": "-", "8": "-", "café": "cat"}, "batch b2 is not in the file"
+
+
+def test_a_complete_file_of_one_annotator_leaves_the_others_answers(log: AnswerLog) -> None:
+    ann, ben = (
+        saved(log.path.parent, f"row_id,label,annotator\n00007,cat,{who}\n8,dog,{who}\n", f"{who}.csv")
+        for who in ("ann", "ben")
+    )
+    ingest(log, [checked(read(path), RULES) for path in (ann, ben)])
+    path = saved(log.path.parent, "row_id,label,annotator\n00007,cat,ann\n8,,ann\n", at=SAVED + 60)
+    assert ingest(log, [checked(read(path), RULES)], complete=True).retracted == 1
+    assert [(each["annotator"], each["row_id"]) for each in fold.latest(log.read()).to_pylist()] == [
+        ("ann", "00007"),
+        ("ben", "00007"),
+        ("ben", "8"),
+    ]
+
+
+def test_a_row_that_is_rejected_however_it_is_written_is_not_retracted(log: AnswerLog) -> None:
+    path = saved(log.path.parent, "row_id,label\n00007,cat\n8,dog\n")
+    ingest(log, [checked(read(path), RULES)])
+    path = saved(log.path.parent, "row_id,label\n00007,cat\n 8 ,bird\n", at=SAVED + 60)
+    assert ingest(log, [checked(read(path), RULES)], complete=True).retracted == 0
+    path = saved(log.path.parent, "row_id,label,seconds\n00007,cat,\n 8 ,dog,soon\n", at=SAVED + 120)
+    assert ingest(log, [checked(read(path), RULES)], complete=True).retracted == 0
+
+
 def test_ids_and_classes_are_those_of_the_pool_and_the_batch_is_the_one_that_asked(log: AnswerLog) -> None:
     path = saved(log.path.parent, "row_id,label\n00007,cat\ncafe\u0301,dog \n8,cat\n")
     found = checked(read(path), RULES)

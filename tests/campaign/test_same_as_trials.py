@@ -1,4 +1,4 @@
-"""A campaign asks for the rows that the trial with the same answers asks for, and the same file with the batch in it."""
+"""A campaign asks for the rows that the trial with the same answers asks for; its file states the batch, too."""
 
 from pathlib import Path
 

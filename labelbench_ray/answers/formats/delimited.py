@@ -1,8 +1,8 @@
 """Answers as people save them: CSV from spreadsheets and scripts, and parquet. Every cell is read as text.
 
 A CSV may begin with a byte-order mark or `sep=;`, may use commas, semicolons or tabs, CRLF, and quotes; its columns may
-stand in any order, and others than those that are asked for are ignored. Spaces around cells are, too, unless they are ids of
-rows: a pool may have "a" and " a".
+stand in any order, and others than those that are asked for are ignored. Spaces around cells are ignored, too, unless
+these are ids of rows: a pool may have "a" and " a".
 """
 
 import codecs

@@ -5,6 +5,7 @@ Drafts are not answers. An answer is identified by the annotation's number, its 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,7 +14,7 @@ from pydantic import JsonValue
 
 from labelbench_ray.answers.events import Answer, Status
 from labelbench_ray.answers.formats.json_records import Record
-from labelbench_ray.answers.formats.stated import Found, Read, Rejected, RowError, Source
+from labelbench_ray.answers.formats.stated import Found, Read, Rejected, RowError, Source, Unanswered
 from labelbench_ray.answers.label_studio.project import LABEL, UNSURE
 from labelbench_ray.answers.label_studio.tasks import BATCH, MODEL, ROW_ID
 from labelbench_ray.answers.revisions import revision
@@ -39,16 +40,26 @@ def read_tasks(source: Source, records: Sequence[tuple[int, Record | str]]) -> R
     """The answers in tasks, in their order; a row of what is rejected is the task's number in Label Studio."""
     found: list[Found] = []
     rejected: list[Rejected] = []
+    unanswered: list[Unanswered] = []
     for place, record in records:
         task = {} if isinstance(record, str) else record
         number = task["id"] if isinstance(task.get("id"), int) else place
         annotations = task.get("annotations")
+        if annotations == []:
+            unanswered += _unanswered(record)
         for annotation in annotations if isinstance(annotations, list) else [record]:
             try:
                 found.append(Found(number, _answer(annotation, _Task.of(record), source.sha256)))
             except RowError as error:
                 rejected.append(Rejected(source.name, number, error.row_id, error.value, error.rule, error.fix))
-    return Read(source, FORMAT, tuple(found), tuple(rejected))
+    return Read(source, FORMAT, tuple(found), tuple(rejected), tuple(unanswered))
+
+
+def _unanswered(record: Record | str) -> Iterator[Unanswered]:
+    """A task without annotations, if it is one of a campaign's."""
+    with suppress(RowError):
+        task = _Task.of(record)
+        yield Unanswered(task.row_id, "", task.batch)
 
 
 @dataclass(frozen=True, slots=True)
