@@ -4,7 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -65,6 +65,28 @@ def ingest(log: AnswerLog, reads: Sequence[Read], complete: bool = False) -> Ing
     log.append_table(pa.concat_tables([to_table(fresh), gone]))
     rejected = tuple(each for read in reads for each in read.rejected)
     return Ingested(counts["new"], counts["corrected"], counts["repeated"], counts["outdated"], len(gone), rejected)
+
+
+def without_copies(events: pa.Table, reads: Sequence[Read]) -> list[Read]:
+    """The reads, and a rejection for each file whose content was read before and would undo corrections now.
+
+    A copy of a file has a later time and the same content, so it would hold as what was saved last.
+    """
+    sources = {*pc.unique(events.column("source_sha256")).to_pylist()}
+    return [_without_copy(events, each) if each.source.sha256 in sources else each for each in reads]
+
+
+def _without_copy(events: pa.Table, read: Read) -> Read:
+    recorded, latest = _recorded(events, read.answers)
+    changed = sum(
+        answer.identity not in recorded and _came(answer, latest.get((answer.tool, answer.answer_id))) == "corrected"
+        for answer in read.answers
+    )
+    if not changed:
+        return read
+    rule = f"the same content was read before, and {changed:,} of its answers were changed since, so none is taken"
+    fix = "to go back to its answers, change the file (an empty line at its end is enough) and ingest it again"
+    return replace(read, found=(), unanswered=(), rejected=(Rejected(read.source.name, 0, "", "", rule, fix),))
 
 
 def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:

@@ -3,19 +3,21 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from labelbench_ray.answers.checking import Rules, checked
 from labelbench_ray.answers.formats import read
-from labelbench_ray.answers.formats.stated import Read
-from labelbench_ray.answers.ingest import Ingested, ingest, write_rejected
+from labelbench_ray.answers.formats.stated import FILE, Read, Rejected, Source
+from labelbench_ray.answers.ingest import Ingested, ingest, without_copies, write_rejected
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.answers.names import Names
 from labelbench_ray.campaign.batch_files import MANIFEST
 from labelbench_ray.campaign.known import Answered, answered
 from labelbench_ray.campaign.pool import known_rows
 from labelbench_ray.campaign.record import ANSWERS, Batch, Campaign, asked_rows, read_batches, read_campaign
+from labelbench_ray.errors import DataError
 from labelbench_ray.storage.locks import locked
 
 REJECTED: Final = "rejected.csv"
@@ -44,6 +46,8 @@ def ingest_files(
 ) -> Accepted:
     """Read files of answers into the campaign of a folder; the same files again change nothing.
 
+    A file that is not one of answers is rejected, and the others are kept, unless they are to be complete.
+
     Args:
         folder: the campaign's.
         files: CSV, parquet, Argilla's flattened records, Label Studio's JSON export, or Prodigy's JSON lines.
@@ -52,23 +56,48 @@ def ingest_files(
         complete: the files hold all answers to their batches: others were deleted.
 
     Raises:
-        DataError: a file is not there, or not one of answers; nothing is ingested.
+        DataError: a file is not there, or none is one of answers; nothing is ingested.
     """
     campaign = read_campaign(folder)
-    read_in = [read(path, annotator, _foreign_batch(path, campaign)) for path in files]
+    read_in: list[Read] = []
+    errors: list[DataError] = []
+    for path in files:
+        try:
+            read_in.append(read(path, annotator, _foreign_batch(path, campaign)))
+        except DataError as error:
+            if complete or not path.is_file():
+                raise
+            errors.append(error)
+            read_in.append(_unreadable(path, error))
+    if len(errors) == len(files):
+        raise errors[0]
     return ingest_reads(folder, campaign, read_in, accept_extra=accept_extra, complete=complete)
+
+
+def _unreadable(path: Path, error: DataError) -> Read:
+    rule, _, fix = str(error).removeprefix(f"{path.name}: ").rpartition("; ")
+    rejected = Rejected(path.name, 0, "", "", rule, fix)
+    return Read(Source(path.name, FILE, datetime.now(UTC), ""), "", (), (rejected,))
 
 
 def ingest_reads(
     folder: Path, campaign: Campaign, reads: Sequence[Read], *, accept_extra: bool = False, complete: bool = False
 ) -> Accepted:
-    """Take what was read from files or from a tool's server into the campaign of a folder."""
+    """Take what was read from files or from a tool's server into the campaign of a folder.
+
+    Raises:
+        DataError: files that are to be complete include a copy that would undo corrections; nothing is ingested.
+    """
     with locked(folder / "lock"):
         batches = read_batches(folder, campaign)
         rules = _rules(folder, campaign, batches, accept_extra)
         log = AnswerLog(folder / ANSWERS)
-        before = answered(log.read(), batches)
-        ingested = ingest(log, [checked(each, rules) for each in reads], complete)
+        events = log.read()
+        before = answered(events, batches)
+        usable = without_copies(events, [checked(each, rules) for each in reads])
+        if complete and (whole := [each for read in usable for each in read.rejected if not each.row]):
+            raise DataError(str(whole[0]))
+        ingested = ingest(log, usable, complete)
         write_rejected(folder / REJECTED, ingested.rejected)
         after = answered(log.read(), batches)
     learned = {*after.labels.values()} - {*before.labels.values()} if campaign.classes is None else set()

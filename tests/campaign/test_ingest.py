@@ -150,6 +150,51 @@ def test_a_file_that_is_not_there_changes_nothing(home):
     assert not (home.campaign / "answers.parquet").exists()
 
 
+def test_a_copy_of_an_older_file_does_not_undo_corrections(home):
+    path = fill_in(home.folder / "b1" / "batch.csv")
+    first = path.read_bytes()
+    ingest(home, path)
+    path.write_bytes(first.replace(b",red\r\n", b",violet\r\n"))
+    count = ingest(home, path).ingested.corrected
+    assert count > 0
+    answers = (home.campaign / "answers.parquet").read_bytes()
+    copy = home.folder / "copy.csv"
+    copy.write_bytes(first)
+    found = ingest(home, copy)
+    assert (home.campaign / "answers.parquet").read_bytes() == answers
+    assert "violet" in found.found.labels.values()
+    (rejected,) = found.ingested.rejected
+    assert str(rejected).startswith(f"copy.csv: the same content was read before, and {count} of its answers were ch")
+    with pytest.raises(DataError, match="the same content was read before"):
+        ingest(home, copy, complete=True)
+    copy.write_bytes(first + b"\r\n")
+    assert ingest(home, copy).ingested.corrected == count
+    assert ingest(home, copy).ingested.repeated == 10
+
+
+def test_a_copy_that_changes_nothing_is_taken(home):
+    path = fill_in(home.folder / "b1" / "batch.csv")
+    ingest(home, path)
+    copy = home.folder / "copy.csv"
+    copy.write_bytes(path.read_bytes())
+    found = ingest(home, copy)
+    assert (found.ingested.repeated, found.ingested.rejected) == (10, ())
+
+
+def test_a_file_that_is_none_of_answers_does_not_stop_the_others(home):
+    bad = home.folder / "bad.csv"
+    bad.write_text('row_id,label\n1,"red\n')
+    good = fill_in(home.folder / "b1" / "batch.csv")
+    with pytest.raises(DataError, match=r"bad\.csv: not a CSV file"):
+        ingest(home, bad, good, complete=True)
+    with pytest.raises(DataError, match=r"bad\.csv: not a CSV file"):
+        ingest(home, bad)
+    found = ingest(home, bad, good)
+    assert found.ingested.new == 10
+    (rejected,) = found.ingested.rejected
+    assert str(rejected).startswith("bad.csv: not a CSV file (unexpected end of data); close each quote")
+
+
 def test_the_campaign_is_the_one_in_runs_or_the_one_that_is_named(home):
     runs = home.folder / "runs"
     assert the_campaign(None, runs) == home.campaign

@@ -26,17 +26,19 @@ NONE_OF_THESE: Final = "none of these"
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An answer that cannot be used: where it stands, its value, the rule and the fix."""
+    """An answer that cannot be used, or a file: where it stands, its value, the rule and the fix."""
 
     file: str
     row: int
-    """As a spreadsheet numbers it, the header being row 1; a line, or the number of a record."""
+    """As a spreadsheet numbers it, the header being row 1; a line, or the number of a record; 0 for the whole file."""
     row_id: str
     value: str
     rule: str
     fix: str
 
     def __str__(self) -> str:
+        if not self.row:
+            return f"{self.file}: {self.rule}; {self.fix}"
         return f"{self.file}, row {self.row}: {self.row_id!r}: {self.value!r}: {self.rule}; {self.fix}"
 
 
