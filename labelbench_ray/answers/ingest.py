@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from labelbench_ray.answers.events import SCHEMA, Answer, to_table
 from labelbench_ray.answers.fold import ANSWER, REVISION, retractions
-from labelbench_ray.answers.formats.stated import FILE, Read, Rejected
+from labelbench_ray.answers.formats.stated import FILE, Read, Rejected, Unanswered
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.answers.ordering import last_of_each
 from labelbench_ray.answers.revisions import content_of
@@ -135,7 +135,7 @@ def _gone(events: pa.Table, reads: Sequence[Read]) -> pa.Table:
         at_rejected = events.filter(pc.is_in(events.column("row_id"), value_set=rejected)).column("answer_id")
         kept = {*(answer.answer_id for answer in answers), *at_rejected.to_pylist()}
         saved_at = max(read.source.saved_at for read in of_tool)
-        named = [*answers, *(each for read in of_tool for each in read.unanswered)]
+        named: list[Answer | Unanswered] = [*answers, *(each for read in of_tool for each in read.unanswered)]
         annotators = {each.annotator for each in named} if tool == FILE else None
         tables.append(retractions(events, kept, tool, saved_at, {each.batch for each in named}, annotators))
     return pa.concat_tables(tables)
