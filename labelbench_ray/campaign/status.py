@@ -1,7 +1,7 @@
 """The status of a campaign: what was bought, how good the labels and the model are, and whether to go on."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from labelbench_ray.campaign.standing import Point, Standing, chooser_of, curve,
 from labelbench_ray.console.progress import duration
 from labelbench_ray.errors import StoreError
 from labelbench_ray.report import words
+from labelbench_ray.report.statistics.audit import LEAST_ANSWERS, LEAST_OF_EACH
 from labelbench_ray.report.statistics.forecast import LEAST_ROUNDS, THRESHOLD, Call, Forecast, forecast
 from labelbench_ray.report.statistics.money import Stakes, Worth, batch_value, decide, points_per_thousand
 
@@ -51,7 +52,7 @@ class CampaignStatus:
     unmeasured: str
     """Why no model is measured; "" where one is."""
     forecast: Forecast | None
-    """With one more batch like the last, and with twice the labels."""
+    """With one more batch like the last, and with twice the labels; None where `no_forecast` states why."""
     steps: tuple[Step, ...]
     """What to do next."""
 
@@ -92,13 +93,28 @@ def _unmeasured(standing: Standing) -> str:
 
 
 def _forecast(standing: Standing, points: tuple[Point, ...]) -> Forecast | None:
-    if len(points) < LEAST_ROUNDS:
+    if len(points) < LEAST_ROUNDS or not points[-1].estimate.enough:
         return None
     labels_T = np.array([point.labels for point in points], np.float64)
     batch = standing.batches[-1]
     targets = labels_T[-1] + max(1, len(batch.row_ids) - len(batch.audit)), 2 * labels_T[-1]
     accuracies_T = np.array([point.estimate.accuracy for point in points])
-    return forecast(labels_T, accuracies_T, np.array(sorted(targets)))
+    errors_TT = standing.audit.covariance(np.array([point.predicted_R for point in points]))
+    found = forecast(labels_T, accuracies_T, np.array(sorted(targets)), errors_TT)
+    return found if found.told_apart else None
+
+
+def no_forecast(points: Sequence[Point]) -> str:
+    """Why there is no forecast."""
+    if len(points) < LEAST_ROUNDS:
+        return f"after {LEAST_ROUNDS} measured batches; {len(points)} so far"
+    estimate = points[-1].estimate
+    if not estimate.enough:
+        return (
+            f"cannot tell yet: {estimate.answered:,} audit rows have a label, {estimate.errors:,} of them errors; a "
+            f"forecast needs {LEAST_ANSWERS} of them, {LEAST_OF_EACH} errors and {LEAST_OF_EACH} correct ones"
+        )
+    return "cannot tell yet: accuracy has not risen with the labels so far"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +202,7 @@ def outlook_lines(status: CampaignStatus) -> Iterator[str]:
     found = status.forecast
     if found is None:
         if status.points:
-            yield f"forecast: after {LEAST_ROUNDS} measured batches; {len(status.points)} so far"
+            yield f"forecast: {no_forecast(status.points)}"
         return
     for place, labels in enumerate(found.labels_M.tolist()):
         low, high = max(found.low_M[place], 0), min(found.high_M[place], 1)

@@ -6,7 +6,7 @@ import pytest
 from labelbench_ray.campaign.ingest import ingest_files
 from labelbench_ray.campaign.standing import chooser_of, curve, predictions, read_standing
 from labelbench_ray.campaign.status import Money, campaign_status, describe_status
-from tests.campaign.campaigns import Home, make_home, truth
+from tests.campaign.campaigns import Home, make_home, truth, write_photos
 
 
 @pytest.fixture
@@ -64,13 +64,29 @@ def test_accuracy_is_that_of_the_model_on_the_answered_audit_rows(home):
 
 
 def test_a_forecast_after_four_measured_batches(home):
-    for number in range(4):
-        answer(home, home.propose(f"b{number}", 8, reserve=10).batch.row_ids)
+    """Of 100 photos; 34 rows of the reserve have labels before a batch asks for them, every third a wrong one."""
+    write_photos(home.folder, 60, 40)
+    answer(home, home.propose("b0", 8, reserve=50).batch.row_ids)
+    for place, row_id in enumerate(read_standing(home.campaign).reserve[1:35]):
+        home.answer({row_id: ("dark", "red")[(truth(row_id) == "red") ^ (place % 3 == 0)]})
+    for number in range(1, 4):
+        answer(home, home.propose(f"b{number}", 8).batch.row_ids)
     text = status(home)
+    assert "From 38 answers" in text
     assert "90 % band" in text
     assert "of the last 2 forecasts" in text
     assert "the next 1,000 labels bring about" in text
     assert "a batch of 8 rows costs 4.00 EUR" in status(home, price=0.5, use=1000, harm=1)
+
+
+def test_a_few_audit_answers_forecast_nothing(home):
+    for number in range(4):
+        answer(home, home.propose(f"b{number}", 8, reserve=10).batch.row_ids)
+    text = status(home, price=0.5, use=1000, harm=1)
+    assert "forecast: cannot tell yet: 4 audit rows have a label, " in text
+    assert "a forecast needs 30 of them, 10 errors and 10 correct ones" in text
+    assert "costs" not in text
+    assert "band" not in text
 
 
 def test_embeddings_that_are_elsewhere_leave_the_rest(home):

@@ -203,3 +203,17 @@ def test_what_no_forecast_is_trusted_for_is_unclear():
     found = advice(measured([0.11, 0.12, 0.30, 0.61, 0.9]), 100, stakes=Stakes(1e9, 1, 0.1))
     assert (found.call, found.worth) == (Call.UNCLEAR, Worth.UNCLEAR)
     assert "far off" in found.sentences[2]
+
+
+def test_criteria_compare_names_where_classes_are_learned():
+    """The second round knows "a" as well, so that b and c have other numbers; predictions are the same."""
+    first, second = np.array(["b", "c"]), np.array(["a", "b", "c"])
+    numbers = np.random.default_rng(0).integers(0, 2, 50)
+    before, now = first[numbers], second[numbers + 1]
+    assert classification_change(before, now) == 0
+    assert cohens_kappa(before, now) == 1
+    assert kappas(np.array([10.0, 20.0]), [before, now])[1] == 1
+
+
+def test_one_known_class_does_not_stop():
+    assert overall_uncertainty(np.ones((5, 1))) == 1

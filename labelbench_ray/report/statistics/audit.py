@@ -53,6 +53,11 @@ class AuditEstimate:
     sentence: str
     """How the interval was computed, for the page."""
 
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough answers, errors and correct rows for more than Wilson's interval."""
+        return self.method != "wilson"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:

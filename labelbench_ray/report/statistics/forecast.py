@@ -5,7 +5,8 @@ residuals of the fits, as if each curve had 2.5 parameters and with random signs
 family is refitted, and a residual is added to what it predicts, since the next round is observed with noise, too. Bands
 from other data sets do not transfer, so nothing is learnt from other runs. A backtest repeats the forecast after every
 earlier round; where errors were larger than the band's half-width, the band is widened by the factor that 80 % of them
-keep. (Letters: T rounds, M targets, R refits.)
+keep. Where a sample measured the accuracies, refits differ by its errors, too.
+(Letters: T rounds, M targets, R refits.)
 """
 
 from dataclasses import dataclass
@@ -63,6 +64,11 @@ class Forecast:
         return Call.LIKELY if low > least else Call.UNLIKELY if high < least else Call.UNCLEAR
 
     @property
+    def told_apart(self) -> bool:
+        """The refits differ: where all gain the same, nothing is known of the gain's error."""
+        return bool((np.ptp(self.gains_RM, axis=0) > _NO_WIDTH).all())
+
+    @property
     def trusted(self) -> bool:
         """Some earlier forecast of the curve held, and they were not far off."""
         return self.held > 0 and self.factor < LARGEST_FACTOR
@@ -72,19 +78,26 @@ class Forecast:
         return self.call(target) if self.trusted else Call.UNCLEAR
 
 
-def forecast(labels_T: Floats, accuracies_T: Floats, labels_M: Floats) -> Forecast:
+def forecast(labels_T: Floats, accuracies_T: Floats, labels_M: Floats, errors_TT: Floats | None = None) -> Forecast:
     """The forecast at `labels_M`, all above the last round's labels; the same input gives the same one.
+
+    Args:
+        labels_T: of each round.
+        accuracies_T: that were measured.
+        labels_M: to forecast at.
+        errors_TT: covariances of the accuracies' errors, where a sample measured them; None: they have no error.
 
     Raises:
         ValueError: fewer than four rounds, labels that do not increase, or values that are not finite.
     """
     _check(labels_T, accuracies_T, labels_M)
     rng = np.random.default_rng(_SEED)
-    center_M, low_M, high_M, gains_RM = _band(labels_T, accuracies_T, labels_M, rng)
+    center_M, low_M, high_M, gains_RM = _band(labels_T, accuracies_T, labels_M, errors_TT, rng)
     ratios, held = [], 0
     for rounds in range(FIRST_BACKTEST, len(labels_T)):
         seen, following = slice(rounds), slice(rounds, rounds + 1)
-        (expected,), (low,), (high,), _ = _band(labels_T[seen], accuracies_T[seen], labels_T[following], rng)
+        errors = None if errors_TT is None else errors_TT[seen, seen]
+        (expected,), (low,), (high,), _ = _band(labels_T[seen], accuracies_T[seen], labels_T[following], errors, rng)
         observed = accuracies_T[rounds]
         held += bool(low <= observed <= high)
         ratios.append(abs(observed - expected) / max((high - low) / 2, _NO_WIDTH))
@@ -94,7 +107,7 @@ def forecast(labels_T: Floats, accuracies_T: Floats, labels_M: Floats) -> Foreca
 
 
 def _band(
-    labels_T: Floats, accuracies_T: Floats, labels_M: Floats, rng: np.random.Generator
+    labels_T: Floats, accuracies_T: Floats, labels_M: Floats, errors_TT: Floats | None, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """The mean of the families (M,), the band around it, and the refits' gains (R, M)."""
     at_M = np.concatenate([labels_T[-1:], labels_M])
@@ -106,7 +119,10 @@ def _band(
     residuals = residuals * np.sqrt(rounds / max(1.0, rounds - PARAMETERS))
     observed, gains = [], []
     for family, (curve_1T, _) in zip(every, fitted, strict=True):
-        _, predicted_RM = fit(family, labels_T, curve_1T + _noise(residuals, (REFITS, rounds), rng))
+        refitted_RT = curve_1T + _noise(residuals, (REFITS, rounds), rng)
+        if errors_TT is not None:
+            refitted_RT += rng.multivariate_normal(np.zeros(rounds), errors_TT, REFITS)
+        _, predicted_RM = fit(family, labels_T, refitted_RT)
         gains.append(predicted_RM[:, 1:] - predicted_RM[:, :1])
         observed.append(predicted_RM[:, 1:] + _noise(residuals, (REFITS, len(labels_M)), rng))
     low_M, high_M = np.quantile(np.concatenate(observed), BAND, axis=0)

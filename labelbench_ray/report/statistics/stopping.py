@@ -1,7 +1,9 @@
 """Three published criteria for when to stop asking for labels; they need no labels beside those that were bought.
 
 No criterion is the best everywhere (Pullar-Strecker et al. 2022, Machine Learning), so they are shown beside one
-another and beside the money rule. (Letters: T rounds, S rows of the stop set, U unlabeled rows, K classes.)
+another and beside the money rule. Predictions are names of classes, or numbers of one list of names in all rounds:
+where names are learned, a number of one round may be another class in the next. (Letters: T rounds, S rows of the stop
+set, U unlabeled rows, K classes.)
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray.report.statistics.learning_curves import Floats
 
-Predictions = NDArray[np.int64]
+Predictions = NDArray[np.int64] | NDArray[np.str_]
 STOP_SET: Final = 2000
 """Rows on which models are compared: the same ones in every round."""
 LEAST_KAPPA, WINDOW = 0.99, 3
@@ -60,11 +62,13 @@ def classification_change(before_U: Predictions, now_U: Predictions) -> float:
 
 
 def overall_uncertainty(probabilities_UK: Floats) -> float:
-    """The mean entropy of the unlabeled rows over log K; below `MOST_UNCERTAIN`, stop.
+    """The mean entropy of the unlabeled rows over log K; below `MOST_UNCERTAIN`, stop. 1 for K = 1: others are unknown.
 
     Zhu, Wang and Hovy 2008, as above.
     """
     if not len(probabilities_UK):
         return 0.0
+    if probabilities_UK.shape[1] == 1:
+        return 1.0
     logs_UK = np.log(np.where(probabilities_UK > 0, probabilities_UK, 1))
     return float(-(probabilities_UK * logs_UK).sum(axis=1).mean() / np.log(probabilities_UK.shape[1]))
