@@ -93,7 +93,11 @@ def standing(events=EVENTS, batches=BATCHES, rows=ROWS) -> Standing:
 def planted(points: int = 4, **fields) -> CampaignStatus:
     found = standing(**fields)
     every = tuple(
-        Point(10 + 10 * place, AuditEstimate(0.7 + 0.05 * place, 0.6, 0.9, "wilson", 12, 3, "Plain share."))
+        Point(
+            10 + 10 * place,
+            AuditEstimate(0.7 + 0.05 * place, 0.6, 0.9, "wilson", 12, 3, "Plain share."),
+            np.empty(0, np.int64),
+        )
         for place in range(points)
     )
     labels_T, accuracies_T = (np.array([10.0, 20, 30, 40]), np.array([0.7, 0.75, 0.8, 0.85]))
