@@ -101,7 +101,7 @@ def _forecast(standing: Standing, points: tuple[Point, ...]) -> Forecast | None:
     accuracies_T = np.array([point.estimate.accuracy for point in points])
     errors_TT = standing.audit.covariance(np.array([point.predicted_R for point in points]))
     found = forecast(labels_T, accuracies_T, np.array(sorted(targets)), errors_TT)
-    return found if found.told_apart else None
+    return found if found.has_spread else None
 
 
 def no_forecast(points: Sequence[Point]) -> str:
@@ -111,10 +111,10 @@ def no_forecast(points: Sequence[Point]) -> str:
     estimate = points[-1].estimate
     if not estimate.enough:
         return (
-            f"cannot tell yet: {estimate.answered:,} audit rows have a label, {estimate.errors:,} of them errors; a "
+            f"not known yet: {estimate.answered:,} audit rows have a label, {estimate.errors:,} of them errors; a "
             f"forecast needs {LEAST_ANSWERS} of them, {LEAST_OF_EACH} errors and {LEAST_OF_EACH} correct ones"
         )
-    return "cannot tell yet: accuracy has not risen with the labels so far"
+    return "not known yet: accuracy has not risen with the labels so far"
 
 
 @dataclass(frozen=True, slots=True)

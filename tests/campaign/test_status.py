@@ -83,7 +83,7 @@ def test_a_few_audit_answers_forecast_nothing(home):
     for number in range(4):
         answer(home, home.propose(f"b{number}", 8, reserve=10).batch.row_ids)
     text = status(home, price=0.5, use=1000, harm=1)
-    assert "forecast: cannot tell yet: 4 audit rows have a label, " in text
+    assert "forecast: not known yet: 4 audit rows have a label, " in text
     assert "a forecast needs 30 of them, 10 errors and 10 correct ones" in text
     assert "costs" not in text
     assert "band" not in text

@@ -254,5 +254,5 @@ def test_errors_of_a_sample_widen_the_band_to_what_it_states():
 
 
 @pytest.mark.parametrize(("accuracies", "apart"), [([0.9] * 4, False), ([0.5, 0.6, 0.63, 0.7], True)])
-def test_refits_that_all_gain_the_same_are_not_told_apart(accuracies, apart):
-    assert forecast(np.arange(1.0, 5), np.array(accuracies), np.array([5.0])).told_apart is apart
+def test_refits_that_all_gain_the_same_have_no_spread(accuracies, apart):
+    assert forecast(np.arange(1.0, 5), np.array(accuracies), np.array([5.0])).has_spread is apart

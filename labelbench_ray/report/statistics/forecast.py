@@ -64,7 +64,7 @@ class Forecast:
         return Call.LIKELY if low > least else Call.UNLIKELY if high < least else Call.UNCLEAR
 
     @property
-    def told_apart(self) -> bool:
+    def has_spread(self) -> bool:
         """The refits differ: where all gain the same, nothing is known of the gain's error."""
         return bool((np.ptp(self.gains_RM, axis=0) > _NO_WIDTH).all())
 
