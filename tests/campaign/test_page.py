@@ -90,12 +90,12 @@ def standing(events=EVENTS, batches=BATCHES, rows=ROWS) -> Standing:
     return Standing(folder, campaign, batches, log, KnownRows(table, "s", "c"), answered(log, batches))
 
 
-def planted(points: int = 4, **fields) -> CampaignStatus:
+def planted(points: int = 4, measured: int = 40, **fields) -> CampaignStatus:
     found = standing(**fields)
     every = tuple(
         Point(
             10 + 10 * place,
-            AuditEstimate(0.7 + 0.05 * place, 0.6, 0.9, "wilson", 12, 3, "Plain share."),
+            AuditEstimate(0.7 + 0.05 * place, 0.6, 0.9, "wilson", measured, 3, "Plain share."),
             np.empty(0, np.int64),
         )
         for place in range(points)
@@ -264,3 +264,10 @@ def test_a_campaign_from_its_folder(tmp_path):
     assert gone is not None
     assert [row.row_id for row in gone.rows] == list(batch.row_ids[8:])
     assert "photos" in gone.trouble
+
+
+def test_a_few_rows_state_no_accuracy() -> None:
+    texts = " | ".join(check(page(planted(measured=1), Money("EUR"), shown()))).replace("\u00a0", " ")
+    assert "Too few rows measure the model: it is right on 60.0 % to 90.0 % of rows like the pool's." in texts
+    assert "That is a 95 % interval from 1 row; 30 or more narrow it." in texts
+    assert "The model is right on 85.0 %" not in texts

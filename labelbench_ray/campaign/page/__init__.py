@@ -25,6 +25,7 @@ from labelbench_ray.campaign.status import CALLS, CampaignStatus, Money, outlook
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.report import words
 from labelbench_ray.report.page.document import ASSETS, policy, templates
+from labelbench_ray.report.statistics.audit import LEAST_ANSWERS
 from labelbench_ray.report.statistics.forecast import Call
 from labelbench_ray.storage.atomic import publish
 
@@ -39,7 +40,7 @@ class Answer:
     headline: str
     detail: str
     is_open: bool
-    """Nothing is measured yet."""
+    """Nothing, or too little, is measured yet."""
 
 
 def write_page(path: Path, status: CampaignStatus, money: Money, store: Path) -> None:
@@ -124,9 +125,15 @@ def _answer(status: CampaignStatus) -> Answer:
         return Answer(f"{bought}.", f"How good a model of them is, is unknown: {status.unmeasured}.", True)
     last = status.points[-1]
     estimate = last.estimate
+    interval = f"{words.percent(estimate.low)} to {words.percent(estimate.high)}"
+    if estimate.answered < LEAST_ANSWERS:
+        few = words.several(estimate.answered, "row")
+        headline = f"Too few rows measure the model: it is right on {interval} of rows like the pool's."
+        detail = f"That is a 95{words.NO_BREAK}% interval from {few}; {LEAST_ANSWERS} or more narrow it. {bought}."
+        return Answer(headline, f"{detail} {_advice(status)}", True)
     headline = (
         f"The model is right on {words.percent(estimate.accuracy)} of rows like the pool's "
-        f"(95{words.NO_BREAK}% interval {words.percent(estimate.low)} to {words.percent(estimate.high)})."
+        f"(95{words.NO_BREAK}% interval {interval})."
     )
     learned = f"It learned from {words.several(last.labels, 'label')}"
     return Answer(headline, f"{learned}; {bought}. {_advice(status)}", False)
