@@ -29,6 +29,8 @@ TRIALS = grid(DIGITS, strategy=["random", "margin"], seed=[0, 1])
 LONGER, OF_ANOTHER_STORE, MARGIN, DAMAGED = (
     vary(trial, rounds=rounds) for trial, rounds in zip(TRIALS, (3, 3, 2, 2), strict=True)
 )
+ROUNDS_OF_A_LIMITED_SWEEP = 12
+"""Many more than pass before the limit is looked at."""
 NEW, FAULTY = vary(DIGITS, seed=2), vary(DIGITS, strategy="tests.ray.faulty")
 ASKING = vary(DIGITS, seed=6, rounds=1, oracle="files")
 LINKED, IN_THE_WAY, READ_ONLY = (vary(DIGITS, seed=seed) for seed in (3, 4, 5))
@@ -122,12 +124,12 @@ def test_a_sweep_whose_cost_reached_its_limit_ends_between_rounds_and_the_next_r
     cluster: None, swept: Swept, tmp_path: Path
 ):
     environment = replace(environment_in(tmp_path), store=swept.environment.store, cpus_per_trial=3.0, max_cost=1e-12)
-    trials = [vary(trial, rounds=4) for trial in TRIALS]
+    trials = [vary(trial, rounds=ROUNDS_OF_A_LIMITED_SWEEP) for trial in TRIALS]
     ran = run_grid(trials, environment)
     assert "--max-cost 1e-12 is reached" in ran.printed
     assert ran.status == 1
     done = sum(len(history(environment, trial).records) for trial in trials if folder(environment, trial).is_dir())
-    assert done < 4 * len(trials)
+    assert done < ROUNDS_OF_A_LIMITED_SWEEP * len(trials)
     assert run_grid(trials, replace(environment, max_cost=None)).status == 0
     assert numbers(history(environment, trials[0]).records[:2]) == swept.numbers(TRIALS[0])[:2]
 
