@@ -14,13 +14,13 @@ def test_a_proposal_of_one_row_and_of_several(tmp_path):
     one = "\n".join(describe_proposal(replace(proposal, pending=1, gained=1), home.campaign))
     assert "batch 0: 1 row of 40, chosen by" in one
     assert "batch.csv: 1 row, written" in one
-    assert "1 row of earlier batches awaits labels" in one
+    assert "1 row of earlier batches awaits answers" in one
     assert "the pool has 1 new row, 40 in all" in one
     assert "1 rows" not in one
     several = "\n".join(describe_proposal(replace(home.propose("b2", 10), pending=2), home.campaign))
     assert "batch 1: 10 rows of 40" in several
     assert "1 of them only measures the model" in several
-    assert "2 rows of earlier batches await labels" in several
+    assert "2 rows of earlier batches await answers" in several
 
 
 def test_an_export(tmp_path):
