@@ -74,15 +74,6 @@ def next_audit_rows(order: Sequence[str], known: Collection[str], budget: int, s
     return [row_id for row_id in order if row_id not in known][: int(share * budget + 0.5)]
 
 
-def training_rows(answered: Iterable[str], reserve: Collection[str], *, release_audit: bool) -> list[str]:
-    """The answered rows to train on: no audit row, and all where the last fit releases them.
-
-    A model that was trained on audit rows cannot be scored on them: nothing may be estimated after the release.
-    """
-    closed = frozenset() if release_audit else frozenset(reserve)
-    return [row_id for row_id in answered if row_id not in closed]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class AuditRows:
     """The answered audit rows of a pool that may have gained rows. (Letters: R the reserve, V versions of the pool.)"""

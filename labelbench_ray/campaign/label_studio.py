@@ -17,12 +17,12 @@ from labelbench_ray.answers.label_studio.tasks import BatchOfTasks, import_file
 from labelbench_ray.answers.label_studio.transfer import Pushed, pull, push
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.answers.to_show import FileAt, Suggestion, ToShow
-from labelbench_ray.campaign.audit import audit_reserve
 from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
 from labelbench_ray.campaign.ingest import Accepted, ingest_reads
 from labelbench_ray.campaign.known import answered, knowledge
 from labelbench_ray.campaign.pool import known_rows
 from labelbench_ray.campaign.record import ANSWERS, SUFFIX, Batch, read_batches, read_campaign
+from labelbench_ray.campaign.standing import reserve_of
 from labelbench_ray.datasets import Modality
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import ConfigError
@@ -84,7 +84,7 @@ def batch_of_tasks(
     rows = rows_to_show(stored_rows(built, opened, Path(campaign.data_root)), ids_B)
     if showing.predictions:
         found = answered(AnswerLog(folder / ANSWERS).read(), batches)
-        reserve = audit_reserve(known.row_ids, campaign.audit_key, campaign.audit_limit)
+        reserve = reserve_of(campaign, known)
         chooser = Chooser(built, opened.arrays())
         suggested = _suggestions(chooser, knowledge(found, known, campaign.classes, reserve), batch, ids_B)
         rows = tuple(replace(row, suggestion=suggested.get(row.row_id)) for row in rows)

@@ -15,8 +15,8 @@ from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.campaign.begin import begun
 from labelbench_ray.campaign.places import find_pool
 from labelbench_ray.campaign.propose import Proposal, Request, propose
-from labelbench_ray.campaign.record import Batch, read_batches, read_campaign
-from labelbench_ray.config import Part
+from labelbench_ray.campaign.record import Batch, Campaign, audit_key, read_batches, read_campaign
+from labelbench_ray.config import Part, Trial
 from labelbench_ray.datasets import Source
 from labelbench_ray.datasets.recognition import Stated
 from labelbench_ray.embeddings.decoding import decode_shard
@@ -117,3 +117,19 @@ def truth(row_id: str) -> str:
 def make_home(folder: Path) -> Home:
     write_photos(folder)
     return Home(folder)
+
+
+def campaign_of(trial: Trial, classes: tuple[str, ...], data_root: Path) -> Campaign:
+    """The campaign with a trial's recipe, without audit rows."""
+    return Campaign(
+        dataset=trial.dataset,
+        encoder=trial.encoder,
+        proxy=trial.proxy,
+        trainer=trial.trainer,
+        first_batch=trial.first_batch,
+        seed=trial.seed,
+        classes=classes,
+        audit_key=audit_key(trial.dataset, trial.seed),
+        audit_limit="",
+        data_root=str(data_root),
+    )

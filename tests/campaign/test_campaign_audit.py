@@ -13,7 +13,6 @@ from labelbench_ray.campaign.audit import (
     audit_rows,
     default_reserve,
     next_audit_rows,
-    training_rows,
 )
 from labelbench_ray.errors import ConfigError
 
@@ -75,11 +74,6 @@ def test_each_batch_asks_for_the_next_tenth_of_its_budget():
         asked += rows
         sizes.append(len(rows))
     assert sizes == [10, 10, 0, 1, 4, 0]
-
-
-def test_audit_rows_are_trained_on_only_when_they_are_released():
-    assert training_rows(["a", "b", "c"], ["b", "d"], release_audit=False) == ["a", "c"]
-    assert training_rows(["a", "b", "c"], ["b", "d"], release_audit=True) == ["a", "b", "c"]
 
 
 def of_one_version(reserve, asked, labels, population) -> AuditRows:

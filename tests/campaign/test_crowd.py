@@ -13,13 +13,12 @@ import pytest
 from labelbench_ray.campaign.ingest import ingest_files
 from labelbench_ray.campaign.pool import known_rows
 from labelbench_ray.campaign.propose import Request, propose
-from labelbench_ray.campaign.record import Campaign, audit_key
 from labelbench_ray.campaign.standing import chooser_of, read_standing
 from labelbench_ray.config import Part, Trial
 from labelbench_ray.environment import Environment
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.evaluation import measure_splits
-from tests.campaign.campaigns import InProcess, rows
+from tests.campaign.campaigns import InProcess, campaign_of, rows
 from tests.full_trials import Home as SimulatedHome
 from tests.full_trials import make_store
 
@@ -68,18 +67,7 @@ def run_through_files(trial: Trial, classes: tuple[str, ...], data_root: Path, f
     make_store(trial, folder / "store", data_root)
     environment = Environment(folder / "runs", folder / "store", data_root, tracking_uri="", executor="local")
     simulated = SimulatedHome(environment).run(trial)
-    campaign = Campaign(
-        dataset=trial.dataset,
-        encoder=trial.encoder,
-        proxy=trial.proxy,
-        trainer=trial.trainer,
-        first_batch=trial.first_batch,
-        seed=trial.seed,
-        classes=classes,
-        audit_key=audit_key(trial.dataset, trial.seed),
-        audit_limit="",
-        data_root=str(data_root),
-    )
+    campaign = campaign_of(trial, classes, data_root)
     crowd = folder / "runs" / "bank.campaign"
     for record in simulated:
         out = folder / f"b{record.round}"

@@ -7,13 +7,13 @@ import pytest
 
 from labelbench_ray.campaign.choosing import Chooser, Knowledge, where_alone
 from labelbench_ray.campaign.propose import Request, propose
-from labelbench_ray.campaign.record import Campaign, audit_key, read_batches
+from labelbench_ray.campaign.record import read_batches
 from labelbench_ray.config import Part, vary
 from labelbench_ray.plugins import build
 from labelbench_ray.strategies import PACKAGE, Strategy, names
 from labelbench_ray.trial import parts
 from tests.campaign.campaigns import Home as CampaignHome
-from tests.campaign.campaigns import InProcess
+from tests.campaign.campaigns import InProcess, campaign_of
 from tests.oracles.campaigns import CLASSES, TRIAL, make_campaign, truth
 from tests.oracles.campaigns import Campaign as Trials
 from tests.samples import make_embedded
@@ -25,18 +25,7 @@ def test_rows_and_files_are_those_of_the_trial_with_the_same_answers(tmp_path: P
     home = make_campaign(tmp_path)
     trial = vary(TRIAL, strategy=part, first_batch="typiclust", trainer="logistic")
     people = Trials(home, trial)
-    campaign = Campaign(
-        dataset=trial.dataset,
-        encoder=trial.encoder,
-        proxy=trial.proxy,
-        trainer=trial.trainer,
-        first_batch=trial.first_batch,
-        seed=trial.seed,
-        classes=CLASSES,
-        audit_key=audit_key(trial.dataset, trial.seed),
-        audit_limit="",
-        data_root=str(tmp_path),
-    )
+    campaign = campaign_of(trial, CLASSES, tmp_path)
     folder = tmp_path / "runs" / "texts.campaign"
     answers = CampaignHome(tmp_path, name="texts.campaign")
     for number in range(trial.rounds):

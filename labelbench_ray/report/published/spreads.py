@@ -3,7 +3,7 @@
 import numpy as np
 
 from labelbench_ray.report.curves import RANDOM
-from labelbench_ray.report.published.curves import PublishedSetting, published, with_random
+from labelbench_ray.report.published.curves import PublishedSetting, labelbench, with_random
 from labelbench_ray.report.statistics.comparison import common_seeds
 from labelbench_ray.report.statistics.paired import Floats, area_under_curve
 from labelbench_ray.report.statistics.spreads import Spread
@@ -14,7 +14,7 @@ QUARTILES = {"lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75}
 
 def published_spreads() -> tuple[Spread, ...]:
     """Quartiles over the settings with both strategies, of the final accuracy and of the mean over the curve."""
-    settings = [each for each in with_random(published()) if STRATEGY in each.curves]
+    settings = [each for each in with_random(labelbench()) if STRATEGY in each.curves]
     finals_D, areas_D = np.array([_spreads(each) for each in settings]).T
     of_both = {"final accuracy": finals_D, "mean accuracy over the curve": areas_D}
     return tuple(
