@@ -35,11 +35,11 @@ from labelbench_ray.report.statistics.regret import first_stop, forecasts, gain_
 from labelbench_ray.report.statistics.stopping import (
     MOST_CHANGED,
     MOST_UNCERTAIN,
-    STOP_SET,
     classification_change,
     kappas,
     overall_uncertainty,
     stabilized,
+    stop_set,
 )
 from labelbench_ray.tracking.mlflow_address import sqlite_uri
 from labelbench_ray.trial.parts import build
@@ -123,8 +123,8 @@ def criteria(labels_T: Floats, probabilities_TNK: Sequence[Any], chosen_T: Seque
     """Where the published criteria stop; they do not depend on prices."""
     predictions_TN = [each.argmax(axis=1) for each in probabilities_TNK]
     rows = len(predictions_TN[0])
-    stop_set = np.random.default_rng([*b"stop set"]).permutation(rows)[:STOP_SET]
-    kappas_T = kappas(labels_T, [each[stop_set] for each in predictions_TN])
+    stop_set_S = stop_set(rows)
+    kappas_T = kappas(labels_T, [each[stop_set_S] for each in predictions_TN])
     open_N = np.ones(rows, bool)
     changed, uncertain = [], []
     for number, chosen in enumerate(chosen_T):

@@ -1,5 +1,6 @@
 """Everything that a campaign's folder holds, read once; and the models of its labels, measured on the audit rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +72,19 @@ class Standing:
         return knowledge(found, self.rows, self.classes, () if release_audit else self.reserve)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """A model of a campaign's labels."""
+
+    known: Knowledge
+    model: Classifier
+
+    @property
+    def labels(self) -> int:
+        """How many it learned from."""
+        return len(self.known.labeled_L)
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """A model of a campaign's labels, measured on the audit rows."""
@@ -118,24 +132,28 @@ def predictions(chooser: Chooser, model: Classifier, ids_B: Ids) -> tuple[Ids, F
     return labels_B, confidence_B
 
 
-def curve(standing: Standing, chooser: Chooser) -> list[Point]:
-    """The model after each batch, by the answers of today, measured on all answered audit rows.
+def learned(standing: Standing, chooser: Chooser) -> list[Learned]:
+    """The model after each batch, by the answers of today; a batch that added no label adds none."""
+    found: list[Learned] = []
+    for number in range(1, len(standing.batches) + 1):
+        known = standing.knowledge(number)
+        if found and len(known.labeled_L) <= found[-1].labels:
+            continue
+        model = chooser.model(known, number)
+        if model is not None:
+            found.append(Learned(known, model))
+    return found
 
-    A batch that added no label adds no point. Empty before the first answered audit row.
-    """
+
+def curve(standing: Standing, chooser: Chooser, models: Sequence[Learned]) -> list[Point]:
+    """The models, measured on all answered audit rows. Empty before the first answered audit row."""
     if not len(standing.audit):
         return []
     reserve_R = standing.rows.places(standing.reserve)
     points: list[Point] = []
-    for number in range(1, len(standing.batches) + 1):
-        known = standing.knowledge(number)
-        if points and len(known.labeled_L) <= points[-1].labels:
-            continue
-        model = chooser.model(known, number)
-        if model is None:
-            continue
-        predicted_R, confidence_R = predictions(chooser, model, reserve_R)
+    for each in models:
+        predicted_R, confidence_R = predictions(chooser, each.model, reserve_R)
         estimate = standing.audit.estimate(predicted_R, confidence_R.astype(np.float64))
         if estimate is not None:
-            points.append(Point(len(known.labeled_L), estimate, predicted_R))
+            points.append(Point(each.labels, estimate, predicted_R))
     return points

@@ -10,15 +10,24 @@ import pyarrow.compute as pc
 
 from labelbench_ray.answers.agreement import agreement
 from labelbench_ray.answers.fold import RowState, given
+from labelbench_ray.campaign.criteria import criteria_lines, stopping_criteria
 from labelbench_ray.campaign.next_step import Step, next_steps
 from labelbench_ray.campaign.record import pool_name
-from labelbench_ray.campaign.standing import Point, Standing, chooser_of, curve, read_standing
+from labelbench_ray.campaign.standing import (
+    Point,
+    Standing,
+    chooser_of,
+    curve,
+    learned,
+    read_standing,
+)
 from labelbench_ray.console.progress import duration
 from labelbench_ray.errors import StoreError
 from labelbench_ray.report import words
 from labelbench_ray.report.statistics.audit import LEAST_ANSWERS, LEAST_OF_EACH
 from labelbench_ray.report.statistics.forecast import LEAST_ROUNDS, THRESHOLD, Call, Forecast, forecast
 from labelbench_ray.report.statistics.money import Stakes, Worth, batch_value, decide, points_per_thousand
+from labelbench_ray.report.statistics.stopping import Criterion
 
 MEANING = {
     RowState.AGREED: "with a label",
@@ -55,6 +64,8 @@ class CampaignStatus:
     """With one more batch like the last, and with twice the labels; None where `no_forecast` states why."""
     steps: tuple[Step, ...]
     """What to do next."""
+    criteria: tuple[Criterion, ...] = ()
+    """Published stopping criteria, which do not change the advice; none where the embeddings are not here."""
 
 
 def campaign_status(folder: Path, store: Path) -> CampaignStatus:
@@ -65,10 +76,15 @@ def campaign_status(folder: Path, store: Path) -> CampaignStatus:
     """
     standing = read_standing(folder)
     paid = given(standing.events)
+    points: tuple[Point, ...] = ()
+    stopping: tuple[Criterion, ...] = ()
+    why = ""
     try:
-        points, why = tuple(curve(standing, chooser_of(standing, store))), ""
+        chooser = chooser_of(standing, store)
+        models = learned(standing, chooser)
+        points, stopping = tuple(curve(standing, chooser, models)), stopping_criteria(standing, chooser, models)
     except StoreError as error:
-        points, why = (), f"the embeddings are not here: {error}"
+        why = f"the embeddings are not here: {error}"
     if not points and not why:
         why = _unmeasured(standing)
     ahead = _forecast(standing, points)
@@ -81,6 +97,7 @@ def campaign_status(folder: Path, store: Path) -> CampaignStatus:
         unmeasured=why,
         forecast=ahead,
         steps=next_steps(standing, store, ahead.advised(0) if ahead else None),
+        criteria=stopping,
     )
 
 
@@ -139,6 +156,7 @@ def describe_status(status: CampaignStatus, money: Money) -> list[str]:
         *_accuracy(status),
         *outlook_lines(status),
         *worth_lines(status, money),
+        *_stopping(status),
         *_next(status),
     ]
 
@@ -234,6 +252,10 @@ def worth_lines(status: CampaignStatus, money: Money) -> Iterator[str]:
         f"a batch of {labels:,.0f} rows costs {stakes.cost(labels):,.2f} {money.currency} and saves errors worth "
         f"{value.median:,.2f} ({value.low:,.2f} to {value.high:,.2f}, 80 % interval): {worth}"
     )
+
+
+def _stopping(status: CampaignStatus) -> Iterator[str]:
+    return criteria_lines(status.criteria if status.standing.found.labels else ())
 
 
 def _next(status: CampaignStatus) -> Iterator[str]:

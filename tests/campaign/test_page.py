@@ -24,6 +24,7 @@ from labelbench_ray.campaign.status import CampaignStatus, Money, campaign_statu
 from labelbench_ray.config import Part
 from labelbench_ray.report.statistics.audit import AuditEstimate
 from labelbench_ray.report.statistics.forecast import Call, forecast
+from labelbench_ray.report.statistics.stopping import criteria
 from tests.campaign.campaigns import make_home, truth
 from tests.report.test_report_page import Checker
 
@@ -161,6 +162,17 @@ def test_everything_that_was_bought():
     assert text.count('<svg role="img"') == 1
     assert text.count('class="interval"') == 4
     assert text == page(planted(), Money("EUR", price=0.5, use=1000, harm=1), shown())
+
+
+def test_criteria_beside_the_advice():
+    rows = np.arange(6)
+    found = criteria(np.array([10.0, 20]), [rows % 2, rows % 3], rows < 3, 0.04)
+    texts = " | ".join(check(page(replace(planted(), criteria=found), FREE, shown()))).replace("\u00a0", " ")
+    assert "| stabilizing predictions | Cohen's kappa of successive models on 6 rows, mean of 3 |" in texts
+    assert "1 of 3 comparisons so far" in texts
+    assert "| 0.3333 | 0.01 or less | would go on |" in texts
+    assert "| 0.0400 | 0.05 or less | would stop |" in texts
+    assert "Published stopping criteria" not in " ".join(check(page(planted(points=0, events=[]), FREE, None)))
 
 
 def test_names_are_texts_wherever_they_stand():

@@ -1,11 +1,14 @@
 """The status: numbers by hand, the accuracy on the audit rows, a forecast once there is a curve."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from labelbench_ray.campaign.ingest import ingest_files
-from labelbench_ray.campaign.standing import chooser_of, curve, predictions, read_standing
+from labelbench_ray.campaign.standing import chooser_of, curve, learned, predictions, read_standing
 from labelbench_ray.campaign.status import Money, campaign_status, describe_status
+from labelbench_ray.report.statistics.stopping import cohens_kappa, overall_uncertainty
 from tests.campaign.campaigns import Home, make_home, truth, write_photos
 
 
@@ -51,7 +54,7 @@ def test_accuracy_is_that_of_the_model_on_the_answered_audit_rows(home):
         answer(home, home.propose(f"b{number}", budget, reserve=10).batch.row_ids)
     standing = read_standing(home.campaign)
     chooser = chooser_of(standing, home.folder / "store")
-    (*_, last) = curve(standing, chooser)
+    (*_, last) = curve(standing, chooser, learned(standing, chooser))
     known = standing.knowledge()
     model = chooser.model(known, 2)
     audit = [row_id for batch in standing.batches for row_id in batch.audit]
@@ -102,3 +105,34 @@ def test_ingested_files_count_the_same(home):
     path.write_text("row_id,label\n" + "".join(f"{row_id},{truth(row_id)}\n" for row_id in batch.row_ids))
     ingest_files(home.campaign, [path])
     assert "rows: 10 with a label" in status(home)
+
+
+def test_criteria_wait_for_batches_and_then_state_their_values(home):
+    answer(home, home.propose("b0", 8, reserve=4).batch.row_ids)
+    text = status(home)
+    assert "stabilizing predictions: not known yet; it compares 4 models in a row" in text
+    assert "classification change: not known yet; it compares the models of two batches; 1 so far" in text
+    assert "overall uncertainty: 0." in text
+    for number in range(1, 4):
+        answer(home, home.propose(f"b{number}", 8).batch.row_ids)
+    found = campaign_status(home.campaign, home.folder / "store")
+    kappa, change, uncertainty = found.criteria
+    chooser = chooser_of(found.standing, home.folder / "store")
+    models = [each.model for each in learned(found.standing, chooser)]
+    rows_ND = chooser.embedded.pool.embeddings_ND
+    before_N, now_N = (each.probabilities(rows_ND).argmax(axis=1) for each in models[-2:])
+    open_N = np.setdiff1d(np.arange(40), found.standing.knowledge().labeled_L)
+    assert change.value == pytest.approx((before_N != now_N)[open_N].mean())
+    predictions_TN = [each.probabilities(rows_ND).argmax(axis=1) for each in models]
+    pairs = itertools.pairwise(predictions_TN)
+    assert kappa.value == pytest.approx(np.mean([cohens_kappa(*pair) for pair in pairs]))
+    assert uncertainty.value == pytest.approx(overall_uncertainty(models[-1].probabilities(rows_ND[open_N])), abs=1e-6)
+    assert f"classification change: {change.value:.4f} (the share of rows" in status(home)
+    assert status(home).count("would stop") + status(home).count("would go on") == 3
+
+
+def test_criteria_need_no_audit_rows(home):
+    answer(home, home.propose("b0", 8, reserve=0).batch.row_ids)
+    text = status(home)
+    assert "unknown; the campaign has no audit rows" in text
+    assert "overall uncertainty: 0." in text

@@ -16,7 +16,6 @@ from labelbench_ray.report.published.curves import (
     DATA_SETS,
     LABELBENCH,
     PublishedSetting,
-    final_scores,
     labelbench,
     published,
     with_random,
@@ -42,7 +41,8 @@ def test_all_runs_are_there() -> None:
 
 
 def test_the_goldens_of_the_published_runs() -> None:
-    settings, scores_DM = final_scores(published(), SEVEN)
+    settings = [each for each in published() if {*SEVEN} <= {*each.curves}]
+    scores_DM = np.array([[each.curves[name].values_ST[:, -1].mean() for name in SEVEN] for each in settings])
     found = ranks(SEVEN, scores_DM)
     assert len(settings) == found.settings == 17
     assert round(found.chi_squared, 2) == 49.42

@@ -89,6 +89,7 @@ def test_three_agreements_of_99_percent_are_stable(values, stable):
 def test_change_and_uncertainty_by_hand():
     assert classification_change(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2])) == 0.25
     assert classification_change(np.empty(0, np.int64), np.empty(0, np.int64)) == 0
+    assert classification_change(np.array([[1, 0], [1, 1], [0, 0]]), np.array([[1, 0], [0, 0], [0, 0]])) == 1 / 3
     assert overall_uncertainty(np.array([[0.5, 0.5, 0], [1, 0, 0]])) == pytest.approx(np.log(2) / np.log(3) / 2)
     assert overall_uncertainty(np.full((4, 8), 1 / 8)) == pytest.approx(1)
     assert overall_uncertainty(np.empty((0, 3))) == 0

@@ -10,6 +10,7 @@ from typing import Final
 from markupsafe import Markup
 
 from labelbench_ray.answers.agreement import Agreement, agreement
+from labelbench_ray.campaign.criteria import criteria_table
 from labelbench_ray.campaign.page.accuracy_figure import accuracy_figure
 from labelbench_ray.campaign.page.shown_rows import ShownBatch, batch_to_show
 from labelbench_ray.campaign.page.tables import (
@@ -95,6 +96,7 @@ def page(status: CampaignStatus, money: Money, shown: ShownBatch | None) -> str:
             unmeasured=status.unmeasured,
             estimate=status.points[-1].estimate if status.points else None,
             outlook=[*outlook_lines(status), *worth_lines(status, money)] if status.points else [],
+            criteria=criteria_table(status.criteria if status.standing.found.labels else ()),
             shown=shown,
             words=words,
         )

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from labelbench_ray.errors import DataError
 from labelbench_ray.report.curves import RANDOM
 from labelbench_ray.report.statistics.comparison import Curves
-from labelbench_ray.report.statistics.paired import Floats
 
 LABELBENCH: Final = Path(__file__).parent / "labelbench.parquet"
 ACCURACY: Final = "Test Accuracy"
@@ -77,15 +76,6 @@ def published(path: Path = LABELBENCH, metric: str = ACCURACY) -> tuple[Publishe
     """
     rows = _rows(path, metric)
     return tuple(_setting(fields, list(mine)) for fields, mine in groupby(rows, itemgetter(*SETTING)))
-
-
-def final_scores(
-    settings: Iterable[PublishedSetting], strategies: tuple[str, ...]
-) -> tuple[tuple[PublishedSetting, ...], Floats]:
-    """The settings that have all these strategies, and (D, M) the mean over seeds at each run's last checkpoint."""
-    found = tuple(each for each in settings if all(name in each.curves for name in strategies))
-    scores = [[each.curves[name].values_ST[:, -1].mean() for name in strategies] for each in found]
-    return found, np.array(scores, dtype=np.float64).reshape(len(found), len(strategies))
 
 
 def with_random(settings: Iterable[PublishedSetting]) -> tuple[PublishedSetting, ...]:

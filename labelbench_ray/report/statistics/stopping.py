@@ -3,10 +3,12 @@
 No criterion is the best everywhere (Pullar-Strecker et al. 2022, Machine Learning), so they are shown beside one
 another and beside the money rule. Predictions are names of classes, or numbers of one list of names in all rounds:
 where names are learned, a number of one round may be another class in the next. (Letters: T rounds, S rows of the stop
-set, U unlabeled rows, K classes.)
+set, U unlabeled rows, K classes.) Where rows have several classes, predictions are rows of zeros and ones (S, K): kappa
+compares each decision, and a row has changed where its set of classes has.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -22,6 +24,74 @@ LEAST_GROWTH: Final = 0.05
 """Models are compared where labels grew by at least this share: a smaller batch changes less, whatever is left."""
 MOST_CHANGED: Final = 0.01
 MOST_UNCERTAIN: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What a published criterion states after the last batch."""
+
+    name: str
+    looks_at: str
+    """In words."""
+    stops_where: str
+    """The threshold, in words."""
+    value: float | None
+    """None where it cannot be computed yet."""
+    stops: bool
+    """Whether it would stop now."""
+    missing: str = ""
+    """Why there is no value yet."""
+
+
+def criteria(
+    labels_T: Floats, predictions_TS: Sequence[Predictions], open_S: NDArray[np.bool_], uncertainty: float | None
+) -> tuple[Criterion, ...]:
+    """The three criteria, for the last of T models.
+
+    Args:
+        labels_T: that each model learned from, ascending.
+        predictions_TS: of the rows of the stop set.
+        open_S: which of these the last model did not learn from.
+        uncertainty: `overall_uncertainty` of the last model on the open rows; None without a model.
+    """
+    kappas_T = kappas(labels_T, predictions_TS)
+    compared = int((~np.isnan(kappas_T)).sum())
+    agreement = float(kappas_T[-WINDOW:].mean()) if len(kappas_T) >= WINDOW else np.nan
+    changed = classification_change(*(each[open_S] for each in predictions_TS[-2:])) if len(labels_T) > 1 else None
+    models = f"; {len(labels_T)} so far"
+    return (
+        Criterion(
+            "stabilizing predictions",
+            f"Cohen's kappa of successive models on {len(open_S):,} rows, mean of {WINDOW}",
+            f"{LEAST_KAPPA} or more",
+            None if np.isnan(agreement) else agreement,
+            stabilized(kappas_T),
+            f"it compares {WINDOW + 1} models in a row, each with 5 % more labels than the one before or more; "
+            f"{compared} of {WINDOW} comparisons so far",
+        ),
+        Criterion(
+            "classification change",
+            "the share of rows without a label whose prediction the last batch changed",
+            f"{MOST_CHANGED} or less",
+            changed,
+            changed is not None and changed <= MOST_CHANGED,
+            f"it compares the models of two batches{models}",
+        ),
+        Criterion(
+            "overall uncertainty",
+            "the mean entropy of rows without a label, 1 for a model that guesses",
+            f"{MOST_UNCERTAIN} or less",
+            uncertainty,
+            uncertainty is not None and uncertainty <= MOST_UNCERTAIN,
+            "it needs a model, and the labels do not suffice for one",
+        ),
+    )
+
+
+def stop_set(rows: int) -> NDArray[np.int64]:
+    """The rows of a pool on which its models are compared: a fixed random sample, or all where there are few."""
+    chosen_S: NDArray[np.int64] = np.random.default_rng([*b"stop set"]).permutation(rows)[:STOP_SET]
+    return chosen_S
 
 
 def cohens_kappa(first_S: Predictions, second_S: Predictions) -> float:
@@ -58,7 +128,7 @@ def classification_change(before_U: Predictions, now_U: Predictions) -> float:
 
     Zhu, Wang and Hovy 2008, Multi-criteria-based strategy to stop active learning for data annotation, Coling.
     """
-    return float((before_U != now_U).mean()) if len(now_U) else 0.0
+    return float((before_U != now_U).reshape(len(now_U), -1).any(axis=1).mean()) if len(now_U) else 0.0
 
 
 def overall_uncertainty(probabilities_UK: Floats) -> float:
