@@ -23,6 +23,7 @@ from labelbench_ray.report.over_settings import OverSettings, over_settings
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
 from labelbench_ray.report.published.beside import Beside, beside_labelbench
 from labelbench_ray.report.rare_classes import RareClasses, rare_classes
+from labelbench_ray.report.relative import Relative, relatives
 from labelbench_ray.report.searched import Searched, searched
 from labelbench_ray.report.shift import Shift, shifts
 from labelbench_ray.report.statistics.comparison import Comparison, compare
@@ -53,6 +54,8 @@ class Section:
     """None where every answer is right and names a class."""
     published: tuple[Beside, ...]
     """Beside each published setting on the same data set."""
+    relatives: tuple[Relative, ...]
+    """Each strategy beside the baseline on the metric that decides: speed-up, deficiency and normalized gain."""
 
     @property
     def main(self) -> Comparison | None:
@@ -216,6 +219,7 @@ def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping
         shifts(setting),
         noisy_labels(setting),
         beside_labelbench(setting, main),
+        relatives(main) if main else (),
     )
 
 

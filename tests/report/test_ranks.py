@@ -10,7 +10,6 @@ from scipy import stats
 
 from labelbench_ray.report.statistics.mean_saving import PairedCurves, mean_saving
 from labelbench_ray.report.statistics.ranks import Ranks, critical_difference, ranks, wilcoxon
-from labelbench_ray.report.statistics.relative import deficiency, normalized_gain, speed_up
 from labelbench_ray.report.statistics.savings import saving
 from labelbench_ray.report.statistics.signed_rank import signed_rank
 from labelbench_ray.report.statistics.wins import doubled_checkpoints, penalties, wins
@@ -212,20 +211,6 @@ def test_a_strategy_that_does_not_get_there_counts_with_all_its_labels() -> None
     assert (found.fraction, found.unreached) == (1 - 300 / 200, 1)
     with pytest.raises(ValueError, match="at least one"):
         mean_saving([])
-
-
-def test_gain_deficiency_and_speed_up_of_a_curve_by_hand() -> None:
-    labels_T = np.array([100.0, 200, 400])
-    random_T, bound_T = np.array([0.4, 0.6, 0.8]), np.array([0.6, 0.8, 0.9])
-    assert normalized_gain(labels_T, random_T, random_T, bound_T) == 0
-    assert normalized_gain(labels_T, bound_T, random_T, bound_T) == pytest.approx(1)
-    assert normalized_gain(labels_T, bound_T, random_T, random_T) is None
-    assert deficiency(random_T, random_T) == 1
-    assert deficiency(bound_T, random_T) == pytest.approx((0.2 + 0.0 - 0.1) / (0.4 + 0.2 + 0.0))
-    assert deficiency(bound_T, np.array([0.5, 0.5, 0.5])) is None
-    found = speed_up(labels_T, bound_T, random_T)
-    np.testing.assert_allclose(found.factors_T, [200 / 100, 400 / 200, 400 / 400])
-    assert found.at_least_T.tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("count", [3, 4, 7, 8])

@@ -75,7 +75,7 @@ def test_a_full_grid(planted, tmp_path):
     texts = check(text).texts
     assert {"Use margin.", "margin", "50\u00a0%", "not reached", "none", "baseline"} <= set(texts)
     assert "3\u00a0min 34\u00a0s" in text
-    assert text.count('<svg role="img" aria-label="') == 6
+    assert text.count('<svg role="img" aria-label="') == 7
 
 
 def test_the_same_ledger_gives_the_same_page(planted):

@@ -27,6 +27,7 @@ from labelbench_ray.report.page.rendering import rendered
 from labelbench_ray.report.page.shown import baseline, ranked, shown
 from labelbench_ray.report.published.table import published_tables
 from labelbench_ray.report.rare_classes.table import rare_tables
+from labelbench_ray.report.relative.table import explanations, relative_table
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.shift.table import answer, shift_tables
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, strategy_table, trouble_table
@@ -66,6 +67,11 @@ class Chapter:
     published: tuple[tuple[str, Table], ...]
     """Beside published runs on the same data set, each with what stands above it."""
     savings: Forest | None
+    speed: tuple[Picture, ...]
+    """The speed-up as a curve; none with a single number of labels."""
+    relative: Table
+    """Speed-up, deficiency and normalized gain; no rows where nothing is compared with the baseline."""
+    relative_words: tuple[str, ...]
     costs: Table
     stages: Table
     spending: tuple[Picture, ...]
@@ -125,6 +131,9 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         noise=noise_tables(section.noise) if section.noise else (),
         published=published_tables(section.published),
         savings=forest.savings(main) if main else None,
+        speed=_speed(number, section, looks),
+        relative=relative_table(section.relatives),
+        relative_words=explanations(section.relatives, main.baseline, main.noun) if main else (),
         costs=cost_tables.cost_table(report, section),
         stages=cost_tables.stage_table(section),
         spending=_spending(report, number, section, looks),
@@ -152,6 +161,14 @@ def _pictures(number: int, section: Section, looks: Looks, places: range) -> tup
             name = f"{title}: gain over {comparison.baseline}"
             pictures.append(Picture(name, "in points, paired by seed", gain))
     return tuple(pictures)
+
+
+def _speed(number: int, section: Section, looks: Looks) -> tuple[Picture, ...]:
+    main = section.main
+    if main is None:
+        return ()
+    drawing = figures.speed_ups(section.relatives, main.baseline, looks, shown(section), f"{number}.0.speed")
+    return (Picture("Speed-up", f"labels of {main.baseline} over the strategy's", drawing),) if drawing else ()
 
 
 def _spending(report: Report, number: int, section: Section, looks: Looks) -> tuple[Picture, ...]:

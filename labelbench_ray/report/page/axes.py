@@ -32,6 +32,12 @@ class Curve:
     strategy: str
     x_T: Floats
     values_ST: Floats
+    ends: tuple[Floats, Floats] | None = None
+    """The interval where it is not that of the mean; the upper end may be infinite."""
+
+    def bands(self) -> tuple[Floats, Floats, Floats]:
+        """Mean, lower and upper end at every place."""
+        return bands(self.values_ST) if self.ends is None else (self.values_ST.mean(axis=0), *self.ends)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,13 +110,13 @@ def _scales(plot: Plot) -> tuple[Scale, Scale]:
     left, right = float(ends.min()), float(ends.max())
     if right <= left:
         left, right = left - 1, right + 1
-    low, high = _limits([curve.values_ST for curve in plot.curves], zero=plot.zero)
+    low, high = _limits(plot.curves, zero=plot.zero)
     return Scale(left, right, LEFT, WIDTH - LABELS), Scale(low, high, HEIGHT - BOTTOM, TOP)
 
 
-def _limits(values: Sequence[Floats], *, zero: bool) -> tuple[float, float]:
+def _limits(curves: Sequence[Curve], *, zero: bool) -> tuple[float, float]:
     """Limits that show every mean; bands wider than half the means' range run out of the picture."""
-    triples = [bands(values_ST) for values_ST in values]
+    triples = [curve.bands() for curve in curves]
     means = np.concatenate([mean_T for mean_T, _, _ in triples] + ([np.zeros(1)] if zero else []))
     bottom, top = float(means.min()), float(means.max())
     room = max(0.5 * (top - bottom), 0.5)
@@ -138,14 +144,15 @@ def _ends(curves: Sequence[Curve], shown: Collection[str], up: Scale) -> list[fl
 
 
 def _group(curve: Curve, look: Style, shown: bool, end: float, across: Scale, up: Scale) -> Markup:
-    mean_T, low_T, high_T = bands(curve.values_ST)
+    mean_T, low_T, high_T = curve.bands()
+    high_T = np.where(np.isfinite(high_T), high_T, 2 * up.high - up.low)  # beyond the picture, yet a number
     x_T = [across.at(x) for x in curve.x_T.tolist()]
 
     def points(values_T: Floats) -> list[tuple[float, float]]:
         return list(zip(x_T, [up.at(value) for value in values_T.tolist()], strict=True))
 
     middle = points(mean_T)
-    if len(curve.values_ST) >= ENOUGH_PAIRS:
+    if curve.ends is not None or len(curve.values_ST) >= ENOUGH_PAIRS:
         spread = svg.element("path", d=svg.area_path(points(high_T), points(low_T)), class_="band")
     else:
         seeds = "".join(svg.line_path(points(values_T)) for values_T in curve.values_ST)

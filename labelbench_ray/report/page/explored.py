@@ -39,7 +39,9 @@ def _section(report: Report, section: Section, looks: Looks) -> dict[str, Any]:
         return {"metrics": [], "costs": {}}
     seconds, unit = time_unit(spent)
     return {
-        "metrics": [metric_values(comparison, looks) for comparison in section.comparisons],
+        "metrics": [
+            metric_values(comparison, looks) | _speed(section, comparison, looks) for comparison in section.comparisons
+        ],
         "costs": {
             f"{unit} of CPU and GPU": {
                 looks[each.strategy].place: _rounded(each.computing_T / seconds) for each in spent
@@ -59,6 +61,14 @@ def metric_values(comparison: Comparison, looks: Looks) -> dict[str, Any]:
         "value": _curves(values, looks),
         "gain": _curves(gain_curves(comparison), looks),
     }
+
+
+def _speed(section: Section, comparison: Comparison, looks: Looks) -> dict[str, Any]:
+    """The speed-ups, without their intervals, whose ends may be infinite; of the metric that decides alone."""
+    if comparison is not section.main:
+        return {}
+    every = {looks[each.strategy].place: [_rounded(each.speed.factors_T)] for each in section.relatives}
+    return {"speed": every | {looks[comparison.baseline].place: [[1.0] * len(comparison.labels)]}}
 
 
 def _curves(curves: Iterable[Curve], looks: Looks) -> dict[int, list[list[float]]]:

@@ -1,13 +1,15 @@
 """The curves of the report: a metric, and its paired difference from the baseline, against labels, time and money."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 from markupsafe import Markup
 
 from labelbench_ray.report import words
 from labelbench_ray.report.costs import CostCurve
 from labelbench_ray.report.page.axes import Curve, Plot, draw
 from labelbench_ray.report.page.palette import Style
+from labelbench_ray.report.relative import Relative
 from labelbench_ray.report.statistics.comparison import Comparison, Curves, Row
 from labelbench_ray.report.statistics.paired import Floats
 
@@ -46,6 +48,26 @@ def gain_curves(comparison: Comparison) -> tuple[Curve, ...]:
         for row in comparison.rows
         if row.difference is not None
     )
+
+
+def speed_ups(found: Sequence[Relative], baseline: str, looks: Looks, shown: Collection[str], key: str) -> Markup:
+    """How many times the strategy's labels the baseline needs, at every checkpoint; empty with fewer than two."""
+    if not found or len(found[0].speed.labels_T) < 2:
+        return Markup()
+    labels_T = found[0].speed.labels_T
+    curves = [
+        Curve(
+            each.strategy,
+            each.speed.labels_T,
+            each.speed.factors_T[None],
+            (each.speed.low_T, each.speed.high_T) if each.seeds > 1 else None,
+        )
+        for each in found
+    ]
+    itself = Curve(baseline, labels_T, np.ones((1, len(labels_T))))
+    ends = ", ".join(f"{each.strategy} {words.times(float(each.speed.factors_T[-1]))}" for each in found)
+    alt = f"Labels that {baseline} needs over those of each strategy. At the end: {ends}."
+    return draw(Plot(key, LABELS, (itself, *curves), alt), looks, shown)
 
 
 def against_computing(

@@ -134,7 +134,7 @@
     const [metric, kind] = figure(plot), series = best.curve.dataset.series;
     const [mean, low, high] = metric[kind][series].map((values) => values[best.number]);
     const plus = kind === "gain" ? "+" : "";
-    const unit = kind === "gain" ? " points" : "\u00a0%";
+    const unit = { gain: " points", speed: " times" }[kind] ?? "\u00a0%";
     const range = low === undefined ? "" : `${signed(low, plus)} to ${signed(high, plus)} (95\u00a0% interval)`;
     tip.replaceChildren(
       make("b", {}, data.strategies[series]),
