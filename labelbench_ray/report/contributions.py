@@ -6,10 +6,13 @@ the other fields that has both; the interval is over the seeds.
 A trainer that learns from unlabeled rows is measured against the control, which takes the same steps on the same views
 and leaves the unlabeled rows out (`unlabeled_weight=0`), where the grid has it. Against a trainer without views the
 difference is that of steps and views, too, which is stated.
+
+Where the trials are complete in two levels of each field (a method and its control, of several trainers), main effects
+and interactions follow by effect coding.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, product
 from typing import Final
 
@@ -19,7 +22,9 @@ from pydantic import JsonValue
 from labelbench_ray.config import Part
 from labelbench_ray.ledger.state import TrialState
 from labelbench_ray.report.curves import RECIPE, Run, Setting, last_common
+from labelbench_ray.report.statistics.factorial import Effect, effects
 from labelbench_ray.report.statistics.paired import Estimate, estimate
+from labelbench_ray.report.statistics.savings import Saving, saving
 
 FIELDS: Final = ("strategy", *(field for field in RECIPE if field not in ("dataset", "budget")))
 """Accuracies of other data sets or other numbers of labels are not compared."""
@@ -43,8 +48,9 @@ STEPS: Final = frozenset(
 )
 
 Levels = tuple[str, ...]
-Cells = Mapping[Levels, Mapping[int, float]]
-"""The levels of the fields -> seed -> final accuracy."""
+Curve = Mapping[int, float]
+Cells = Mapping[Levels, Mapping[int, Curve]]
+"""The levels of the fields -> seed -> accuracy by number of labels, to the last that all trials have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +64,28 @@ class Contribution:
     """It also takes other steps, on augmented views, which the plain level does not."""
     effect: Estimate
     contexts: tuple[tuple[str, Estimate], ...]
+    savings: tuple[Saving, ...]
+    """In each context: at the plain level's highest mean accuracy."""
 
     @property
     def name(self) -> str:
         """`trainer flexmatch`; a strategy by its name alone."""
         return f"{self.field.replace('_', ' ')} {self.level}"
+
+
+@dataclass(frozen=True, slots=True)
+class Factorial:
+    """Main effects and interactions of parts with two levels each, over the seeds that every cell has."""
+
+    parts: tuple[str, ...]
+    """`trainer flexmatch`: the level that is not the plain one."""
+    instead: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    seeds: int
+
+    def name(self, effect: Effect) -> str:
+        """`strategy margin x trainer flexmatch`."""
+        return " x ".join(self.parts[factor] for factor in effect.factors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +96,7 @@ class Ablation:
     labels: int
     parts: tuple[Contribution, ...]
     together: Estimate | None
+    factorial: Factorial | None
     noun: str
     """The metric, within a sentence."""
 
@@ -112,7 +136,7 @@ def ablations(settings: tuple[Setting, ...]) -> tuple[Ablation, ...]:
     found = [(place, _ablation(tuple(members))) for place, members in groups]
     several = len(found) > 1
     return tuple(
-        Ablation(f"{place[0]}, budget {place[1]}" if several else "", each.labels, each.parts, each.together, each.noun)
+        replace(each, title=f"{place[0]}, budget {place[1]}" if several else "")
         for place, each in found
         if each is not None
     )
@@ -129,16 +153,19 @@ def _ablation(settings: tuple[Setting, ...]) -> Ablation | None:
     labels = last_common(runs) if runs else 0
     if not labels or not set(fields) - {"strategy"}:
         return None
-    cells: dict[Levels, dict[int, float]] = {}
+    cells: dict[Levels, dict[int, Curve]] = {}
     for run in runs:
         levels = tuple(_level(run, field) for field in fields)
-        cells.setdefault(levels, {})[run.trial.seed] = run.primary[labels]
+        curve = {count: value for count, value in run.primary.items() if count <= labels}
+        cells.setdefault(levels, {})[run.trial.seed] = curve
     plain = tuple(_plain(cells, place, _baselines(runs, field)) for place, field in enumerate(fields))
     trainers = Trainers.of(runs)
     parts = tuple(
         part for place in range(len(fields)) for part in _contributions(cells, fields, plain, place, trainers)
     )
-    return Ablation("", labels, parts, _together(cells, plain), settings[0].noun) if parts else None
+    if not parts:
+        return None
+    return Ablation("", labels, parts, _together(cells, plain), _factorial(cells, parts), settings[0].noun)
 
 
 def _leaves_out(trainer: Part) -> bool:
@@ -167,7 +194,7 @@ def _plain(cells: Cells, place: int, baselines: frozenset[str]) -> str:
     """
     means: dict[str, list[float]] = {}
     for levels, by_seed in cells.items():
-        means.setdefault(levels[place], []).extend(by_seed.values())
+        means.setdefault(levels[place], []).extend(_final(curve) for curve in by_seed.values())
     return min(means.keys() & baselines or means, key=lambda level: (np.mean(means[level]), level))
 
 
@@ -187,8 +214,46 @@ def _contributions(
             (", ".join((*mine[:place], *mine[place + 1 :])), _difference(cells, mine, other)) for mine, other in pairs
         )
         if seeds:
-            mean_S = np.mean([[cells[mine][s] - cells[other][s] for s in seeds] for mine, other in pairs], axis=0)
-            yield Contribution(fields[place], level, reference, unlike, estimate(mean_S), contexts)
+            finals = [[_final(cells[mine][s]) - _final(cells[other][s]) for s in seeds] for mine, other in pairs]
+            effect = estimate(np.mean(finals, axis=0))
+            savings = tuple(_saving(cells[mine], cells[other]) for mine, other in pairs)
+            yield Contribution(fields[place], level, reference, unlike, effect, contexts, savings)
+
+
+def _final(curve: Curve) -> float:
+    return curve[max(curve)]
+
+
+def _saving(mine: Mapping[int, Curve], other: Mapping[int, Curve]) -> Saving:
+    """Over the seeds that both have, at the numbers of labels that all of those have."""
+    seeds = sorted(mine.keys() & other.keys())
+    counts = sorted(set.intersection(*(set(each[seed]) for each in (mine, other) for seed in seeds)))
+    mine_ST, other_ST = (
+        np.array([[each[seed][count] for count in counts] for seed in seeds]) for each in (mine, other)
+    )
+    return saving(np.array(counts, np.float64), mine_ST, other_ST)
+
+
+def _factorial(cells: Cells, parts: tuple[Contribution, ...]) -> Factorial | None:
+    """Of fields with two levels, and of a method and its control; None unless every cell has two common seeds."""
+    by_field: dict[str, list[Contribution]] = {}
+    for part in parts:
+        by_field.setdefault(part.field, []).append(part)
+    alike = [[part for part in each if len(each) == 1 or not part.unlike] for each in by_field.values()]
+    if len(alike) < 2 or any(len(each) != 1 for each in alike):
+        return None
+    chosen = [part for each in alike for part in each]
+    corners = [cells.get(levels, {}) for levels in product(*((part.plain, part.level) for part in chosen))]
+    seeds = sorted(set.intersection(*(set(corner) for corner in corners)))
+    if len(seeds) < 2:
+        return None
+    finals_SC = np.array([[_final(corner[seed]) for corner in corners] for seed in seeds])
+    return Factorial(
+        tuple(part.name for part in chosen),
+        tuple(part.plain for part in chosen),
+        effects(finals_SC.reshape(len(seeds), *[2] * len(chosen))),
+        len(seeds),
+    )
 
 
 def _swapped(levels: Levels, place: int, level: str) -> Levels:
@@ -197,7 +262,7 @@ def _swapped(levels: Levels, place: int, level: str) -> Levels:
 
 def _difference(cells: Cells, mine: Levels, other: Levels) -> Estimate:
     seeds = sorted(cells[mine].keys() & cells[other].keys())
-    return estimate(np.array([cells[mine][seed] - cells[other][seed] for seed in seeds]))
+    return estimate(np.array([_final(cells[mine][seed]) - _final(cells[other][seed]) for seed in seeds]))
 
 
 def _together(cells: Cells, plain: Levels) -> Estimate | None:

@@ -6,7 +6,7 @@ from labelbench_ray.costs import NOTHING as NOT_SPENT
 from labelbench_ray.costs import Cost
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import NOTHING, Cell, Table, bounded, gain, ratio_cell, seconds_cell, size_cell
-from labelbench_ray.report.contributions import Ablation, Contribution
+from labelbench_ray.report.contributions import Ablation, Contribution, Factorial
 from labelbench_ray.report.costs import StrategyCost, stages
 from labelbench_ray.report.curves import Setting, title
 from labelbench_ray.report.fidelity import Trust
@@ -240,15 +240,40 @@ def _instead(part: Contribution) -> Cell:
     return Cell(part.plain, "other steps, no views" if part.unlike else "")
 
 
-def context_table(ablation: Ablation) -> Table:
-    """The contribution of each part in every combination of the others."""
-    head = ("part", "beside", f"points of final {ablation.noun}", "seeds")
+def effect_table(factorial: Factorial | None, noun: str) -> Table:
+    """Main effects and interactions; no rows without a factorial."""
+    head = ("effect", f"points of final {noun}", "seeds")
+    if factorial is None:
+        return Table(head, ())
+    order = {1: "on average over the others", 2: "both, beyond the sum of each", 3: "all three, beyond that"}
     return Table(
         head,
         tuple(
-            (Cell(part.name), Cell(context), gain(estimate), Cell(str(estimate.seeds)))
+            (
+                Cell(factorial.name(each), order.get(len(each.factors), "")),
+                gain(each.size, each.adjusted),
+                Cell(str(factorial.seeds)),
+            )
+            for each in factorial.effects
+        ),
+    )
+
+
+def context_table(ablation: Ablation) -> Table:
+    """The contribution of each part in every combination of the others, and the labels that it saves there."""
+    head = ("part", "beside", f"points of final {ablation.noun}", "labels saved", "seeds")
+    return Table(
+        head,
+        tuple(
+            (
+                Cell(part.name),
+                Cell(context),
+                gain(estimate),
+                Cell(words.saved(saving), words.saved_interval(saving)),
+                Cell(str(estimate.seeds)),
+            )
             for part in ablation.parts
-            for context, estimate in part.contexts
+            for (context, estimate), saving in zip(part.contexts, part.savings, strict=True)
         ),
     )
 

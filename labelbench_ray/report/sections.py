@@ -25,6 +25,7 @@ from labelbench_ray.report.published.beside import Beside, beside_labelbench
 from labelbench_ray.report.rare_classes import RareClasses, rare_classes
 from labelbench_ray.report.relative import Relative, relatives
 from labelbench_ray.report.searched import Searched, searched
+from labelbench_ray.report.selectors import Selectors, selectors
 from labelbench_ray.report.shift import Shift, shifts
 from labelbench_ray.report.statistics.comparison import Comparison, compare
 from labelbench_ray.report.statistics.spreads import power_line
@@ -84,6 +85,7 @@ class Across:
     continual: tuple[Continued, ...]
     multitask: tuple[Multitask, ...]
     noise: tuple[Survival, ...]
+    selectors: tuple[Selectors, ...]
     trusts: tuple[Trust, ...]
     measured: tuple[Block, ...]
     threshold: Threshold | None
@@ -178,6 +180,7 @@ def compose(
         continual(settings),
         multitask(settings),
         survivals(settings),
+        selectors(settings),
         trusts(settings),
         measured,
         threshold(measured),

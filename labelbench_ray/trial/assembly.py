@@ -195,10 +195,13 @@ class FineTuneJob:
             rows = stored_rows(built, EmbeddingStore.open(self.place.store), self.place.data_root)
             return response_tuning(built, tuned, ledger, finetunes, rows, self.place.store, self.directory)
         assert isinstance(tuned.model, FullProxy)
-        open_view = in_process(embedded(self.place.store))
-        light = None if built.proxy.trains_encoder else light_fitter(built, self.place, open_view)
         full = full_fitter(built, tuned.model, tuned.trainer, self.place, self.directory, self.processes)
-        return FineTuning(built, tuned, ledger, finetunes, full, light)
+        selector: Fitter
+        if isinstance(built.proxy, FullProxy):
+            selector = full_fitter(built, built.proxy, built.trainer, self.place, self.directory, self.processes)
+        else:
+            selector = light_fitter(built, self.place, in_process(embedded(self.place.store)))
+        return FineTuning(built, tuned, ledger, finetunes, full, selector)
 
 
 def selection_job(

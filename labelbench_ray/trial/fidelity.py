@@ -1,4 +1,4 @@
-"""How far a light proxy can be trusted: what it would buy next, beside what the full model would, on the same labels.
+"""How far a trial's proxy can be trusted: what it would buy next, beside what the full model would, on equal labels.
 
 The open questions of selection via proxy (LabelBench, arXiv 2306.09910, section 6), measured where the full model is
 trained anyway.

@@ -36,8 +36,8 @@ class FineTuning:
     finetunes: FineTuneLedger
     fitter: Fitter
     """Of the full model."""
-    light: LightFitter | None
-    """Opens the trial's own proxies; None where the trial selected with a full model."""
+    selector: Fitter | None
+    """Opens the trial's own proxies; None where it has none."""
 
     def run(self) -> Iterator[FineTuneRecord]:
         """Fit what is not recorded yet, one budget at a step; each is on disk when it is yielded."""
@@ -83,7 +83,7 @@ class FineTuning:
             alphas = self.parts.dataset.prior_alphas
             found = measure(view, fitted, self.fitter.validation_labels, alphas).metrics
             measured = found | stats.metrics() | now.metrics()
-        with watch.stage(COMPARING):
+        with watch.stage(COMPARING, gpus=self.selector.gpus if self.selector else 0.0):
             measured |= self._fidelity(records, fitted, measured, now)
         return self.finetunes.publish(
             num_labeled, chosen_hash(chosen.tolist(), labels.tolist()), measured, watch.lap(), tensors
@@ -91,7 +91,8 @@ class FineTuning:
 
     def _request(self, records: Sequence[RoundRecord], now: Bought, stats: PseudoLabelStats) -> FitRequest:
         known = [record for record in records if record.num_labeled <= len(now)]
-        proxy = self.light.classifier(self.ledger.proxy(known[-1])) if self.light and known else None
+        light = self.selector if isinstance(self.selector, LightFitter) else None
+        proxy = light.classifier(self.ledger.proxy(known[-1])) if light and known else None
         seed = integer(self.parts.trial.seed, len(now), "finetune")
         return FitRequest(now.labeled_L, now.labels_L, (), seed, stats.add, proxy, wasted_W=now.wasted_W)
 
@@ -100,9 +101,9 @@ class FineTuning:
     ) -> dict[str, float]:
         """Against the proxy that was fitted to the same labels; nothing between two rounds."""
         record = next((record for record in records if record.num_labeled == len(now)), None)
-        if record is None or self.light is None:
+        if record is None or self.selector is None:
             return {}
-        proxy = self.light.open(self.ledger.proxy(record))
+        proxy = self.selector.open(self.ledger.proxy(record))
         trial, embedded = self.parts.trial, self.fitter.embedded
         answers_N = hidden_labels(self.parts, embedded) if embedded.task.answers_every_row else None
         if answers_N is None and self.parts.strategy.needs_ask:

@@ -132,7 +132,7 @@ def response_tuning(
         ledger=ledger,
         finetunes=finetunes,
         fitter=NoFitter(arrays, in_process(arrays)),
-        light=None,
+        selector=None,
         model=tuned.model,
         trainer=tuned.trainer,
         encoder=built.encoder,

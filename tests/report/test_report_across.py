@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from labelbench_ray.config import Part
+from labelbench_ray.config import FineTune, Part
 from labelbench_ray.costs import Cost
 from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.finetunes import FineTuneRecord
@@ -19,6 +19,8 @@ from labelbench_ray.report.curves import Experiment, read
 from labelbench_ray.report.fidelity import CORRELATION, trusts
 from labelbench_ray.report.protocols import protocols, ratio, wholes
 from labelbench_ray.report.sections import compose
+from labelbench_ray.report.selectors import selectors
+from labelbench_ray.report.statistics.factorial import contrast
 from labelbench_ray.report.threshold import ENOUGH_POINTS, GAP, OVERLAP
 from tests.report.test_report_page import check
 
@@ -287,6 +289,55 @@ def test_contributions_by_hand(ablated):
     assert found.together.value == pytest.approx(0.15 + (NOISE[1, 1, 1] - NOISE[0, 0, 0]).mean())
 
 
+def test_a_complete_factorial_has_main_effects_and_interactions(ablated):
+    (found,) = ablations(ablated.settings)
+    assert found.factorial.parts == ("strategy margin", "encoder efficientnet_lite0", "trainer flexmatch")
+    assert found.factorial.instead == ("random", "pixels", "supervised")
+    ends = NOISE.transpose(3, 0, 2, 1)  # seed, strategy, encoder, trainer
+    expected = {(0,): 0.03, (1,): 0.10, (2,): 0.02}
+    for effect in found.factorial.effects:
+        per_seed = contrast(ends, effect.factors) + expected.get(effect.factors, 0)
+        assert (effect.size.low, effect.size.high) == pytest.approx(interval(per_seed))
+    shown = page(compose(ablated))
+    assert "Main effects and interactions" in shown
+    assert "margin x encoder efficientnet_lite0 x trainer flexmatch" in shown
+    assert len(document(compose(ablated))["contributions"][0]["factorial"]["effects"]) == 7
+
+
+def test_an_incomplete_factorial_has_none(experiment):
+    for strategy, trainer in (("random", "supervised"), ("random", "flexmatch"), ("margin", "flexmatch")):
+        for seed in range(3):
+            experiment.add(strategy, seed, [0.4, 0.5], rounds=2, trainer=trainer)
+    report = compose(read(experiment.write()))
+    (found,) = report.across.ablations
+    assert found.factorial is None
+    assert "Main effects and interactions" not in page(report)
+
+
+def test_of_several_trainers_the_factorial_has_a_method_and_its_control(experiment):
+    for encoder, more in (("pixels", 0.0), ("efficientnet_lite0", 0.1)):
+        for name, views, gain in (("supervised", "", 0.0), ("control", "v", 0.02), ("flexmatch", "v", 0.03 + more)):
+            trainer = Part.of("fixmatch", unlabeled_weight=0) if name == "control" else Part(name=name)
+            for seed in range(3):
+                end = 0.5 + gain + more + 0.001 * seed * len(name)
+                experiment.add("random", seed, [0.4, end], rounds=2, encoder=encoder, trainer=trainer, views=views)
+    (found,) = ablations(read(experiment.write()).settings)
+    assert found.factorial.parts == ("encoder efficientnet_lite0", "trainer flexmatch")
+    assert found.factorial.instead == ("pixels", "fixmatch(unlabeled_weight=0)")
+    interaction = found.factorial.effects[-1]
+    assert interaction.size.value == pytest.approx(0.1)
+
+
+def test_labels_saved_by_a_part_are_those_to_the_plain_level_s_accuracy(experiment):
+    for seed in range(3):
+        experiment.add("random", seed, [0.4, 0.5, 0.6], rounds=3, encoder="pixels")
+        experiment.add("random", seed, [0.5, 0.7, 0.8], rounds=3, encoder="efficientnet_lite0")
+    (found,) = ablations(read(experiment.write()).settings)
+    ((saving,),) = [part.savings for part in found.parts]
+    assert (saving.labels, saving.random_labels) == (pytest.approx(15), 30)
+    assert "50\u00a0%" in page(compose(read(experiment.folder)))
+
+
 def with_control(experiment, *trainers):
     """{supervised, the control, flexmatch} x 4 seeds: views add 2 points, unlabeled rows 1 more."""
     levels = {
@@ -383,6 +434,63 @@ def test_few_points_are_not_fitted(two_proxies):
     report = compose(with_finetunes(two_proxies, fidelity))
     assert report.across.threshold is None
     assert str(ENOUGH_POINTS) in threshold_words(None)
+
+
+@pytest.fixture
+def selecting(experiment):
+    """{linear, shallow, full model} x {random, margin} x 3 seeds with one final model, 3 rounds."""
+    model, trainer = Part.of("full_model"), Part.of("supervised", learning_rate=0.0001)
+    for seed in range(3):
+        for strategy in ("random", "margin"):
+            for light in ("linear", "shallow"):
+                experiment.add(strategy, seed, ACCURACIES, rounds=3, spent=spent(0.5), proxy=light)
+            full = {"proxy": model, "trainer": trainer}
+            experiment.add(strategy, seed, ACCURACIES, rounds=3, spent=spent(20.0, 20.0), **full)
+    return with_selected(read(experiment.write()), str(FineTune(model=model, trainer=trainer)))
+
+
+def with_selected(found, recipe):
+    """Each trial's final model: the same under random; margin adds 2, 4 or 5 points by the model."""
+    gains, agree = {"linear": 0.02, "shallow": 0.04, "full_model": 0.05}, {"linear": 0.1, "shallow": 0.3}
+
+    def tuned(run):
+        proxy, seed = run.trial.proxy.name, run.trial.seed
+        luck = 0.01 * seed * (proxy == "linear")
+        gain = (gains[proxy] - luck) * (run.strategy == "margin")
+        kinds = {OVERLAP: agree.get(proxy, 0.5) + luck, CORRELATION: agree.get(proxy, 0.5) + 0.2}
+        records = [point(n, 0.6 + n / 100 + gain * (n > 10) + 0.001 * seed, 9.0, **kinds)[1] for n in (10, 20, 30)]
+        return replace(run, finetunes={recipe: {record.num_labeled: record for record in records}})
+
+    settings = tuple(replace(each, runs=tuple(tuned(run) for run in each.runs)) for each in found.settings)
+    return replace(found, settings=settings)
+
+
+def test_selectors_by_hand(selecting):
+    (found,) = selectors(selecting.settings)
+    assert found.labels == (10, 20, 30)
+    lines = {(line.setting.trial.proxy.name, line.strategy): line for line in found.lines}
+    assert len(lines) == 6
+    linear, full = lines["linear", "margin"], lines["full_model", "margin"]
+    assert (linear.lost.low, linear.lost.high) == pytest.approx(interval([-0.03, -0.04, -0.05]))
+    assert full.lost is None
+    assert lines["linear", "random"].lost.value == 0
+    assert full.saving.labels == pytest.approx(25)  # 0.85 at 20, 0.95 at 30, random 0.90 at 30
+    assert (linear.spent.cpu, full.spent.gpu) == (pytest.approx(3 * 6.0), pytest.approx(60.0))
+    assert (linear.overlap.low, linear.overlap.high) == pytest.approx(interval([0.10, 0.11, 0.12]))
+    (overlap,) = [enough for strategy, name, enough in found.enough if (strategy, name[:7]) == ("margin", "overlap")]
+    slopes = [0.01 * (2 + seed) / (0.2 - 0.01 * seed) for seed in range(3)]  # shallow less linear
+    assert overlap.slope.value == pytest.approx(np.mean(slopes))
+    assert {strategy for strategy, *_ in found.enough} == {"margin"}  # random reads no model
+    shown = page(compose(selecting))
+    assert "for each 0.1" in shown
+    assert "Which model selects" in shown
+    assert "GPU time" in shown
+    assert len(document(compose(selecting))["selectors"][0]["lines"]) == 6
+
+
+def test_a_single_selector_or_several_final_models_are_not_compared(two_proxies):
+    assert selectors(two_proxies.settings) == ()
+    assert selectors(with_finetunes(two_proxies, fidelity).settings) == ()
 
 
 def headings(report):

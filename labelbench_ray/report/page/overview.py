@@ -15,6 +15,7 @@ from labelbench_ray.report.page.rank_diagram import rank_diagram
 from labelbench_ray.report.page.search_figures import search_figures
 from labelbench_ray.report.search_table import search_gain, search_table
 from labelbench_ray.report.sections import Report
+from labelbench_ray.report.selectors.table import enough_words, selector_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Part:
     title: str
     drawing: Markup
     table: Table
+    effects: Table
     contexts: Table
     labels: int
     noun: str
@@ -66,6 +68,8 @@ class Overview:
     allocations: tuple[tuple[str, Table], ...]
     ranking: Table
     noisy_gains: Table
+    selectors: tuple[tuple[str, Table, tuple[str, ...]], ...]
+    """For each final model, what its selectors reach, and what their fidelity is worth."""
     trusts: tuple[tuple[str, Table, str], ...]
     threshold: str
     fidelity: Markup
@@ -88,6 +92,7 @@ def overview(report: Report) -> Overview:
                 each.title,
                 cost_figures.contributions(each),
                 cost_tables.ablation_table(each),
+                cost_tables.effect_table(each.factorial, each.noun),
                 cost_tables.context_table(each),
                 each.labels,
                 each.noun,
@@ -101,6 +106,14 @@ def overview(report: Report) -> Overview:
         allocations=allocation_tables(report),
         ranking=ranking_table(report.across.noise, of_noise),
         noisy_gains=gains_table(report.across.noise, of_noise),
+        selectors=tuple(
+            (
+                ", ".join(filter(None, (each.title, each.recipe))),
+                selector_table(each),
+                tuple(enough_words(*enough) for enough in each.enough),
+            )
+            for each in report.across.selectors
+        ),
         trusts=tuple(
             (cost_tables.trust_title(report, each), cost_tables.trust_table(each), cost_tables.needs(each))
             for each in report.across.trusts
