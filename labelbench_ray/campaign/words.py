@@ -1,7 +1,7 @@
 """A campaign in words, as its commands print it."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +11,17 @@ from labelbench_ray.campaign.export import Exported
 from labelbench_ray.campaign.ingest import Accepted
 from labelbench_ray.campaign.places import FoundPool, shown_path
 from labelbench_ray.campaign.propose import Proposal
+from labelbench_ray.campaign.tool_files import TOOLS
 from labelbench_ray.report.words import several
 
+BACK: Final = {
+    "label-studio": "import the tasks, export the project as JSON, and run: labelbench annotate ingest EXPORT.json",
+    "argilla": "log the records with dataset.records.from_json(PATH), save dataset.records.to_list(flatten=True) as "
+    "JSON, and run: labelbench annotate ingest EXPORT.json",
+    "prodigy": "run prodigy mark DATASET {path} --view-id choice, then prodigy db-out DATASET > EXPORT.jsonl, and "
+    "then: labelbench annotate ingest EXPORT.jsonl",
+}
+"""How a tool takes a batch, and gives its answers."""
 SHOWN: Final = 5
 """Rejected answers that are printed; the file has all."""
 
@@ -67,6 +76,13 @@ def _next(proposal: Proposal) -> Iterator[str]:
         return
     files = " ".join(shlex.quote(shown_path(written.path)) for written in proposal.written)
     yield f"next: fill in the column label, then run: labelbench annotate ingest {files}"
+
+
+def describe_tool_files(tool: str, paths: Sequence[Path]) -> list[str]:
+    """What was written for a tool, and how its answers come back."""
+    written = [f"{shown_path(path)}: for {TOOLS[tool]}, written" for path in paths]
+    path = shlex.quote(shown_path(paths[0]))
+    return [*written, f"or label in {TOOLS[tool]}: {BACK[tool].format(path=path)}"]
 
 
 def describe_ingest(accepted: Accepted, campaign: Path) -> list[str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from labelbench_ray.answers.label_studio.pictures import Address
 
 RUNS: Final = option("runs", type=PLACE, default="runs", help="Where campaigns lie.")
+STORE: Final = option("store", type=PLACE, default="store", help="Where embeddings lie.")
 CAMPAIGN: Final = click.option(
     "--campaign",
     type=click.Path(path_type=Path, file_okay=False),
@@ -56,7 +57,7 @@ PROJECT: Final = click.option(
 )
 @CAMPAIGN
 @RUNS
-@option("store", type=PLACE, default="store", help="Where embeddings lie.")
+@STORE
 def push(
     url: str,
     project: str | None,

@@ -101,7 +101,7 @@ def test_rows_are_handed_to_argilla() -> None:
     rows = [
         ToShow("01", "a text", 0.5, Suggestion(("cat",), "m1")),
         ToShow("2", FileAt("/pool/2.png"), 1.0, Suggestion(("a", "b"), "m1")),
-        ToShow("3", b"\x89PNG", 1.0),
+        ToShow("3", b"\x89PNG\r\n", 1.0),
     ]
     first, second, third = json.loads(argilla.to_json(rows, "shown", "b1"))
     assert first == {
@@ -112,7 +112,7 @@ def test_rows_are_handed_to_argilla() -> None:
     }
     assert second["fields"] == {"shown": "/pool/2.png"}
     assert second["suggestions"]["label"]["value"] == ["a", "b"]
-    assert third["fields"] == {"shown": "data:;base64,iVBORw=="}
+    assert third["fields"] == {"shown": "data:image/png;base64,iVBORw0K"}  # Argilla's client shows data:image alone
     assert third["suggestions"] == {}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from labelbench_ray.commands.annotate import annotators, names
+from labelbench_ray.commands.annotate_propose import annotators, names
 from labelbench_ray.commands.cli import app
 from labelbench_ray.errors import ConfigError
 from tests.campaign.campaigns import rows, truth, write_photos

@@ -6,13 +6,13 @@ that `dataset.records.from_json` reads.
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from labelbench_ray.answers.events import Status
-from labelbench_ray.answers.formats.json_records import Record, text_of
+from labelbench_ray.answers.formats.json_records import Record, row_id_of, text_of
 from labelbench_ray.answers.formats.stated import Rejected, RowError, Stated
+from labelbench_ray.answers.label_studio.pictures import embedded
 from labelbench_ray.answers.to_show import FileAt, ToShow
 from labelbench_ray.errors import DataError, unknown
 
@@ -71,11 +71,11 @@ def _question(name: str, records: list[Record]) -> str:
 
 def _responses(record: Record, question: str) -> Iterator[tuple[Any, Any, Any]]:
     lists = [record.get(f"{question}{suffix}") or [] for suffix in (VALUES, USERS, STATUS)]
-    row_id = text_of(record.get("row_id", record.get("id")))
+    row_id = row_id_of(record.get("row_id", record.get("id")))
     if not all(isinstance(each, list) for each in lists) or len({len(each) for each in lists}) != 1:
         rule = f"{question}{VALUES}, {USERS[1:]} and {STATUS[1:]} must be lists of one length"
         raise RowError(row_id, text_of(lists[0])[:80], rule, EXPORT)
-    if not row_id:
+    if not row_id.strip():
         raise RowError(row_id, "", "the record has no id", "give each record the row's id as its id")
     yield from zip(*lists, strict=True)
 
@@ -84,7 +84,7 @@ def _stated(
     number: int, record: Record, question: str, response: tuple[Any, Any, Any], annotator: str, batch: str
 ) -> Stated:
     value, user, status = response
-    row_id = text_of(record.get("row_id", record.get("id")))
+    row_id = row_id_of(record.get("row_id", record.get("id")))
     if status not in STATUSES:
         known = (*STATUSES, DRAFT)
         raise RowError(row_id, text_of(status), unknown("status", text_of(status), known), EXPORT)
@@ -104,10 +104,10 @@ def _stated(
 
 
 def to_json(rows: Iterable[ToShow], field: str, batch: str) -> bytes:
-    """Rows to label as Argilla's nested JSON.
+    """Rows to label as Argilla's nested JSON; the same rows give the same bytes.
 
     Args:
-        rows: images and sounds given as bytes become data URIs; files are named by where they are.
+        rows: images given as bytes become data URIs; files are named by where they are: Argilla's client reads them.
         field: the dataset's field that shows the row: "text" or "image".
         batch: the id of the batch, kept as metadata beside the row's score.
     """
@@ -122,7 +122,7 @@ def to_json(rows: Iterable[ToShow], field: str, batch: str) -> bytes:
         }
         for row in rows
     ]
-    return json.dumps(records, ensure_ascii=False, indent=1).encode()
+    return json.dumps(records, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
 
 
 def _value(labels: tuple[str, ...]) -> str | list[str]:
@@ -134,4 +134,4 @@ def _shown(row: ToShow) -> str:
         return row.payload.location
     if isinstance(row.payload, str):
         return row.payload
-    return f"data:;base64,{b64encode(row.payload).decode()}"
+    return embedded(row.payload)

@@ -52,7 +52,10 @@ def _record(value: Any) -> Record | str:  # noqa: ANN401  whatever JSON holds
 
 
 def text_of(value: Any) -> str:  # noqa: ANN401
-    """A JSON value as the text of an id or a name: "" for none."""
-    if value is None or isinstance(value, str):
-        return (value or "").strip()
-    return json.dumps(value)
+    """A JSON value as the text of a name: "" for none, and without spaces around it."""
+    return row_id_of(value).strip()
+
+
+def row_id_of(value: Any) -> str:  # noqa: ANN401
+    """A JSON value as the id of a row: "" for none. Spaces around it stay: a pool may have "a" and " a"."""
+    return (value or "") if value is None or isinstance(value, str) else json.dumps(value)

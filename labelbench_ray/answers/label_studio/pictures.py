@@ -39,7 +39,7 @@ class LocalFiles:
 
     def __call__(self, row: ToShow) -> str:
         """`/data/local-files/?d=photos/1.jpg`."""
-        return f"/data/local-files/?d={quote(self._inside(_path(row, 'files')))}"
+        return f"/data/local-files/?d={quote(self._inside(_path(row, '--images files')))}"
 
     def folder(self, pool: Path) -> str:
         """The pool's folder on the server, which the project has to be allowed to show."""
@@ -63,21 +63,46 @@ class LocalFiles:
 
 def data_uri(row: ToShow) -> str:
     """`--images data-uri`: the task itself holds the file."""
+    rule = f"--images data-uri takes up to {MOST_EMBEDDED:,}, so use --images files or url-prefix"
+    return limited(row, file_of(row, "--images data-uri"), rule)
+
+
+def file_of(row: ToShow, way: str) -> bytes:
+    """What the file of a row holds, or as many zeros where it is too large for a task.
+
+    Args:
+        row: of an image or a sound.
+        way: the option that needs it, for messages.
+
+    Raises:
+        ConfigError: it cannot be read here.
+    """
     payload = row.payload
     if isinstance(payload, FileAt):
-        path = _path(row, "data-uri")
+        path = _path(row, way)
         try:
             size = path.stat().st_size
-            payload = path.read_bytes() if size <= MOST_EMBEDDED else bytes(size)
+            return path.read_bytes() if size <= MOST_EMBEDDED else bytes(size)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read ({error.strerror}); bring the file back") from error
     assert isinstance(payload, bytes)
-    if len(payload) > MOST_EMBEDDED:
-        raise ConfigError(
-            f"row {row.row_id!r}: {len(payload):,} bytes; --images data-uri takes up to {MOST_EMBEDDED:,}, so use "
-            "--images files or url-prefix"
-        )
-    return f"data:{media_type(payload)};base64,{base64.b64encode(payload).decode()}"
+    return payload
+
+
+def limited(row: ToShow, data: bytes, rule: str) -> str:
+    """A file in a task of its row.
+
+    Raises:
+        ConfigError: it is too large; with the rule and the fix.
+    """
+    if len(data) > MOST_EMBEDDED:
+        raise ConfigError(f"row {row.row_id!r}: {len(data):,} bytes; {rule}")
+    return embedded(data)
+
+
+def embedded(data: bytes) -> str:
+    """A file as a data URI."""
+    return f"data:{media_type(data)};base64,{base64.b64encode(data).decode()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +138,7 @@ def _path(row: ToShow, way: str) -> Path:
         raise ConfigError(f"row {row.row_id!r}: its image or sound is not a file of its own; use --images data-uri")
     if urlsplit(payload.location).scheme and "://" in payload.location:
         raise ConfigError(
-            f"row {row.row_id!r}: {payload.location} is not a file of this machine, which --images {way} needs; use "
+            f"row {row.row_id!r}: {payload.location} is not a file of this machine, which {way} needs; use "
             "--images url-prefix"
         )
     return Path(os.path.abspath(payload.location))
