@@ -20,7 +20,7 @@ def sampled(submission: Checked) -> RegistryTrial:
     Raises:
         ConfigError: it has no trial of tier `checked`.
     """
-    known = [each for each in submission.ledgers if not each.unchecked]
+    known = submission.checked
     if not known:
         raise ConfigError(f"{submission.name}: no trial is checked, so none can be run again; give its ledgers")
     return known[int(submission.sha256, 16) % len(known)]
@@ -51,7 +51,8 @@ def reproduce(submission: Checked, store: Path, data_root: Path) -> tuple[Checke
         directory = outcome.folder / packed.fingerprint
         records = read_records(directory, read_header(directory / HEADER))
     difference = first_other_row(packed.records, records)
-    return replace(submission, is_reproduced=not difference), difference
+    same = () if difference else (each.fingerprint for each in submission.checked)
+    return replace(submission, reproduced=frozenset(same)), difference
 
 
 def first_other_row(packed: Sequence[RoundRecord], records: Sequence[RoundRecord]) -> str:

@@ -35,6 +35,8 @@ class Board:
     """By strategy, of its trials, best first."""
     seconds: Mapping[str, float]
     """By strategy, CPU and GPU seconds of a trial, the mean; those that were not published are absent."""
+    prices: Mapping[str, tuple[float, str]]
+    """By strategy, the price of a trial, the mean, and its currency; absent unless all state one in one currency."""
     submitters: Mapping[str, tuple[str, ...]]
     dropped: int
     """Trials of a strategy and seed that another trial has, too; the one of the better tier counts."""
@@ -125,10 +127,15 @@ def _board(rows: list[Row], curves: Mapping[str, Mapping[int, float]], tiers: Ma
     return Board(
         first["protocol_id"],
         first["dataset"],
-        (*((field.replace("_", " "), first[field]) for field in FIELDS), ("checkpoints", checkpoints)),
+        (
+            *((field.replace("_", " "), first[field]) for field in FIELDS),
+            ("checkpoints", checkpoints),
+            *_imbalance(kept),
+        ),
         compare_curves(first["metric"], every, RANDOM),
         {name: _tiers(mine, tiers) for name, mine in by_strategy.items()},
         {name: float(np.mean([_seconds(row) for row in mine])) for name, mine in by_strategy.items()},
+        {name: price for name, mine in by_strategy.items() if (price := _price(mine))},
         {name: tuple(sorted({row["submitter"] for row in mine} - {""})) for name, mine in by_strategy.items()},
         len(rows) - len(kept),
     )
@@ -141,6 +148,18 @@ def _tiers(rows: Iterable[Row], tiers: Mapping[str, Tier]) -> tuple[Tier, ...]:
 
 def _seconds(row: Row) -> float:
     return float(sum(value for clock in ("cpu_seconds", "gpu_seconds") for _, value in row[clock]))
+
+
+def _price(rows: Sequence[Row]) -> tuple[float, str] | None:
+    currencies = {row["currency"] for row in rows}
+    if len(currencies) > 1 or None in currencies:
+        return None
+    return float(np.mean([row["price"] for row in rows])), currencies.pop()
+
+
+def _imbalance(rows: Iterable[Row]) -> tuple[tuple[str, str], ...]:
+    known = next((row["imbalance"] for row in rows if row["imbalance"] is not None), None)
+    return () if known is None else (("largest class over smallest", f"{known:.1f}"),)
 
 
 def _published(setting: PublishedSetting) -> Board:
@@ -161,6 +180,7 @@ def _published(setting: PublishedSetting) -> Board:
         facts,
         compare_curves(ACCURACY, every, RANDOM),
         {curves.strategy: (Tier.IMPORTED,) for curves in every},
+        {},
         {},
         {curves.strategy: (LABELBENCH,) for curves in every},
         0,

@@ -3,7 +3,7 @@
 Where the ledgers are among the files, both tables are made again from them and every value is compared. Tiers are given
 here, never by who submits:
 
-    reproduced  a trial of the submission was run again and chose the same rows
+    reproduced  a trial of the submission was run again and chose the same rows (`tiers` keeps it)
     checked     everything follows from the ledgers, fingerprints included
     reported    tables alone, or a recipe whose fingerprint cannot be computed here
     imported    curves that others published
@@ -27,13 +27,15 @@ from labelbench_ray.registry.rows import rounds_table, trials_table
 from labelbench_ray.registry.schema import (
     LEDGERS_FILE,
     ROUND_KEY,
-    ROUNDS,
+    ROUNDS_BY_VERSION,
     ROUNDS_FILE,
+    TIERS_FILE,
     TRIAL_KEY,
     TRIALS,
+    TRIALS_BY_VERSION,
     TRIALS_FILE,
 )
-from labelbench_ray.registry.tables import read_registry_table
+from labelbench_ray.registry.tables import completed, read_registry_table
 from labelbench_ray.registry.trials import RegistryTrial, trial_of
 from labelbench_ray.report.curves import RANDOM
 
@@ -62,16 +64,20 @@ class Checked:
     """Empty where the ledgers are not among the files."""
     sha256: str
     """Of the table of trials, as a file."""
-    is_reproduced: bool = False
-    """A trial of it was run again, and chose the same rows."""
+    reproduced: frozenset[str] = frozenset()
+    """Checked trials of which one was run again, and chose the same rows."""
 
     @property
     def tiers(self) -> dict[str, Tier]:
         """The tier of each trial, by fingerprint."""
-        known = {each.fingerprint: each for each in self.ledgers if not each.unchecked}
-        names = self.trials["fingerprint"].to_pylist()
-        best = Tier.REPRODUCED if self.is_reproduced else Tier.CHECKED
-        return {name: best if name in known else Tier.REPORTED for name in names}
+        found = dict.fromkeys(self.trials["fingerprint"].to_pylist(), Tier.REPORTED)
+        found |= {each.fingerprint: Tier.CHECKED for each in self.checked}
+        return found | dict.fromkeys(self.reproduced, Tier.REPRODUCED)
+
+    @property
+    def checked(self) -> tuple[RegistryTrial, ...]:
+        """The trials that follow from their ledgers, fingerprints included."""
+        return tuple(each for each in self.ledgers if not each.unchecked)
 
 
 def check(paths: Iterable[Path]) -> tuple[Checked, ...]:
@@ -107,6 +113,8 @@ def unpaired(submissions: Iterable[Checked]) -> Iterator[str]:
 def _by_name(paths: Iterable[Path]) -> list[tuple[str, dict[str, Path]]]:
     found: dict[Path, dict[str, Path]] = {}
     for path in paths:
+        if path.name.endswith(TIERS_FILE):
+            raise RegistryError(f"{path}: is a table of tiers, which no submission holds; give it with --tiers")
         suffix = next((each for each in SUFFIXES if path.name.endswith(each)), None)
         if suffix is None:
             raise RegistryError(f"{path}: is not a file of a registry; their names end in {', '.join(SUFFIXES)}")
@@ -123,20 +131,23 @@ def _by_name(paths: Iterable[Path]) -> list[tuple[str, dict[str, Path]]]:
 
 
 def _submission(name: str, files: dict[str, Path]) -> Checked:
-    trials = read_registry_table(files[TRIALS_FILE], TRIALS)
-    rounds = read_registry_table(files[ROUNDS_FILE], ROUNDS)
+    trials = read_registry_table(files[TRIALS_FILE], TRIALS_BY_VERSION)
+    rounds = read_registry_table(files[ROUNDS_FILE], ROUNDS_BY_VERSION)
     ledgers: tuple[RegistryTrial, ...] = ()
     if LEDGERS_FILE in files:
         archive = files[LEDGERS_FILE]
         ledgers = tuple(trial_of(archive, fingerprint, mine) for fingerprint, mine in read_archive(archive))
+        complete = trials_table(ledgers)
         for suffix, given, expected, key in (
             (ROUNDS_FILE, rounds, rounds_table(ledgers), ROUND_KEY),  # first: it names the round of an altered record
-            (TRIALS_FILE, trials, trials_table(ledgers), TRIAL_KEY),
+            (TRIALS_FILE, trials, complete.select(trials.column_names), TRIAL_KEY),
         ):
             if wrong := first_difference(given, expected, key):
                 raise RegistryError(f"{files[suffix]}: {wrong} ({archive.name}); {HOW}")
+        trials = complete
     else:
         check_reported(files[TRIALS_FILE], trials, files[ROUNDS_FILE], rounds)
+        trials = completed(trials, TRIALS)
     return Checked(name, trials, rounds, ledgers, sha256(files[TRIALS_FILE].read_bytes()).hexdigest())
 
 

@@ -68,6 +68,7 @@ def lines(boards: Sequence[Board]) -> Table:
         "gain over the curve",
         "labels saved",
         "CPU and GPU time of a trial",
+        "price of a trial",
         "from",
     )
     rows = [_line(number, board, row) for number, board in enumerate(boards, 1) for row in board.comparison.rows]
@@ -97,7 +98,7 @@ def ranks_table(standing: Standing) -> Table:
 
 
 def _line(number: int, board: Board, row: Row) -> tuple[Cell, ...]:
-    difference, spent = row.difference, board.seconds.get(row.strategy)
+    difference, spent, price = row.difference, board.seconds.get(row.strategy), board.prices.get(row.strategy)
     return (
         Cell(row.strategy, words.several(len(row.curves.seeds), "seed")),
         Cell(board.dataset),
@@ -109,6 +110,7 @@ def _line(number: int, board: Board, row: Row) -> tuple[Cell, ...]:
         gain(difference.area, difference.area_adjusted) if difference else NOTHING,
         Cell(words.saved(difference.saving), words.saved_interval(difference.saving)) if difference else NOTHING,
         NOTHING if spent is None else seconds_cell(spent),
+        NOTHING if price is None else Cell(words.money(*price), key=price[0]),
         Cell(", ".join(board.submitters[row.strategy]) or words.NONE),
     )
 

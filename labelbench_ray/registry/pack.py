@@ -1,13 +1,15 @@
 """`pack`: the finished trials of experiments as the three files of a registry; the same runs give the same bytes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelbench_ray.config import digest
+from labelbench_ray.costs import ASSUMED, Prices
 from labelbench_ray.embeddings.manifests import Manifest
 from labelbench_ray.errors import ConfigError, RegistryError
 from labelbench_ray.exports.labels import stores_by_content
+from labelbench_ray.ledger.data_notes import DataNotes, read_notes
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.origin import Origin
 from labelbench_ray.ledger.records import Grid
@@ -31,7 +33,7 @@ class Packed:
     """Trials that were left out: a registry holds finished ones."""
 
 
-def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str) -> Packed:
+def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str, prices: Prices = ASSUMED) -> Packed:
     """Write `out`.trials.parquet, .rounds.parquet and .ledgers.zip of every finished trial of these experiments.
 
     Raises:
@@ -43,11 +45,8 @@ def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str) -> Pac
     places, unfinished = _places([(folder, read_grid(folder)) for folder in folders])
     if not places:
         raise ConfigError(f"0 of {unfinished} trials are finished; a registry holds finished ones, run them to the end")
-    files = {
-        fingerprint: _files(directory, manifests, origin, submitter)
-        for fingerprint, (directory, origin) in sorted(places.items())
-    }
-    trials = tuple(trial_of(places[name][0].parent, name, mine) for name, mine in files.items())
+    files = {fingerprint: _files(place, manifests, submitter, prices) for fingerprint, place in sorted(places.items())}
+    trials = tuple(trial_of(places[name].directory.parent, name, mine) for name, mine in files.items())
     contents = {
         TRIALS_FILE: table_bytes(trials_table(trials)),
         ROUNDS_FILE: table_bytes(rounds_table(trials)),
@@ -59,17 +58,27 @@ def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str) -> Pac
     return Packed(paths, trials, unfinished)
 
 
-def _places(grids: Iterable[tuple[Path, Grid]]) -> tuple[dict[str, tuple[Path, Origin]], int]:
-    """The folder of each finished trial, with the origin of its experiment; and how many are not finished."""
-    found: dict[str, tuple[Path, Origin]] = {}
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a finished trial lies, and what its experiment notes."""
+
+    directory: Path
+    origin: Origin
+    notes: DataNotes
+
+
+def _places(grids: Iterable[tuple[Path, Grid]]) -> tuple[dict[str, _Place], int]:
+    """The place of each finished trial, and how many are not finished."""
+    found: dict[str, _Place] = {}
     unfinished = set()
     for folder, grid in grids:
+        origin, notes = grid.origin or Origin(), read_notes(folder)
         for entry in grid.entries:
             directory = entry_directory(folder, entry)
             if not _is_finished(directory):
                 unfinished.add(directory)
                 continue
-            before, _ = found.setdefault(entry.fingerprint, (directory, grid.origin or Origin()))
+            before = found.setdefault(entry.fingerprint, _Place(directory, origin, notes)).directory
             if before != directory:
                 raise RegistryError(
                     f"trial {entry.fingerprint} lies in {before} and in {directory}; a registry holds it once, pack "
@@ -86,20 +95,27 @@ def _is_finished(directory: Path) -> bool:
     return all((directory / round_file(number)).is_file() for number in range(rounds))
 
 
-def _files(directory: Path, manifests: Mapping[str, Manifest], origin: Origin, submitter: str) -> Files:
+def _files(place: _Place, manifests: Mapping[str, Manifest], submitter: str, prices: Prices) -> Files:
+    directory = place.directory
     header = read_header(directory / HEADER)
     manifest = manifests.get(header.store)
     submission = Submission(
         submitter=submitter,
-        commit=origin.commit,
-        machine=origin.machine,
+        commit=place.origin.commit,
+        machine=place.origin.machine,
         data_hash=_data_hash(manifest) if manifest else header.store,
         encoder_hash=_encoder_hash(manifest) if manifest else header.store,
+        imbalance=_imbalance(place.notes.of(header.store).class_counts),
+        prices=prices,
     )
     rounds = (round_file(number) for number in range(header.trial.rounds))
     return {name: (directory / name).read_bytes() for name in (HEADER, *rounds)} | {
         SUBMISSION: submission.model_dump_json(indent=1).encode()
     }
+
+
+def _imbalance(counts_K: Sequence[int]) -> float | None:
+    return max(counts_K) / max(1, min(counts_K)) if counts_K else None
 
 
 def _data_hash(manifest: Manifest) -> str:

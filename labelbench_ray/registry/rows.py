@@ -3,14 +3,18 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
+from labelbench_ray.config import digest
+from labelbench_ray.costs import total
 from labelbench_ray.datasets import SPLITS, split_title
 from labelbench_ray.ledger.records import RoundRecord, Traits
 from labelbench_ray.registry.schema import ROUNDS, TRIALS, protocol_id
 from labelbench_ray.registry.trials import RegistryTrial
+
+COMMIT: Final = "commit"
 
 
 def trials_table(trials: Iterable[RegistryTrial]) -> Any:  # noqa: ANN401  pyarrow has no types
@@ -46,10 +50,26 @@ def _trial(of: RegistryTrial) -> dict[str, Any]:
         "gpu_seconds": _by_stage(record.gpu for record in of.records),
         "finished": last.finished,
         "versions": sorted((last.versions or of.header.versions).items()),
+        "lock_hash": lock_hash(of),
         "ledger_sha256": of.ledger_sha256,
-        **of.submission.model_dump(),
+        **of.submission.model_dump(exclude={"prices"}),
+        **_price(of),
     }
     return row | {"protocol_id": protocol_id(row)}
+
+
+def lock_hash(of: RegistryTrial) -> str:
+    """Names the versions that its rounds ran with: Python, and the packages that numbers depend on."""
+    every = [dict(record.versions or of.header.versions) for record in of.records]
+    return digest(sorted({digest({name: value for name, value in each.items() if name != COMMIT}) for each in every}))
+
+
+def _price(of: RegistryTrial) -> dict[str, Any]:
+    """Labels and computing of all rounds, without the embedding that trials share."""
+    if (prices := of.submission.prices) is None:
+        return {"price": None, "currency": None}
+    spent = total(record.spent for record in of.records)
+    return {"price": prices.money(spent, of.records[-1].num_labeled), "currency": prices.currency}
 
 
 def _by_stage(rounds: Iterable[dict[str, float]]) -> list[tuple[str, float]]:

@@ -7,9 +7,10 @@ from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Final
 
-from pydantic import JsonValue
+from pydantic import Field, FiniteFloat, JsonValue
 
 from labelbench_ray.console.redaction import redacted
+from labelbench_ray.costs import Prices
 from labelbench_ray.errors import RegistryError
 from labelbench_ray.ledger.records import Header, RoundRecord
 from labelbench_ray.ledger.trials import check_record
@@ -36,6 +37,10 @@ class Submission(Frozen):
     """Of the data set: its recipe, files and classes; the store's content hash where the store was not at hand."""
     encoder_hash: str
     """Of the encoder: its recipe, weights and preprocessing; the same."""
+    imbalance: FiniteFloat | None = Field(default=None, exclude_if=lambda ratio: ratio is None)
+    """Rows of the pool's largest class over those of its smallest; None where the experiment did not note them."""
+    prices: Prices | None = Field(default=None, exclude_if=lambda prices: prices is None)
+    """The submitter's; None where an older version packed it."""
 
 
 @dataclass(frozen=True, slots=True)

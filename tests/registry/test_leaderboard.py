@@ -90,6 +90,7 @@ def test_a_row_states_tier_gain_saving_and_cost(packed):
         assert cells["labels"].text == "12"
         assert (cells["gain over the curve"].text == "\u2013") == (cells["strategy"].text == "random")
         assert cells["CPU and GPU time of a trial"].key is not None
+        assert (cells["price of a trial"].key or 0) > 12 * 0.05
 
 
 def test_the_same_boards_give_the_same_page(packed):

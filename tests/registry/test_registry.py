@@ -6,6 +6,7 @@ import random
 import stat
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,16 +17,22 @@ from click.testing import CliRunner
 from benchmarks.synthetic_ledgers import write_ledgers
 from labelbench_ray.commands.cli import app
 from labelbench_ray.config import Part, Trial, digest, grid, vary
+from labelbench_ray.costs import Prices
 from labelbench_ray.errors import ConfigError, LedgerError, RegistryError, UserError
+from labelbench_ray.ledger.data_notes import DataNote, DataNotes
 from labelbench_ray.registry.check import Tier, check, unpaired
 from labelbench_ray.registry.pack import Packed, pack
-from labelbench_ray.registry.schema import METADATA, ROUNDS, TRIALS
+from labelbench_ray.registry.rows import lock_hash
+from labelbench_ray.registry.schema import METADATA, ROUNDS, TRIALS, TRIALS_BY_VERSION
 from labelbench_ray.registry.tables import table_bytes
+from labelbench_ray.registry.tiers import given_tiers, read_tiers, with_tiers, write_tiers
 from labelbench_ray.trial import parts
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=3, budget=4)
 TRIALS_OF_GRID = grid(BASE, strategy=["random", "margin"], seed=range(3))
 MUTATIONS = 100
+PRICES = Prices(label=0.25, cpu_hour=3600, gpu_hour=0, currency="CHF")
+FIRST_VERSION = Path(__file__).parents[1] / "fixtures" / "registry_1"
 
 
 def fingerprint(trial: Trial) -> str:
@@ -34,7 +41,9 @@ def fingerprint(trial: Trial) -> str:
 
 def packed(folder: Path, trials: list[Trial] = TRIALS_OF_GRID, name: str = "P") -> Packed:
     write_ledgers(folder / "runs" / "a.b", trials, fingerprint)
-    return pack([folder / "runs" / "a.b"], folder / name, folder / "store", "a laboratory")
+    notes = DataNotes(stores={"0" * 16: DataNote(class_counts=(30, 12, 20))})
+    (folder / "runs" / "a.b" / "data.json").write_text(notes.model_dump_json())
+    return pack([folder / "runs" / "a.b"], folder / name, folder / "store", "a laboratory", PRICES)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +64,7 @@ def rows_of(data: bytes) -> list[dict]:
 
 def test_packing_twice_gives_the_same_bytes_and_the_check_takes_them_in_any_order(tmp_path):
     first = packed(tmp_path)
-    again = pack([tmp_path / "runs" / "a.b"], tmp_path / "Q", tmp_path / "store", "a laboratory")
+    again = pack([tmp_path / "runs" / "a.b"], tmp_path / "Q", tmp_path / "store", "a laboratory", PRICES)
     assert [path.read_bytes() for path in first.paths] == [path.read_bytes() for path in again.paths]
     for order in (first.paths, first.paths[::-1]):
         (found,) = check(order)
@@ -77,7 +86,73 @@ def test_the_tables_hold_what_the_ledgers_state(files):
     assert {row["split"] for row in mine if row["metric"] == "Test Accuracy"} == {"test"}
     assert trials[0]["value"] == record["metrics"]["Test Accuracy"]
     assert {row["submitter"] for row in trials} == {"a laboratory"}
-    assert pq.read_schema(pa.BufferReader(files["P.trials.parquet"])).metadata[b"schema_version"] == b"1"
+    assert pq.read_schema(pa.BufferReader(files["P.trials.parquet"])).metadata[b"schema_version"] == b"2"
+
+
+def test_price_imbalance_and_versions_follow_from_the_ledgers(files, tmp_path):
+    for row in rows_of(files["P.trials.parquet"]):
+        assert row["imbalance"] == 30 / 12
+        assert row["currency"] == "CHF"
+        assert row["price"] == pytest.approx(12 * 0.25 + sum(seconds for _, seconds in row["cpu_seconds"]))
+    (found,) = check(written(tmp_path, files))
+    one, other = found.ledgers[0], found.ledgers[1]
+    assert lock_hash(one) == lock_hash(other)
+    last = one.records[-1]
+    for changed, is_same in (({"commit": "another"}, True), ({"numpy": "0.1"}, False)):
+        versions = (last.versions or one.header.versions) | changed
+        records = (*one.records[:-1], last.model_copy(update={"versions": versions}))
+        assert (lock_hash(replace(one, records=records)) == lock_hash(one)) == is_same
+
+
+def test_files_of_the_first_schema_stay_readable_and_checked(tmp_path):
+    paths = sorted(FIRST_VERSION.iterdir())
+    (found,) = check(paths)
+    assert {*found.tiers.values()} == {Tier.CHECKED}
+    assert found.trials.column_names == TRIALS.names
+    assert {*found.trials["price"].to_pylist()} == {None}
+    assert None not in found.trials["lock_hash"].to_pylist()
+    (reported,) = check(path for path in paths if path.suffix == ".parquet")
+    assert {*reported.tiers.values()} == {Tier.REPORTED}
+    assert {*reported.trials["lock_hash"].to_pylist()} == {None}
+    files = {path.name: path.read_bytes() for path in paths}
+    rows = rows_of(files["P.trials.parquet"])
+    altered = pa.Table.from_pylist([rows[0] | {"value": 0.5}, *rows[1:]], schema=TRIALS_BY_VERSION["1"])
+    with pytest.raises(RegistryError, match=r"value is 0.5, its ledger states"):
+        check(written(tmp_path, files | {"P.trials.parquet": table_bytes(altered)}))
+
+
+def test_the_owner_keeps_what_was_reproduced_by_the_hash_of_each_ledger(files, tmp_path):
+    paths = written(tmp_path, files)
+    (found,) = check(paths)
+    names = [each.fingerprint for each in found.checked]
+    again = replace(found, reproduced=frozenset(names))
+    table = tmp_path / "all.tiers.parquet"
+    write_tiers(table, given_tiers(again, names[0]))
+    kept = read_tiers(table)
+    assert {row["run_again"] for row in kept.values()} == {names[0]}
+    assert {*with_tiers([found], kept)[0].tiers.values()} == {Tier.REPRODUCED}
+    altered = {(name, "0" * 64 if name == names[1] else each): row for (name, each), row in kept.items()}
+    tiers = with_tiers([found], altered)[0].tiers
+    assert tiers == dict.fromkeys(names, Tier.REPRODUCED) | {names[1]: Tier.CHECKED}
+    (reported,) = check(path for path in paths if path.suffix == ".parquet")
+    assert {*with_tiers([reported], kept)[0].tiers.values()} == {Tier.REPORTED}
+
+
+def test_a_tier_that_a_submitter_states_is_refused(files, tmp_path):
+    paths = written(tmp_path, files)
+    table = tmp_path / "P.tiers.parquet"
+    with pytest.raises(RegistryError, match=r"P.tiers.parquet: there is no such file; `labelbench registry check"):
+        read_tiers(table)
+    with pytest.raises(RegistryError, match=r"tiers.json: a table of tiers is named NAME.tiers.parquet"):
+        write_tiers(tmp_path / "tiers.json", {})
+    (found,) = check(paths)
+    kept = given_tiers(replace(found, reproduced=frozenset({found.checked[0].fingerprint})), "a")
+    write_tiers(table, kept)
+    with pytest.raises(RegistryError, match=r"P.tiers.parquet: is a table of tiers, which no submission holds"):
+        check([*paths, table])
+    write_tiers(table, {key: row | {"tier": "checked"} for key, row in kept.items()})
+    with pytest.raises(RegistryError, match=r"tier is 'checked'; only reproduced is kept"):
+        read_tiers(table)
 
 
 def test_one_protocol_is_what_may_be_ranked_together(files, tmp_path):
@@ -271,7 +346,7 @@ def test_files_that_do_not_belong_together_are_named(files, tmp_path):
     other = pq.read_table(pa.BufferReader(files["P.trials.parquet"]))
     for table, words in (
         (other.append_column("tier", pa.array(["reproduced"] * other.num_rows)), r"other columns .*\(tier: string\)"),
-        (other.replace_schema_metadata(METADATA | {"schema_version": "2"}), "states schema_version 2"),
+        (other.replace_schema_metadata(METADATA | {"schema_version": "3"}), "states schema_version 3"),
     ):
         sink = io.BytesIO()
         pq.write_table(table, sink)

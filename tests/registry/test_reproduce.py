@@ -1,7 +1,5 @@
 """`labelbench registry check --reproduce`: one trial is run again, and its rows are compared."""
 
-from dataclasses import replace
-
 from click.testing import CliRunner
 
 from labelbench_ray.api.reproduce import first_other_row, sampled
@@ -28,13 +26,19 @@ def test_a_trial_that_chooses_the_same_rows_again_is_reproduced(tmp_path):
     assert outcome.done
     packed = pack([outcome.folder], tmp_path / "P", tmp_path / "store", "")
     words = ["registry", "check", *map(str, packed.paths), "--reproduce"]
-    words += ["--store", str(tmp_path / "store"), "--data-root", str(tmp_path / "data")]
+    tiers = ["--tiers", str(tmp_path / "owner.tiers.parquet")]
+    words += [*tiers, "--store", str(tmp_path / "store"), "--data-root", str(tmp_path / "data")]
     ended = CliRunner().invoke(app, words, standalone_mode=False)
     assert ended.exception is None, ended.output
     assert "P: 1 trial: 1 reproduced" in ended.output
     (found,) = check(packed.paths)
     assert {*found.tiers.values()} == {Tier.CHECKED}
-    assert {*replace(found, is_reproduced=True).tiers.values()} == {Tier.REPRODUCED}
+    for command, expected in ((["registry", "check"], "1 trial: 1 reproduced"), (["leaderboard"], "wrote")):
+        page = ["--out", str(tmp_path / "page.html")] if command == ["leaderboard"] else []
+        later = CliRunner().invoke(app, [*command, *map(str, packed.paths), *tiers, *page], standalone_mode=False)
+        assert later.exception is None, later.output
+        assert expected in later.output
+    assert "1 reproduced, 174 imported" in (tmp_path / "page.html").read_text()
     records = sampled(found).records
     assert first_other_row(records, records) == ""
     other = records[1].model_copy(update={"chosen": (records[1].chosen[0], 199, *records[1].chosen[2:])})
