@@ -60,8 +60,9 @@ def _trial(of: RegistryTrial) -> dict[str, Any]:
 
 def lock_hash(of: RegistryTrial) -> str:
     """Names the versions that its rounds ran with: Python, and the packages that numbers depend on."""
-    every = [dict(record.versions or of.header.versions) for record in of.records]
-    return digest(sorted({digest({name: value for name, value in each.items() if name != COMMIT}) for each in every}))
+    every = (record.versions or of.header.versions for record in of.records)
+    hashes = {digest({name: value for name, value in each.items() if name != COMMIT}) for each in every}
+    return digest([*sorted(hashes)])
 
 
 def _price(of: RegistryTrial) -> dict[str, Any]:

@@ -60,8 +60,8 @@ def read_tiers(path: Path) -> Tiers:
 def given_tiers(submission: Checked, run_again: str) -> Tiers:
     """The rows of the trials that are reproduced now."""
     now, here = round(time.time() * 1000), machine()
-    rows = (
-        {
+    return {
+        (each.fingerprint, each.ledger_sha256): {
             "fingerprint": each.fingerprint,
             "ledger_sha256": each.ledger_sha256,
             "tier": Tier.REPRODUCED.value,
@@ -72,8 +72,7 @@ def given_tiers(submission: Checked, run_again: str) -> Tiers:
         }
         for each in submission.checked
         if each.fingerprint in submission.reproduced
-    )
-    return {(row["fingerprint"], row["ledger_sha256"]): row for row in rows}
+    }
 
 
 def write_tiers(path: Path, tiers: Tiers) -> None:
