@@ -9,7 +9,8 @@ Three tables stand beside images and texts. They were chosen before any result w
 with real rows of numbers, at least 3,000 of them in the pool so that savings mean something, the largest class at most
 three times the smallest (rare classes have a study of their own), and numbers of classes that the other pools lack: 26
 letters, 6 kinds of ground, 2 kinds of mail (of several tables with 2 classes, the one whose columns come from texts).
-Budgets and rounds were fixed before, too. The probe is linear everywhere.
+Budgets and rounds were fixed before, too. `drop_duplicates` was added afterwards, when the first report warned that 270
+of spambase's 920 test rows are in its pool as well. The probe is linear everywhere.
 """
 
 from labelbench_ray import strategies
@@ -73,24 +74,24 @@ def digits() -> list[Trial]:
 
 
 def letter() -> list[Trial]:
-    """8 rounds of 100 labels on 14,000 printed letters, 16 numbers each, a logistic probe."""
+    """8 rounds of 100 labels on at most 14,000 printed letters, 16 numbers each, a logistic probe."""
     return every(table("letter", 100))
 
 
 def satimage() -> list[Trial]:
-    """8 rounds of 25 labels on 4,504 patches of ground seen by a satellite, 36 numbers each, a logistic probe."""
+    """8 rounds of 25 labels on at most 4,504 patches of satellite images, 36 numbers each, a logistic probe."""
     return every(table("satimage", 25))
 
 
 def spambase() -> list[Trial]:
-    """8 rounds of 25 labels on 3,217 mails, 57 frequencies of words each, a logistic probe."""
+    """8 rounds of 25 labels on at most 3,217 mails, 57 frequencies of words each, a logistic probe."""
     return every(table("spambase", 25))
 
 
 def table(name: str, budget: int) -> Trial:
     """Random on a table of KEEL, with seed 0."""
     return Trial(
-        dataset=Part.of("keel", table=name, payload="table"),
+        dataset=Part.of("keel", table=name, payload="table", drop_duplicates=True),
         encoder=Part(name="columns"),
         strategy=RANDOM,
         trainer=LOGISTIC,

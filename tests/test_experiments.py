@@ -142,7 +142,7 @@ def test_every_strategy_meets_every_table_on_the_same_seeds(pool: str) -> None:
     trials = experiment.load(f"{EXPERIMENTS}/strategies.py:{pool}").trials
     digits = experiment.load(f"{EXPERIMENTS}/strategies.py:digits").trials
     assert {(str(each.strategy), each.seed) for each in trials} == {(str(each.strategy), each.seed) for each in digits}
-    assert {str(each.dataset) for each in trials} == {f"keel(payload=table, table={pool})"}
+    assert {str(each.dataset) for each in trials} == {f"keel(drop_duplicates=True, payload=table, table={pool})"}
 
 
 @pytest.mark.parametrize("data_set", ["cifar10", "banking77"])

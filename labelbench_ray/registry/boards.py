@@ -20,6 +20,8 @@ from labelbench_ray.report.statistics.ranks import FEWEST_SETTINGS, FEWEST_STRAT
 LABELBENCH: Final = "LabelBench"
 FIELDS: Final = ("encoder", "proxy", "trainer", "corrupter", "oracle", "first_batch")
 """What a board's facts state beside its data set and checkpoints."""
+USUAL: Final = {("corrupter", "clean"), ("oracle", "simulated"), ("first batch", "random")}
+IMBALANCE: Final = "largest class over smallest"
 Row = dict[str, Any]
 
 
@@ -48,8 +50,9 @@ class Board:
 
     @property
     def title(self) -> str:
-        """The protocol in one line."""
-        return f"{self.dataset}: {', '.join(value for _, value in self.facts)}"
+        """The protocol in one line, without what most boards share."""
+        telling = (value for name, value in self.facts if (name, value) not in USUAL and name != IMBALANCE)
+        return f"{self.dataset}: {', '.join(telling)}"
 
 
 def boards(submissions: Iterable[Checked], tiers: Mapping[str, Tier]) -> tuple[Board, ...]:
@@ -159,7 +162,7 @@ def _price(rows: Sequence[Row]) -> tuple[float, str] | None:
 
 def _imbalance(rows: Iterable[Row]) -> tuple[tuple[str, str], ...]:
     known = next((row["imbalance"] for row in rows if row["imbalance"] is not None), None)
-    return () if known is None else (("largest class over smallest", f"{known:.1f}"),)
+    return () if known is None else ((IMBALANCE, f"{known:.1f}"),)
 
 
 def _published(setting: PublishedSetting) -> Board:

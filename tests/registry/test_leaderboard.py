@@ -60,6 +60,12 @@ def test_the_published_runs_have_the_ranks_on_record():
     assert round(found.ranks.chi_squared, 2) == 49.42
 
 
+def test_a_title_leaves_out_what_most_boards_share(packed):
+    found = check(packed)
+    titles = {board.title for board in boards(found, found[0].tiers)}
+    assert titles == {f"digits: pixels, linear, {name}, 3 rounds of 4 labels" for name in ("supervised", "logistic")}
+
+
 def test_one_board_has_no_ranks(packed):
     found = check(packed)
     assert standing("ours", boards(found, found[0].tiers)[:1]) is None
