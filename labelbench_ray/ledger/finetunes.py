@@ -3,6 +3,7 @@
 <trial's folder>/finetune/<fingerprint>/finetune.json    which model and trainer
                                        /000500.json      metrics of the model trained on the first 500 labels
                                        /000500.safetensors  its tensors
+                                       /000500.hits      which evaluation rows it has right, see `hits`
                                        /failure.json     why the last attempt ended, if it failed
                                        /checkpoint.pt    the state of a fit while it runs
                                        /lock             held by the process that writes
@@ -23,6 +24,7 @@ from safetensors.numpy import save as save_tensors
 from labelbench_ray.config import FineTune, Fingerprint, digest
 from labelbench_ray.costs import Cost, total
 from labelbench_ray.errors import DamagedError, LedgerError
+from labelbench_ray.ledger.hits import NO_HITS, SUFFIX, Hits, hits_file
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.atomic import publish, refuse_links
 from labelbench_ray.storage.checksummed import from_checked_json, read_value, to_checked_json
@@ -32,6 +34,8 @@ from labelbench_ray.storage.quarantine import set_aside
 FOLDER, HEADER = "finetune", "finetune.json"
 COMPARING: Final = "fidelity"
 """The stage in which the model is compared with the proxy."""
+BESIDE: Final = (".safetensors", SUFFIX)
+"""Endings of the files beside a record."""
 AGAIN = "`labelbench finetune` sets it aside and fits that model again"
 
 
@@ -106,14 +110,15 @@ class FineTuneLedger:
             try:
                 found = _read_header(path)
             except DamagedError as error:
-                set_aside(directory, [path, *_records(directory), *directory.glob("*.safetensors")], str(error))
+                beside = [each for suffix in BESIDE for each in directory.glob(f"*{suffix}")]
+                set_aside(directory, [path, *_records(directory), *beside], str(error))
             else:
                 _check_store(path, found, header)
         for each in _records(directory):
             try:
                 _check_tensors(each.with_suffix(".safetensors"), _read_record(each))
             except DamagedError as error:
-                set_aside(directory, [each, each.with_suffix(".safetensors")], str(error))
+                set_aside(directory, [each, *map(each.with_suffix, BESIDE)], str(error))
         publish(path, header.model_dump_json(indent=1).encode())
         (directory / "failure.json").unlink(missing_ok=True)
         return cls(directory, header, lock)
@@ -125,8 +130,9 @@ class FineTuneLedger:
         metrics: Mapping[str, float],
         spent: Mapping[str, Cost],
         tensors: Mapping[str, NDArray[Any]],
+        hits: Hits = NO_HITS,
     ) -> FineTuneRecord:
-        """Write the tensors first, then the record, which makes them count; `LostLockError` without the lock."""
+        """Write tensors and hits, then the record, which makes them count; `LostLockError` without the lock."""
         self.lock.check()
         data = save_tensors(dict(tensors))
         record = FineTuneRecord(
@@ -144,6 +150,8 @@ class FineTuneLedger:
             versions=self.header.versions,
         )
         publish(self.path(num_labeled).with_suffix(".safetensors"), data)
+        for path, content in hits_file(self.path(num_labeled), self.header.fingerprint, num_labeled, hits).items():
+            publish(path, content)
         publish(self.path(num_labeled), to_checked_json(record))
         return record
 

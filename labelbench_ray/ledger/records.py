@@ -81,7 +81,7 @@ class RoundRecord(Frozen):
     gpu: dict[str, FiniteFloat]
     """GPU seconds by stage."""
     bytes_written: NonNegativeInt
-    """The size of the round's two files, up to the digits of this number."""
+    """The size of the round's files, up to the digits of this number."""
     finished: NonNegativeInt
     """When the round ended, in milliseconds since 1970."""
     proxy: str

@@ -2,7 +2,7 @@
 
     <experiment folder>/experiment.json           the trials of the grid as last run
     <experiment folder>/<fingerprint>/trial.json  what the trial is, and which store it reads
-                                     /rounds/000.json, 000.safetensors  one record a round, and the proxy fitted in it
+                                     /rounds/000.json, .safetensors, .hits  a round, its proxy, which rows are right
                                      /queries/000.json  what a round asked for, where the oracle does not answer at once
                                      /failure.json  why the last attempt ended, if it failed
                                      /stopped.json  by which rule it was ended early, if it was
@@ -33,6 +33,7 @@ from labelbench_ray.costs import Cost, total
 from labelbench_ray.encoders.networks.device_models import without_models
 from labelbench_ray.errors import DamagedError, LedgerError, LostLockError
 from labelbench_ray.ledger.failures import read_failure, write_failure
+from labelbench_ray.ledger.hits import NO_HITS, SUFFIX, Hits, hits_file
 from labelbench_ray.ledger.queries import Query, read_query
 from labelbench_ray.ledger.records import Failure, Header, RoundRecord, Stopped
 from labelbench_ray.ledger.stopped import STOPPED, read_stopped
@@ -156,14 +157,16 @@ class Ledger:
         notes: NDArray[np.int64] | None = None,
         groups: Mapping[str, dict[str, float]] | None = None,
         scored_on: str = "",
+        hits: Hits = NO_HITS,
     ) -> RoundRecord:
-        """Write a round: the proxy first, then the record, which makes the round count.
+        """Write a round: the proxy and the hits first, then the record, which makes the round count.
 
         Raises:
             LostLockError: another process may write here, or has recorded the round.
         """
         self.lock.check()
-        data = save_tensors(tensors)
+        path, data = _record_path(self.directory, number), save_tensors(tensors)
+        files = hits_file(path, self.header.fingerprint, number, hits) | {_proxy_path(self.directory, number): data}
         record = RoundRecord(
             fingerprint=self.header.fingerprint,
             round=number,
@@ -183,12 +186,11 @@ class Ledger:
             proxy=sha256(data).hexdigest(),
             versions=self.header.versions,
         )
-        record = record.model_copy(update={"bytes_written": len(data) + len(to_checked_json(record))})
-        path = _record_path(self.directory, number)
+        record = record.model_copy(update={"bytes_written": sum(map(len, [to_checked_json(record), *files.values()]))})
         try:
             if path.is_file():  # the proxy beside it is the other run's: keep it
                 raise FileExistsError(path)
-            publish_once(path, to_checked_json(record), {_proxy_path(self.directory, number): data})
+            publish_once(path, to_checked_json(record), files)
         except FileExistsError as error:
             raise LostLockError(
                 f"{path}: another run recorded this round while this one did not answer; let it continue alone, "
@@ -278,9 +280,10 @@ def _check_same(path: Path, found: Header, asked: Header) -> None:
 
 
 def _round_files(directory: Path, first: int) -> list[Path]:
-    """The files of the rounds from `first` on: the records, in order, and then the proxies."""
-    found = [path for suffix in ("json", "safetensors") for path in (directory / "rounds").glob(f"*.{suffix}")]
-    return sorted((path for path in found if _number(path) >= first), key=lambda path: (path.suffix, _number(path)))
+    """The files of the rounds from `first` on: the records, in order, and then the proxies and hits."""
+    suffixes = (".json", ".safetensors", SUFFIX)
+    found = [path for suffix in suffixes for path in sorted((directory / "rounds").glob(f"*{suffix}"), key=_number)]
+    return [path for path in found if _number(path) >= first]
 
 
 def _number(path: Path) -> int:

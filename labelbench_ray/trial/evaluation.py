@@ -1,7 +1,7 @@
 """A trained model measured on the evaluation splits, and on the groups of their rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import Final
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from labelbench_ray.datasets import SPLITS, split_title
 from labelbench_ray.embeddings.store import SplitArrays
+from labelbench_ray.ledger.hits import METRIC, Hits
 from labelbench_ray.tasks import Tally, Task
 from labelbench_ray.tasks import _single_label_metrics as single_label
 from labelbench_ray.trial.prior_shift import prior_shift_metrics
@@ -26,6 +27,8 @@ class Measured:
 
     metrics: dict[str, float]
     groups: dict[str, dict[str, float]]
+    hits: Hits = field(default_factory=dict, compare=False)
+    """Which rows of each split the model has right, where its accuracy is their share."""
 
 
 def measure_splits(
@@ -38,12 +41,15 @@ def measure_splits(
     """
     measured: dict[str, float] = {}
     groups: dict[str, dict[str, float]] = {}
+    hits: dict[str, NDArray[np.bool_]] = {}
     for name, split in splits.items():
         if not len(split.labels_N):
             continue
         title = split_title(name)
-        together, rates_by_group = _tallied(model, split, task, title)
+        together, rates_by_group, right_N = _tallied(model, split, task, title)
         measured |= task.of_split(title, together)
+        if right_N is not None and task.primary == METRIC:
+            hits[title] = right_N
         if split.groups_N is not None or name not in SPLITS:
             groups[name] = rates_by_group
         if rates := _of_large_groups(groups.get(name, {}), split):
@@ -53,7 +59,7 @@ def measure_splits(
             shifted, draws = prior_shift_metrics(together.support_K, together.correct_K, prior_alphas)
             measured |= shifted
             groups |= draws
-    return Measured(measured, groups)
+    return Measured(measured, groups, hits)
 
 
 def _of_large_groups(rates: Mapping[str, float], split: SplitArrays) -> list[float]:
@@ -65,12 +71,15 @@ def _of_large_groups(rates: Mapping[str, float], split: SplitArrays) -> list[flo
     return [rate for name, rate in rates.items() if name in large] or [*rates.values()]
 
 
-def _tallied(model: Model, split: SplitArrays, task: Task, title: str) -> tuple[Tally, dict[str, float]]:
-    """The tally of all rows, which are scored once, block by block; and each group's primary metric."""
-    if split.groups_N is None:
-        return reduce(add, (task.tally(found_BK, labels_B) for _, found_BK, labels_B in _scored(model, split))), {}
+def _tallied(
+    model: Model, split: SplitArrays, task: Task, title: str
+) -> tuple[Tally, dict[str, float], NDArray[np.bool_] | None]:
+    """The tally of all rows, which are scored once, block by block; each group's primary metric; which are right."""
     if task.counts_right_rows:
-        return _counted(model, split, split.groups_N, task)
+        return _counted(model, split, task)
+    if split.groups_N is None:
+        tallies_B = (task.tally(found_BK, labels_B) for _, found_BK, labels_B in _scored(model, split))
+        return reduce(add, tallies_B), {}, None
     tallies: dict[int, Tally] = {}
     for rows, probabilities_BK, labels_B in _scored(model, split):
         groups_B = split.groups_N[rows]
@@ -81,23 +90,25 @@ def _tallied(model: Model, split: SplitArrays, task: Task, title: str) -> tuple[
     primary = f"{title} {task.primary}"
     found = {split.group_names[group]: task.of_split(title, counts) for group, counts in sorted(tallies.items())}
     rates = {name: float(each[primary]) for name, each in found.items() if primary in each}
-    return reduce(add, tallies.values()), rates
+    return reduce(add, tallies.values()), rates, None
 
 
-def _counted(
-    model: Model, split: SplitArrays, groups_N: NDArray[np.int64], task: Task
-) -> tuple[Tally, dict[str, float]]:
+def _counted(model: Model, split: SplitArrays, task: Task) -> tuple[Tally, dict[str, float], NDArray[np.bool_]]:
     """The same where right rows are counted: one tally a block, however many groups there are."""
-    tallies, num_groups = list[Tally](), len(split.group_names)
-    right_G = np.zeros(num_groups, np.int64)
+    tallies, right_N = list[Tally](), np.empty(len(split.labels_N), np.bool_)
     for rows, probabilities_BK, labels_B in _scored(model, split):
         tallies.append(task.tally(probabilities_BK, labels_B))
-        right_B = task.right_answers(probabilities_BK, labels_B) > 0
-        right_G += np.bincount(groups_N[rows][right_B], minlength=num_groups)
-    rows_G = np.bincount(groups_N, minlength=num_groups)
-    return reduce(add, tallies), {
+        right_N[rows] = task.right_answers(probabilities_BK, labels_B) > 0
+    together = reduce(add, tallies)
+    if split.groups_N is None:
+        return together, {}, right_N
+    num_groups = len(split.group_names)
+    rows_G = np.bincount(split.groups_N, minlength=num_groups)
+    right_G = np.bincount(split.groups_N[right_N], minlength=num_groups)
+    rates = {
         split.group_names[group]: int(right_G[group]) / int(rows_G[group]) for group in np.flatnonzero(rows_G).tolist()
     }
+    return together, rates, right_N
 
 
 def _scored(model: Model, split: SplitArrays) -> Iterator[tuple[slice, Floats, Labels]]:

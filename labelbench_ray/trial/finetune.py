@@ -81,12 +81,12 @@ class FineTuning:
         with watch.stage("evaluate"):
             view = fitted.open_view(fitted.classifier, now.labeled_L, now.labels_L)
             alphas = self.parts.dataset.prior_alphas
-            found = measure(view, fitted, self.fitter.validation_labels, alphas).metrics
-            measured = found | stats.metrics() | now.metrics()
+            found = measure(view, fitted, self.fitter.validation_labels, alphas)
+            measured = found.metrics | stats.metrics() | now.metrics()
         with watch.stage(COMPARING, gpus=self.selector.gpus if self.selector else 0.0):
             measured |= self._fidelity(records, fitted, measured, now)
         return self.finetunes.publish(
-            num_labeled, chosen_hash(chosen.tolist(), labels.tolist()), measured, watch.lap(), tensors
+            num_labeled, chosen_hash(chosen.tolist(), labels.tolist()), measured, watch.lap(), tensors, found.hits
         )
 
     def _request(self, records: Sequence[RoundRecord], now: Bought, stats: PseudoLabelStats) -> FitRequest:

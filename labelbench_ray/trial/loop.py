@@ -162,6 +162,7 @@ class Loop:
             batch.notes_B,
             measured.groups,
             scored_on="" if self.scoring is None else self.scoring.scores(fitted.classifier),
+            hits=measured.hits,
         )
         return view, record
 
@@ -219,7 +220,7 @@ def measure(
         "Num Validation Labels": validation_labels,
         "Num Test Rows": len(embedded.test.labels_N),
     }
-    return Measured(measured, evaluated.groups)
+    return Measured(measured, evaluated.groups, evaluated.hits)
 
 
 def kept_labels(fitted: TrainedModel, labeled_L: Ids, labels_L: Labels, earlier: int) -> dict[str, float]:
