@@ -68,7 +68,7 @@ def read_hits(record: Path, fingerprint: str, number: int, metrics: Mapping[str,
         return {}
     try:
         stated, found = _parsed(data)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"{path}: is not a file of hits ({error}); {HOW}") from error
     expected = {"format": FORMAT, "fingerprint": fingerprint, "number": str(number)}
     for name, value in expected.items():
@@ -88,8 +88,8 @@ def _parsed(data: bytes) -> tuple[dict[str, Any], dict[str, Bits]]:
 
 
 def _check(path: Path, split: str, bits: Bits, metrics: Mapping[str, float]) -> None:
-    if bits.rows < 1 or len(bits.packed) != (bits.rows + 7) // 8:
-        raise DamagedError(f"{path}: {len(bits.packed)} bytes for {bits.rows} rows of {split}; {HOW}")
+    if bits.rows < 1 or bits.packed.dtype != np.uint8 or bits.packed.shape != ((bits.rows + 7) // 8,):
+        raise DamagedError(f"{path}: {bits.packed.nbytes} bytes for {bits.rows} rows of {split}; {HOW}")
     metric = f"{split} {METRIC}"
     right, stated = int(bits.unpacked().sum()), metrics.get(metric)
     if stated is None or right != round(stated * bits.rows):
