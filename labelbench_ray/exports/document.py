@@ -69,6 +69,7 @@ def _setting(section: Section, prices: Prices) -> dict[str, Any]:
         "detail": verdict.detail,
         "choice": verdict.choice,
         "measure": verdict.finding.measure.of(section.setting.noun) if verdict.finding else None,
+        "chosen_by_other_seeds": verdict.winner,
         "cautions": section.cautions,
         "finetunes": section.finetuned,
         "outlook": [_outlook(each) for each in outlooks(section.setting, section.main)],

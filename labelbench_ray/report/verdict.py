@@ -12,6 +12,7 @@ from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, LEVEL, holm
 from labelbench_ray.report.statistics.pairwise import pairwise
 from labelbench_ray.report.statistics.power import ADVISED_SEEDS, more_seeds
 from labelbench_ray.report.statistics.savings import Saving
+from labelbench_ray.report.statistics.winner import CrossFitted, cross_fitted
 from labelbench_ray.tasks import in_a_sentence
 
 
@@ -25,6 +26,8 @@ class Verdict:
     """The strategy to use; empty where the data do not choose one."""
     finding: Tested | None = None
     """The comparison with the baseline, or with the nearest strategy, on which it rests; None where there is none."""
+    winner: CrossFitted | None = None
+    """What the best strategy gains and saves where the other seeds choose it; None without a choice."""
 
 
 def judge(comparison: Comparison) -> Verdict:
@@ -84,9 +87,13 @@ def _without_baseline(comparison: Comparison) -> Verdict:
 
 
 def _winner(comparison: Comparison, row: Row, found: Findings) -> Verdict:
+    fitted = cross_fitted(comparison, row) if comparison.compared > 1 else None
+    same = fitted is None or fitted.confirms(row.strategy)
+    subject = "It" if same else f"With the seeds that chose it, {row.strategy}"
     detail = (
         f"{_measured(comparison)} it is significantly better than {comparison.baseline}: {found.area}.",
-        _saves(found.saved.saving, comparison),
+        _by_other_seeds(fitted, row, comparison) if fitted else "",
+        _saves(found.saved.saving, comparison, subject),
         _ends(row, found.final, comparison.baseline),
         _peers(comparison, row),
     )
@@ -96,8 +103,33 @@ def _winner(comparison: Comparison, row: Row, found: Findings) -> Verdict:
             f"{row.strategy} is better than {comparison.baseline} over the learning curve, but worse at its end.",
             text,
             finding=found.area,
+            winner=fitted,
         )
-    return Verdict(f"Use {row.strategy}.", text, row.strategy, found.area)
+    return Verdict(f"Use {row.strategy}.", text, row.strategy, found.area, fitted)
+
+
+def _by_other_seeds(fitted: CrossFitted, row: Row, comparison: Comparison) -> str:
+    """What the best one gains and saves without the luck of the seeds that chose it."""
+    if fitted.candidates == 1:
+        return "No other strategy has all of its seeds, so how much the choice of the best one flatters is not known."
+    if fitted.confirms(row.strategy):
+        return "For every seed the other seeds choose it, too: chosen that way, its gain and saving are the same."
+    names = words.listed([f"{name} for {count}" for name, count in fitted.times.items()])
+    decimals = words.digits(row.difference.area) if row.difference else 1
+    return (
+        f"Chosen by the other seeds ({names} of {len(fitted.seeds)}), the best strategy gains "
+        f"{words.signed(100 * fitted.gain, decimals)} points{_share(fitted.saving, comparison)}."
+    )
+
+
+def _share(saving: Saving, comparison: Comparison) -> str:
+    if saving.moot:
+        return ""
+    if not saving.reached:
+        return f" and does not reach {comparison.baseline}'s highest mean {comparison.noun}"
+    if saving.fraction < 0:
+        return f" and takes {words.percent(-saving.fraction, 0)} more labels"
+    return f" and saves {words.saved(saving)} of the labels"
 
 
 def _measured(comparison: Comparison) -> str:
@@ -105,12 +137,12 @@ def _measured(comparison: Comparison) -> str:
     return f"By mean {in_a_sentence(comparison.metric)} over the learning curve ({first} to {last} labels)"
 
 
-def _saves(saving: Saving, comparison: Comparison) -> str:
+def _saves(saving: Saving, comparison: Comparison, subject: str) -> str:
     target, noun, baseline = words.percent(saving.target), comparison.noun, comparison.baseline
     if saving.moot:
         return f"{words.named(baseline)} is already at its highest with its first labels, so there are none to save."
     if not saving.reached:
-        return f"It does not reach {baseline}'s highest mean {noun} ({target}), so it saves no labels there."
+        return f"{subject} does not reach {baseline}'s highest mean {noun} ({target}), so it saves no labels there."
     if saving.at_least:
         return (
             f"Its first {words.count(saving.first_labels)} labels already give the {target} for which {baseline} needs "
@@ -118,8 +150,8 @@ def _saves(saving: Saving, comparison: Comparison) -> str:
         )
     interval = words.saved_interval(saving)
     return (
-        f"It reaches {baseline}'s highest mean {noun} ({target}) with {words.count(saving.labels)} labels instead of "
-        f"{words.count(saving.random_labels)}: {_fewer(saving.fraction)}"
+        f"{subject} reaches {baseline}'s highest mean {noun} ({target}) with {words.count(saving.labels)} labels "
+        f"instead of {words.count(saving.random_labels)}: {_fewer(saving.fraction)}"
         f"{f' (95{words.NO_BREAK}% interval: {interval})' if interval else ''}."
     )
 

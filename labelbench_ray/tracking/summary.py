@@ -12,6 +12,7 @@ from labelbench_ray.report import Report
 from labelbench_ray.report.curves import Run
 from labelbench_ray.report.sections import Section
 from labelbench_ray.report.statistics.comparison import Row
+from labelbench_ray.report.statistics.winner import CrossFitted
 
 VERDICT = "Verdict"
 """The section of the parent's metrics in MLflow's charts."""
@@ -71,10 +72,14 @@ def _note(built: Report) -> str:
 def _metrics(built: Report) -> Iterator[tuple[str, float]]:
     for section in built.sections:
         title = f"{section.title}: " if len(built.sections) > 1 else ""
-        for row in section.main.rows if section.main else ():
-            for name, value in _of_row(row):
-                if math.isfinite(value):
-                    yield f"{VERDICT}/{UNUSABLE.sub(' ', f'{title}{row.strategy} {name}').strip()}", value
+        named = [
+            (f"{row.strategy} {name}", value)
+            for row in (section.main.rows if section.main else ())
+            for name, value in _of_row(row)
+        ]
+        for name, value in (*named, *_of_winner(section.verdict.winner)):
+            if math.isfinite(value):
+                yield f"{VERDICT}/{UNUSABLE.sub(' ', f'{title}{name}').strip()}", value
 
 
 def _of_row(row: Row) -> Iterator[tuple[str, float]]:
@@ -85,6 +90,15 @@ def _of_row(row: Row) -> Iterator[tuple[str, float]]:
     yield "p", row.difference.area_adjusted
     if row.difference.saving.reached:
         yield "labels saved", row.difference.saving.fraction
+
+
+def _of_winner(fitted: CrossFitted | None) -> Iterator[tuple[str, float]]:
+    """What the best strategy gains and saves where the other seeds choose it."""
+    if fitted is None or fitted.candidates == 1:
+        return
+    yield "chosen by the other seeds gain in points", 100 * fitted.gain
+    if fitted.saving.reached:
+        yield "chosen by the other seeds labels saved", fitted.saving.fraction
 
 
 def _inputs(built: Report) -> Iterator[DataInput]:
