@@ -7,7 +7,7 @@ Learning curves of 10 rounds of 300 labels with AR(1) noise over the rounds (cor
 .012 * (labels / 300)^-.4); strategies share a seed's first round. `coverage`: all strategies need .8 of random's
 labels; the one with the highest mean curve is looked at, and its intervals should hold the truth. `false`: all equal
 random, also where one of them, or random, has 3 times the spread. `power`: one strategy of 25 needs .8 of random's
-labels; `paired` is the share that the paired t-test alone finds.
+labels; `paired` is the share that the paired t-test alone finds, `planned` the one that `labelbench power` expects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,7 @@ from scipy import stats
 
 from labelbench_ray.report.statistics.paired import Floats, area_under_curve, estimate, holm
 from labelbench_ray.report.statistics.pooled import Pooled, difference, pool
+from labelbench_ray.report.statistics.power import pooling_of, power
 from labelbench_ray.report.statistics.savings import first_crossing, saving
 
 LABELS_T: Final = np.arange(300.0, 3_001.0, 300.0)
@@ -117,16 +118,19 @@ def false_answers(strategies: int, seeds: int, replicates: int) -> dict[str, Any
 
 
 def find(strategies: int, seeds: int, replicates: int) -> dict[str, Any]:
-    """How often the one strategy that is better is found, and by the paired t-test alone."""
-    pooled, paired = [], []
+    """How often the one better strategy is found, by the paired t-test alone, and as `labelbench power` plans."""
+    effect = float(np.subtract(*area_under_curve(LABELS_T, np.stack([truth(FACTOR), truth(1.0)]))))
+    pooled, paired, spreads = [], [], []
     for _, areas_MS in replicated([FACTOR, *[1.0] * (strategies - 1)], seeds, replicates):
         pooled.append(adjusted(areas_MS)[1][0] < 0.05)
+        spreads.append((areas_MS[1:] - areas_MS[0]).var(axis=1, ddof=1).mean())
         paired.append(holm(stats.ttest_rel(areas_MS[1:], areas_MS[:1], axis=1).pvalue)[0] < 0.05)
     return {
         "strategies": strategies,
         "seeds": seeds,
         "found": float(np.mean(pooled)),
         "paired": float(np.mean(paired)),
+        "planned": power(effect / np.sqrt(np.mean(spreads)), seeds, strategies, pooling_of(strategies)),
     }
 
 

@@ -45,16 +45,17 @@ def power(
 ) -> int:
     """Plan before running: how many seeds find a difference, and what a number of seeds can find.
 
-    Power of 80 % of a paired t-test at 5 %, by the noncentral t distribution; with several strategies at 5 % over
-    their number. The spread over seeds is that of RUNS_DIR, or else that of margin less random in LabelBench's
-    published settings.
+    Power of 80 % at 5 % of the test that reports make, by the noncentral t distribution: a paired t-test for one
+    strategy; for several, at 5 % over their number, with the spread pooled over them (3 seeds or more). The spread
+    over seeds is that of RUNS_DIR, or else that of margin less random in LabelBench's published settings.
     """
     with meter(console, "reading the spread over seeds"):
         from rich.table import Table
 
         from labelbench_ray.api.power import spreads
         from labelbench_ray.report import words
-        from labelbench_ray.report.statistics.power import MOST_PLANNED
+        from labelbench_ray.report.statistics.power import MOST_PLANNED, pooling_of
+        from labelbench_ray.report.statistics.spreads import test_of
 
         found, recorded = spreads(folders, baseline)
     compared = strategies or recorded
@@ -76,7 +77,8 @@ def power(
     adjusted = f", adjusted for {compared} strategies" if compared > 1 else ""
     console.print(
         "Below a difference in points: the seeds that find it. Below a number of seeds: the least difference in points "
-        f"that they find. Power of 80 % at 5 %{adjusted}; 3 seeds are the fewest that decide.",
+        f"that they find. Power of 80 % at 5 % of {test_of(pooling_of(compared))}{adjusted}; 3 seeds are the fewest "
+        "that decide.",
         highlight=False,
     )
     return 0

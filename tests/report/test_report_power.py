@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from labelbench_ray.api.power import spreads
 from labelbench_ray.commands import cli
 from labelbench_ray.report import build
 from labelbench_ray.report.published.spreads import published_spreads
+from labelbench_ray.report.statistics.comparison import Curves, differences
 from labelbench_ray.report.statistics.paired import critical, estimate, holm
 from labelbench_ray.report.statistics.power import (
     MOST_PLANNED,
@@ -21,8 +23,14 @@ from labelbench_ray.report.statistics.power import (
     seeds_needed,
     smallest_effect,
 )
+from labelbench_ray.report.statistics.spreads import Spread
 
 DRAWS = 4_000
+ONE_T = np.array([10.0])
+
+
+def name(place):
+    return str(place)
 
 
 def with_effect(effect, comparisons=1):
@@ -132,8 +140,11 @@ def test_the_command_plans_from_the_published_spread():
     median = next(line for line in lines if line[:4] == ["published,", "median:", "final", "accuracy"])
     assert median[4:] == ["0.22", "40", "12", "7", "4", "0.71", "0.37", "0.22"]
     adjusted = printed("--strategies", "25", "--difference", "0.5", "--seeds", "5")
-    assert "adjusted for 25 strategies" in adjusted
-    assert next(line for line in adjusted.splitlines() if "median: final" in line).split()[-3:] == ["0.22", "8", "0.87"]
+    assert "of a t-test with the spread pooled over strategies, adjusted for 25 strategies" in " ".join(
+        adjusted.split()
+    )
+    assert next(line for line in adjusted.splitlines() if "median: final" in line).split()[-3:] == ["0.22", "5", "0.48"]
+    assert "Power of 80 % at 5 % of a paired t-test; 3 seeds" in " ".join(printed().split())
 
 
 def test_the_command_plans_from_the_spread_on_record(experiment):
@@ -145,7 +156,7 @@ def test_the_command_plans_from_the_spread_on_record(experiment):
     folder = str(experiment.write())
     output = printed(folder, "--difference", "5")
     assert "adjusted for 2 strategies" in output
-    expected = str(seeds_for(5 / 2.5**0.5, 2))
+    expected = str(seeds_for(5 / 2.5**0.5, 2, pooling=2.0))
     assert next(line for line in output.splitlines() if "digits: final accuracy" in line).split()[3:5] == [
         "1.58",
         expected,
@@ -170,6 +181,49 @@ def test_the_report_states_what_its_seeds_can_show(experiment):
     spread = 100 * np.std([0.005 * (seed - 1.5) for seed in range(4)], ddof=1)
     least = f"{spread * smallest_effect(4):.1f}"
     assert build(experiment.write()).sections[0].power == (
-        f"These 4 seeds can show differences of {least} points or more in mean accuracy over the curve (power of 80 %; "
-        f"spread over seeds {spread:.2f} points)."
+        f"These 4 seeds can show differences of {least} points or more in mean accuracy over the curve (power of 80 % "
+        f"of a paired t-test; spread over seeds {spread:.2f} points)."
     )
+
+
+@pytest.mark.parametrize(("strategies", "seeds"), [(2, 4), (4, 3), (9, 5), (25, 10)])
+def test_a_plan_with_the_pooled_spread_is_what_the_report_s_own_test_finds(strategies, seeds):
+    """Curves of 1 point of spread; a seed moves all strategies together by 3 more."""
+    rng, draws = np.random.default_rng(strategies), 400
+    points = 100 * Spread("", 2**0.5 / 100).difference(seeds, strategies)
+    hits = paired = 0
+    for _ in range(draws):
+        values_MS = rng.normal(size=(strategies + 1, seeds)) + 3 * rng.normal(size=seeds)
+        values_MS[1] += points
+        every = [
+            Curves(name(place), tuple(range(seeds)), ONE_T, each_S[:, None]) for place, each_S in enumerate(values_MS)
+        ]
+        hits += differences(every, name(0))[name(1)].area_adjusted < 0.05
+        paired += holm(stats.ttest_rel(values_MS[1:], values_MS[:1], axis=1).pvalue)[0] < 0.05
+    assert hits / draws == pytest.approx(0.8, abs=0.07)
+    assert paired / draws < 0.7
+
+
+def test_one_strategy_and_two_seeds_pool_nothing():
+    spread, noted = Spread("x", 0.01), Spread("x", 0.01, pooling=1.4)
+    assert spread.difference(5, 1) == 0.01 * smallest_effect(5)
+    assert spread.difference(2, 25) == 0.01 * smallest_effect(2, 25)
+    assert spread.difference(3, 25) == 0.01 * smallest_effect(3, 25, 3.0)
+    assert noted.difference(3, 25) == 0.01 * smallest_effect(3, 25, 1.4)
+    assert spread.seeds(0.01, 25) < noted.seeds(0.01, 25) < seeds_for(1.0, 25)
+
+
+def test_a_plan_from_records_pools_as_their_report_does(experiment):
+    rng = np.random.default_rng(7)
+    for place, strategy in enumerate(("random", "margin", "entropy", "badge", "coreset")):
+        for seed in range(6):
+            experiment.add(strategy, seed, [0.5, 0.6 + 0.01 * (1 + 4 * (place == 1)) * rng.normal()])
+    (section,) = build(experiment.write()).sections
+    (final, area), compared = spreads([experiment.folder])
+    pooling = section.main.row("margin").difference.area.pooling
+    assert 1 < pooling < 3
+    assert (area.pooling, compared) == (pooling, 4)
+    assert final.pooling == section.main.row("margin").difference.final.pooling
+    least = area.difference(6, compared)
+    assert f"differences of {100 * least:.1f} points or more" in section.power
+    assert "of a t-test with the spread pooled over strategies, adjusted for 4 strategies" in section.power

@@ -1,8 +1,9 @@
-"""How many seeds find a difference: the power of the paired t-test, by the noncentral t distribution.
+"""How many seeds find a difference, by the noncentral t distribution.
 
 A true mean difference of d standard deviations is found over n seeds with the probability that a noncentral t with
-n - 1 degrees of freedom and noncentrality d * sqrt(n) exceeds the critical value. That value is the one of Holm's first
-step, 5 % over the number of strategies compared; later steps ask for less, so the power is a lower bound.
+f * (n - 1) degrees of freedom and noncentrality d * sqrt(n) exceeds the critical value. f is 1 for the paired t-test,
+and `pooling_of` where the spread is pooled over strategies, see `statistics.pooled`. The critical value is the one of
+Holm's first step, 5 % over the number of strategies compared; later steps ask for less, so the power is a lower bound.
 """
 
 from math import inf, sqrt
@@ -12,6 +13,7 @@ from scipy import optimize, stats
 
 from labelbench_ray.report import words
 from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Estimate, critical
+from labelbench_ray.report.statistics.pooled import MOST_PRIOR
 
 POWER: Final = 0.8
 ADVISED_SEEDS: Final = 5
@@ -19,6 +21,14 @@ MOST_SEEDS: Final = 100
 MOST_PLANNED: Final = 10_000
 _LARGEST: Final = 1_000.0
 """Standard deviations, as far as the noncentral t is computed without overflow."""
+
+
+def pooling_of(strategies: int) -> float:
+    """The degrees of freedom of the pooled spread over those of a pair, for strategies and a baseline that vary alike.
+
+    1 for one strategy: there is nothing to pool, and the test is the paired t-test.
+    """
+    return float(min(strategies, 1 + MOST_PRIOR))
 
 
 def power(effect: float, seeds: int, comparisons: int = 1, pooling: float = 1.0) -> float:

@@ -8,7 +8,8 @@ import numpy as np
 
 from labelbench_ray.report import words
 from labelbench_ray.report.statistics.comparison import Comparison, Difference
-from labelbench_ray.report.statistics.power import seeds_for, smallest_effect
+from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Estimate
+from labelbench_ray.report.statistics.power import pooling_of, seeds_for, smallest_effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,22 @@ class Spread:
     measured: str
     """What varies and where, in words."""
     value: float
+    pooling: float | None = None
+    """Of the estimates on record, see `Estimate`; None where they are not pooled: strategies then vary alike."""
 
     def seeds(self, difference: float, strategies: int) -> int:
         """The fewest seeds that find this difference with a probability of 80 %, at 5 % over the strategies."""
-        return seeds_for(difference / self.value if self.value else np.inf, strategies)
+        effect = difference / self.value if self.value else np.inf
+        return seeds_for(effect, strategies, pooling=self._pooling(strategies))
 
     def difference(self, seeds: int, strategies: int) -> float:
         """The least difference that this number of seeds finds with that probability."""
-        return self.value * smallest_effect(seeds, strategies)
+        pooling = self._pooling(strategies) if seeds >= ENOUGH_PAIRS else 1.0
+        return self.value * smallest_effect(seeds, strategies, pooling)
+
+    def _pooling(self, strategies: int) -> float:
+        most = pooling_of(strategies)
+        return most if self.pooling is None else min(most, self.pooling)
 
 
 def recorded(comparison: Comparison, title: str) -> tuple[Spread, ...]:
@@ -35,9 +44,14 @@ def recorded(comparison: Comparison, title: str) -> tuple[Spread, ...]:
         return ()
     noun = comparison.noun
     return (
-        Spread(f"{title}: final {noun}", _typical([each.final.spread for each in found], found)),
-        Spread(f"{title}: mean {noun} over the curve", _typical([each.area.spread for each in found], found)),
+        _recorded(f"{title}: final {noun}", [each.final for each in found], found),
+        _recorded(f"{title}: mean {noun} over the curve", [each.area for each in found], found),
     )
+
+
+def _recorded(measured: str, estimates: Sequence[Estimate], found: Sequence[Difference]) -> Spread:
+    pooled = [each.pooling for each in estimates if each.pooling > 1]
+    return Spread(measured, _typical([each.spread for each in estimates], found), min(pooled, default=None))
 
 
 def _typical(spreads: Sequence[float], found: Sequence[Difference]) -> float:
@@ -53,13 +67,19 @@ def power_line(comparison: Comparison) -> str:
     if spread == 0:
         return ""
     seeds, strategies = min(len(each.seeds) for each in found), comparison.compared
-    least = spread * smallest_effect(seeds, strategies, min(each.area.pooling for each in found))
+    pooling = min(each.area.pooling for each in found)
+    least = spread * smallest_effect(seeds, strategies, pooling)
     adjusted = f", adjusted for {strategies} strategies" if strategies > 1 else ""
     return (
         f"These {seeds} seeds can show differences of {_points(least)} points or "
-        f"more in mean {comparison.noun} over the curve (power of 80 %{adjusted}; spread over seeds "
-        f"{_points(spread)} points)."
+        f"more in mean {comparison.noun} over the curve (power of 80 % of {test_of(pooling)}{adjusted}; spread over "
+        f"seeds {_points(spread)} points)."
     )
+
+
+def test_of(pooling: float) -> str:
+    """Which test a plan or a statement is for, in words."""
+    return "a t-test with the spread pooled over strategies" if pooling > 1 else "a paired t-test"
 
 
 def _points(value: float) -> str:
