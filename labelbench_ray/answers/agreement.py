@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from labelbench_ray.answers import fold
-from labelbench_ray.answers.consensus.votes import Ids, Votes
+from labelbench_ray.answers.consensus.votes import Ids, Votes, references
 from labelbench_ray.answers.events import Status
 from labelbench_ray.console.progress import duration
 
@@ -28,12 +28,14 @@ class Share:
     high: float
 
     def __str__(self) -> str:
-        percent = f"{100 * self.right / self.judged:.0f} %" if self.judged else UNKNOWN
-        return (
-            f"{percent} ({100 * self.low:.0f} to {100 * self.high:.0f} %, {self.judged} rows)"
-            if self.judged
-            else percent
-        )
+        return self.stated("rows")
+
+    def stated(self, judged: str) -> str:
+        """In words, with a name for what is judged."""
+        if not self.judged:
+            return UNKNOWN
+        percent = f"{100 * self.right / self.judged:.0f} %"
+        return f"{percent} ({100 * self.low:.0f} to {100 * self.high:.0f} %, {self.judged} {judged})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Agreement:
     """The share of equal pairs among all pairs of labels of a row; None without such a pair."""
     alpha: float | None
     """Krippendorff's, nominal: 1 for agreement, 0 for what chance gives. None without pairs or with one label alone."""
+    gold: Share
+    """Of all annotators' labels of rows with a reference answer."""
     annotators: tuple[Annotator, ...]
     """Sorted by name."""
 
@@ -92,7 +96,9 @@ class Agreement:
                 f"agreement: {100 * self.raw:.1f} % of pairs, Krippendorff's alpha {alpha} "
                 f"({self.shared_rows:,} of {self.rows:,} labeled rows have several labels)"
             )
-        return [first, *(", ".join(_words(line)) for line in self.table())]
+        stated = f"right on gold, the rows with a reference answer: {self.gold.stated('labels')}"
+        gold = [stated] if self.gold.judged else []
+        return [first, *gold, *(", ".join(_words(line)) for line in self.table())]
 
 
 SHOWN: Final = (Status.SUBMITTED, Status.SKIPPED, Status.UNSURE)
@@ -116,7 +122,7 @@ def agreement(events: pa.Table) -> Agreement:
     answered = held.filter(pa.array(~is_gold_V))
     people_V = _places(answered, "annotator", names)
     votes = Votes.of(rows_V[~is_gold_V], people_V, labels_V[~is_gold_V], len(row_ids), max(len(choices), 1))
-    reference_N = _reference(rows_V[is_gold_V], labels_V[is_gold_V], len(row_ids))
+    reference_N = references(rows_V[is_gold_V], labels_V[is_gold_V], len(row_ids))
     judged_V = reference_N[votes.rows_V] >= 0
     right_V = judged_V & (reference_N[votes.rows_V] == votes.labels_V)
     others_V = votes.answers_N[votes.rows_V] - 1
@@ -128,11 +134,12 @@ def agreement(events: pa.Table) -> Agreement:
         int((votes.answers_N > 1).sum()),
         pairwise_agreement(votes),
         krippendorff_alpha(votes),
+        _share(int(right_W.sum()), int(judged_W.sum())),
         tuple(
             _annotator(
                 name,
                 paid.filter(pc.equal(paid.column("annotator"), name)),
-                (int(right), int(judged)),
+                _share(int(right), int(judged)),
                 (int(equal), int(pairs)),
             )
             for name, right, judged, equal, pairs in zip(
@@ -172,26 +179,21 @@ def _counts(votes: Votes) -> tuple[Ids, Ids]:
     return np.bincount(votes.pairs_V, minlength=len(votes.rows_P)), votes.answers_N[votes.rows_P]
 
 
-def _reference(rows_G: Ids, labels_G: Ids, rows: int) -> Ids:
-    """(N,) the reference label of each row; -1 where there is none, or where they differ."""
-    lowest_N, highest_N = np.full(rows, np.iinfo(np.int64).max), np.full(rows, -1)
-    np.minimum.at(lowest_N, rows_G, labels_G)
-    np.maximum.at(highest_N, rows_G, labels_G)
-    return np.where(lowest_N == highest_N, highest_N, -1)
-
-
-def _annotator(name: str, paid: pa.Table, on_gold: tuple[int, int], with_others: tuple[int, int]) -> Annotator:
+def _share(right: int, judged: int) -> Share:
     # Imported here: scipy takes its time, and most commands do without it.
     from scipy.stats import binomtest
 
-    right, judged = on_gold
+    low, high = binomtest(right, judged).proportion_ci(LEVEL, method="wilson") if judged else (0.0, 1.0)
+    return Share(right, judged, float(low), float(high))
+
+
+def _annotator(name: str, paid: pa.Table, gold: Share, with_others: tuple[int, int]) -> Annotator:
     counts = pc.value_counts(paid.column("status")).to_pylist()
     measured = pc.drop_null(paid.column("seconds")).to_numpy().astype(np.float64)
-    low, high = binomtest(right, judged).proportion_ci(LEVEL, method="wilson") if judged else (0.0, 1.0)
     return Annotator(
         name,
         {each["values"]: each["counts"] for each in counts},
-        Share(right, judged, float(low), float(high)),
+        gold,
         *with_others,
         float(np.median(measured)) if len(measured) else None,
         float(measured.sum()),

@@ -199,7 +199,8 @@ def _answers(status: CampaignStatus, money: Money) -> Iterator[str]:
 
 
 def _agreement(status: CampaignStatus) -> list[str]:
-    return agreement(status.standing.events).lines() if len(status.annotators) > 1 else []
+    found = agreement(status.standing.events)
+    return found.lines() if len(found.annotators) > 1 or found.gold.judged else []
 
 
 def _accuracy(status: CampaignStatus) -> Iterator[str]:

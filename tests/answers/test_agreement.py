@@ -105,6 +105,7 @@ def test_a_log_of_events() -> None:
     assert (ben.gold.low, ben.gold.high) == (pytest.approx(2 / 5.8415, abs=1e-4), pytest.approx(1))
     assert found.lines() == [
         "agreement: 66.7 % of pairs, Krippendorff's alpha 0.545 (3 of 3 labeled rows have several labels)",
+        "right on gold, the rows with a reference answer: 75 % (30 to 95 %, 4 labels)",
         "anna: 3 submitted, right on gold 50 % (9 to 91 %, 2 rows), median 3.0 s, time 15 s",
         "ben: 3 submitted, 1 skipped, right on gold 100 % (34 to 100 %, 2 rows), median 4.0 s, time 13 s",
     ]

@@ -89,10 +89,13 @@ def dense_one_coin(votes: Votes) -> NDArray[np.float64]:
     """(N, K) the same model written down row by row and class by class."""
     by_row = [np.flatnonzero(votes.rows_V == row) for row in range(votes.num_rows)]
     posterior_NK = np.array([[np.mean(votes.labels_V[v] == k) for k in range(votes.num_classes)] for v in by_row])
+    known_N = np.full(votes.num_rows, -1) if votes.known_N is None else votes.known_N
+    posterior_NK[known_N >= 0] = np.eye(votes.num_classes)[known_N[known_N >= 0]]
+    teaches_N = (votes.answers_N > 1) | (known_N >= 0)
     for _ in range(300):
         skills = []
         for annotator in range(votes.num_annotators):
-            mine = [v for v in np.flatnonzero(votes.annotators_V == annotator) if votes.answers_N[votes.rows_V[v]] > 1]
+            mine = [v for v in np.flatnonzero(votes.annotators_V == annotator) if teaches_N[votes.rows_V[v]]]
             right = sum(posterior_NK[votes.rows_V[v], votes.labels_V[v]] for v in mine)
             skills.append(max((right + 2) / (len(mine) + 3), 1 / votes.num_classes))
         for row, of_row in enumerate(by_row):
@@ -102,7 +105,31 @@ def dense_one_coin(votes: Votes) -> NDArray[np.float64]:
                 for k in range(votes.num_classes):
                     likelihood_K[k] *= skill if votes.labels_V[v] == k else (1 - skill) / (votes.num_classes - 1)
             posterior_NK[row] = likelihood_K / likelihood_K.sum()
+        posterior_NK[known_N >= 0] = np.eye(votes.num_classes)[known_N[known_N >= 0]]
     return posterior_NK
+
+
+@pytest.mark.parametrize("known", [0, 3, 8])
+def test_one_coin_with_references_is_the_dense_model(known: int) -> None:
+    each = crowd(3, rows=12, classes=4, overlap=2, annotators=5)
+    known_N = np.where(np.arange(12) < known, each.truth_N, -1)
+    votes = Votes.of(each.rows, each.annotators, each.labels, 12, 4, known_N)
+    found, dense_NK = one_coin(votes), dense_one_coin(votes)
+    assert found.posterior.probabilities_P == pytest.approx(dense_NK[votes.rows_P, votes.labels_P], abs=1e-4)
+    if not known:
+        assert found.confidence_N.tobytes() == one_coin(each.votes()).confidence_N.tobytes()
+
+
+def test_references_make_skills_right() -> None:
+    """Known labels of a third of the rows: skills come closer to the truth."""
+    errors = []
+    for each in (crowd(seed, rows=300, classes=4, overlap=2, annotators=15) for seed in range(5)):
+        known_N = np.where(np.arange(300) % 3 == 0, each.truth_N, -1)
+        votes = each.votes()
+        with_gold = one_coin(Votes.of(each.rows, each.annotators, each.labels, 300, 4, known_N))
+        errors.append([np.abs(found.skills_W - each.skills_W).mean() for found in (one_coin(votes), with_gold)])
+    without, with_references = np.mean(errors, axis=0)
+    assert with_references < 0.9 * without
 
 
 def test_one_coin_is_the_dense_model() -> None:

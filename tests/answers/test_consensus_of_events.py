@@ -52,6 +52,22 @@ def test_any_order_of_events_gives_the_same_bytes(name: str) -> None:
     assert again.consensus.confidence_N.tobytes() == first.consensus.confidence_N.tobytes()
 
 
+def test_references_teach_what_annotators_are_worth() -> None:
+    """Anna is right on gold and Ben wrong, in rows that nobody shares: then Anna's answer outweighs Ben's."""
+    events = [answer("x", "anna", "cat"), answer("x", "ben", "dog")]
+    for number in range(6):
+        events += [answer(f"a{number}", "anna", "bird"), answer(f"a{number}", "lead", "bird", gold=True)]
+        events += [answer(f"b{number}", "ben", "cat"), answer(f"b{number}", "lead", "bird", gold=True)]
+    found = of_events(to_table(events), CLASSES, consensus.of("one_coin"))
+    labels = {row_id: CLASSES[label] for row_id, label in zip(found.row_ids, found.consensus.labels_N, strict=True)}
+    assert labels == {"x": "cat"} | {f"{who}{number}": "bird" for who in "ab" for number in range(6)}
+    skills = dict(zip(found.annotators, found.consensus.skills_W, strict=False))
+    assert skills["anna"] > 0.85
+    assert skills["ben"] == pytest.approx(1 / 3)
+    majority = of_events(to_table(events), CLASSES, consensus.of("majority")).consensus
+    assert majority.labels_N[-1] == -1  # a tie
+
+
 def test_a_models_probabilities_and_classes_that_there_are_not() -> None:
     seen = {}
 

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from labelbench_ray.answers.agreement import agreement
 from labelbench_ray.answers.events import Answer, Status, to_table
 from labelbench_ray.campaign.ingest import ingest_files
 from labelbench_ray.campaign.known import answered
 from labelbench_ray.campaign.next_step import Step, next_folder, next_steps
-from labelbench_ray.campaign.page import page, write_page
+from labelbench_ray.campaign.page import gold_sentence, page, write_page
 from labelbench_ray.campaign.page.shown_rows import SIDE, ShownBatch, ShownRow, batch_to_show, shown_row
 from labelbench_ray.campaign.page.tables import LONGEST_NAME, MOST_ROWS
 from labelbench_ray.campaign.pool import KnownRows
@@ -283,3 +284,10 @@ def test_a_few_rows_state_no_accuracy() -> None:
     assert "Too few rows measure the model: it is right on 60.0 % to 90.0 % of rows like the pool's." in texts
     assert "That is a 95 % interval from 1 row; 30 or more narrow it." in texts
     assert "The model is right on 85.0 %" not in texts
+
+
+def test_accuracy_on_gold_is_stated():
+    found = agreement(to_table(EVENTS))
+    assert gold_sentence(found).startswith("Of 2 labels of rows with a reference answer, 100")
+    assert gold_sentence(agreement(to_table(EVENTS[:-1]))) == ""
+    assert "rows with a reference answer: 100 %" in agreement(to_table(EVENTS)).lines()[1]

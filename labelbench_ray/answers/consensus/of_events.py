@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelbench_ray.answers import fold
-from labelbench_ray.answers.consensus.votes import UNDECIDED, Consensus, Floats, Ids, Method, Votes
+from labelbench_ray.answers.consensus.votes import Consensus, Floats, Ids, Method, Votes, references
 from labelbench_ray.answers.events import Status
 from labelbench_ray.errors import DataError
 
@@ -36,8 +36,8 @@ def of_events(
 ) -> RowConsensus:
     """One class a row, from the answers that hold.
 
-    Reference answers (`gold`) to a row decide alone, with a confidence of 1; answers without exactly one label do not
-    count.
+    Reference answers (`gold`) to a row decide alone, with a confidence of 1, and show how often the annotators of the
+    row are right; answers without exactly one label do not count.
 
     Args:
         events: rows of `events.SCHEMA`, each event once, in any order.
@@ -63,26 +63,24 @@ def of_events(
     )
     is_gold_V = held.column("gold").to_numpy()
     rows_U, annotators_U, labels_U = (each[~is_gold_V] for each in (rows_V, annotators_V, labels_V))
-    votes = Votes.of(rows_U, annotators_U, labels_U, len(row_ids), len(classes))
+    known_N = references(rows_V[is_gold_V], labels_V[is_gold_V], len(row_ids))
+    votes = Votes.of(rows_U, annotators_U, labels_U, len(row_ids), len(classes), known_N)
     ids = tuple(row_ids.to_pylist())
     predicted_NK = np.stack([probabilities[row_id] for row_id in ids]) if probabilities is not None and ids else None
     found = method(votes, predicted_NK)
-    return RowConsensus(
-        ids, _with_reference(found, rows_V[is_gold_V], labels_V[is_gold_V]), tuple(annotators.to_pylist())
-    )
+    return RowConsensus(ids, _with_references(found, rows_V[is_gold_V], known_N), tuple(annotators.to_pylist()))
 
 
-def _with_reference(found: Consensus, rows_G: Ids, labels_G: Ids) -> Consensus:
+def _with_references(found: Consensus, rows_G: Ids, known_N: Ids) -> Consensus:
     """The labels of reference answers in place of others; references that differ leave the row disputed."""
-    labels_N, confidence_N, disputed_N = found.labels_N.copy(), found.confidence_N.copy(), found.disputed_N.copy()
-    differs_N = np.zeros(len(labels_N), np.bool_)
-    first_N = np.full(len(labels_N), UNDECIDED)
-    first_N[rows_G] = labels_G
-    np.logical_or.at(differs_N, rows_G, first_N[rows_G] != labels_G)
-    labels_N[rows_G] = np.where(differs_N[rows_G], UNDECIDED, first_N[rows_G])
-    disputed_N[rows_G] = differs_N[rows_G]
-    confidence_N[rows_G] = np.where(differs_N[rows_G], 0.0, 1.0)
-    return replace(found, labels_N=labels_N, confidence_N=confidence_N, disputed_N=disputed_N)
+    is_gold_N, is_known_N = np.zeros(len(known_N), np.bool_), known_N >= 0
+    is_gold_N[rows_G] = True
+    return replace(
+        found,
+        labels_N=np.where(is_gold_N, known_N, found.labels_N),
+        confidence_N=np.where(is_gold_N, is_known_N.astype(np.float64), found.confidence_N),
+        disputed_N=np.where(is_gold_N, ~is_known_N, found.disputed_N),
+    )
 
 
 def _sorted(column: pa.ChunkedArray) -> pa.Array:

@@ -36,9 +36,19 @@ class Votes:
     """Pairs sorted by row, then label."""
     answers_N: Ids
     """The number of votes on each row."""
+    known_N: Ids | None = None
+    """The label that a reference answer states, which is not a vote; -1 for none. None: there are no references."""
 
     @classmethod
-    def of(cls, rows: ArrayLike, annotators: ArrayLike, labels: ArrayLike, num_rows: int, num_classes: int) -> Self:
+    def of(
+        cls,
+        rows: ArrayLike,
+        annotators: ArrayLike,
+        labels: ArrayLike,
+        num_rows: int,
+        num_classes: int,
+        known_N: Ids | None = None,
+    ) -> Self:
         """Votes in any order.
 
         Args:
@@ -48,6 +58,7 @@ class Votes:
             labels: (V,) integers 0 .. K-1.
             num_rows: N.
             num_classes: K.
+            known_N: the labels of reference answers, -1 for none.
 
         Raises:
             DataError: arrays of different lengths, a number out of range, or two votes of one annotator on one row.
@@ -68,7 +79,7 @@ class Votes:
         pairs_P, pairs_V = np.unique(rows_V * max(num_classes, 1) + labels_V, return_inverse=True)
         rows_P, labels_P = np.divmod(pairs_P, max(num_classes, 1))
         answers_N = np.bincount(rows_V, minlength=num_rows)
-        return cls(rows_V, annotators_V, labels_V, num_rows, num_classes, pairs_V, rows_P, labels_P, answers_N)
+        return cls(rows_V, annotators_V, labels_V, num_rows, num_classes, pairs_V, rows_P, labels_P, answers_N, known_N)
 
     @property
     def num_annotators(self) -> int:
@@ -132,6 +143,14 @@ def likeliest(votes: Votes, probabilities_P: Floats, skills_W: Floats | None = N
     labels_N[disputed_N] = UNDECIDED
     posterior = Posterior(votes.rows_P, votes.labels_P, probabilities_P)
     return Consensus(labels_N, top_N, disputed_N, votes.answers_N, posterior, skills_W=skills_W)
+
+
+def references(rows_G: Ids, labels_G: Ids, num_rows: int) -> Ids:
+    """(N,) the label that the reference answers to each row state; -1 where there is none, or where they differ."""
+    lowest_N, highest_N = np.full(num_rows, np.iinfo(np.int64).max), np.full(num_rows, UNDECIDED)
+    np.minimum.at(lowest_N, rows_G, labels_G)
+    np.maximum.at(highest_N, rows_G, labels_G)
+    return np.where(lowest_N == highest_N, highest_N, UNDECIDED)
 
 
 def _check(name: str, numbers_V: Ids, end: int | None) -> None:

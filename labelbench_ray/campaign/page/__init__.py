@@ -91,6 +91,7 @@ def page(status: CampaignStatus, money: Money, shown: ShownBatch | None) -> str:
             agreement=found,
             annotators=annotator_table(found),
             alpha=alpha_sentence(found),
+            gold=gold_sentence(found),
             figure=accuracy_figure(status),
             models=model_table(status),
             unmeasured=status.unmeasured,
@@ -100,6 +101,19 @@ def page(status: CampaignStatus, money: Money, shown: ShownBatch | None) -> str:
             shown=shown,
             words=words,
         )
+    )
+
+
+def gold_sentence(found: Agreement) -> str:
+    """How often people are right on rows with a reference answer; "" where there is none."""
+    if not found.gold.judged:
+        return ""
+    low, high = (words.percent(bound, 0) for bound in (found.gold.low, found.gold.high))
+    judged = words.several(found.gold.judged, "label")
+    right = words.percent(found.gold.right / found.gold.judged, 0)
+    return (
+        f"Of {judged} of rows with a reference answer, {right} are right (95{words.NO_BREAK}% interval "
+        f"{low} to {high})."
     )
 
 
