@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from labelbench_ray.campaign.annotators import plan
+from labelbench_ray.campaign.doubt import WHY
 from labelbench_ray.campaign.record import Batch
 from labelbench_ray.errors import ConfigError, DataError
 from labelbench_ray.oracles import PoolRows, Question
@@ -46,10 +47,13 @@ def assigned(batch: Batch) -> dict[str, list[int]]:
     """The rows of each file by its name, as places in the batch; one file for all where there are no annotators."""
     if not batch.annotators:
         return {BATCH: list(range(len(batch.row_ids)))}
-    groups = plan(len(batch.row_ids), len(batch.annotators), batch.overlap)
+    groups = iter(plan(batch.new_rows, len(batch.annotators), batch.overlap))
+    names = [
+        {batch.again[row_id]} if row_id in batch.again else {batch.annotators[number] for number in next(groups)}
+        for row_id in batch.row_ids
+    ]
     return {
-        annotator_file(name): [row for row, group in enumerate(groups) if number in group]
-        for number, name in enumerate(batch.annotators)
+        annotator_file(name): [row for row, asked in enumerate(names) if name in asked] for name in batch.annotators
     }
 
 
@@ -141,6 +145,15 @@ def _signed(data: bytes, name: str, batch: Batch) -> bytes:
     return text.getvalue().encode()
 
 
+def again_in_words(batch: Batch) -> dict[str, object]:
+    """How many rows are asked again and why; not which, so that people label all rows alike."""
+    return {
+        "max_answers": batch.max_answers,
+        "asked_again": len(batch.again),
+        "asked_again_are": f"rows that are {WHY}",
+    }
+
+
 def _manifest(batch: Batch, files: Mapping[str, bytes]) -> bytes:
     """What the files are, without what annotators should not know: which rows measure the model."""
     stated = {
@@ -153,6 +166,7 @@ def _manifest(batch: Batch, files: Mapping[str, bytes]) -> bytes:
         "classes": list(batch.classes),
         "annotators": list(batch.annotators),
         "overlap": batch.overlap,
+        **(again_in_words(batch) if batch.max_answers else {}),
         "files": {name: sha256(data).hexdigest() for name, data in files.items()},
     }
     return json.dumps(stated, indent=1, ensure_ascii=False).encode(errors="replace") + b"\n"

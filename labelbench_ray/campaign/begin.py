@@ -25,6 +25,7 @@ def begun(
     trainer: Part | None = None,
     first_batch: Part | None = None,
     seed: int = 0,
+    weight_by_confidence: bool = False,
 ) -> Campaign:
     """A campaign for a pool, without audit rows yet. None: what suits the pool's modality.
 
@@ -47,6 +48,7 @@ def begun(
         classes=pool.classes,
         audit_key=audit_key(pool.data.dataset, seed),
         audit_limit="",
+        weight_by_confidence=weight_by_confidence,
         data_root=str(pool.data.root),
         versions=versions(),
     )

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from labelbench_ray.embeddings.store import Embedded
@@ -39,6 +40,8 @@ class Knowledge:
     """Rows that were asked and have no label: they are not asked again, and count as chosen."""
     closed_C: Ids
     """Rows that no strategy may choose or see: they measure the model."""
+    weights_L: NDArray[np.float64] | None = None
+    """How much each label counts; None: all alike."""
 
     @property
     def can_fit(self) -> bool:
@@ -77,7 +80,7 @@ class Chooser:
             return None
         fitter = self._fitter(known)
         seed = integer(self.built.trial.seed, max(number - 1, 0), "fit")
-        request = FitRequest(known.labeled_L, known.labels_L, (), seed, lambda stats: None)
+        request = FitRequest(known.labeled_L, known.labels_L, (), seed, lambda stats: None, weights_L=known.weights_L)
         return fitter.classifier(fitter.fit(request))
 
     def choose(self, known: Knowledge, model: Model | None, number: int, budget: int) -> Ids:

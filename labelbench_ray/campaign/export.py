@@ -22,6 +22,7 @@ from labelbench_ray.answers import consensus
 from labelbench_ray.answers.consensus.of_events import of_events
 from labelbench_ray.answers.events import Status
 from labelbench_ray.answers.fold import RowState, latest
+from labelbench_ray.campaign.doubt import class_names
 from labelbench_ray.campaign.standing import Standing, chooser_of, predictions, read_standing
 from labelbench_ray.datasets import Modality
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -148,10 +149,7 @@ def _who(standing: Standing) -> tuple[dict[str, list[str]], dict[str, list[str]]
 
 def named_classes(standing: Standing) -> tuple[str, ...]:
     """Every class that an answer gives or that is declared, in order."""
-    if standing.campaign.classes is not None:
-        return standing.campaign.classes
-    labels = latest(standing.events).column("labels")
-    return tuple(sorted(pc.unique(pc.list_flatten(labels)).to_pylist()))
+    return class_names(standing.campaign.classes, standing.events)
 
 
 def _predicted(standing: Standing, environment: Environment, release_audit: bool) -> list[FinalLabel]:

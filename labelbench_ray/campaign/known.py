@@ -1,14 +1,14 @@
 """What the answers so far come to, for those who choose the next rows."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelbench_ray.answers.fold import STATES, RowState, row_states
+from labelbench_ray.answers.fold import STATES, RowState, latest, row_states
 from labelbench_ray.campaign.choosing import Knowledge
 from labelbench_ray.campaign.pool import KnownRows
 from labelbench_ray.campaign.record import Batch, asked_rows
@@ -24,6 +24,8 @@ class Answered:
     """Of rows with an answer; every other row is open."""
     labels: Mapping[str, str]
     """The agreed class of rows that have exactly one: those that were asked in their order, then others by id."""
+    awaited: Mapping[str, str] = field(default_factory=dict)
+    """Rows that were asked again and lack that answer, with whose it is."""
 
     def state(self, row_id: str) -> RowState:
         """The state of a row."""
@@ -43,11 +45,15 @@ def answered(events: Any, batches: Sequence[Batch]) -> Answered:  # noqa: ANN401
     one = dict(zip(row_ids, map(_single, table.column("labels").to_pylist()), strict=True))
     in_order = [*asked, *sorted(row_id for row_id in row_ids if row_id not in asked)]
     labels = {row_id: label for row_id in in_order if (label := one.get(row_id)) is not None}
-    return Answered(asked, dict(zip(row_ids, map(RowState, states), strict=True)), labels)
+    return Answered(asked, dict(zip(row_ids, map(RowState, states), strict=True)), labels, _awaited(events, batches))
 
 
 def knowledge(
-    found: Answered, rows: KnownRows, declared: tuple[str, ...] | None, closed: Collection[str] = ()
+    found: Answered,
+    rows: KnownRows,
+    declared: tuple[str, ...] | None,
+    closed: Collection[str] = (),
+    weights: Mapping[str, float] | None = None,
 ) -> Knowledge:
     """The same by pool id.
 
@@ -56,6 +62,7 @@ def knowledge(
         rows: the rows of the pool.
         declared: names of classes in order; None: those of the answers, sorted.
         closed: rows that no strategy may choose, and from whose labels no model learns.
+        weights: how much each label counts; None: all alike.
     """
     shut = {*closed}
     classes = declared if declared is not None else tuple(sorted({*found.labels.values()}))
@@ -69,6 +76,7 @@ def knowledge(
         labels_L=np.array([numbers[found.labels[row_id]] for row_id in labeled], np.int64),
         pending_P=rows.places(list(dict.fromkeys(pending))),
         closed_C=np.sort(rows.places(list(dict.fromkeys(closed)))),
+        weights_L=None if weights is None else np.array([weights[row_id] for row_id in labeled], np.float64),
     )
 
 
@@ -78,6 +86,16 @@ def _states(events: Any, asked: Mapping[str, Batch]) -> Iterable[Any]:  # noqa: 
     needs = np.array([asked[each].overlap if each in asked else 1 for each in row_ids.to_pylist()], np.int64)
     needed_E = needs[pc.index_in(events.column("row_id"), value_set=row_ids).to_numpy()]
     return [row_states(events.filter(pa.array(needed_E == need)), int(need)) for need in np.unique(needs)]
+
+
+def _awaited(events: Any, batches: Sequence[Batch]) -> dict[str, str]:  # noqa: ANN401
+    """Rows that were asked again of an annotator who has not looked at them since."""
+    again = [each for batch in batches for each in batch.again.items()]
+    if not again:
+        return {}
+    held = latest(events)
+    looked = {*zip(held.column("row_id").to_pylist(), held.column("annotator").to_pylist(), strict=True)}
+    return {row_id: annotator for row_id, annotator in again if (row_id, annotator) not in looked}
 
 
 def _single(labels: Sequence[str] | None) -> str | None:

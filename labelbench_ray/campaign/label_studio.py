@@ -18,6 +18,7 @@ from labelbench_ray.answers.label_studio.transfer import Pushed, pull, push
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.answers.to_show import FileAt, Suggestion, ToShow
 from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
+from labelbench_ray.campaign.doubt import label_weights
 from labelbench_ray.campaign.ingest import Accepted, ingest_reads
 from labelbench_ray.campaign.known import answered, knowledge
 from labelbench_ray.campaign.pool import known_rows
@@ -77,16 +78,23 @@ def batch_of_tasks(
         raise ConfigError(
             f"{folder}: declares no classes, and Label Studio offers choices alone; begin a campaign with --classes"
         )
+    if batch.again:
+        raise ConfigError(
+            f"batch {batch.number}: asks {len(batch.again):,} rows again, each of one annotator, which tasks of Label "
+            f"Studio cannot state; label the files in {batch.out}"
+        )
     known = known_rows(folder)
     built = parts.build(campaign.trial(Part(name="random"), batch.budget))
     opened = EmbeddingStore.open(store / known.store)
     ids_B = known.places(batch.row_ids)
     rows = rows_to_show(stored_rows(built, opened, Path(campaign.data_root)), ids_B)
     if showing.predictions:
-        found = answered(AnswerLog(folder / ANSWERS).read(), batches)
+        events = AnswerLog(folder / ANSWERS).read()
+        found = answered(events, batches)
         reserve = reserve_of(campaign, known)
         chooser = Chooser(built, opened.arrays())
-        suggested = _suggestions(chooser, knowledge(found, known, campaign.classes, reserve), batch, ids_B)
+        weights = label_weights(campaign, events, found)
+        suggested = _suggestions(chooser, knowledge(found, known, campaign.classes, reserve, weights), batch, ids_B)
         rows = tuple(replace(row, suggestion=suggested.get(row.row_id)) for row in rows)
     modality = Modality.of(built.dataset.modality()).value
     wanted = Wanted(title, modality, campaign.classes, False, batch.overlap, showing.predictions)

@@ -34,7 +34,12 @@ class Step:
 
 def open_rows(standing: Standing, batch: Batch) -> list[str]:
     """The rows of a batch that await answers, in its order."""
-    return [row_id for row_id in batch.row_ids if standing.found.state(row_id) in AWAITS]
+    found = standing.found
+    return [
+        row_id
+        for row_id in batch.row_ids
+        if (row_id in found.awaited if row_id in batch.again else found.state(row_id) in AWAITS)
+    ]
 
 
 def open_batch(standing: Standing) -> Batch | None:
@@ -91,6 +96,8 @@ def _propose(standing: Standing, store: Path, left: int) -> str:
         options += ["--annotators", ",".join(last.annotators)]
     if last.overlap > 1:
         options += ["--overlap", str(last.overlap)]
+    if last.max_answers:
+        options += ["--max-answers", str(last.max_answers)]
     return _command(standing, store, "propose", *_pool(standing.campaign), *options)
 
 

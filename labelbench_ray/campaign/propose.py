@@ -5,10 +5,10 @@ written, and the files last. A proposal that was interrupted, or is asked for ag
 rows.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow.compute as pc
@@ -19,7 +19,8 @@ from labelbench_ray.campaign.annotators import plan
 from labelbench_ray.campaign.audit import AUDIT_SHARE, audit_limit, default_reserve, next_audit_rows
 from labelbench_ray.campaign.batch_files import Written, contents, files_there, write_files
 from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
-from labelbench_ray.campaign.known import answered, knowledge
+from labelbench_ray.campaign.doubt import check_most_answers, check_weighs, label_weights, rows_to_ask_again
+from labelbench_ray.campaign.known import Answered, answered, knowledge
 from labelbench_ray.campaign.pool import KnownRows, OpenPool, open_pool, read_known
 from labelbench_ray.campaign.record import (
     ANSWERS,
@@ -43,7 +44,7 @@ from labelbench_ray.streams import stream
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.stored_rows import stored_rows
 
-FIXED: Final = ("encoder", "proxy", "trainer", "first_batch", "seed", "classes")
+FIXED: Final = ("encoder", "proxy", "trainer", "first_batch", "seed", "classes", "weight_by_confidence")
 """What a campaign keeps from its first proposal on, by the names of the options."""
 
 
@@ -60,6 +61,8 @@ class Request:
     out: Path
     annotators: tuple[str, ...] = ()
     overlap: int = 1
+    max_answers: int | None = None
+    """That a row gets at most; None: the overlap."""
     reserve: int | None = None
     """Rows that measure the model, of a new campaign; None: as many as suit its pool."""
 
@@ -92,11 +95,14 @@ def propose(
     """
     if request.annotators:
         plan(0, len(request.annotators), request.overlap)
+    most = check_most_answers(request.max_answers, request.overlap, request.annotators)
     make_folder(folder)
     with locked(folder / "lock") as lock:
         campaign = _continued(folder, request) if campaign_file(folder).is_file() else None
         base = campaign or request.campaign
         built = parts.build(base.trial(request.strategy, request.budget))
+        if base.weight_by_confidence:
+            check_weighs(built)
         rows = read_known(folder) if campaign else None
         pool = open_pool(folder, lock, rows, built, environment, embedder, progress)
         chooser = Chooser(built, pool.store.arrays())
@@ -108,25 +114,40 @@ def propose(
         _check_reserve(folder, request, pool.known, reserve)
         events = AnswerLog(folder / ANSWERS).read()
         found = answered(events, batches)
-        known = knowledge(found, pool.known, campaign.classes, reserve)
-        again = batch is not None
+        weights = label_weights(campaign, events, found)
+        known = knowledge(found, pool.known, campaign.classes, reserve, weights)
+        is_there = batch is not None
         if batch is None:
-            audit = _audit_rows(request.budget, known, pool.known, reserve, {*found.asked, *found.labels})
-            draft = _draft(campaign, request, len(batches), content_hash(events), known)
-            batch = _chosen(draft, chooser, known, pool, audit)
+            again = _again(campaign, events, found, request, most)
+            new = request.budget - -(-len(again) // request.overlap)
+            audit = _audit_rows(new, known, pool.known, reserve, {*found.asked, *found.labels})
+            draft = _draft(campaign, request, most, len(batches), content_hash(events), known)
+            batch = _with_again(_chosen(draft, chooser, known, pool, new, audit), campaign.seed, again)
         else:
-            _check_same(batch, request)
+            _check_same(batch, request, most)
         ids_B, source_rows = pool.known.places(batch.row_ids), stored_rows(built, pool.store, environment.data_root)
         files = contents(batch, ids_B, source_rows)
         there = files_there(batch, files)
-        if not again:
+        if not is_there:
             write_batch(folder, lock, batch)
         written = write_files(batch, files, there)
     mine = {*batch.row_ids}
-    waiting = [
-        row_id for row_id in found.asked if found.state(row_id) in (RowState.OPEN, RowState.PART) and row_id not in mine
-    ]
-    return Proposal(campaign, batch, tuple(written), len(pool.known), pool.gained, len(waiting), again)
+    waiting = {row_id for row_id in found.asked if found.state(row_id) in (RowState.OPEN, RowState.PART)}
+    pending = len({*waiting, *found.awaited} - mine)
+    return Proposal(campaign, batch, tuple(written), len(pool.known), pool.gained, pending, is_there)
+
+
+def _again(
+    campaign: Campaign,
+    events: Any,  # noqa: ANN401  pyarrow has no types
+    found: Answered,
+    request: Request,
+    most: int | None,
+) -> dict[str, str]:
+    """The rows that the batch asks again, with whom it asks."""
+    if most is None:
+        return {}
+    return rows_to_ask_again(campaign, events, found, request.annotators, most, request.budget * request.overlap)
 
 
 def _continued(folder: Path, request: Request) -> Campaign:
@@ -167,7 +188,9 @@ def _begin(folder: Path, lock: Lock, request: Request, rows: KnownRows) -> Campa
     return campaign
 
 
-def _draft(campaign: Campaign, request: Request, number: int, answers: str, known: Knowledge) -> Batch:
+def _draft(
+    campaign: Campaign, request: Request, most: int | None, number: int, answers: str, known: Knowledge
+) -> Batch:
     """A batch without rows."""
     return Batch(
         campaign=campaign.id,
@@ -182,22 +205,38 @@ def _draft(campaign: Campaign, request: Request, number: int, answers: str, know
         classes=known.classes,
         annotators=request.annotators,
         overlap=request.overlap,
+        max_answers=most,
         out=str(request.out),
         versions=versions(),
     )
 
 
-def _chosen(draft: Batch, chooser: Chooser, known: Knowledge, pool: OpenPool, audit: list[str]) -> Batch:
-    """The batch with its rows: those of the strategy in its order, and audit rows at random places among them."""
-    budget, trial = draft.budget - len(audit), chooser.built.trial
-    model = chooser.model(known, draft.number)
-    row_ids = pool.known.table.column("row_id").take(chooser.choose(known, model, draft.number, budget)).to_pylist()
-    places = stream(trial.seed, draft.number, "audit places").choice(draft.budget, len(audit), replace=False)
-    for place, row_id in zip(np.sort(places).tolist(), audit, strict=True):
-        row_ids.insert(place, row_id)
+def _chosen(draft: Batch, chooser: Chooser, known: Knowledge, pool: OpenPool, new: int, audit: list[str]) -> Batch:
+    """The batch with its new rows: those of the strategy in its order, and audit rows at random places among them."""
+    trial, model = chooser.built.trial, chooser.model(known, draft.number)
+    chosen_B = chooser.choose(known, model, draft.number, new - len(audit))
+    row_ids = pool.known.table.column("row_id").take(chosen_B).to_pylist()
+    row_ids = _mixed(row_ids, audit, stream(trial.seed, draft.number, "audit places"))
     by = trial.first_batch if model is None else trial.strategy
     update = {"row_ids": tuple(row_ids), "audit": tuple(audit), "chosen_by": str(by), "model": model_hash(model)}
     return draft.model_copy(update=update)
+
+
+def _with_again(batch: Batch, seed: int, again: Mapping[str, str]) -> Batch:
+    """The batch with the rows that are asked again at random places, so that people label all rows alike."""
+    if not again:
+        return batch
+    row_ids = _mixed(batch.row_ids, [*again], stream(seed, batch.number, "again places"))
+    return batch.model_copy(update={"row_ids": tuple(row_ids), "again": dict(again)})
+
+
+def _mixed(row_ids: Sequence[str], others: Sequence[str], draw: np.random.Generator) -> list[str]:
+    """Rows with others at random places among them, both in their order."""
+    mixed = [*row_ids]
+    places = draw.choice(len(row_ids) + len(others), len(others), replace=False)
+    for place, row_id in zip(np.sort(places).tolist(), others, strict=True):
+        mixed.insert(place, row_id)
+    return mixed
 
 
 def _audit_rows(
@@ -216,16 +255,18 @@ def _audit_rows(
     return next_audit_rows(reserve, asked, budget, max(AUDIT_SHARE, (budget - left) / budget))
 
 
-def _check_same(batch: Batch, request: Request) -> None:
+def _check_same(batch: Batch, request: Request, most: int | None) -> None:
     """Refuse a folder that has a batch of another kind."""
     asked = {"budget": request.budget, "annotators": request.annotators, "overlap": request.overlap}
+    asked |= {"max_answers": most}
     if "strategy" in request.given:
         asked |= {"strategy": str(request.strategy)}
     for name, stated in asked.items():
         there = getattr(batch, name)
         if stated != there:
+            option = name.replace("_", "-")
             raise ConfigError(
-                f"--{name} {_words(stated)}: {batch.out} has batch {batch.number}, which was proposed with "
+                f"--{option} {_words(stated)}: {batch.out} has batch {batch.number}, which was proposed with "
                 f"{_words(there)}; give another --out for another batch"
             )
 
@@ -237,4 +278,6 @@ def _without_classes(dataset: Part) -> tuple[str, dict[str, object]]:
 def _words(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "none" if value is None else str(value)

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from labelbench_ray.config import Part, Trial, digest
 from labelbench_ray.errors import ConfigError, DamagedError
@@ -41,6 +41,8 @@ class Campaign(Frozen):
     """Orders the rows that measure the model: see `audit`."""
     audit_limit: str
     """The last of these rows at the start; "" for none."""
+    weight_by_confidence: bool = Field(default=False, exclude_if=lambda weighs: not weighs)
+    """Models count each label by how likely it is right, by one-coin consensus; else all labels alike."""
     data_root: str
     """Where the pool lay."""
     versions: dict[str, str] = {}
@@ -93,11 +95,25 @@ class Batch(Frozen):
     """Who gets a file; none: one file for all."""
     overlap: PositiveInt = 1
     """Answers that each row is to get."""
+    max_answers: PositiveInt | None = Field(default=None, exclude_if=lambda most: most is None)
+    """Answers that a row gets at most, where rows may be asked again."""
+    again: dict[str, str] = Field(default={}, exclude_if=lambda again: not again)
+    """Those of the rows that have answers, and who is asked for one more."""
     out: str
     """The folder that was given for its files."""
     files: dict[str, str] = {}
     """The name and SHA-256 of each file as it was written."""
     versions: dict[str, str] = {}
+
+    @property
+    def new_rows(self) -> int:
+        """How many of the rows had not been asked before."""
+        return len(self.row_ids) - len(self.again)
+
+    @property
+    def answers_to_get(self) -> int:
+        """How many answers it asks for."""
+        return self.new_rows * self.overlap + len(self.again)
 
     @cached_property
     def id(self) -> str:

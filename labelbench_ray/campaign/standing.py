@@ -1,6 +1,6 @@
 """Everything that a campaign's folder holds, read once; and the models of its labels, measured on the audit rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.campaign.audit import AuditRows, audit_reserve, audit_rows
 from labelbench_ray.campaign.choosing import Chooser, Knowledge
+from labelbench_ray.campaign.doubt import label_weights
 from labelbench_ray.campaign.known import Answered, answered, knowledge
 from labelbench_ray.campaign.pool import KnownRows, known_rows
 from labelbench_ray.campaign.record import ANSWERS, Batch, Campaign, asked_rows, read_batches, read_campaign
@@ -52,6 +53,11 @@ class Standing:
         version_R = version_N[self.rows.places(self.reserve)].astype(np.int64)
         return audit_rows(self.reserve, version_R, np.bincount(version_N), self.found.asked, labels)
 
+    @cached_property
+    def weights(self) -> Mapping[str, float] | None:
+        """How much each label counts in a fit, by row; None: all alike."""
+        return label_weights(self.campaign, self.events, self.found)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names in order: the declared ones, or those of today's answers."""
@@ -69,7 +75,7 @@ class Standing:
             asked = asked_rows(self.batches[:batches])
             labels = {row_id: label for row_id, label in found.labels.items() if row_id in asked}
             found = Answered(asked, found.states, labels)
-        return knowledge(found, self.rows, self.classes, () if release_audit else self.reserve)
+        return knowledge(found, self.rows, self.classes, () if release_audit else self.reserve, self.weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

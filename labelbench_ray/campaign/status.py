@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from labelbench_ray.answers.agreement import agreement
 from labelbench_ray.answers.fold import RowState, given
 from labelbench_ray.campaign.criteria import criteria_lines, stopping_criteria
+from labelbench_ray.campaign.doubt import WEIGHED, describe_again
 from labelbench_ray.campaign.next_step import Step, next_steps
 from labelbench_ray.campaign.record import pool_name
 from labelbench_ray.campaign.standing import (
@@ -114,7 +115,7 @@ def _forecast(standing: Standing, points: tuple[Point, ...]) -> Forecast | None:
         return None
     labels_T = np.array([point.labels for point in points], np.float64)
     batch = standing.batches[-1]
-    targets = labels_T[-1] + max(1, len(batch.row_ids) - len(batch.audit)), 2 * labels_T[-1]
+    targets = labels_T[-1] + max(1, batch.new_rows - len(batch.audit)), 2 * labels_T[-1]
     accuracies_T = np.array([point.estimate.accuracy for point in points])
     errors_TT = standing.audit.covariance(np.array([point.predicted_R for point in points]))
     found = forecast(labels_T, accuracies_T, np.array(sorted(targets)), errors_TT)
@@ -178,6 +179,8 @@ def _bought(status: CampaignStatus) -> Iterator[str]:
             f"  batch {batch.number}: {labeled:,} of {len(batch.row_ids):,} rows have a label; by {batch.chosen_by}; "
             f"{batch.out}"
         )
+    if again := describe_again(standing.batches, standing.found.awaited):
+        yield f"asked again: {again}"
     states = Counter(standing.found.state(row_id) for row_id in standing.found.asked)
     yield f"rows: {', '.join(f'{states[state]:,} {meaning}' for state, meaning in MEANING.items() if states[state])}"
     extra = sum(row_id not in standing.found.asked for row_id in standing.found.labels)
@@ -209,6 +212,8 @@ def _accuracy(status: CampaignStatus) -> Iterator[str]:
         return
     last = status.points[-1]
     estimate = last.estimate
+    if status.standing.campaign.weight_by_confidence:
+        yield f"models: {WEIGHED}"
     yield (
         f"accuracy of the model of {words.several(last.labels, 'label')} on rows like the pool's: "
         f"{words.percent(estimate.accuracy)} "
@@ -238,7 +243,7 @@ def worth_lines(status: CampaignStatus, money: Money) -> Iterator[str]:
     found, batch = status.forecast, status.standing.batches[-1:]
     if found is None or not batch:
         return
-    labels, gains_R = float(len(batch[0].row_ids)), found.gains_RM[:, 0]
+    labels, gains_R = float(batch[0].new_rows), found.gains_RM[:, 0]
     if money.price is None or money.use is None or money.harm is None:
         points = points_per_thousand(gains_R, labels)
         yield (
@@ -246,7 +251,7 @@ def worth_lines(status: CampaignStatus, money: Money) -> Iterator[str]:
             f"{points.high:.1f}, 80 % interval); --price, --use and --harm weigh that against what they cost"
         )
         return
-    stakes = Stakes(money.use, money.harm, money.price, answers_per_row=batch[0].overlap)
+    stakes = Stakes(money.use, money.harm, money.price, answers_per_row=batch[0].answers_to_get / labels)
     value = batch_value(gains_R, stakes)
     worth = decide(gains_R, labels, stakes) if found.trusted else Worth.UNCLEAR
     yield (

@@ -33,19 +33,25 @@ SHOWN: Final = {
 }
 
 
-def check_tool(tool: str, folder: Path, begun: Campaign) -> None:
+def check_tool(tool: str, folder: Path, begun: Campaign, max_answers: int | None = None) -> None:
     """Refuse, before a batch is recorded, a tool that cannot show its rows or needs declared classes.
 
     Args:
         tool: one of `TOOLS`, or csv, which takes everything.
         folder: the campaign's.
         begun: the campaign as it is begun, if it is not there yet.
+        max_answers: that a row gets at most, where rows may be asked again.
 
     Raises:
         ConfigError: with the fix.
     """
     if tool not in TOOLS:
         return
+    if max_answers is not None:
+        raise ConfigError(
+            f"--to {tool}: {TOOLS[tool]} decides who answers, and --max-answers asks rows again of one annotator; "
+            "leave one of them out"
+        )
     campaign = read_campaign(folder) if campaign_file(folder).is_file() else begun
     modality = _modality(campaign)
     if modality not in SHOWN[tool]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from labelbench_ray.answers.fold import RowState
 from labelbench_ray.answers.formats.stated import Rejected
+from labelbench_ray.campaign.doubt import WHY
 from labelbench_ray.campaign.export import Exported
 from labelbench_ray.campaign.ingest import Accepted
 from labelbench_ray.campaign.places import FoundPool, shown_path
@@ -35,7 +36,8 @@ def describe_proposal(proposal: Proposal, campaign: Path) -> list[str]:
     """What was chosen, where it is, and what to do with it."""
     begun = proposal.campaign
     classes = ", ".join(begun.classes) if begun.classes else "named by the answers"
-    how = f"campaign {shown_path(campaign)}: encoder {begun.encoder}; classes: {classes}"
+    weighs = "; models count each label by its confidence" if begun.weight_by_confidence else ""
+    how = f"campaign {shown_path(campaign)}: encoder {begun.encoder}; classes: {classes}{weighs}"
     return [how, *_chosen(proposal), *_files(proposal), *_next(proposal)]
 
 
@@ -54,6 +56,14 @@ def _chosen(proposal: Proposal) -> Iterator[str]:
         yield (
             f"{measure} the model, drawn at random; the files do not show which, so that people label all rows alike"
         )
+    if batch.again:
+        gets = several(len(batch.again), "of them has", "of them have")
+        yield (
+            f"{gets} answers that leave doubt ({WHY}): each gets one more, of somebody who did not answer it, up to "
+            f"{batch.max_answers} answers a row"
+        )
+    elif batch.max_answers:
+        yield f"no row is asked again: none has fewer than {batch.max_answers} answers and is {WHY}"
     if proposal.pending:
         waiting = _await(proposal.pending, "row of earlier batches", "rows of earlier batches")
         yield f"{waiting} answers; counted as chosen"
@@ -118,7 +128,10 @@ def _after(accepted: Accepted, campaign: Path) -> Iterator[str]:
     asked = accepted.found.asked
     labeled = sum(row_id in accepted.found.labels for row_id in asked)
     yield f"labeled: {labeled:,} of the {several(len(asked), 'row')} asked"
-    open_rows = sum(accepted.found.state(row_id) in (RowState.OPEN, RowState.PART) for row_id in asked)
+    open_rows = sum(
+        accepted.found.state(row_id) in (RowState.OPEN, RowState.PART) or row_id in accepted.found.awaited
+        for row_id in asked
+    )
     if open_rows:
         yield f"{_await(open_rows, 'row', 'rows')} answers; the next batch can be proposed at any time"
     where = shlex.quote(shown_path(campaign))

@@ -37,6 +37,19 @@ CSV: Final = "csv"
 @click.option("--annotators", metavar="N|NAME,...", help="Who labels: a file for each. Default: one file for all.")
 @click.option("--overlap", type=click.IntRange(1), default=1, metavar="R", help="Answers that each row is to get.")
 @click.option(
+    "--max-answers",
+    type=click.IntRange(1),
+    metavar="R",
+    help="Ask rows again whose answers leave doubt, of somebody else of --annotators, up to R answers a row. Default: "
+    "the overlap, so none.",
+)
+@click.option(
+    "--weight-by-confidence",
+    is_flag=True,
+    default=None,
+    help="Let models count each label by how likely it is right, by its answers and their annotators' records.",
+)
+@click.option(
     "--audit-reserve",
     type=click.IntRange(0),
     metavar="N",
@@ -94,7 +107,7 @@ def propose(
         found = find_pool(pool, data_root, stated)
         request = _request(found, out, words)
         folder = campaign or runs / found.name
-        check_tool(to, folder, request.campaign)
+        check_tool(to, folder, request.campaign, words["max_answers"])
     environment = local_environment(runs, store, found.data.root)
     executor = LocalExecutor(environment)
     state(describe_pool(found))
@@ -123,13 +136,16 @@ def _request(found: "FoundPool", out: Path, words: dict[str, Any]) -> "Request":
     }
     strategy = parts.pop("strategy", STRATEGY)
     return Request(
-        campaign=begun(found, seed=words["seed"] or 0, **parts),
+        campaign=begun(
+            found, seed=words["seed"] or 0, weight_by_confidence=bool(words["weight_by_confidence"]), **parts
+        ),
         given=frozenset(name for name in (*FIXED, "strategy") if words[name] is not None),
         budget=words["budget"],
         strategy=strategy,
         out=Path(os.path.abspath(out)),
         annotators=annotators(words["annotators"]),
         overlap=words["overlap"],
+        max_answers=words["max_answers"],
         reserve=words["audit_reserve"],
     )
 

@@ -67,10 +67,11 @@ class Home:
         """A request; fields of the campaign and of the request by name."""
         classes = tuple(fields.pop("classes", ()))
         found = find_pool(str(self.folder / self.pool), self.folder, Stated(classes=classes))
-        parts = {name: fields.pop(name) for name in ("proxy", "trainer", "first_batch", "seed") if name in fields}
-        begins = begun(found, encoder=Part(name=self.encoder), **parts)
+        begins = ("proxy", "trainer", "first_batch", "seed", "weight_by_confidence")
+        parts = {name: fields.pop(name) for name in begins if name in fields}
+        campaign = begun(found, encoder=Part(name=self.encoder), **parts)
         strategy = Part(name=fields.pop("strategy", "margin"))
-        return Request(begins, frozenset(given), budget, strategy, self.folder / out, **fields)
+        return Request(campaign, frozenset(given), budget, strategy, self.folder / out, **fields)
 
     def propose(self, out: str, budget: int = 6, **fields: Any) -> Proposal:
         request = self.request(out, budget, **fields)

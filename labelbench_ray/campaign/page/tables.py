@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from labelbench_ray.answers.agreement import Agreement, Annotator
 from labelbench_ray.answers.events import Status
 from labelbench_ray.answers.fold import given
+from labelbench_ray.campaign.doubt import WEIGHED, describe_again
 from labelbench_ray.campaign.places import shown_path
 from labelbench_ray.campaign.record import Batch, pool_name
 from labelbench_ray.campaign.status import MEANING, CampaignStatus, Money
@@ -42,6 +43,10 @@ def _rows(status: CampaignStatus) -> Iterator[tuple[str, str]]:
     yield "pool", f"{redacted(place)}, {words.several(len(standing.rows), 'row')}{versions}"
     batches = words.several(len(standing.batches), "batch", "batches")
     yield "asked", f"{words.several(len(standing.found.asked), 'row')} in {batches}"
+    if again := describe_again(standing.batches, standing.found.awaited):
+        yield "asked again", again
+    if standing.campaign.weight_by_confidence:
+        yield "models", WEIGHED
 
 
 def _answers(status: CampaignStatus) -> Iterator[tuple[str, str]]:
@@ -99,7 +104,7 @@ def _batch(status: CampaignStatus, batch: Batch) -> tuple[Cell, ...]:
         Cell(str(batch.number), cut(shown_path(Path(batch.out)))),
         Cell(words.count(len(batch.row_ids))),
         Cell(words.count(labeled), words.percent(labeled / len(batch.row_ids), 0)),
-        Cell(str(batch.overlap)),
+        Cell(str(batch.overlap), f"{words.several(len(batch.again), 'row')} asked again" if batch.again else ""),
         Cell(cut(batch.chosen_by)),
     )
 
