@@ -63,7 +63,7 @@ def _chosen(proposal: Proposal) -> Iterator[str]:
             f"{batch.max_answers} answers a row"
         )
     elif batch.max_answers:
-        yield f"no row is asked again: none has fewer than {batch.max_answers} answers and is {WHY}"
+        yield f"no row is asked again: no answers leave doubt that one more can settle ({WHY})"
     if proposal.pending:
         waiting = _await(proposal.pending, "row of earlier batches", "rows of earlier batches")
         yield f"{waiting} answers; counted as chosen"
