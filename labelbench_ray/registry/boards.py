@@ -51,8 +51,8 @@ class Board:
     @property
     def title(self) -> str:
         """The protocol in one line, without what most boards share."""
-        telling = (value for name, value in self.facts if (name, value) not in USUAL and name != IMBALANCE)
-        return f"{self.dataset}: {', '.join(telling)}"
+        shown = (value for name, value in self.facts if (name, value) not in USUAL and name != IMBALANCE)
+        return f"{self.dataset}: {', '.join(shown)}"
 
 
 def boards(submissions: Iterable[Checked], tiers: Mapping[str, Tier]) -> tuple[Board, ...]:
