@@ -8,6 +8,7 @@ import argparse
 import ast
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -55,13 +56,25 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
+def syntax(path: Path) -> ast.Module:
+    """A file's syntax tree. Each is parsed once a process: several tests look at every file."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file's syntax tree."""
+    return tuple(ast.walk(syntax(path)))
+
+
 def imports(files: Mapping[str, Path]) -> Imports:
     """The modules of ours that each module imports anywhere in it: inside functions and for types only, too."""
-    return {name: frozenset(_imported(ast.parse(path.read_text()), files)) - {name} for name, path in files.items()}
+    return {name: frozenset(_imported(path, files)) - {name} for name, path in files.items()}
 
 
-def _imported(tree: ast.Module, files: Mapping[str, Path]) -> Iterable[str]:
-    for node in ast.walk(tree):
+def _imported(path: Path, files: Mapping[str, Path]) -> Iterable[str]:
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -131,7 +144,7 @@ def picture() -> str:
     lines = []
     for layer in reversed(LAYERS):
         for package in reversed([name for name in layer if name in files and not name.startswith("_")]):
-            text = ast.get_docstring(ast.parse(files[package].read_text())) or ""
+            text = ast.get_docstring(syntax(files[package])) or ""
             summary = " ".join(text.split("\n\n")[0].split()).partition(". ")[0].rstrip(".")
             lines.append(f"{package + ('/' if files[package].name == '__init__.py' else '.py'):<16} {summary}")
         lines.append("")

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -27,20 +28,22 @@ KINDS = {
 MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_FUNCTION = 300, 60
 MOST_ROOT_FILES, MOST_MODULES_OF_A_FOLDER = 10, 30
 MODULES = structure.modules()
-IMPORTS = structure.imports(MODULES)
 
 
-def name_of(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
+@pytest.fixture(scope="module")
+def imports() -> structure.Imports:
+    """Not made when the file is collected: most processes collect these tests and run none."""
+    return structure.imports(MODULES)
 
 
-every_file = pytest.mark.parametrize("path", FILES, ids=name_of)
+def names_of(paths: Iterable[Path]) -> list[str]:
+    return [str(path.relative_to(PACKAGE)) for path in paths]
 
 
 def imported(path: Path) -> set[str]:
     """The top-level packages that a file imports anywhere in it, inside functions too."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in structure.nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -57,20 +60,20 @@ def modules_reached(start: str) -> set[str]:
         if name in reached or path is None:
             continue
         reached.add(name)
-        for node in ast.parse(path.read_text()).body:
+        for node in structure.syntax(path).body:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
                 inside = (node.module or "").removeprefix(PACKAGE.name).lstrip(".")
                 waiting += [inside, *(f"{inside}.{alias.name}".lstrip(".") for alias in node.names)]
     return reached
 
 
-def test_imports_point_downward():
-    assert structure.upward(IMPORTS) == []
+def test_imports_point_downward(imports: structure.Imports):
+    assert structure.upward(imports) == []
 
 
-def test_no_modules_and_no_packages_import_one_another_in_a_circle():
-    assert structure.cycles(IMPORTS) == []
-    assert structure.cycles(structure.between_packages(IMPORTS)) == []
+def test_no_modules_and_no_packages_import_one_another_in_a_circle(imports: structure.Imports):
+    assert structure.cycles(imports) == []
+    assert structure.cycles(structure.between_packages(imports)) == []
 
 
 def test_every_package_and_root_module_has_its_layer():
@@ -105,9 +108,8 @@ def test_cycles_are_found(imported_by: dict[str, set[str]], expected: list[list[
     assert structure.cycles({name: frozenset(others) for name, others in imported_by.items()}) == expected
 
 
-@every_file
-def test_ray_is_imported_under_cluster_only(path: Path):
-    assert "ray" not in imported(path) or path.parent.name == "cluster"
+def test_ray_is_imported_under_cluster_only():
+    assert not names_of(path for path in FILES if "ray" in imported(path) and path.parent.name != "cluster")
 
 
 @pytest.mark.parametrize("name", LIGHT)
@@ -128,9 +130,7 @@ sys.exit(bool({{"torch", "ray"}} & set(sys.modules)))
 def refinements(folder: Path, base: str) -> dict[str, list[str]]:
     """Per file of a folder, its classes that refine `base`, directly or through another class below the folder."""
     classes = {
-        str(path.relative_to(folder)): [
-            node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)
-        ]
+        str(path.relative_to(folder)): [node for node in structure.syntax(path).body if isinstance(node, ast.ClassDef)]
         for path in folder.rglob("*.py")
     }
     known, before = {base}, set()
@@ -156,22 +156,29 @@ def test_a_plug_in_s_file_defines_one_plug_in(kind: str, base: str):
     assert found
 
 
-@every_file
-def test_files_and_functions_are_short_enough_to_read(path: Path):
-    text = path.read_text()
-    assert len(text.splitlines()) <= MOST_LINES_OF_A_FILE
-    for node in ast.walk(ast.parse(text)):
+def test_files_are_short_enough_to_read():
+    assert not names_of(path for path in FILES if len(path.read_text("utf-8").splitlines()) > MOST_LINES_OF_A_FILE)
+
+
+def long_functions(path: Path) -> list[str]:
+    found = []
+    for node in structure.nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
-            assert node.end_lineno - node.lineno + 1 <= MOST_LINES_OF_A_FUNCTION, node.name
+            if node.end_lineno - node.lineno + 1 > MOST_LINES_OF_A_FUNCTION:
+                found.append(node.name)
+    return found
 
 
-@every_file
-def test_nothing_is_pickled_to_disk(path: Path):
-    assert not imported(path) & {"pickle", "joblib", "dill", "cloudpickle"}
+def test_functions_are_short_enough_to_read():
+    long = {path: long_functions(path) for path in FILES}
+    assert {path: names for path, names in long.items() if names} == {}
 
 
-@every_file
-def test_files_are_read_as_utf_8_whatever_the_locale(path: Path):
+def test_nothing_is_pickled_to_disk():
+    assert not names_of(path for path in FILES if imported(path) & {"pickle", "joblib", "dill", "cloudpickle"})
+
+
+def test_files_are_read_as_utf_8_whatever_the_locale():
     """Under LC_ALL=C without UTF-8 mode Python reads ASCII, and the report's template is more."""
-    assert ".read_text()" not in path.read_text("utf-8")
+    assert not names_of(path for path in FILES if ".read_text()" in path.read_text("utf-8"))
