@@ -4,7 +4,7 @@ BIN := .venv/bin
 RAY_PROCESSES ?= 2
 STAMP := .venv/.installed
 
-.PHONY: setup offline-extras quickstart docs test lint type test-fast test-ray test-faults test-faults-full bench
+.PHONY: setup compiled offline-extras quickstart docs test lint type test-fast test-ray test-faults test-faults-full bench
 
 # .venv is kept, and made anew only where its Python is missing or too old, or where another PYTHON is given by name.
 PYTHON_GIVEN := $(filter-out file,$(origin PYTHON))
@@ -47,11 +47,15 @@ lint: setup
 type: setup
 	$(BIN)/mypy
 
-test-fast: setup
+# Where Python may not write bytecode (PYTHONDONTWRITEBYTECODE), each process that a test starts would compile the package.
+compiled: setup
+	@$(BIN)/python -m compileall -q -j 0 labelbench_ray
+
+test-fast: compiled
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/ray --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # In RAY_PROCESSES processes, each with a Ray of its own: most of these tests wait for processes to start.
-test-ray: setup
+test-ray: compiled
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/ray --numprocesses $(RAY_PROCESSES) --dist loadfile
 
 # A sample meant for ten minutes, or all of it in some hours; parts that have an answer in .faults/ are not run again.

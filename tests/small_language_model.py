@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 CONTEXT, HIDDEN = 256, 64
 END, MARKS = "<end>", ("<end>", "<user>", "<system>", "<answer>")
@@ -16,6 +14,10 @@ TEMPLATE = (
 
 def write_language_model(folder: Path, *, chat: bool = False, end_is_likely: bool = False) -> Path:
     """260 tokens: the bytes, and four marks. `end_is_likely`: greedy answers end early, at different lengths."""
+    # Importing them takes seconds, and every process of the suite imports this file to collect its tests.
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

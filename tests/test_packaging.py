@@ -5,6 +5,7 @@ import importlib.util
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -34,7 +35,8 @@ PARTS_OF_OTHERS = {
     "transformers": "sentence_transformers",
 }
 """Modules that come with another one and are used through it only."""
-DISTRIBUTIONS = packages_distributions()
+distributions_by_module = cache(packages_distributions)
+"""What every installed distribution provides: read when a test asks, not when the file is collected."""
 
 
 def distributions(requirements: list[str]) -> set[str]:
@@ -42,7 +44,7 @@ def distributions(requirements: list[str]) -> set[str]:
 
 
 def provided_by(module: str) -> set[str]:
-    return {canonicalize_name(name) for name in DISTRIBUTIONS[module]}
+    return {canonicalize_name(name) for name in distributions_by_module()[module]}
 
 
 BASE = distributions(PROJECT["dependencies"])

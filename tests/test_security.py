@@ -53,9 +53,9 @@ def dangers(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_file_of_ours_runs_what_lies_in_data(path: Path):
-    assert dangers(path.read_text("utf-8")) == ARCHIVE_READERS.get(str(path.relative_to(PACKAGE)), [])
+def test_no_file_of_ours_runs_what_lies_in_data():
+    found = {str(path.relative_to(PACKAGE)): dangers(path.read_text("utf-8")) for path in FILES}
+    assert {name: some for name, some in found.items() if some} == ARCHIVE_READERS
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests import structure
 
 ROOT = Path(__file__).parent.parent
 QUOTED = re.findall(r"^`(.+)`\n: ", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
@@ -25,19 +28,22 @@ def plain(text: str) -> str:
     return re.sub(rf"(?:{GAP}\s*)+", GAP, " ".join(re.sub(r"[`'\"]", "", text).split()))
 
 
-SOURCE = {
-    plain(template(node))
-    for path in (ROOT / "labelbench_ray").rglob("*.py")
-    for node in ast.walk(ast.parse(path.read_text()))
-    if isinstance(node, ast.JoinedStr | ast.Constant)
-}
+@cache
+def texts() -> frozenset[str]:
+    """The texts of the source; not read when the file is collected, which every process does."""
+    return frozenset(
+        plain(template(node))
+        for path in structure.modules().values()
+        for node in structure.nodes(path)
+        if isinstance(node, ast.JoinedStr | ast.Constant)
+    )
 
 
 def is_raised(message: str) -> bool:
     """Whether each part of a message between gaps stands in one text of the source, in order."""
     parts = [part.strip(" ;:(),") for part in plain(message).split(GAP)]
     pattern = re.compile(".*".join(re.escape(part) for part in parts if part))
-    return any(pattern.search(text) for text in SOURCE)
+    return any(pattern.search(text) for text in texts())
 
 
 @pytest.mark.parametrize("message", QUOTED)

@@ -1,5 +1,7 @@
 """CROWDLAB through cleanlab."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from labelbench_ray.answers import consensus
 from labelbench_ray.answers.consensus.votes import Votes
 from labelbench_ray.errors import ConfigError
 
-pytest.importorskip("cleanlab")
+pytestmark = pytest.mark.skipif(find_spec("cleanlab") is None, reason="needs cleanlab")
 
 
 def test_a_model_settles_what_annotators_leave_open() -> None:
