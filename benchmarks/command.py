@@ -14,6 +14,7 @@ from labelbench_ray.errors import NotProvidedError
 from labelbench_ray.ledger.experiments import read_grid
 from labelbench_ray.ledger.trials import History, read_history
 from labelbench_ray.planning.experiment import load
+from labelbench_ray.tracking.mlflow_address import sqlite_uri
 from labelbench_ray.trial.parts import build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,7 +77,7 @@ def cpu_seconds(found: list[History]) -> float:
 
 
 def environment(where: Places, **options: float) -> Environment:
-    """The same folders for a call in this process."""
-    return Environment(
-        where.runs.resolve(), where.store.resolve(), where.data_root.resolve(), "", address=None, **options
-    )
+    """The same folders for a call in this process, with MLflow's database beside the ledgers, as the command has it."""
+    runs = where.runs.resolve()
+    tracking_uri = sqlite_uri(runs / "mlflow.db")
+    return Environment(runs, where.store.resolve(), where.data_root.resolve(), tracking_uri, address=None, **options)

@@ -41,7 +41,6 @@ from labelbench_ray.report.statistics.stopping import (
     stabilized,
     stop_set,
 )
-from labelbench_ray.tracking.mlflow_address import sqlite_uri
 from labelbench_ray.trial.parts import build
 
 POINTS: Final = (10, 30, 100, 300)
@@ -96,8 +95,7 @@ def published(path: Path) -> list[Curve]:
 
 def own(experiment: Experiment, where: Places) -> list[Curve]:
     """The trials, run as far as they are not, with every rule applied to the models in their ledgers."""
-    here = replace(environment(where, executor="local"), tracking_uri=sqlite_uri(where.runs.resolve() / "mlflow.db"))
-    _, status = run_experiment(experiment, here, Console(quiet=True), ASSUMED)
+    _, status = run_experiment(experiment, environment(where, executor="local"), Console(quiet=True), ASSUMED)
     assert not status, f"{experiment.name}: a trial failed; `labelbench status` states why"
     rows = np.asarray(embedded((where.store / build(experiment.trials[0]).embedding).resolve()).pool.embeddings_ND)
     folder, curves = where.runs / experiment.name, []

@@ -71,6 +71,13 @@ def test_a_plug_in_of_the_user_s_own_survives_pickling(tmp_path, monkeypatch):
     assert pickle.loads(pickle.dumps(built)) == built  # noqa: S301
 
 
+def test_a_setting_at_the_value_that_its_field_leaves_out_is_as_one_that_is_not_given():
+    for given, kept in ({"rotated_test": False}, {}), ({"rotated_test": True}, {"rotated_test": True}):
+        part = Part.of("digits", **given)
+        built = plugins.build(datasets.Dataset, datasets.PACKAGE, part)
+        assert plugins.with_resolved_settings(part, built) == Part.of("digits", **kept)
+
+
 def test_a_file_with_two_plug_ins_is_refused(tmp_path, monkeypatch):
     two = STRATEGY.format(name="One", version=1) + STRATEGY.format(name="Two", version=1)
     path = write_module(tmp_path, "two", two, monkeypatch)

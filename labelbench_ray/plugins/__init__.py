@@ -268,9 +268,12 @@ def build(base: type[Kind], package: str, part: Part) -> Kind:
 
 
 def with_resolved_settings(part: Part, plugin: Plugin) -> Part:
-    """The part with its settings as the plug-in resolved them: a file's content instead of its path."""
+    """The part with its settings as the plug-in resolved them: a file's content instead of its path.
+
+    A setting that is given at a value which its field leaves out (`exclude_if`) is as one that is not given.
+    """
     taken = plugin.model_dump(mode="json")
-    return Part(name=part.name, settings={name: taken[name] for name in part.settings})
+    return Part(name=part.name, settings={name: taken[name] for name in part.settings if name in taken})
 
 
 def recipe(name: str, plugin: Plugin) -> dict[str, JsonValue]:
