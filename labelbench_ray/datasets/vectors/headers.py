@@ -14,6 +14,10 @@ from labelbench_ray.errors import DataError
 
 FLOATS: Final = ("f2", "f4", "f8")
 SHOWN_MEMBERS: Final = 8
+MOST_TIMES_PACKED: Final = 200
+"""How many times its packed bytes a large array may have: embeddings have a few; deflate reaches 1,032 with zeros."""
+LARGE: Final = 256 * 2**20
+"""Bytes from which on that holds: sorted labels of millions of rows shrink as much, and fit in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,18 @@ def npy_header(path: str) -> ArrayHeader:
 
 
 def npz_headers(path: str) -> dict[str, ArrayHeader]:
-    """The headers of the arrays in a `.npz` file by name; what is packed is not unpacked. Errors as above."""
+    """The headers of the arrays in a `.npz` file by name; what is packed is not unpacked.
+
+    Raises:
+        DataError: as above, or an array is far larger than what is packed can hold.
+    """
     found: dict[str, ArrayHeader] = {}
     with _reading(path), zipfile.ZipFile(path) as packed:
         for info in packed.infolist():
             name = info.filename.removesuffix(".npy")
             if name in found:
                 raise DataError(f"{path}: two arrays are called {name!r}; write the file again with np.savez")
+            _check_times_packed(info, f"{path}, array {name!r}", os.path.getsize(path))
             with packed.open(info) as file:
                 found[name] = _header(file, info.file_size, f"{path}, array {name!r}")
     return found
@@ -110,6 +119,17 @@ def vectors_member(headers: dict[str, ArrayHeader], named: str | None, path: str
             "call it 'embeddings'"
         )
     return fits[0]
+
+
+def _check_times_packed(info: zipfile.ZipInfo, where: str, file_bytes: int) -> None:
+    """Refuse a "zip bomb" before memory is taken for it."""
+    packed = min(info.compress_size, file_bytes)
+    if info.file_size > max(LARGE, MOST_TIMES_PACKED * packed):
+        raise DataError(
+            f"{where}: {info.file_size:,} bytes from {packed:,} packed ones; an array of more than {LARGE:,} bytes may "
+            f"have {MOST_TIMES_PACKED} times as many as are packed; check where the file comes from, or save the array "
+            "with numpy.savez, which does not compress"
+        )
 
 
 def _header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
