@@ -25,10 +25,10 @@ def test_a_tiny_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 def test_the_late_device_is_busy_as_long_as_its_rows_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     module = importlib.import_module("late_device")
-    network = module.OnLateDevice(row_seconds=0.001, dimensions=3)
+    network = module.OnLateDevice(row_seconds=0.02, dimensions=3)
     start = time.perf_counter()
     waits = [network.embed_ahead(np.zeros((20, 2, 2, 3), np.uint8)) for _ in range(2)]
-    assert time.perf_counter() - start < 0.02, "it does not wait for the device"
+    assert time.perf_counter() - start < 0.4, "it does not wait for the device"
     assert [wait().shape for wait in waits] == [(20, 3)] * 2
-    assert time.perf_counter() - start >= 0.04
-    assert network.seconds == pytest.approx(0.04)
+    assert time.perf_counter() - start >= 0.8
+    assert network.seconds == pytest.approx(0.8)

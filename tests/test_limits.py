@@ -28,8 +28,8 @@ def hang():
         time.sleep(0.1)
 
 def work():
-    for _ in range(4):
-        time.sleep(0.4)
+    for _ in range(6):
+        time.sleep(0.6)
         round_done()
 
 def unrecorded(failure):
@@ -73,7 +73,7 @@ def test_a_limit_holds_where_it_cannot_be_recorded(tmp_path: Path):
 
 
 def test_each_round_has_its_own_time(tmp_path: Path):
-    done = run(tmp_path, "Limits(memory_gib=8, round_minutes=0.02)", "work")  # 1.6 s in all, 0.4 s a round
+    done = run(tmp_path, "Limits(memory_gib=8, round_minutes=0.05)", "work")  # 3.6 s in all, 0.6 of 3 s a round
     assert (done.returncode, done.stdout) == (0, "through\n")
     assert not (tmp_path / "failure.json").exists()
 
