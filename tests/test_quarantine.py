@@ -115,7 +115,9 @@ def test_with_a_header_that_cannot_be_read_the_whole_trial_is_run_again(folder, 
     assert numbers(run(folder)) == [0, 1, 2, 3]
     assert chosen_and_measured(folder) == chosen_and_measured(undisturbed)
     (when,) = set_asides(folder)
-    assert len(list((folder / "quarantine" / when / "rounds").iterdir())) == 12, "four rounds: records, proxies and hits"
+    assert len(list((folder / "quarantine" / when / "rounds").iterdir())) == 12, (
+        "four rounds: records, proxies and hits"
+    )
 
 
 def test_a_header_of_another_store_is_refused_and_nothing_is_set_aside(folder):
