@@ -17,7 +17,7 @@ from labelbench_ray.report.shift.table import answer, ranking_table, reached_tab
 from labelbench_ray.report.strategy_lines import StrategyLines
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, trouble_table
 
-TUNED: Final = "Test Accuracy, beside the proxy's on the same labels; differences in points, paired by seed"
+TUNED: Final = "{metric}, beside the proxy's on the same labels; differences in points, paired by seed"
 PAIRS: Final = (
     "Differences in points, paired by seed; ranges hold for all pairs at once (Bonferroni); p after Holm over all pairs"
 )
@@ -49,10 +49,11 @@ def _section(section: Section, across: Across) -> list[RenderableType]:
     ]
     if section.main is None:
         return [answer, *notes]
+    tuned_caption = TUNED.format(metric=section.setting.metrics[0])
     tuned = [
         part
         for recipe, table in finetuned_tables(section)
-        for part in (Text.assemble(("Fine-tuned: ", "bold"), recipe), _table(table, TUNED, "right"))
+        for part in (Text.assemble(("Fine-tuned: ", "bold"), recipe), _table(table, tuned_caption, "right"))
     ]
     ratios = [Text(line) for line in _ratios(section, across)]
     table = StrategyLines(section.main)

@@ -8,6 +8,8 @@ from labelbench_ray.report.statistics.savings import Saving
 NO_BREAK = "\u00a0"
 MINUS = "\u2212"
 NONE = "\u2013"
+SMALL = 0.01
+"""Below it, likelihoods of answers for example, two decimals show too little of a value."""
 
 
 def percent(value: float, decimals: int = 1) -> str:
@@ -34,7 +36,7 @@ def grouped(value: float, decimals: int, plus: str = "") -> str:
 def accuracy(estimate: Estimate) -> str:
     """`90.3 % ± 0.4`; without an interval, the mean alone."""
     if not estimate.has_interval:
-        return percent(estimate.value)
+        return percent(estimate.value, 3 if 0 < estimate.value < SMALL else 1)
     reach = 100 * (estimate.high - estimate.low) / 2
     return f"{percent(estimate.value, digits(estimate))} ± {reach:.{digits(estimate)}f}"
 
@@ -53,8 +55,11 @@ def points_interval(estimate: Estimate) -> str:
 
 
 def digits(estimate: Estimate) -> int:
-    """Decimals of a percentage: one, or two where the interval is narrower than one shows."""
-    return 1 if not estimate.has_interval or 100 * (estimate.high - estimate.low) / 2 >= 0.05 else 2
+    """Decimals of a percentage: one, or two where the interval is narrower than one shows; below 1 % up to four."""
+    if not estimate.has_interval:
+        return 1
+    reach, most = 100 * (estimate.high - estimate.low) / 2, 4 if 0 < abs(estimate.value) < SMALL else 2
+    return next((decimals for decimals in range(1, most) if reach * 10**decimals >= 0.5), most if reach else 2)
 
 
 def intervals(compared: int) -> str:

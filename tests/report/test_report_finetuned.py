@@ -73,6 +73,7 @@ def test_the_terminal_shows_accuracies_and_ratios(tuned):
     for phrase in (
         f"Fine-tuned: {RECIPE}",
         f"Fine-tuned: {OTHER}",
+        "Test Accuracy, beside the proxy's",
         "proxy linear",
         "59.0\u00a0% ± ",
         "Compute time of the rounds, full_model ÷ linear: ",

@@ -15,6 +15,7 @@ from labelbench_ray.costs import ASSUMED
 from labelbench_ray.environment import Environment
 from labelbench_ray.planning import experiment, plan
 from labelbench_ray.planning.experiment import Experiment
+from labelbench_ray.report import render
 from labelbench_ray.report.page.prompt_tables import (
     choice_table,
     coverage_table,
@@ -69,6 +70,14 @@ def test_designs_share_one_setting_and_are_compared_by_their_fine_tuned_models(r
     assert section.main.noun == "response likelihood"
     assert {row.strategy for row in section.main.rows} == set(TUNED)
     assert "No accuracy" not in section.verdict.headline
+
+
+def test_the_terminal_heads_the_fine_tunes_with_the_likelihood(report: Report):
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(render(report))
+    text = console.export_text()
+    assert f"{report.sections[0].setting.metrics[0]}, beside the proxy's" in text
+    assert "Test Accuracy, beside" not in text
 
 
 def test_first_batches_that_differ_by_design_are_no_mistake(folder: Path, report: Report):

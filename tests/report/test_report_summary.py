@@ -121,6 +121,11 @@ def test_the_document_holds_the_numbers(planted):
 def test_numbers_as_people_read_them():
     assert words.percent(0.90312) == "90.3\u00a0%"
     assert words.accuracy(estimate(np.array([0.899, 0.903, 0.907]))) == "90.3\u00a0% ± 1.0"
+    small = [0.00411, 0.00412, 0.00413]  # likelihoods of whole answers
+    assert words.accuracy(estimate(np.array(small))) == "0.412\u00a0% ± 0.002"
+    assert words.points(estimate(np.array(small) - 0.004)) == "+0.012 (+0.010 to +0.014)"
+    assert words.accuracy(estimate(np.array(small[:1]))) == "0.411\u00a0%"
+    assert words.accuracy(estimate(np.array([0.5, 0.5, 0.5]))) == "50.00\u00a0% ± 0.00"
     assert words.signed(-0.04, 1) == "0.0"
     assert words.signed(-1.26, 1) == "\u22121.3"
     assert [words.p_value(value) for value in (0.0001, 0.004, 0.031, 1.0)] == [
