@@ -2,12 +2,28 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 from unicodedata import category, normalize
 
 from labelbench_ray.answers.events import Answer
-from labelbench_ray.answers.formats.stated import Found, Read, Rejected, RowError, answer_id_of, in_words, one_of_each
+from labelbench_ray.answers.formats.stated import (
+    NONE_OF_THESE,
+    Found,
+    Read,
+    Rejected,
+    RowError,
+    answer_id_of,
+    in_words,
+    one_of_each,
+)
 from labelbench_ray.answers.names import Names
 from labelbench_ray.errors import unknown
+
+ONE: Final = range(1, 2)
+OTHER_MARKS: Final = (";", "|")
+"""What people write between classes instead of a comma."""
+NUMERIC: Final = frozenset("0123456789.,-/: ")
+SPREADSHEET: Final = "a spreadsheet turns lists into numbers, dates and errors unless the column is text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +36,7 @@ class Rules:
     """The rows of each batch by its id."""
     classes: Names[int] | None
     """The number of each class by its name; None while classes are learned from answers."""
-    labels: range = field(default=range(1, 2))
+    labels: range = field(default=ONE)
     """How many labels an answer may have: one by default; from 0 where a row may be of none of the classes."""
     accepts_extra: bool = False
     """Accept answers to rows that no batch asked for."""
@@ -80,26 +96,37 @@ def _batch(row_id: str, stated: str, rules: Rules) -> str:
 
 def _labels(answer: Answer, rules: Rules) -> tuple[str, ...]:
     labels = answer.labels or ()
+    if 0 in rules.labels and [label.strip().lower() for label in labels] == [NONE_OF_THESE]:
+        return ()  # chosen in a tool, where a page offers it beside the classes
     if len(labels) not in rules.labels:
         rule = f"a row has {_counted(rules.labels)}"
         raise RowError(answer.row_id, in_words(answer), rule, "correct the label")
     if rules.classes is None:
-        return tuple(dict.fromkeys(_new_class(answer, label) for label in labels))
-    return tuple(_class(answer, label, rules.classes) for label in labels)
+        return tuple(dict.fromkeys(_new_class(answer, label, rules) for label in labels))
+    return tuple(dict.fromkeys(_class(answer, label, rules.classes, rules.labels) for label in labels))
 
 
-def _class(answer: Answer, label: str, classes: Names[int]) -> str:
+def _class(answer: Answer, label: str, classes: Names[int], counts: range) -> str:
     name = classes.name(label)
     if name is None:
-        raise RowError(answer.row_id, label, unknown("class", label, classes.exact), "correct the label")
+        fix = "correct the label"
+        if counts.stop > ONE.stop and any(mark in label for mark in OTHER_MARKS):
+            fix = "write commas between the classes of a row"
+        elif label[:1] == "#" or NUMERIC.issuperset(label):
+            fix = f"correct the label; {SPREADSHEET}"
+        raise RowError(answer.row_id, label, unknown("class", label, classes.exact), fix)
     return name
 
 
-def _new_class(answer: Answer, label: str) -> str:
+def _new_class(answer: Answer, label: str, rules: Rules) -> str:
     """The name in one form of Unicode, so that both forms of it are one class."""
     if any(category(letter) == "Cc" for letter in label):
         rule = "the name of a class must not have line ends, tabs or other control characters"
         raise RowError(answer.row_id, label, rule, "correct the label; a quote that is not closed takes rows into it")
+    if rules.labels.stop > ONE.stop and any(mark in label for mark in OTHER_MARKS):
+        rule = f"the name of a class must not have {' or '.join(map(repr, OTHER_MARKS))} where answers name the classes"
+        fix = "write commas between the classes of a row, or begin a campaign that declares such a class"
+        raise RowError(answer.row_id, label, rule, fix)
     return normalize("NFC", label.strip())
 
 

@@ -9,7 +9,7 @@ Every function takes rows of `SCHEMA`, each event once, in any order, and the re
 3. The answers that hold decide the state of the row.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -36,6 +36,10 @@ EMPTY: Final = SEPARATOR
 """Stands for the answer "none of them" among joined labels."""
 
 
+Vote = Callable[[Any, pa.Table], tuple[Any, NDArray[np.bool_], NDArray[np.bool_]]]
+"""(R row ids, submitted answers) -> the labels of each row, whether its answers agree, and whether they are gold."""
+
+
 class RowState(StrEnum):
     """What the answers to a row come to, where `overlap` answers are wanted."""
 
@@ -44,7 +48,8 @@ class RowState(StrEnum):
     PART = "part"
     """Fewer answers than wanted."""
     AGREED = "agreed"
-    """Enough answers, and one label has more votes than any other; or the reference answers are equal."""
+    """Enough answers, and one label has more votes than any other; or the reference answers are equal. Of several
+    classes a row: each class has more votes for it, or more against it."""
     DISPUTED = "disputed"
     """Enough answers, and no label has more votes than any other; or reference answers differ."""
     RETIRED = "retired"
@@ -100,7 +105,9 @@ def _held(answers: pa.Table) -> pa.Table:
     return last_of_each(answers.append_column(MOMENT, moments), LATEST, PERSON).select(SCHEMA.names)
 
 
-def row_states(events: pa.Table, overlap: int = 1, skips_to_retire: int | None = None) -> pa.Table:
+def row_states(
+    events: pa.Table, overlap: int = 1, skips_to_retire: int | None = None, vote: Vote | None = None
+) -> pa.Table:
     """Rows of `STATES`, sorted by row id: one for each row that has an event; all other rows are open.
 
     Reference answers (`gold`) to a row decide alone.
@@ -108,6 +115,7 @@ def row_states(events: pa.Table, overlap: int = 1, skips_to_retire: int | None =
     Args:
         overlap: how many answers each row shall have, at least 1.
         skips_to_retire: so many annotators who skipped a row retire it; None means `overlap`.
+        vote: how answers to a row become its labels, `complete_sets` (None) or `each_class`.
     """
     row_ids = pc.unique(events.column("row_id"))
     row_ids = row_ids.take(pc.sort_indices(row_ids))
@@ -119,7 +127,7 @@ def row_states(events: pa.Table, overlap: int = 1, skips_to_retire: int | None =
         _counts(row_ids, held.filter(pa.array(status == kind)))
         for kind in (Status.SUBMITTED, Status.SKIPPED, Status.UNSURE)
     )
-    labels, agrees_R, is_gold_R = _votes(row_ids, held.filter(pa.array(status == Status.SUBMITTED)))
+    labels, agrees_R, is_gold_R = (vote or complete_sets)(row_ids, held.filter(pa.array(status == Status.SUBMITTED)))
     is_complete_R = (submitted_R >= overlap) | is_gold_R
     state_R = np.select(
         [
@@ -185,12 +193,9 @@ def _counts(row_ids: Any, table: pa.Table) -> NDArray[np.int64]:  # noqa: ANN401
     return counts_R
 
 
-def _votes(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: ANN401
+def complete_sets(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: ANN401
     """Per row (R,): the labels with most votes, whether no others have as many, and whether its answers are gold."""
-    is_gold_V = submitted.column("gold").to_numpy()
-    is_gold_R = _counts(row_ids, submitted.filter(pa.array(is_gold_V))) > 0
-    rows_V = _places(row_ids, submitted)
-    counts_V = is_gold_V | ~is_gold_R[rows_V]
+    rows_V, counts_V, is_gold_R = _that_count(row_ids, submitted)
     choices, choices_V = choices_of(submitted.column("labels"))
     pairs_P, votes_P = np.unique(rows_V[counts_V] * len(choices) + choices_V[counts_V], return_counts=True)
     rows_P, choices_P = np.divmod(pairs_P, max(1, len(choices)))
@@ -202,6 +207,42 @@ def _votes(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bool_], N
     agrees_R = np.bincount(rows_P[is_most_P], minlength=len(row_ids)) == 1
     labels = pa.array([*choices, []], pa.list_(pa.string())).take(pa.array(place_R))
     return labels, agrees_R, is_gold_R
+
+
+def each_class(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: ANN401
+    """The same where each class is a question of its own: a row has those that more than half of its answers give, and
+    its answers agree where no class is given by exactly half of them.
+    """
+    rows_V, counts_V, is_gold_R = _that_count(row_ids, submitted)
+    counted = submitted.column("labels").filter(pa.array(counts_V)).combine_chunks()
+    rows_C, answers_R = rows_V[counts_V], np.bincount(rows_V[counts_V], minlength=len(row_ids))
+    given = pc.list_flatten(counted)
+    classes = pc.unique(given)
+    classes = classes.take(pc.sort_indices(classes))
+    classes_E = pc.index_in(given, value_set=classes).to_numpy().astype(np.int64)
+    entries_E = pc.list_parent_indices(counted).to_numpy().astype(np.int64) * len(classes) + classes_E
+    answers_E, classes_E = np.divmod(
+        np.unique(entries_E), max(1, len(classes))
+    )  # a class that is given twice counts once
+    pairs_P, votes_P = np.unique(rows_C[answers_E] * len(classes) + classes_E, return_counts=True)
+    rows_P, classes_P = np.divmod(pairs_P, max(1, len(classes)))
+    has_P, is_tie_P = 2 * votes_P > answers_R[rows_P], 2 * votes_P == answers_R[rows_P]
+    agrees_R = np.bincount(rows_P[is_tie_P], minlength=len(row_ids)) == 0
+    ends_R = np.cumsum(np.bincount(rows_P[has_P], minlength=len(row_ids)))
+    offsets = pa.array(np.concatenate([[0], ends_R]), pa.int32())
+    values = classes.take(pa.array(classes_P[has_P])).cast(pa.string())
+    return pa.ListArray.from_arrays(offsets, values), agrees_R, is_gold_R
+
+
+def _that_count(
+    row_ids: Any,  # noqa: ANN401
+    submitted: pa.Table,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(V,) the row of each answer, and whether it counts: reference answers decide alone; (R,) rows that have these."""
+    is_gold_V = submitted.column("gold").to_numpy()
+    is_gold_R = _counts(row_ids, submitted.filter(pa.array(is_gold_V))) > 0
+    rows_V = _places(row_ids, submitted)
+    return rows_V, is_gold_V | ~is_gold_R[rows_V], is_gold_R
 
 
 def choices_of(labels: Any) -> tuple[list[list[str]], NDArray[np.int64]]:  # noqa: ANN401

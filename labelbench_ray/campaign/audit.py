@@ -14,7 +14,7 @@ from typing import Final
 from unicodedata import normalize
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.report.statistics.audit import (
@@ -24,7 +24,7 @@ from labelbench_ray.report.statistics.audit import (
     estimate_of_parts,
 )
 from labelbench_ray.report.statistics.paired import Floats
-from labelbench_ray.types import Ids
+from labelbench_ray.types import Ids, Labels
 
 AUDIT_SHARE: Final = 0.1
 """Of each batch's budget, and of a small pool."""
@@ -80,8 +80,8 @@ class AuditRows:
     """The answered audit rows of a pool that may have gained rows. (Letters: R the reserve, V versions of the pool.)"""
 
     reserve: Sequence[str]
-    labels_R: Ids
-    """Class numbers; -1 for a row that does not score models."""
+    labels_R: Labels
+    """(R,) class numbers, or (R, K) rows of 0 and 1 for several classes a row; -1: the row does not score models."""
     version_R: Ids
     """The version of the pool that brought each row."""
     rows_V: Ids
@@ -89,7 +89,16 @@ class AuditRows:
 
     def __len__(self) -> int:
         """The answered rows."""
-        return int((self.labels_R >= 0).sum())
+        return int(self.answered_R.sum())
+
+    @property
+    def answered_R(self) -> NDArray[np.bool_]:
+        """Which rows score models."""
+        return _rows_of(self.labels_R >= 0, 1)
+
+    def _right(self, labels_A: Labels, predicted_A: Labels) -> NDArray[np.bool_]:
+        """(..., A) whether a row is right: its class, or every one of several."""
+        return _rows_of(labels_A == predicted_A, predicted_A.ndim - self.labels_R.ndim + 1)
 
     @property
     def scored_V(self) -> Ids:
@@ -98,7 +107,7 @@ class AuditRows:
         enough_V = np.flatnonzero(answers_V >= LEAST_ANSWERS)
         return enough_V if len(enough_V) else np.array([answers_V.argmax()])
 
-    def estimate(self, predicted_R: Ids, confidence_R: Floats) -> AuditEstimate | None:
+    def estimate(self, predicted_R: Labels, confidence_R: Floats) -> AuditEstimate | None:
         """A model's accuracy on rows like those of the pool's versions that have answers enough; None before the first.
 
         Later rows may be of another kind, and fewer of them were asked: each version has a sample of its own. The
@@ -106,8 +115,8 @@ class AuditRows:
         the pool, and the model was fitted to a part of it.
 
         Args:
-            predicted_R: the model's classes for the reserve.
-            confidence_R: its largest probabilities there.
+            predicted_R: what the model answers to the reserve, as labels are held.
+            confidence_R: the probability of each answer.
         """
         if not len(self):
             return None
@@ -115,25 +124,25 @@ class AuditRows:
         for version in self.scored_V.tolist():
             answered_R = self._answered_R(version)
             others_R = (self.version_R == version) & ~answered_R
-            correct_A = self.labels_R[answered_R] == predicted_R[answered_R]
+            correct_A = self._right(self.labels_R[answered_R], predicted_R[answered_R])
             population = int(self.rows_V[version])
             samples.append(Sample(correct_A, confidence_R[answered_R], confidence_R[others_R], population))
         found = estimate_of_parts(samples)
         return replace(found, sentence=f"{found.sentence}{self._left_out()}")
 
-    def covariance(self, predicted_TR: Ids) -> Floats:
+    def covariance(self, predicted_TR: Labels) -> Floats:
         """(T, T) covariances of the errors of the estimates of T models; needs two answers."""
         versions = self.scored_V
         answered_VR = [self._answered_R(version) for version in versions.tolist()]
-        correct_VTA = [self.labels_R[some_R] == predicted_TR[:, some_R] for some_R in answered_VR]
+        correct_VTA = [self._right(self.labels_R[some_R], predicted_TR[:, some_R]) for some_R in answered_VR]
         return error_covariance(correct_VTA, self.rows_V[versions] / self.rows_V[versions].sum())
 
     def _answered_R(self, version: int) -> NDArray[np.bool_]:
-        answered_R: NDArray[np.bool_] = (self.version_R == version) & (self.labels_R >= 0)
+        answered_R: NDArray[np.bool_] = (self.version_R == version) & self.answered_R
         return answered_R
 
     def _answers_V(self) -> Ids:
-        return np.bincount(self.version_R[self.labels_R >= 0], minlength=len(self.rows_V))
+        return np.bincount(self.version_R[self.answered_R], minlength=len(self.rows_V))
 
     def _left_out(self) -> str:
         """A sentence on the versions that models are not scored on; "" where there is none."""
@@ -149,7 +158,7 @@ class AuditRows:
 
 
 def audit_rows(
-    reserve: Sequence[str], version_R: Ids, rows_V: Ids, asked: Collection[str], labels: Mapping[str, int]
+    reserve: Sequence[str], version_R: Ids, rows_V: Ids, asked: Collection[str], labels: Mapping[str, ArrayLike]
 ) -> AuditRows:
     """The audit rows with the labels that score models: of each version, those up to the last row that was asked.
 
@@ -161,13 +170,21 @@ def audit_rows(
         version_R: the version of the pool that brought each.
         rows_V: the rows of each version.
         asked: rows that batches asked for.
-        labels: class numbers that people agreed on, by row id.
+        labels: what people agreed on, by row id: a class number, or a row of 0 and 1 for several classes.
     """
     asked_R = np.array([row_id in asked for row_id in reserve], bool)
-    labels_R = np.array([labels.get(row_id, -1) for row_id in reserve], np.int64)
+    labels_R = np.full((len(reserve), *np.shape(next(iter(labels.values()), 0))), -1, np.int64)
+    for place, row_id in enumerate(reserve):
+        labels_R[place] = labels.get(row_id, -1)
     last_V = np.full(len(rows_V), -1)
     np.maximum.at(last_V, version_R[asked_R], np.flatnonzero(asked_R))
-    return AuditRows(reserve, np.where(np.arange(len(reserve)) <= last_V[version_R], labels_R, -1), version_R, rows_V)
+    labels_R[np.arange(len(reserve)) > last_V[version_R]] = -1
+    return AuditRows(reserve, labels_R, version_R, rows_V)
+
+
+def _rows_of(entries: NDArray[np.bool_], dimensions: int) -> NDArray[np.bool_]:
+    """Whether all entries of each row hold; a row is what follows the first dimensions."""
+    return np.asarray(entries.all(axis=tuple(range(dimensions, entries.ndim))), np.bool_)
 
 
 def _hashed(row_ids: Iterable[str], key: str) -> Iterator[tuple[str, str]]:

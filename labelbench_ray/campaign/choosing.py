@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from labelbench_ray.campaign.label_kinds import KINDS, LabelKind
+from labelbench_ray.campaign.record import Campaign
 from labelbench_ray.embeddings.store import Embedded
 from labelbench_ray.errors import ConfigError
-from labelbench_ray.plugins import Plugin
+from labelbench_ray.plugins import Part, Plugin
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.proxies.full import FullProxy
 from labelbench_ray.strategies import MemoryStrategy, Strategy
@@ -21,7 +23,7 @@ from labelbench_ray.streams import integer, stream
 from labelbench_ray.trial.assembly import stored_pairs
 from labelbench_ray.trial.fit_light import FitRequest, LightFitter, in_process
 from labelbench_ray.trial.no_fit import untrained
-from labelbench_ray.trial.parts import Parts
+from labelbench_ray.trial.parts import Parts, build
 from labelbench_ray.types import Ids, Labels, Model, PoolView
 
 FEWEST_CLASSES: Final = 2
@@ -69,10 +71,13 @@ class Chooser:
                 f"strategy {trial.strategy}: learns from its own earlier rounds, which a campaign does not have; use "
                 "another strategy, such as 'margin' or 'badge'"
             )
-        if built.dataset.task != "single_label":
-            raise ConfigError(
-                f"dataset {trial.dataset}: its task is {built.dataset.task!r}; campaigns serve one label a row"
-            )
+        if built.task_name not in KINDS:
+            raise ConfigError(f"dataset {trial.dataset}: {not_served(built.task_name)}")
+
+    @property
+    def kind(self) -> LabelKind:
+        """How many classes a row has."""
+        return KINDS[self.built.task_name]
 
     def model(self, known: Knowledge, number: int) -> Classifier | None:
         """The model of the labels that are known before a batch; None where they do not suffice for one."""
@@ -101,25 +106,48 @@ class Chooser:
         """
         embedded = self._embedded(known)
         scoring = untrained(embedded) if model is None else model
+        labels_L = known.labels_L
+        if labels_L.ndim > 1 and labels_L.shape[1] < len(embedded.classes):  # too few classes are known for a model
+            labels_L = np.zeros((len(labels_L), len(embedded.classes)), labels_L.dtype)
         if where_alone(strategy):
             chosen_L = np.concatenate([known.labeled_L, known.pending_P])
-            none_P = np.zeros(len(known.pending_P), np.int64)  # read by nobody
-            view = in_process(embedded)(scoring, chosen_L, np.concatenate([known.labels_L, none_P]))
+            none_P = np.zeros((len(known.pending_P), *labels_L.shape[1:]), labels_L.dtype)  # read by nobody
+            view = in_process(embedded)(scoring, chosen_L, np.concatenate([labels_L, none_P]))
             hidden = known.closed_C
         else:
-            view = in_process(embedded)(scoring, known.labeled_L, known.labels_L)
+            view = in_process(embedded)(scoring, known.labeled_L, labels_L)
             hidden = np.concatenate([known.pending_P, known.closed_C])
         return view.only(np.setdiff1d(view.open_ids(), hidden)) if len(hidden) else view
 
     def _embedded(self, known: Knowledge) -> Embedded:
         classes = known.classes if len(known.classes) >= FEWEST_CLASSES else self.embedded.classes
-        return replace(self.embedded, classes=classes, origin=None)
+        embedded = replace(self.embedded, classes=classes, origin=None)
+        if self.built.task_name == self.built.dataset.task:
+            return embedded
+        before, none_VK = embedded.validation, np.zeros((0, len(classes)), np.int8)
+        nothing = replace(before, embeddings_ND=before.embeddings_ND[:0], labels_N=none_VK)
+        return replace(embedded, task=self.built.task, splits={**embedded.splits, "validation": nothing})
 
     def _fitter(self, known: Knowledge) -> LightFitter:
         embedded = self._embedded(known)
         origin = self.embedded.origin
         pairs = stored_pairs(self.built, origin.directory) if origin else ()
         return LightFitter(self.built, embedded, pairs, in_process(embedded))
+
+
+def parts_of(campaign: Campaign, strategy: Part, budget: int) -> Parts:
+    """The parts of a campaign, with a strategy.
+
+    Raises:
+        ConfigError: parts that do not fit together, or do not serve what people are asked for.
+    """
+    return build(campaign.trial(strategy, budget), campaign.task)
+
+
+def not_served(task: str) -> str:
+    """Why there is no campaign for a task, in words."""
+    served = " or ".join(kind.in_words for kind in KINDS.values())
+    return f"its task is {task!r}; campaigns ask people for {served} (`labelbench run` serves the others)"
 
 
 def where_alone(strategy: Plugin) -> bool:

@@ -8,7 +8,7 @@ from labelbench_ray.campaign.choosing import Chooser
 from labelbench_ray.campaign.standing import Learned, Standing, predictions
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import NOTHING, Cell, Table
-from labelbench_ray.report.statistics.stopping import Criterion, criteria, overall_uncertainty, stop_set
+from labelbench_ray.report.statistics.stopping import Criterion, criteria, stop_set
 
 DECIMALS = 4
 """A value of 0.9899 is below 0.99."""
@@ -22,7 +22,7 @@ def stopping_criteria(standing: Standing, chooser: Chooser, models: Sequence[Lea
     uncertainty = None
     if models:
         rows_UD = chooser.embedded.pool.embeddings_ND[stop_set_S[open_S]]
-        uncertainty = overall_uncertainty(models[-1].model.probabilities(rows_UD).astype(np.float64))
+        uncertainty = chooser.kind.uncertainty(models[-1].model.probabilities(rows_UD))
     return criteria(np.array([each.labels for each in models], np.float64), predictions_TS, open_S, uncertainty)
 
 
@@ -41,10 +41,10 @@ def criteria_table(found: Sequence[Criterion]) -> Table:
     """The same for the page."""
     rows = tuple(
         (
-            Cell(each.name, each.looks_at),
+            Cell(each.name, each.looks_at if each.value is not None else f"{each.looks_at}; {each.missing}"),
             NOTHING if each.value is None else Cell(_value(each)),
             Cell(each.stops_where),
-            Cell(_verdict(each), each.missing if each.value is None else ""),
+            Cell(_verdict(each)),
         )
         for each in found
     )

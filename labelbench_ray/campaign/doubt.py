@@ -12,6 +12,7 @@ from labelbench_ray.answers.consensus.of_events import RowConsensus, of_events
 from labelbench_ray.answers.consensus.one_coin import one_coin
 from labelbench_ray.answers.fold import latest
 from labelbench_ray.campaign.known import Answered
+from labelbench_ray.campaign.label_kinds import KINDS
 from labelbench_ray.campaign.record import Batch, Campaign
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.proxies import SelfFitted
@@ -45,7 +46,7 @@ def label_weights(campaign: Campaign, events: Any, found: Answered) -> Mapping[s
     likely = {(row, names[label]): probability for row, label, probability in pairs}
     stated = zip(sure.consensus.labels_N.tolist(), sure.consensus.confidence_N.tolist(), strict=True)
     likely |= {(row, names[label]): confidence for row, (label, confidence) in enumerate(stated) if label >= 0}
-    return {row_id: likely.get((place[row_id], label), 0.0) for row_id, label in found.labels.items()}
+    return {row_id: likely.get((place[row_id], label), 0.0) for row_id, (label,) in found.labels.items()}
 
 
 def check_weighs(built: Parts) -> None:
@@ -113,7 +114,7 @@ def rows_to_ask_again(
         max_answers: that a row gets at most.
         answers: that the batch buys; a quarter of them at most goes to rows that are asked again.
     """
-    sure = consensus_of(campaign, events)
+    sure = KINDS[campaign.task].sureness(events, class_names(campaign.classes, events))
     place, looked, settled = sure.place(), _who_looked(events), _with_reference(events)
     rows = [row_id for row_id in found.asked if row_id in place and row_id not in settled]
     places_R = np.array([place[row_id] for row_id in rows], np.int64)

@@ -1,15 +1,15 @@
 """The labels of a campaign as one parquet file that `datasets` of Hugging Face and the data set `tables` read.
 
-Columns: row_id; text, or image or audio with bytes and path; label, a number of a class, whose names the metadata hold;
-label_name; confidence, the method's probability of the label; source, "people" or "model"; answers, annotators, batch
-and tools, where the label came from.
+Columns: row_id; text, or image or audio with bytes and path; label, a number of a class, whose names the metadata hold,
+and label_name (both are lists where a row may have several classes); confidence, the method's probability of the label;
+source, "people" or "model"; answers, annotators, batch and tools, where the label came from.
 """
 
 import json
 import os
 import secrets
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from labelbench_ray.answers import consensus
-from labelbench_ray.answers.consensus.of_events import of_events
 from labelbench_ray.answers.events import Status
 from labelbench_ray.answers.fold import RowState, latest
-from labelbench_ray.campaign.doubt import class_names
+from labelbench_ray.campaign.label_kinds import SEVERAL_CLASSES, Names
 from labelbench_ray.campaign.standing import Standing, chooser_of, predictions, read_standing
 from labelbench_ray.datasets import Modality
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -43,7 +42,8 @@ class FinalLabel:
     """The label of a row, and where it came from."""
 
     row_id: str
-    label: str
+    labels: Names
+    """One class, or any number of them where rows may have several."""
     confidence: float
     source: str
     answers: int
@@ -92,37 +92,38 @@ def export_labels(
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out}: labels are written as parquet; give a name such as labels.parquet")
     standing = read_standing(folder)
-    classes = named_classes(standing)
+    classes = standing.named_classes
     labels = people_labels(standing, classes, method)
     if not labels:
         raise ConfigError(f"{folder}: no row has a label yet; ingest answers first")
-    used = {each.label for each in labels}
+    used = {name for each in labels for name in each.labels}
     classes = standing.campaign.classes or tuple(name for name in classes if name in used)
     people = len(labels)
     if predict:
-        labels += _predicted(standing, environment, release_audit)
+        labels += _predicted(standing, environment, release_audit, {each.row_id for each in labels})
     make_folder(Path(os.path.abspath(out)).parent)
-    _write(out, labels, classes, _Payloads(standing, environment) if payloads else None)
+    several = standing.kind is SEVERAL_CLASSES
+    _write(out, labels, classes, _Payloads(standing, environment) if payloads else None, several)
     left_out = sum(row_id not in standing.found.labels for row_id in standing.found.asked)
     return Exported(out, people, len(labels) - people, classes, 0 if predict else left_out)
 
 
 def people_labels(standing: Standing, classes: Sequence[str], method: str = "majority") -> list[FinalLabel]:
-    """One label for each row that has enough answers which agree: rows that were asked in their order, then others."""
-    found = of_events(standing.events, classes, consensus.of(method))
-    place, asked = found.place(), standing.found.asked
-    others = sorted(row_id for row_id in place if row_id not in asked)
+    """The label of each row that has enough answers which agree: rows that were asked in their order, then others."""
+    found = standing.kind.decided(standing.events, classes, consensus.of(method))
+    asked = standing.found.asked
+    others = sorted(row_id for row_id in found if row_id not in asked)
     row_ids = [
         row_id
         for row_id in (*asked, *others)
-        if row_id in place and standing.found.state(row_id) in (RowState.AGREED, RowState.DISPUTED)
+        if row_id in found and standing.found.state(row_id) in (RowState.AGREED, RowState.DISPUTED)
     ]
     people, tools = _who(standing)
     return [
         FinalLabel(
             row_id=row_id,
-            label=classes[label],
-            confidence=float(found.consensus.confidence_N[place[row_id]]),
+            labels=found[row_id][0],
+            confidence=found[row_id][1],
             source=PEOPLE,
             answers=len(people[row_id]),
             annotators=tuple(people[row_id]),
@@ -130,7 +131,6 @@ def people_labels(standing: Standing, classes: Sequence[str], method: str = "maj
             tools=tuple(dict.fromkeys(tools[row_id])),
         )
         for row_id in row_ids
-        if (label := int(found.consensus.labels_N[place[row_id]])) >= 0
     ]
 
 
@@ -147,23 +147,22 @@ def _who(standing: Standing) -> tuple[dict[str, list[str]], dict[str, list[str]]
     return people, tools
 
 
-def named_classes(standing: Standing) -> tuple[str, ...]:
-    """Every class that an answer gives or that is declared, in order."""
-    return class_names(standing.campaign.classes, standing.events)
-
-
-def _predicted(standing: Standing, environment: Environment, release_audit: bool) -> list[FinalLabel]:
-    """What the model of all labels predicts for rows without one."""
+def _predicted(
+    standing: Standing, environment: Environment, release_audit: bool, labeled: Collection[str]
+) -> list[FinalLabel]:
+    """What the model of all labels predicts for rows that people did not label."""
     chooser = chooser_of(standing, environment.store)
     known = standing.knowledge(release_audit=release_audit)
     model = chooser.model(known, len(standing.batches))
     if model is None:
         raise ConfigError(f"--predict: {standing.folder} has labels of fewer than two classes, too few for a model")
-    row_ids = [row_id for row_id in standing.rows.row_ids if row_id not in standing.found.labels]
+    row_ids = [row_id for row_id in standing.rows.row_ids if row_id not in labeled]
     labels_B, confidence_B = predictions(chooser, model, standing.rows.places(row_ids))
     return [
-        FinalLabel(row_id, known.classes[label], confidence, MODEL, 0)
-        for row_id, label, confidence in zip(row_ids, labels_B.tolist(), confidence_B.tolist(), strict=True)
+        FinalLabel(row_id, names, confidence, MODEL, 0)
+        for row_id, names, confidence in zip(
+            row_ids, chooser.kind.names(labels_B, known.classes), confidence_B.tolist(), strict=True
+        )
     ]
 
 
@@ -193,9 +192,11 @@ class _Payloads:
         return pa.array(texts, pa.string())
 
 
-def _write(out: Path, labels: Sequence[FinalLabel], classes: tuple[str, ...], payloads: _Payloads | None) -> None:
+def _write(
+    out: Path, labels: Sequence[FinalLabel], classes: tuple[str, ...], payloads: _Payloads | None, several: bool
+) -> None:
     """Write a draft, and rename it."""
-    schema = _schema(classes, payloads)
+    schema = _schema(classes, payloads, several)
     draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.draft")
     try:
         with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
@@ -217,8 +218,8 @@ def _tables(
         some = labels[start : start + ROWS_AT_ONCE]
         columns: dict[str, Any] = {
             "row_id": [each.row_id for each in some],
-            "label": [numbers[each.label] for each in some],
-            "label_name": [each.label for each in some],
+            "label": [[numbers[name] for name in each.labels] for each in some],
+            "label_name": [[*each.labels] for each in some],
             "confidence": [each.confidence for each in some],
             "source": [each.source for each in some],
             "answers": [each.answers for each in some],
@@ -228,17 +229,21 @@ def _tables(
         }
         if payloads is not None:
             columns[payloads.name] = payloads.column(columns["row_id"])
+        for name in ("label", "label_name"):
+            if not pa.types.is_list(schema.field(name).type):
+                columns[name] = [value for (value,) in columns[name]]
         arrays = [pa.array(columns[field.name], field.type) for field in schema]
         yield pa.table(arrays, schema=schema)
 
 
-def _schema(classes: tuple[str, ...], payloads: _Payloads | None) -> Any:  # noqa: ANN401
+def _schema(classes: tuple[str, ...], payloads: _Payloads | None, several: bool) -> Any:  # noqa: ANN401
     """The columns, and the metadata by which `datasets` knows the classes."""
+    number, name = (pa.list_(kind) if several else kind for kind in (pa.int64(), pa.string()))
     fields = [
         pa.field("row_id", pa.string()),
         *([payloads.field] if payloads else []),
-        pa.field("label", pa.int64()),
-        pa.field("label_name", pa.string()),
+        pa.field("label", number),
+        pa.field("label_name", name),
         pa.field("confidence", pa.float64()),
         pa.field("source", pa.string()),
         pa.field("answers", pa.int32()),
@@ -249,10 +254,10 @@ def _schema(classes: tuple[str, ...], payloads: _Payloads | None) -> Any:  # noq
     features: dict[str, Any] = {
         each.name: {"dtype": str(each.type).replace("double", "float64"), "_type": "Value"} for each in fields
     }
-    features |= {"label": {"names": [*classes], "_type": "ClassLabel"}}
-    features |= {
-        name: {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"} for name in ("annotators", "tools")
-    }
+    of_label = {"names": [*classes], "_type": "ClassLabel"}
+    features |= {"label": {"feature": of_label, "_type": "List"} if several else of_label}
+    lists = ("annotators", "tools", *(("label_name",) if several else ()))
+    features |= {name: {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"} for name in lists}
     if payloads is not None and payloads.feature:
         features[payloads.name] = {"_type": payloads.feature}
     return pa.schema(fields, {"huggingface": json.dumps({"info": {"features": features}}, ensure_ascii=False)})

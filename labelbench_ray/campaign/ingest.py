@@ -15,6 +15,7 @@ from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.answers.names import Names
 from labelbench_ray.campaign.batch_files import MANIFEST
 from labelbench_ray.campaign.known import Answered, answered
+from labelbench_ray.campaign.label_kinds import KINDS
 from labelbench_ray.campaign.pool import known_rows
 from labelbench_ray.campaign.record import ANSWERS, Batch, Campaign, asked_rows, read_batches, read_campaign
 from labelbench_ray.errors import DataError
@@ -59,11 +60,12 @@ def ingest_files(
         DataError: a file is not there, or none is one of answers; nothing is ingested.
     """
     campaign = read_campaign(folder)
+    kind = KINDS[campaign.task]
     read_in: list[Read] = []
     errors: list[DataError] = []
     for path in files:
         try:
-            read_in.append(read(path, annotator, _foreign_batch(path, campaign)))
+            read_in.append(read(path, annotator, _foreign_batch(path, campaign), kind.split))
         except DataError as error:
             if complete or not path.is_file():
                 raise
@@ -88,19 +90,20 @@ def ingest_reads(
     Raises:
         DataError: files that are to be complete include a copy that would undo corrections; nothing is ingested.
     """
+    kind = KINDS[campaign.task]
     with locked(folder / "lock"):
         batches = read_batches(folder, campaign)
         rules = _rules(folder, campaign, batches, accept_extra)
         log = AnswerLog(folder / ANSWERS)
         events = log.read()
-        before = answered(events, batches)
+        before = answered(events, batches, kind)
         usable = without_copies(events, [checked(each, rules) for each in reads])
         if complete and (whole := [each for read in usable for each in read.rejected if not each.row]):
             raise DataError(str(whole[0]))
         ingested = ingest(log, usable, complete)
         write_rejected(folder / REJECTED, ingested.rejected)
-        after = answered(log.read(), batches)
-    learned = {*after.labels.values()} - {*before.labels.values()} if campaign.classes is None else set()
+        after = answered(log.read(), batches, kind)
+    learned = {*after.classes} - {*before.classes} if campaign.classes is None else set()
     return Accepted(ingested, folder / REJECTED, tuple(sorted(learned)), after, tuple(batches))
 
 
@@ -112,6 +115,7 @@ def _rules(folder: Path, campaign: Campaign, batches: Sequence[Batch], accept_ex
         asked=Names(by_row),
         batches={batch.id: frozenset(batch.row_ids) for batch in batches},
         classes=classes,
+        labels=KINDS[campaign.task].counts,
         accepts_extra=accept_extra,
     )
 

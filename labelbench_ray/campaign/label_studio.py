@@ -17,10 +17,11 @@ from labelbench_ray.answers.label_studio.tasks import BatchOfTasks, import_file
 from labelbench_ray.answers.label_studio.transfer import Pushed, pull, push
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.answers.to_show import FileAt, Suggestion, ToShow
-from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
+from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash, parts_of
 from labelbench_ray.campaign.doubt import label_weights
 from labelbench_ray.campaign.ingest import Accepted, ingest_reads
 from labelbench_ray.campaign.known import answered, knowledge
+from labelbench_ray.campaign.label_kinds import KINDS, SEVERAL_CLASSES
 from labelbench_ray.campaign.pool import known_rows
 from labelbench_ray.campaign.record import ANSWERS, SUFFIX, Batch, read_batches, read_campaign
 from labelbench_ray.campaign.standing import reserve_of
@@ -30,7 +31,6 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.oracles._to_show import rows_to_show
 from labelbench_ray.plugins import Part
 from labelbench_ray.storage.atomic import publish
-from labelbench_ray.trial import parts
 from labelbench_ray.trial.stored_rows import stored_rows
 from labelbench_ray.types import Ids
 
@@ -84,20 +84,21 @@ def batch_of_tasks(
             f"Studio cannot state; label the files in {batch.out}"
         )
     known = known_rows(folder)
-    built = parts.build(campaign.trial(Part(name="random"), batch.budget))
+    built, kind = parts_of(campaign, Part(name="random"), batch.budget), KINDS[campaign.task]
     opened = EmbeddingStore.open(store / known.store)
     ids_B = known.places(batch.row_ids)
     rows = rows_to_show(stored_rows(built, opened, Path(campaign.data_root)), ids_B)
     if showing.predictions:
         events = AnswerLog(folder / ANSWERS).read()
-        found = answered(events, batches)
+        found = answered(events, batches, kind)
         reserve = reserve_of(campaign, known)
         chooser = Chooser(built, opened.arrays())
         weights = label_weights(campaign, events, found)
-        suggested = _suggestions(chooser, knowledge(found, known, campaign.classes, reserve, weights), batch, ids_B)
+        learned = knowledge(found, known, campaign.classes, reserve, weights, kind)
+        suggested = _suggestions(chooser, learned, batch, ids_B)
         rows = tuple(replace(row, suggestion=suggested.get(row.row_id)) for row in rows)
     modality = Modality.of(built.dataset.modality()).value
-    wanted = Wanted(title, modality, campaign.classes, False, batch.overlap, showing.predictions)
+    wanted = Wanted(title, modality, campaign.classes, kind is SEVERAL_CLASSES, batch.overlap, showing.predictions)
     return BatchOfTasks(campaign.id, batch.id, rows, wanted, showing.address(pool_folder(rows)))
 
 
@@ -106,11 +107,12 @@ def _suggestions(chooser: Chooser, known: Knowledge, batch: Batch, ids_B: Ids) -
     model = chooser.model(known, batch.number)
     if model is None:
         raise ConfigError("--show-predictions: there is no label to predict from yet; leave it out for the first batch")
-    predicted_B = model.probabilities(chooser.embedded.pool.embeddings_ND[ids_B]).argmax(axis=1)
+    predicted_B, _ = chooser.kind.predicted(model.probabilities(chooser.embedded.pool.embeddings_ND[ids_B]))
+    names = chooser.kind.names(predicted_B, known.classes)
     version, audit = model_hash(model)[:DIGITS], {*batch.audit}
     return {
-        row_id: Suggestion((known.classes[place],), version)
-        for row_id, place in zip(batch.row_ids, predicted_B.tolist(), strict=True)
+        row_id: Suggestion(labels, version)
+        for row_id, labels in zip(batch.row_ids, names, strict=True)
         if row_id not in audit
     }
 

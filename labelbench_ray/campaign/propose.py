@@ -18,7 +18,7 @@ from labelbench_ray.answers.log import AnswerLog, content_hash
 from labelbench_ray.campaign.annotators import plan
 from labelbench_ray.campaign.audit import AUDIT_SHARE, audit_limit, default_reserve, next_audit_rows
 from labelbench_ray.campaign.batch_files import Written, contents, files_there, write_files
-from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash
+from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash, parts_of
 from labelbench_ray.campaign.doubt import check_most_answers, check_weighs, label_weights, rows_to_ask_again
 from labelbench_ray.campaign.known import Answered, answered, knowledge
 from labelbench_ray.campaign.pool import KnownRows, OpenPool, open_pool, read_known
@@ -41,11 +41,12 @@ from labelbench_ray.storage.folders import make_folder
 from labelbench_ray.storage.locks import Lock, locked
 from labelbench_ray.storage.versions import versions
 from labelbench_ray.streams import stream
-from labelbench_ray.trial import parts
 from labelbench_ray.trial.stored_rows import stored_rows
 
 FIXED: Final = ("encoder", "proxy", "trainer", "first_batch", "seed", "classes", "weight_by_confidence")
 """What a campaign keeps from its first proposal on, by the names of the options."""
+SEVERAL: Final = "multi_label"
+"""The option that asks for several classes a row; it stays as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def propose(
     with locked(folder / "lock") as lock:
         campaign = _continued(folder, request) if campaign_file(folder).is_file() else None
         base = campaign or request.campaign
-        built = parts.build(base.trial(request.strategy, request.budget))
+        built = parts_of(base, request.strategy, request.budget)
         if base.weight_by_confidence:
             check_weighs(built)
         rows = read_known(folder) if campaign else None
@@ -113,9 +114,9 @@ def propose(
         reserve = reserve_of(campaign, pool.known)
         _check_reserve(folder, request, pool.known, reserve)
         events = AnswerLog(folder / ANSWERS).read()
-        found = answered(events, batches)
+        found = answered(events, batches, chooser.kind)
         weights = label_weights(campaign, events, found)
-        known = knowledge(found, pool.known, campaign.classes, reserve, weights)
+        known = knowledge(found, pool.known, campaign.classes, reserve, weights, chooser.kind)
         is_there = batch is not None
         if batch is None:
             again = _again(campaign, events, found, request, most)
@@ -157,6 +158,11 @@ def _continued(folder: Path, request: Request) -> Campaign:
         raise ConfigError(
             f"{folder} is the campaign of {campaign.dataset} below {campaign.data_root}, not of "
             f"{request.campaign.dataset}; give --campaign DIR for another pool's"
+        )
+    if SEVERAL in request.given and campaign.task != request.campaign.task:
+        raise ConfigError(
+            f"--multi-label: {folder} began with one class a row, which stays; leave the option out, or begin another "
+            "campaign with --campaign DIR"
         )
     for name in FIXED:
         stated, there = getattr(request.campaign, name), getattr(campaign, name)

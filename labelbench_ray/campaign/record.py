@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from labelbench_ray.config import Part, Trial, digest
+from labelbench_ray.config import SIMULATED, Part, Trial, digest
 from labelbench_ray.errors import ConfigError, DamagedError
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.storage.atomic import publish_once
@@ -22,6 +22,9 @@ from labelbench_ray.storage.locks import Lock
 
 CAMPAIGN, BATCHES, ANSWERS, SUFFIX = "campaign.json", "batches", "answers.parquet", ".campaign"
 COPY: Final = "bring it back from a copy; it cannot be made again"
+
+
+ONE_LABEL: Final = "single_label"
 
 
 class Campaign(Frozen):
@@ -45,6 +48,8 @@ class Campaign(Frozen):
     """Models count each label by how likely it is right, by one-coin consensus; else all labels alike."""
     data_root: str
     """Where the pool lay."""
+    task: str = Field(default=ONE_LABEL, exclude_if=lambda task: task == ONE_LABEL)
+    """What people are asked for: one class a row, or several (`label_kinds`)."""
     versions: dict[str, str] = {}
 
     @property
@@ -64,7 +69,8 @@ class Campaign(Frozen):
             proxy=self.proxy,
             trainer=self.trainer,
             first_batch=self.first_batch,
-            oracle=Part(name="files"),
+            # No oracle of people serves several labels a row, and a campaign never asks its trial's.
+            oracle=Part(name="files") if self.task == ONE_LABEL else SIMULATED,
         )
 
 

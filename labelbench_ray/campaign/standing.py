@@ -10,9 +10,10 @@ import numpy as np
 
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.campaign.audit import AuditRows, audit_reserve, audit_rows
-from labelbench_ray.campaign.choosing import Chooser, Knowledge
-from labelbench_ray.campaign.doubt import label_weights
+from labelbench_ray.campaign.choosing import Chooser, Knowledge, parts_of
+from labelbench_ray.campaign.doubt import class_names, label_weights
 from labelbench_ray.campaign.known import Answered, answered, knowledge
+from labelbench_ray.campaign.label_kinds import KINDS, LabelKind
 from labelbench_ray.campaign.pool import KnownRows, known_rows
 from labelbench_ray.campaign.record import ANSWERS, Batch, Campaign, asked_rows, read_batches, read_campaign
 from labelbench_ray.embeddings.store import EmbeddingStore
@@ -20,8 +21,7 @@ from labelbench_ray.plugins import Part
 from labelbench_ray.pool.blocks import BLOCK_ROWS
 from labelbench_ray.proxies import Classifier
 from labelbench_ray.report.statistics.audit import AuditEstimate
-from labelbench_ray.trial import parts
-from labelbench_ray.types import Floats, Ids
+from labelbench_ray.types import Floats, Ids, Labels
 
 ANY_STRATEGY = Part(name="random")
 """Parts are built with one; a fit does not depend on it."""
@@ -47,8 +47,9 @@ class Standing:
     @cached_property
     def audit(self) -> AuditRows:
         """The rows that score models, with their labels as numbers of `classes`."""
-        numbers = {name: number for number, name in enumerate(self.classes)}
-        labels = {row_id: numbers[label] for row_id, label in self.found.labels.items() if label in numbers}
+        known = {*self.classes}
+        sets = {row_id: names for row_id, names in self.found.labels.items() if known.issuperset(names)}
+        labels = dict(zip(sets, self.kind.numbers([*sets.values()], self.classes), strict=True))
         version_N = self.rows.table.column("version").to_numpy()
         version_R = version_N[self.rows.places(self.reserve)].astype(np.int64)
         return audit_rows(self.reserve, version_R, np.bincount(version_N), self.found.asked, labels)
@@ -61,7 +62,17 @@ class Standing:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names in order: the declared ones, or those of today's answers."""
-        return self.campaign.classes or tuple(sorted({*self.found.labels.values()}))
+        return self.campaign.classes or self.found.classes
+
+    @property
+    def named_classes(self) -> tuple[str, ...]:
+        """Every class that is declared; or that an answer gives, whether people agree on it or not."""
+        return class_names(self.campaign.classes, self.events)
+
+    @property
+    def kind(self) -> LabelKind:
+        """How many classes a row has."""
+        return KINDS[self.campaign.task]
 
     def knowledge(self, batches: int | None = None, release_audit: bool = False) -> Knowledge:
         """What is known by pool id; of the first batches alone, where a number is given.
@@ -75,7 +86,8 @@ class Standing:
             asked = asked_rows(self.batches[:batches])
             labels = {row_id: label for row_id, label in found.labels.items() if row_id in asked}
             found = Answered(asked, found.states, labels)
-        return knowledge(found, self.rows, self.classes, () if release_audit else self.reserve, self.weights)
+        closed = () if release_audit else self.reserve
+        return knowledge(found, self.rows, self.classes, closed, self.weights, self.kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +109,7 @@ class Point:
 
     labels: int
     estimate: AuditEstimate
-    predicted_R: Ids = field(compare=False, repr=False)
+    predicted_R: Labels = field(compare=False, repr=False)
     """Its classes for the audit reserve."""
 
 
@@ -115,7 +127,9 @@ def read_standing(folder: Path) -> Standing:
     """
     campaign = read_campaign(folder)
     batches, events = read_batches(folder, campaign), AnswerLog(folder / ANSWERS).read()
-    return Standing(folder, campaign, tuple(batches), events, known_rows(folder), answered(events, batches))
+    return Standing(
+        folder, campaign, tuple(batches), events, known_rows(folder), answered(events, batches, KINDS[campaign.task])
+    )
 
 
 def chooser_of(standing: Standing, store: Path) -> Chooser:
@@ -124,18 +138,16 @@ def chooser_of(standing: Standing, store: Path) -> Chooser:
     Raises:
         StoreError: its embeddings are not below `store`.
     """
-    built = parts.build(standing.campaign.trial(ANY_STRATEGY, 1))
+    built = parts_of(standing.campaign, ANY_STRATEGY, 1)
     return Chooser(built, EmbeddingStore.open(store / standing.rows.store).arrays())
 
 
-def predictions(chooser: Chooser, model: Classifier, ids_B: Ids) -> tuple[Ids, Floats]:
-    """(B,) the likeliest class of each row, and its probability."""
-    labels_B, confidence_B = np.empty(len(ids_B), np.int64), np.empty(len(ids_B), np.float32)
-    for start in range(0, len(ids_B), BLOCK_ROWS):
-        some = slice(start, start + BLOCK_ROWS)
-        probabilities_BK = model.probabilities(chooser.embedded.pool.embeddings_ND[ids_B[some]])
-        labels_B[some], confidence_B[some] = probabilities_BK.argmax(axis=1), probabilities_BK.max(axis=1)
-    return labels_B, confidence_B
+def predictions(chooser: Chooser, model: Classifier, ids_B: Ids) -> tuple[Labels, Floats]:
+    """What the model answers to each row, as labels are held, and (B,) the probability of the answer."""
+    embeddings_ND, found = chooser.embedded.pool.embeddings_ND, []
+    for start in range(0, max(len(ids_B), 1), BLOCK_ROWS):
+        found.append(chooser.kind.predicted(model.probabilities(embeddings_ND[ids_B[start : start + BLOCK_ROWS]])))
+    return np.concatenate([labels for labels, _ in found]), np.concatenate([sure for _, sure in found])
 
 
 def learned(standing: Standing, chooser: Chooser) -> list[Learned]:

@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow.compute as pc
 
 from labelbench_ray.answers.agreement import agreement
+from labelbench_ray.answers.class_agreement import class_agreement
 from labelbench_ray.answers.fold import RowState, given
 from labelbench_ray.campaign.criteria import criteria_lines, stopping_criteria
 from labelbench_ray.campaign.doubt import WEIGHED, describe_again
+from labelbench_ray.campaign.label_kinds import SEVERAL_CLASSES
 from labelbench_ray.campaign.next_step import Step, next_steps
 from labelbench_ray.campaign.record import pool_name
 from labelbench_ray.campaign.standing import (
@@ -189,10 +191,12 @@ def _bought(status: CampaignStatus) -> Iterator[str]:
 
 
 def _answers(status: CampaignStatus, money: Money) -> Iterator[str]:
-    classes = Counter(status.standing.found.labels.values()).most_common()
+    classes = status.standing.found.class_counts().most_common()
     shown = ", ".join(f"{name} {count:,}" for name, count in classes[:MOST_CLASSES])
     more = f" and {len(classes) - MOST_CLASSES} more" if len(classes) > MOST_CLASSES else ""
-    yield f"classes: {shown}{more}" if classes else "classes: none yet"
+    empty = status.standing.found.without_class
+    none = f" ({words.several(empty, 'row')} of none)" if empty else ""
+    yield f"classes: {shown}{more}{none}" if classes or empty else "classes: none yet"
     who = f" by {len(status.annotators)} annotators" if len(status.annotators) > 1 else ""
     work = f"; {duration(status.seconds)} of work" if status.seconds else ""
     cost = ""
@@ -203,19 +207,24 @@ def _answers(status: CampaignStatus, money: Money) -> Iterator[str]:
 
 def _agreement(status: CampaignStatus) -> list[str]:
     found = agreement(status.standing.events)
-    return found.lines() if len(found.annotators) > 1 or found.gold.judged else []
+    lines = found.lines() if len(found.annotators) > 1 or found.gold.judged else []
+    if found.raw is None or status.standing.kind is not SEVERAL_CLASSES:
+        return lines
+    each = [f"  {one}" for one in class_agreement(status.standing.events, status.standing.named_classes)]
+    more = [f"  and {len(each) - MOST_CLASSES:,} more classes"] if len(each) > MOST_CLASSES else []
+    return [f"{lines[0]}, of complete sets of classes; of each class:", *each[:MOST_CLASSES], *more, *lines[1:]]
 
 
 def _accuracy(status: CampaignStatus) -> Iterator[str]:
     if not status.points:
-        yield f"accuracy of the model: unknown; {status.unmeasured}"
+        yield f"{status.standing.kind.accuracy} of the model: unknown; {status.unmeasured}"
         return
-    last = status.points[-1]
+    last, what = status.points[-1], status.standing.kind.accuracy
     estimate = last.estimate
     if status.standing.campaign.weight_by_confidence:
         yield f"models: {WEIGHED}"
     yield (
-        f"accuracy of the model of {words.several(last.labels, 'label')} on rows like the pool's: "
+        f"{what} of the model of {words.several(last.labels, 'label')} on rows like the pool's: "
         f"{words.percent(estimate.accuracy)} "
         f"(95 % interval {words.percent(estimate.low)} to {words.percent(estimate.high)}). {estimate.sentence}"
     )

@@ -7,6 +7,7 @@ from typing import Final
 from labelbench_ray import datasets, plugins
 from labelbench_ray.answers.formats import argilla, prodigy
 from labelbench_ray.campaign import label_studio
+from labelbench_ray.campaign.choosing import parts_of
 from labelbench_ray.campaign.label_studio import chosen_batch
 from labelbench_ray.campaign.pool import known_rows
 from labelbench_ray.campaign.record import Batch, Campaign, campaign_file, read_batches, read_campaign
@@ -18,7 +19,6 @@ from labelbench_ray.oracles._to_show import rows_to_show
 from labelbench_ray.report import words
 from labelbench_ray.storage.atomic import publish
 from labelbench_ray.storage.folders import folder_place
-from labelbench_ray.trial import parts
 from labelbench_ray.trial.stored_rows import stored_rows
 
 TOOLS: Final = {"label-studio": "Label Studio", "argilla": "Argilla", "prodigy": "Prodigy"}
@@ -99,7 +99,7 @@ def write_tool_files(tool: str, folder: Path, store: Path, number: int, out: Pat
 
 def _file(tool: str, folder: Path, store: Path, campaign: Campaign, batch: Batch) -> tuple[str, bytes]:
     """The name and the content of a tool's file."""
-    built = parts.build(campaign.trial(ANY_STRATEGY, batch.budget))
+    built = parts_of(campaign, ANY_STRATEGY, batch.budget)
     modality = _modality(campaign)
     known = known_rows(folder)
     opened = EmbeddingStore.open(store / known.store)

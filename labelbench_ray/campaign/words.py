@@ -10,6 +10,7 @@ from labelbench_ray.answers.formats.stated import Rejected
 from labelbench_ray.campaign.doubt import WHY
 from labelbench_ray.campaign.export import Exported
 from labelbench_ray.campaign.ingest import Accepted
+from labelbench_ray.campaign.label_kinds import KINDS, ONE_CLASS, SEVERAL_CLASSES, LabelKind
 from labelbench_ray.campaign.places import FoundPool, shown_path
 from labelbench_ray.campaign.propose import Proposal
 from labelbench_ray.campaign.tool_files import TOOLS
@@ -23,6 +24,10 @@ BACK: Final = {
     "then: labelbench annotate ingest EXPORT.jsonl",
 }
 """How a tool takes a batch, and gives its answers."""
+SEVERAL_IN: Final = {
+    "argilla": "ask with MultiLabelQuestion",
+    "prodigy": 'set "choice_style": "multiple" in prodigy.json',
+}
 SHOWN: Final = 5
 """Rejected answers that are printed; the file has all."""
 
@@ -36,8 +41,10 @@ def describe_proposal(proposal: Proposal, campaign: Path) -> list[str]:
     """What was chosen, where it is, and what to do with it."""
     begun = proposal.campaign
     classes = ", ".join(begun.classes) if begun.classes else "named by the answers"
+    kind = KINDS[begun.task]
+    several = f"; {kind.in_words}" if kind is SEVERAL_CLASSES else ""
     weighs = "; models count each label by its confidence" if begun.weight_by_confidence else ""
-    how = f"campaign {shown_path(campaign)}: encoder {begun.encoder}; classes: {classes}{weighs}"
+    how = f"campaign {shown_path(campaign)}: encoder {begun.encoder}; classes: {classes}{several}{weighs}"
     return [how, *_chosen(proposal), *_files(proposal), *_next(proposal)]
 
 
@@ -85,13 +92,15 @@ def _next(proposal: Proposal) -> Iterator[str]:
         )
         return
     files = " ".join(shlex.quote(shown_path(written.path)) for written in proposal.written)
-    yield f"next: fill in the column label, then run: labelbench annotate ingest {files}"
+    yield f"next: {KINDS[proposal.campaign.task].to_fill_in}, then run: labelbench annotate ingest {files}"
 
 
-def describe_tool_files(tool: str, paths: Sequence[Path]) -> list[str]:
-    """What was written for a tool, and how its answers come back."""
+def describe_tool_files(tool: str, paths: Sequence[Path], kind: LabelKind = ONE_CLASS) -> list[str]:
+    """What was written for a tool, how several classes a row are asked for there, and how its answers come back."""
     written = [f"{shown_path(path)}: for {TOOLS[tool]}, written" for path in paths]
     path = shlex.quote(shown_path(paths[0]))
+    if kind is SEVERAL_CLASSES and tool in SEVERAL_IN:
+        written.append(f"several classes a row in {TOOLS[tool]}: {SEVERAL_IN[tool]}")
     return [*written, f"or label in {TOOLS[tool]}: {BACK[tool].format(path=path)}"]
 
 

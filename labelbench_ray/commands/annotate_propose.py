@@ -32,6 +32,7 @@ CSV: Final = "csv"
     help="The folder for the batch's files. The same folder gives the same batch, another one the next batch.",
 )
 @click.option("--classes", metavar="NAME,...", help="Class names in order; others are refused. Default: the answers'.")
+@click.option("--multi-label", is_flag=True, help="A row may have several of the classes, or none of them.")
 @click.option("--strategy", metavar="NAME", help="What chooses once there are labels. Default: margin.")
 @click.option("--first-batch", metavar="NAME", help="What chooses while there are none. Default: typiclust.")
 @click.option("--annotators", metavar="N|NAME,...", help="Who labels: a file for each. Default: one file for all.")
@@ -95,6 +96,7 @@ def propose(
     Nothing is sent anywhere: fill in the column `label`, and give the file to `labelbench annotate ingest`.
     """
     with meter(console, "reading"):
+        from labelbench_ray.campaign.label_kinds import KINDS
         from labelbench_ray.campaign.places import find_pool
         from labelbench_ray.campaign.propose import propose as proposed
         from labelbench_ray.campaign.tool_files import check_tool, write_tool_files
@@ -121,13 +123,14 @@ def propose(
         )
     state(describe_proposal(proposal, folder))
     if to != CSV:
-        state(describe_tool_files(to, write_tool_files(to, folder, store, proposal.batch.number, out)))
+        files = write_tool_files(to, folder, store, proposal.batch.number, out)
+        state(describe_tool_files(to, files, KINDS[proposal.campaign.task]))
     return 0
 
 
 def _request(found: "FoundPool", out: Path, words: dict[str, Any]) -> "Request":
     from labelbench_ray.campaign.begin import STRATEGY, begun
-    from labelbench_ray.campaign.propose import FIXED, Request
+    from labelbench_ray.campaign.propose import FIXED, SEVERAL, Request
     from labelbench_ray.plugins import notation
 
     named = ("encoder", "proxy", "trainer", "first_batch", "strategy")
@@ -137,9 +140,13 @@ def _request(found: "FoundPool", out: Path, words: dict[str, Any]) -> "Request":
     strategy = parts.pop("strategy", STRATEGY)
     return Request(
         campaign=begun(
-            found, seed=words["seed"] or 0, weight_by_confidence=bool(words["weight_by_confidence"]), **parts
+            found,
+            seed=words["seed"] or 0,
+            weight_by_confidence=bool(words["weight_by_confidence"]),
+            several=words["multi_label"],
+            **parts,
         ),
-        given=frozenset(name for name in (*FIXED, "strategy") if words[name] is not None),
+        given=frozenset(name for name in (*FIXED, SEVERAL, "strategy") if words[name] not in (None, False)),
         budget=words["budget"],
         strategy=strategy,
         out=Path(os.path.abspath(out)),

@@ -69,6 +69,8 @@ class Parts:
     corrupter: corrupters.Corrupter
     oracle: oracles.Oracle
     tuning: Tuning | None
+    stated_task: str | None = None
+    """The task of the labels that people are asked for, where it is not the data set's."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,8 +97,13 @@ class Parts:
 
     @cached_property
     def task(self) -> Task:
-        """What a label of the data set is."""
-        return tasks.create(self.dataset.task)
+        """What a label is: as people are asked for it, or as the data set has it."""
+        return tasks.create(self.task_name)
+
+    @property
+    def task_name(self) -> str:
+        """The name of the task."""
+        return self.stated_task or self.dataset.task
 
     @property
     def wanted_views(self) -> augmentations.WantedViews | None:
@@ -128,8 +135,12 @@ class Parts:
         )
 
 
-def build(trial: Trial) -> Parts:
+def build(trial: Trial, task: str | None = None) -> Parts:
     """Make every part of a trial.
+
+    Args:
+        trial: the recipe.
+        task: of the labels that people are asked for, whatever the data set states; None: the data set's.
 
     Raises:
         ConfigError: an unknown name or setting, or parts that do not fit together.
@@ -147,6 +158,7 @@ def build(trial: Trial) -> Parts:
         corrupter=plugins.build(corrupters.Corrupter, corrupters.PACKAGE, trial.corrupter),
         oracle=plugins.build(oracles.Oracle, oracles.PACKAGE, trial.oracle),
         tuning=tuning,
+        stated_task=task,
     )
     if not parts.first_batch.cold_start:
         raise ConfigError(
@@ -254,7 +266,7 @@ def _with_inner(name: str, plugin: tasks.ServesTasks) -> Iterator[tuple[str, tas
 
 def _refusal(parts: Parts) -> str:
     why = f", {parts.task.refusal}" if parts.task.refusal else ""
-    return f"does not serve the task {parts.dataset.task!r} of the data set {parts.trial.dataset}{why}"
+    return f"does not serve the task {parts.task_name!r} of the data set {parts.trial.dataset}{why}"
 
 
 def _what_fits(parts: Parts, name: str, have: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from labelbench_ray.answers.events import Answer, Status
 from labelbench_ray.answers.formats import read
+from labelbench_ray.answers.formats.delimited import split_classes
 from labelbench_ray.answers.formats.stated import NONE_OF_THESE, Read
 from labelbench_ray.errors import DataError
 from labelbench_ray.tasks import open_set
@@ -86,9 +87,9 @@ def test_what_a_file_does_not_state_is_given(tmp_path: Path) -> None:
 
 
 def test_several_labels_in_a_cell(tmp_path: Path) -> None:
-    path = saved(tmp_path, 'row_id,label\n1,"bus, dog,bus"\n2,dog\n3,none of these\n')
-    assert labels(read(path, separator=",")) == {"1": ("bus", "dog"), "2": ("dog",), "3": ()}
-    assert labels(read(path))["1"] == ("bus, dog,bus",)
+    path = saved(tmp_path, 'row_id,label\n1,"dog ,bus"\n2,dog\n3,none of these\n')
+    assert labels(read(path, split=split_classes)) == {"1": ("bus", "dog"), "2": ("dog",), "3": ()}
+    assert labels(read(path))["1"] == ("dog ,bus",)
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
@@ -110,7 +111,7 @@ def test_a_parquet_file(tmp_path: Path, kind: pa.DataType) -> None:
 
 def test_a_parquet_file_with_lists_of_labels(tmp_path: Path) -> None:
     table = pa.table({"row_id": [1, 2, 3], "label": [["bus", "dog"], [], None]})
-    assert labels(read(saved(tmp_path, table, "a.parquet"), separator=",")) == {"1": ("bus", "dog"), "2": ()}
+    assert labels(read(saved(tmp_path, table, "a.parquet"), split=split_classes)) == {"1": ("bus", "dog"), "2": ()}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from labelbench_ray.answers import fold
 from labelbench_ray.answers.checking import Rules, checked
 from labelbench_ray.answers.formats import read
+from labelbench_ray.answers.formats.delimited import split_classes
 from labelbench_ray.answers.formats.stated import Rejected
 from labelbench_ray.answers.ingest import Ingested, ingest, write_rejected
 from labelbench_ray.answers.log import AnswerLog
@@ -236,9 +237,9 @@ def test_both_forms_of_a_learned_class_are_one_and_a_control_character_is_refuse
 def test_rules_of_other_tasks(log: AnswerLog) -> None:
     path = saved(log.path.parent, 'row_id,label\n8,none of these\n00007,"cat, dog"\nextra,new\n')
     rules = Rules(asked=Names(ROWS), batches={}, classes=None, labels=range(0, 9), accepts_extra=True)
-    found = checked(read(path, separator=","), rules)
+    found = checked(read(path, split=split_classes), rules)
     assert [(each.labels, each.batch) for each in found.answers] == [((), "b1"), (("cat", "dog"), "b1"), (("new",), "")]
-    one = checked(read(path, separator=","), Rules(asked=Names(ROWS), batches={}, classes=None, labels=range(2)))
+    one = checked(read(path, split=split_classes), Rules(asked=Names(ROWS), batches={}, classes=None, labels=range(2)))
     assert [each.rule for each in one.rejected] == ["a row has at most one label", "no batch asked for the row"]
 
 

@@ -67,7 +67,7 @@ class Home:
         """A request; fields of the campaign and of the request by name."""
         classes = tuple(fields.pop("classes", ()))
         found = find_pool(str(self.folder / self.pool), self.folder, Stated(classes=classes))
-        begins = ("proxy", "trainer", "first_batch", "seed", "weight_by_confidence")
+        begins = ("proxy", "trainer", "first_batch", "seed", "weight_by_confidence", "several")
         parts = {name: fields.pop(name) for name in begins if name in fields}
         campaign = begun(found, encoder=Part(name=self.encoder), **parts)
         strategy = Part(name=fields.pop("strategy", "margin"))

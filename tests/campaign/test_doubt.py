@@ -111,7 +111,7 @@ def test_a_third_answer_settles_a_row_and_none_gets_a_fourth(home):
     answer_all(home, "b2")
     standing = read_standing(home.campaign)
     assert not {*standing.found.awaited} & {*second.again}
-    assert {standing.found.labels[row_id] == truth(row_id) for row_id in second.again} == {True}
+    assert {standing.found.labels[row_id] == (truth(row_id),) for row_id in second.again} == {True}
     last = propose(home, "b4", 6).batch
     assert not {*last.again} & {*second.again}
     answer_all(home, "b3")

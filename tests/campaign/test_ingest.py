@@ -162,7 +162,7 @@ def test_a_copy_of_an_older_file_does_not_undo_corrections(home):
     copy.write_bytes(first)
     found = ingest(home, copy)
     assert (home.campaign / "answers.parquet").read_bytes() == answers
-    assert "violet" in found.found.labels.values()
+    assert "violet" in found.found.classes
     (rejected,) = found.ingested.rejected
     assert str(rejected).startswith(f"copy.csv: the same content was read before, and {count} of its answers were ch")
     with pytest.raises(DataError, match="the same content was read before"):

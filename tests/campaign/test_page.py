@@ -169,7 +169,7 @@ def test_criteria_beside_the_advice():
     rows = np.arange(6)
     found = criteria(np.array([10.0, 20]), [rows % 2, rows % 3], rows < 3, 0.04)
     texts = " | ".join(check(page(replace(planted(), criteria=found), FREE, shown()))).replace("\u00a0", " ")
-    assert "| stabilizing predictions | Cohen's kappa of successive models on 6 rows, mean of 3 |" in texts
+    assert "| stabilizing predictions | Cohen's kappa of successive models on 6 rows, mean of 3; it compares" in texts
     assert "1 of 3 comparisons so far" in texts
     assert "| 0.3333 | 0.01 or less | would go on |" in texts
     assert "| 0.0400 | 0.05 or less | would stop |" in texts

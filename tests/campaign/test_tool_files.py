@@ -10,6 +10,7 @@ import pytest
 
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.campaign.ingest import ingest_files
+from labelbench_ray.campaign.label_kinds import SEVERAL_CLASSES
 from labelbench_ray.campaign.tool_files import check_tool, write_tool_files
 from labelbench_ray.campaign.words import describe_tool_files
 from labelbench_ray.errors import ConfigError
@@ -131,6 +132,8 @@ def test_what_a_tool_cannot_show_is_refused_before_a_batch_is_recorded(home):
 
 
 def test_the_way_back_is_printed(home):
+    several = describe_tool_files("prodigy", [Path("b 1/tasks.jsonl").absolute()], SEVERAL_CLASSES)
+    assert '"choice_style": "multiple"' in several[1]
     lines = describe_tool_files("prodigy", [Path("b 1/tasks.jsonl").absolute()])
     assert lines == [
         "b 1/tasks.jsonl: for Prodigy, written",

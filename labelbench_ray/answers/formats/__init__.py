@@ -16,15 +16,14 @@ from labelbench_ray.errors import DataError
 Rows = Iterator[Stated | Rejected] | Iterator[Stated | Unanswered | Rejected]
 
 
-def read(path: Path, annotator: str = "", batch: str = "", separator: str | None = None) -> Read:
+def read(path: Path, annotator: str = "", batch: str = "", split: delimited.Split = delimited.one_class) -> Read:
     """The answers in a file, and the rows of it that do not state one.
 
     Args:
         path: the file; its name is the one in messages.
         annotator: who answered, where the file does not state it.
         batch: the batch that asked, where the file does not state it.
-        separator: between several labels in a cell of a CSV or parquet file (`delimited.SEVERAL`); None: a cell is one
-            label.
+        split: what a cell of labels of a CSV or parquet file states: `delimited.one_class` or `split_classes`.
 
     Raises:
         DataError: it is not there, or not a file of answers.
@@ -36,7 +35,7 @@ def read(path: Path, annotator: str = "", batch: str = "", separator: str | None
     digest = sha256(data).hexdigest()
     if (tasks := _tasks(path.name, data)) is not None:
         return label_studio.read_tasks(Source(path.name, label_studio.TOOL, saved_at, digest), tasks)
-    tool, form, rows = _recognized(path.name, data, annotator, batch, separator)
+    tool, form, rows = _recognized(path.name, data, annotator, batch, split)
     return answers_of(Source(path.name, tool, saved_at, digest), form, rows)
 
 
@@ -49,15 +48,15 @@ def _tasks(name: str, data: bytes) -> list[tuple[int, Record | str]] | None:
     return records if any(map(label_studio.is_task, objects)) else None
 
 
-def _recognized(name: str, data: bytes, annotator: str, batch: str, separator: str | None) -> tuple[str, str, Rows]:
+def _recognized(name: str, data: bytes, annotator: str, batch: str, split: delimited.Split) -> tuple[str, str, Rows]:
     """The tool that wrote a file, its format in words, and what its rows state."""
     if data.startswith(delimited.PARQUET):
         records = _flattened(name, data)
         if records is not None:
             return "argilla", "Argilla's records as parquet", argilla.stated_rows(name, records, annotator, batch)
-        return FILE, "parquet", delimited.stated_rows(name, data, annotator, batch, separator)
+        return FILE, "parquet", delimited.stated_rows(name, data, annotator, batch, split)
     if not is_json(data):
-        return FILE, "CSV", delimited.stated_rows(name, data, annotator, batch, separator)
+        return FILE, "CSV", delimited.stated_rows(name, data, annotator, batch, split)
     records = read_records(name, data)
     objects = [record for _, record in records if not isinstance(record, str)]
     if any(map(argilla.is_flattened, objects)):

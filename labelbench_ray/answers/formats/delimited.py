@@ -3,6 +3,9 @@
 A CSV may begin with a byte-order mark or `sep=;`, may use commas, semicolons or tabs, CRLF, and quotes; its columns may
 stand in any order, and others than those that are asked for are ignored. Spaces around cells are ignored, too, unless
 these are ids of rows: a pool may have "a" and " a".
+
+Several classes of a row stand in one cell with commas between them, as in `bus, dog`; a class with a comma or a quote
+in its name stands in double quotes, and a quote in it twice, as a CSV file has it.
 """
 
 import codecs
@@ -10,7 +13,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -35,7 +38,9 @@ REQUIRED: Final = (ROW_ID, LABEL)
 OPTIONAL: Final = ("annotator", "status", "answered_at", "seconds", "batch")
 DELIMITERS: Final = (",", ";", "\t")
 SEVERAL: Final = ","
-"""Between the labels of a row that has several, as in "bus, dog"."""
+"""Between the classes of a row that has several, as in "bus, dog"."""
+Split = Callable[[str, str], tuple[str, ...]]
+"""(row id, cell) -> the classes in the cell; `RowError` where it holds none that can be read."""
 FIRST_ROW: Final = 2
 """A spreadsheet's number of the row below the header."""
 LINE_END: Final = re.compile("\r\n|\r|\n")
@@ -44,7 +49,7 @@ STATUSES: Final = (Status.SUBMITTED, Status.SKIPPED, Status.UNSURE)
 
 
 def stated_rows(
-    name: str, data: bytes, annotator: str, batch: str, separator: str | None
+    name: str, data: bytes, annotator: str, batch: str, split: Split
 ) -> Iterator[Stated | Unanswered | Rejected]:
     """What the rows of a CSV or parquet file state; a row without a label and a status is not an answer.
 
@@ -53,7 +58,7 @@ def stated_rows(
         data: its content.
         annotator: who answered, where no column states it.
         batch: the batch that asked, where no column states it.
-        separator: between labels in one cell; None: a cell is one label.
+        split: what a cell of labels states: `one_class` or `split_classes`.
 
     Raises:
         DataError: it is not a CSV or parquet file with the columns row_id and label.
@@ -67,7 +72,7 @@ def stated_rows(
             if surplus:
                 rule = "the row has more cells than the header"
                 raise RowError(row_id, surplus, rule, "put a cell that has a delimiter in it into quotes")
-            labels, stated = _labels(row_id, label, status, separator)
+            labels, stated = _labels(row_id, label, status, split)
             yield Stated(
                 row=number,
                 row_id=row_id,
@@ -82,7 +87,7 @@ def stated_rows(
             yield Rejected(name, number, error.row_id, error.value, error.rule, error.fix)
 
 
-def _labels(row_id: str, label: str, status: str, separator: str | None) -> tuple[tuple[str, ...] | None, Status]:
+def _labels(row_id: str, label: str, status: str, split: Split) -> tuple[tuple[str, ...] | None, Status]:
     if not row_id.strip():
         raise RowError(row_id, label, "an answer needs a row_id", "fill it in, or remove the row")
     stated = Status(status.lower()) if status.lower() in STATUSES else None
@@ -97,8 +102,47 @@ def _labels(row_id: str, label: str, status: str, separator: str | None) -> tupl
         return None, stated
     if label.lower() == NONE_OF_THESE:
         return (), stated
-    parts = [label] if separator is None else [part.strip() for part in label.split(separator)]
-    return tuple(dict.fromkeys(part for part in parts if part)), stated
+    return split(row_id, label), stated
+
+
+def one_class(row_id: str, cell: str) -> tuple[str, ...]:
+    """The cell is the name of one class."""
+    return (cell,)
+
+
+def split_classes(row_id: str, cell: str) -> tuple[str, ...]:
+    """The classes in a cell, sorted: their order states nothing.
+
+    Raises:
+        RowError: an empty name, one twice, or a quote that is not closed.
+    """
+    try:
+        (parts,) = csv.reader([cell], delimiter=SEVERAL, skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError) as error:
+        fix = f"close each quote; only names with {SEVERAL!r} or a quote in them need quotes"
+        raise RowError(row_id, cell, f"the classes of the row cannot be read ({error})", fix) from error
+    names = tuple(part.strip() for part in parts)
+    if not all(names):
+        rule = f"an empty name among the classes: {SEVERAL!r} stands between two classes, not before or after them"
+        raise RowError(row_id, cell, rule, "remove the comma, or write the class that is missing")
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise RowError(row_id, cell, f"the class {twice[0]!r} stands twice", "write each class once")
+    if len(names) > 1 and NONE_OF_THESE in map(str.lower, names):
+        rule = f"{NONE_OF_THESE!r} stands beside a class"
+        raise RowError(row_id, cell, rule, f"write either the classes or {NONE_OF_THESE!r}")
+    return tuple(sorted(names))
+
+
+def join_classes(names: Iterable[str]) -> str:
+    """The cell that `split_classes` reads as these; `none of these` for none."""
+    return f"{SEVERAL} ".join(map(_quoted, names)) or NONE_OF_THESE
+
+
+def _quoted(name: str) -> str:
+    if SEVERAL not in name and '"' not in name:
+        return name
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def read_cells(
@@ -187,7 +231,7 @@ def _parquet_rows(name: str, data: bytes) -> tuple[list[str], Iterable[list[str]
 def _text(value: Any) -> str:  # noqa: ANN401  whatever a parquet column holds
     """A cell as text: "" for none, and a whole number without the fraction that a column with gaps gives it."""
     if isinstance(value, list):
-        return f"{SEVERAL} ".join(map(_text, value)) or NONE_OF_THESE
+        return join_classes(map(_text, value))
     if value is None or value != value:
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -11,11 +11,13 @@ from markupsafe import Markup
 
 from labelbench_ray.answers.agreement import Agreement, agreement
 from labelbench_ray.campaign.criteria import criteria_table
+from labelbench_ray.campaign.label_kinds import SEVERAL_CLASSES
 from labelbench_ray.campaign.page.accuracy_figure import accuracy_figure
 from labelbench_ray.campaign.page.shown_rows import ShownBatch, batch_to_show
 from labelbench_ray.campaign.page.tables import (
     annotator_table,
     batch_table,
+    class_agreement_table,
     class_table,
     facts,
     model_table,
@@ -73,7 +75,7 @@ def page(status: CampaignStatus, money: Money, shown: ShownBatch | None) -> str:
         shown: the batch whose rows await answers; None where no row does.
     """
     sheets = [(ASSETS / "style.css").read_text("utf-8"), (OWN / "campaign.css").read_text("utf-8")]
-    found = agreement(status.standing.events)
+    found, kind = agreement(status.standing.events), status.standing.kind
     return (
         templates(OWN)
         .get_template(TEMPLATE)
@@ -92,6 +94,8 @@ def page(status: CampaignStatus, money: Money, shown: ShownBatch | None) -> str:
             annotators=annotator_table(found),
             alpha=alpha_sentence(found),
             gold=gold_sentence(found),
+            by_class=class_agreement_table(status) if kind is SEVERAL_CLASSES else None,
+            several=kind is SEVERAL_CLASSES,
             figure=accuracy_figure(status),
             models=model_table(status),
             unmeasured=status.unmeasured,
@@ -144,11 +148,11 @@ def _answer(status: CampaignStatus) -> Answer:
     interval = f"{words.percent(estimate.low)} to {words.percent(estimate.high)}"
     if estimate.answered < LEAST_ANSWERS:
         few = words.several(estimate.answered, "row")
-        headline = f"Too few rows measure the model: it is right on {interval} of rows like the pool's."
+        headline = f"Too few rows measure the model: it {standing.kind.is_right} on {interval} of rows like the pool's."
         detail = f"That is a 95{words.NO_BREAK}% interval from {few}; {LEAST_ANSWERS} or more narrow it. {bought}."
         return Answer(headline, f"{detail} {_advice(status)}", True)
     headline = (
-        f"The model is right on {words.percent(estimate.accuracy)} of rows like the pool's "
+        f"The model {standing.kind.is_right} on {words.percent(estimate.accuracy)} of rows like the pool's "
         f"(95{words.NO_BREAK}% interval {interval})."
     )
     learned = f"It learned from {words.several(last.labels, 'label')}"

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+from labelbench_ray.campaign.choosing import parts_of
 from labelbench_ray.campaign.next_step import open_batch, open_rows
 from labelbench_ray.campaign.page.tables import cut
 from labelbench_ray.campaign.places import shown_path
@@ -17,7 +18,6 @@ from labelbench_ray.datasets.images.opened import open_rgb
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.errors import UserError
 from labelbench_ray.storage.folders import folder_place
-from labelbench_ray.trial import parts
 from labelbench_ray.trial.stored_rows import stored_rows
 
 MOST: Final = 24
@@ -95,7 +95,7 @@ def thumbnail(payload: bytes) -> str:
 
 
 def _payloads(standing: Standing, store: Path, batch: Batch, row_ids: Sequence[str]) -> Sequence[Payload]:
-    built = parts.build(standing.campaign.trial(ANY_STRATEGY, batch.budget))
+    built = parts_of(standing.campaign, ANY_STRATEGY, batch.budget)
     opened = EmbeddingStore.open(store / standing.rows.store)
     rows = stored_rows(built, opened, folder_place(standing.campaign.data_root))
     if Modality.of(built.dataset.modality()) in (Modality.AUDIO, Modality.EMBEDDING):

@@ -8,6 +8,7 @@ from typing import Final
 import pyarrow.compute as pc
 
 from labelbench_ray.answers.agreement import Agreement, Annotator
+from labelbench_ray.answers.class_agreement import class_agreement
 from labelbench_ray.answers.events import Status
 from labelbench_ray.answers.fold import given
 from labelbench_ray.campaign.doubt import WEIGHED, describe_again
@@ -112,13 +113,33 @@ def _batch(status: CampaignStatus, batch: Batch) -> tuple[Cell, ...]:
 def class_table(status: CampaignStatus) -> Table:
     """The classes of the labels, the most frequent first; declared ones without a label, too."""
     counts = Counter(dict.fromkeys(status.standing.campaign.classes or (), 0))
-    counts.update(status.standing.found.labels.values())
-    total = max(counts.total(), 1)
+    found = status.standing.found
+    counts.update(found.class_counts())
+    total = max(len(found.labels), 1)
     every = [
         (Cell(cut(name)), Cell(words.count(count)), Cell(words.percent(count / total, 0)))
         for name, count in counts.most_common()
     ]
-    return Table(("class", "rows", "share"), _shortened(every, "more classes"))
+    rows = _shortened(every, "more classes")
+    if found.without_class:
+        share = words.percent(found.without_class / total, 0)
+        rows += ((Cell("none of these"), Cell(words.count(found.without_class)), Cell(share)),)
+    return Table(("class", "rows", "share"), rows)
+
+
+def class_agreement_table(status: CampaignStatus) -> Table:
+    """How far annotators agree on each class, where rows may have several; empty where no row has two answers."""
+    every = [
+        (
+            Cell(cut(each.name)),
+            Cell(words.count(each.given)),
+            Cell(words.percent(each.raw)),
+            NOTHING if each.alpha is None else Cell(words.signed(each.alpha, 2, plus="")),
+        )
+        for each in class_agreement(status.standing.events, status.standing.named_classes)
+        if each.raw is not None
+    ]
+    return Table(("class", "answers that give it", "equal pairs", "alpha"), _shortened(every, "more classes"))
 
 
 def annotator_table(found: Agreement) -> Table:
