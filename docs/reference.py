@@ -235,7 +235,7 @@ def text_of(docstring: str) -> str:
 
 def has_picture(name: str) -> bool:
     """The pool in the plane has no facts."""
-    return not strategies.create(name, **toy.SETTINGS.get(name, {})).facts
+    return name in strategies.names() and not strategies.create(name, **toy.SETTINGS.get(name, {})).facts
 
 
 def picture(pool: toy.Toy, name: str) -> bytes:

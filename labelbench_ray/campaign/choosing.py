@@ -71,6 +71,11 @@ class Chooser:
                 f"strategy {trial.strategy}: learns from its own earlier rounds, which a campaign does not have; use "
                 "another strategy, such as 'margin' or 'badge'"
             )
+        if built.strategy.sees_labels:
+            raise ConfigError(
+                f"strategy {trial.strategy}: is an upper bound that sees labels, and a campaign has none before it "
+                "asks; use another strategy, such as 'margin' or 'badge'"
+            )
         if built.task_name not in KINDS:
             raise ConfigError(f"dataset {trial.dataset}: {not_served(built.task_name)}")
 

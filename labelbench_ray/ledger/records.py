@@ -24,6 +24,8 @@ class Traits(Frozen):
     trains_every_weight: bool = False
     baselines: tuple[str, ...] = ()
     """Fields of the trial whose plug-ins are those that the report measures others of their kind against."""
+    sees_labels: bool = Field(default=False, exclude_if=lambda sees: not sees)
+    """The strategy is an upper bound: it sees labels that nobody has paid for, and is compared with no other."""
     metrics: tuple[str, ...] = Field(default=SINGLE_LABEL.shown, exclude_if=lambda names: names == SINGLE_LABEL.shown)
     """The metrics that its task compares; the first decides."""
 

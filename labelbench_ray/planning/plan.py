@@ -24,6 +24,7 @@ from labelbench_ray.storage.parallel import read_below
 from labelbench_ray.trial import parts
 from labelbench_ray.trial.asking import Waiting, waiting
 from labelbench_ray.trial.parts import Parts
+from labelbench_ray.trial.upper_bounds import check_upper_bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ def plan(experiment: Experiment, environment: Environment, progress: Callable[[i
             check_labels(each, store)
             check_facts(each, store)
         check_tasks(each, store)
+        check_upper_bound(each, store.rows.get("validation", 0) if store.rows else None)
         if store.classes is not None:
             each.corrupter.check(store.classes)
     # Outside `read_below`, whose threads would all build an encoder's network to count its parameters.
@@ -220,6 +222,7 @@ def planned_early_stopping(planned: Plan, environment: Environment) -> EarlyStop
     for each in planned.missing:
         why = "" if each.parts.oracle.answers_at_once else f"the oracle {each.parts.trial.oracle} answers between runs"
         why = why or ("" if validation[each.parts.embedding] else "there are no validation rows")
+        why = why or (f"{each.parts.trial.strategy} sees labels" if each.parts.strategy.sees_labels else "")
         if why:
             raise ConfigError(
                 f"early stopping compares trials by validation accuracy while they run, and {why}; leave out "

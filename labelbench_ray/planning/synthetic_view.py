@@ -10,7 +10,7 @@ import numpy as np
 
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.plugins import Plugin
-from labelbench_ray.strategies import NO_NOTE, ChosenRound, History, Strategy
+from labelbench_ray.strategies import NO_NOTE, ChosenRound, History, Strategy, UpperBound
 from labelbench_ray.tasks import Task
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.types import Ids, Labels, PoolView
@@ -60,8 +60,12 @@ def _try(strategy: Strategy, name: str, view: PoolView, budget: int, task: Task)
     def ask(ids: Ids) -> Labels:
         return task.made_up_labels(ids, view.num_classes)
 
+    few, rng = min(budget, BUDGET), np.random.default_rng(0)
     try:
-        strategy.select_with_notes(view, min(budget, BUDGET), np.random.default_rng(0), ask, _history(view))
+        if isinstance(strategy, UpperBound):
+            strategy.select_by_worth(view, few, rng, lambda ids_B: 0.0)
+        else:
+            strategy.select_with_notes(view, few, rng, ask, _history(view))
     except Exception as error:
         text = str(error) if isinstance(error, ValueError) and not user_frames(error) else raised(error)
         raise ConfigError(f"{name}, tried on {view.num_rows} made-up rows: {text}") from error

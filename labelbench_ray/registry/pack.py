@@ -19,7 +19,15 @@ from labelbench_ray.registry.archive import Files, archive_bytes
 from labelbench_ray.registry.rows import rounds_table, trials_table
 from labelbench_ray.registry.schema import LEDGERS_FILE, ROUNDS_FILE, TRIALS_FILE
 from labelbench_ray.registry.tables import table_bytes
-from labelbench_ray.registry.trials import HEADER, SUBMISSION, RegistryTrial, Submission, round_file, trial_of
+from labelbench_ray.registry.trials import (
+    HEADER,
+    SUBMISSION,
+    RegistryTrial,
+    Submission,
+    round_file,
+    sees_labels,
+    trial_of,
+)
 from labelbench_ray.storage.atomic import publish
 
 
@@ -31,6 +39,8 @@ class Packed:
     trials: tuple[RegistryTrial, ...]
     unfinished: int
     """Trials that were left out: a registry holds finished ones."""
+    upper_bounds: int = 0
+    """Trials that were left out: their strategies see labels, so a registry does not rank them."""
 
 
 def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str, prices: Prices = ASSUMED) -> Packed:
@@ -42,7 +52,10 @@ def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str, prices
         RegistryError: a trial states what must not be published, or lies in two folders.
     """
     manifests = {content: each.store.manifest for content, each in stores_by_content(store).items()}
-    places, unfinished = _places([(folder, read_grid(folder)) for folder in folders])
+    finished, unfinished = _places([(folder, read_grid(folder)) for folder in folders])
+    places = {name: each for name, each in finished.items() if not sees_labels(read_header(each[0] / HEADER))}
+    if finished and not places:
+        raise ConfigError(f"all {len(finished)} finished trials are upper bounds that see labels; pack others, too")
     if not places:
         raise ConfigError(f"0 of {unfinished} trials are finished; a registry holds finished ones, run them to the end")
     files = {fingerprint: _files(place, manifests, submitter, prices) for fingerprint, place in sorted(places.items())}
@@ -55,7 +68,7 @@ def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str, prices
     paths = tuple(out.with_name(out.name + suffix) for suffix in contents)
     for path, data in zip(paths, contents.values(), strict=True):
         publish(path, data)
-    return Packed(paths, trials, unfinished)
+    return Packed(paths, trials, unfinished, len(finished) - len(places))
 
 
 @dataclass(frozen=True, slots=True)

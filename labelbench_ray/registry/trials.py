@@ -18,6 +18,7 @@ from labelbench_ray.plugins import Frozen
 from labelbench_ray.registry.archive import HOW, Files
 from labelbench_ray.registry.fingerprints import recomputed
 from labelbench_ray.storage.checksummed import checked_value_of, value_of
+from labelbench_ray.trial.traits import shipped_traits
 
 HEADER: Final = "trial.json"
 SUBMISSION: Final = "submission.json"
@@ -107,10 +108,15 @@ def ledger_hash(files: Files) -> str:
 
 
 def check_publishable(place: PurePath, header: Header, submission: Submission) -> None:
-    """Refuse a trial that states a place of one machine or a secret, or whose labels are texts that people wrote."""
+    """Refuse a trial that states a place of one machine or a secret, is an upper bound, or has texts as labels."""
     if header.task == RESPONSE:
         raise RegistryError(
             f"{place}: its labels are written responses, which a registry does not publish; leave it out"
+        )
+    if sees_labels(header):
+        raise RegistryError(
+            f"{place}: its strategy {header.trial.strategy} sees labels that nobody has paid for, an upper bound which "
+            "a registry does not rank; leave it out"
         )
     stated = [*_texts(header.trial.model_dump(mode="json"), "trial"), *_texts(submission.model_dump(), "submission")]
     for setting, text in stated:
@@ -121,6 +127,12 @@ def check_publishable(place: PurePath, header: Header, submission: Submission) -
             )
         if redacted(text) != text:
             raise RegistryError(f"{place}: {setting} holds what looks like a secret ({redacted(text)}); leave it out")
+
+
+def sees_labels(header: Header) -> bool:
+    """Whether the trial is an upper bound, by what it states and by its strategy, where that ships here."""
+    stated = header.traits is not None and header.traits.sees_labels
+    return stated or shipped_traits(header.trial).sees_labels
 
 
 def _texts(value: JsonValue, name: str) -> Iterator[tuple[str, str]]:

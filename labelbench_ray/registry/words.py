@@ -17,6 +17,8 @@ def describe_packed(found: Packed) -> Iterator[str]:
     yield f"{words.several(len(found.trials), 'trial')} packed"
     if found.unfinished:
         yield f"{words.several(found.unfinished, 'trial')} left out: not finished"
+    if found.upper_bounds:
+        yield f"{words.several(found.upper_bounds, 'trial')} left out: upper bounds that see labels are not ranked"
     yield from _reasons((each.fingerprint, each.unchecked) for each in found.trials)
 
 

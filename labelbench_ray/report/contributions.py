@@ -147,7 +147,7 @@ def _place(setting: Setting) -> tuple[str, int]:
 
 
 def _ablation(settings: tuple[Setting, ...]) -> Ablation | None:
-    every = [run for setting in settings for run in setting.runs if run.records]
+    every = [run for setting in settings for run in setting.runs if run.records and not run.sees_labels]
     runs = [run for run in every if run.state is TrialState.DONE] or every
     fields = tuple(field for field in FIELDS if len({_level(run, field) for run in runs}) > 1)
     labels = last_common(runs) if runs else 0

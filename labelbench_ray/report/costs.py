@@ -7,7 +7,8 @@ from statistics import fmean
 import numpy as np
 
 from labelbench_ray.costs import NOTHING, Cost, Prices, total
-from labelbench_ray.report.curves import Run, Setting, recipes
+from labelbench_ray.report.curves import Run, Setting
+from labelbench_ray.report.finetuned import recipes
 from labelbench_ray.report.statistics.paired import Floats
 
 Embeddings = Mapping[str, "Embedding"]

@@ -71,6 +71,11 @@ class Run:
         return shipped_traits(self.trial)
 
     @property
+    def sees_labels(self) -> bool:
+        """Its strategy is an upper bound: compared with no other, and never a strategy to use."""
+        return self.recorded_traits is not None and self.recorded_traits.sees_labels
+
+    @property
     def embeddings(self) -> tuple[str, ...]:
         """What it read: its store's content hash, and that with the augmented views."""
         return (self.store, *([f"{self.store}/{self.views}"] if self.views else []))
@@ -121,19 +126,20 @@ class Setting:
 
     @property
     def strategies(self) -> tuple[str, ...]:
-        """Every strategy of the grid: the baseline first, then by name."""
-        return tuple(sorted({run.strategy for run in self.runs}, key=lambda name: (name != self.baseline, name)))
+        """Every strategy of the grid: the baseline first, then by name; upper bounds are not among them."""
+        every = {run.strategy for run in self.runs if not run.sees_labels}
+        return tuple(sorted(every, key=lambda name: (name != self.baseline, name)))
 
     @property
     def compared(self) -> tuple[Run, ...]:
-        """The finished trials; while there is none, those that have at least one round."""
-        finished = tuple(run for run in self.runs if run.state is TrialState.DONE)
-        return finished or tuple(run for run in self.runs if run.records)
+        """The finished trials; while there is none, those that have at least one round. No upper bounds."""
+        begun = tuple(run for run in self.runs if run.records and not run.sees_labels)
+        return tuple(run for run in begun if run.state is TrialState.DONE) or begun
 
     @property
     def preliminary(self) -> bool:
-        """No trial is finished yet, so what is compared may still change."""
-        return not any(run.state is TrialState.DONE for run in self.runs)
+        """No trial that is compared is finished, so that may still change."""
+        return not any(run.state is TrialState.DONE for run in self.compared)
 
     def of(self, strategy: str) -> tuple[Run, ...]:
         """The trials of one strategy, by seed."""
@@ -223,11 +229,6 @@ def noun(metric: str) -> str:
     return in_a_sentence(metric.removeprefix("Test "))
 
 
-def recipes(runs: Iterable[Run]) -> tuple[str, ...]:
-    """The fine-tunes that any of these trials has, by model and trainer in words."""
-    return tuple(dict.fromkeys(recipe for run in runs for recipe in run.finetunes))
-
-
 def differing(settings: Iterable[Setting]) -> tuple[str, ...]:
     """The fields of the recipe in which the settings are not all alike."""
     recipes = [setting.recipe for setting in settings]
@@ -245,8 +246,7 @@ def title(setting: Setting, fields: Iterable[str]) -> str:
 
 def _longest(entries: Iterable[Entry]) -> list[Entry]:
     """One entry a folder: the same recipe with fewer rounds is the beginning of the one with more."""
-    by_rounds = sorted(entries, key=lambda entry: entry.trial.rounds)
-    return list({entry.fingerprint: entry for entry in by_rounds}.values())
+    return list({entry.fingerprint: entry for entry in sorted(entries, key=lambda entry: entry.trial.rounds)}.values())
 
 
 def _recipe(run: Run) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from labelbench_ray.report.curves import Run, Setting, recipes
+from labelbench_ray.report.curves import Run, Setting
+from labelbench_ray.report.finetuned import recipes
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 from labelbench_ray.report.statistics.savings import first_crossing
 from labelbench_ray.report.threshold import GAP, OVERLAP

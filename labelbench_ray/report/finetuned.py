@@ -1,10 +1,11 @@
 """The full models that were trained on what trials bought: accuracy by budget, beside the proxy's."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from labelbench_ray.report.curves import Run, Setting, recipes
+from labelbench_ray.report.curves import Run, Setting
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 
@@ -47,3 +48,8 @@ def _finetuned(runs: list[Run], strategy: str, recipe: str, labels: int) -> Fine
 def _accuracy(run: Run, recipe: str, labels: int) -> float | None:
     record = run.finetuned(recipe, labels)
     return record.metrics.get(run.metrics[0]) if record else None
+
+
+def recipes(runs: Iterable[Run]) -> tuple[str, ...]:
+    """The fine-tunes that any of these trials has, by model and trainer in words."""
+    return tuple(dict.fromkeys(recipe for run in runs for recipe in run.finetunes))

@@ -16,7 +16,8 @@ import numpy as np
 from labelbench_ray.config import FineTune
 from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.report.costs import Embeddings, rounds, share, whole
-from labelbench_ray.report.curves import Run, Setting, last_common, recipes
+from labelbench_ray.report.curves import Run, Setting, last_common
+from labelbench_ray.report.finetuned import recipes
 from labelbench_ray.report.statistics.paired import Estimate, estimate
 
 OWN: Final = "select"

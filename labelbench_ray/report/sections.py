@@ -23,11 +23,11 @@ from labelbench_ray.report.over_settings import OverSettings, over_settings
 from labelbench_ray.report.protocols import Protocol, Whole, protocols, wholes
 from labelbench_ray.report.published.beside import Beside, beside_labelbench
 from labelbench_ray.report.rare_classes import RareClasses, rare_classes
-from labelbench_ray.report.relative import Relative, relatives
+from labelbench_ray.report.relative import Relative, bounds, relatives
 from labelbench_ray.report.searched import Searched, searched
 from labelbench_ray.report.selectors import Selectors, selectors
 from labelbench_ray.report.shift import Shift, shifts
-from labelbench_ray.report.statistics.comparison import Comparison, compare
+from labelbench_ray.report.statistics.comparison import Comparison, Curves, compare
 from labelbench_ray.report.statistics.spreads import power_line
 from labelbench_ray.report.threshold import Block, Threshold, blocks, threshold
 from labelbench_ray.report.verdict import Verdict, judge
@@ -55,6 +55,8 @@ class Section:
     """None where every answer is right and names a class."""
     published: tuple[Beside, ...]
     """Beside each published setting on the same data set."""
+    bounds: tuple[Curves, ...]
+    """Upper bounds, which see labels, on the metric that decides; nothing ranks them."""
     relatives: tuple[Relative, ...]
     """Each strategy beside the baseline on the metric that decides: speed-up, deficiency and normalized gain."""
 
@@ -210,6 +212,7 @@ def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping
     found = (compare(setting, metric) for metric in setting.metrics)
     comparisons = tuple(comparison for comparison in found if comparison is not None)
     main = comparisons[0] if comparisons else None
+    above = bounds(setting, main) if main else ()
     return Section(
         title,
         setting,
@@ -222,7 +225,8 @@ def _section(title: str, setting: Setting, shared: Embeddings, warnings: Mapping
         shifts(setting),
         noisy_labels(setting),
         beside_labelbench(setting, main),
-        relatives(main) if main else (),
+        above,
+        relatives(main, above) if main else (),
     )
 
 
@@ -230,7 +234,7 @@ def _verdict(setting: Setting, main: Comparison | None) -> Verdict:
     if main is not None:
         verdict = judge(main)
         return replace(verdict, headline=f"So far: {verdict.headline}") if setting.preliminary else verdict
-    labels = sum(len(record.chosen) for run in setting.runs for record in run.records)
+    labels = sum(len(record.chosen) for run in setting.compared for record in run.records)
     if labels:
         return Verdict(
             "No accuracy is measured.",

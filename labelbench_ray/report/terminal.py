@@ -12,6 +12,7 @@ from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table
 from labelbench_ray.report.evaluation import evaluation_table
 from labelbench_ray.report.protocols import Ratio
+from labelbench_ray.report.relative.table import bound_lines
 from labelbench_ray.report.sections import Across, Report, Section
 from labelbench_ray.report.shift.table import answer, ranking_table, reached_table
 from labelbench_ray.report.strategy_lines import StrategyLines
@@ -61,7 +62,8 @@ def _section(section: Section, across: Across) -> list[RenderableType]:
     against = [_table(pairs, PAIRS, "right")] if pairs.rows else []
     further = _further(section)
     power = [Text(section.power)] if section.power else []
-    return [answer, table, *power, *against, *further, *tuned, *ratios, *notes, Text()]
+    above = [Text(line) for line in bound_lines(section.relatives, section.bounds, section.main.noun)]
+    return [answer, table, *above, *power, *against, *further, *tuned, *ratios, *notes, Text()]
 
 
 def _further(section: Section) -> list[RenderableType]:

@@ -7,12 +7,15 @@ by position: pools that are stored class by class would otherwise give class-bia
 A strategy refines one of five base classes. `RowStrategy` needs the score of a row, `RankingStrategy` a score that may
 depend on the whole view, `Wrapper` the rows among which another strategy chooses, `Strategy` the choice itself, and
 `MemoryStrategy` the choice given the earlier rounds and the notes that it wrote for their rows.
+
+An `UpperBound` is none that can be used: it sees labels, and is in no list of every strategy.
 """
 
 from labelbench_ray import plugins
 from labelbench_ray.strategies._notes import NO_NOTE, Chosen, ChosenRound, History
 from labelbench_ray.strategies._ranking import Score, best_rows, subkey, tie_hash
 from labelbench_ray.strategies._strategy import PACKAGE, MemoryStrategy, RankingStrategy, RowStrategy, Strategy, Want
+from labelbench_ray.strategies._upper_bound import UpperBound, Worth
 from labelbench_ray.strategies._wrapper import Composed, Wrapper
 
 __all__ = [
@@ -27,7 +30,9 @@ __all__ = [
     "RowStrategy",
     "Score",
     "Strategy",
+    "UpperBound",
     "Want",
+    "Worth",
     "Wrapper",
     "best_rows",
     "create",
@@ -43,5 +48,5 @@ def create(name: str, /, **settings: object) -> Strategy:
 
 
 def names() -> list[str]:
-    """The strategies that ship here, sorted."""
-    return plugins.names(PACKAGE)
+    """The strategies that ship here, sorted; upper bounds, which see labels, are not among them."""
+    return [name for name in plugins.names(PACKAGE) if not plugins.load(Strategy, PACKAGE, name).sees_labels]

@@ -1,7 +1,7 @@
 """The bases of strategies: of any, of those that rank rows, and of those that score each row on its own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar, Final, Literal
 
@@ -99,6 +99,16 @@ class Strategy(tasks.ServesTasks, ABC):
         history: History = (),
     ) -> Chosen:
         """Choose the rows to label next, as `select` does, given the earlier rounds with their notes."""
+        return self._selected(view, budget, rng, partial(self.choose_with_notes, ask=ask, history=history))
+
+    def _selected(
+        self,
+        view: PoolView,
+        budget: int,
+        rng: np.random.Generator,
+        choose: Callable[[PoolView, int, int], Chosen],
+    ) -> Chosen:
+        """What `choose` returns for (view, budget, key), with everything checked that `select` promises."""
         self.check_view(view)
         view = without_duplicates(view)
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)):
@@ -111,7 +121,7 @@ class Strategy(tasks.ServesTasks, ABC):
         key = int(rng.integers(2**64, dtype=np.uint64))
         if budget == 0:
             return Chosen(np.empty(0, np.int64))
-        found = self.choose_with_notes(view, budget, key, ask, history)
+        found = choose(view, budget, key)
         if not isinstance(found, Chosen):
             raise ValueError(
                 f"{type(self).__name__}.choose_with_notes returned {type(found).__name__}; it must return "

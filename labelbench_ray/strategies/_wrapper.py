@@ -64,6 +64,11 @@ class Composed(Strategy):
                     f"{name}: {parts[name].name!r} keeps notes from round to round, which a wrapper does not "
                     "pass on; use it without a wrapper"
                 )
+            if strategy.sees_labels:
+                raise ValueError(
+                    f"{name}: {parts[name].name!r} sees labels of the pool, which no other strategy may use; name it "
+                    "as the trial's strategy"
+                )
         return self
 
 

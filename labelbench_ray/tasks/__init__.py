@@ -163,6 +163,8 @@ class ServesTasks(plugins.Plugin):
 
     tasks: ClassVar[tuple[str, ...]] = ("single_label",)
     """The tasks that it serves, by their names."""
+    sees_labels: ClassVar[bool] = False
+    """Sees labels that nobody has paid for, so that no list of what fits instead names it."""
 
     @classmethod
     def serves(cls, kinds: Iterable[str]) -> bool:
@@ -174,9 +176,10 @@ Served = TypeVar("Served", bound=ServesTasks)
 
 
 def serving(base: type[Served], package: str, kinds: Iterable[str]) -> list[str]:
-    """The plug-ins of a package that serve one of these tasks, sorted."""
+    """The plug-ins of a package that serve one of these tasks, sorted; upper bounds are not among them."""
     kinds = tuple(kinds)
-    return [name for name in plugins.names(package) if plugins.load(base, package, name).serves(kinds)]
+    every = {name: plugins.load(base, package, name) for name in plugins.names(package)}
+    return [name for name, each in every.items() if each.serves(kinds) and not each.sees_labels]
 
 
 def create(name: str) -> Task:

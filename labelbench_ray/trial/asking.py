@@ -20,11 +20,12 @@ from labelbench_ray.ledger.queries import Query, other_rows, read_query, sound_q
 from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.ledger.trials import Ledger
 from labelbench_ray.oracles import UNANSWERED, CountedResponse, PoolRows, Question
-from labelbench_ray.strategies import NO_NOTE, Chosen, ChosenRound, History
+from labelbench_ray.strategies import NO_NOTE, Chosen, ChosenRound, History, UpperBound
 from labelbench_ray.streams import stream
 from labelbench_ray.tasks import Task
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.purchases import Purchases
+from labelbench_ray.trial.upper_bounds import BatchWorth
 from labelbench_ray.types import Ids, Labels, PoolView
 
 
@@ -131,6 +132,8 @@ class Asking:
     task: Task
     hidden_N: Labels | None
     """The hidden labels with the annotators' noise; None where the oracle does not need them."""
+    worth: BatchWorth
+    """What upper bounds choose by."""
 
     def batch(self, records: Sequence[RoundRecord], view: PoolView) -> Batch:
         """The rows of the next round and their labels.
@@ -189,6 +192,9 @@ class Asking:
         trial, number = self.parts.trial, len(records)
         strategy = self.parts.strategy if number else self.parts.first_batch
         rng = stream(trial.seed, number, "select")
+        if isinstance(strategy, UpperBound):
+            answer = partial(self._answer, number)
+            return strategy.select_by_worth(view, trial.budget, rng, partial(self.worth, records, view, answer))
         ask = purchases.ask if purchases and self.task.answers_every_row else None
         earlier = history(records, self.task, len(self.classes))
         return strategy.select_with_notes(view, trial.budget, rng, ask, earlier)
@@ -273,15 +279,12 @@ def unanswered(labels_B: Labels) -> NDArray[np.bool_]:
     return nothing_B
 
 
-def _no_answer(task: Task) -> str:
-    return "NaN" if np.dtype(task.dtype).kind == "f" else str(UNANSWERED)
-
-
 def _checked(parts: Parts, task: Task, question: Question) -> Labels:
     """What the oracle answers; `ConfigError` where it is not labels."""
     labels, oracle = parts.oracle.answer(question), parts.trial.oracle
     ids, num_classes = question.ids_B, len(question.classes)
-    later = "" if parts.oracle.answers_at_once else f", or {_no_answer(task)} for a row without an answer"
+    unknown = "NaN" if np.dtype(task.dtype).kind == "f" else str(UNANSWERED)
+    later = "" if parts.oracle.answers_at_once else f", or {unknown} for a row without an answer"
     rule = f"an oracle returns {task.answer_rule(num_classes)}{later}"
     shape, dtype = (len(ids), *task.shape(num_classes)), np.dtype(task.dtype)
     if not isinstance(labels, np.ndarray) or labels.dtype != dtype or labels.shape != shape:

@@ -101,7 +101,7 @@ class FineTuning:
     ) -> dict[str, float]:
         """Against the proxy that was fitted to the same labels; nothing between two rounds."""
         record = next((record for record in records if record.num_labeled == len(now)), None)
-        if record is None or self.selector is None:
+        if record is None or self.selector is None or self.parts.strategy.sees_labels:
             return {}
         proxy = self.selector.open(self.ledger.proxy(record))
         trial, embedded = self.parts.trial, self.fitter.embedded

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from labelbench_ray import plugins
+from labelbench_ray import plugins, tasks
 from labelbench_ray.augmentations import WantedViews
 from labelbench_ray.config import Trial
 from labelbench_ray.datasets import Dataset, Modality
@@ -67,6 +67,5 @@ def _with_inner(strategy: Strategy) -> Iterator[Strategy]:
 
 def _without_features(task: Task) -> list[str]:
     """The strategies that serve the data set's task without features."""
-    kinds = task.kinds()
-    found = {name: plugins.load(Strategy, PACKAGE, name) for name in plugins.names(PACKAGE)}
-    return [name for name, each in found.items() if each.serves(kinds) and not {"embeddings", "facts"} & {*each.wants}]
+    found = {name: plugins.load(Strategy, PACKAGE, name) for name in tasks.serving(Strategy, PACKAGE, task.kinds())}
+    return [name for name, each in found.items() if not {"embeddings", "facts"} & {*each.wants}]

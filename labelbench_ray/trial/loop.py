@@ -5,7 +5,7 @@ Then the oracle answers, the proxy is fitted anew on all labels, and everything 
 resumed trial starts from the recorded rounds and the last recorded proxy, and continues as if it had never stopped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add, or_
@@ -36,6 +36,7 @@ from labelbench_ray.trial.noise import hidden_labels, noise_metrics
 from labelbench_ray.trial.parts import Parts
 from labelbench_ray.trial.pseudo_labels import PseudoLabelStats
 from labelbench_ray.trial.scoring import ScoringDevice
+from labelbench_ray.trial.upper_bounds import validated
 from labelbench_ray.types import BLOCK_ROWS, Block, Floats, Ids, Labels, Model, PoolView, Shard
 
 
@@ -94,7 +95,7 @@ class Loop:
         embedded = self.fitter.embedded
         files = watched_files(embedded.origin)
         hidden_N = hidden_labels(self.parts, embedded)
-        asking = Asking(self.parts, self.ledger, embedded.classes, self.rows, embedded.task, hidden_N)
+        asking = Asking(self.parts, self.ledger, embedded.classes, self.rows, embedded.task, hidden_N, self._worth)
         watch = Stopwatch()
         view = self._first_view(records, watch)
         while len(records) < self.parts.trial.rounds:
@@ -125,15 +126,11 @@ class Loop:
             raise DataError(nothing_to_learn(trial, len(now)))
         stats, work = PseudoLabelStats(embedded.pool.truth_N), list[Work]()
         with watch.stage("fit", gpus=self.fitter.gpus):
-            request = FitRequest(
-                now.labeled_L,
-                now.labels_L,
-                self._previous(records),
-                integer(trial.seed, number, "fit"),
-                stats.add,
+            request = replace(
+                self._request(records, now),
+                on_pseudo_labels=stats.add,
                 spend=partial(watch.elsewhere, "fit"),
                 on_work=work.append,
-                wasted_W=now.wasted_W,
             )
             tensors = self.fitter.fit(request)
         with watch.stage("score", gpus=self.fitter.gpus):
@@ -181,6 +178,20 @@ class Loop:
         if self.fitter.embedded.task.predicted:
             return {}
         return chosen_metrics(self.fitter.embedded, self.parts.strategy, view, labeled_L)
+
+    def _request(self, records: Sequence[RoundRecord], now: Bought) -> FitRequest:
+        """The fit of the round after these, given its labels."""
+        seed = integer(self.parts.trial.seed, len(records), "fit")
+        previous = self._previous(records)
+        return FitRequest(now.labeled_L, now.labels_L, previous, seed, lambda stats: None, wasted_W=now.wasted_W)
+
+    def _worth(
+        self, records: Sequence[RoundRecord], view: PoolView, answer: Callable[[Ids], Labels], ids_B: Ids
+    ) -> float:
+        embedded = self.fitter.embedded
+        known = Bought(view.labeled_L, view.labels_L, wasted_rows(records, embedded))
+        now = known + Bought.of(ids_B, answer(ids_B), embedded.task)
+        return validated(self._request(records, now), self.fitter)
 
     def _previous(self, records: Sequence[RoundRecord]) -> list[PreviousRound]:
         counts = lessons(records, self.fitter.embedded)

@@ -48,10 +48,11 @@ def _shipped(field: str, part: str) -> Plugin | None:
 
 
 def _traits(made: Mapping[str, Plugin]) -> Traits:
-    trainer, proxy = made.get("trainer"), made.get("proxy")
+    trainer, proxy, strategy = made.get("trainer"), made.get("proxy"), made.get("strategy")
     return Traits(
         from_scratch=trainer.from_scratch if isinstance(trainer, trainers.Trainer) else None,
         trains_encoder=isinstance(proxy, proxies.Proxy) and proxy.trains_encoder,
         trains_every_weight=isinstance(proxy, proxies.Proxy) and proxy.trains_every_weight,
+        sees_labels=isinstance(strategy, strategies.Strategy) and strategy.sees_labels,
         baselines=tuple(field for field, plugin in made.items() if plugin.is_baseline()),
     )

@@ -20,12 +20,15 @@ from labelbench_ray.config import Part, Trial, digest, grid, vary
 from labelbench_ray.costs import Prices
 from labelbench_ray.errors import ConfigError, LedgerError, RegistryError, UserError
 from labelbench_ray.ledger.data_notes import DataNote, DataNotes
+from labelbench_ray.ledger.trials import read_header
 from labelbench_ray.registry.check import Tier, check, unpaired
 from labelbench_ray.registry.pack import Packed, pack
 from labelbench_ray.registry.rows import lock_hash
 from labelbench_ray.registry.schema import METADATA, ROUNDS, TRIALS, TRIALS_BY_VERSION
 from labelbench_ray.registry.tables import table_bytes
 from labelbench_ray.registry.tiers import given_tiers, read_tiers, with_tiers, write_tiers
+from labelbench_ray.registry.trials import check_publishable
+from labelbench_ray.registry.words import describe_packed
 from labelbench_ray.trial import parts
 
 BASE = Trial(dataset="digits", encoder="pixels", strategy="random", seed=0, rounds=3, budget=4)
@@ -71,6 +74,20 @@ def test_packing_twice_gives_the_same_bytes_and_the_check_takes_them_in_any_orde
         assert set(found.tiers.values()) == {Tier.CHECKED}
         assert len(found.tiers) == len(TRIALS_OF_GRID)
         assert [*unpaired([found])] == []
+
+
+def test_upper_bounds_are_left_out_and_refused(tmp_path):
+    """A leaderboard ranks what it is given: no trial may see labels, whatever its ledger states."""
+    bound = vary(BASE, strategy="oracle_batch")
+    found = packed(tmp_path, [*TRIALS_OF_GRID, bound])
+    assert (len(found.trials), found.upper_bounds) == (len(TRIALS_OF_GRID), 1)
+    assert "1 trial left out: upper bounds that see labels are not ranked" in [*describe_packed(found)]
+    header = read_header(tmp_path / "runs" / "a.b" / fingerprint(bound) / "trial.json")
+    assert header.traits is None or not header.traits.sees_labels
+    with pytest.raises(RegistryError, match="oracle_batch sees labels"):
+        check_publishable(Path("here"), header, found.trials[0].submission)
+    with pytest.raises(ConfigError, match="all 1 finished trials are upper bounds"):
+        packed(tmp_path / "alone", [bound])
 
 
 def test_the_tables_hold_what_the_ledgers_state(files):

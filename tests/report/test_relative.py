@@ -1,7 +1,10 @@
 """Speed-up, deficiency and normalized gain: by hand, their intervals by simulation, and on the page."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 from scipy import stats
 
 from labelbench_ray.report.page import page
@@ -10,6 +13,7 @@ from labelbench_ray.report.relative.table import explanations, relative_table
 from labelbench_ray.report.sections import build
 from labelbench_ray.report.statistics.comparison import Curves, compare_curves
 from labelbench_ray.report.statistics.relative import deficiency, normalized_gain, quotient, speed_up
+from labelbench_ray.report.terminal import render
 
 LABELS_T = np.array([100.0, 200, 400])
 RANDOM_1T, BOUND_1T = np.array([[0.4, 0.6, 0.8]]), np.array([[0.6, 0.8, 0.9]])
@@ -105,3 +109,39 @@ def test_the_page_shows_them_beside_the_savings(experiment) -> None:
     )
     assert "speed-up at 40 labels" in text
     assert "at least 1.0" in text
+
+
+def test_nothing_ranks_a_bound_and_the_page_and_the_terminal_mark_it(experiment) -> None:
+    random, margin, oracle = planted()
+    for dataset in ("digits", "kuzushiji49"):  # two settings, so that ranks over settings are there
+        for each in (random, margin, curves("entropy", margin.values_ST - 0.01), oracle):
+            for seed in range(5):
+                experiment.add(each.strategy, seed, each.values_ST[seed].tolist(), rounds=4, dataset=dataset)
+    report = build(experiment.write())
+    section = report.sections[0]
+    assert report.strategies == ("random", "entropy", "margin")
+    assert section.verdict.choice == "margin"
+    assert "oracle_batch" not in section.verdict.detail
+    assert section.main is not None
+    assert {row.strategy for row in section.main.rows} == {"random", "margin", "entropy"}
+    assert section.main.compared == 2  # its intervals and p are not adjusted for a bound
+    assert report.across.over_settings is not None
+    assert "oracle_batch" not in report.across.over_settings.ranks.strategies
+    assert len(report.runs) == 40
+    assert [bound.strategy for bound in section.bounds] == ["oracle_batch"]
+    text = page(report)
+    assert "oracle_batch (upper bound, sees labels)</li>" in text
+    assert text.count('class="curve bound on"') == 4  # the learning curve and the speed-up of each setting
+    assert "normalized gain" in text
+    console = Console(width=120, file=io.StringIO())
+    console.print(render(report))
+    assert "oracle_batch (upper bound, sees labels; not ranked): final accuracy " in console.file.getvalue()
+    assert "margin has" in console.file.getvalue()
+
+
+def test_an_experiment_of_bounds_alone_compares_nothing(experiment) -> None:
+    for seed in range(3):
+        experiment.add("oracle_batch", seed, [0.5, 0.6], rounds=2)
+    report = build(experiment.write())
+    assert report.sections[0].main is None
+    assert "Nothing to compare yet" in page(report)

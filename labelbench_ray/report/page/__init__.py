@@ -4,7 +4,7 @@ Everything is there without JavaScript. A small script adds values under the poi
 tables that can be sorted and filtered, and an explorer of the curves (uPlot, see `assets/`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,10 +24,10 @@ from labelbench_ray.report.page.overview import Picture, overview
 from labelbench_ray.report.page.palette import Style, styles
 from labelbench_ray.report.page.prompt_tables import prompt_tables
 from labelbench_ray.report.page.rendering import rendered
-from labelbench_ray.report.page.shown import baseline, ranked, shown
+from labelbench_ray.report.page.shown import baseline, bounds, ranked, shown
 from labelbench_ray.report.published.table import published_tables
 from labelbench_ray.report.rare_classes.table import rare_tables
-from labelbench_ray.report.relative.table import explanations, relative_table
+from labelbench_ray.report.relative.table import SEES_LABELS, explanations, relative_table
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.shift.table import answer, shift_tables
 from labelbench_ray.report.tables import finetuned_tables, pairs_table, strategy_table, trouble_table
@@ -92,7 +92,7 @@ def page(report: Report, tables: Mapping[str, str] = NO_TABLES) -> str:
         report: what to show.
         tables: files beside the page that hold its tables: what each holds, by its address relative to the page.
     """
-    looks = styles(ranked(report), baseline(report))
+    looks = styles(ranked(report), baseline(report), bounds(report))
     return rendered(
         TEMPLATE,
         explored(report, looks),
@@ -112,7 +112,8 @@ def page(report: Report, tables: Mapping[str, str] = NO_TABLES) -> str:
 def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
     section = report.sections[number - 1]
     main, chosen = section.main, shown(section)
-    there = {row.strategy for row in main.rows} if main else set()
+    above = {bound.strategy for bound in section.bounds}
+    there = {row.strategy for row in main.rows} | above if main else set()
     return Chapter(
         number=number,
         section=section,
@@ -137,12 +138,17 @@ def _chapter(report: Report, number: int, looks: Looks) -> Chapter:
         costs=cost_tables.cost_table(report, section),
         stages=cost_tables.stage_table(section),
         spending=_spending(report, number, section, looks),
-        legend=tuple((name, look, name in chosen) for name, look in looks.items() if name in there),
+        legend=tuple((_named(name, above), look, name in chosen) for name, look in looks.items() if name in there),
         recipe=(
             *((field.replace("_", " "), _recipe(section, field)) for field in RECIPE),
             *data_facts(section.setting),
         ),
     )
+
+
+def _named(strategy: str, bounds: Container[str]) -> str:
+    """A strategy in the legend, where upper bounds are marked."""
+    return f"{strategy} ({SEES_LABELS})" if strategy in bounds else strategy
 
 
 def _recipe(section: Section, field: str) -> str:
@@ -155,7 +161,9 @@ def _pictures(number: int, section: Section, looks: Looks, places: range) -> tup
     for place in places[: len(section.comparisons)]:
         comparison = section.comparisons[place]
         title, key = comparison.metric, f"{number}.{place}"
-        pictures.append(Picture(title, "in %", figures.learning_curves(comparison, looks, chosen, f"{key}.value")))
+        above = section.bounds if comparison is section.main else ()
+        drawing = figures.learning_curves(comparison, looks, chosen, f"{key}.value", above)
+        pictures.append(Picture(title, "in %", drawing))
         gain = figures.differences(comparison, looks, chosen, f"{key}.gain")
         if gain:
             name = f"{title}: gain over {comparison.baseline}"

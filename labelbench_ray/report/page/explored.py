@@ -1,6 +1,6 @@
 """The values behind the page's curves, for its script: values under the pointer, and the explorer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
@@ -8,7 +8,7 @@ from labelbench_ray.report.costs import CostCurve, cost_curve
 from labelbench_ray.report.page.axes import Curve
 from labelbench_ray.report.page.figures import Looks, gain_curves, time_unit
 from labelbench_ray.report.sections import Report, Section
-from labelbench_ray.report.statistics.comparison import Comparison
+from labelbench_ray.report.statistics.comparison import Comparison, Curves
 from labelbench_ray.report.statistics.paired import Floats, bands
 
 DECIMALS = 2
@@ -40,7 +40,9 @@ def _section(report: Report, section: Section, looks: Looks) -> dict[str, Any]:
     seconds, unit = time_unit(spent)
     return {
         "metrics": [
-            metric_values(comparison, looks) | _speed(section, comparison, looks) for comparison in section.comparisons
+            metric_values(comparison, looks, section.bounds if comparison is section.main else ())
+            | _speed(section, comparison, looks)
+            for comparison in section.comparisons
         ],
         "costs": {
             f"{unit} of CPU and GPU": {
@@ -52,9 +54,10 @@ def _section(report: Report, section: Section, looks: Looks) -> dict[str, Any]:
     }
 
 
-def metric_values(comparison: Comparison, looks: Looks) -> dict[str, Any]:
-    """One metric's curves and gains, by the strategies' places in the legend."""
-    values = [Curve(row.strategy, row.curves.labels_T, 100 * row.curves.values_ST) for row in comparison.rows]
+def metric_values(comparison: Comparison, looks: Looks, bounds: Sequence[Curves] = ()) -> dict[str, Any]:
+    """One metric's curves and gains, by the strategies' places in the legend; of upper bounds their curves."""
+    every = [*(row.curves for row in comparison.rows), *bounds]
+    values = [Curve(each.strategy, each.labels_T, 100 * each.values_ST) for each in every]
     return {
         "name": comparison.metric,
         "labels": list(comparison.labels),

@@ -19,10 +19,13 @@ LABELS = "number of labels"
 Looks = Mapping[str, Style]
 
 
-def learning_curves(comparison: Comparison, looks: Looks, shown: Collection[str], key: str) -> Markup:
-    """Mean curves of all strategies with their intervals."""
-    curves = tuple(Curve(row.strategy, row.curves.labels_T, 100 * row.curves.values_ST) for row in comparison.rows)
-    ends = ", ".join(f"{row.strategy} {words.percent(row.final.value)}" for row in comparison.rows)
+def learning_curves(
+    comparison: Comparison, looks: Looks, shown: Collection[str], key: str, bounds: Sequence[Curves] = ()
+) -> Markup:
+    """Mean curves of all strategies, and of upper bounds, with their intervals."""
+    every = [*(row.curves for row in comparison.rows), *bounds]
+    curves = tuple(Curve(each.strategy, each.labels_T, 100 * each.values_ST) for each in every)
+    ends = ", ".join(f"{each.strategy} {words.percent(float(each.values_ST[:, -1].mean()))}" for each in every)
     alt = f"{comparison.metric} against the number of labels. At the end: {ends}."
     return draw(Plot(key, LABELS, curves, alt), looks, shown)
 

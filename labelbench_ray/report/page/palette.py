@@ -18,6 +18,7 @@ MARKERS: Final = (
     "m3.4 0l-5.6-3.3v6.6z",  # triangle, to the right
 )
 BASELINE_DASH: Final = "5 3"
+BOUND_DASH: Final = "3 3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,22 @@ class Style:
     """A path around a point; empty for none."""
 
 
-def styles(strategies: Sequence[str], baseline: str) -> Mapping[str, Style]:
-    """A look for each strategy: the first 8 differ in color, the first 32 in color or dash, the first 256 in all."""
+def styles(strategies: Sequence[str], baseline: str, bounds: Sequence[str] = ()) -> Mapping[str, Style]:
+    """A look for each strategy: the first 8 differ in color, the first 32 in color or dash, the first 256 in all.
+
+    `bounds`: upper bounds, which are all dashed and of the color of text.
+    """
     others = [name for name in strategies if name != baseline]
-    return {baseline: Style(0, "baseline", BASELINE_DASH, "")} | {
-        name: Style(
-            place + 1,
-            f"series-{place % COLORS}",
-            DASHES[place // COLORS % len(DASHES)],
-            MARKERS[(place + place // (COLORS * len(DASHES))) % len(MARKERS)],
-        )
-        for place, name in enumerate(others)
-    }
+    return (
+        {baseline: Style(0, "baseline", BASELINE_DASH, "")}
+        | {
+            name: Style(
+                place + 1,
+                f"series-{place % COLORS}",
+                DASHES[place // COLORS % len(DASHES)],
+                MARKERS[(place + place // (COLORS * len(DASHES))) % len(MARKERS)],
+            )
+            for place, name in enumerate(others)
+        }
+        | {name: Style(place, "bound", BOUND_DASH, "") for place, name in enumerate(bounds, len(others) + 1)}
+    )

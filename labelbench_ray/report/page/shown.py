@@ -10,11 +10,16 @@ BEST: Final = 5
 
 
 def shown(section: Section) -> frozenset[str]:
-    """The best strategies of a setting by their gain, and the baseline."""
+    """The best strategies of a setting by their gain, the baseline, and upper bounds."""
     if section.main is None:
         return frozenset()
     others = [row.strategy for row in by_gain(section.main) if row.strategy != section.main.baseline]
-    return frozenset((section.main.baseline, *others[:BEST]))
+    return frozenset((section.main.baseline, *others[:BEST], *(bound.strategy for bound in section.bounds)))
+
+
+def bounds(report: Report) -> tuple[str, ...]:
+    """The upper bounds of any setting, by name."""
+    return tuple(sorted({bound.strategy for section in report.sections for bound in section.bounds}))
 
 
 def baseline(report: Report) -> str:

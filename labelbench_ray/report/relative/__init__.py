@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labelbench_ray.report.statistics.comparison import Comparison, Curves, common_seeds
+from labelbench_ray.ledger.state import TrialState
+from labelbench_ray.report.curves import Setting
+from labelbench_ray.report.statistics.comparison import Comparison, Curves, common_seeds, curves_of
 from labelbench_ray.report.statistics.relative import (
     Quotient,
     SpeedUp,
@@ -26,6 +28,16 @@ class Relative:
     """None where the baseline's curve does not rise."""
     gain: Quotient | None
     """None without a bound, or where the bound is not above the baseline."""
+
+
+def bounds(setting: Setting, comparison: Comparison) -> tuple[Curves, ...]:
+    """The finished trials that see labels, a curve a strategy, at the checkpoints of the others."""
+    runs = [run for run in setting.runs if run.sees_labels and run.state is TrialState.DONE]
+    fit = [run for run in runs if {*comparison.labels} <= {*run.curve(comparison.metric)}]
+    return tuple(
+        curves_of(name, [run for run in fit if run.strategy == name], comparison.metric, comparison.labels)
+        for name in sorted({run.strategy for run in fit})
+    )
 
 
 def relatives(comparison: Comparison, bounds: Sequence[Curves] = ()) -> tuple[Relative, ...]:

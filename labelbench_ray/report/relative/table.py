@@ -7,6 +7,8 @@ from typing import Final
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import NOTHING, Cell, Table
 from labelbench_ray.report.relative import Relative
+from labelbench_ray.report.statistics.comparison import Curves
+from labelbench_ray.report.statistics.paired import estimate
 from labelbench_ray.report.statistics.relative import Quotient, SpeedUp
 
 SEES_LABELS: Final = "upper bound, sees labels"
@@ -27,6 +29,18 @@ def relative_table(found: Sequence[Relative]) -> Table:
         *(f"speed-up at {words.count(found[0].speed.labels_T[place])} labels" for place in places),
     )
     return Table(head, tuple(_row(each, places, has_gain=has_gain) for each in found))
+
+
+def bound_lines(found: Sequence[Relative], bounds: Sequence[Curves], noun: str) -> tuple[str, ...]:
+    """A line an upper bound for the terminal: what it reaches, and how much of its gain the best strategy has."""
+    gains = [(each.gain.value, each.strategy) for each in found if each.gain]
+    best = f"; {max(gains)[1]} has {words.percent(max(gains)[0], 0)} of its gain over the curve" if gains else ""
+    return tuple(
+        f"{bound.strategy} ({SEES_LABELS}; not ranked): final {noun} "
+        f"{words.accuracy(estimate(bound.values_ST[:, -1]))}, {words.several(len(bound.seeds), 'seed')}"
+        f"{'' if place else best}."
+        for place, bound in enumerate(bounds)
+    )
 
 
 def explanations(found: Sequence[Relative], baseline: str, noun: str) -> tuple[str, ...]:

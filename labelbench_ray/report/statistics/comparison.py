@@ -101,7 +101,7 @@ def compare(setting: Setting, metric: str) -> Comparison | None:
     trials: dict[str, list[Run]] = {}
     for run in runs:
         trials.setdefault(run.strategy, []).append(run)
-    every = [_curves(name, trials[name], metric, labels) for name in setting.strategies if name in trials]
+    every = [curves_of(name, trials[name], metric, labels) for name in setting.strategies if name in trials]
     return compare_curves(metric, every, setting.baseline)
 
 
@@ -123,7 +123,8 @@ def paired_difference(first: Row, second: Row) -> Estimate | None:
     return estimate(first_S - second_S)
 
 
-def _curves(strategy: str, mine: list[Run], metric: str, labels: list[int]) -> Curves:
+def curves_of(strategy: str, mine: Sequence[Run], metric: str, labels: Sequence[int]) -> Curves:
+    """A strategy's trials, a seed each, at these checkpoints."""
     values_ST = np.array([[run.curve(metric)[count] for count in labels] for run in mine], dtype=np.float64)
     return Curves(strategy, tuple(run.trial.seed for run in mine), np.array(labels, dtype=np.float64), values_ST)
 
