@@ -53,7 +53,7 @@ def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str, prices
     """
     manifests = {content: each.store.manifest for content, each in stores_by_content(store).items()}
     finished, unfinished = _places([(folder, read_grid(folder)) for folder in folders])
-    places = {name: each for name, each in finished.items() if not sees_labels(read_header(each[0] / HEADER))}
+    places = {name: each for name, each in finished.items() if not sees_labels(read_header(each.directory / HEADER))}
     if finished and not places:
         raise ConfigError(f"all {len(finished)} finished trials are upper bounds that see labels; pack others, too")
     if not places:

@@ -14,8 +14,9 @@ import numpy as np
 from labelbench_ray.config import FineTune
 from labelbench_ray.costs import Cost
 from labelbench_ray.report.costs import mean, rounds
-from labelbench_ray.report.curves import RECIPE, Run, Setting, recipes
+from labelbench_ray.report.curves import RECIPE, Run, Setting
 from labelbench_ray.report.fidelity import CORRELATION
+from labelbench_ray.report.finetuned import recipes
 from labelbench_ray.report.statistics.paired import Estimate, Floats, estimate
 from labelbench_ray.report.statistics.savings import Saving, saving
 from labelbench_ray.report.statistics.sufficiency import Sufficiency, sufficiency
