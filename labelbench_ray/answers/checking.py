@@ -96,8 +96,11 @@ def _batch(row_id: str, stated: str, rules: Rules) -> str:
 
 def _labels(answer: Answer, rules: Rules) -> tuple[str, ...]:
     labels = answer.labels or ()
-    if 0 in rules.labels and [label.strip().lower() for label in labels] == [NONE_OF_THESE]:
-        return ()  # chosen in a tool, where a page offers it beside the classes
+    if 0 in rules.labels and NONE_OF_THESE in (label.strip().lower() for label in labels):
+        if len(labels) == 1:
+            return ()  # chosen in a tool, where a page offers it beside the classes
+        fix = f"choose either the classes or {NONE_OF_THESE!r}"
+        raise RowError(answer.row_id, in_words(answer), f"{NONE_OF_THESE!r} stands beside a class", fix)
     if len(labels) not in rules.labels:
         rule = f"a row has {_counted(rules.labels)}"
         raise RowError(answer.row_id, in_words(answer), rule, "correct the label")

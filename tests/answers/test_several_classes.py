@@ -122,7 +122,7 @@ def test_cells_are_read_as_they_are_written(names):
     assert split_classes("r", join_classes(names)) == tuple(sorted(names))
 
 
-@pytest.mark.parametrize("cell", ["a,", ",a", "a,,b", "a, a", '"a', "none of these, a", "a, None of These", ","])
+@pytest.mark.parametrize("cell", ["a,", ",a", "a,,b", "a, a", '"a', ","])
 def test_cells_that_are_no_list_are_refused(cell):
     with pytest.raises(RowError):
         split_classes("r", cell)

@@ -1,18 +1,21 @@
 """A campaign whose rows may have several classes: files with lists, agreement on each class, models, pages, exports."""
 
 import csv
+import json
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from labelbench_ray.campaign.begin import begun
 from labelbench_ray.campaign.choosing import parts_of
 from labelbench_ray.campaign.export import export_labels
 from labelbench_ray.campaign.ingest import ingest_files
 from labelbench_ray.campaign.label_kinds import ONE_CLASS, SEVERAL_CLASSES
 from labelbench_ray.campaign.label_studio import batch_of_tasks
 from labelbench_ray.campaign.page import page
+from labelbench_ray.campaign.places import find_pool
 from labelbench_ray.campaign.record import read_campaign
 from labelbench_ray.campaign.standing import chooser_of, learned, predictions, read_standing
 from labelbench_ray.campaign.status import Money, campaign_status, describe_status
@@ -26,6 +29,7 @@ from tests.campaign.campaigns import Home, make_home
 
 CLASSES = ("dark", "even", "red")
 MONEY = Money("EUR")
+BESIDE = "'none of these' stands beside a class"
 
 
 def truth(row_id: str) -> tuple[str, ...]:
@@ -189,6 +193,30 @@ def test_exported_lists_are_read_as_a_data_set(home):
     assert found.dataset.settings["label_list"] == "label"
     again = export_labels(home.campaign, home.folder / "other.parquet", home.environment, method="one_coin")
     assert again.people == 20
+
+
+def test_tools_answer_with_lists(home):
+    rows = propose(home, "b0", 6, reserve=0).batch.row_ids
+    tasks = [
+        {"row_id": rows[0], "accept": ["red", "dark"], "answer": "accept"},
+        {"row_id": rows[1], "accept": [], "answer": "accept"},
+        {"row_id": rows[2], "accept": ["none of these"], "answer": "accept"},
+        {"row_id": rows[3], "accept": ["none of these", "red"], "answer": "accept"},
+    ]
+    (home.folder / "out.jsonl").write_text("".join(f"{json.dumps(task)}\n" for task in tasks))
+    record = {"id": rows[4], "label.responses": [["even"]], "label.responses.users": ["ann"]}
+    (home.folder / "out.json").write_text(json.dumps([record | {"label.responses.status": ["submitted"]}]))
+    found = ingest_files(home.campaign, [home.folder / "out.jsonl", home.folder / "out.json"])
+    assert found.found.labels == {rows[0]: ("dark", "red"), rows[1]: (), rows[2]: (), rows[4]: ("even",)}
+    assert [(each.row_id, each.rule) for each in found.ingested.rejected] == [(rows[3], BESIDE)]
+
+
+def test_a_data_set_of_several_labels_needs_no_option(home):
+    rows = [{"text": f"text {number}", "labels": [["odd"], ["even", "odd"]][number % 2]} for number in range(20)]
+    (home.folder / "tags.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    campaign = begun(find_pool(str(home.folder / "tags.jsonl"), home.folder, Stated()))
+    assert (campaign.task, campaign.classes) == ("multi_label", ("even", "odd"))
+    assert campaign.trial(Part(name="margin"), 4).oracle.name == "simulated"
 
 
 def test_label_studio_offers_several(home):

@@ -127,9 +127,6 @@ def split_classes(row_id: str, cell: str) -> tuple[str, ...]:
         raise RowError(row_id, cell, rule, "remove the comma, or write the class that is missing")
     if twice := [name for place, name in enumerate(names) if name in names[:place]]:
         raise RowError(row_id, cell, f"the class {twice[0]!r} stands twice", "write each class once")
-    if len(names) > 1 and NONE_OF_THESE in map(str.lower, names):
-        rule = f"{NONE_OF_THESE!r} stands beside a class"
-        raise RowError(row_id, cell, rule, f"write either the classes or {NONE_OF_THESE!r}")
     return tuple(sorted(names))
 
 
