@@ -18,4 +18,6 @@ def test_the_table_of_a_tiny_crowd(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert 80 < row["right: one_coin"] < 100
     assert row["agreement"] > 95
     assert abs(row["calibration"]) < 5
+    again = answer["measured"]["again"]
+    assert again["2 answers"] < again["third for rows in doubt"] > again["third for random rows"]
     assert answer["measured"]["scale"]["votes"] == 60_000
