@@ -21,6 +21,7 @@ from labelbench_ray.plugins import Part, Plugin, importable
 from labelbench_ray.plugins.catalog import KINDS
 from labelbench_ray.plugins.defined_classes import in_brackets
 from labelbench_ray.plugins.explanations import explain
+from labelbench_ray.tasks import ServesTasks
 from labelbench_ray.user_code import raised
 
 OF_A_FILE: Final = "labelbench_checked_"
@@ -73,7 +74,9 @@ def check(
         ConfigError: it cannot be imported or made, or defines no plug-in or several.
     """
     made = made_plugin(plugin, settings)
-    laws = laws_of(kind_of(type(made)), Path(data_root))
+    # An upper bound chooses in trials alone: of the laws, those of settings are about it.
+    bound = isinstance(made, ServesTasks) and made.sees_labels
+    laws = laws_of("" if bound else kind_of(type(made)), Path(data_root))
     return Checked(made, tuple(judge(law, made) for law in laws))
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from labelbench_ray import strategies
 from labelbench_ray.config import Part, vary
+from labelbench_ray.contracts.checking import check
 from labelbench_ray.errors import ConfigError
 from labelbench_ray.strategies.oracle_batch import OracleBatch
 from labelbench_ray.tasks import serving
@@ -100,6 +101,12 @@ def test_no_other_strategy_may_use_it() -> None:
 def test_outside_of_a_trial_it_is_refused() -> None:
     with pytest.raises(ConfigError, match="only a trial whose labels are all known can use it"):
         SMALL.select(make_pool(100).view(), 5, np.random.default_rng(0))
+
+
+def test_a_check_tries_what_is_about_it() -> None:
+    found = check("labelbench_ray.strategies.oracle_batch")
+    assert found.passed
+    assert found.findings
 
 
 def test_it_never_chooses_a_first_batch() -> None:
