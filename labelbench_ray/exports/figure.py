@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from labelbench_ray.console.escaping import escaped
 from labelbench_ray.report import words
 from labelbench_ray.report.sections import Report
-from labelbench_ray.report.statistics.comparison import Comparison
+from labelbench_ray.report.statistics.comparison import ALONE, Comparison, at_checkpoints
 from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, bands
 from labelbench_ray.report.strategy_lines import by_gain
 
@@ -76,7 +76,8 @@ def _curves(axes: Axes, comparison: Comparison, looks: Mapping[str, tuple[str, s
     """Means over seeds with their intervals; those in color have a name in the legend."""
     _frame(axes)
     for row in sorted(comparison.rows, key=lambda row: row.strategy in looks):
-        labels_T, mean, low, high = row.curves.labels_T, *(100 * each_T for each_T in bands(row.curves.values_ST))
+        found = bands(row.curves.values_ST, at_checkpoints(row.noise, 1, ALONE))
+        labels_T, mean, low, high = row.curves.labels_T, *(100 * each_T for each_T in found)
         color, marker = looks.get(row.strategy, (OTHERS, ""))
         if row.strategy in looks and len(row.curves.seeds) >= ENOUGH_PAIRS:
             axes.fill_between(labels_T, low, high, color=color, alpha=0.13, linewidth=0)

@@ -116,8 +116,9 @@ def _caption(section: Section, comparison: Comparison) -> str:
     alone = f"{section.title}: {comparison.metric} over {seeds}; ± is a strategy's own 95 % interval."
     if not comparison.compared:
         return alone
+    intervals = words.intervals(comparison.compared, comparison.test_rows)
     return (
         f"{alone} Gain: difference from {comparison.baseline} in the mean over the learning curve ({first} to {last} "
-        f"labels), paired by seed, with {words.intervals(comparison.compared)}; bold: p < 0.05 after Holm's "
+        f"labels), paired by seed, with {intervals}; bold: p < 0.05 after Holm's "
         f"adjustment. Labels saved: at the highest mean {comparison.noun} of {comparison.baseline}."
     )

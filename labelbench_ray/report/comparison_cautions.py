@@ -210,9 +210,15 @@ def _few_test_rows(setting: Setting, comparison: Comparison) -> Iterator[Caution
             "Few test rows",
             f"The test set has {words.several(round(rows), 'row')}: each is worth "
             f"{words.signed(100 / rows, 1, plus='')} points of accuracy. On other rows of the same kind accuracies may "
-            f"lie about {reach:.0f} points higher or lower (95 %). Intervals over seeds do not include that: all seeds "
-            f"are tested on the same rows.{_wide_interval(comparison, rows)}",
+            f"lie about {reach:.0f} points higher or lower (95 %). {_included(comparison)}"
+            f"{_wide_interval(comparison, rows)}",
         )
+
+
+def _included(comparison: Comparison) -> str:
+    if comparison.test_rows:
+        return "Intervals include that."
+    return "Intervals over seeds do not include that: all seeds are tested on the same rows."
 
 
 def _wide_interval(comparison: Comparison, rows: float) -> str:

@@ -72,6 +72,11 @@ class Section:
         return any(row.difference.area.pooling > 1 for row in rows if row.difference)
 
     @property
+    def intervals(self) -> str:
+        """What the intervals include, in a sentence; empty where there are none."""
+        return self.main.intervals if self.main else ""
+
+    @property
     def power(self) -> str:
         """What the seeds can show; empty where that is not known."""
         return power_line(self.main) if self.main else ""

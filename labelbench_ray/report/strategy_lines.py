@@ -130,9 +130,10 @@ def _caption(comparison: Comparison) -> str:
     alone = f"{comparison.metric} with {last} labels; {seeds}; ± is a strategy's own 95 % interval."
     if not comparison.compared:
         return alone
+    intervals = words.intervals(comparison.compared, comparison.test_rows)
     return (
         f"{alone} Gain: difference from {comparison.baseline} in the mean over the curve, {first} to {last} labels, in "
-        f"points, paired by seed. Brackets: {words.intervals(comparison.compared)}. p after Holm.{_none(comparison)}"
+        f"points, paired by seed. Brackets: {intervals}. p after Holm.{_none(comparison)}"
     )
 
 

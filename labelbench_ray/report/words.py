@@ -62,10 +62,11 @@ def digits(estimate: Estimate) -> int:
     return next((decimals for decimals in range(1, most) if reach * 10**decimals >= 0.5), most if reach else 2)
 
 
-def intervals(compared: int) -> str:
+def intervals(compared: int, test_rows: int = 0) -> str:
     """A description of the intervals of gains and of labels saved, for this number of strategies."""
     at_once = f" that hold for {together(compared)} at once (Bonferroni)" if compared > 1 else ""
-    return f"95 % intervals over seeds{at_once}"
+    rows = f" and {test_rows:,} test rows" if test_rows else ""
+    return f"95 % intervals over seeds{rows}{at_once}"
 
 
 def together(compared: int) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from labelbench_ray.config import Trial, digest, vary
 from labelbench_ray.costs import Cost
@@ -43,9 +44,13 @@ class Experiment:
         spent: dict[str, Cost] | None = None,
         scored_on: Sequence[str] = (),
         traits: Traits | None = None,
+        hits: NDArray[np.bool_] | None = None,
         **fields: object,
     ) -> Path:
-        """A trial with these test accuracies; more rounds asked for than given: unfinished, stopped or failed."""
+        """A trial with these test accuracies; more rounds asked for than given: unfinished, stopped or failed.
+
+        `hits`: (rounds, rows), whose means are the accuracies.
+        """
         trial = vary(self.base, strategy=strategy, seed=seed, **fields)
         fingerprint = digest(trial.model_dump(mode="json", exclude={"rounds"}))
         self.entries.append(Entry(fingerprint=fingerprint, trial=trial))
@@ -73,6 +78,7 @@ class Experiment:
                     {"weight": np.zeros(1, np.float32)},
                     groups=groups or {},
                     scored_on=scored_on[number] if scored_on else "",
+                    hits={} if hits is None else {"Test": hits[number]},
                 )
             if error:
                 write_failure(ledger.directory, Failure(error=error, traceback="..."))

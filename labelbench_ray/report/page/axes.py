@@ -11,6 +11,7 @@ from labelbench_ray.report.page import svg
 from labelbench_ray.report.page.palette import Style
 from labelbench_ray.report.page.scales import Scale, padded, ticks
 from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Floats, bands
+from labelbench_ray.report.statistics.two_way import RowParts
 
 WIDTH: Final = 530.0
 HEIGHT: Final = 310.0
@@ -34,10 +35,12 @@ class Curve:
     values_ST: Floats
     ends: tuple[Floats, Floats] | None = None
     """The interval where it is not that of the mean; the upper end may be infinite."""
+    rows: RowParts | None = None
+    """What test rows add to the variance of the means, in the same unit; None: intervals are over seeds only."""
 
     def bands(self) -> tuple[Floats, Floats, Floats]:
         """Mean, lower and upper end at every place."""
-        return bands(self.values_ST) if self.ends is None else (self.values_ST.mean(axis=0), *self.ends)
+        return bands(self.values_ST, self.rows) if self.ends is None else (self.values_ST.mean(axis=0), *self.ends)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

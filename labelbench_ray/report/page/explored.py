@@ -6,10 +6,10 @@ from typing import Any
 
 from labelbench_ray.report.costs import CostCurve, cost_curve
 from labelbench_ray.report.page.axes import Curve
-from labelbench_ray.report.page.figures import Looks, gain_curves, time_unit
+from labelbench_ray.report.page.figures import Looks, curves_in_percent, gain_curves, time_unit
 from labelbench_ray.report.sections import Report, Section
 from labelbench_ray.report.statistics.comparison import Comparison, Curves
-from labelbench_ray.report.statistics.paired import Floats, bands
+from labelbench_ray.report.statistics.paired import Floats
 
 DECIMALS = 2
 
@@ -56,8 +56,7 @@ def _section(report: Report, section: Section, looks: Looks) -> dict[str, Any]:
 
 def metric_values(comparison: Comparison, looks: Looks, bounds: Sequence[Curves] = ()) -> dict[str, Any]:
     """One metric's curves and gains, by the strategies' places in the legend; of upper bounds their curves."""
-    every = [*(row.curves for row in comparison.rows), *bounds]
-    values = [Curve(each.strategy, each.labels_T, 100 * each.values_ST) for each in every]
+    values = curves_in_percent(comparison, bounds)
     return {
         "name": comparison.metric,
         "labels": list(comparison.labels),
@@ -75,12 +74,12 @@ def _speed(section: Section, comparison: Comparison, looks: Looks) -> dict[str, 
 
 
 def _curves(curves: Iterable[Curve], looks: Looks) -> dict[int, list[list[float]]]:
-    return {looks[curve.strategy].place: _triple(curve.values_ST) for curve in curves}
+    return {looks[curve.strategy].place: _triple(curve) for curve in curves}
 
 
-def _triple(values_ST: Floats) -> list[list[float]]:
-    mean_T, low_T, high_T = bands(values_ST)
-    return [_rounded(each_T) for each_T in ((mean_T, low_T, high_T) if len(values_ST) > 1 else (mean_T,))]
+def _triple(curve: Curve) -> list[list[float]]:
+    mean_T, low_T, high_T = curve.bands()
+    return [_rounded(each_T) for each_T in ((mean_T, low_T, high_T) if len(curve.values_ST) > 1 else (mean_T,))]
 
 
 def _rounded(values_T: Floats) -> list[float]:

@@ -10,7 +10,7 @@ from labelbench_ray.report.costs import CostCurve
 from labelbench_ray.report.page.axes import Curve, Plot, draw
 from labelbench_ray.report.page.palette import Style
 from labelbench_ray.report.relative import Relative
-from labelbench_ray.report.statistics.comparison import Comparison, Curves, Row
+from labelbench_ray.report.statistics.comparison import ALONE, Comparison, Curves, Row, at_checkpoints
 from labelbench_ray.report.statistics.paired import Floats
 
 UNITS = ((2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
@@ -23,8 +23,8 @@ def learning_curves(
     comparison: Comparison, looks: Looks, shown: Collection[str], key: str, bounds: Sequence[Curves] = ()
 ) -> Markup:
     """Mean curves of all strategies, and of upper bounds, with their intervals."""
+    curves = curves_in_percent(comparison, bounds)
     every = [*(row.curves for row in comparison.rows), *bounds]
-    curves = tuple(Curve(each.strategy, each.labels_T, 100 * each.values_ST) for each in every)
     ends = ", ".join(f"{each.strategy} {words.percent(float(each.values_ST[:, -1].mean()))}" for each in every)
     alt = f"{comparison.metric} against the number of labels. At the end: {ends}."
     return draw(Plot(key, LABELS, curves, alt), looks, shown)
@@ -47,10 +47,23 @@ def gain_curves(comparison: Comparison) -> tuple[Curve, ...]:
     if reference is None:
         return ()
     return tuple(
-        Curve(row.strategy, row.curves.labels_T, 100 * _gain(row, reference.curves))
+        Curve(
+            row.strategy, row.curves.labels_T, 100 * _gain(row, reference.curves), rows=at_checkpoints(found.noise, 100)
+        )
         for row in comparison.rows
-        if row.difference is not None
+        if (found := row.difference) is not None
     )
+
+
+def curves_in_percent(comparison: Comparison, bounds: Sequence[Curves]) -> tuple[Curve, ...]:
+    """All strategies, and upper bounds, whose intervals are over seeds only."""
+    strategies = [_in_percent(row, row.curves.labels_T) for row in comparison.rows]
+    return (*strategies, *(Curve(each.strategy, each.labels_T, 100 * each.values_ST) for each in bounds))
+
+
+def _in_percent(row: Row, x_T: Floats) -> Curve:
+    """A strategy's values at these places on the horizontal axis."""
+    return Curve(row.strategy, x_T, 100 * row.curves.values_ST, rows=at_checkpoints(row.noise, 100, ALONE))
 
 
 def speed_ups(found: Sequence[Relative], baseline: str, looks: Looks, shown: Collection[str], key: str) -> Markup:
@@ -105,7 +118,7 @@ def _against(
     comparison: Comparison, xs: Mapping[str, Floats], title: str, looks: Looks, shown: Collection[str], key: str
 ) -> Markup:
     rows = [row for row in comparison.rows if row.strategy in xs]
-    curves = tuple(Curve(row.strategy, xs[row.strategy], 100 * row.curves.values_ST) for row in rows)
+    curves = tuple(_in_percent(row, xs[row.strategy]) for row in rows)
     ends = ", ".join(f"{row.strategy} {words.percent(row.final.value)} at {xs[row.strategy][-1]:,.2f}" for row in rows)
     alt = f"{comparison.metric} against {title}. At the end: {ends}."
     return draw(Plot(key, title, curves, alt, whole=False), looks, shown)

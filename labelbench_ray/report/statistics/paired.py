@@ -9,13 +9,15 @@ below 5 % and find at least as much: p may be below 0.05 beside an interval that
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from math import inf, isfinite, sqrt
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import integrate, stats
+
+from labelbench_ray.report.statistics.two_way import RowParts
 
 LEVEL: Final = 0.95
 ENOUGH_PAIRS: Final = 3
@@ -39,6 +41,10 @@ class Estimate:
     """The number of intervals, this one included, that hold at once with a probability of 95 %."""
     pooling: float = 1.0
     """The degrees of freedom of the spread over those of these seeds alone, see `statistics.pooled`."""
+    test_rows: int = 0
+    """The rows whose noise the interval includes; 0: it is over seeds only."""
+    row_error: float = 0.0
+    """The standard error that these rows add to that of the seeds, see `statistics.two_way`."""
 
     @property
     def has_interval(self) -> bool:
@@ -51,12 +57,13 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
 
-def estimate(values_S: Floats, comparisons: int = 1) -> Estimate:
+def estimate(values_S: Floats, comparisons: int = 1, rows: RowParts | None = None) -> Estimate:
     """Mean of a sample with its t-interval. One value: no interval. No spread at all: the interval is the point.
 
     Args:
         values_S: one value a seed.
         comparisons: how many intervals must hold at once; `p_value` is not adjusted for them, see `holm`.
+        rows: what the test rows add, for a mean over both.
 
     Raises:
         ValueError: `values_S` is empty.
@@ -69,26 +76,57 @@ def estimate(values_S: Floats, comparisons: int = 1) -> Estimate:
         return Estimate(mean, -inf, inf, 1.0, 0.0, 1, comparisons)
     spread = float(values_S.std(ddof=1))
     if spread <= 1e-12 * max(1.0, abs(mean)):
-        return Estimate(mean, mean, mean, float(abs(mean) <= 1e-12), 0.0, count, comparisons)
-    error = spread / sqrt(count)
-    reach = critical(count, comparisons) * error
-    p_value = float(2 * stats.t.sf(abs(mean) / error, df=count - 1))
-    return Estimate(mean, mean - reach, mean + reach, p_value, spread, count, comparisons)
+        spread = 0.0
+    return of_spread(mean, spread, count, comparisons, rows=rows)
 
 
-@cache
+def of_spread(
+    mean: float, spread: float, seeds: int, comparisons: int = 1, pooling: float = 1.0, rows: RowParts | None = None
+) -> Estimate:
+    """The estimate of a mean over seeds, two or more, with this standard deviation over them."""
+    degrees, squared, added = pooling * (seeds - 1), spread**2 / seeds, 0.0
+    if rows is not None:
+        added = float(rows.added_F[0])
+        degrees = float(rows.degrees_F(np.array([squared]), degrees)[0])
+    error = sqrt(squared + added)
+    if error == 0:
+        p_value, reach = float(abs(mean) <= 1e-12), 0.0
+    else:
+        p_value = float(2 * stats.t.sf(abs(mean) / error, df=degrees))
+        reach = _critical(degrees, comparisons) * error
+    stated = (0, 0.0) if rows is None else (rows.rows, sqrt(added))
+    return Estimate(mean, mean - reach, mean + reach, p_value, spread, seeds, comparisons, pooling, *stated)
+
+
 def critical(seeds: int, comparisons: int = 1, pooling: float = 1.0) -> float:
     """Student's two-sided critical value at the level 5 % / comparisons (infinite for one seed)."""
-    return float(stats.t.isf((1 - LEVEL) / 2 / comparisons, df=pooling * (seeds - 1))) if seeds > 1 else inf
+    return _critical(pooling * (seeds - 1), comparisons) if seeds > 1 else inf
 
 
-def bands(values_ST: Floats) -> tuple[Floats, Floats, Floats]:
+@lru_cache(1024)
+def _critical(degrees: float, comparisons: int) -> float:
+    return float(stats.t.isf((1 - LEVEL) / 2 / comparisons, df=degrees))
+
+
+def bands(values_ST: Floats, rows: RowParts | None = None) -> tuple[Floats, Floats, Floats]:
     """Mean, lower and upper end of the t-interval at every checkpoint; without an interval, the mean thrice."""
     mean_T = values_ST.mean(axis=0)
     if len(values_ST) < 2:
         return mean_T, mean_T, mean_T
-    reach_T = critical(len(values_ST)) * values_ST.std(axis=0, ddof=1) / sqrt(len(values_ST))
+    reach_T = reaches(values_ST, rows=rows)
     return mean_T, mean_T - reach_T, mean_T + reach_T
+
+
+def reaches(values_SF: Floats, comparisons: int = 1, rows: RowParts | None = None) -> Floats:
+    """Half of the t-interval of each column's mean, over two seeds or more."""
+    seeds = len(values_SF)
+    squared_F = np.square(values_SF.std(axis=0, ddof=1)) / seeds
+    if rows is None:
+        reach_F: Floats = critical(seeds, comparisons) * np.sqrt(squared_F)
+        return reach_F
+    critical_F = stats.t.isf((1 - LEVEL) / 2 / comparisons, df=rows.degrees_F(squared_F, seeds - 1))
+    reach_F = critical_F * np.sqrt(squared_F + rows.added_F)
+    return reach_F
 
 
 def area_under_curve(labels_T: Floats, values_ST: Floats) -> Floats:

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from labelbench_ray.report.statistics.comparison import Comparison, Row, common_seeds, pooled
+from labelbench_ray.report.statistics.comparison import Comparison, Row, common_seeds, paired_noise, pooled, rows_of
 from labelbench_ray.report.statistics.paired import LEVEL, Estimate, area_under_curve, holm
 from labelbench_ray.report.statistics.pooled import Pooled, difference
 
@@ -51,10 +51,11 @@ def _pair(first: Row, second: Row, pools: tuple[Pooled | None, Pooled | None], p
     first_ST, second_ST = first.curves.at(seeds), second.curves.at(seeds)
     labels_T = first.curves.labels_T
     area_S = area_under_curve(labels_T, first_ST) - area_under_curve(labels_T, second_ST)
+    names = first.strategy, second.strategy
+    final, area = rows_of(paired_noise(first.curves, second.curves), labels_T)
     return Pair(
-        first.strategy,
-        second.strategy,
+        *names,
         seeds,
-        difference(first_ST[:, -1] - second_ST[:, -1], first.strategy, second.strategy, pools[0], pairs),
-        difference(area_S, first.strategy, second.strategy, pools[1], pairs),
+        difference(first_ST[:, -1] - second_ST[:, -1], *names, pools[0], pairs, final),
+        difference(area_S, *names, pools[1], pairs, area),
     )

@@ -16,9 +16,9 @@ from math import inf, sqrt
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
-from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, LEVEL, Estimate, Floats, estimate
+from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Estimate, Floats, estimate, of_spread
+from labelbench_ray.report.statistics.two_way import RowParts
 
 FEWEST_STRATEGIES: Final = 3
 """With two, the residuals are those of the paired difference."""
@@ -54,18 +54,20 @@ def pool(values: Mapping[str, Floats]) -> Pooled | None:
     return Pooled(dict(zip(values, map(float, variances_M), strict=True)), degrees)
 
 
-def difference(values_S: Floats, first: str, second: str, pooled: Pooled | None, comparisons: int = 1) -> Estimate:
+def difference(
+    values_S: Floats,
+    first: str,
+    second: str,
+    pooled: Pooled | None,
+    comparisons: int = 1,
+    rows: RowParts | None = None,
+) -> Estimate:
     """The mean of one strategy less another, a value a seed; by their own spread where pooling has no more degrees."""
     seeds = len(values_S)
     if pooled is None or not {first, second} <= {*pooled.variances} or pooled.degrees <= seeds - 1:
-        return estimate(values_S, comparisons)
-    mean = float(values_S.mean())
+        return estimate(values_S, comparisons, rows)
     spread = sqrt(pooled.variances[first] + pooled.variances[second])
-    error = spread / sqrt(seeds)
-    reach = float(stats.t.isf((1 - LEVEL) / 2 / comparisons, pooled.degrees)) * error
-    p_value = float(2 * stats.t.sf(abs(mean) / error, pooled.degrees))
-    pooling = pooled.degrees / (seeds - 1)
-    return Estimate(mean, mean - reach, mean + reach, p_value, spread, seeds, comparisons, pooling)
+    return of_spread(float(values_S.mean()), spread, seeds, comparisons, pooled.degrees / (seeds - 1), rows)
 
 
 def _own_variances(values_MS: Floats) -> Floats:

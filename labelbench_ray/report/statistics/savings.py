@@ -11,19 +11,21 @@ large sample, needs no random numbers, and yields 'not reached' when no n up to 
 target. It runs from the first n that could reach the target to the last that could still lie below it. With several
 strategies the test's level is 5 % over their number, so that all their intervals hold at once. In simulations
 with five seeds (tests/report/test_report_coverage.py) it covers the true saving in 95 to 98 % of the cases; the
-percentile bootstrap over all resamples of five seeds covers 85 %. It is an interval of the strategy's labels, with
+percentile bootstrap over all resamples of five seeds covers 85 %. Where the hits of test rows are known, the test's
+variance is that of seeds and rows together, see `two_way`. It is an interval of the strategy's labels, with
 `random_labels` taken as measured: where random's curve is flat, noise decides which checkpoint is its highest, and the
 saved fraction is less certain than its interval. (Letters: S seeds, T checkpoints.)
 """
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, isinf, sqrt
+from math import inf, isinf
 from typing import Final
 
 import numpy as np
 
-from labelbench_ray.report.statistics.paired import Floats, critical
+from labelbench_ray.report.statistics.paired import Floats, reaches
+from labelbench_ray.report.statistics.two_way import RowNoise
 
 STEPS: Final = 64
 """Steps between two checkpoints at which the interval is sought."""
@@ -82,16 +84,24 @@ class Saving:
         return 1 - labels / self.random_labels
 
 
-def saving(labels_T: Floats, strategy_ST: Floats, random_ST: Floats, comparisons: int = 1) -> Saving:
-    """The saving of a strategy, its rows paired by seed with random's, at the same checkpoints.
+def saving(
+    labels_T: Floats,
+    strategy_ST: Floats,
+    random_ST: Floats,
+    comparisons: int = 1,
+    noise: RowNoise | None = None,
+) -> Saving:
+    """The saving of a strategy, its curves paired by seed with random's, at the same checkpoints.
 
-    `comparisons`: how many such intervals must hold at once.
+    Args:
+        comparisons: how many such intervals must hold at once.
+        noise: of the test rows, whose columns are the strategy's checkpoints and then random's.
     """
     best = int(np.argmax(random_ST.mean(axis=0)))
     difference_ST = strategy_ST - random_ST[:, best, None]
     mean_T = difference_ST.mean(axis=0)
     labels = first_crossing(labels_T, mean_T)
-    low, high = _interval(labels_T, difference_ST, comparisons)
+    low, high = _interval(labels_T, difference_ST, best, comparisons, noise)
     return Saving(
         target=float(random_ST[:, best].mean()),
         random_labels=float(labels_T[best]),
@@ -126,14 +136,21 @@ def _between(labels_T: Floats, height_T: Floats, place: int) -> float:
     return float(labels_T[place - 1] + part * (labels_T[place] - labels_T[place - 1]))
 
 
-def _interval(labels_T: Floats, difference_ST: Floats, comparisons: int) -> tuple[float, float]:
-    seeds = len(difference_ST)
-    if seeds < 2:
+def _interval(
+    labels_T: Floats, difference_ST: Floats, best: int, comparisons: int, noise: RowNoise | None
+) -> tuple[float, float]:
+    if len(difference_ST) < 2:
         return float(labels_T[0]), inf
     fine_F = _refine(labels_T)
-    fine_SF = np.array([np.interp(fine_F, labels_T, difference_T) for difference_T in difference_ST])
+    weights_FT = np.stack([np.interp(fine_F, labels_T, one_T) for one_T in np.eye(len(labels_T))], axis=1)
+    fine_SF = difference_ST @ weights_FT.T
     mean_F = fine_SF.mean(axis=0)
-    reach_F = critical(seeds, comparisons) * fine_SF.std(axis=0, ddof=1) / sqrt(seeds)
+    rows = None
+    if noise is not None:
+        random_FT = np.zeros_like(weights_FT)
+        random_FT[:, best] = 1
+        rows = noise.of(np.hstack([weights_FT, -random_FT]))
+    reach_F = reaches(fine_SF, comparisons, rows)
     return first_crossing(fine_F, mean_F + reach_F), last_crossing(fine_F, mean_F - reach_F)
 
 
