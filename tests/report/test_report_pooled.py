@@ -80,5 +80,9 @@ def test_the_simulation_of_coverage_runs(monkeypatch, capfd):
     importlib.import_module("coverage_of_intervals").main(["--tiny"])
     measured = json.loads(capfd.readouterr().out)["measured"]
     assert all(cell["area"] >= 0.8 for cell in measured["coverage"])
+    assert all(cell["area"] >= 0.8 for cell in measured["coverage_with_test_rows"])
+    assert min(cell["seeds_only_area"] for cell in measured["coverage_with_test_rows"]) < 0.9
+    assert measured["power_with_test_rows"][0]["found"] >= 0.2
+    assert measured["false_with_test_rows"][0]["wrong"] <= 0.15
     assert measured["power"][0]["found"] >= measured["power"][0]["paired"]
     assert measured["false"][0]["equal"] <= 0.15

@@ -67,13 +67,14 @@ def power_line(comparison: Comparison) -> str:
     if spread == 0:
         return ""
     seeds, strategies = min(len(each.seeds) for each in found), comparison.compared
-    pooling = min(each.area.pooling for each in found)
-    least = spread * smallest_effect(seeds, strategies, pooling)
+    pooling, rows = min(each.area.pooling for each in found), _typical([each.area.row_error for each in found], found)
+    least = spread * smallest_effect(seeds, strategies, pooling, rows / spread)
     adjusted = f", adjusted for {strategies} strategies" if strategies > 1 else ""
+    of_rows = f", error of the test rows {_points(rows)} points" if rows else ""
     return (
         f"These {seeds} seeds can show differences of {_points(least)} points or "
         f"more in mean {comparison.noun} over the curve (power of 80 % of {test_of(pooling)}{adjusted}; spread over "
-        f"seeds {_points(spread)} points)."
+        f"seeds {_points(spread)} points{of_rows})."
     )
 
 

@@ -6,12 +6,13 @@ those for a difference and for an area. Seeds and rows are both drawn: x_sn = me
     Var(mean) = Var(seed) / S + Var(row) / N + Var(rest) / (S N)
 
 and with the mean squares of the two-way layout, whose expectations are N Var(seed) + Var(rest) for seeds, S Var(row) +
-Var(rest) for rows and Var(rest) for the rest (Cornfield and Tukey 1956), it is without bias
+Var(rest) for rows and Var(rest) for the rest, it is without bias
 
     seeds + rows - both = (MS_seed + MS_row - MS_rest) / (S N).
 
 `seeds` is the squared standard error over seeds alone. It includes Var(rest) / (S N), as `rows` does, so what both
-have is taken off once. Rows never narrow an interval: `rows - both` counts as 0 where it is negative. The degrees of
+have is taken off once. (Seeds and rows drawn anew independently, Owen's pigeonhole bootstrap, AoAS 2007, would count it
+three times; no bootstrap is exact here, McCullagh, Bernoulli 2000.) Rows never narrow an interval: `rows - both` counts as 0 where it is negative. The degrees of
 freedom are Satterthwaite's.
 (Letters: S seeds, C columns such as the rounds of two strategies, N rows, F contrasts.)
 """
