@@ -12,9 +12,10 @@ Var(rest) for rows and Var(rest) for the rest, it is without bias
 
 `seeds` is the squared standard error over seeds alone. It includes Var(rest) / (S N), as `rows` does, so what both
 have is taken off once. (Seeds and rows drawn anew independently, Owen's pigeonhole bootstrap, AoAS 2007, would count it
-three times; no bootstrap is exact here, McCullagh, Bernoulli 2000.) Rows never narrow an interval: `rows - both` counts
-as 0 where it is negative. The degrees of freedom are Satterthwaite's. (Letters: S seeds, C columns such as the rounds
-of two strategies, N rows, F contrasts.)
+three times; no bootstrap is exact here, McCullagh, Bernoulli 2000.) Rows never reduce the variance: `rows - both`
+counts as 0 where it is negative. The degrees of freedom are Satterthwaite's: with few seeds the sum may have so many
+more of them that its interval is narrower. (Letters: S seeds, C columns such as the rounds of two strategies, N rows, F
+contrasts.)
 """
 
 from collections.abc import Iterable
