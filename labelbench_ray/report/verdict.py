@@ -173,7 +173,7 @@ def _ends(row: Row, final: Tested, baseline: str) -> str:
 def _peers(comparison: Comparison, best: Row) -> str:
     """The other strategies that are better than the baseline and not significantly different from the best one."""
     others = [row for row in comparison.rows if row is not best and standing(row) is Standing.BETTER]
-    found = [paired_difference(best, row) for row in others]
+    found = [paired_difference(comparison, best, row) for row in others]
     adjusted = holm(np.array([each.p_value if each else 1.0 for each in found]))
     peers = [row.strategy for row, p_value in zip(others, adjusted, strict=True) if p_value >= 1 - LEVEL]
     if not peers:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labelbench_ray.report.statistics.comparison import Curves, compare_curves, paired_difference
 from labelbench_ray.report.statistics.paired import estimate
+from labelbench_ray.report.statistics.pairwise import pairwise
 from labelbench_ray.report.statistics.pooled import _own_variances, difference, pool
 
 BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
@@ -86,3 +88,17 @@ def test_the_simulation_of_coverage_runs(monkeypatch, capfd):
     assert measured["false_with_test_rows"][0]["wrong"] <= 0.15
     assert measured["power"][0]["found"] >= measured["power"][0]["paired"]
     assert measured["false"][0]["equal"] <= 0.15
+
+
+def test_the_difference_of_two_strategies_is_pooled_as_that_of_every_pair():
+    values_MS = np.random.default_rng(8).normal(size=(5, 4))
+    every = [
+        Curves(name, tuple(range(4)), np.array([1.0]), each_S[:, None]) for name, each_S in named(values_MS).items()
+    ]
+    comparison = compare_curves("Test Accuracy", every, "0")
+    first, second = comparison.rows[:2]
+    found, (pair, *_) = paired_difference(comparison, first, second), pairwise(comparison)
+    assert (pair.first, pair.second) == (first.strategy, second.strategy)
+    assert (found.value, found.spread, found.p_value) == (pair.area.value, pair.area.spread, pair.area.p_value)
+    assert found.pooling == pair.area.pooling > 1
+    assert pair.area.low < found.low < found.high < pair.area.high

@@ -142,5 +142,5 @@ def _findings(comparison: Comparison, setting: PublishedSetting) -> list[Finding
         if ahead is None or behind is None or not {first, second} <= setting.curves.keys():
             continue
         published = _area(setting.curves[first]) - _area(setting.curves[second])
-        found.append(Finding(first, second, paired_difference(ahead, behind), published))
+        found.append(Finding(first, second, paired_difference(comparison, ahead, behind), published))
     return found

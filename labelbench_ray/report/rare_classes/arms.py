@@ -71,7 +71,7 @@ def played(setting: Setting, comparison: Comparison, rare_C: Counts, num_classes
             tuple((rare_A[played_A] / pulls_RA.sum(axis=0)[played_A]).tolist()),
             len(arms),
             best.strategy if best else "",
-            paired_difference(row, best) if best else None,
+            paired_difference(comparison, row, best) if best else None,
         )
 
 

@@ -151,15 +151,16 @@ def compare_curves(
     return Comparison(metric, labels, tuple(sorted(rows, key=lambda row: -row.area.value)), baseline, over_seeds_only)
 
 
-def paired_difference(first: Row, second: Row) -> Estimate | None:
-    """The first strategy's area less the second's over their common seeds; None without any."""
+def paired_difference(comparison: Comparison, first: Row, second: Row) -> Estimate | None:
+    """The first strategy's area less the second's over their common seeds, pooled as others; None without any."""
     seeds = common_seeds(first.curves, second.curves)
     if not seeds:
         return None
     areas = (area_under_curve(row.curves.labels_T, row.curves.at(seeds)) for row in (first, second))
     first_S, second_S = areas
-    _, area = rows_of(paired_noise(first.curves, second.curves), first.curves.labels_T)
-    return estimate(first_S - second_S, rows=area)
+    _, rows = rows_of(paired_noise(first.curves, second.curves), first.curves.labels_T)
+    _, areas_pool = pooled([row.curves for row in comparison.rows])
+    return difference(first_S - second_S, first.strategy, second.strategy, areas_pool, rows=rows)
 
 
 def paired_noise(first: Curves, second: Curves) -> RowNoise | None:
