@@ -75,10 +75,11 @@ def power(
         )
     console.print(table)
     adjusted = f", adjusted for {compared} strategies" if compared > 1 else ""
+    of_rows = ", with the noise of the test rows on record" if any(spread.row_error for spread in found) else ""
     console.print(
         "Below a difference in points: the seeds that find it. Below a number of seeds: the least difference in points "
-        f"that they find. Power of 80 % at 5 % of {test_of(pooling_of(compared))}{adjusted}; 3 seeds are the fewest "
-        "that decide.",
+        f"that they find. Power of 80 % at 5 % of {test_of(pooling_of(compared))}{adjusted}{of_rows}; 3 seeds are the "
+        "fewest that decide.",
         highlight=False,
     )
     return 0

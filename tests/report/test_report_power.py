@@ -223,3 +223,18 @@ def test_a_plan_from_records_pools_as_their_report_does(experiment):
     least = area.difference(6, compared)
     assert f"differences of {100 * least:.1f} points or more" in section.power
     assert "of a t-test with the spread pooled over strategies, adjusted for 4 strategies" in section.power
+
+
+def test_a_plan_from_records_includes_the_noise_of_their_test_rows(experiment):
+    rng = np.random.default_rng(9)
+    for strategy in ("random", "margin"):
+        for seed in range(4):
+            hits = rng.random((2, 150)) < np.array([[0.5], [0.7]])
+            experiment.add(strategy, seed, hits.mean(axis=1).tolist(), hits=hits)
+    (section,) = build(experiment.write()).sections
+    (_, area), _ = spreads([experiment.folder])
+    assert area.row_error == section.main.row("margin").difference.area.row_error > 0
+    assert area.difference(30, 1) > Spread("", area.value).difference(30, 1)
+    assert area.seeds(0.05, 1) >= Spread("", area.value).seeds(0.05, 1)
+    assert "with the noise of the test rows on record; 3 seeds" in " ".join(printed(str(experiment.folder)).split())
+    assert f"differences of {100 * area.difference(4, 1):.1f} points or more" in section.power

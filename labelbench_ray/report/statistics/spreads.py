@@ -21,16 +21,22 @@ class Spread:
     value: float
     pooling: float | None = None
     """Of the estimates on record, see `Estimate`; None where they are not pooled: strategies then vary alike."""
+    row_error: float = 0.0
+    """The standard error that the test rows on record add, which more seeds do not reduce."""
 
     def seeds(self, difference: float, strategies: int) -> int:
         """The fewest seeds that find this difference with a probability of 80 %, at 5 % over the strategies."""
         effect = difference / self.value if self.value else np.inf
-        return seeds_for(effect, strategies, pooling=self._pooling(strategies))
+        return seeds_for(effect, strategies, pooling=self._pooling(strategies), row_error=self._row_error)
 
     def difference(self, seeds: int, strategies: int) -> float:
         """The least difference that this number of seeds finds with that probability."""
         pooling = self._pooling(strategies) if seeds >= ENOUGH_PAIRS else 1.0
-        return self.value * smallest_effect(seeds, strategies, pooling)
+        return self.value * smallest_effect(seeds, strategies, pooling, self._row_error)
+
+    @property
+    def _row_error(self) -> float:
+        return self.row_error / self.value if self.value else 0.0
 
     def _pooling(self, strategies: int) -> float:
         most = pooling_of(strategies)
@@ -51,7 +57,10 @@ def recorded(comparison: Comparison, title: str) -> tuple[Spread, ...]:
 
 def _recorded(measured: str, estimates: Sequence[Estimate], found: Sequence[Difference]) -> Spread:
     pooled = [each.pooling for each in estimates if each.pooling > 1]
-    return Spread(measured, _typical([each.spread for each in estimates], found), min(pooled, default=None))
+    spread, rows = (
+        _typical(each, found) for each in zip(*((one.spread, one.row_error) for one in estimates), strict=True)
+    )
+    return Spread(measured, spread, min(pooled, default=None), rows)
 
 
 def _typical(spreads: Sequence[float], found: Sequence[Difference]) -> float:
