@@ -7,7 +7,7 @@ labelbench run experiments/proxies.py          # scikit-learn's digits, which sh
 labelbench finetune experiments/proxies.py     # the final model, after every round, and the fidelity of the selector
 """
 
-from labelbench_ray.config import FineTune, Part, Trial, grid, vary
+from labelbench_ray.config import FineTune, Part, Trial, vary
 
 ROUNDS, BUDGET = 4, 50
 STEPS = {"epochs": 5, "epoch_steps": 8, "patience": 5, "batch_size": 32, "warmup_steps": 8, "gradient_clip": 1.0}
@@ -23,8 +23,8 @@ OF_ADAPTERS = Part.of("supervised", mixup=0.0, learning_rate=5e-3, **STEPS)
 def proxies() -> list[Trial]:
     """{linear, shallow, lora, full model} x {random, margin} x 5 seeds, 4 rounds of 50 labels of digits at 32 pixels.
 
-    The final model is the same for all, and trained after every round on what the selector has bought by then. Under
-    `random` all selectors buy the same rows, so that their scores are compared on equal labels.
+    The final model is the same for all, and trained after every round on what the selector has bought by then. `random`
+    buys the same rows beside every selector, so there the final model is trained beside the first alone.
     """
     base = Trial(
         dataset=Part(name="digits"),
@@ -47,5 +47,8 @@ def proxies() -> list[Trial]:
         trial
         for seed in range(5)
         for selector in selectors
-        for trial in grid(vary(selector, seed=seed), strategy=["random", "margin"])
+        for trial in (
+            vary(selector, seed=seed, finetune=base.finetune if selector is selectors[0] else None),
+            vary(selector, seed=seed, strategy="margin"),
+        )
     ]

@@ -127,8 +127,8 @@ def tiny(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def _short(trainer: Part) -> Part:
-    """At most two epochs, and batches no larger than the tiny budget."""
-    most = {"epochs": TINY_ROUNDS, "batch_size": TINY_BUDGET}
+    """At most two epochs, of two steps where their number is set, and batches no larger than the tiny budget."""
+    most = {"epochs": TINY_ROUNDS, "epoch_steps": TINY_ROUNDS, "batch_size": TINY_BUDGET}
     less = {name: most[name] for name in most if _above(trainer.settings.get(name), most[name])}
     return Part(name=trainer.name, settings=trainer.settings | less)
 

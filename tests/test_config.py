@@ -98,6 +98,11 @@ def test_tiny_keeps_the_other_settings_of_the_data_set():
     assert trial.dataset.settings == {"path": "here", "max_rows": TINY_ROWS}
 
 
+def test_tiny_epochs_of_a_set_number_of_steps_are_short():
+    (trial,) = tiny([vary(BASE, trainer=Part.of("supervised", epochs=9, epoch_steps=8))])
+    assert trial.trainer.settings == {"epochs": 2, "epoch_steps": 2}
+
+
 def test_tiny_twice_is_tiny():
     once = tiny(grid(BASE, strategy=["random", "margin"], budget=[50, 100]))
     assert tiny(once) == once

@@ -152,7 +152,7 @@ def _tuned(runs: list[Run]) -> Tuned | None:
         recipe: [record.training for run in runs if (record := run.finetuned(recipe, most))]
         for recipe in sorted(recipes(runs))
     }
-    if not by_recipe:
+    if not most:  # none was asked for, or the first is still being trained
         return None
     recipe = max(by_recipe, key=lambda recipe: len(by_recipe[recipe]))
     return Tuned(recipe, most, len(by_recipe[recipe]), mean(by_recipe[recipe]))

@@ -1,9 +1,10 @@
 """An overlap of batches below which the full model's lead over the proxy grows, at equal numbers of labels.
 
 Overlap and gap both change with the number of labels, so over all points together one would predict the other for
-any proxy. Here each point is compared only with other trials of its setting and full model at the same number of
-labels, and p comes from exchanging the overlaps of whole trials among those: that keeps the number of labels, and what
-the points of one trial have in common. (Letters: R trials, L numbers of labels, C breakpoints that are tried.)
+any proxy. Both also differ between strategies: random's batches overlap completely, whatever the models. So each point
+is compared only with other trials of its setting, strategy and full model at the same number of labels, and p comes
+from exchanging the overlaps of whole trials among those: that keeps the number of labels, and what the points of one
+trial have in common. (Letters: R trials, L numbers of labels, C breakpoints that are tried.)
 """
 
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ MOST_BREAKS: Final = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Trials that were measured at the same numbers of labels, in one setting and beside one full model."""
+    """Trials of one setting and strategy that were measured at the same numbers of labels, beside one full model."""
 
     labels: tuple[int, ...]
     overlap_RL: Floats
@@ -52,15 +53,15 @@ class Threshold:
 
 def blocks(settings: Iterable[Setting]) -> tuple[Block, ...]:
     """Every trial and round that has both overlap and gap."""
-    found: dict[tuple[int, str, tuple[int, ...]], list[list[tuple[float, float]]]] = {}
+    found: dict[tuple[int, str, str, tuple[int, ...]], list[list[tuple[float, float]]]] = {}
     for place, setting in enumerate(settings):
         for run in setting.runs:
             for recipe in run.finetunes:
                 measured = _measured(run, recipe)
                 if measured:
-                    found.setdefault((place, recipe, tuple(measured)), []).append(list(measured.values()))
+                    found.setdefault((place, run.strategy, recipe, tuple(measured)), []).append(list(measured.values()))
     return tuple(
-        Block(labels, *np.moveaxis(np.array(pairs, np.float64), 2, 0)) for (_, _, labels), pairs in found.items()
+        Block(labels, *np.moveaxis(np.array(pairs, np.float64), 2, 0)) for (*_, labels), pairs in found.items()
     )
 
 

@@ -488,6 +488,29 @@ def test_selectors_by_hand(selecting):
     assert len(document(compose(selecting))["selectors"][0]["lines"]) == 6
 
 
+def test_while_the_first_fine_tune_is_trained_the_report_has_no_cost_of_it(two_proxies):
+    """Its folder is there, and no record in it."""
+    begun = tuple(
+        replace(each, runs=tuple(replace(run, finetunes={RECIPE: {}}) for run in each.runs))
+        for each in two_proxies.settings
+    )
+    report = compose(replace(two_proxies, settings=begun))
+    assert [line.tuned for section in report.sections for line in section.costs] == [None, None]
+    assert selectors(begun) == ()
+    assert "What it costs" in page(report)
+
+
+def test_random_buys_the_same_rows_beside_any_selector(selecting):
+    def without(run):
+        return replace(run, finetunes={}) if (run.strategy, run.trial.proxy.name) == ("random", "full_model") else run
+
+    kept = tuple(replace(each, runs=tuple(without(run) for run in each.runs)) for each in selecting.settings)
+    (every,), (some,) = selectors(selecting.settings), selectors(kept)
+    full = [next(line for line in each.lines if line.saving and line.lost is None) for each in (every, some)]
+    assert full[0].saving == full[1].saving
+    assert len(some.lines) == len(every.lines) - 1
+
+
 def test_a_single_selector_or_several_final_models_are_not_compared(two_proxies):
     assert selectors(two_proxies.settings) == ()
     assert selectors(with_finetunes(two_proxies, fidelity).settings) == ()

@@ -14,7 +14,7 @@ import numpy as np
 from labelbench_ray.config import FineTune
 from labelbench_ray.costs import Cost
 from labelbench_ray.report.costs import mean, rounds
-from labelbench_ray.report.curves import RECIPE, Run, Setting
+from labelbench_ray.report.curves import RANDOM, RECIPE, Run, Setting
 from labelbench_ray.report.fidelity import CORRELATION
 from labelbench_ray.report.finetuned import recipes
 from labelbench_ray.report.statistics.paired import Estimate, Floats, estimate
@@ -120,7 +120,7 @@ def _is_final(setting: Setting, recipe: str) -> bool:
 def _line(setting: Setting, strategy: str, recipe: str, labels: tuple[int, ...], tuned: Tuned) -> Selector:
     mine = _of(tuned, strategy, setting)
     own = next((runs for each, name, runs in tuned if name == strategy and _is_final(each, recipe)), {})
-    random = {} if strategy == setting.baseline else _of(tuned, setting.baseline, setting)
+    random = {} if strategy == setting.baseline else _baseline(tuned, setting)
     return Selector(
         setting=setting,
         strategy=strategy,
@@ -136,6 +136,12 @@ def _line(setting: Setting, strategy: str, recipe: str, labels: tuple[int, ...],
 
 def _of(tuned: Tuned, strategy: str, setting: Setting) -> BySeed:
     return next((runs for each, name, runs in tuned if name == strategy and each is setting), {})
+
+
+def _baseline(tuned: Tuned, setting: Setting) -> BySeed:
+    """Its trials beside this selector; else, where it is random, which reads no model, beside any other."""
+    beside_any = {seed: run for each, name, runs in tuned if name == RANDOM for seed, run in runs.items()}
+    return _of(tuned, setting.baseline, setting) or (beside_any if setting.baseline == RANDOM else {})
 
 
 def _curves(runs: BySeed, seeds: list[int], recipe: str, labels: tuple[int, ...]) -> Floats:
