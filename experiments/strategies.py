@@ -1,4 +1,4 @@
-"""Every strategy that needs no facts, against random, on six pools over five seeds: what docs/studies.md shows.
+"""Every strategy that needs no facts, against random, on six pools over five seeds: see docs/every_strategy.md.
 
 labelbench run experiments/strategies.py:cifar10 --data-root DIR     # and :banking77
 labelbench run experiments/strategies.py:digits                      # ships with scikit-learn
