@@ -81,6 +81,7 @@ def test_the_command_writes_a_small_page_that_requests_nothing(packed, tmp_path)
     assert "default-src 'none'" in unescape(text)
     assert not re.search(r"(?:src|href|action)=\"(?!#)", text.partition("<script")[0])
     assert "642 trials on 28 boards" in text
+    assert text.count("boards are needed before any two of") == 1  # two boards of ours; the published ones are enough
     assert "6 checked, 174 imported" in text
     assert "<b>a laboratory</b>" not in text
     assert "&lt;b&gt;a laboratory&lt;/b&gt;" in text

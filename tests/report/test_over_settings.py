@@ -14,6 +14,7 @@ from labelbench_ray.report.page.rank_diagram import rank_diagram
 from labelbench_ray.report.published.curves import published
 from labelbench_ray.report.statistics.comparison import Comparison, Row
 from labelbench_ray.report.statistics.paired import area_under_curve, estimate
+from labelbench_ray.report.statistics.ranks import ranks
 from tests.report.conftest import CURVES, Experiment
 from tests.report.test_report_page import check
 
@@ -91,4 +92,11 @@ def test_the_published_settings() -> None:
     assert "margin has the best average rank" in sentence
     assert "not independent" in sentence
     assert len(rank_table(over).rows) == len(win_table(over).rows) == len(over.strategies)
-    assert "average rank" in rank_diagram(over.ranks)
+    assert re.findall(r'class="tick"[^>]*>(\d+)<', rank_diagram(over.ranks)) == [*"1234567"]
+
+
+def test_numbers_of_many_ranks_stay_apart() -> None:
+    scores_DM = np.random.default_rng(0).random((6, 29))
+    found = ranks(tuple(f"s{number}" for number in range(29)), scores_DM)
+    shown = re.findall(r'class="tick"[^>]*>(\d+)<', rank_diagram(found))
+    assert shown == ["1", *(str(rank) for rank in range(3, 29, 3))]

@@ -11,6 +11,7 @@ from labelbench_ray.report.statistics.ranks import Ranks
 WIDTH: Final = 640.0
 NAMES: Final = 190.0
 """The width for names on each side."""
+MOST_TICKS: Final = 12
 TOP, ROW, BAR = 44.0, 22.0, 9.0
 
 
@@ -22,7 +23,7 @@ def rank_diagram(ranks: Ranks) -> Markup:
     left = (count + 1) // 2
     height = names_top + ROW * left + 8
     parts = [svg.element("line", x1=across.start, x2=across.end, y1=TOP, y2=TOP, class_="axis")]
-    for rank in range(1, count + 1):
+    for rank in _ticks(count):
         x = across.at(float(rank))
         parts.append(svg.element("line", x1=x, x2=x, y1=TOP - 5, y2=TOP, class_="axis"))
         parts.append(svg.text(str(rank), x=x, y=TOP - 10, text_anchor="middle", class_="tick"))
@@ -45,6 +46,12 @@ def rank_diagram(ranks: Ranks) -> Markup:
         viewBox=f"0 0 {svg.number(WIDTH)} {svg.number(height)}",
         class_="plot",
     )
+
+
+def _ticks(count: int) -> list[int]:
+    """The first rank and every second, third and so on, so that numbers stay apart."""
+    step = -(-count // MOST_TICKS)
+    return [rank for rank in range(1, count + 1) if rank == 1 or rank % step == 0]
 
 
 def _strategy(name: str, x: float, y: float, on_left: bool) -> list[Markup]:
