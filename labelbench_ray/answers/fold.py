@@ -110,7 +110,7 @@ def row_states(
 ) -> pa.Table:
     """Rows of `STATES`, sorted by row id: one for each row that has an event; all other rows are open.
 
-    Reference answers (`gold`) to a row decide alone.
+    Reference answers (`gold`) to a row decide alone, and only if all of them are equal: the rule of `consensus`, too.
 
     Args:
         overlap: how many answers each row shall have, at least 1.
@@ -194,7 +194,10 @@ def _counts(row_ids: Any, table: pa.Table) -> NDArray[np.int64]:  # noqa: ANN401
 
 
 def complete_sets(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: ANN401
-    """Per row (R,): the labels with most votes, whether no others have as many, and whether its answers are gold."""
+    """Per row (R,): the labels with most votes, whether no others have as many, and whether its answers are gold.
+
+    Reference answers agree only if all are equal.
+    """
     rows_V, counts_V, is_gold_R = _that_count(row_ids, submitted)
     choices, choices_V = choices_of(submitted.column("labels"))
     pairs_P, votes_P = np.unique(rows_V[counts_V] * len(choices) + choices_V[counts_V], return_counts=True)
@@ -204,14 +207,15 @@ def complete_sets(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bo
     is_most_P = votes_P == most_R[rows_P]
     place_R = np.zeros(len(row_ids), np.int64)
     place_R[rows_P[is_most_P]] = choices_P[is_most_P]
-    agrees_R = np.bincount(rows_P[is_most_P], minlength=len(row_ids)) == 1
+    rivals_P = is_most_P | is_gold_R[rows_P]  # one reference that differs leaves the row disputed
+    agrees_R = np.bincount(rows_P[rivals_P], minlength=len(row_ids)) == 1
     labels = pa.array([*choices, []], pa.list_(pa.string())).take(pa.array(place_R))
     return labels, agrees_R, is_gold_R
 
 
 def each_class(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: ANN401
     """The same where each class is a question of its own: a row has those that more than half of its answers give, and
-    its answers agree where no class is given by exactly half of them.
+    its answers agree where no class is given by exactly half of them; reference answers, where all are equal.
     """
     rows_V, counts_V, is_gold_R = _that_count(row_ids, submitted)
     counted = submitted.column("labels").filter(pa.array(counts_V)).combine_chunks()
@@ -226,8 +230,9 @@ def each_class(row_ids: Any, submitted: pa.Table) -> tuple[Any, NDArray[np.bool_
     )  # a class that is given twice counts once
     pairs_P, votes_P = np.unique(rows_C[answers_E] * len(classes) + classes_E, return_counts=True)
     rows_P, classes_P = np.divmod(pairs_P, max(1, len(classes)))
-    has_P, is_tie_P = 2 * votes_P > answers_R[rows_P], 2 * votes_P == answers_R[rows_P]
-    agrees_R = np.bincount(rows_P[is_tie_P], minlength=len(row_ids)) == 0
+    has_P = 2 * votes_P > answers_R[rows_P]
+    is_open_P = np.where(is_gold_R[rows_P], votes_P < answers_R[rows_P], 2 * votes_P == answers_R[rows_P])
+    agrees_R = np.bincount(rows_P[is_open_P], minlength=len(row_ids)) == 0
     ends_R = np.cumsum(np.bincount(rows_P[has_P], minlength=len(row_ids)))
     offsets = pa.array(np.concatenate([[0], ends_R]), pa.int32())
     values = classes.take(pa.array(classes_P[has_P])).cast(pa.string())

@@ -27,6 +27,7 @@ from labelbench_ray.answers.formats.stated import (
     RowError,
     Stated,
     Unanswered,
+    gold_of,
     seconds_of,
     time_of,
 )
@@ -35,7 +36,7 @@ from labelbench_ray.storage.spreadsheets import unguarded
 
 ROW_ID, LABEL = "row_id", "label"
 REQUIRED: Final = (ROW_ID, LABEL)
-OPTIONAL: Final = ("annotator", "status", "answered_at", "seconds", "batch")
+OPTIONAL: Final = ("annotator", "status", "answered_at", "seconds", "batch", "gold")
 DELIMITERS: Final = (",", ";", "\t")
 SEVERAL: Final = ","
 """Between the classes of a row that has several, as in "bus, dog"."""
@@ -64,7 +65,7 @@ def stated_rows(
         DataError: it is not a CSV or parquet file with the columns row_id and label.
     """
     for number, cells in enumerate(read_cells(name, data, REQUIRED, OPTIONAL), FIRST_ROW):
-        row_id, (label, who, status, at, seconds, whose, surplus) = cells[0], map(str.strip, cells[1:])
+        row_id, (label, who, status, at, seconds, whose, gold, surplus) = cells[0], map(str.strip, cells[1:])
         if not (label or status):
             yield Unanswered(row_id, who or annotator, whose or batch)
             continue
@@ -82,6 +83,7 @@ def stated_rows(
                 answered_at=time_of(row_id, at),
                 seconds=seconds_of(row_id, seconds),
                 batch=whose or batch,
+                gold=gold_of(row_id, gold, stated),
             )
         except RowError as error:
             yield Rejected(name, number, error.row_id, error.value, error.rule, error.fix)

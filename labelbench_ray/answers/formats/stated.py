@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 from pydantic import JsonValue
@@ -22,6 +23,10 @@ FILE: Final = "file"
 """The tool of answers in CSV and parquet files."""
 NONE_OF_THESE: Final = "none of these"
 """The label of a row of none of the classes, as the task `open_set` writes it."""
+GOLD: Final = MappingProxyType(
+    {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
+)
+"""Whether an answer is a reference, by the cell in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Stated:
     seconds: float | None = None
     batch: str = ""
     shown: str | None = None
+    gold: bool = False
+    """A reference answer."""
 
     @property
     def answer_id(self) -> str:
@@ -75,7 +82,8 @@ class Stated:
         """A hash of what is stated."""
         at = None if self.answered_at is None else self.answered_at.isoformat()
         labels: JsonValue = None if self.labels is None else [*self.labels]
-        return digest([labels, self.status, at, self.seconds, self.shown])
+        stated: list[JsonValue] = [labels, self.status, at, self.seconds, self.shown]
+        return digest([*stated, "gold"] if self.gold else stated)
 
 
 def answer_id_of(row_id: str, annotator: str, batch: str) -> str:
@@ -175,7 +183,7 @@ def _latest(source: Source, several: list[Found]) -> Found | None:
 
 
 def _content(answer: Answer) -> tuple[object, ...]:
-    return answer.labels, answer.status, answer.answered_at, answer.seconds, answer.shown
+    return answer.labels, answer.status, answer.answered_at, answer.seconds, answer.shown, answer.gold
 
 
 def _ambiguous(source: Source, found: Found, several: list[Found]) -> Rejected:
@@ -194,7 +202,8 @@ def in_words(stated: Answer) -> str:
     """A row's answer as people wrote it."""
     if stated.labels is None:
         return str(stated.status)
-    return ", ".join(stated.labels) or NONE_OF_THESE
+    labels = ", ".join(stated.labels) or NONE_OF_THESE
+    return f"{labels} (gold)" if stated.gold else labels
 
 
 def _answer(source: Source, stated: Stated) -> Answer:
@@ -209,6 +218,7 @@ def _answer(source: Source, stated: Stated) -> Answer:
         revision=revision(source.saved_at, stated.content),
         batch=stated.batch,
         shown=stated.shown,
+        gold=stated.gold,
         tool=source.tool,
         source_sha256=source.sha256,
     )
@@ -245,3 +255,19 @@ def time_of(row_id: str, value: str) -> datetime | None:
     except (ValueError, OverflowError) as error:
         fix = "write it as 2026-05-01T14:30:00+02:00, or leave it out"
         raise RowError(row_id, value, "answered_at must be a time as ISO 8601", fix) from error
+
+
+def gold_of(row_id: str, value: str, status: Status) -> bool:
+    """Whether a cell makes an answer a reference; an empty one does not.
+
+    Raises:
+        RowError: another value than those of `GOLD`, or a reference without a label.
+    """
+    is_gold = GOLD.get(value.lower())
+    if is_gold is None:
+        rule = "gold must be true, yes or 1 for a reference answer, and false, no or 0 for others"
+        raise RowError(row_id, value, rule, "correct it, or leave it empty")
+    if is_gold and status is not Status.SUBMITTED:
+        rule = f"a reference answer needs a label, and the row is {status}"
+        raise RowError(row_id, value, rule, "fill in the label, or leave gold empty")
+    return is_gold
