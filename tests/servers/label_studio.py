@@ -19,10 +19,12 @@ from typing import Any
 
 import requests
 
+from labelbench_ray.storage.locks import locked
 from tests.servers.mlflow_server import free_port
 
 FOLDER = "LABEL_STUDIO_ENVIRONMENT"
 VERSION = "1.23.2"
+PREPARED = "prepared"
 LEGACY_TOKEN = "ab12" * 10
 EMAIL, PASSWORD = "ann@example.com", "Secret-12345"
 SECONDS = 1800.0
@@ -54,10 +56,18 @@ class LabelStudioServer:
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """A call of its API, as the first user."""
+        response = self._answered(method, path, **options)
+        return response.json() if response.content else None
+
+    def file(self, path: str) -> bytes:
+        """What a task's page loads."""
+        return self._answered("GET", path).content
+
+    def _answered(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Token {self.token}"}
         response = requests.request(method, self.url + path, headers=headers, timeout=120, **options)
         assert response.ok, (response.status_code, response.text[:500])
-        return response.json() if response.content else None
+        return response
 
     def user(self, email: str) -> int:
         """Another user of the same organization."""
@@ -76,27 +86,36 @@ def installed() -> Path:
     if not (named := os.environ.get(FOLDER)):
         raise NotInstalledError(f"{FOLDER} names no folder to install Label Studio into (1 GB)")
     folder = Path(named).absolute()
-    if not (folder / "bin" / "label-studio").is_file():
-        pip = [str(folder / "bin" / "pip"), "install", "--quiet", f"label-studio=={VERSION}"]
-        for command in ([sys.executable, "-m", "venv", str(folder)], pip):
-            made = subprocess.run(command, capture_output=True, text=True, env=_environment())
-            if made.returncode:
-                raise NotInstalledError(f"{' '.join(command)}: {made.stderr[-500:]}")
-    template = folder / "prepared"
-    if not template.is_dir():
-        draft = folder / f"prepared.{os.getpid()}"
-        with _running(folder, draft, folder):
-            pass
-        with suppress(OSError):  # another process was first
-            draft.rename(template)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / "lock"):  # processes of one test session begin together
+        if not (folder / "bin" / "label-studio").is_file():
+            _install(folder)
+        if not (folder / PREPARED).is_dir():
+            _prepare(folder)
     return folder
+
+
+def _install(folder: Path) -> None:
+    pip = [str(folder / "bin" / "pip"), "install", "--quiet", f"label-studio=={VERSION}"]
+    for command in ([sys.executable, "-m", "venv", str(folder)], pip):
+        made = subprocess.run(command, capture_output=True, text=True, env=_environment())
+        if made.returncode:
+            raise NotInstalledError(f"{' '.join(command)}: {made.stderr[-500:]}")
+
+
+def _prepare(folder: Path) -> None:
+    draft = folder / f"{PREPARED}.draft"
+    shutil.rmtree(draft, ignore_errors=True)  # of a first start that broke off
+    with _running(folder, draft, folder):
+        pass
+    draft.rename(folder / PREPARED)
 
 
 @contextmanager
 def label_studio(scratch: Path) -> Iterator[LabelStudioServer]:
     """A server with an empty database of its own, while the block runs."""
     folder = installed()
-    shutil.copytree(folder / "prepared", scratch / "data")
+    shutil.copytree(folder / PREPARED, scratch / "data")
     (scratch / "documents").mkdir()
     with _running(folder, scratch / "data", scratch / "documents") as server:
         yield server

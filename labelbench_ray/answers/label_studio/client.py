@@ -87,6 +87,10 @@ class Server:
         """Make a project."""
         return _object(self._call("POST", "/api/projects/", json=dict(settings)), "a project")
 
+    def change_project(self, number: int, settings: Mapping[str, Any]) -> Json:
+        """Change settings of a project."""
+        return _object(self._call("PATCH", f"/api/projects/{number}/", json=dict(settings)), "a project")
+
     def tasks(self, project: int, query: str = "") -> Iterator[Json]:
         """The tasks of a project with their annotations; `query`: a filter, as JSON."""
         asked = {"project": project, "fields": "all", **({"query": query} if query else {})}

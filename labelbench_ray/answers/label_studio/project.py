@@ -16,6 +16,8 @@ UNSURE: Final = "unsure"
 SHORTEST_TITLE, LONGEST_TITLE = 3, 50
 SAMPLING: Final = "Uncertainty sampling"
 """Tasks in the order of their predictions' scores: the strategy's order."""
+SHOWS: Final = "show_collab_predictions"
+"""The setting by which annotators see predictions."""
 BESIDE: Final = "display: flex; gap: 1em"
 """Below an image that fills the page nobody finds the last classes."""
 NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -69,7 +71,7 @@ class Wanted:
             "sampling": SAMPLING,
             "maximum_annotations": self.answers_a_row,
             "skip_queue": "REQUEUE_FOR_OTHERS",
-            "show_collab_predictions": self.show_predictions,
+            SHOWS: self.show_predictions,
         }
 
 
@@ -107,6 +109,8 @@ def find_project(server: Server, named: str) -> Json | None:
 def found_or_made(server: Server, named: str, wanted: Wanted) -> Json:
     """The campaign's project: an existing one that fits, or a new one.
 
+    An existing one is changed to show predictions once a batch has some: its first batch cannot have any.
+
     Raises:
         ConfigError: the existing one does not fit.
     """
@@ -114,6 +118,8 @@ def found_or_made(server: Server, named: str, wanted: Wanted) -> Json:
     if project is None:
         return server.create_project(wanted.settings)
     check_project(project, wanted)
+    if wanted.show_predictions and not project.get(SHOWS):
+        return server.change_project(int(project["id"]), {SHOWS: True})
     return project
 
 

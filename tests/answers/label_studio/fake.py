@@ -31,6 +31,10 @@ class FakeServer:
         self.in_projects[len(self.made)] = []
         return self.made[-1]
 
+    def change_project(self, number: int, settings: Mapping[str, Any]) -> Json:
+        self.made[number - 1] |= settings
+        return self.made[number - 1]
+
     def tasks(self, project: int, query: str = "") -> Iterator[Json]:
         yield from self.in_projects[project]
 

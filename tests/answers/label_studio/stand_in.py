@@ -80,7 +80,7 @@ def stand_in() -> Iterator[StandIn]:
             self.wfile.write(data)
             self.close_connection = self.close_connection or reply.cut
 
-        do_GET = do_POST = answer
+        do_GET = do_POST = do_PATCH = answer
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -1,11 +1,19 @@
 """Projects of Label Studio: the page offers the classes as they are written; a project that does not fit is refused."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
 from labelbench_ray.answers.label_studio.client import TOKEN, Server
-from labelbench_ray.answers.label_studio.project import Wanted, check_project, choices_of, found_or_made, label_config
+from labelbench_ray.answers.label_studio.project import (
+    SHOWS,
+    Wanted,
+    check_project,
+    choices_of,
+    found_or_made,
+    label_config,
+)
 from labelbench_ray.errors import ConfigError
 from tests.answers.label_studio.stand_in import Reply, StandIn, stand_in
 
@@ -29,7 +37,7 @@ def test_several_classes_may_be_chosen_where_rows_have_several():
 
 
 def test_annotators_do_not_see_predictions_unless_asked():
-    assert WANTED.settings["show_collab_predictions"] is False
+    assert WANTED.settings[SHOWS] is False
     assert WANTED.settings["maximum_annotations"] == 1
     assert WANTED.settings["sampling"] == "Uncertainty sampling"
 
@@ -89,6 +97,15 @@ def test_a_project_is_made_once_and_found_by_title_or_number(server: StandIn):
     assert found_or_made(client, "tickets", WANTED) == made
     assert found_or_made(client, "3", WANTED) == made
     assert [asked.body for asked in server.asked if asked.method == "POST"] == [WANTED.settings]
+
+
+def test_a_project_that_hid_predictions_shows_them_once_a_batch_has_some(server: StandIn):
+    hides = {"id": 3, **WANTED.settings}
+    server.answer("GET /api/projects/", projects(hides))
+    server.answer("PATCH /api/projects/3/", Reply(hides | {SHOWS: True}))
+    found_or_made(Server(server.url), "tickets", WANTED)
+    assert found_or_made(Server(server.url), "tickets", replace(WANTED, show_predictions=True))[SHOWS] is True
+    assert [asked.body for asked in server.asked if asked.method == "PATCH"] == [{SHOWS: True}]
 
 
 def test_two_projects_of_one_title_are_named_by_number(server: StandIn):

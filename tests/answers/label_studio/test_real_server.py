@@ -3,17 +3,13 @@
 LABEL_STUDIO_ENVIRONMENT=/some/folder .venv/bin/python -m pytest -m labelstudio
 """
 
-import json
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 from PIL import Image
 
 from labelbench_ray.answers.checking import Rules, checked
-from labelbench_ray.answers.fold import row_states
 from labelbench_ray.answers.formats import read as read_file
 from labelbench_ray.answers.formats.stated import Read
 from labelbench_ray.answers.ingest import ingest
@@ -24,11 +20,13 @@ from labelbench_ray.answers.label_studio.tasks import BatchOfTasks, requests_of
 from labelbench_ray.answers.label_studio.transfer import pull, push
 from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.answers.names import Names
-from labelbench_ray.answers.to_show import FileAt, batch_to_show
+from labelbench_ray.answers.to_show import FileAt, Suggestion, ToShow, batch_to_show
+from labelbench_ray.campaign.label_kinds import SEVERAL_CLASSES
 from labelbench_ray.errors import ConfigError
-from tests.servers.label_studio import LabelStudioServer, NotInstalledError, label_studio
+from tests.answers.label_studio.people import People, chosen, states
+from tests.servers.label_studio import LabelStudioServer
 
-pytestmark = pytest.mark.labelstudio
+pytestmark = [pytest.mark.labelstudio, pytest.mark.usefixtures("token")]
 CLASSES = ("bug", 'a "question" & more', " praise ")
 ORDER = ("row/3", "row/1", "row/2", "row/0", "row/5", "row/4")
 RULES = Rules(
@@ -38,62 +36,10 @@ RULES = Rules(
 )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
-    try:
-        with label_studio(tmp_path_factory.mktemp("label_studio")) as running:
-            yield running
-    except NotInstalledError as why:
-        pytest.skip(str(why))
-
-
-@pytest.fixture(autouse=True)
-def token(server: LabelStudioServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN, server.token)
-
-
 def batch(title: str, number: int = 1, rows: tuple[str, ...] = ORDER) -> BatchOfTasks:
     wanted = Wanted(title, "text", CLASSES, answers_a_row=2)
     shown = batch_to_show(rows, [f"the text of {row_id} <b>&amp;" for row_id in rows])
     return BatchOfTasks("campaign", f"batch {number}", shown, wanted)
-
-
-def chosen(*labels: str, control: str = "label") -> list[dict[str, Any]]:
-    return [{"from_name": control, "to_name": "text", "type": "choices", "value": {"choices": list(labels)}}]
-
-
-class People:
-    """Annotators of a project, played by the first user."""
-
-    def __init__(self, server: LabelStudioServer, project: int) -> None:
-        self.server, self.project = server, project
-        tasks = server.call("GET", "/api/tasks/", params={"project": project, "fields": "all", "page_size": 100})[
-            "tasks"
-        ]
-        self.tasks = {task["meta"]["row_id"]: task["id"] for task in tasks}
-        assert len(self.tasks) == len(tasks)
-
-    def answer(self, row_id: str, user: int, result: list[dict[str, Any]], **others: Any) -> int:
-        given = {"result": result, "completed_by": user, "lead_time": 2.5, **others}
-        number: int = self.server.call("POST", f"/api/tasks/{self.tasks[row_id]}/annotations/", json=given)["id"]
-        return number
-
-    def next(self) -> str:
-        """The row that the page shows next."""
-        row_id: str = self.server.call("GET", f"/api/projects/{self.project}/next")["meta"]["row_id"]
-        return row_id
-
-    def export(self, path: Path, *row_ids: str) -> Path:
-        """The menu Export, of these rows alone where rows are given."""
-        asked = {"exportType": "JSON", "ids[]": [self.tasks[row_id] for row_id in row_ids]}
-        tasks = self.server.call("GET", f"/api/projects/{self.project}/export", params=asked)
-        path.write_text(json.dumps(tasks))
-        return path
-
-
-def states(log: AnswerLog) -> dict[str, tuple[Any, ...]]:
-    names = ("state", "labels", "submitted", "skipped", "unsure", "answers")
-    return {row["row_id"]: tuple(row[name] for name in names) for row in row_states(log.read(), 2).to_pylist()}
 
 
 def checked_pull(server: LabelStudioServer, title: str) -> Read:
@@ -117,7 +63,7 @@ def test_a_round_trip_gives_exactly_the_states_that_people_gave(server: LabelStu
         "row/1": ("part", None, 1, 1, 0, 2),
         "row/3": ("disputed", None, 2, 0, 0, 2),
     }
-    server.call("PATCH", f"/api/annotations/{corrected}/", json={"result": chosen("bug")})
+    people.correct(corrected, chosen("bug"))
     deleted = people.answer("row/2", ann, chosen("bug"))
     people.answer("row/2", ben, chosen("bug"), ground_truth=True)
     people.answer("row/0", ann, chosen("nonsense"))
@@ -182,6 +128,19 @@ def test_a_push_is_repeated_and_resumed_without_a_second_task(server: LabelStudi
     assert {task["predictions"][0]["model_version"] for task in tasks} == {client.project(made["id"])["model_version"]}
 
 
+@pytest.mark.parametrize("labels", [(), CLASSES[:2]])
+def test_a_suggested_set_is_shown_and_taken_over(server: LabelStudioServer, labels: tuple[str, ...]):
+    wanted = Wanted(f"suggested {len(labels)}", "text", CLASSES, several=True, show_predictions=True)
+    row = ToShow("row/1", "a text", 1.0, Suggestion(labels, "model 1"))
+    pushed = push(Server(server.url), wanted.title, BatchOfTasks("campaign", "batch 1", (row,), wanted))
+    people = People(server, pushed.project)
+    (suggestion,) = people.next_task()["predictions"]
+    assert suggestion["result"] == chosen(*labels)
+    people.answer("row/1", 1, suggestion["result"])
+    read = checked(pull(Server(server.url), wanted.title), replace(RULES, labels=SEVERAL_CLASSES.counts))
+    assert [(each.labels, each.shown) for each in read.answers] == [(labels, "model 1")]
+
+
 def test_images_are_shown_from_the_server_s_disk(server: LabelStudioServer, tmp_path: Path):
     client, pool = Server(server.url), server.documents / "photos"
     names = ["a cat & dog?.png", "sub folder/#1+2.png"]
@@ -192,10 +151,7 @@ def test_images_are_shown_from_the_server_s_disk(server: LabelStudioServer, tmp_
     rows = batch_to_show(names, [FileAt(str(pool / name)) for name in names])
     pushed = push(client, "photos", BatchOfTasks("c", "b", rows, wanted, LocalFiles(server.documents)), pool)
     for task in client.tasks(pushed.project):
-        shown = requests.get(
-            server.url + task["data"]["image"], headers={"Authorization": f"Token {server.token}"}, timeout=60
-        )
-        assert shown.content == (pool / task["meta"]["row_id"]).read_bytes()
+        assert server.file(task["data"]["image"]) == (pool / task["meta"]["row_id"]).read_bytes()
     outside = tmp_path / "elsewhere"
     outside.mkdir()
     Image.new("RGB", (8, 6)).save(outside / "a.png")
