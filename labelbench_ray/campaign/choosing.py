@@ -94,11 +94,13 @@ class Chooser:
         return fitter.classifier(fitter.fit(request))
 
     def choose(self, known: Knowledge, model: Model | None, number: int, budget: int) -> Ids:
-        """(budget,) rows, in order of selection.
+        """(budget,) rows, in order of selection. None for a budget of 0: a batch that only asks rows again.
 
         Raises:
             ValueError: fewer rows may be chosen.
         """
+        if not budget:
+            return np.zeros(0, np.int64)
         strategy = self.built.first_batch if model is None else self.built.strategy
         view = self.view(known, model, strategy)
         return strategy.select(view, budget, stream(self.built.trial.seed, number, "select"))

@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
@@ -97,14 +99,13 @@ def rows_to_ask_again(
     found: Answered,
     annotators: Sequence[str],
     max_answers: int,
-    answers: int,
 ) -> dict[str, str]:
     """Rows whose answers leave doubt, the least certain first, each with the annotator who is asked for one more.
 
     Rows that measure the model are asked by the same rule as others. Rows with reference answers, those that no batch
-    asked for, and those whose answer is still to come, are left out. Among rows that are equally certain, those come
-    first that were asked first. The annotator is one who did not answer, skip or doubt the row, and is asked again the
-    least often in this batch.
+    asked for, and those whose answer is still to come, are left out. The answer of an annotator who is not among these
+    is not waited for: somebody else is asked. Among rows that are equally certain, those come first that were asked
+    first. The annotator is one who did not answer, skip or doubt the row, and has the fewest of the rows before it.
 
     Args:
         campaign: whose answers they are.
@@ -112,7 +113,6 @@ def rows_to_ask_again(
         found: what they come to.
         annotators: of the batch.
         max_answers: that a row gets at most.
-        answers: that the batch buys; a quarter of them at most goes to rows that are asked again.
     """
     sure = KINDS[campaign.task].sureness(events, class_names(campaign.classes, events))
     place, looked, settled = sure.place(), _who_looked(events), _with_reference(events)
@@ -127,13 +127,33 @@ def rows_to_ask_again(
         overlap_R,
         max_answers,
     )
-    most, loads, chosen = int(SHARE * answers), Counter[str](), dict[str, str]()
+    loads, chosen = Counter[str](), dict[str, str]()
     for row_id in (rows[number] for number in ranked_C.tolist()):
         free = [name for name in annotators if name not in looked[row_id]]
-        if len(chosen) < most and free and row_id not in found.awaited:
+        if free and found.awaited.get(row_id) not in annotators:
             chosen[row_id] = min(free, key=lambda name: loads[name])
             loads[chosen[row_id]] += 1
     return chosen
+
+
+def share_of_batch(doubtful: Mapping[str, str], answers: int, for_new_rows: int) -> dict[str, str]:
+    """Those of the rows in doubt, the first ones, that a batch asks again.
+
+    Args:
+        doubtful: of `rows_to_ask_again`.
+        answers: that the batch buys. Up to a quarter of them, and what new rows cannot use, goes to rows in doubt.
+        for_new_rows: answers that all rows could use which were never asked.
+    """
+    return dict(islice(doubtful.items(), max(int(SHARE * answers), answers - for_new_rows)))
+
+
+def rows_worth_of_doubt(campaign: Campaign, events: Any, found: Answered, last: Sequence[Batch]) -> int:  # noqa: ANN401
+    """How many rows of a batch like the last one (none, where the sequence is empty) all rows in doubt can take."""
+    for batch in last:
+        if batch.max_answers is not None:
+            doubtful = rows_to_ask_again(campaign, events, found, batch.annotators, batch.max_answers)
+            return ceil(len(doubtful) / batch.overlap)
+    return 0
 
 
 def describe_again(batches: Sequence[Batch], awaited: Collection[str]) -> str:

@@ -27,7 +27,7 @@ class Answered:
     labels: Mapping[str, Names]
     """The classes of rows whose answers agree: rows that were asked in their order, then others by id."""
     awaited: Mapping[str, str] = field(default_factory=dict)
-    """Rows that were asked again and lack that answer, with whose it is."""
+    """Rows that were asked again and lack that answer, with whose it is: the one's who was asked last."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -114,10 +114,10 @@ def _states(events: Any, asked: Mapping[str, Batch], kind: LabelKind) -> Iterabl
 
 
 def _awaited(events: Any, batches: Sequence[Batch]) -> dict[str, str]:  # noqa: ANN401
-    """Rows that were asked again of an annotator who has not looked at them since."""
-    again = [each for batch in batches for each in batch.again.items()]
+    """Rows that were asked again of an annotator who has not looked at them since; the last one asked counts."""
+    again = dict(each for batch in batches for each in batch.again.items())
     if not again:
         return {}
     held = latest(events)
     looked = {*zip(held.column("row_id").to_pylist(), held.column("annotator").to_pylist(), strict=True)}
-    return {row_id: annotator for row_id, annotator in again if (row_id, annotator) not in looked}
+    return {row_id: annotator for row_id, annotator in again.items() if (row_id, annotator) not in looked}

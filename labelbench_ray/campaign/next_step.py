@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from labelbench_ray.answers.fold import RowState
 from labelbench_ray.answers.formats.label_studio import TOOL
 from labelbench_ray.campaign.batch_files import annotator_file
+from labelbench_ray.campaign.doubt import rows_worth_of_doubt
 from labelbench_ray.campaign.places import shown_path
 from labelbench_ray.campaign.record import Batch, Campaign, pool_name
 from labelbench_ray.campaign.standing import Standing
@@ -38,7 +39,9 @@ def open_rows(standing: Standing, batch: Batch) -> list[str]:
     return [
         row_id
         for row_id in batch.row_ids
-        if (row_id in found.awaited if row_id in batch.again else found.state(row_id) in AWAITS)
+        if (
+            found.awaited.get(row_id) == batch.again[row_id] if row_id in batch.again else found.state(row_id) in AWAITS
+        )
     ]
 
 
@@ -59,6 +62,7 @@ def next_steps(standing: Standing, store: Path, call: Call | None) -> tuple[Step
     export = Step("export the labels", _command(standing, store, "export", "--out", "labels.parquet"))
     known = standing.knowledge()
     left = len(standing.rows) - len(known.labeled_L) - len(known.pending_P) - len(known.closed_C)
+    left += rows_worth_of_doubt(standing.campaign, standing.events, standing.found, standing.batches[-1:])
     more = (Step("propose the next batch", _propose(standing, store, left)),) if left > 0 and standing.batches else ()
     if batch is not None:
         return _ingest(standing, batch), *more

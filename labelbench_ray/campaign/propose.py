@@ -7,8 +7,9 @@ rows.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow.compute as pc
@@ -19,8 +20,14 @@ from labelbench_ray.campaign.annotators import plan
 from labelbench_ray.campaign.audit import AUDIT_SHARE, audit_limit, default_reserve, next_audit_rows
 from labelbench_ray.campaign.batch_files import Written, contents, files_there, write_files
 from labelbench_ray.campaign.choosing import Chooser, Knowledge, model_hash, parts_of
-from labelbench_ray.campaign.doubt import check_most_answers, check_weighs, label_weights, rows_to_ask_again
-from labelbench_ray.campaign.known import Answered, answered, knowledge
+from labelbench_ray.campaign.doubt import (
+    check_most_answers,
+    check_weighs,
+    label_weights,
+    rows_to_ask_again,
+    share_of_batch,
+)
+from labelbench_ray.campaign.known import answered, knowledge
 from labelbench_ray.campaign.pool import KnownRows, OpenPool, open_pool, read_known
 from labelbench_ray.campaign.record import (
     ANSWERS,
@@ -119,9 +126,13 @@ def propose(
         known = knowledge(found, pool.known, campaign.classes, reserve, weights, chooser.kind)
         is_there = batch is not None
         if batch is None:
-            again = _again(campaign, events, found, request, most)
-            new = request.budget - -(-len(again) // request.overlap)
-            audit = _audit_rows(new, known, pool.known, reserve, {*found.asked, *found.labels})
+            doubtful = rows_to_ask_again(campaign, events, found, request.annotators, most) if most else {}
+            order = [row_id for row_id in reserve if row_id not in found.asked and row_id not in found.labels]
+            left = len(pool.known) - len(known.labeled_L) - len(known.pending_P) - len(known.closed_C)
+            _check_budget(request, len(pool.known), left + len(order), len(doubtful))
+            again = share_of_batch(doubtful, *(rows * request.overlap for rows in (request.budget, left + len(order))))
+            new = request.budget - ceil(len(again) / request.overlap)
+            audit = next_audit_rows(order, (), new, max(AUDIT_SHARE, (new - left) / max(new, 1)))
             draft = _draft(campaign, request, most, len(batches), content_hash(events), known)
             batch = _with_again(_chosen(draft, chooser, known, pool, new, audit), campaign.seed, again)
         else:
@@ -136,19 +147,6 @@ def propose(
     waiting = {row_id for row_id in found.asked if found.state(row_id) in (RowState.OPEN, RowState.PART)}
     pending = len({*waiting, *found.awaited} - mine)
     return Proposal(campaign, batch, tuple(written), len(pool.known), pool.gained, pending, is_there)
-
-
-def _again(
-    campaign: Campaign,
-    events: Any,  # noqa: ANN401  pyarrow has no types
-    found: Answered,
-    request: Request,
-    most: int | None,
-) -> dict[str, str]:
-    """The rows that the batch asks again, with whom it asks."""
-    if most is None:
-        return {}
-    return rows_to_ask_again(campaign, events, found, request.annotators, most, request.budget * request.overlap)
 
 
 def _continued(folder: Path, request: Request) -> Campaign:
@@ -245,20 +243,16 @@ def _mixed(row_ids: Sequence[str], others: Sequence[str], draw: np.random.Genera
     return mixed
 
 
-def _audit_rows(
-    budget: int, known: Knowledge, rows: KnownRows, reserve: Sequence[str], asked: Collection[str]
-) -> list[str]:
-    """The audit rows of a batch: a tenth of it, and more where the strategy has not enough rows left.
-
-    Raises:
-        ConfigError: more rows are asked for than are left.
-    """
-    left = len(rows) - len(known.labeled_L) - len(known.pending_P) - len(known.closed_C)
-    most = left + sum(row_id not in asked for row_id in reserve)
-    if budget > most:
-        fix = "give at most that many" if most else "add rows to the pool, or export the labels"
-        raise ConfigError(f"--budget {budget}: the pool's {len(rows):,} rows have {most:,} left for a batch; {fix}")
-    return next_audit_rows(reserve, asked, budget, max(AUDIT_SHARE, (budget - left) / budget))
+def _check_budget(request: Request, rows: int, left: int, doubtful: int) -> None:
+    """Refuse more rows than are left: those that were never asked, and those in doubt at one answer each."""
+    most = left + ceil(doubtful / request.overlap)
+    if request.budget > most:
+        fix = f"give at most {most:,}" if doubtful else "give at most that many"
+        fix = fix if most else "add rows to the pool, or export the labels"
+        doubt = f" and {doubtful:,} in doubt, which get an answer each" if doubtful else ""
+        raise ConfigError(
+            f"--budget {request.budget}: the pool's {rows:,} rows have {left:,} left for a batch{doubt}; {fix}"
+        )
 
 
 def _check_same(batch: Batch, request: Request, most: int | None) -> None:

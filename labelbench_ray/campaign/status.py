@@ -15,7 +15,7 @@ from labelbench_ray.campaign.criteria import criteria_lines, stopping_criteria
 from labelbench_ray.campaign.doubt import WEIGHED, describe_again
 from labelbench_ray.campaign.label_kinds import SEVERAL_CLASSES
 from labelbench_ray.campaign.next_step import Step, next_steps
-from labelbench_ray.campaign.record import pool_name
+from labelbench_ray.campaign.record import Batch, pool_name
 from labelbench_ray.campaign.standing import (
     Point,
     Standing,
@@ -116,12 +116,17 @@ def _forecast(standing: Standing, points: tuple[Point, ...]) -> Forecast | None:
     if len(points) < LEAST_ROUNDS or not points[-1].estimate.enough:
         return None
     labels_T = np.array([point.labels for point in points], np.float64)
-    batch = standing.batches[-1]
+    batch = _last_with_new_rows(standing.batches)
     targets = labels_T[-1] + max(1, batch.new_rows - len(batch.audit)), 2 * labels_T[-1]
     accuracies_T = np.array([point.estimate.accuracy for point in points])
     errors_TT = standing.audit.covariance(np.array([point.predicted_R for point in points]))
     found = forecast(labels_T, accuracies_T, np.array(sorted(targets)), errors_TT)
     return found if found.has_spread else None
+
+
+def _last_with_new_rows(batches: Sequence[Batch]) -> Batch:
+    """The batch that the next one is taken to be like: one that only asks rows again adds no labels."""
+    return next(batch for batch in reversed(batches) if batch.new_rows)
 
 
 def no_forecast(points: Sequence[Point]) -> str:
@@ -249,10 +254,11 @@ def outlook_lines(status: CampaignStatus) -> Iterator[str]:
 
 def worth_lines(status: CampaignStatus, money: Money) -> Iterator[str]:
     """Whether the next batch is worth its price, where it is known what an error costs."""
-    found, batch = status.forecast, status.standing.batches[-1:]
-    if found is None or not batch:
+    found, batches = status.forecast, status.standing.batches
+    if found is None or not batches:
         return
-    labels, gains_R = float(batch[0].new_rows), found.gains_RM[:, 0]
+    batch = _last_with_new_rows(batches)
+    labels, gains_R = float(batch.new_rows), found.gains_RM[:, 0]
     if money.price is None or money.use is None or money.harm is None:
         points = points_per_thousand(gains_R, labels)
         yield (
@@ -260,7 +266,7 @@ def worth_lines(status: CampaignStatus, money: Money) -> Iterator[str]:
             f"{points.high:.1f}, 80 % interval); --price, --use and --harm weigh that against what they cost"
         )
         return
-    stakes = Stakes(money.use, money.harm, money.price, answers_per_row=batch[0].answers_to_get / labels)
+    stakes = Stakes(money.use, money.harm, money.price, answers_per_row=batch.answers_to_get / labels)
     value = batch_value(gains_R, stakes)
     worth = decide(gains_R, labels, stakes) if found.trusted else Worth.UNCLEAR
     yield (

@@ -57,7 +57,10 @@ def _chosen(proposal: Proposal) -> Iterator[str]:
         yield f"batch {batch.number} was proposed before: the same {several(asked, 'row')} of {proposal.rows:,}"
         return
     why = f"by a model of {several(batch.labels, 'label')}" if batch.model else "no labels to learn from yet"
-    yield f"batch {batch.number}: {several(asked, 'row')} of {proposal.rows:,}, chosen by {batch.chosen_by} ({why})"
+    chosen = (
+        f"chosen by {batch.chosen_by} ({why})" if batch.new_rows else "none of them new: all rows were asked before"
+    )
+    yield f"batch {batch.number}: {several(asked, 'row')} of {proposal.rows:,}, {chosen}"
     if batch.audit:
         measure = several(len(batch.audit), "of them only measures", "of them only measure")
         yield (

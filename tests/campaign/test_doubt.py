@@ -3,7 +3,8 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,11 +17,12 @@ from labelbench_ray.campaign.label_studio import batch_of_tasks
 from labelbench_ray.campaign.next_step import open_batch, open_rows
 from labelbench_ray.campaign.page.tables import facts
 from labelbench_ray.campaign.standing import read_standing
-from labelbench_ray.campaign.status import Money, campaign_status, describe_status
+from labelbench_ray.campaign.status import Money, campaign_status, describe_status, worth_lines
 from labelbench_ray.campaign.tool_files import check_tool
 from labelbench_ray.campaign.words import describe_proposal
 from labelbench_ray.config import Part
 from labelbench_ray.errors import ConfigError
+from labelbench_ray.report.statistics.forecast import Forecast
 from tests.campaign.campaigns import Home, make_home, rows, truth
 
 TEAM = ("ann", "ben", "eve")
@@ -47,12 +49,14 @@ def the_second_errs(name: str, row_id: str, asked: list[str]) -> bool:
     return name != asked[0]
 
 
-def answer_all(home: Home, out: str, errs: Callable[[str, str, list[str]], bool] = eve_errs) -> None:
+def answer_all(
+    home: Home, out: str, errs: Callable[[str, str, list[str]], bool] = eve_errs, team: Sequence[str] = TEAM
+) -> None:
     """Everybody answers their file of a batch."""
-    files = {name: home.folder / out / f"batch.{name}.csv" for name in TEAM}
+    files = {name: home.folder / out / f"batch.{name}.csv" for name in team}
     listed = {name: rows(path.read_bytes()) for name, path in files.items()}
     asked: dict[str, list[str]] = {}
-    for name in TEAM:
+    for name in team:
         for row in listed[name]:
             asked.setdefault(row["row_id"], []).append(name)
     for name, path in files.items():
@@ -117,6 +121,63 @@ def test_a_third_answer_settles_a_row_and_none_gets_a_fourth(home):
     answer_all(home, "b3")
     answer_all(home, "b4")
     assert open_batch(read_standing(home.campaign)) is None
+
+
+def test_a_row_asked_of_somebody_who_left_goes_to_somebody_else(home):
+    propose(home, "b1", annotators=TEAM[:2], max_answers=None)
+    answer_all(home, "b1", the_second_errs, TEAM[:2])
+    left = propose(home, "b2").batch
+    assert {*left.again.values()} == {"eve"}
+    same_team = propose(home, "b3", 4).batch
+    assert not {*same_team.again} & {*left.again}, "eve may still answer"
+    new_team = propose(home, "b4", annotators=("ann", "ben", "ida")).batch
+    assert {*left.again} <= {*new_team.again}
+    assert {*new_team.again.values()} == {"ida"}
+    standing = read_standing(home.campaign)
+    assert {name for row_id, name in standing.found.awaited.items() if row_id in new_team.again} == {"ida"}
+    assert not {*open_rows(standing, standing.batches[1])} & {*new_team.again}, "these await ida's answers alone"
+    answer_all(home, "b4", lambda *_: False, ("ann", "ben", "ida"))
+    standing = read_standing(home.campaign)
+    assert not {*standing.found.awaited} & {*new_team.again}
+    assert {standing.found.labels[row_id] == (truth(row_id),) for row_id in left.again} == {True}
+    assert not {*propose(home, "b5", 4, annotators=("ann", "ben", "ida", "kim")).batch.again} & {*new_team.again}
+
+
+def test_a_pool_without_new_rows_can_be_asked_again_alone(home):
+    propose(home, "b1", 40, annotators=TEAM[:2], max_answers=None)
+    answer_all(home, "b1", lambda name, row_id, asked: name == "ben" and int(row_id[-6:-4]) < 9, TEAM[:2])
+    with pytest.raises(ConfigError, match="have 0 left for a batch and 9 in doubt, which get an answer each; give at"):
+        propose(home, "b2", 6)
+    part = propose(home, "b2", 2).batch
+    assert (len(part.again), part.new_rows, part.audit) == (4, 0, ())
+    assert part == propose(home, "b2", 2).batch
+    proposal = propose(home, "b3", 3)
+    rest = proposal.batch
+    assert {*rest.row_ids} == {*rest.again}
+    assert len({*part.again, *rest.again}) == 9
+    assert [row["row_id"].lstrip("'") for row in rows(home.files("b3")["batch.eve.csv"])] == [*rest.row_ids]
+    assert any(
+        "5 rows of 40, none of them new: all rows" in line for line in describe_proposal(proposal, home.campaign)
+    )
+    with pytest.raises(ConfigError, match="have 0 left for a batch; add rows to the pool, or export the labels"):
+        propose(home, "b4", 1)
+    answer_all(home, "b2", lambda *_: False)
+    answer_all(home, "b3", lambda *_: False)
+    assert len(read_standing(home.campaign).found.labels) == 40
+
+
+def test_the_next_step_is_to_ask_again_where_no_new_row_is_left(home):
+    propose(home, "b1", 40)
+    answer_all(home, "b1", lambda name, row_id, asked: name == asked[0] and int(row_id[-6:-4]) < 9)
+    status = campaign_status(home.campaign, home.folder / "store")
+    assert "propose" in status.steps[0].command
+    assert "--budget 5" in status.steps[0].command
+    propose(home, "b2", 5)
+    again = campaign_status(home.campaign, home.folder / "store")
+    gains_RM = np.full((20, 2), 0.01)
+    ahead = Forecast(np.array([50.0, 80.0]), np.full(2, 0.8), np.full(2, 0.7), np.full(2, 0.9), gains_RM, 1.0, 1, 1)
+    lines = [*worth_lines(replace(again, forecast=ahead), Money("EUR", 0.1, 1000, 1))]
+    assert lines[0].startswith("a batch of 40 rows costs 8.00 EUR"), "like the last batch that had new rows"
 
 
 def test_the_next_batch_does_not_depend_on_the_order_of_answers(home, tmp_path):

@@ -30,6 +30,18 @@ def test_rows_that_measure_can_be_asked_for_when_the_strategy_has_none_left(home
         home.propose("b4", 1)
 
 
+def test_a_small_budget_can_go_to_a_row_in_doubt_alone(home):
+    """Four answers are bought, and a quarter of them takes the only row."""
+    team = {"annotators": ("ann", "ben", "eve", "kim", "zoe"), "overlap": 4, "max_answers": 5, "reserve": 2}
+    first = home.propose("b1", 1, **team).batch
+    for name, label in zip(("ann", "ben", "eve", "kim"), ("dark", "dark", "red", "red"), strict=True):
+        home.answer(dict.fromkeys(first.row_ids, label), name)
+    second = home.propose("b2", 1, **team).batch
+    assert (second.again, second.row_ids) == ({first.row_ids[0]: "zoe"}, first.row_ids)
+    assert home.propose("b2", 1, **team).batch == second
+    assert not {*home.propose("b3", 1, **team).batch.row_ids} & {*first.row_ids}
+
+
 def test_a_skipped_row_awaits_nothing(home):
     first = home.propose("b1")
     skipped = Answer(
