@@ -9,6 +9,7 @@ import os
 import random
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -51,10 +52,11 @@ from labelbench_ray.embeddings.shards import ShardEntry, ShardId, ShardRows, loa
 from labelbench_ray.embeddings.store import EmbeddingStore
 from labelbench_ray.encoders._sounds import open_sound
 from labelbench_ray.encoders.columns import Columns
-from labelbench_ray.errors import UserError
+from labelbench_ray.errors import DamagedError, UserError
 from labelbench_ray.exports.document import document
 from labelbench_ray.ledger.experiments import write_grid
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records, read_recipe
+from labelbench_ray.ledger.hits import read_hits
 from labelbench_ray.ledger.records import Entry, Grid, Stopped
 from labelbench_ray.ledger.trials import Failure, Header, Ledger, read_history
 from labelbench_ray.registry.check import check
@@ -199,14 +201,16 @@ def _make_ledger(folder: Path) -> Path:
         for number in range(2):
             ids = np.arange(3) + 3 * number
             metrics = {"Test Accuracy": 0.5 + number / 4, "Pool Accuracy": 0.5}
-            ledger.publish(number, ids, ids % 3, 3 * number + 3, metrics, {"fit": Cost(1.0, 1.0)}, {"b": np.ones(2)})
+            spent, tensors, hits = {"fit": Cost(1.0, 1.0)}, {"b": np.ones(2)}, {"Test": np.arange(20) % 4 < 2 + number}
+            ledger.publish(number, ids, ids % 3, 3 * number + 3, metrics, spent, tensors, hits=hits)
     write_grid(folder, Grid(experiment="a.b", entries=(Entry(fingerprint=HEADER.fingerprint, trial=TRIAL),)))
     return directory
 
 
 def _points(trial: Path) -> FineTuneLedger:
     points = FineTuneLedger.open(trial, POINTS)
-    points.publish(6, "bought", {"Test Accuracy": 0.5}, {"fit": Cost(1, 1)}, {"bias": np.ones(2)})
+    hits = {"Test": np.arange(20) % 4 < 2}
+    points.publish(6, "bought", {"Test Accuracy": 0.5}, {"fit": Cost(1, 1)}, {"bias": np.ones(2)}, hits)
     return points
 
 
@@ -285,6 +289,25 @@ def _read_proxy(folder: Path, data: bytes) -> None:
     record = read_history(directory).records[0].model_copy(update={"proxy": sha256(data).hexdigest()})
     (directory / "rounds" / "000.safetensors").write_bytes(data)
     Ledger(directory, HEADER).proxy(record)
+
+
+def _read_hits(folder: Path, data: bytes) -> None:
+    """Which rows a round and a fine-tune have right, as reports read them and then a run does."""
+    directory = _ledger(folder)
+    point = directory / "finetune" / POINTS.fingerprint / "000006.json"
+    record, tuned = read_history(directory).records[1], read_finetune_records(point.parent)[6]
+    path = directory / "rounds" / "001.json"
+    for each in (path, point):
+        each.with_suffix(".hits").write_bytes(data)
+    try:
+        _report(folder, drawn=len(data) % 20 == 0)
+        read_hits(path, record.fingerprint, 1, record.metrics)
+    finally:
+        with suppress(DamagedError):  # the other reader's turn: sound hits of a round are not a fine-tune's
+            read_hits(point, tuned.fingerprint, 6, tuned.metrics)
+        with Ledger.open(directory, HEADER) as ledger:
+            assert len(ledger.records()) == 2  # rounds do not depend on their hits
+        _points(directory)
 
 
 def _read_why(folder: Path, data: bytes) -> None:
@@ -601,6 +624,7 @@ def targets(scratch: Path) -> dict[str, Target]:
         "view manifest": Target(view.model_dump_json().encode(), _read_view),
         "shard": Target(shard_bytes(ROWS, "recipe", "numpy"), _read_shard),
         "arrays": Target(_npy(), _read_arrays),
+        "hits": Target(_sound_of_ledger("{trial}/rounds/001.hits", scratch), _read_hits),
         "proxy": Target(save_tensors({"weight": np.ones((2, 3), np.float32)}), _read_proxy),
         "checkpoint": Target(
             _checkpoint(), lambda folder, data: FileCheckpoints(_put(folder / f"{os.getpid()}.pt", data), "me").load()

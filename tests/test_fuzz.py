@@ -36,7 +36,7 @@ NAMES = (
     "answers prodigy.jsonl",
     *("trial", "part", "fine-tune", "header", "record", "grid", "point", "failure", "point header", "why", "manifest"),
     "stopped",
-    *("view manifest", "shard", "arrays", "proxy", "checkpoint"),
+    *("view manifest", "shard", "arrays", "proxy", "hits", "checkpoint"),
     *(
         "rows.csv",
         "rows.tar",

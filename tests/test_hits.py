@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as draw
 from hypothesis.extra.numpy import arrays
+from safetensors.numpy import save
 
 from labelbench_ray import tasks
 from labelbench_ray.config import Part, Trial, vary
@@ -84,13 +85,51 @@ def test_a_ledger_without_hits_is_as_sound_as_before(folder):
 def test_every_changed_bit_is_refused_by_name(folder):
     path = folder / "rounds/001.hits"
     sound = path.read_bytes()
-    start = len(sound) - 2
-    for place in range(8 * start, 8 * start + len(RIGHT_N)):
+    for place in range(8 * len(sound)):
         data = bytearray(sound)
         data[place // 8] ^= 128 >> place % 8
         path.write_bytes(data)
-        with pytest.raises(DamagedError, match=r"001\.hits: \d of 11 rows are right, Test Accuracy is .*delete it"):
+        with pytest.raises(DamagedError, match=r"001\.hits: .*delete it"):
             read(folder, 1)
+
+
+def test_two_rows_that_change_places_are_refused(folder):
+    """Their mean is the same."""
+    path = folder / "rounds/001.hits"
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 0b11000000
+    path.write_bytes(data)
+    assert RIGHT_N[:2].sum() == 1
+    with pytest.raises(DamagedError, match=r"001\.hits: does not have the hash that it states; delete it"):
+        read(folder, 1)
+
+
+def test_files_without_a_hash_are_read_and_checked_by_their_mean(folder):
+    path = folder / "rounds/000.hits"
+    write_without_hash(path, RIGHT_N)
+    assert read(folder)["Test"].tolist() == RIGHT_N.tolist()
+    write_without_hash(path, RIGHT_N ^ (np.arange(11) == 4))
+    with pytest.raises(DamagedError, match=r"000\.hits: \d of 11 rows are right, Test Accuracy is .*delete it"):
+        read(folder)
+
+
+def write_without_hash(path: Path, right_N: np.ndarray) -> None:
+    stated = {"format": "1", "fingerprint": HEADER.fingerprint, "number": "0", "rows": '{"Test": 11}'}
+    path.write_bytes(save({"Test": np.packbits(right_N)}, stated))
+
+
+@pytest.mark.parametrize("rows", ["Infinity", "NaN", "1e999", "[11]", "null", '"eleven"', "0", "-11", "12345678901"])
+def test_a_number_of_rows_that_is_none_is_refused_by_name(folder, rows: str):
+    stated = {"format": "1", "fingerprint": HEADER.fingerprint, "number": "0", "rows": f'{{"Test": {rows}}}'}
+    path = folder / "rounds/000.hits"
+    path.write_bytes(save({"Test": np.packbits(RIGHT_N)}, stated))
+    with pytest.raises(DamagedError, match=r"000\.hits: .*delete it"):
+        read(folder)
+
+
+def test_equal_hits_are_equal_bytes():
+    hits = {"Validation": RIGHT_N, "Test": ~RIGHT_N}
+    assert len({next(iter(hits_file(Path("a"), "f", 3, hits).values())) for _ in range(20)}) == 1
 
 
 @pytest.mark.parametrize("kept", [0, 4, 60, -1])

@@ -10,8 +10,9 @@ import pytest
 
 from labelbench_ray.config import FineTune, digest
 from labelbench_ray.costs import Cost
-from labelbench_ray.errors import LedgerError
+from labelbench_ray.errors import DamagedError, LedgerError
 from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger, read_finetune_records
+from labelbench_ray.ledger.hits import read_hits
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.storage import quarantine as quarantine_module
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_aside, set_asides
@@ -93,6 +94,30 @@ def test_a_round_that_cannot_be_used_is_set_aside_with_those_after_it_and_run_ag
         name: data for name, data in before.items() if not name.startswith("000")
     }
     assert sorted(why.files) == sorted(f"rounds/{name}" for name in before if not name.startswith("000"))
+
+
+@pytest.mark.parametrize("damage", [cut_short, flip_a_bit, empty, nest, Path.unlink])
+def test_hits_that_cannot_be_used_cost_no_round(folder, damage: Callable[[Path], None]):
+    """Rounds do not depend on them: reports refuse them by name, and intervals are over seeds only."""
+    path = folder / "rounds" / "001.hits"
+    damage(path)
+    there = path.exists() and path.read_bytes()
+    assert run(folder) == []
+    assert set_asides(folder) == ()
+    assert (path.exists() and path.read_bytes()) == there
+    record = read_history(folder).records[1]
+    if there is False:
+        assert read_hits(path, record.fingerprint, 1, record.metrics) == {}
+    else:
+        with pytest.raises(DamagedError, match=r"001\.hits: .*delete it: intervals are then over seeds only"):
+            read_hits(path, record.fingerprint, 1, record.metrics)
+
+
+def test_hits_of_rounds_that_are_run_again_are_the_same(folder, undisturbed):
+    cut_short(folder / "rounds" / "001.json")
+    run(folder)
+    for path in (undisturbed / "rounds").glob("*.hits"):
+        assert (folder / "rounds" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_missing_round_sets_aside_those_after_the_gap(folder, undisturbed):

@@ -9,7 +9,8 @@ again: the same command finishes, and all equals a run that was never disturbed.
 records: in a copy of a finished sweep each trial is damaged in another way (a record cut short, a bit flipped in one,
 or in a proxy of a trial that lacks a round, another trial's record, one repeated, one missing, a damaged trial.json), a
 shard is half-written, and the same command runs again. What must hold: each is refused by name in the event log (a
-shard: in the quarantine), found in the quarantine as it was, and done again; all equals the undisturbed run.
+shard: in the quarantine), found in the quarantine as it was, and done again; all equals the undisturbed run. Which rows
+a round has right is damaged last: the run leaves that file alone, reports refuse it by name.
 manifest: the same with a store's damaged manifest.json: status 2 and a text that names it; once the folder that the
 text names is deleted, the same command embeds again, and all is equal.
 
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import parser, show
+from labelbench_ray import report
 from labelbench_ray.ledger.records import COSTS
 from labelbench_ray.ledger.trials import read_history
 from labelbench_ray.storage.quarantine import read_quarantine_note, set_asides
@@ -156,6 +158,12 @@ def records(sweep: Sweep, wanted: dict[str, Any]) -> dict[str, Any]:
         found = (experiment / top).glob(f"quarantine/*/{path.relative_to(experiment / top)}")
         kept[name] = name == "missing" or any(each.read_bytes() == data for each in found)
     same = rounds(str(below)) == wanted
+    hits = folders[len(DAMAGES)] / "rounds/001.hits"
+    flip(hits, hits)
+    spoiled = hits.read_bytes()
+    over_seeds_only = f"Intervals are over seeds only: {hits}: "
+    ignored = sweep.run(str(below)).status == 0 and hits.read_bytes() == spoiled
+    refused = report.build(experiment).sections[0].intervals.startswith(over_seeds_only)
     whole = shard.read_bytes() == (sweep.folder / "undisturbed" / shard.relative_to(below)).read_bytes()
     return {
         "damages": len(damages),
@@ -164,12 +172,15 @@ def records(sweep: Sweep, wanted: dict[str, Any]) -> dict[str, Any]:
         "kept_in_quarantine": kept,
         "same_as_undisturbed": same,
         "shard_as_undisturbed": whole,
+        "damaged_hits_left_alone_and_refused_by_reports": ignored and refused,
         "seconds": ran.seconds,
         "held": ran.status == 0
         and len(damages) == min(len(DAMAGES), len(folders)) + 1
         and all(named.values())
         and all(kept.values())
         and same
+        and ignored
+        and refused
         and whole,
     }
 
@@ -261,10 +272,10 @@ def wait_for_records(running: Running, below: Path, number: int) -> None:
 
 
 def finished(below: Path) -> dict[Path, tuple[int, bytes]]:
-    """Every recorded round's two files: when they were written, and what they hold."""
+    """Every recorded round's three files: when they were written, and what they hold."""
     found = list(below.glob(f"runs/{NAME}/*/rounds/*.json"))
-    both = [*found, *(path.with_suffix(".safetensors") for path in found)]
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in both}
+    every = [path.with_suffix(suffix) for path in found for suffix in (".json", ".safetensors", ".hits")]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in every}
 
 
 def contents(below: Path) -> dict[Path, bytes]:

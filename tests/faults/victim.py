@@ -47,9 +47,10 @@ def line(folder: Path, below: Path) -> list[str]:
 
 
 def finished(below: Path) -> dict[Path, Fact]:
-    """Shards, and rounds whose record is there: the record and its proxy."""
+    """Shards, and rounds whose record is there: the record, its proxy and which rows that has right."""
     records = list(below.glob(RECORDS))
-    paths = [*below.glob(SHARDS), *records, *(record.with_suffix(".safetensors") for record in records)]
+    beside = [record.with_suffix(suffix) for record in records for suffix in (".safetensors", ".hits")]
+    paths = [*below.glob(SHARDS), *records, *beside]
     return {path: (path.stat().st_mtime_ns, _hash(path)) for path in paths}
 
 
