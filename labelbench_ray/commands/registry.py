@@ -52,9 +52,9 @@ def check(files: tuple[Path, ...], reproduce: bool, store: Path, data_root: Path
     """Check files of a registry, in any order, and print each submission's tiers.
 
     Where P.ledgers.zip is among the files, both tables are made again from the ledgers, and a difference is refused by
-    file, trial, round and value. Tables alone are `reported`. With --reproduce, a trial that chooses the same rows
-    again makes its submission's checked trials `reproduced`; else they stay `checked`, and the first other row is
-    printed. With --tiers, what was reproduced is kept by the hash of each trial's ledger.
+    file, trial, round and value. Tables alone are `reported`. With --reproduce, a trial that gives the same rows,
+    labels and metrics again makes its submission's checked trials `reproduced`; else they stay `checked`, and the first
+    difference is printed. With --tiers, what was reproduced is kept by the hash of each trial's ledger.
     """
     with meter(console, "checking"):
         from labelbench_ray.registry.check import check as checked
@@ -68,12 +68,13 @@ def check(files: tuple[Path, ...], reproduce: bool, store: Path, data_root: Path
         from labelbench_ray.api.reproduce import reproduce as run_again
         from labelbench_ray.api.reproduce import sampled
 
-        again = [run_again(each, store, data_root) for each in found]
+        drawn = [sampled(each) for each in found]
+        again = [run_again(each, trial, store, data_root) for each, trial in zip(found, drawn, strict=True)]
         found = tuple(each for each, _ in again)
         state(difference for _, difference in again if difference)
         if tiers is not None:
-            for each in found:
-                kept |= given_tiers(each, sampled(each).fingerprint)
+            for each, trial in zip(found, drawn, strict=True):
+                kept |= given_tiers(each, trial.fingerprint)
             write_tiers(tiers, kept)
             state([f"wrote {tiers}"])
     state(describe_checked(with_tiers(found, kept)))

@@ -3,7 +3,7 @@
 Where the ledgers are among the files, both tables are made again from them and every value is compared. Tiers are given
 here, never by who submits:
 
-    reproduced  a trial of the submission was run again and chose the same rows (`tiers` keeps it)
+    reproduced  a trial of the submission was run again and gave the same rows and metrics (`tiers` keeps it)
     checked     everything follows from the ledgers, fingerprints included
     reported    tables alone, or a recipe whose fingerprint cannot be computed here
     imported    curves that others published
@@ -12,7 +12,6 @@ here, never by who submits:
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -62,10 +61,8 @@ class Checked:
     rounds: Any
     ledgers: tuple[RegistryTrial, ...]
     """Empty where the ledgers are not among the files."""
-    sha256: str
-    """Of the table of trials, as a file."""
     reproduced: frozenset[str] = frozenset()
-    """Checked trials of which one was run again, and chose the same rows."""
+    """Checked trials of which one was run again, and gave the same rows, labels and metrics."""
 
     @property
     def tiers(self) -> dict[str, Tier]:
@@ -148,7 +145,7 @@ def _submission(name: str, files: dict[str, Path]) -> Checked:
     else:
         check_reported(files[TRIALS_FILE], trials, files[ROUNDS_FILE], rounds)
         trials = completed(trials, TRIALS)
-    return Checked(name, trials, rounds, ledgers, sha256(files[TRIALS_FILE].read_bytes()).hexdigest())
+    return Checked(name, trials, rounds, ledgers)
 
 
 def _refuse_repeated(submissions: Sequence[Checked]) -> None:
