@@ -16,7 +16,7 @@ from machine import parser, show
 from synthetic_ledgers import write_ledgers
 
 from labelbench_ray.config import Trial, grid
-from labelbench_ray.registry.boards import boards, published_boards, standing
+from labelbench_ray.registry.boards import boards, published_boards, standings
 from labelbench_ray.registry.check import check
 from labelbench_ray.registry.leaderboard import leaderboard_page
 from labelbench_ray.registry.pack import pack
@@ -45,8 +45,8 @@ def main(words: list[str] | None = None) -> None:
         checked, checking = _timed(lambda: check(packed.paths))
         packed_bytes = sum(path.stat().st_size for path in packed.paths)
     ours, theirs = boards(checked, checked[0].tiers), published_boards(published())
-    standings = [found for found in (standing("LabelBench", theirs),) if found]
-    page, drawing = _timed(lambda: leaderboard_page((*ours, *theirs), standings))
+    ranked = standings(ours, theirs)
+    page, drawing = _timed(lambda: leaderboard_page((*ours, *theirs), ranked))
     spent, size = packing + checking, len(page.encode())
     show(
         "registry",

@@ -92,7 +92,7 @@ def leaderboard(files: tuple[Path, ...], out: Path, tiers: Path | None) -> int:
     alone. It opens from a file, and requests nothing.
     """
     with meter(console, "reading"):
-        from labelbench_ray.registry.boards import LABELBENCH, boards, published_boards, standing
+        from labelbench_ray.registry.boards import boards, published_boards, standings
         from labelbench_ray.registry.check import check as checked
         from labelbench_ray.registry.leaderboard import leaderboard_page
         from labelbench_ray.registry.tiers import read_tiers, with_tiers
@@ -103,8 +103,7 @@ def leaderboard(files: tuple[Path, ...], out: Path, tiers: Path | None) -> int:
         found = with_tiers(checked(files), {} if tiers is None else read_tiers(tiers))
         given = {name: tier for each in found for name, tier in each.tiers.items()}
         ours, theirs = boards(found, given), published_boards(published())
-        standings = [standing("this registry", ours), standing(f"{LABELBENCH}, as published", theirs)]
-        page = leaderboard_page((*ours, *theirs), [each for each in standings if each])
+        page = leaderboard_page((*ours, *theirs), standings(ours, theirs))
         publish(out, page.encode())
     state([f"wrote {out} ({words.size(out.stat().st_size)})"])
     return 0

@@ -1,7 +1,7 @@
 """The boards of a leaderboard: the trials of one protocol each, ours and those that others published."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
@@ -22,12 +22,17 @@ FIELDS: Final = ("encoder", "proxy", "trainer", "corrupter", "oracle", "first_ba
 """What a board's facts state beside its data set and checkpoints."""
 USUAL: Final = {("corrupter", "clean"), ("oracle", "simulated"), ("first batch", "random")}
 IMBALANCE: Final = "largest class over smallest"
+VERIFIED: Final = frozenset((Tier.REPRODUCED, Tier.CHECKED))
+"""Tiers of numbers that follow from ledgers: no trial of another tier changes them."""
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Board:
-    """The trials of one protocol on the metric that decides."""
+    """The trials of one protocol on the metric that decides.
+
+    A strategy's row is of its verified trials alone where it has any, and compares these with verified trials alone.
+    """
 
     protocol_id: str
     dataset: str
@@ -41,7 +46,7 @@ class Board:
     """By strategy, the price of a trial, the mean, and its currency; absent unless all state one in one currency."""
     submitters: Mapping[str, tuple[str, ...]]
     dropped: int
-    """Trials of a strategy and seed that another trial has, too; the one of the better tier counts."""
+    """Trials that do not count: another one of a better tier has their strategy and seed, or verified ones have it."""
 
     @property
     def trials(self) -> int:
@@ -82,21 +87,35 @@ class Standing:
     boards: tuple[Board, ...]
 
 
-def standing(source: str, every: Sequence[Board]) -> Standing | None:
+def standings(ours: Sequence[Board], theirs: Sequence[Board]) -> tuple[Standing, ...]:
+    """Ranks over a registry's boards, by verified trials and with the reported ones, and over the published boards."""
+    verified = standing("this registry", ours, VERIFIED)
+    unverified = any(tiers[0] not in VERIFIED for board in ours for tiers in board.tiers.values())
+    reported = standing("this registry, with reported trials", ours, {*Tier}) if unverified else None
+    found = (verified, reported, standing(f"{LABELBENCH}, as published", theirs, {Tier.IMPORTED}))
+    return tuple(each for each in found if each)
+
+
+def standing(source: str, every: Sequence[Board], tiers: Collection[Tier]) -> Standing | None:
     """Ranks over boards by the mean final value of the strategies that at least half of random's boards have.
 
-    None where fewer than 2 boards have 3 such strategies.
+    Only rows whose best trials are of these tiers count. None where fewer than 2 boards have 3 such strategies.
     """
-    own = [{row.strategy: row.final.value for row in board.comparison.rows} for board in every]
-    own = [values for values in own if RANDOM in values]
+    found = [(board, values) for board in every if RANDOM in (values := _finals(board, tiers))]
+    own = [values for _, values in found]
     names = sorted({name for values in own for name in values})
     strategies = tuple(name for name in names if 2 * sum(name in values for values in own) >= len(own))
     kept = [values for values in own if all(name in values for name in strategies)]
     if len(kept) < FEWEST_SETTINGS or len(strategies) < FEWEST_STRATEGIES:
         return None
     scores_DM = np.array([[values[name] for name in strategies] for values in kept])
-    having = [board for board in every if {*strategies} <= {row.strategy for row in board.comparison.rows}]
+    having = [board for board, values in found if {*strategies} <= {*values}]
     return Standing(source, ranks(strategies, scores_DM), tuple(having))
+
+
+def _finals(board: Board, tiers: Collection[Tier]) -> dict[str, float]:
+    rows = board.comparison.rows
+    return {row.strategy: row.final.value for row in rows if board.tiers[row.strategy][0] in tiers}
 
 
 def _curves_of(rounds: Any, metrics: Mapping[str, str]) -> dict[str, dict[int, float]]:  # noqa: ANN401
@@ -111,20 +130,8 @@ def _curves_of(rounds: Any, metrics: Mapping[str, str]) -> dict[str, dict[int, f
 
 
 def _board(rows: list[Row], curves: Mapping[str, Mapping[int, float]], tiers: Mapping[str, Tier]) -> Board:
-    order = [*Tier]
-    rows = sorted(rows, key=lambda row: (row["strategy"], row["seed"], order.index(tiers[row["fingerprint"]])))
-    kept = [next(mine) for _, mine in groupby(rows, itemgetter("strategy", "seed"))]
-    shared = sorted(set.intersection(*({*curves.get(row["fingerprint"], {})} for row in kept)))
-    by_strategy = {name: [*mine] for name, mine in groupby(kept, itemgetter("strategy"))}
-    every = [
-        Curves(
-            name,
-            tuple(row["seed"] for row in mine),
-            np.array(shared, dtype=np.float64),
-            np.array([[curves[row["fingerprint"]][labels] for labels in shared] for row in mine], dtype=np.float64),
-        )
-        for name, mine in by_strategy.items()
-    ]
+    by_strategy = _counting(rows, tiers)
+    kept = [row for mine in by_strategy.values() for row in mine]
     first = kept[0]
     checkpoints = f"{first['rounds']} rounds of {first['budget']} labels"
     return Board(
@@ -135,13 +142,51 @@ def _board(rows: list[Row], curves: Mapping[str, Mapping[int, float]], tiers: Ma
             ("checkpoints", checkpoints),
             *_imbalance(kept),
         ),
-        compare_curves(first["metric"], every, RANDOM),
+        _compared(by_strategy, curves, tiers),
         {name: _tiers(mine, tiers) for name, mine in by_strategy.items()},
         {name: float(np.mean([_seconds(row) for row in mine])) for name, mine in by_strategy.items()},
         {name: price for name, mine in by_strategy.items() if (price := _price(mine))},
         {name: tuple(sorted({row["submitter"] for row in mine} - {""})) for name, mine in by_strategy.items()},
         len(rows) - len(kept),
     )
+
+
+def _counting(rows: Iterable[Row], tiers: Mapping[str, Tier]) -> dict[str, list[Row]]:
+    """By strategy, one trial a seed, of the best tier; verified ones alone where the strategy has any."""
+    order = [*Tier]
+    by_tier = sorted(rows, key=lambda row: (row["strategy"], row["seed"], order.index(tiers[row["fingerprint"]])))
+    unique = (next(mine) for _, mine in groupby(by_tier, itemgetter("strategy", "seed")))
+    by_strategy = {name: [*mine] for name, mine in groupby(unique, itemgetter("strategy"))}
+    return {name: _verified(mine, tiers) or mine for name, mine in by_strategy.items()}
+
+
+def _verified(rows: Iterable[Row], tiers: Mapping[str, Tier]) -> list[Row]:
+    return [row for row in rows if tiers[row["fingerprint"]] in VERIFIED]
+
+
+def _compared(
+    by_strategy: Mapping[str, list[Row]], curves: Mapping[str, Mapping[int, float]], tiers: Mapping[str, Tier]
+) -> Comparison:
+    """All strategies; the rows of verified ones are as if there were no others."""
+    every = [row for mine in by_strategy.values() for row in mine]
+    shared = sorted(set.intersection(*({*curves.get(row["fingerprint"], {})} for row in every)))
+    labels_T = np.array(shared, dtype=np.float64)
+    made = {
+        name: Curves(
+            name,
+            tuple(row["seed"] for row in mine),
+            labels_T,
+            np.array([[curves[row["fingerprint"]][labels] for labels in shared] for row in mine], dtype=np.float64),
+        )
+        for name, mine in by_strategy.items()
+    }
+    complete = compare_curves(every[0]["metric"], [*made.values()], RANDOM)
+    verified = [made[name] for name, mine in by_strategy.items() if _verified(mine, tiers)]
+    if len(verified) in (0, len(made)):
+        return complete
+    alone = compare_curves(complete.metric, verified, RANDOM)
+    found = (alone.row(row.strategy) or row for row in complete.rows)
+    return replace(complete, rows=tuple(found))
 
 
 def _tiers(rows: Iterable[Row], tiers: Mapping[str, Tier]) -> tuple[Tier, ...]:
