@@ -33,21 +33,22 @@ SHOWN: Final = {
 }
 
 
-def check_tool(tool: str, folder: Path, begun: Campaign, max_answers: int | None = None) -> None:
+def check_tool(tool: str, folder: Path, begun: Campaign, max_answers: int | None = None, overlap: int = 1) -> None:
     """Refuse, before a batch is recorded, a tool that cannot show its rows or needs declared classes.
 
     Args:
         tool: one of `TOOLS`, or csv, which takes everything.
         folder: the campaign's.
         begun: the campaign as it is begun, if it is not there yet.
-        max_answers: that a row gets at most, where rows may be asked again.
+        max_answers: that a row gets at most; above the overlap, rows may be asked again. None: the overlap.
+        overlap: answers that each row is to get.
 
     Raises:
         ConfigError: with the fix.
     """
     if tool not in TOOLS:
         return
-    if max_answers is not None:
+    if max_answers not in (None, overlap):
         raise ConfigError(
             f"--to {tool}: {TOOLS[tool]} decides who answers, and --max-answers asks rows again of one annotator; "
             "leave one of them out"

@@ -109,7 +109,7 @@ def propose(
         found = find_pool(pool, data_root, stated)
         request = _request(found, out, words)
         folder = campaign or runs / found.name
-        check_tool(to, folder, request.campaign, words["max_answers"])
+        check_tool(to, folder, request.campaign, request.max_answers, request.overlap)
     environment = local_environment(runs, store, found.data.root)
     executor = LocalExecutor(environment)
     state(describe_pool(found))

@@ -65,8 +65,9 @@ def test_every_cell_is_text_and_every_column_is_read(tmp_path: Path, data: bytes
         "=1+1": ("-x",),
         "7": None,
         "8": None,
-        "9": (),
+        "9": ("None of these",),
     }
+    assert labels(read(saved(tmp_path, data), split=split_classes))["9"] == ()
     first, second, guarded, skipped, unsure, _ = found.answers
     assert (first.annotator, first.seconds, first.answered_at) == ("ann", 3.5, datetime(2026, 5, 1, 10, tzinfo=UTC))
     assert second.answered_at == first.answered_at, "a time without a zone is UTC"
@@ -120,7 +121,7 @@ def test_a_parquet_file_with_lists_of_labels(tmp_path: Path) -> None:
         (",cat,ann,,,", "answers.csv, row 3: '': 'cat': an answer needs a row_id; fill it in"),
         ("2,cat,ann,done,,", "row 3: '2': 'done': no status called 'done' (have: skipped, submitted, unsure)"),
         ("2,cat,ann,skipped,,", "'cat skipped': a row has either a label or the status skipped or unsure"),
-        ("2,,ann,submitted,,", "a row of no class has the label 'none of these'"),
+        ("2,,ann,submitted,,", "remove one of both, or fill in what is missing"),
         ("2,cat,ann,,yesterday,", "'yesterday': answered_at must be a time as ISO 8601; write it as 2026-05-01T14:30"),
         ("2,cat,ann,,1/5/2026,", "answered_at must be a time"),
         ("2,cat,ann,,0001-01-01T00:00:00+05:00,", "answered_at must be a time"),

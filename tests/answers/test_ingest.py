@@ -180,7 +180,7 @@ def test_a_row_id_that_differs_in_spaces_alone_is_another_row(log: AnswerLog) ->
         ('"7,0",cat,', "'00007' is"),
         ("0.5,cat,", "the row is not in the pool; '0.50' is"),
         ("8,Cat,", "'8': 'Cat': no class called 'Cat'; did you mean 'cat'? (have: cat, dog); correct the label"),
-        ("8,none of these,", "'none of these': a row has exactly one label; correct the label"),
+        ("8,none of these,", "'none of these': no class called 'none of these' (have: cat, dog); correct the label"),
         ("extra,cat,", "no batch asked for the row; label rows of a batch, or accept it with --accept-extra"),
         ("extra,cat,b1", "no batch asked for the row"),
         ("8,cat,b9", "batch 'b9' is not one of this campaign; ingest the file into the campaign that asked for it"),
@@ -232,6 +232,14 @@ def test_both_forms_of_a_learned_class_are_one_and_a_control_character_is_refuse
     (rejected,) = found.rejected
     assert (rejected.row_id, rejected.value) == ("0.50", "red\n1,blue")
     assert "must not have line ends" in rejected.rule
+
+
+@pytest.mark.parametrize("classes", [Names({"cat": 0, "none of these": 1}), None], ids=["declared", "learned"])
+def test_none_of_these_can_be_a_class_where_a_row_has_one(log: AnswerLog, classes: Names[int] | None) -> None:
+    path = saved(log.path.parent, "row_id,label\n8,none of these\n00007,cat\n")
+    found = checked(read(path), Rules(asked=Names(ROWS), batches=BATCHES, classes=classes))
+    assert found.rejected == ()
+    assert [answer.labels for answer in found.answers] == [("none of these",), ("cat",)]
 
 
 def test_rules_of_other_tasks(log: AnswerLog) -> None:

@@ -124,6 +124,9 @@ def test_a_file_of_answers_with_the_same_name_stays(home):
 def test_what_a_tool_cannot_show_is_refused_before_a_batch_is_recorded(home):
     begun = home.request("b1", 6).campaign
     check_tool("argilla", home.campaign, begun)
+    check_tool("argilla", home.campaign, begun, max_answers=2, overlap=2)  # the default, which asks no row again
+    with pytest.raises(ConfigError, match="--max-answers asks rows again of one annotator"):
+        check_tool("argilla", home.campaign, begun, max_answers=3, overlap=2)
     for tool, name in (("prodigy", "Prodigy"), ("label-studio", "Label Studio")):
         with pytest.raises(ConfigError, match=f"--to {tool}: .* declares no classes, and {name} offers choices alone"):
             check_tool(tool, home.campaign, begun)

@@ -98,26 +98,26 @@ def _labels(row_id: str, label: str, status: str, split: Split) -> tuple[tuple[s
     stated = stated or Status.SUBMITTED
     if (stated is Status.SUBMITTED) != bool(label):
         rule = "a row has either a label or the status skipped or unsure"
-        fix = f"remove one of both; a row of no class has the label {NONE_OF_THESE!r}"
+        fix = "remove one of both, or fill in what is missing"
         raise RowError(row_id, f"{label} {status}".strip(), rule, fix)
     if not label:
         return None, stated
-    if label.lower() == NONE_OF_THESE:
-        return (), stated
     return split(row_id, label), stated
 
 
 def one_class(row_id: str, cell: str) -> tuple[str, ...]:
-    """The cell is the name of one class."""
+    """The cell is the name of one class; of one called `none of these`, too."""
     return (cell,)
 
 
 def split_classes(row_id: str, cell: str) -> tuple[str, ...]:
-    """The classes in a cell, sorted: their order states nothing.
+    """The classes in a cell, sorted: their order states nothing. `none of these` is of no class.
 
     Raises:
         RowError: an empty name, one twice, or a quote that is not closed.
     """
+    if cell.lower() == NONE_OF_THESE:
+        return ()
     try:
         (parts,) = csv.reader([cell], delimiter=SEVERAL, skipinitialspace=True, strict=True)
     except (csv.Error, ValueError) as error:
