@@ -16,6 +16,7 @@ UNSURE: Final = "unsure"
 SHORTEST_TITLE, LONGEST_TITLE = 3, 50
 SAMPLING: Final = "Uncertainty sampling"
 """Tasks in the order of their predictions' scores: the strategy's order."""
+ALL_OR_NONE: Final = "Choose all that apply. For none of them, submit without a choice."
 SHOWS: Final = "show_collab_predictions"
 """The setting by which annotators see predictions."""
 BESIDE: Final = "display: flex; gap: 1em"
@@ -81,6 +82,8 @@ def label_config(wanted: Wanted) -> str:
     page = ElementTree.Element("View", {"style": BESIDE} if tag == "Image" else {})
     shown, choices = (ElementTree.SubElement(page, "View", {"style": style}) for style in ("flex: 3", "flex: 2"))
     ElementTree.SubElement(shown, tag, {"name": name, "value": f"${name}", **attributes})
+    if wanted.several:
+        ElementTree.SubElement(choices, "Header", {"value": ALL_OR_NONE, "size": "6"})
     for control, choice, values in (
         (LABEL, "multiple" if wanted.several else "single", wanted.classes),
         (UNSURE, "multiple", (UNSURE,)),

@@ -33,7 +33,10 @@ def test_the_page_shows_the_row_and_offers_the_classes_as_they_are_written(modal
 
 
 def test_several_classes_may_be_chosen_where_rows_have_several():
-    assert choices_of(label_config(Wanted("a pool", "text", ("a", "b"), several=True))) == (["a", "b"], "multiple")
+    page = label_config(Wanted("a pool", "text", ("a", "b"), several=True))
+    assert choices_of(page) == (["a", "b"], "multiple")
+    assert "For none of them, submit without a choice" in page
+    assert "<Header" not in label_config(WANTED)
 
 
 def test_annotators_do_not_see_predictions_unless_asked():

@@ -65,6 +65,7 @@ def test_several_choices_come_back_as_the_sets_that_people_gave(
     client, log = Server(server.url), AnswerLog(tmp_path / "runs" / "photos.campaign" / "answers.parquet")
     project = project_of(client, "photos labels")
     assert (project["maximum_annotations"], project["show_collab_predictions"]) == (2, False)
+    assert project["enable_empty_annotation"]  # a row of none of the classes is submitted without a choice
     people = People(server, project["id"])
     assert (len(people.tasks), people.next()) == (9, agree)
     ann, ben = 1, server.user("ben.of.photos@example.com")
