@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from labelbench_ray.answers.fold import RowState
+from labelbench_ray.answers.formats.delimited import join_classes
 from labelbench_ray.answers.formats.stated import Rejected
 from labelbench_ray.campaign.doubt import WHY
 from labelbench_ray.campaign.export import Exported
@@ -40,7 +41,7 @@ def describe_pool(found: FoundPool) -> list[str]:
 def describe_proposal(proposal: Proposal, campaign: Path) -> list[str]:
     """What was chosen, where it is, and what to do with it."""
     begun = proposal.campaign
-    classes = ", ".join(begun.classes) if begun.classes else "named by the answers"
+    classes = join_classes(begun.classes) if begun.classes else "named by the answers"
     kind = KINDS[begun.task]
     several = f"; {kind.in_words}" if kind is SEVERAL_CLASSES else ""
     weighs = "; models count each label by its confidence" if begun.weight_by_confidence else ""
@@ -124,7 +125,8 @@ def _taken(accepted: Accepted) -> Iterator[str]:
     stated = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     yield f"answers: {stated or 'none in the files'}"
     if accepted.new_classes:
-        yield f"new classes: {', '.join(accepted.new_classes)} (correct a misspelled one in the file; ingest it again)"
+        names = join_classes(accepted.new_classes)
+        yield f"new classes: {names} (correct a misspelled one in the file; ingest it again)"
 
 
 def _rejected(accepted: Accepted) -> Iterator[str]:
@@ -154,7 +156,7 @@ def describe_export(exported: Exported) -> list[str]:
     """What a file of labels holds."""
     by_model = f", and predictions of a model for {several(exported.model, 'other row')}" if exported.model else ""
     lines = [f"{shown_path(exported.path)}: {several(exported.people, 'label')} of people{by_model}"]
-    lines.append(f"classes: {', '.join(exported.classes)}")
+    lines.append(f"classes: {join_classes(exported.classes)}")
     if exported.left_out:
         lines.append(f"left out: {several(exported.left_out, 'row')} asked, without a label")
     return lines

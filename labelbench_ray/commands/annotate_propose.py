@@ -31,7 +31,12 @@ CSV: Final = "csv"
     metavar="DIR",
     help="The folder for the batch's files. The same folder gives the same batch, another one the next batch.",
 )
-@click.option("--classes", metavar="NAME,...", help="Class names in order; others are refused. Default: the answers'.")
+@click.option(
+    "--classes",
+    metavar="NAME,...",
+    help="Class names in order; others are refused. A name with a comma stands in double quotes. Default: the "
+    "answers'.",
+)
 @click.option("--multi-label", is_flag=True, help="A row may have several of the classes, or none of them.")
 @click.option("--strategy", metavar="NAME", help="What chooses once there are labels. Default: margin.")
 @click.option("--first-batch", metavar="NAME", help="What chooses while there are none. Default: typiclust.")
@@ -104,7 +109,7 @@ def propose(
         from labelbench_ray.datasets.recognition import Stated
         from labelbench_ray.trial.local import LocalExecutor
 
-        classes = names(words["classes"], "--classes")
+        classes = declared_classes(words["classes"])
         stated = Stated(text=words["text"], image=words["image"], row_id=words["row_id"], classes=classes)
         found = find_pool(pool, data_root, stated)
         request = _request(found, out, words)
@@ -160,6 +165,17 @@ def _request(found: "FoundPool", out: Path, words: dict[str, Any]) -> "Request":
 def local_environment(runs: Path, store: Path, data_root: Path) -> Environment:
     """Where a campaign's commands read and write."""
     return environment_of(runs, None, None, {"store": store, "data_root": data_root, "executor": "local"})
+
+
+def declared_classes(text: str | None) -> tuple[str, ...]:
+    """The classes of `--classes`, in order, written as a cell of several classes; `ConfigError` if they cannot be read."""
+    from labelbench_ray.answers.formats.delimited import classes_in_order
+    from labelbench_ray.answers.formats.stated import RowError
+
+    try:
+        return classes_in_order("", text) if text else ()
+    except RowError as error:
+        raise ConfigError(f"--classes {text!r}: {error.rule}; {error.fix}") from error
 
 
 def names(text: str | None, option: str) -> tuple[str, ...]:

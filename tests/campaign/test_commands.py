@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from labelbench_ray.commands.annotate_propose import annotators, names
+from labelbench_ray.campaign.export import Exported
+from labelbench_ray.campaign.words import describe_export
+from labelbench_ray.commands.annotate_propose import annotators, declared_classes
 from labelbench_ray.commands.cli import app
 from labelbench_ray.errors import ConfigError
 from tests.campaign.campaigns import rows, truth, write_photos
@@ -72,5 +74,15 @@ def test_names_of_annotators():
     for wrong in ("ann,ann", "ann,", "../ann"):
         with pytest.raises(ConfigError, match="--annotators"):
             annotators(wrong)
-    with pytest.raises(ConfigError, match="--classes"):
-        names("a,,b", "--classes")
+
+
+def test_declared_classes_are_read_as_they_are_printed():
+    assert declared_classes(None) == ()
+    assert declared_classes('dog, bus,"car, red"') == ("dog", "bus", "car, red")
+    exported = Exported(path=Path("a.parquet"), people=1, model=0, classes=("dog", "car, red"), left_out=0)
+    line = describe_export(exported)[1]
+    assert line == 'classes: dog, "car, red"'
+    assert declared_classes(line.removeprefix("classes: ")) == exported.classes
+    for wrong in ("a,,b", "a,a", 'a,"b'):
+        with pytest.raises(ConfigError, match="--classes"):
+            declared_classes(wrong)

@@ -114,22 +114,29 @@ def split_classes(row_id: str, cell: str) -> tuple[str, ...]:
     """The classes in a cell, sorted: their order states nothing. `none of these` is of no class.
 
     Raises:
+        RowError: as `classes_in_order`.
+    """
+    return () if cell.lower() == NONE_OF_THESE else tuple(sorted(classes_in_order(row_id, cell)))
+
+
+def classes_in_order(row_id: str, cell: str) -> tuple[str, ...]:
+    """The names between commas.
+
+    Raises:
         RowError: an empty name, one twice, or a quote that is not closed.
     """
-    if cell.lower() == NONE_OF_THESE:
-        return ()
     try:
         (parts,) = csv.reader([cell], delimiter=SEVERAL, skipinitialspace=True, strict=True)
     except (csv.Error, ValueError) as error:
         fix = f"close each quote; only names with {SEVERAL!r} or a quote in them need quotes"
-        raise RowError(row_id, cell, f"the classes of the row cannot be read ({error})", fix) from error
+        raise RowError(row_id, cell, f"the classes cannot be read ({error})", fix) from error
     names = tuple(part.strip() for part in parts)
     if not all(names):
         rule = f"an empty name among the classes: {SEVERAL!r} stands between two classes, not before or after them"
         raise RowError(row_id, cell, rule, "remove the comma, or write the class that is missing")
     if twice := [name for place, name in enumerate(names) if name in names[:place]]:
         raise RowError(row_id, cell, f"the class {twice[0]!r} stands twice", "write each class once")
-    return tuple(sorted(names))
+    return names
 
 
 def join_classes(names: Iterable[str]) -> str:
