@@ -168,7 +168,7 @@ def local_environment(runs: Path, store: Path, data_root: Path) -> Environment:
 
 
 def declared_classes(text: str | None) -> tuple[str, ...]:
-    """The classes of `--classes`, in order, written as a cell of several classes; `ConfigError` if they cannot be read."""
+    """Names of classes in order, written as in a cell of several classes; `ConfigError` where there is a mistake."""
     from labelbench_ray.answers.formats.delimited import classes_in_order
     from labelbench_ray.answers.formats.stated import RowError
 

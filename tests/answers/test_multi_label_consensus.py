@@ -16,13 +16,12 @@ def test_each_class_is_a_question_to_all_who_answered() -> None:
     assert found.labels_NK.tolist() == [[1, 0, 0, 0], [0, 0, 0, -1], [0, 0, 0, 0], [-1, -1, -1, -1]]
     assert found.disputed_N.tolist() == [False, True, False, False]
     assert found.answers_N.tolist() == [3, 2, 1, 0]
-    assert found.confidence_N.tolist() == pytest.approx([4 / 9, 0.25, 1, 0])
+    assert found.confidence_N.tolist() == pytest.approx([4 / 9, 0.5, 1, 0])
     assert list(zip(found.rows_Q.tolist(), found.classes_Q.tolist(), strict=True)) == [
         (0, 0),
         (0, 1),
         (0, 2),
         (1, 3),
-        (1, 4),
         (2, 4),
     ]
 
@@ -47,6 +46,25 @@ def test_one_coin_recovers_sets_better_than_majority_in_any_order() -> None:
     again = multi_label(one_coin, ClassSets.of(rows[order], annotators[order], [sets[i] for i in order]), 2000, 12)
     assert again.labels_NK.tobytes() == ours.labels_NK.tobytes()
     assert again.confidence_N.tobytes() == ours.confidence_N.tobytes()
+
+
+def test_a_disagreement_with_none_of_these_counts_once() -> None:
+    found = multi_label(majority, ClassSets.of([0, 0, 0], [0, 1, 2], [(), (), (0,)]), 1, 2)
+    assert (found.labels_NK.tolist(), found.confidence_N.tolist()) == ([[0, 0]], [pytest.approx(2 / 3)])
+    split = multi_label(majority, ClassSets.of([0] * 4, range(4), [(), (), (0,), (1,)]), 1, 2)
+    assert (split.labels_NK.tolist(), split.disputed_N.tolist()) == ([[0, 0]], [False])
+    assert split.confidence_N.tolist() == [pytest.approx(9 / 16)]
+
+
+def test_references_ask_for_the_classes_that_people_missed() -> None:
+    """Rows: known to have class 1; known to have none; without a reference; known, and nobody answered it."""
+    sets = ClassSets.of([0, 1, 2], [0, 1, 1], [(), (), (0,)])
+    known = ClassSets.of([0, 1, 3], [9, 9, 9], [(1,), (), (0,)])
+    found = multi_label(one_coin, sets, 4, 2, references=known)
+    assert list(zip(found.rows_Q.tolist(), found.classes_Q.tolist(), strict=True)) == [(0, 1), (1, 2), (2, 0)]
+    assert found.questions.skills_W is not None
+    assert found.questions.skills_W.tolist() == pytest.approx([2 / 4, 3 / 4])
+    assert found.answers_N.tolist() == [1, 1, 1, 0]
 
 
 def test_what_cannot_be() -> None:

@@ -80,6 +80,23 @@ def test_references_of_a_file_teach_what_annotators_are_worth_and_decide(tmp_pat
     }
 
 
+def test_references_teach_what_annotators_are_worth_where_rows_have_several_classes() -> None:
+    """References that differ judge nobody: otherwise ben would be right on one half of all."""
+    answers = [answer("x", "ann", "bird"), answer("x", "ben", "dog")]
+    for n in range(20):
+        answers += [answer(f"g{n}", "lead", "bird", gold=True), answer(f"g{n}", "ann", "bird")]
+        answers += [answer(f"g{n}", "ben", "dog"), answer(f"h{n}", "ben", "dog")]
+        answers += [answer(f"h{n}", "lead", "bird", gold=True), answer(f"h{n}", "chief", "dog", gold=True)]
+    found = sets_of_events(to_table(answers), CLASSES, consensus.of("one_coin"))
+    place, decided = found.place()["x"], found.consensus
+    assert (decided.labels_NK[place].tolist(), decided.disputed_N[place]) == ([1, 0, 0], False)
+    assert decided.confidence_N[place] > 0.9
+    assert decided.questions.skills_W is not None
+    ann, ben = decided.questions.skills_W.tolist()
+    assert ann > 0.95
+    assert ben == 0.5  # never below chance
+
+
 @pytest.mark.parametrize("vote", [complete_sets, each_class])
 @pytest.mark.parametrize("method", ["majority", "one_coin"])
 def test_references_that_differ_leave_the_row_disputed_everywhere(vote, method: str) -> None:

@@ -39,6 +39,7 @@ def sets_of_events(
     """One set of classes a row, from the answers that hold: `consensus.of_events` for several classes a row.
 
     Reference answers (`gold`) to a row decide alone, with a confidence of 1; a class that they differ in is unknown.
+    Where they are equal, they show how often the annotators of the row are right.
 
     Args:
         events: rows of `events.SCHEMA`, each event once, in any order.
@@ -61,8 +62,9 @@ def sets_of_events(
     ids = tuple(row_ids.to_pylist())
     predicted_NK = np.stack([probabilities[row_id] for row_id in ids]) if probabilities is not None and ids else None
     people = _only(~is_gold_A, rows_A, annotators_A, answers_E, classes_E)
-    found = multi_label(method, people, len(ids), len(classes), predicted_NK)
     gold = _only(is_gold_A, rows_A, annotators_A, answers_E, classes_E)
+    known = _equal(gold, len(classes)) if is_gold_A.any() else None
+    found = multi_label(method, people, len(ids), len(classes), predicted_NK, known)
     return RowSets(ids, _with_reference(found, gold, len(classes)), tuple(annotators.to_pylist()))
 
 
@@ -84,10 +86,26 @@ def _only(kept_A: np.ndarray, rows_A: Ids, annotators_A: Ids, answers_E: Ids, cl
     return ClassSets(rows_A[kept_A], annotators_A[kept_A], places_A[answers_E[kept_E]], classes_E[kept_E])
 
 
+def _equal(gold: ClassSets, num_classes: int) -> ClassSets:
+    """One reference of each row whose references are equal."""
+    has_AK = _marks(gold, num_classes)
+    _, first_R, row_A = np.unique(gold.rows_A, return_index=True, return_inverse=True)
+    differs_A = (has_AK != has_AK[first_R][row_A]).any(axis=1)
+    kept_A = np.zeros(len(row_A), np.bool_)
+    kept_A[first_R] = np.bincount(row_A[differs_A], minlength=len(first_R)) == 0
+    return _only(kept_A, gold.rows_A, gold.annotators_A, gold.answers_E, gold.classes_E)
+
+
+def _marks(sets: ClassSets, num_classes: int) -> Labels:
+    """(A, K) 1 for each class of an answer."""
+    has_AK: Labels = np.zeros((len(sets.rows_A), num_classes), np.int8)
+    has_AK[sets.answers_E, sets.classes_E] = 1
+    return has_AK
+
+
 def _with_reference(found: MultiLabelConsensus, gold: ClassSets, num_classes: int) -> MultiLabelConsensus:
     """The sets of reference answers in place of others."""
-    has_AK: Labels = np.zeros((len(gold.rows_A), num_classes), np.int8)
-    has_AK[gold.answers_E, gold.classes_E] = 1
+    has_AK = _marks(gold, num_classes)
     first_N = np.zeros(len(found.answers_N), np.int64)
     first_N[gold.rows_A] = np.arange(len(gold.rows_A))
     first_AK = has_AK[first_N[gold.rows_A]]
