@@ -1,5 +1,6 @@
 """LabelBench's published runs, as they ship here: all of them, and the figures that are known of them."""
 
+from dataclasses import replace
 from math import factorial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from labelbench_ray.errors import DataError
 from labelbench_ray.report import build, page
-from labelbench_ray.report.published.beside import beside, permutation_p
+from labelbench_ray.report.published.beside import beside, permutation_p, published_areas
 from labelbench_ray.report.published.curves import (
     COLUMNS,
     DATA_SETS,
@@ -21,7 +22,7 @@ from labelbench_ray.report.published.curves import (
     with_random,
 )
 from labelbench_ray.report.published.table import published_tables
-from labelbench_ray.report.statistics.comparison import Comparison, Row, differences
+from labelbench_ray.report.statistics.comparison import Comparison, Curves, Row, differences
 from labelbench_ray.report.statistics.mean_saving import PairedCurves, mean_saving
 from labelbench_ray.report.statistics.paired import area_under_curve, estimate
 from labelbench_ray.report.statistics.ranks import ranks
@@ -150,6 +151,22 @@ def test_a_published_setting_beside_itself_agrees_entirely() -> None:
     titles = [caption for caption, _ in published_tables((itself,))]
     assert len(titles) == 3
     assert beside(as_comparison(setting), "digits", labelbench()) == ()
+
+
+def test_a_strategy_that_was_published_at_more_checkpoints_is_compared_at_those_of_all() -> None:
+    """A curve that lacks the first checkpoint has a larger mean, and would get a better rank."""
+    setting = next(each for each in labelbench() if each.dataset == "cifar100" and each.model == "linear")
+    names = sorted(setting.curves)
+    complete = published_areas(setting, names)
+    later = {name: without_first(curves) for name, curves in setting.curves.items()}
+    cut = published_areas(replace(setting, curves={**setting.curves, names[0]: later[names[0]]}), names)
+    assert cut == pytest.approx(published_areas(replace(setting, curves=later), names))
+    assert all(cut[name] > complete[name] for name in names)
+
+
+def without_first(curves: Curves) -> Curves:
+    """The curves without their first checkpoint."""
+    return replace(curves, labels_T=curves.labels_T[1:], values_ST=curves.values_ST[:, 1:])
 
 
 def test_the_permutation_p_is_the_share_of_orders() -> None:

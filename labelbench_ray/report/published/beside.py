@@ -4,8 +4,9 @@ Encoders, trainers and budgets differ, so what is compared is the order of strat
 never an accuracy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import permutations
 from typing import Final
 
@@ -84,7 +85,8 @@ def beside(comparison: Comparison, dataset: str, every: Sequence[PublishedSettin
 
 def _beside(comparison: Comparison, setting: PublishedSetting, names: list[str]) -> Beside:
     ours_M = np.array([row.area.value for row in comparison.rows if row.strategy in names])
-    theirs_M = np.array([_area(setting.curves[name]) for name in names])
+    published = published_areas(setting, names)
+    theirs_M = np.array([*published.values()])
     ranks_M, published_M = (np.argsort(np.argsort(-areas_M, kind="stable")) + 1 for areas_M in (ours_M, theirs_M))
     return Beside(
         setting,
@@ -100,7 +102,7 @@ def _beside(comparison: Comparison, setting: PublishedSetting, names: list[str])
         ),
         float(correlations(ours_M[None], theirs_M[None])[0]),
         permutation_p(ours_M, theirs_M),
-        tuple(_findings(comparison, setting)),
+        tuple(_findings(comparison, published)),
     )
 
 
@@ -117,8 +119,14 @@ def permutation_p(first_M: Floats, second_M: Floats) -> float:
     return float(((drawn_P >= observed - 1e-12).sum() + 1) / (SAMPLED + 1))
 
 
-def _area(curves: Curves) -> float:
-    return float(area_under_curve(curves.labels_T, curves.values_ST).mean())
+def published_areas(setting: PublishedSetting, names: Sequence[str]) -> dict[str, float]:
+    """The mean area under each strategy's curve, over the checkpoints that all of these strategies have."""
+    shared_T = reduce(np.intersect1d, (setting.curves[name].labels_T for name in names))
+    return {name: _area(setting.curves[name], shared_T) for name in names}
+
+
+def _area(curves: Curves, labels_T: Floats) -> float:
+    return float(area_under_curve(labels_T, curves.values_ST[:, np.isin(curves.labels_T, labels_T)]).mean())
 
 
 def _our_saving(comparison: Comparison, name: str) -> Saving | None:
@@ -135,12 +143,12 @@ def _published_saving(setting: PublishedSetting, name: str) -> Saving | None:
     return saving(labels_T, mine.at(seeds)[:, np.isin(mine.labels_T, labels_T)], random.at(seeds)[:, shared])
 
 
-def _findings(comparison: Comparison, setting: PublishedSetting) -> list[Finding]:
+def _findings(comparison: Comparison, published: Mapping[str, float]) -> list[Finding]:
     found = []
     for first, second in FINDINGS:
         ahead, behind = comparison.row(first), comparison.row(second)
-        if ahead is None or behind is None or not {first, second} <= setting.curves.keys():
+        if ahead is None or behind is None or not {first, second} <= published.keys():
             continue
-        published = _area(setting.curves[first]) - _area(setting.curves[second])
-        found.append(Finding(first, second, paired_difference(comparison, ahead, behind), published))
+        here = paired_difference(comparison, ahead, behind)
+        found.append(Finding(first, second, here, published[first] - published[second]))
     return found
