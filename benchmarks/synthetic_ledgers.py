@@ -12,7 +12,8 @@ from labelbench_ray.ledger.records import Entry, Grid, Header, RoundRecord, Trai
 from labelbench_ray.storage.checksummed import to_checked_json
 from labelbench_ray.storage.versions import versions
 
-POOL_ROWS, CLASSES = 50_000, 10
+POOL_ROWS, CLASSES = 1_257, 10
+"""Those of digits."""
 STAGES = ("fit", "score", "select", "evaluate", "oracle")
 SPLITS = ("Pool", "Validation", "Test")
 KINDS = ("Accuracy", "Macro F1", "Loss", "Expected Calibration Error", "Accuracy Present Classes")
@@ -53,11 +54,19 @@ def _write_trial(directory: Path, entry: Entry, store: str, rng: np.random.Gener
         fingerprint=fingerprint, trial=trial, store=store, compute="numpy", traits=Traits(), versions=versions()
     )
     (directory / "trial.json").write_bytes(header.model_dump_json(indent=1).encode())
-    ids = rng.choice(POOL_ROWS, trial.rounds * trial.budget, replace=False).reshape(trial.rounds, trial.budget)
+    ids = _chosen(trial, rng)
     skill = 0.01 * int(trial.strategy.name[-2:]) if trial.strategy.name[-2:].isdigit() else 0.0
     for number, chosen_B in enumerate(ids):
         record = _record(fingerprint, number, chosen_B, skill + 0.01 * trial.seed, rng)
         (directory / "rounds" / f"{number:03d}.json").write_bytes(to_checked_json(record))
+
+
+def _chosen(trial: Trial, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(rounds, budget) rows; all trials of a seed have the same first batch."""
+    order = np.random.default_rng(trial.seed).permutation(POOL_ROWS)
+    first, rest = order[: trial.budget], order[trial.budget :]
+    others = rng.choice(rest, (trial.rounds - 1) * trial.budget, replace=False)
+    return np.concatenate([first, others]).reshape(trial.rounds, trial.budget)
 
 
 def _record(

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from labelbench_ray.errors import RegistryError
 from labelbench_ray.registry.archive import HOW, read_archive
 from labelbench_ray.registry.differences import first_difference
+from labelbench_ray.registry.fingerprints import is_upper_bound
 from labelbench_ray.registry.reported import check_reported
 from labelbench_ray.registry.rows import rounds_table, trials_table
 from labelbench_ray.registry.schema import (
@@ -86,6 +87,7 @@ def check(paths: Iterable[Path]) -> tuple[Checked, ...]:
     """
     found = tuple(_submission(name, mine) for name, mine in _by_name(paths))
     _refuse_repeated(found)
+    _refuse_other_first_batches(found)
     return found
 
 
@@ -144,6 +146,7 @@ def _submission(name: str, files: dict[str, Path]) -> Checked:
         trials = complete
     else:
         check_reported(files[TRIALS_FILE], trials, files[ROUNDS_FILE], rounds)
+        _refuse_upper_bounds(files[TRIALS_FILE], trials)
         trials = completed(trials, TRIALS)
     return Checked(name, trials, rounds, ledgers)
 
@@ -158,3 +161,29 @@ def _refuse_repeated(submissions: Sequence[Checked]) -> None:
                     "registry holds a trial once, leave one of the two out"
                 )
             seen[fingerprint] = each.name
+
+
+def _refuse_other_first_batches(submissions: Sequence[Checked]) -> None:
+    """Trials are compared by pairs of seeds, so the ledgers of one protocol and seed must begin with the same rows."""
+    seen: dict[tuple[str, int], tuple[str, RegistryTrial]] = {}
+    for each in submissions:
+        protocols = dict(zip(*(each.trials[name].to_pylist() for name in ("fingerprint", "protocol_id")), strict=True))
+        for trial in each.ledgers:
+            seed = trial.header.trial.seed
+            where, first = seen.setdefault((protocols[trial.fingerprint], seed), (each.name, trial))
+            if trial.records[0].chosen != first.records[0].chosen:
+                raise RegistryError(
+                    f"{each.name}{LEDGERS_FILE}: trial {trial.fingerprint}, round 0: chooses other rows than trial "
+                    f"{first.fingerprint} of {where}{LEDGERS_FILE}, which has the same protocol and seed {seed}; "
+                    "trials are compared by pairs of seeds, which begin with one batch; run both again with one "
+                    "version and one store, or leave one of the two out"
+                )
+
+
+def _refuse_upper_bounds(trials_file: Path, trials: Any) -> None:  # noqa: ANN401
+    for fingerprint, strategy in zip(trials["fingerprint"].to_pylist(), trials["strategy"].to_pylist(), strict=True):
+        if is_upper_bound(strategy.partition("(")[0]):
+            raise RegistryError(
+                f"{trials_file}: trial {fingerprint}: its strategy {strategy} sees labels that nobody has paid for, an "
+                "upper bound which a registry does not rank; leave it out"
+            )

@@ -1,5 +1,6 @@
 """A trial's fingerprint, computed again from its recipe, without importing a module that a stranger's file names."""
 
+from functools import cache
 from typing import Any, Final
 
 from labelbench_ray import corrupters, datasets, encoders, oracles, plugins, proxies, strategies, trainers
@@ -29,6 +30,17 @@ def recomputed(trial: Trial) -> tuple[str, str]:
         return parts.build(trial.model_copy(update={"finetune": None})).fingerprint, ""
     except ConfigError as error:  # a part of another version, or a package that is not installed
         return "", str(error)
+
+
+@cache
+def is_upper_bound(strategy: str) -> bool:
+    """Whether a strategy of this name ships here and sees labels; no other strategy may use it."""
+    if strategy not in plugins.names(strategies.PACKAGE):
+        return False
+    try:
+        return plugins.load(strategies.Strategy, strategies.PACKAGE, strategy).sees_labels
+    except ConfigError:  # it needs a package that is not installed
+        return False
 
 
 def _foreign(part: Part, base: type[Plugin], package: str) -> str:

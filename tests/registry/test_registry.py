@@ -349,6 +349,46 @@ def test_tables_alone_are_reported_and_must_fit_each_other(files, tmp_path):
             check(written(tmp_path, tables | {"P.rounds.parquet": table}))
 
 
+def test_tables_alone_with_an_upper_bound_are_refused(files, tmp_path):
+    tables = {name: data for name, data in files.items() if not name.endswith(".zip")}
+    rows = rows_of(files["P.trials.parquet"])
+    place = next(place for place, row in enumerate(rows) if row["strategy"] == "margin")
+    for strategy in ("oracle_batch", "oracle_batch(candidates=4)"):
+        rows[place]["strategy"] = strategy
+        table = table_bytes(pa.Table.from_pylist(rows, schema=TRIALS))
+        with pytest.raises(RegistryError) as caught:
+            check(written(tmp_path, tables | {"P.trials.parquet": table}))
+        expected = f"P.trials.parquet: trial {rows[place]['fingerprint']}: its strategy {strategy} sees labels"
+        assert expected in str(caught.value)
+    rows[place]["strategy"] = "my.oracle_batch"
+    table = table_bytes(pa.Table.from_pylist(rows, schema=TRIALS))
+    check(written(tmp_path, tables | {"P.trials.parquet": table}))
+
+
+def test_trials_of_a_protocol_and_seed_must_begin_with_the_same_rows(tmp_path):
+    """All intervals are over pairs of seeds, in one submission and in several."""
+    random_trial, margin = (vary(BASE, strategy=name, seed=1) for name in ("random", "margin"))
+    other_seed = vary(margin, seed=2)
+    for name, trials in (("P", [random_trial]), ("Q", [margin, other_seed])):
+        write_ledgers(tmp_path / name / "a.b", trials, fingerprint)
+    record = tmp_path / "Q" / "a.b" / fingerprint(margin) / "rounds" / "000.json"
+    same = [*packed_again(tmp_path, "P"), *packed_again(tmp_path, "Q")]
+    assert len(check(same)) == 2
+    content = json.loads(record.read_text())
+    content.pop("checksum")
+    content["chosen"][1] = 1_256_000
+    record.write_text(json.dumps(content | {"checksum": digest(content)}))
+    with pytest.raises(RegistryError) as caught:
+        check([*packed_again(tmp_path, "P"), *packed_again(tmp_path, "Q")])
+    text = str(caught.value)
+    assert f"Q.ledgers.zip: trial {fingerprint(margin)}, round 0: chooses other rows than trial" in text
+    assert f"{fingerprint(random_trial)} of P.ledgers.zip, which has the same protocol and seed 1;" in text
+
+
+def packed_again(folder: Path, name: str) -> tuple[Path, ...]:
+    return pack([folder / name / "a.b"], folder / name, folder / "store", "").paths
+
+
 def test_files_that_do_not_belong_together_are_named(files, tmp_path):
     paths = written(tmp_path, files)
     with pytest.raises(RegistryError, match=r"P.rounds.parquet is not among the files"):
