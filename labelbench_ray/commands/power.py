@@ -25,10 +25,10 @@ SEEDS: Final = (3, 5, 10)
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(2),
+    type=click.IntRange(3),
     multiple=True,
     default=SEEDS,
-    help="Of which the least difference that they find is shown; several are possible.",
+    help="Of which the least difference that they find is shown; 3 are the fewest that decide; several are possible.",
 )
 @click.option(
     "--strategies",

@@ -11,6 +11,7 @@ from rich.text import Text
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import Cell, Table
 from labelbench_ray.report.evaluation import evaluation_table
+from labelbench_ray.report.finetuned import intervals
 from labelbench_ray.report.protocols import Ratio
 from labelbench_ray.report.relative.table import bound_lines
 from labelbench_ray.report.sections import Across, Report, Section
@@ -56,6 +57,7 @@ def _section(section: Section, across: Across) -> list[RenderableType]:
         for recipe, table in finetuned_tables(section)
         for part in (Text.assemble(("Fine-tuned: ", "bold"), recipe), _table(table, tuned_caption, "right"))
     ]
+    tuned += [Text(line) for line in intervals(section.finetuned)]
     ratios = [Text(line) for line in _ratios(section, across)]
     table = StrategyLines(section.main)
     pairs = pairs_table(section.main)

@@ -1,6 +1,6 @@
 """The answer in plain words: which strategy to use, by which measure, and how sure that is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -185,10 +185,12 @@ def _peers(comparison: Comparison, best: Row) -> str:
 
 
 def _undecided(comparison: Comparison, every: list[Findings]) -> Verdict:
-    """No strategy is better by the area; `every` is ordered by it."""
-    best, measured, baseline = every[0], _measured(comparison), comparison.baseline
+    """No strategy is better by the area; `every` is ordered by it. Those with enough seeds decide."""
+    enough = [found for found in every if found.area.standing is not Standing.FEW]
+    few = [found.strategy for found in every if found.area.standing is Standing.FEW]
+    best, measured, baseline = (enough or every)[0], _measured(comparison), comparison.baseline
     pairs = words.several(best.area.estimate.seeds, "paired seed")
-    if best.area.standing is Standing.FEW:
+    if not enough:
         return Verdict(
             "Too few seeds to decide.",
             f"{measured} {best.strategy} differs from {baseline} by {words.points(best.area.estimate)} points on "
@@ -197,7 +199,7 @@ def _undecided(comparison: Comparison, every: list[Findings]) -> Verdict:
         )
     ends = [found.strategy for found in every if found.final.standing is Standing.BETTER]
     at_the_end = f"; at its end {words.listed(ends)} {'is' if len(ends) == 1 else 'are'}" if ends else ""
-    if all(found.area.standing is Standing.WORSE for found in every):
+    if not few and all(found.area.standing is Standing.WORSE for found in every):
         others = "the only other strategy" if len(every) == 1 else f"each of the {len(every)} other strategies"
         nearest = "it" if len(every) == 1 else f"the nearest, {best.strategy},"
         detail = f"{measured} {others} is significantly worse; {nearest} differs from {baseline} by {best.area}."
@@ -209,9 +211,23 @@ def _undecided(comparison: Comparison, every: list[Findings]) -> Verdict:
             )
         return Verdict("Label at random." if baseline == RANDOM else f"Use {baseline}.", detail, baseline, best.area)
     where = " over the whole learning curve" if ends else ""
+    first = " of the strategies with enough seeds" if few else ""
+    too_few = f" Too few paired seeds to decide on {words.listed(few)}: at least {ENOUGH_PAIRS}." if few else ""
     return Verdict(
         f"No strategy is significantly better than {baseline}{where}{at_the_end}.",
-        f"{measured} {best.strategy} comes first; it differs from {baseline} by {best.area} over {pairs}, which is not "
-        f"significant. {more_seeds(best.area.estimate)}",
+        f"{measured} {best.strategy} comes first{first}; it differs from {baseline} by {best.area} over {pairs}, which "
+        f"is {'significant.' if best.area.significant else f'not significant. {_plan(comparison, best)}'}{too_few}",
         finding=best.area,
     )
+
+
+def _plan(comparison: Comparison, best: Findings) -> str:
+    """How many seeds would decide, by what the strategy gains that the other seeds choose, where that is known."""
+    row, found = comparison.row(best.strategy), best.area.estimate
+    fitted = cross_fitted(comparison, row) if row and comparison.compared > 1 else None
+    if fitted is None or fitted.candidates == 1 or fitted.confirms(best.strategy):
+        return more_seeds(found)
+    gain = f"Chosen by the other seeds, the best strategy gains {words.signed(100 * fitted.gain, words.digits(found))}"
+    if fitted.gain <= 0:
+        return f"{gain} points: {best.strategy} may come first by chance, and how many seeds would decide is not known."
+    return f"{gain} points. {more_seeds(replace(found, value=fitted.gain))}"

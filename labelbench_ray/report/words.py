@@ -69,6 +69,13 @@ def intervals(compared: int, test_rows: int = 0) -> str:
     return f"95 % intervals over seeds{rows}{at_once}"
 
 
+def noise_included(test_rows: int, over_seeds_only: str) -> str:
+    """What intervals include: the noise of test rows, or why they do not."""
+    if test_rows:
+        return f"Intervals include the noise of {test_rows:,} test rows."
+    return f"Intervals are over seeds only: {over_seeds_only}."
+
+
 def together(compared: int) -> str:
     """`both strategies`, `all 3 strategies`."""
     return "both strategies" if compared == 2 else f"all {compared} strategies"

@@ -12,9 +12,11 @@ from labelbench_ray.report.over_settings import over_settings
 from labelbench_ray.report.over_settings.table import rank_sentence, rank_table, win_table
 from labelbench_ray.report.page.rank_diagram import rank_diagram
 from labelbench_ray.report.published.curves import published
-from labelbench_ray.report.statistics.comparison import Comparison, Row
+from labelbench_ray.report.statistics.comparison import Comparison, Curves, Row, compare_curves
+from labelbench_ray.report.statistics.mean_saving import PairedCurves, mean_saving
 from labelbench_ray.report.statistics.paired import area_under_curve, estimate
 from labelbench_ray.report.statistics.ranks import ranks
+from labelbench_ray.report.statistics.savings import saving
 from tests.report.conftest import CURVES, Experiment
 from tests.report.test_report_page import check
 
@@ -60,6 +62,44 @@ def test_the_page_has_the_diagram_and_the_tables(seven: Path) -> None:
     assert document(report)["over_settings"]["ranks"]["strategies"][0] == "margin"
     assert "Left out, because some setting does not have it: badge." in text
     assert len(re.findall('class="rank-line"', text)) == 4
+
+
+def test_the_saving_of_the_best_is_that_of_the_strategy_that_other_settings_choose() -> None:
+    """margin has the best average rank; without the first setting badge has."""
+    rising_T, labels_T = np.array([0.5, 0.6, 0.7]), np.array([10.0, 20, 30])
+    lifts = {
+        "random": (0, 0, 0, 0),
+        "margin": (0.2, 0.2, 0.1, 0.05),
+        "badge": (0.05, 0.1, 0.2, 0.1),
+        "bald": (0.1, 0.05, 0.05, 0.2),
+    }
+    comparisons = []
+    for place in range(4):
+        every = [
+            Curves(name, (0, 1), labels_T, np.tile(rising_T + lift[place] * np.array([0, 1, 1]), (2, 1)))
+            for name, lift in lifts.items()
+        ]
+        comparisons.append(compare_curves("Test Accuracy", every, "random"))
+    over = over_settings(comparisons, 4)
+    assert over is not None
+    assert over.chosen_saving is not None
+    found = over.chosen_saving
+    expected = [
+        saving(labels_T, row.curves.values_ST, each.row("random").curves.values_ST).fraction
+        for each, name in zip(comparisons, found.chosen, strict=True)
+        if (row := each.row(name))
+    ]
+    assert found.fraction == pytest.approx(np.mean(expected))
+    assert (over.strategies[0], found.chosen[0]) == ("margin", "badge")
+    assert "Chosen by the other settings (" in rank_sentence(over)
+    by_margin = over.savings[over.strategies.index("margin")]
+    assert by_margin is not None
+    assert by_margin.low == mean_saving([paired(each, "margin") for each in comparisons], 3).low
+
+
+def paired(comparison: Comparison, strategy: str) -> PairedCurves:
+    curves, random = (comparison.row(name).curves for name in (strategy, "random"))
+    return PairedCurves(curves.labels_T, curves.values_ST, random.values_ST)
 
 
 def test_one_setting_or_two_strategies_have_no_section(experiment: Experiment) -> None:

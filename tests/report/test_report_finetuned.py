@@ -3,10 +3,13 @@
 import io
 import json
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from labelbench_ray.config import FineTune
 from labelbench_ray.exports.document import document
+from labelbench_ray.ledger.finetunes import FineTuneHeader, FineTuneLedger
 from labelbench_ray.report import page, render
 from labelbench_ray.report.curves import read
 from labelbench_ray.report.fidelity import CORRELATION
@@ -60,6 +63,60 @@ def test_means_and_paired_differences_by_hand(tuned):
 def test_a_full_model_without_a_test_accuracy_is_left_out(tuned):
     nameless = with_finetunes(tuned, lambda run: (point(10, None, 1.0),))
     assert finetuned(setting(nameless)) == ()
+
+
+def with_hits(experiment, seeds=3, rows=40):
+    """Fine-tunes on disk whose hits of test rows, like those of the rounds, are kept."""
+    rng, kept = np.random.default_rng(0), []
+    hard_N = rng.random(rows)
+    for seed in range(seeds):
+        proxy_TN, full_N = hard_N + rng.random((2, rows)) < [[1.1], [1.2]], hard_N + rng.random(rows) < 1.4
+        folder = experiment.add("margin", seed, proxy_TN.mean(axis=1).tolist(), rounds=2, hits=proxy_TN)
+        header = FineTuneHeader(fingerprint="f" * 16, trial=folder.name, recipe=FineTune(), store="store")
+        metrics = {"Test Accuracy": float(full_N.mean())}
+        FineTuneLedger.open(folder, header).publish(
+            20, "c", metrics, {}, {"b": np.zeros(1, np.float32)}, {"Test": full_N}
+        )
+        kept.append((full_N, proxy_TN[1]))
+    return experiment.write(), np.array(kept, np.float64)
+
+
+def test_intervals_include_the_test_rows_of_fine_tunes(experiment):
+    """By hand: seeds and rows, less what both have."""
+    folder, hits_S2N = with_hits(experiment)
+    (found,) = finetuned(read(folder).settings[0])
+    for each, values_SN in ((found.accuracy, hits_S2N[:, 0]), (found.gain, hits_S2N[:, 0] - hits_S2N[:, 1])):
+        seeds, rows = values_SN.shape
+        rest_SN = values_SN - values_SN.mean(axis=0) - values_SN.mean(axis=1, keepdims=True) + values_SN.mean()
+        rest = np.square(rest_SN).sum() / ((seeds - 1) * (rows - 1)) / (seeds * rows)
+        added = max(values_SN.mean(axis=0).var(ddof=1) / rows - rest, 0)
+        assert each.value == pytest.approx(values_SN.mean())
+        assert (each.test_rows, each.row_error) == (rows, pytest.approx(added**0.5))
+    assert found.accuracy.row_error > 0
+    assert found.proxy.test_rows == 40
+    assert found.intervals == "Intervals include the noise of 40 test rows."
+    report = compose(read(folder))
+    assert found.intervals in printed(report)
+    assert found.intervals in " ".join(check(page(report)).texts)
+
+
+def test_without_hits_of_one_fine_tune_they_are_over_seeds_only(experiment):
+    folder, hits_S2N = with_hits(experiment)
+    next(folder.glob("*/finetune/*/000020.hits")).unlink()
+    (found,) = finetuned(read(folder).settings[0])
+    assert (found.accuracy.low, found.accuracy.high) == pytest.approx(interval(hits_S2N[:, 0].mean(axis=1).tolist()))
+    assert found.gain.test_rows == 0
+    assert found.intervals == (
+        "Intervals are over seeds only: 1 of 3 trials did not record which rows are right (older versions did not)."
+    )
+
+
+def test_damaged_hits_of_a_fine_tune_are_named(experiment):
+    folder, _ = with_hits(experiment)
+    path = next(folder.glob("*/finetune/*/000020.hits"))
+    path.write_bytes(path.read_bytes()[:-1])
+    (found,) = finetuned(read(folder).settings[0])
+    assert found.intervals.startswith(f"Intervals are over seeds only: {path}: is not a file of hits")
 
 
 def printed(report, width=120):

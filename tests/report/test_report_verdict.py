@@ -7,6 +7,11 @@ from labelbench_ray.errors import ConfigError
 from labelbench_ray.report import build, page
 from labelbench_ray.report.experiments import baseline_among
 from labelbench_ray.report.findings import Measure, Standing
+from labelbench_ray.report.statistics.comparison import Curves, compare_curves
+from labelbench_ray.report.statistics.pooled import difference
+from labelbench_ray.report.statistics.spreads import power_line
+from labelbench_ray.report.statistics.two_way import row_noise
+from labelbench_ray.report.verdict import judge
 
 RISING = np.array([0.5, 0.6, 0.7, 0.75, 0.8])
 
@@ -55,6 +60,66 @@ def test_one_seed(planted):
     (section,) = build(planted(seeds=1)).sections
     assert section.verdict.choice == ""
     assert "Too few seeds" in titles(section)
+
+
+def curve(name, seeds, lift):
+    values_ST = RISING + np.reshape(lift, (-1, 1)) * np.array([0, 1, 1, 1, 1])
+    return Curves(name, tuple(seeds), np.array([10.0, 20, 30, 40, 50]), values_ST)
+
+
+def judged(*every):
+    comparison = compare_curves("Test Accuracy", list(every), "random")
+    return judge(comparison), comparison
+
+
+def test_the_same_small_difference_on_all_seeds_decides_nothing():
+    """A few seeds differ by the same test row by chance; without a spread p would be 0."""
+    found, comparison = judged(curve("random", range(3), [0.0] * 3), curve("margin", range(3), [0.001] * 3))
+    area = comparison.row("margin").difference.area
+    assert (found.choice, found.headline) == ("", "No strategy is significantly better than random.")
+    assert area.low < 0 < area.value < area.high
+    assert 0.1 < area.p_value < 0.5
+    found, _ = judged(curve("random", range(3), [0.0] * 3), curve("margin", range(3), [0.1] * 3))
+    assert found.choice == "margin"
+
+
+def test_the_same_row_more_on_all_seeds_decides_nothing():
+    """The step is one row of those that there are."""
+    bits_N = np.zeros((3, 1, 25), np.uint8)
+    row = row_noise(bits_N)
+    assert row is not None
+    found = difference(np.full(3, 1 / 200), "a", "b", None, rows=row.of(np.ones((1, 1))))
+    assert found.spread == 1 / 25
+    assert found.p_value > 0.5
+
+
+def test_a_strategy_with_too_few_seeds_does_not_hide_the_others():
+    wobble = [0.01, -0.02, 0.03, 0.0, -0.01]
+    found, comparison = judged(
+        curve("random", range(5), [0.0] * 5),
+        curve("margin", range(5), wobble),
+        curve("entropy", range(2), [0.2, 0.22]),
+    )
+    assert comparison.rows[0].strategy == "entropy"
+    assert found.headline == "No strategy is significantly better than random."
+    assert "margin comes first of the strategies with enough seeds" in found.detail
+    assert found.detail.endswith("Too few paired seeds to decide on entropy: at least 3.")
+    assert power_line(comparison).startswith("These 5 seeds can show")
+
+
+def test_worse_strategies_beside_one_with_too_few_seeds_are_no_reason_to_label_at_random():
+    found, _ = judged(
+        curve("random", range(3), [0.0, 0.001, -0.001]),
+        curve("margin", range(3), [-0.2, -0.201, -0.199]),
+        curve("entropy", range(2), [0.2, 0.22]),
+    )
+    assert (found.headline, found.choice) == ("No strategy is significantly better than random.", "")
+    assert "which is significant. Too few paired seeds to decide on entropy" in found.detail
+
+
+def test_two_seeds_have_no_power_line():
+    _, comparison = judged(curve("random", range(2), [0.0, 0.01]), curve("margin", range(2), [0.1, 0.12]))
+    assert power_line(comparison) == ""
 
 
 def test_no_clear_gain(experiment):

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from labelbench_ray.api.export import export
 from labelbench_ray.report import build
+from labelbench_ray.report.statistics.power import more_seeds
 from labelbench_ray.report.statistics.winner import chosen_by_others, cross_fitted
 from labelbench_ray.tracking.summary import read_summary
 
@@ -147,6 +149,35 @@ def test_a_target_that_the_other_seeds_do_not_reach(experiment):
     fitted = cross_fitted(section.main, section.main.row("margin"))
     assert fitted.chosen[0] == "badge"
     assert not fitted.saving.reached
+
+
+UNSURE = {
+    "random": [0.0] * 5,
+    "margin": [0.2, 0.0, 0.01, 0.02, -0.01],
+    "badge": [0.03, 0.06, -0.03, 0.05, -0.01],
+}
+"""Neither is better for sure; margin comes first by the luck of seed 0."""
+
+
+def test_more_seeds_are_planned_for_the_gain_that_the_other_seeds_choose(experiment):
+    section = section_of(lifted(experiment, UNSURE))
+    fitted, area = (
+        cross_fitted(section.main, section.main.row("margin")),
+        section.main.row("margin").difference.area,
+    )
+    assert 0 < fitted.gain < area.value
+    assert section.verdict.headline == "No strategy is significantly better than random."
+    planned, flattered = more_seeds(replace(area, value=fitted.gain)), more_seeds(area)
+    assert planned != flattered
+    text = f"Chosen by the other seeds, the best strategy gains {100 * fitted.gain:+.1f} points. {planned}"
+    assert text in section.verdict.detail
+
+
+def test_without_a_gain_by_the_other_seeds_no_number_of_seeds_is_stated(experiment):
+    section = section_of(lifted(experiment, UNSURE | {"margin": [0.2, 0.0, -0.01, -0.02, -0.01]}))
+    assert cross_fitted(section.main, section.main.row("margin")).gain <= 0
+    assert "margin may come first by chance, and how many seeds would decide is not known." in section.verdict.detail
+    assert "would detect" not in section.verdict.detail
 
 
 def test_mlflow_and_json_have_both(experiment, tmp_path):

@@ -6,7 +6,7 @@ from labelbench_ray.report import words
 from labelbench_ray.report.cells import NOTHING, Cell, Table, gain
 from labelbench_ray.report.noise import Answers, NoisyLabels, Survival
 from labelbench_ray.report.statistics.paired import Estimate
-from labelbench_ray.report.statistics.ranking import RankAgreement
+from labelbench_ray.report.statistics.ranking import NO_INTERVAL, RankAgreement
 
 MOST_ROUNDS = 8
 """Rounds of which wasted labels are shown; of more, as many evenly spaced ones."""
@@ -98,7 +98,8 @@ def ranking_table(survivals: Sequence[Survival], titles: Sequence[str]) -> Table
 def _agreement(found: RankAgreement | None) -> tuple[Cell, ...]:
     if found is None:
         return (NOTHING,) * 6
-    interval = f"{words.signed(found.low, 2, plus='')} to {words.signed(found.high, 2, plus='')}"
+    ends = f"{words.signed(found.low, 2, plus='')} to {words.signed(found.high, 2, plus='')}"
+    interval = ends if found.has_interval else NO_INTERVAL
     return (
         Cell(str(found.strategies)),
         Cell(str(found.seeds)),

@@ -5,7 +5,7 @@ from math import isfinite
 from labelbench_ray.report import words
 from labelbench_ray.report.cells import NOTHING, Cell, Table
 from labelbench_ray.report.over_settings import OverSettings
-from labelbench_ray.report.statistics.mean_saving import MeanSaving
+from labelbench_ray.report.statistics.mean_saving import ChosenSaving, MeanSaving
 
 
 def rank_sentence(over: OverSettings) -> str:
@@ -18,6 +18,8 @@ def rank_sentence(over: OverSettings) -> str:
         f"the best average rank ({found.average_M[0]:.2f} of {len(found.strategies)}).",
         f"It is ahead of {words.listed(behind)}." if behind else "No strategy is behind it for sure.",
     ]
+    if over.chosen_saving:
+        sentences.append(_by_other_settings(over.chosen_saving, best))
     sentences.append(f"Friedman's test that all strategies are equal: {words.p_value(found.p_value)}.")
     if found.settings < found.settings_needed:
         sentences.append(
@@ -29,6 +31,19 @@ def rank_sentence(over: OverSettings) -> str:
     if over.left_out:
         sentences.append(f"Left out, because some setting does not have it: {words.listed(list(over.left_out))}.")
     return " ".join(sentences)
+
+
+def _by_other_settings(found: ChosenSaving, best: str) -> str:
+    """What the best one saves without the luck of the settings that made it the best."""
+    if {*found.chosen} == {best}:
+        return "For each setting the other settings choose it, too, so the choice does not flatter its saving."
+    names = words.listed([f"{name} for {count}" for name, count in found.times.items()])
+    bound = "at most " if found.unreached else ""
+    return (
+        f"Chosen by the other settings ({names} of {len(found.chosen)}), the best strategy saves {bound}"
+        f"{words.percent(found.fraction, 0)} of the labels on average; the table's savings are by the settings that "
+        "chose it."
+    )
 
 
 def rank_table(over: OverSettings) -> Table:

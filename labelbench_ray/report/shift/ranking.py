@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Estimate, Floats, estimate
-from labelbench_ray.report.statistics.ranking import correlations
+from labelbench_ray.report.statistics.ranking import FEWEST_SEEDS, around, correlations
 
 RESAMPLES: Final = 2000
 FEWEST_RANKED: Final = 3
@@ -69,7 +69,7 @@ class Ranking:
     """Spearman's, of the mean areas; None for fewer than three strategies."""
     low: float
     high: float
-    """95 % of it over resampled seeds."""
+    """Its 95 % interval, see `around`; -1 and 1 with fewer than eight seeds."""
     of_halves: float | None
     """The same between the rankings of two halves of the seeds, both in distribution: what to expect if nothing changed
     and there were half as many seeds. None for fewer than four seeds."""
@@ -108,7 +108,7 @@ def rank(inside: BySeed, outside: BySeed) -> Ranking | None:
     pairs = list(combinations(range(len(names)), 2))
     best = int(outside_MS.mean(axis=1).argmax())
     ranked = len(names) >= FEWEST_RANKED
-    low, high = _interval(inside_MS, outside_MS) if ranked and len(seeds) >= ENOUGH_PAIRS else (-1.0, 1.0)
+    low, high = _interval(inside_MS, outside_MS) if ranked and len(seeds) >= FEWEST_SEEDS else (-1.0, 1.0)
     return Ranking(
         len(seeds),
         tuple(names),
@@ -137,11 +137,10 @@ def spearman(first_M: Floats, second_M: Floats) -> float:
 
 
 def _interval(inside_MS: Floats, outside_MS: Floats) -> tuple[float, float]:
-    """95 % of the correlation over resampled seeds, the same ones in and out of distribution."""
+    """That of the correlation by resampled seeds, the same ones in and out of distribution."""
     picked_RS = _generator().integers(inside_MS.shape[1], size=(RESAMPLES, inside_MS.shape[1]))
     found_R = correlations(*(each_MS[:, picked_RS].mean(axis=2).T for each_MS in (inside_MS, outside_MS)))
-    low, high = np.quantile(found_R, (0.025, 0.975))
-    return float(low), float(high)
+    return around(spearman(inside_MS.mean(axis=1), outside_MS.mean(axis=1)), found_R, inside_MS.shape[1])
 
 
 def _of_halves(inside_MS: Floats) -> float:

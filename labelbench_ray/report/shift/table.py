@@ -8,6 +8,7 @@ from labelbench_ray.report.curves import Setting
 from labelbench_ray.report.shift import Shift
 from labelbench_ray.report.shift.ranking import Order, Ranking
 from labelbench_ray.report.statistics.paired import ENOUGH_PAIRS, Estimate
+from labelbench_ray.report.statistics.ranking import FEWEST_SEEDS, NO_INTERVAL
 
 SHOWN_PAIRS = 2
 """Pairs that are named before the others are counted."""
@@ -142,8 +143,8 @@ def _extent(shift: Shift) -> str:
 def _correlation(ranking: Ranking) -> Cell:
     if ranking.correlation is None:
         return Cell(words.NONE, "fewer than 3 strategies")
-    if ranking.seeds < ENOUGH_PAIRS:
-        return Cell(words.signed(ranking.correlation, 2, plus=""), "no interval")
+    if ranking.seeds < FEWEST_SEEDS:
+        return Cell(words.signed(ranking.correlation, 2, plus=""), NO_INTERVAL, key=ranking.correlation)
     ends = (words.signed(end, 2, plus="") for end in (ranking.low, ranking.high))
     return Cell(words.signed(ranking.correlation, 2, plus=""), " to ".join(ends), key=ranking.correlation)
 

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from labelbench_ray.ledger.hits import Bits
+from labelbench_ray.report import words
 from labelbench_ray.report.curves import RANDOM, Run, Setting, noun
 from labelbench_ray.report.statistics.paired import (
     ENOUGH_PAIRS,
@@ -101,9 +102,7 @@ class Comparison:
         """What intervals include, in a sentence; empty where there are none."""
         if not any(row.final.has_interval for row in self.rows):
             return ""
-        if self.test_rows:
-            return f"Intervals include the noise of {self.test_rows:,} test rows."
-        return f"Intervals are over seeds only: {self.over_seeds_only}."
+        return words.noise_included(self.test_rows, self.over_seeds_only)
 
     @property
     def has_baseline(self) -> bool:

@@ -23,6 +23,8 @@ from labelbench_ray.report.statistics.two_way import RowParts
 FEWEST_STRATEGIES: Final = 3
 """With two, the residuals are those of the paired difference."""
 MOST_PRIOR: Final = 2
+ASSUMED_ROWS: Final = 1_000
+"""Test rows, where their number is not known."""
 _EXACT: Final = 1e-12
 
 
@@ -65,9 +67,21 @@ def difference(
     """The mean of one strategy less another, a value a seed; by their own spread where pooling has no more degrees."""
     seeds = len(values_S)
     if pooled is None or not {first, second} <= {*pooled.variances} or pooled.degrees <= seeds - 1:
-        return estimate(values_S, comparisons, rows)
+        return _coarse(estimate(values_S, comparisons, rows), rows)
     spread = sqrt(pooled.variances[first] + pooled.variances[second])
     return of_spread(float(values_S.mean()), spread, seeds, comparisons, pooled.degrees / (seeds - 1), rows)
+
+
+def _coarse(found: Estimate, rows: RowParts | None) -> Estimate:
+    """With the step of an accuracy, one test row, as spread where all seeds have the same difference.
+
+    A few seeds often differ by the same one or two rows by chance; without a spread that would be p = 0.
+    """
+    error = found.spread or found.row_error
+    if error or found.seeds < 2 or abs(found.value) <= _EXACT:
+        return found
+    step = 1 / (rows.rows if rows else ASSUMED_ROWS)
+    return of_spread(found.value, step, found.seeds, found.comparisons, rows=rows)
 
 
 def _own_variances(values_MS: Floats) -> Floats:

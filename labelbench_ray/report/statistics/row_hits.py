@@ -5,7 +5,7 @@ from one embedding store, so that row n is the same row for all. Otherwise inter
 reason. (Letters: S seeds, T checkpoints, N rows, B = ceil(N / 8) bytes.)
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelbench_ray.errors import LedgerError
+from labelbench_ray.ledger.finetunes import FOLDER
 from labelbench_ray.ledger.hits import METRIC, Bits, read_hits
 from labelbench_ray.report.curves import Run
 from labelbench_ray.report.statistics.two_way import Floats, RowNoise, row_noise
@@ -43,13 +44,22 @@ NO_ROW_HITS: Final = RowHits()
 
 def read_row_hits(runs: Sequence[Run], metric: str, labels: Sequence[int]) -> RowHits:
     """The hits whose means are this metric, of all these trials at these checkpoints."""
+    return _hits_of(runs, metric, partial(_read, labels=labels))
+
+
+def read_finetuned_hits(runs: Sequence[Run], metric: str, recipe: str, labels: int) -> RowHits:
+    """The same of their fine-tunes of one recipe with this number of labels: one checkpoint."""
+    return _hits_of(runs, metric, partial(_read_finetuned, recipe=recipe, labels=labels))
+
+
+def _hits_of(runs: Sequence[Run], metric: str, read: Callable[..., Bits | None]) -> RowHits:
     split, _, name = metric.rpartition(" ")
     if name != METRIC:
         return RowHits(missing=f"{metric} is not a share of right rows")
     if len({run.store for run in runs}) > 1:
         return RowHits(missing="the trials were computed from different embedding stores")
     try:
-        found = read_below(runs[0].directory, partial(_read, split=split, labels=labels), runs)
+        found = read_below(runs[0].directory, partial(read, split=split), runs)
     except LedgerError as error:
         return RowHits(missing=str(error))
     known = [bits for bits in found if bits is not None]
@@ -78,6 +88,16 @@ def _read(run: Run, split: str, labels: Sequence[int]) -> Bits | None:
     if len({bits.rows for bits in found}) > 1:
         return None
     return Bits(np.stack([bits.packed for bits in found]), found[0].rows)
+
+
+def _read_finetuned(run: Run, split: str, recipe: str, labels: int) -> Bits | None:
+    """(1, B); None without a record or its hits."""
+    record = run.finetuned(recipe, labels)
+    if record is None:
+        return None
+    path = run.directory / FOLDER / record.fingerprint / f"{labels:06d}.json"
+    bits = read_hits(path, record.fingerprint, labels, record.metrics).get(split)
+    return bits and Bits(bits.packed[None], bits.rows)
 
 
 def noise_of(*several: Bits | None) -> RowNoise | None:

@@ -70,8 +70,9 @@ def _typical(spreads: Sequence[float], found: Sequence[Difference]) -> float:
 
 
 def power_line(comparison: Comparison) -> str:
-    """What the seeds of a comparison can show, in a sentence; empty where the spread over seeds is not known."""
-    found = [row.difference for row in comparison.rows if row.difference and len(row.difference.seeds) > 1]
+    """What the seeds of a comparison can show, of strategies with enough of them to decide; empty where none has."""
+    every = [row.difference for row in comparison.rows if row.difference]
+    found = [each for each in every if len(each.seeds) >= ENOUGH_PAIRS]
     spread = _typical([each.area.spread for each in found], found) if found else 0.0
     if spread == 0:
         return ""
