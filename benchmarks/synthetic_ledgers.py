@@ -73,7 +73,7 @@ def _record(
     fingerprint: str, number: int, chosen_B: NDArray[np.int64], skill: float, rng: np.random.Generator
 ) -> RoundRecord:
     accuracy = 1 - 0.5 * np.exp(-0.2 * number - skill) + rng.normal(0, 0.003)
-    values = {f"{split} {kind}": accuracy + rng.normal(0, 0.001) for split in SPLITS for kind in KINDS}
+    values = {f"{split} {kind}": _share(accuracy + rng.normal(0, 0.001)) for split in SPLITS for kind in KINDS}
     seconds = {stage: float(rng.random()) for stage in STAGES}
     return RoundRecord(
         fingerprint=fingerprint,
@@ -91,3 +91,7 @@ def _record(
         proxy="0" * 64,
         versions=versions(),
     )
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value))

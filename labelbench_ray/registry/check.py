@@ -37,6 +37,7 @@ from labelbench_ray.registry.schema import (
 )
 from labelbench_ray.registry.tables import completed, read_registry_table
 from labelbench_ray.registry.trials import RegistryTrial, trial_of
+from labelbench_ray.registry.valid import check_rounds, check_trials
 from labelbench_ray.report.curves import RANDOM
 
 SUFFIXES: Final = (TRIALS_FILE, ROUNDS_FILE, LEDGERS_FILE)
@@ -132,6 +133,7 @@ def _by_name(paths: Iterable[Path]) -> list[tuple[str, dict[str, Path]]]:
 def _submission(name: str, files: dict[str, Path]) -> Checked:
     trials = read_registry_table(files[TRIALS_FILE], TRIALS_BY_VERSION)
     rounds = read_registry_table(files[ROUNDS_FILE], ROUNDS_BY_VERSION)
+    check_trials(files[TRIALS_FILE], trials)
     ledgers: tuple[RegistryTrial, ...] = ()
     if LEDGERS_FILE in files:
         archive = files[LEDGERS_FILE]
@@ -144,7 +146,10 @@ def _submission(name: str, files: dict[str, Path]) -> Checked:
             if wrong := first_difference(given, expected, key):
                 raise RegistryError(f"{files[suffix]}: {wrong} ({archive.name}); {HOW}")
         trials = complete
+        check_trials(files[TRIALS_FILE], trials)
+        check_rounds(files[ROUNDS_FILE], rounds, files[TRIALS_FILE], trials)
     else:
+        check_rounds(files[ROUNDS_FILE], rounds, files[TRIALS_FILE], trials)
         check_reported(files[TRIALS_FILE], trials, files[ROUNDS_FILE], rounds)
         _refuse_upper_bounds(files[TRIALS_FILE], trials)
         trials = completed(trials, TRIALS)

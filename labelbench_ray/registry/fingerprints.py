@@ -1,7 +1,7 @@
 """A trial's fingerprint, computed again from its recipe, without importing a module that a stranger's file names."""
 
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from labelbench_ray import corrupters, datasets, encoders, oracles, plugins, proxies, strategies, trainers
 from labelbench_ray.config import Trial
@@ -21,15 +21,24 @@ KINDS: Final[dict[str, tuple[type[Plugin], str]]] = {
 }
 
 
-def recomputed(trial: Trial) -> tuple[str, str]:
-    """The fingerprint and ""; or "" and why it cannot be computed here."""
+class Recomputed(NamedTuple):
+    """What follows from a recipe; all but `unchecked` is "" where that states why nothing does."""
+
+    fingerprint: str
+    task: str
+    unchecked: str = ""
+
+
+def recomputed(trial: Trial) -> Recomputed:
+    """The fingerprint and the task, or why they cannot be computed here."""
     try:
         for field, (base, package) in KINDS.items():
             if foreign := _foreign(getattr(trial, field), base, package):
-                return "", f"{field} {foreign} does not ship with labelbench_ray"
-        return parts.build(trial.model_copy(update={"finetune": None})).fingerprint, ""
+                return Recomputed("", "", f"{field} {foreign} does not ship with labelbench_ray")
+        built = parts.build(trial.model_copy(update={"finetune": None}))
+        return Recomputed(built.fingerprint, built.task_name)
     except ConfigError as error:  # a part of another version, or a package that is not installed
-        return "", str(error)
+        return Recomputed("", "", str(error))
 
 
 @cache

@@ -28,6 +28,7 @@ from labelbench_ray.registry.trials import (
     sees_labels,
     trial_of,
 )
+from labelbench_ray.registry.valid import check_rounds, check_trials
 from labelbench_ray.storage.atomic import publish
 
 
@@ -60,13 +61,12 @@ def pack(folders: Iterable[Path], out: Path, store: Path, submitter: str, prices
         raise ConfigError(f"0 of {unfinished} trials are finished; a registry holds finished ones, run them to the end")
     files = {fingerprint: _files(place, manifests, submitter, prices) for fingerprint, place in sorted(places.items())}
     trials = tuple(trial_of(places[name].directory.parent, name, mine) for name, mine in files.items())
-    contents = {
-        TRIALS_FILE: table_bytes(trials_table(trials)),
-        ROUNDS_FILE: table_bytes(rounds_table(trials)),
-        LEDGERS_FILE: archive_bytes(files),
-    }
-    paths = tuple(out.with_name(out.name + suffix) for suffix in contents)
-    for path, data in zip(paths, contents.values(), strict=True):
+    trials_rows, rounds_rows = trials_table(trials), rounds_table(trials)
+    paths = tuple(out.with_name(out.name + suffix) for suffix in (TRIALS_FILE, ROUNDS_FILE, LEDGERS_FILE))
+    check_trials(paths[0], trials_rows)
+    check_rounds(paths[1], rounds_rows, paths[0], trials_rows)
+    contents = (table_bytes(trials_rows), table_bytes(rounds_rows), archive_bytes(files))
+    for path, data in zip(paths, contents, strict=True):
         publish(path, data)
     return Packed(paths, trials, unfinished, len(finished) - len(places))
 

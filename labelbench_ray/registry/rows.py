@@ -10,9 +10,9 @@ import pyarrow as pa
 from labelbench_ray.config import digest
 from labelbench_ray.costs import total
 from labelbench_ray.datasets import SPLITS, split_title
-from labelbench_ray.ledger.records import RoundRecord, Traits
+from labelbench_ray.ledger.records import RoundRecord
 from labelbench_ray.registry.schema import ROUNDS, TRIALS, protocol_id
-from labelbench_ray.registry.trials import RegistryTrial
+from labelbench_ray.registry.trials import RegistryTrial, deciding_metric
 
 COMMIT: Final = "commit"
 
@@ -32,7 +32,7 @@ def rounds_table(trials: Iterable[RegistryTrial]) -> Any:  # noqa: ANN401
 def _trial(of: RegistryTrial) -> dict[str, Any]:
     trial, last = of.header.trial, of.records[-1]
     named = ("dataset", "encoder", "strategy", "proxy", "trainer", "corrupter", "oracle", "first_batch")
-    metric = (of.header.traits or Traits()).metrics[0]
+    metric = deciding_metric(of.header)
     row: dict[str, Any] = {
         **{field: str(getattr(trial, field)) for field in named},
         "fingerprint": of.fingerprint,

@@ -17,6 +17,7 @@ from labelbench_ray.ledger.trials import check_record
 from labelbench_ray.plugins import Frozen
 from labelbench_ray.registry.archive import HOW, Files
 from labelbench_ray.registry.fingerprints import recomputed
+from labelbench_ray.registry.valid import AGAIN, LARGEST_COST, LAST_TIME, is_cost, metric_trouble, shipped_task
 from labelbench_ray.storage.checksummed import checked_value_of, value_of
 from labelbench_ray.trial.traits import shipped_traits
 
@@ -85,11 +86,13 @@ def trial_of(where: Path, fingerprint: str, files: Files) -> RegistryTrial:
     if header.fingerprint != fingerprint:
         raise RegistryError(f"{place / HEADER}: is of trial {header.fingerprint}, not of {fingerprint}; {HOW}")
     check_publishable(place, header, submission)
-    wanted = {HEADER, SUBMISSION, *map(round_file, range(header.trial.rounds))}
-    if odd := sorted(wanted ^ {*files}):
-        lack = "lacks" if odd[0] in wanted else "holds"
-        raise RegistryError(f"{place}: {lack} {odd[0]}; the trial has {header.trial.rounds} rounds; {HOW}")
-    found, unchecked = recomputed(header.trial)
+    _check_files(place, header.trial.rounds, files)
+    check_deciding(place / HEADER, header)
+    found, task, unchecked = recomputed(header.trial)
+    if task not in ("", header.task):
+        raise RegistryError(
+            f"{place / HEADER}: task is {header.task}, labels of {header.trial.dataset} are {task}; {HOW}"
+        )
     if found not in ("", fingerprint):
         stated = header.versions.get("labelbench-ray", "unknown")
         raise RegistryError(
@@ -99,6 +102,29 @@ def trial_of(where: Path, fingerprint: str, files: Files) -> RegistryTrial:
     records = tuple(_records(place, header, files))
     hashes = tuple(sha256(files[round_file(number)]).hexdigest() for number in range(len(records)))
     return RegistryTrial(header, records, hashes, submission, ledger_hash(files), unchecked)
+
+
+def deciding_metric(header: Header) -> str:
+    """That of its task where that ships here, for a header that may state none; else the first that it states."""
+    known = shipped_task(header.task)
+    if known is not None:
+        return known.shown[0]
+    return "".join(header.traits.metrics[:1]) if header.traits else ""
+
+
+def check_deciding(path: PurePath, header: Header) -> None:
+    """Refuse a header that states another deciding metric than its task's, or none: a submitter does not choose it."""
+    stated = "".join(header.traits.metrics[:1]) if header.traits else deciding_metric(header)
+    if trouble := metric_trouble(header.task, stated):
+        raise RegistryError(f"{path}: {trouble}; {HOW}")
+
+
+def _check_files(place: Path, rounds: int, files: Files) -> None:
+    """The trial's files are there and no others; the time depends on how many there are, not on what is stated."""
+    if lacking := next((name for name in map(round_file, range(rounds)) if name not in files), ""):
+        raise RegistryError(f"{place}: lacks {lacking}; the trial has {rounds} rounds; {HOW}")
+    if odd := sorted({*files} - {HEADER, SUBMISSION, *map(round_file, range(rounds))}):
+        raise RegistryError(f"{place}: holds {odd[0]}; the trial has {rounds} rounds; {HOW}")
 
 
 def ledger_hash(files: Files) -> str:
@@ -152,5 +178,18 @@ def _records(place: Path, header: Header, files: Files) -> Iterator[RoundRecord]
         path = place / round_file(number)
         record = checked_value_of(RoundRecord, path, files[round_file(number)], HOW)
         check_record(path, record, number, chosen, header, HOW)
+        check_possible(path, record)
         chosen.update(record.chosen)
         yield record
+
+
+def check_possible(path: PurePath, record: RoundRecord) -> None:
+    """Refuse times that no round can have."""
+    if record.finished >= LAST_TIME:
+        raise RegistryError(f"{path}: finished is {record.finished} ms after 1970; it is before the year 3000; {AGAIN}")
+    for name, spent in (("seconds", record.seconds), ("cpu", record.cpu), ("gpu", record.gpu)):
+        for stage, value in spent.items():
+            if not is_cost(value):
+                raise RegistryError(
+                    f"{path}: {name} of {stage} is {value}; it is from 0 to {LARGEST_COST:g} seconds; {AGAIN}"
+                )

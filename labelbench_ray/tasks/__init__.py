@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from labelbench_ray import plugins
 from labelbench_ray.pool.distributions import Distribution
+from labelbench_ray.tasks._ranges import Range, range_of
 from labelbench_ray.types import Floats, Ids, Labels
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Task(plugins.Plugin, ABC):
     """The primary metric is the share of rows with a right answer, so that a group's is counted row by row."""
     shown: ClassVar[tuple[str, ...]]
     """The metrics that reports compare; the first is the primary one on the test rows."""
+    ranges: ClassVar[Mapping[str, Range]] = {}
+    """The smallest and the largest value of its metrics, by how their names end: "Accuracy" for "Test Accuracy"."""
 
     @abstractmethod
     def shape(self, num_classes: int) -> tuple[int, ...]:
@@ -147,6 +150,11 @@ class Task(plugins.Plugin, ABC):
     @abstractmethod
     def answer_rule(self, num_classes: int) -> str:
         """What labels are, in words: "one class number for each row, 0 .. 9"."""
+
+    @classmethod
+    def range_of(cls, metric: str) -> Range:
+        """The smallest and the largest value that a metric can have; infinite where the task states none."""
+        return range_of(metric, cls.ranges)
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:

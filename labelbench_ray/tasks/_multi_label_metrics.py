@@ -5,13 +5,14 @@ labels (5 bytes a row and class) and sorts them once, when the metrics are asked
 scikit-learn, so that the order of the rows and their number of shards do not matter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.tasks._ranges import AMOUNT, SHARE, Range
 from labelbench_ray.types import Floats, Labels
 
 UNIT = 2**24
@@ -19,6 +20,19 @@ UNIT = 2**24
 THRESHOLD = 0.5
 TOP = 3
 """Classes that are predicted for each row by the metrics that end in "Top-3"."""
+RANGES: Final[Mapping[str, Range]] = {
+    "mAP": SHARE,
+    "Accuracy": SHARE,
+    "Loss": AMOUNT,
+    "Classes with Positives": AMOUNT,
+    **{f"{name}{suffix}": SHARE for name in ("Precision", "Recall", "F1") for suffix in ("", f" Top-{TOP}")},
+    "Group Gap": SHARE,
+    "Num Labeled": AMOUNT,
+    "Number of Positive": AMOUNT,
+    "Labeled Class Imbalance": AMOUNT,
+    "Labeled Class Entropy": AMOUNT,
+}
+"""Of the metrics below, and of those that the loop makes from them."""
 
 Counts = NDArray[np.int64]
 

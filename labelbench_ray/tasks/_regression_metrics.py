@@ -4,13 +4,25 @@ Sums are kept as fractions, which add up exactly, so that the order of the rows'
 matter.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Self
+from math import inf
+from typing import Final, Self
 
 import numpy as np
 
+from labelbench_ray.tasks._ranges import AMOUNT, Range
 from labelbench_ray.types import Floats, Labels
+
+RANGES: Final[Mapping[str, Range]] = {
+    "R2": (-inf, 1.0),
+    "Mean Squared Error": AMOUNT,
+    "Group Gap": AMOUNT,
+    "Num Labeled": AMOUNT,
+    "Labeled Standard Deviation": AMOUNT,
+}
+"""Of the metrics below, and of those that the loop makes from them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,32 @@ to the tally of the whole, so that a pool in shards is evaluated shard by shard;
 has the same bits in any order.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelbench_ray.tasks._ranges import AMOUNT, SHARE, Range
 from labelbench_ray.types import Floats, Ids
 
 CALIBRATION_BINS = 15
 UNIT = 2**24
 """Losses and confidences are summed as multiples of 1 / UNIT: float32's own precision near 1."""
+RANGES: Final[Mapping[str, Range]] = {
+    "Accuracy": SHARE,
+    "Accuracy Present Classes": SHARE,
+    "Macro F1": SHARE,
+    "Loss": AMOUNT,
+    "Expected Calibration Error": SHARE,
+    "Group Gap": SHARE,
+    "Num Labeled": AMOUNT,
+    "Number of Positive": AMOUNT,
+    "Labeled Class Imbalance": AMOUNT,
+    "Labeled Class Entropy": AMOUNT,
+}
+"""Of the metrics below, and of those that the loop makes from them."""
 
 Counts = NDArray[np.int64]
 

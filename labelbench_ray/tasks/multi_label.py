@@ -1,6 +1,6 @@
 """Several classes a row: labels are rows of a 0/1 matrix, models predict a sigmoid for each class, mAP decides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from labelbench_ray.pool.distributions import BERNOULLI, Distribution
 from labelbench_ray.tasks import Task
 from labelbench_ray.tasks import _multi_label_metrics as metrics
+from labelbench_ray.tasks._ranges import Range
 from labelbench_ray.types import Floats, Ids, Labels
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class MultiLabel(Task):
     bytes_per_row_and_class: ClassVar[int] = 5
     primary: ClassVar[str] = "mAP"
     shown: ClassVar[tuple[str, ...]] = ("Test mAP", "Pool mAP", "Labeling Accuracy", "Test Class Average F1")
+    ranges: ClassVar[Mapping[str, Range]] = metrics.RANGES
 
     def shape(self, num_classes: int) -> tuple[int, ...]:
         return (num_classes,)

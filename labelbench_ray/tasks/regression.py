@@ -1,6 +1,6 @@
 """One number a row: answers are float64, models predict a number, R2 decides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from labelbench_ray.pool.distributions import REAL, Distribution
 from labelbench_ray.tasks import Task
 from labelbench_ray.tasks import _regression_metrics as metrics
+from labelbench_ray.tasks._ranges import Range
 from labelbench_ray.types import Floats, Ids, Labels
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Regression(Task):
     fewest_classes: ClassVar[int] = 1
     primary: ClassVar[str] = "R2"
     shown: ClassVar[tuple[str, ...]] = ("Test R2", "Pool R2")
+    ranges: ClassVar[Mapping[str, Range]] = metrics.RANGES
 
     def shape(self, num_classes: int) -> tuple[int, ...]:
         return ()

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from labelbench_ray.pool.distributions import UNPREDICTED, Distribution
 from labelbench_ray.tasks import Task
+from labelbench_ray.tasks._ranges import AMOUNT, SHARE, Range
 from labelbench_ray.types import Floats, Ids, Labels
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ class Response(Task):
     refusal: ClassVar[str] = "whose answers are text, for which there are no class probabilities"
     primary: ClassVar[str] = "Response Likelihood"
     shown: ClassVar[tuple[str, ...]] = ("Test Response Likelihood", "Test Verified")
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "Response Likelihood": SHARE,
+        "Response NLL": AMOUNT,
+        "Verified": SHARE,
+        "Num Labeled": AMOUNT,
+        "Response Tokens": AMOUNT,
+    }
 
     def shape(self, num_classes: int) -> tuple[int, ...]:
         return (WIDTH,)

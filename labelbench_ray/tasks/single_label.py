@@ -1,6 +1,6 @@
 """One class a row: labels are class numbers, models predict a softmax, accuracy decides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from labelbench_ray.pool.distributions import CATEGORICAL, Distribution
 from labelbench_ray.tasks import Task
 from labelbench_ray.tasks import _single_label_metrics as metrics
+from labelbench_ray.tasks._ranges import Range
 from labelbench_ray.types import Floats, Ids, Labels
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class SingleLabel(Task):
     primary: ClassVar[str] = "Accuracy"
     counts_right_rows: ClassVar[bool] = True
     shown: ClassVar[tuple[str, ...]] = ("Test Accuracy", "Pool Accuracy", "Labeling Accuracy", "Balanced Test Accuracy")
+    ranges: ClassVar[Mapping[str, Range]] = metrics.RANGES
 
     def shape(self, num_classes: int) -> tuple[int, ...]:
         return ()
