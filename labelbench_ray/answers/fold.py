@@ -88,12 +88,17 @@ def latest(events: pa.Table) -> pa.Table:
     return _held(_last(events))
 
 
-def _last(events: pa.Table) -> pa.Table:
-    """The latest revision of each answer that does not restate the one before it."""
+def changes(events: pa.Table) -> pa.Table:
+    """The revisions that do not restate the one before them, sorted by answer and revision."""
     rows = ordered(events, REVISION)
     contents = contents_of(rows.column("revision"))
     is_change_N = starts(rows.append_column(STATED, contents), (*ANSWER, STATED))
-    rows = rows.filter(pa.array(is_change_N | pc.equal(contents, "").to_numpy()))
+    return rows.filter(pa.array(is_change_N | pc.equal(contents, "").to_numpy()))
+
+
+def _last(events: pa.Table) -> pa.Table:
+    """The latest change of each answer."""
+    rows = changes(events)
     ends_N = np.append(starts(rows, ANSWER)[1:], True)[: len(rows)]
     return rows.filter(pa.array(ends_N)).combine_chunks()
 

@@ -18,9 +18,9 @@ def stopping_criteria(standing: Standing, chooser: Chooser, models: Sequence[Lea
     """What published stopping criteria state of the models, on a sample of the pool. They need no audit rows."""
     stop_set_S = stop_set(len(standing.rows))
     predictions_TS = [predictions(chooser, each.model, stop_set_S)[0] for each in models]
-    open_S = ~np.isin(stop_set_S, models[-1].known.labeled_L) if models else np.ones(len(stop_set_S), bool)
+    open_S = ~np.isin(stop_set_S, standing.rows.places([*standing.found.labels]))
     uncertainty = None
-    if models:
+    if models and open_S.any():
         rows_UD = chooser.embedded.pool.embeddings_ND[stop_set_S[open_S]]
         uncertainty = chooser.kind.uncertainty(models[-1].model.probabilities(rows_UD))
     return criteria(np.array([each.labels for each in models], np.float64), predictions_TS, open_S, uncertainty)

@@ -99,12 +99,12 @@ def export_labels(
     used = {name for each in labels for name in each.labels}
     classes = standing.campaign.classes or tuple(name for name in classes if name in used)
     people = len(labels)
+    left_out = len(standing.found.asked.keys() - {each.row_id for each in labels})
     if predict:
         labels += _predicted(standing, environment, release_audit, {each.row_id for each in labels})
     make_folder(Path(os.path.abspath(out)).parent)
     several = standing.kind is SEVERAL_CLASSES
     _write(out, labels, classes, _Payloads(standing, environment) if payloads else None, several)
-    left_out = sum(row_id not in standing.found.labels for row_id in standing.found.asked)
     return Exported(out, people, len(labels) - people, classes, 0 if predict else left_out)
 
 

@@ -201,7 +201,7 @@ def _answers(status: CampaignStatus, money: Money) -> Iterator[str]:
     more = f" and {len(classes) - MOST_CLASSES} more" if len(classes) > MOST_CLASSES else ""
     empty = status.standing.found.without_class
     none = f" ({words.several(empty, 'row')} of none)" if empty else ""
-    yield f"classes: {shown}{more}{none}" if classes or empty else "classes: none yet"
+    yield f"classes: {shown or 'none yet'}{more}{none}"
     who = f" by {len(status.annotators)} annotators" if len(status.annotators) > 1 else ""
     work = f"; {duration(status.seconds)} of work" if status.seconds else ""
     cost = ""

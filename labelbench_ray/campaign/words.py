@@ -57,7 +57,10 @@ def _chosen(proposal: Proposal) -> Iterator[str]:
     if proposal.again:
         yield f"batch {batch.number} was proposed before: the same {several(asked, 'row')} of {proposal.rows:,}"
         return
-    why = f"by a model of {several(batch.labels, 'label')}" if batch.model else "no labels to learn from yet"
+    why = "no labels to learn from yet"
+    if batch.labels:
+        labels = several(batch.labels, "label")
+        why = f"by a model of {labels}" if batch.model else f"{labels} of fewer than two classes: too few for a model"
     chosen = (
         f"chosen by {batch.chosen_by} ({why})" if batch.new_rows else "none of them new: all rows were asked before"
     )
@@ -156,7 +159,7 @@ def describe_export(exported: Exported) -> list[str]:
     """What a file of labels holds."""
     by_model = f", and predictions of a model for {several(exported.model, 'other row')}" if exported.model else ""
     lines = [f"{shown_path(exported.path)}: {several(exported.people, 'label')} of people{by_model}"]
-    lines.append(f"classes: {join_classes(exported.classes)}")
+    lines.append(f"classes: {join_classes(exported.classes) if exported.classes else 'none; no row has any'}")
     if exported.left_out:
         lines.append(f"left out: {several(exported.left_out, 'row')} asked, without a label")
     return lines

@@ -173,9 +173,15 @@ def declared_classes(text: str | None) -> tuple[str, ...]:
     from labelbench_ray.answers.formats.stated import RowError
 
     try:
-        return classes_in_order("", text) if text else ()
+        found = classes_in_order("", text) if text else ()
     except RowError as error:
         raise ConfigError(f"--classes {text!r}: {error.rule}; {error.fix}") from error
+    if len(found) == 1:
+        raise ConfigError(
+            f"--classes {text!r}: one class alone; a model needs at least two: name another one for the rows that are "
+            "not of it, as in --classes cat,other, or leave --classes out"
+        )
+    return found
 
 
 def names(text: str | None, option: str) -> tuple[str, ...]:

@@ -28,3 +28,5 @@ def test_an_export(tmp_path):
     text = "\n".join(describe_export(exported))
     assert "1 label of people, and predictions of a model for 1 other row" in text
     assert "left out: 1 row asked, without a label" in text
+    none = describe_export(Exported(path=Path("labels.parquet"), people=2, model=0, classes=(), left_out=0))
+    assert none[1] == "classes: none; no row has any"

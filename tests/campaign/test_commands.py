@@ -83,6 +83,6 @@ def test_declared_classes_are_read_as_they_are_printed():
     line = describe_export(exported)[1]
     assert line == 'classes: dog, "car, red"'
     assert declared_classes(line.removeprefix("classes: ")) == exported.classes
-    for wrong in ("a,,b", "a,a", 'a,"b'):
+    for wrong in ("a,,b", "a,a", 'a,"b', "a"):
         with pytest.raises(ConfigError, match="--classes"):
             declared_classes(wrong)

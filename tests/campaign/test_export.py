@@ -5,6 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from labelbench_ray import plugins
+from labelbench_ray.answers.events import Answer
+from labelbench_ray.answers.log import AnswerLog
 from labelbench_ray.campaign.export import export_labels
 from labelbench_ray.campaign.standing import read_standing
 from labelbench_ray.datasets import PACKAGE, Dataset
@@ -71,6 +73,21 @@ def test_disputed_rows_are_left_out_and_votes_are_the_confidence(tmp_path):
     assert (row["row_id"], row["label_name"]) == (first, "dark")
     assert row["confidence"] == pytest.approx(2 / 3)
     assert row["annotators"] == ["a", "b", "c"]
+
+
+def test_rows_that_a_method_decides_are_not_left_out(tmp_path):
+    """A tie for the majority; one_coin knows by the reference rows that ben is wrong."""
+    home = make_home(tmp_path)
+    first, *others = home.propose("b1", 8, annotators=("ann", "ben"), overlap=2).batch.row_ids
+    home.answer({first: "dark"} | dict.fromkeys(others, "red"), "ann")
+    home.answer({first: "red"} | dict.fromkeys(others, "dark"), "ben")
+    AnswerLog(home.campaign / "answers.parquet").append(
+        Answer(row_id=row_id, annotator="lead", labels=("red",), answer_id=row_id, revision="1", tool="test", gold=True)
+        for row_id in others
+    )
+    assert export(home).left_out == 1
+    decided = export(home, method="one_coin")
+    assert (decided.people, decided.left_out) == (8, 0)
 
 
 def test_predictions_of_a_model_for_all_other_rows(home):

@@ -252,10 +252,14 @@ def test_strategies_see_rows_of_zeros_and_ones(home):
 def test_before_two_classes_are_known(home, labels):
     rows = propose(home, "b0", 6, reserve=0).batch.row_ids
     fill(home, "b0", {rows[place]: label for place, label in labels.items()})
-    batch = propose(home, "b1", 6, strategy="coreset").batch
-    assert batch.chosen_by == "typiclust"
-    assert not {*batch.row_ids} & {*rows}
-    describe_status(campaign_status(home.campaign, home.folder / "store"), MONEY)
+    found = propose(home, "b1", 6, strategy="coreset")
+    assert found.batch.chosen_by == "typiclust"
+    assert not {*found.batch.row_ids} & {*rows}
+    word = "label" if len(labels) == 1 else "labels"
+    why = f"{len(labels)} {word} of fewer than two classes: too few for a model" if labels else "no labels to learn"
+    assert why in "\n".join(describe_proposal(found, home.campaign))
+    text = "\n".join(describe_status(campaign_status(home.campaign, home.folder / "store"), MONEY))
+    assert f"classes: {'dark 1' if len(labels) == 1 else 'none yet'}" in text
 
 
 def test_refusals_name_what_does_not_fit(home):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from PIL import Image
 
 from labelbench_ray.answers.agreement import agreement
 from labelbench_ray.answers.events import Answer, Status, to_table
+from labelbench_ray.answers.revisions import revision
 from labelbench_ray.campaign.ingest import ingest_files
 from labelbench_ray.campaign.known import answered
 from labelbench_ray.campaign.next_step import Step, next_folder, next_steps
 from labelbench_ray.campaign.page import gold_sentence, page, write_page
 from labelbench_ray.campaign.page.shown_rows import SIDE, ShownBatch, ShownRow, batch_to_show, shown_row
-from labelbench_ray.campaign.page.tables import LONGEST_NAME, MOST_ROWS
+from labelbench_ray.campaign.page.tables import LONGEST_NAME, MOST_ROWS, facts
 from labelbench_ray.campaign.pool import KnownRows
 from labelbench_ray.campaign.record import Batch, Campaign
 from labelbench_ray.campaign.standing import Point, Standing
@@ -163,6 +165,23 @@ def test_everything_that_was_bought():
     assert text.count('<svg role="img"') == 1
     assert text.count('class="interval"') == 4
     assert text == page(planted(), Money("EUR", price=0.5, use=1000, harm=1), shown())
+
+
+def test_files_that_were_saved_again_correct_nothing():
+    """Revisions of one answer, and whether each states something new."""
+    moments = [datetime(2026, 5, 1, hour, tzinfo=UTC) for hour in range(6)]
+    stated = ["cat", "cat", "dog", "dog", None, None]
+    events = [
+        answer(0, "ann", label, revision=revision(moment, label or Status.RETRACTED))
+        if label
+        else replace(answer(0, "ann", None), status=Status.RETRACTED, revision=revision(moment, Status.RETRACTED))
+        for label, moment in zip(stated, moments, strict=True)
+    ]
+    found = dict(facts(replace(planted(events=events), answers=1), FREE))
+    assert found["corrections"] == "1; a correction is not paid again"
+    assert found["retracted"] == "1 answer; they were paid all the same"
+    again = answer(0, "ann", "dog", revision=revision(datetime(2026, 5, 2, tzinfo=UTC), "dog"))
+    assert "retracted" not in dict(facts(replace(planted(events=[*events, again]), answers=1), FREE))
 
 
 def test_criteria_beside_the_advice():

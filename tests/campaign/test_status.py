@@ -121,7 +121,9 @@ def test_criteria_wait_for_batches_and_then_state_their_values(home):
     models = [each.model for each in learned(found.standing, chooser)]
     rows_ND = chooser.embedded.pool.embeddings_ND
     before_N, now_N = (each.probabilities(rows_ND).argmax(axis=1) for each in models[-2:])
-    open_N = np.setdiff1d(np.arange(40), found.standing.knowledge().labeled_L)
+    labeled = [*found.standing.found.labels]
+    assert {*labeled} & {*found.standing.reserve}  # rows that measure have labels, too
+    open_N = np.setdiff1d(np.arange(40), found.standing.rows.places(labeled))
     assert change.value == pytest.approx((before_N != now_N)[open_N].mean())
     predictions_TN = [each.probabilities(rows_ND).argmax(axis=1) for each in models]
     pairs = itertools.pairwise(predictions_TN)
@@ -129,6 +131,15 @@ def test_criteria_wait_for_batches_and_then_state_their_values(home):
     assert uncertainty.value == pytest.approx(overall_uncertainty(models[-1].probabilities(rows_ND[open_N])), abs=1e-6)
     assert f"classification change: {change.value:.4f} (the share of rows" in status(home)
     assert status(home).count("would stop") + status(home).count("would go on") == 3
+
+
+def test_criteria_about_rows_without_a_label_have_no_value_once_there_is_none(home):
+    for number in range(2):
+        answer(home, home.propose(f"b{number}", 20, reserve=4).batch.row_ids)
+    text = status(home)
+    assert "classification change: not known yet; every row has a label" in text
+    assert "overall uncertainty: not known yet; every row has a label" in text
+    assert "would stop" not in text
 
 
 def test_criteria_need_no_audit_rows(home):

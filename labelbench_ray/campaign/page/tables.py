@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from labelbench_ray.answers.agreement import Agreement, Annotator
 from labelbench_ray.answers.class_agreement import class_agreement
 from labelbench_ray.answers.events import Status
-from labelbench_ray.answers.fold import given
+from labelbench_ray.answers.fold import ANSWER, REVISION, changes, given
+from labelbench_ray.answers.ordering import last_of_each
 from labelbench_ray.campaign.doubt import WEIGHED, describe_again
 from labelbench_ray.campaign.places import shown_path
 from labelbench_ray.campaign.record import Batch, pool_name
@@ -52,14 +53,17 @@ def _rows(status: CampaignStatus) -> Iterator[tuple[str, str]]:
 
 def _answers(status: CampaignStatus) -> Iterator[tuple[str, str]]:
     events = status.standing.events
-    kept = events.filter(pc.not_equal(events.column("status"), Status.RETRACTED))
+    changed, last = changes(events), last_of_each(events, REVISION, ANSWER)
+    retracted, retractions = (
+        pc.sum(pc.equal(table.column("status"), Status.RETRACTED)).as_py() or 0 for table in (last, changed)
+    )
     paid = given(events)
     kinds = Counter(paid.column("status").to_pylist())
     gold = pc.sum(paid.column("gold")).as_py() or 0
     shown = {"skip": kinds[Status.SKIPPED], "unsure answer": kinds[Status.UNSURE], "reference answer": gold}
     among = ", ".join(words.several(count, kind) for kind, count in shown.items() if count)
     yield "answers", f"{status.answers:,}{f' ({among} among them)' if among else ''}"
-    corrections, retracted = len(kept) - status.answers, len(events) - len(kept)
+    corrections = len(changed) - retractions - status.answers
     if corrections:
         yield "corrections", f"{corrections:,}; a correction is not paid again"
     if retracted:

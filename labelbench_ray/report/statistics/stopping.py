@@ -24,6 +24,7 @@ LEAST_GROWTH: Final = 0.05
 """Models are compared where labels grew by at least this share: a smaller batch changes less, whatever is left."""
 MOST_CHANGED: Final = 0.01
 MOST_UNCERTAIN: Final = 0.05
+EVERY_ROW: Final = "every row has a label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,15 @@ def criteria(
     Args:
         labels_T: that each model learned from, ascending.
         predictions_TS: of the rows of the stop set.
-        open_S: which of these the last model did not learn from.
-        uncertainty: `overall_uncertainty` of the last model on the open rows; None without a model.
+        open_S: which of these have no label.
+        uncertainty: `overall_uncertainty` of the last model on the open rows; None without a model or an open row.
     """
     kappas_T = kappas(labels_T, predictions_TS)
     compared = int((~np.isnan(kappas_T)).sum())
     agreement = float(kappas_T[-WINDOW:].mean()) if len(kappas_T) >= WINDOW else np.nan
-    changed = classification_change(*(each[open_S] for each in predictions_TS[-2:])) if len(labels_T) > 1 else None
+    is_open = bool(open_S.any())
+    compares = is_open and len(labels_T) > 1
+    changed = classification_change(*(each[open_S] for each in predictions_TS[-2:])) if compares else None
     models = f"; {len(labels_T)} so far"
     return (
         Criterion(
@@ -75,7 +78,7 @@ def criteria(
             f"{MOST_CHANGED} or less",
             changed,
             changed is not None and changed <= MOST_CHANGED,
-            f"it compares the models of two batches{models}",
+            f"it compares the models of two batches{models}" if is_open else EVERY_ROW,
         ),
         Criterion(
             "overall uncertainty",
@@ -83,7 +86,7 @@ def criteria(
             f"{MOST_UNCERTAIN} or less",
             uncertainty,
             uncertainty is not None and uncertainty <= MOST_UNCERTAIN,
-            "it needs a model, and the labels do not suffice for one",
+            "it needs a model, and the labels do not suffice for one" if is_open else EVERY_ROW,
         ),
     )
 
