@@ -221,13 +221,13 @@ def _agreement(status: CampaignStatus) -> list[str]:
 
 
 def _accuracy(status: CampaignStatus) -> Iterator[str]:
+    if status.standing.campaign.weight_by_confidence:
+        yield f"models: {WEIGHED}"
     if not status.points:
         yield f"{status.standing.kind.accuracy} of the model: unknown; {status.unmeasured}"
         return
     last, what = status.points[-1], status.standing.kind.accuracy
     estimate = last.estimate
-    if status.standing.campaign.weight_by_confidence:
-        yield f"models: {WEIGHED}"
     yield (
         f"{what} of the model of {words.several(last.labels, 'label')} on rows like the pool's: "
         f"{words.percent(estimate.accuracy)} "

@@ -1,10 +1,12 @@
 """Rows that may have several classes: the fold, the consensus and the agreement of each class, also by brute force."""
 
+import time
+
 import numpy as np
 import pytest
 
 from labelbench_ray.answers import consensus
-from labelbench_ray.answers.agreement import krippendorff_alpha
+from labelbench_ray.answers.agreement import krippendorff_alpha, pairwise_agreement
 from labelbench_ray.answers.class_agreement import class_agreement
 from labelbench_ray.answers.consensus.sets_of_events import sets_of_events
 from labelbench_ray.answers.consensus.votes import Votes
@@ -113,6 +115,29 @@ def test_agreement_on_each_class_by_hand():
     assert bus.alpha == pytest.approx(krippendorff_alpha(votes))
     assert str(dog) == "dog: 100.0 % of pairs, alpha 1.000 (given 3 times)"
     assert class_agreement(EVENTS.slice(0, 0), CLASSES)[0].raw is None
+
+
+def test_agreement_on_each_class_is_that_of_its_votes():
+    """Also of rows with one answer, and of answers that name a class twice."""
+    draw, names = np.random.default_rng(2), [f"class {number}" for number in range(30)]
+    votes = [(row, who) for row in range(60) for who in range(draw.integers(1, 5))]
+    given = [tuple(draw.choice(names, draw.integers(0, 5))) for _ in votes]
+    every = [answer(f"{row}", f"{who}", each) for (row, who), each in zip(votes, given, strict=True)]
+    rows, annotators = zip(*votes, strict=True)
+    for name, found in zip(names, class_agreement(to_table(every), names), strict=True):
+        each = Votes.of(rows, annotators, [name in answer for answer in given], 60, 2)
+        assert found.given == sum(name in answer for answer in given)
+        assert found.raw == pytest.approx(pairwise_agreement(each))
+        assert found.alpha == pytest.approx(krippendorff_alpha(each))
+
+
+def test_agreement_takes_no_longer_for_classes_that_nobody_gives():
+    every = to_table([answer(f"{row}", who, ("bus",)) for row in range(200) for who in ("a", "b")])
+    class_agreement(every, ["bus"])
+    began = time.process_time()
+    found = class_agreement(every, ["bus", *(f"class {number}" for number in range(20_000))])
+    assert time.process_time() - began < 2
+    assert (found[0].raw, found[-1].raw, found[-1].given) == (1, 1, 0)
 
 
 @pytest.mark.parametrize(

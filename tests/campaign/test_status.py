@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from labelbench_ray.campaign.doubt import WEIGHED
 from labelbench_ray.campaign.ingest import ingest_files
 from labelbench_ray.campaign.standing import chooser_of, curve, learned, predictions, read_standing
 from labelbench_ray.campaign.status import Money, campaign_status, describe_status
@@ -34,6 +35,13 @@ def test_without_answers(home):
     assert "answers: 0 (" in text
     assert "accuracy of the model: unknown; no audit row has a label yet" in text
     assert f"next: label the rest of {home.folder / 'b1'}" in text
+
+
+def test_models_that_weigh_labels_are_stated_before_one_is_measured(home):
+    home.propose("b1", 10, weight_by_confidence=True)
+    text = status(home)
+    assert "accuracy of the model: unknown" in text
+    assert f"models: {WEIGHED}" in text
 
 
 def test_numbers_and_money(home):
