@@ -179,7 +179,7 @@ def test_files_that_were_saved_again_correct_nothing():
     ]
     found = dict(facts(replace(planted(events=events), answers=1), FREE))
     assert found["corrections"] == "1; a correction is not paid again"
-    assert found["retracted"] == "1 answer; they were paid all the same"
+    assert found["retracted"] == "1 answer; retracted answers are paid, too"
     again = answer(0, "ann", "dog", revision=revision(datetime(2026, 5, 2, tzinfo=UTC), "dog"))
     assert "retracted" not in dict(facts(replace(planted(events=[*events, again]), answers=1), FREE))
 

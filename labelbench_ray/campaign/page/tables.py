@@ -67,7 +67,7 @@ def _answers(status: CampaignStatus) -> Iterator[tuple[str, str]]:
     if corrections:
         yield "corrections", f"{corrections:,}; a correction is not paid again"
     if retracted:
-        yield "retracted", f"{words.several(retracted, 'answer')}; they were paid all the same"
+        yield "retracted", f"{words.several(retracted, 'answer')}; retracted answers are paid, too"
 
 
 def _spent(status: CampaignStatus, money: Money) -> Iterator[tuple[str, str]]:
