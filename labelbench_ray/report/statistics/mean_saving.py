@@ -10,7 +10,7 @@ seeds. No setting has a part in its own choice.
 
 A strategy that does not reach random's highest mean accuracy has no saving. It counts with all labels of its curve, the
 least that it could need, and `unreached` states in how many settings that is so: the mean is then an upper bound.
-(Letters: D settings, M strategies, S seeds, T checkpoints, R draws.)
+(Letters: D settings, M strategies, S seeds, T checkpoints.)
 """
 
 from collections import Counter
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelbench_ray.report.statistics.paired import Floats, estimate
+from labelbench_ray.report.statistics.savings import first_crossing
 
 FEWEST_SETTINGS: Final = 3
 """Fewer settings give no interval and no choice."""
@@ -108,32 +108,8 @@ def chosen_saving(
 
 def saving_of(setting: PairedCurves) -> tuple[float, bool]:
     """One setting's saving at random's highest mean accuracy, and whether the strategy reaches it."""
-    seeds = len(setting.strategy_ST)
-    fraction_R, reached_R = _fractions(setting, np.full((1, seeds), 1 / seeds))
-    return float(fraction_R[0]), bool(reached_R[0])
-
-
-def _fractions(setting: PairedCurves, weights_RS: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """For each draw of seeds, the saving at random's highest mean accuracy, and whether the strategy reaches it."""
-    random_RT, top_RT = weights_RS @ setting.random_ST, np.maximum.accumulate(weights_RS @ setting.strategy_ST, axis=1)
-    best_R = random_RT.argmax(axis=1)
-    target_R1 = np.take_along_axis(random_RT, best_R[:, None], axis=1)
-    labels_R, reached_R = crossings(setting.labels_T, top_RT, target_R1)
-    return 1 - labels_R / setting.labels_T[best_R], reached_R
-
-
-def crossings(labels_T: Floats, top_RT: Floats, target_R1: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """The labels at which each rising curve meets its target, linear between checkpoints; the last where it does not.
-
-    A curve that begins above its target meets it at the first checkpoint.
-    """
-    above_RT = top_RT >= target_R1 - 1e-12
-    reached_R = above_RT[:, -1]
-    place_R = np.where(reached_R, above_RT.argmax(axis=1), len(labels_T) - 1)
-    before_R = np.maximum(place_R - 1, 0)
-    rows_R = np.arange(len(top_RT))
-    low_R, high_R = top_RT[rows_R, before_R], top_RT[rows_R, place_R]
-    rise_R = np.where(high_R > low_R, high_R - low_R, np.inf)
-    part_R = np.clip((target_R1[:, 0] - low_R) / rise_R, 0, 1)
-    between_R = labels_T[before_R] + part_R * (labels_T[place_R] - labels_T[before_R])
-    return np.where(reached_R & (place_R > 0), between_R, labels_T[place_R]), reached_R
+    random_T = setting.random_ST.mean(axis=0)
+    best = int(random_T.argmax())
+    labels = first_crossing(setting.labels_T, setting.strategy_ST.mean(axis=0) - random_T[best])
+    reached = np.isfinite(labels)
+    return float(1 - (labels if reached else setting.labels_T[-1]) / setting.labels_T[best]), bool(reached)
