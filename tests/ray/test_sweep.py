@@ -188,7 +188,7 @@ def test_running_again_does_only_what_is_missing(swept: Swept, troubled: Trouble
     assert "nothing to run" in again.printed
     assert len(history(troubled.environment, LONGER).records) == 3
     assert len(history(troubled.environment, NEW).records) == 2
-    assert len(swept.finished) == 4, "two records and their proxies"
+    assert len(swept.finished) == 6, "two records, their proxies and their hits"
     assert {path: path.stat().st_mtime_ns for path in swept.finished} == swept.finished
     check_mirror(troubled, [LONGER, DAMAGED, MARGIN, NEW])
 
